@@ -1,0 +1,3 @@
+"""Keeps the images of OpenStack clouds as their definitions say."""
+
+__version__ = "0.1.0"

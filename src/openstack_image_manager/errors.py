@@ -1,0 +1,35 @@
+"""The only exceptions that reach a user, each as one readable message: where, what, what to do."""
+
+
+class Error(Exception):
+    """Something a user can cause or mend. `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(Error):
+    """The command was called in a way that cannot work."""
+
+    exit_code = 2
+
+
+class CloudError(Error):
+    """The cloud refused, or cannot be reached. `status` is the HTTP status where there was one."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class FetchError(Error):
+    """A download failed for good, after bounded retries."""
+
+
+class VerificationError(Error):
+    """Bytes are not what the definition promises: checksum, format or safety."""
+
+
+class Interrupted(Error):
+    """The user asked to stop."""
+
+    exit_code = 130
