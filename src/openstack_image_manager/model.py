@@ -37,9 +37,7 @@ class Checksum:
             known = ", ".join(DIGEST_LENGTHS)
             raise ValueError(f"'{text}' names no known algorithm; use one of {known}, like sha256:94e1e2c9…")
         if DIGEST_LENGTHS[algorithm] != len(digest):
-            raise ValueError(
-                f"a {algorithm} digest has {DIGEST_LENGTHS[algorithm]} hexadecimal digits, this one has {len(digest)}"
-            )
+            raise ValueError(f"a {algorithm} digest has {DIGEST_LENGTHS[algorithm]} digits, this one has {len(digest)}")
         return cls(algorithm, digest)
 
     def __str__(self) -> str:
@@ -83,9 +81,7 @@ Visibility = Literal["public", "community", "shared", "private"]
 Format = Literal["aki", "ari", "ami", "raw", "iso", "vhd", "vhdx", "vdi", "qcow2", "vmdk", "ploop"]
 Url = Annotated[str, AfterValidator(_url)]
 # Property names and values as Glance takes them: names of at most 255 characters, values are strings.
-Meta = dict[
-    Annotated[str, Field(min_length=1, max_length=255)], Annotated[str | None, BeforeValidator(_text)]
-]
+Meta = dict[Annotated[str, Field(min_length=1, max_length=255)], Annotated[str | None, BeforeValidator(_text)]]
 
 
 class _Record(BaseModel):
@@ -95,9 +91,7 @@ class _Record(BaseModel):
 class Version(_Record):
     """One build of an image."""
 
-    version: str = Field(
-        min_length=1, description="Version or build of the image; 'latest' follows the checksum file."
-    )
+    version: str = Field(min_length=1, description="Version or build of the image; 'latest' follows the checksum file.")
     url: Url = Field(description="Where the upstream publishes the image; http, https, ftp or file.")
     mirror_url: Url | None = Field(None, description="A copy of the same bytes; tried before url.")
     checksum: Annotated[str, AfterValidator(_checksum)] | None = Field(
@@ -112,13 +106,9 @@ class Version(_Record):
     source: str | None = Field(None, description="What image_source says instead of url: a URL or 'private'.")
     os_version: str | None = Field(None, description="os_version of this version.")
     image_description: str | None = Field(None, description="image_description of this version.")
-    meta: Meta = Field(
-        default_factory=dict, description="Properties of this version, over those of the image."
-    )
+    meta: Meta = Field(default_factory=dict, description="Properties of this version, over those of the image.")
     visibility: Visibility | None = Field(None, description="Visibility of this version.")
-    hidden: bool | None = Field(
-        None, description="Hide this version from the default image list (os_hidden)."
-    )
+    hidden: bool | None = Field(None, description="Hide this version from the default image list (os_hidden).")
     id: Annotated[str, AfterValidator(_uuid)] | None = Field(
         None, description="The id that the image shall get; an id once deleted can't be used again."
     )
@@ -138,13 +128,9 @@ class Definition(_Record):
     format: Format = Field(description="Disk format of the file.")
     login: str | None = Field(None, description="User to log in with; becomes image_original_user.")
     password: str | None = Field(None, description="Password of that user, for tables only; never uploaded.")
-    min_disk: int = Field(
-        0, ge=0, description="Smallest root disk in GiB; raised to the image's virtual size."
-    )
+    min_disk: int = Field(0, ge=0, description="Smallest root disk in GiB; raised to the image's virtual size.")
     min_ram: int = Field(0, ge=0, description="Smallest memory in MiB.")
-    status: Literal["active", "deactivated"] = Field(
-        "active", description="active, or deactivated: no one can use it."
-    )
+    status: Literal["active", "deactivated"] = Field("active", description="active, or deactivated: no one can use it.")
     visibility: Visibility = Field("private", description="Who sees the image.")
     multi: bool = Field(False, description="true: rebuilt regularly, the newest build has the plain name.")
     keep: bool = Field(False, description="true: leave versions alone that are no longer defined.")
@@ -154,9 +140,7 @@ class Definition(_Record):
     )
     meta: Meta = Field(default_factory=dict, description="Properties of the image; null: must not be there.")
     latest_url: Url | None = Field(None, description="A moving URL of the newest build (for updates).")
-    latest_checksum_url: Url | None = Field(
-        None, description="The checksum file beside latest_url (for updates)."
-    )
+    latest_checksum_url: Url | None = Field(None, description="The checksum file beside latest_url (for updates).")
     versions: list[Version] = Field(description="The versions to have.")
 
 
@@ -164,8 +148,8 @@ class Definition(_Record):
 class Image:
     """An image as wanted or as found. Sizes: min_disk GiB, min_ram MiB, size and virtual_size bytes.
 
-    What only Glance can know (id, owner, created_at, updated_at, size, virtual_size, hash_*) has its default in a wanted image and is
-    no part of any difference.
+    What only Glance can know (id, owner, created_at, updated_at, size, virtual_size, hash_*) has its default in a
+    wanted image and is no part of any difference.
     """
 
     name: str
