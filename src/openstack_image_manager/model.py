@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-DEFAULT_TAG = "managed_by_osism"
+from openstack_image_manager.defaults import DEFAULT_TAG
+
 DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
+SECRET_PARAMETER = re.compile(r"sig|token|key|credential|secret|passw|policy", re.IGNORECASE)
 URL_SCHEMES = ("http", "https", "ftp", "file")
 
 
@@ -44,6 +48,15 @@ class Checksum:
         return f"{self.algorithm}:{self.digest}"
 
 
+def public_url(url: str) -> str:
+    """The URL without what must not be shown or stored: user, password and secret query parameters."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    pairs = parts.query.split("&") if parts.query else []
+    query = "&".join(pair for pair in pairs if not SECRET_PARAMETER.search(pair.partition("=")[0]))
+    return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
+
+
 def _text(value: Any) -> Any:
     """Turn a YAML scalar of meta into the string Glance keeps: properties are strings only."""
     if isinstance(value, bool):
@@ -58,17 +71,35 @@ def _checksum(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    if not re.match(rf"({'|'.join(URL_SCHEMES)})://[^\s]+$", value, re.IGNORECASE):
-        raise ValueError(
-            f"'{value}' is not a URL; it must begin with {'://, '.join(URL_SCHEMES)}:// and hold no blanks"
-        )
+    # The value may hold a password, so it is not shown.
+    if not re.fullmatch(rf"(?i:{'|'.join(URL_SCHEMES)})://\S+", value):
+        raise ValueError(f"is not a URL; it must begin with {'://, '.join(URL_SCHEMES)}:// and hold no blanks")
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme == "file" or (parts.hostname and (parts.port or 1) > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("is a URL with a wrong host or port")
+    return value
+
+
+def _name(value: str) -> str:
+    if value != value.strip():
+        raise ValueError("begins or ends with a blank; remove it")
+    if not value.isprintable():
+        raise ValueError("holds a control character; remove it")
     return value
 
 
 def _build_date(value: str) -> str:
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?", value):
-        raise ValueError(f"'{value}' is not a date; write YYYY-MM-DD or YYYY-MM-DD hh:mm:ss (UTC)")
-    return value
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}(:[0-9]{2})?)?", value):
+            datetime.fromisoformat(value)
+            return value
+    except ValueError:
+        pass
+    raise ValueError(f"'{value}' is not a date; write YYYY-MM-DD or YYYY-MM-DD hh:mm:ss (UTC)")
 
 
 def _uuid(value: str) -> str:
@@ -91,26 +122,60 @@ class _Record(BaseModel):
 class Version(_Record):
     """One build of an image."""
 
-    version: str = Field(min_length=1, description="Version or build of the image; 'latest' follows the checksum file.")
-    url: Url = Field(description="Where the upstream publishes the image; http, https, ftp or file.")
-    mirror_url: Url | None = Field(None, description="A copy of the same bytes; tried before url.")
+    version: str = Field(
+        min_length=1,
+        description="Version or build; 'latest' follows the checksum file.",
+        examples=["20240416"],
+    )
+    url: Url = Field(
+        description="Where the upstream publishes the image; http, https, ftp or file.",
+        examples=["https://cloud-images.ubuntu.com/noble/20240416/noble-server-cloudimg-amd64.img"],
+    )
+    mirror_url: Url | None = Field(
+        None,
+        description="A copy of the same bytes; tried before url.",
+        examples=["https://mirror.example.org/noble/20240416.img"],
+    )
     checksum: Annotated[str, AfterValidator(_checksum)] | None = Field(
         None,
         description="algorithm:digest (or the bare digest) of the file at url, or of the unpacked image.",
+        examples=["md5:d41d8cd98f00b204e9800998ecf8427e"],
     )
-    checksums_url: Url | None = Field(None, description="A checksum file that lists the file of url.")
-    checksum_url: Url | None = Field(None, description="Another name of checksums_url.")
+    checksums_url: Url | None = Field(
+        None,
+        description="A checksum file that lists the file of url; needed for version latest.",
+        examples=["https://cloud-images.ubuntu.com/noble/20240416/SHA256SUMS"],
+    )
+    checksum_url: Url | None = Field(
+        None,
+        description="Another name of checksums_url.",
+        examples=["https://cloud-images.ubuntu.com/noble/20240416/SHA256SUMS"],
+    )
     build_date: Annotated[str, AfterValidator(_build_date)] | None = Field(
-        None, description="When the image was built: YYYY-MM-DD or YYYY-MM-DD hh:mm:ss (UTC)."
+        None,
+        description="When the image was built: YYYY-MM-DD or YYYY-MM-DD hh:mm:ss (UTC).",
+        examples=["2024-04-16"],
     )
-    source: str | None = Field(None, description="What image_source says instead of url: a URL or 'private'.")
-    os_version: str | None = Field(None, description="os_version of this version.")
-    image_description: str | None = Field(None, description="image_description of this version.")
-    meta: Meta = Field(default_factory=dict, description="Properties of this version, over those of the image.")
-    visibility: Visibility | None = Field(None, description="Visibility of this version.")
-    hidden: bool | None = Field(None, description="Hide this version from the default image list (os_hidden).")
+    source: str | None = Field(
+        None, description="What image_source says instead of url: a URL or private.", examples=["private"]
+    )
+    os_version: str | None = Field(None, description="os_version of this version.", examples=["24.04"])
+    image_description: str | None = Field(
+        None, description="image_description of this version.", examples=["Ubuntu with our agent"]
+    )
+    meta: Meta = Field(
+        default_factory=dict,
+        description="Properties of this version, over those of the image.",
+        examples=[{"patchlevel": "3"}],
+    )
+    visibility: Visibility | None = Field(None, description="Visibility of this version.", examples=["private"])
+    hidden: bool | None = Field(
+        None, description="Hide this version from the default image list (os_hidden).", examples=[True]
+    )
     id: Annotated[str, AfterValidator(_uuid)] | None = Field(
-        None, description="The id that the image shall get; an id once deleted can't be used again."
+        None,
+        description="The id that the image shall get; an id once deleted can't be used again.",
+        examples=["6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f"],
     )
 
     @property
@@ -122,26 +187,56 @@ class Version(_Record):
 class Definition(_Record):
     """An image that the cloud shall have, in one or more versions."""
 
-    name: str = Field(min_length=1, max_length=255, description="Name of the image.")
-    enable: bool = Field(True, description="false: the image is left exactly as it is (--force overrides).")
-    shortname: str | None = Field(None, description="A short name for file names and templates.")
-    format: Format = Field(description="Disk format of the file.")
-    login: str | None = Field(None, description="User to log in with; becomes image_original_user.")
-    password: str | None = Field(None, description="Password of that user, for tables only; never uploaded.")
-    min_disk: int = Field(0, ge=0, description="Smallest root disk in GiB; raised to the image's virtual size.")
-    min_ram: int = Field(0, ge=0, description="Smallest memory in MiB.")
-    status: Literal["active", "deactivated"] = Field("active", description="active, or deactivated: no one can use it.")
-    visibility: Visibility = Field("private", description="Who sees the image.")
-    multi: bool = Field(False, description="true: rebuilt regularly, the newest build has the plain name.")
-    keep: bool = Field(False, description="true: leave versions alone that are no longer defined.")
-    separator: str = Field(" ", description="Stands between name and version.")
-    tags: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(
-        default_factory=list, description="Tags of the image."
+    name: Annotated[str, AfterValidator(_name)] = Field(
+        min_length=1, max_length=255, description="Name of the image.", examples=["Ubuntu 24.04"]
     )
-    meta: Meta = Field(default_factory=dict, description="Properties of the image; null: must not be there.")
-    latest_url: Url | None = Field(None, description="A moving URL of the newest build (for updates).")
-    latest_checksum_url: Url | None = Field(None, description="The checksum file beside latest_url (for updates).")
-    versions: list[Version] = Field(description="The versions to have.")
+    enable: bool = Field(
+        True, description="false: the image is left exactly as it is (--force overrides).", examples=[False]
+    )
+    shortname: str | None = Field(
+        None, description="A short name for file names and templates.", examples=["ubuntu-24.04"]
+    )
+    format: Format = Field(description="Disk format of the file.", examples=["qcow2"])
+    login: str | None = Field(
+        None, description="User to log in with; becomes image_original_user.", examples=["ubuntu"]
+    )
+    password: str | None = Field(
+        None, description="Password of that user, for tables only; never uploaded.", examples=["gocubsgo"]
+    )
+    min_disk: int = Field(
+        0, ge=0, description="Smallest root disk in GiB; raised to the image's virtual size.", examples=[8]
+    )
+    min_ram: int = Field(0, ge=0, description="Smallest memory in MiB.", examples=[512])
+    status: Literal["active", "deactivated"] = Field(
+        "active", description="active, or deactivated: no one can use it.", examples=["deactivated"]
+    )
+    visibility: Visibility = Field("private", description="Who sees the image.", examples=["public"])
+    multi: bool = Field(
+        False, description="true: rebuilt regularly, the newest build has the plain name.", examples=[True]
+    )
+    keep: bool = Field(False, description="true: leave versions alone that are no longer defined.", examples=[True])
+    separator: str = Field(" ", description="Stands between name and version.", examples=["-"])
+    tags: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(
+        default_factory=list, description="Tags of the image.", examples=[["team:web"]]
+    )
+    meta: Meta = Field(
+        default_factory=dict,
+        description="Properties of the image; null: must not be there.",
+        examples=[{"architecture": "x86_64"}],
+    )
+    latest_url: Url | None = Field(
+        None,
+        description="A moving URL of the newest build (for updates).",
+        examples=["https://cloud-images.ubuntu.com/noble/current/noble-server-cloudimg-amd64.img"],
+    )
+    latest_checksum_url: Url | None = Field(
+        None,
+        description="The checksum file beside latest_url (for updates).",
+        examples=["https://cloud-images.ubuntu.com/noble/current/SHA256SUMS"],
+    )
+    versions: list[Version] = Field(
+        description="The versions to have.", examples=[[{"version": "1.0", "url": "https://example.org/1.0.img"}]]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +278,24 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Role:
+    """What one version is within its definition; `retired`: older than the builds that stay in sight."""
+
+    newest: bool
+    superseded: bool
+    retired: bool
+    visibility: str
+    hidden: bool
+    status: str = "active"
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
     """Bring a version into the cloud; `left` is what an interrupted run left of it, to be finished or replaced."""
 
     definition: Definition
     version: Version
+    role: Role
     wanted: Image
     reason: str
     left: Image | None = None
@@ -234,6 +342,7 @@ class Plan:
     findings: tuple[Finding, ...] = ()
     definitions: int = 0
     images: int = 0
+    converts: bool | None = None  # does this cloud convert what it imports? None: nothing tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +353,9 @@ class Policy:
     latest: bool = False
     keep: bool = False
     force: bool = False
+    hidden_visibility: Visibility = "community"
+    use_os_hidden: bool = False
+    deactivate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The Typer application and its one error boundary."""
+"""The Typer application, its root command and its one error boundary."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from typing import Annotated
 import typer
 
 from openstack_image_manager import __version__
+from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli import plan, validate
+from openstack_image_manager.cli.sandbox import sandbox_app
 from openstack_image_manager.errors import Error
 
 app = typer.Typer(
-    help="Keeps the images of OpenStack clouds as their definitions say.",
     no_args_is_help=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+plan.register(app)
+validate.register(app)
+app.add_typer(sandbox_app, name="sandbox")
 
 
 def _version(wanted: bool) -> None:
@@ -28,18 +33,90 @@ def _version(wanted: bool) -> None:
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    cloud: given.Cloud = None,
+    images: given.Images = given.IMAGES,
+    name_filter: given.Filter = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    tag: given.Tag = given.TAG,
+    latest: given.Latest = False,
+    keep: given.Keep = False,
+    force: given.Force = False,
+    hide: Annotated[bool, typer.Option("--hide", help="Retired images are taken out of sight (always so).")] = False,
+    hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
+    use_os_hidden: given.UseOsHidden = False,
+    deactivate: given.Deactivate = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Refused: this release deletes no image.")] = False,
+    sure: Annotated[bool, typer.Option("--yes-i-really-know-what-i-do", help="Goes with --delete.")] = False,
+    check: Annotated[bool, typer.Option("--check/--no-check", help="Show the warnings about definitions.")] = True,
+    check_only: Annotated[bool, typer.Option("--check-only", help="Check the definitions and stop.")] = False,
+    check_age: Annotated[bool, typer.Option("--check-age", help="Report definitions with old builds.")] = False,
+    max_age: Annotated[int, typer.Option("--max-age", min=1, metavar="DAYS", help="What --check-age calls old.")] = 90,
+    share_image: Annotated[str | None, typer.Option("--share-image", metavar="NAME", help="Share this image.")] = None,
+    share_action: Annotated[
+        given.ShareAction, typer.Option("--share-action", help="Share, or end sharing.")
+    ] = given.ShareAction.ADD,
+    share_domain: Annotated[
+        str, typer.Option("--share-domain", metavar="DOMAIN", help="Domain of the project to share with.")
+    ] = "default",
+    share_target: Annotated[
+        str | None, typer.Option("--share-target", metavar="NAME", help="Project or domain to share with.")
+    ] = None,
+    share_type: Annotated[
+        given.ShareType, typer.Option("--share-type", help="What the target is.")
+    ] = given.ShareType.PROJECT,
+    stuck_retry: given.StuckRetry = 0,
+    prefetch: Annotated[
+        given.Prefetch,
+        typer.Option("--prefetch", help="When bytes pass through here: if needed, also if Glance fails, or always."),
+    ] = given.Prefetch.ON_STUCK,
+    import_method: given.Method = given.ImportMethod.AUTO,
+    import_timeout: given.Timeout = 1800,
+    verify_checksum: given.VerifyChecksum = None,
+    workers: given.Workers = 4,
+    debug: given.Debug = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
-    """Root command; replaced by plan + apply."""
+    """Make the images of an OpenStack cloud match their definitions: plan and apply, without asking.
+
+    Example: openstack-image-manager --cloud openstack --filter ".*Cirr.*" --images images/
+    """
+    if context.invoked_subcommand is not None:
+        _refuse_options_before(context)
+        return
+    arguments = {key: value for key, value in context.params.items() if key != "version"}
+    from openstack_image_manager.cli.root import run_root
+
+    raise typer.Exit(run_root(**arguments))
 
 
-def main(arguments: list[str] | None = None) -> int:
+def _refuse_options_before(context: typer.Context) -> None:
+    """`--cloud prod apply` would act on the default cloud: options of the root command do not reach commands."""
+    from openstack_image_manager.errors import UsageError
+
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = next(p.opts[0] for p in context.command.params if p.name == name)
+            raise UsageError(
+                f"{option} stands before '{context.invoked_subcommand}', where it has no effect; "
+                f"write: openstack-image-manager {context.invoked_subcommand} {option} …"
+            )
+
+
+def main() -> None:
     """Run the command line; the one place where an `Error` becomes a message and an exit code."""
+    import signal
+
+    def end(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
     try:
-        status = app(arguments, standalone_mode=False)
-        return status if isinstance(status, int) else 0
+        app()
     except Error as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+        from openstack_image_manager.cli.logs import mask
+
+        sys.stderr.write(f"error: {mask(str(error))}\n")
+        sys.exit(error.exit_code)

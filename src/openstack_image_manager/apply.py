@@ -1,0 +1,150 @@
+"""Carry a plan out: definitions in parallel, the steps of one in order, a result for each."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from openstack_image_manager import desired
+from openstack_image_manager.errors import CloudError, Error, Interrupted
+from openstack_image_manager.glance import Glance
+from openstack_image_manager.importer import Importer, ImportOptions, Reporter, explained
+from openstack_image_manager.model import Change, Create, FieldChange, Image, Plan, Policy, Result, Update
+from openstack_image_manager.plan import diff
+
+CHANGERS = 16  # definitions worked on at once; imports among them are limited by `workers`
+PATIENCE = 15.0  # seconds that an interrupted run waits for its workers to notice
+
+
+@dataclass
+class _Run:
+    glance: Glance
+    policy: Policy
+    importer: Importer
+    imports: threading.Semaphore
+    stop: threading.Event
+    reporter: Reporter
+
+    def definition(self, name: str, changes: list[Change]) -> Result:
+        """Do the changes in order; the first failure ends this definition, and only this one."""
+        done: list[str] = []
+        try:
+            for change in changes:
+                if self.stop.is_set():
+                    raise Interrupted("interrupted")
+                done.append(self._create(change) if isinstance(change, Create) else self._update(change))
+                self.reporter.line(change.subject, done[-1])
+        except Interrupted:
+            return Result(name, "skipped", tuple(done), "interrupted; the next run goes on from here")
+        except Error as error:
+            self.reporter.line(change.subject, f"failed: {error}")
+            return Result(name, "failed", tuple(done), f"{change.subject}: {error}")
+        return Result(name, "ok", tuple(done))
+
+    def _create(self, change: Create) -> str:
+        with self.imports:
+            if self.stop.is_set():
+                raise Interrupted("interrupted")
+            try:
+                image = self.importer.bring_in(change)
+            finally:
+                self.reporter.finished(change.subject)
+        # Now that Glance knows the sizes: everything that differs from what is wanted, in one go.
+        wanted = desired.wanted_image(change.definition, change.version, change.role, self.policy.tag, image)
+        try:
+            self._change(image, diff(image, wanted))
+        except CloudError as error:
+            # Not published, so no one uses it: a run that may not publish leaves nothing half-done.
+            if error.status == 403:
+                with suppress(CloudError):
+                    self.glance.delete(image.id)
+            raise
+        promise = wanted.properties.get(desired.VERIFIED, "")
+        return f"imported as {wanted.name} ({image.id}), verified: {promise or 'unknown'}"
+
+    def _update(self, change: Update) -> str:
+        try:
+            current = self.glance.get(change.found.id)
+        except CloudError as error:
+            if error.status == 404:
+                raise CloudError(f"{change.found.id} is gone since the plan was made; plan again") from None
+            raise
+        if moved := _moved(change.found, current):
+            raise CloudError(f"{change.found.id} was changed by someone since the plan was made ({moved}); plan again")
+        self._change(current, change.fields)
+        return f"changed {', '.join(field.field for field in change.fields)} ({change.found.id})"
+
+    def _change(self, image: Image, fields: Iterable[FieldChange]) -> None:
+        fields = tuple(fields)
+        try:
+            if any(field.field != "status" for field in fields):
+                self.glance.patch(image.id, fields)
+            for field in fields:
+                if field.field == "status":
+                    self.glance.set_status(image.id, field.after)
+        except CloudError as error:
+            visibility = next((field.after for field in fields if field.field == "visibility"), "")
+            raise explained(error, visibility) from None
+
+
+def _moved(planned: Image, current: Image) -> str:
+    """What someone else changed since; empty when nothing did."""
+    return ", ".join(change.field for change in diff(planned, current))
+
+
+def apply(
+    plan: Plan,
+    glance: Glance,
+    policy: Policy,
+    options: ImportOptions,
+    reporter: Reporter,
+    workers: int = 4,
+) -> list[Result]:
+    """Results in the order of the plan, one for each definition that changes. Ctrl-C ends it in an orderly way: what
+    was not begun is skipped, and a second run goes on from there."""
+    stop = threading.Event()
+    importer = Importer(glance, options, plan.converts, stop, reporter)
+    run = _Run(glance, policy, importer, threading.Semaphore(workers), stop, reporter)
+    todo: dict[str, list[Change]] = {}
+    for change in plan.changes:
+        todo.setdefault(change.definition.name, []).append(change)
+    results = {name: Result(name, "skipped", (), "interrupted; the next run goes on from here") for name in todo}
+    _work(run, todo, results, max(workers, CHANGERS))
+    return list(results.values())
+
+
+def _work(run: _Run, todo: dict[str, list[Change]], results: dict[str, Result], threads: int) -> None:
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for name in todo:
+        waiting.put(name)
+    crashes: list[BaseException] = []
+
+    def work() -> None:
+        with suppress(queue.Empty):
+            while not run.stop.is_set():
+                name = waiting.get_nowait()
+                try:
+                    results[name] = run.definition(name, todo[name])
+                except BaseException as crash:  # handed to the main thread, which raises it
+                    crashes.append(crash)
+                    run.stop.set()
+
+    pool = [threading.Thread(target=work, daemon=True) for _ in range(min(threads, len(todo)))]
+    _each(pool, threading.Thread.start)
+    try:
+        _each(pool, threading.Thread.join)
+    except KeyboardInterrupt:
+        run.stop.set()
+        run.reporter.line("interrupted", "finishing the steps under way; Ctrl-C again stops at once")
+        with suppress(KeyboardInterrupt):
+            _each(pool, lambda thread: thread.join(PATIENCE / len(pool)))
+    if crashes:
+        raise crashes[0]
+
+
+def _each(threads: Iterable[threading.Thread], do: Callable[[threading.Thread], None]) -> None:
+    for thread in threads:
+        do(thread)

@@ -1,0 +1,104 @@
+"""Options that several commands share, each described once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from openstack_image_manager.defaults import DEFAULT_IMAGES, DEFAULT_TAG
+
+
+class Visibility(StrEnum):
+    """Where a retired public image goes."""
+
+    COMMUNITY = "community"
+    PRIVATE = "private"
+    SHARED = "shared"
+
+
+class Output(StrEnum):
+    """Forms of a plan."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+class ImportMethod(StrEnum):
+    """Ways into Glance."""
+
+    AUTO = "auto"
+    WEB_DOWNLOAD = "web-download"
+    GLANCE_DIRECT = "glance-direct"
+
+
+class Prefetch(StrEnum):
+    """When the bytes pass through this machine."""
+
+    NEVER = "never"
+    ON_STUCK = "on-stuck"
+    ALWAYS = "always"
+
+
+class ShareAction(StrEnum):
+    """Invite or remove."""
+
+    ADD = "add"
+    DELETE = "del"
+
+
+class ShareType(StrEnum):
+    """Whom an image is shared with."""
+
+    PROJECT = "project"
+    DOMAIN = "domain"
+
+
+Cloud = Annotated[
+    str | None,
+    typer.Option(
+        "--cloud",
+        metavar="NAME",
+        help="Cloud in clouds.yaml. Default: the OS_* environment (OS_CLOUD, OS_AUTH_URL …), else 'openstack'.",
+    ),
+]
+Images = Annotated[
+    str, typer.Option("--images", metavar="PATH", help="Definitions: a directory, a file, or a pattern with **.")
+]
+Filter = Annotated[
+    str | None, typer.Option("--filter", metavar="REGEX", help="Only definitions whose name matches (a search).")
+]
+Tag = Annotated[str, typer.Option("--tag", metavar="TAG", help="The tag that managed images carry.")]
+Latest = Annotated[bool, typer.Option("--latest", help="Of multi images, bring in the newest version only.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Leave versions alone that are no longer defined.")]
+Force = Annotated[bool, typer.Option("--force", help="Definitions with enable: false, too.")]
+HiddenVisibility = Annotated[Visibility, typer.Option("--hidden-visibility", help="What retired public images become.")]
+UseOsHidden = Annotated[
+    bool, typer.Option("--use-os-hidden", help="Retired images get os_hidden and keep their visibility.")
+]
+Deactivate = Annotated[bool, typer.Option("--deactivate", help="Retired images are deactivated as well.")]
+Workers = Annotated[int, typer.Option("--workers", min=1, max=64, metavar="N", help="Imports at the same time.")]
+Method = Annotated[
+    ImportMethod,
+    typer.Option(
+        "--import-method", help="web-download: Glance fetches; glance-direct: through here; auto: what can be verified."
+    ),
+]
+Timeout = Annotated[
+    float, typer.Option("--import-timeout", min=1, metavar="SECONDS", help="Longest time for one import.")
+]
+VerifyChecksum = Annotated[
+    bool | None,
+    typer.Option(
+        "--verify-checksum/--no-verify-checksum",
+        help="Insist on verification, or do without. Default: verify whenever there is a checksum.",
+    ),
+]
+StuckRetry = Annotated[
+    int, typer.Option("--stuck-retry", min=0, max=20, metavar="N", help="Retries of an import that Glance failed.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show what is asked of the cloud and of the sites.")]
+IMAGES = DEFAULT_IMAGES
+TAG = DEFAULT_TAG

@@ -1,0 +1,100 @@
+"""What plan, apply and the root command have in common: from definitions and a cloud to a plan, and to its end."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from openstack_image_manager import render
+from openstack_image_manager.definitions import load
+from openstack_image_manager.errors import UsageError
+from openstack_image_manager.latest import resolve
+from openstack_image_manager.model import Finding, Image, Plan, Policy
+from openstack_image_manager.plan import checksum, plan
+
+if TYPE_CHECKING:
+    from openstack_image_manager.glance import Glance
+    from openstack_image_manager.importer import ImportOptions
+
+PENDING = 3  # exit code of `plan --exit-code`
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which cloud shall match which definitions, by which policy."""
+
+    cloud: str | None
+    images: str
+    filter: str | None
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan, and the cloud it is for."""
+
+    plan: Plan
+    glance: Glance
+    found: list[Image]
+
+
+def cloud_name(option: str | None) -> str | None:
+    """The cloud to use: the option, else what OS_* says (None: the variables themselves), else 'openstack'."""
+    if option:
+        return option
+    if named := os.environ.get("OS_CLOUD"):
+        return named
+    return None if os.environ.get("OS_AUTH_URL") else "openstack"
+
+
+def prepare(request: Request) -> Prepared:
+    """Read the definitions, look at the cloud once, and plan. Nothing is written. Raises Error."""
+    loaded = load(request.images, name_filter=request.filter)
+    findings = [Finding("warning", str(w.image or w.file), str(w)) for w in loaded.warnings]
+    from openstack_image_manager.glance import Glance
+
+    glance = Glance.connect(request.cloud)
+    found = glance.list(request.policy.tag)
+    definitions, troubles = resolve(loaded.definitions, found)
+    made = plan(definitions, found, request.policy, datetime.now(UTC).date(), [*findings, *troubles])
+    return Prepared(made, glance, found)
+
+
+def carry_out(prepared: Prepared, policy: Policy, options: ImportOptions, workers: int) -> int:
+    """Apply the plan with progress; the exit code."""
+    from openstack_image_manager.apply import apply
+
+    out = render.console()
+    with render.reporter(out) as reporter:
+        results = apply(prepared.plan, prepared.glance, policy, options, reporter, workers)
+    if results:
+        render.results_text(results, out)
+    if any(result.state == "skipped" for result in results):
+        return 130
+    return 1 if any(result.state == "failed" for result in results) or has_errors(prepared.plan) else 0
+
+
+def has_errors(made: Plan) -> bool:
+    """True when a definition had to be left alone because of an error."""
+    return any(finding.level == "error" for finding in made.findings)
+
+
+def expect(made: Plan, wanted: str | None) -> None:
+    """Refuse a plan other than the one that was approved."""
+    if wanted and checksum(made) != wanted:
+        raise UsageError(f"the plan is {checksum(made)} now, not {wanted}; nothing was changed: look at the plan again")
+
+
+def confirm(made: Plan, yes: bool) -> None:
+    """Ask, unless told not to. Raises UsageError where no one can be asked, Abort when the answer is no."""
+    import sys
+
+    if yes or not made.changes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("nobody can be asked here; add --yes to apply without asking")
+    typer.confirm("Apply this plan?", abort=True)

@@ -1,0 +1,89 @@
+"""`sandbox`: two small clouds on this machine, to try the tool with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from openstack_image_manager.sandbox import Sandbox
+
+sandbox_app = typer.Typer(
+    help="Two small real clouds and an upstream site on this machine, to try things with.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+State = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="DIR",
+        help="Where the sandbox lives. Default: openstack-image-manager/sandbox in your data directory.",
+    ),
+]
+
+
+@sandbox_app.command()
+def up(
+    state: State = None,
+    convert: Annotated[
+        bool, typer.Option("--convert", help="Let Glance unpack images and convert them to raw; needs qemu-img.")
+    ] = False,
+) -> None:
+    """Start Keystone, two Glances and the site; the first time, install them."""
+    sandbox = _sandbox(state)
+    started = sandbox.up(convert, say=typer.echo)
+    typer.echo("The sandbox is up." if started else "The sandbox is up already.")
+    if sandbox.options.convert != convert:
+        now, other = ("with", "without") if sandbox.options.convert else ("without", "with")
+        typer.echo(
+            f"It runs {now} --convert; to run it {other}: sandbox down, then sandbox up{' --convert' * convert}."
+        )
+    typer.echo(_usage(sandbox))
+
+
+@sandbox_app.command()
+def down(state: State = None) -> None:
+    """Stop everything; the clouds keep their images for the next `up`."""
+    stopped = _sandbox(state).down()
+    typer.echo("The sandbox is down." if stopped else "The sandbox was down already.")
+
+
+@sandbox_app.command()
+def status(state: State = None) -> None:
+    """Show every service; exit code 1 if one is down."""
+    found = _sandbox(state).status()
+    for service in found:
+        pid = f"pid {service.pid}" if service.pid else ""
+        typer.echo(f"{service.name:<11} {'up' if service.up else 'down':<5} {service.url:<23} {pid}".rstrip())
+    if not all(service.up for service in found):
+        raise typer.Exit(1)
+
+
+@sandbox_app.command()
+def reset(state: State = None) -> None:
+    """Stop everything and empty both clouds."""
+    _sandbox(state).reset()
+    typer.echo("The sandbox is down and its clouds are empty. What was installed stays; start it with: sandbox up")
+
+
+def _sandbox(state: Path | None) -> Sandbox:
+    from openstack_image_manager.sandbox import Sandbox, default_state
+
+    return Sandbox((state or default_state()).absolute())
+
+
+def _usage(sandbox: Sandbox) -> str:
+    return f"""
+  export OS_CLIENT_CONFIG_FILE={sandbox.clouds_yaml}
+
+Clouds:
+  openstack   region RegionOne, administrator
+  member      region RegionOne, ordinary user of another project
+  second      region RegionTwo, administrator; images of its own
+Site with small bootable images: {sandbox.url("site")}/"""

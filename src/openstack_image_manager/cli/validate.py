@@ -1,0 +1,65 @@
+"""Commands `validate` (are the definitions right?) and `schema` (the format, for editors)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+IMAGES = "etc/images/"
+
+
+def register(app: typer.Typer) -> None:
+    """Add both commands to the application."""
+    app.command()(validate)
+    app.command()(schema)
+
+
+def validate(
+    path: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PATH]", help=f"A file, a directory, or a pattern such as 'images/**'; default {IMAGES}."
+        ),
+    ] = None,
+    images: Annotated[str | None, typer.Option("--images", metavar="PATH", help="The same as PATH.")] = None,
+) -> None:
+    """Check image definitions without a cloud, and name every mistake with its file, line and column.
+
+    Exit code 0: all can be used (oddities are shown as warnings); 1: something must be mended.
+
+    Example: openstack-image-manager validate images/
+    """
+    from openstack_image_manager.definitions import DefinitionErrors, load
+    from openstack_image_manager.errors import UsageError
+
+    if path is not None and images is not None:
+        raise UsageError("PATH and --images mean the same; give one of them")
+    try:
+        loaded = load(path or images or IMAGES)
+    except DefinitionErrors as errors:
+        typer.echo(str(errors), err=True)
+        typer.echo(_count(len(errors.complaints), "mistake") + " to mend", err=True)
+        raise typer.Exit(1) from None
+    for warning in loaded.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    count, files = len(loaded.definitions), len({position.file for position in loaded.positions.values()})
+    typer.echo(f"{_count(count, 'definition')} in {_count(files, 'file')} {'is' if count == 1 else 'are'} valid")
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def schema() -> None:
+    """Print the JSON Schema of definition files, with which editors complete and check them.
+
+    Example: openstack-image-manager schema > images.schema.json
+
+    Then begin each file with: # yaml-language-server: $schema=images.schema.json
+    """
+    import json
+
+    from openstack_image_manager.definitions import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

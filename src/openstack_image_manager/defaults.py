@@ -1,0 +1,4 @@
+"""Defaults that help texts show; apart from the model, so that `--help` need not load it."""
+
+DEFAULT_TAG = "managed_by_osism"
+DEFAULT_IMAGES = "etc/images/"

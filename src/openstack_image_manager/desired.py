@@ -1,0 +1,155 @@
+"""PURE: what an image of a definition shall look like: its name, its properties, its tags.
+
+The rules of naming and of metadata stand here and nowhere else. Properties follow SCS-0102 (image metadata).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from math import ceil
+
+from natsort import natsort_keygen
+
+from openstack_image_manager.model import Definition, Image, Role, Version, public_url
+from openstack_image_manager.retention import narrower
+
+GIB = 1024**3
+# Properties of our own. RECORD keeps which properties and tags we set, so that those that leave a definition can be
+# removed and those of others stay; VERIFIED says what was verified and how.
+RECORD = "image_manager_record"
+VERIFIED = "image_manager_verified"
+PENDING = "pending "
+BEFORE, AFTER = " before import", " after import"
+
+version_key = natsort_keygen()
+
+
+def image_name(definition: Definition, version: str, newest: bool) -> str:
+    """The name in Glance: `NAME` or `NAME (VERSION)` with multi, else `NAME VERSION`."""
+    if not definition.multi:
+        return f"{definition.name}{definition.separator}{version}"
+    return definition.name if newest else f"{definition.name}{definition.separator}({version})"
+
+
+def is_superseded(definition: Definition, version: Version, newest: Version) -> bool:
+    """True when another version stands for the same system: only one of them may be os_purpose generic (SCS-0102)."""
+    if version.version == newest.version:
+        return False
+    same = os_version(definition, version) == os_version(definition, newest)
+    return definition.multi or (same and _meta(definition, version).get("os_purpose") == "generic")
+
+
+def os_version(definition: Definition, version: Version) -> str | None:
+    """The version of the operating system: the version's own word, then meta's, then (no multi) the version itself."""
+    if version.os_version is not None:
+        return version.os_version
+    meta = _meta(definition, version)
+    if "os_version" in meta:
+        return meta["os_version"]
+    return None if definition.multi else version.version
+
+
+def _meta(definition: Definition, version: Version) -> dict[str, str | None]:
+    return {**definition.meta, **version.meta}
+
+
+def properties(definition: Definition, version: Version, superseded: bool) -> dict[str, str | None]:
+    """All properties that the definition speaks of; None: the image must not have it."""
+    wanted: dict[str, str | None] = {"image_description": definition.name}
+    wanted.update(_meta(definition, version))
+    if version.image_description is not None:
+        wanted["image_description"] = version.image_description
+    if definition.login is not None:
+        wanted["image_original_user"] = definition.login
+    if version.build_date is not None:
+        wanted["image_build_date"] = version.build_date
+    if (system := os_version(definition, version)) is not None:
+        wanted["os_version"] = system
+    # The upstream's address, never the mirror's; what can't be fetched by others is "private".
+    is_local = version.url.lower().startswith("file:")
+    wanted["image_source"] = version.source or ("private" if is_local else public_url(version.url))
+    wanted["image_name"] = definition.name
+    wanted["internal_version"] = version.version
+    if superseded and wanted.get("os_purpose") == "generic":
+        wanted["os_purpose"] = "oldgeneric"
+    return wanted
+
+
+def tags(definition: Definition, version: Version, managed_tag: str) -> frozenset[str]:
+    """The managed tag, `os:` and the definition's own."""
+    distro = _meta(definition, version).get("os_distro")
+    return frozenset({managed_tag, *definition.tags, *([f"os:{distro}"] if distro else [])})
+
+
+def min_disk(definition: Definition, found: Image | None) -> int:
+    """The definition's min_disk in GiB, raised to what the image needs once that is known."""
+    if found is None:
+        return definition.min_disk
+    size = found.virtual_size or (found.size if found.disk_format in ("raw", "iso") else None) or 0
+    return max(definition.min_disk, ceil(size / GIB))
+
+
+def wanted_image(
+    definition: Definition, version: Version, role: Role, managed_tag: str, found: Image | None = None
+) -> Image:
+    """The image as it shall be; what others set on the `found` one stays."""
+    ours = properties(definition, version, role.superseded)
+    our_tags = tags(definition, version, managed_tag)
+    set_by_us = {key: value for key, value in ours.items() if value is not None}
+    record = json.dumps({"properties": sorted(set_by_us), "tags": sorted(our_tags)}, separators=(",", ":"))
+    wanted = Image(
+        name=image_name(definition, version.version, role.newest),
+        visibility=role.visibility,
+        status=role.status,
+        hidden=role.hidden,
+        min_disk=min_disk(definition, found),
+        min_ram=definition.min_ram,
+        tags=our_tags,
+        properties={**set_by_us, RECORD: record},
+        disk_format=definition.format,
+    )
+    if found is None:
+        return wanted
+    old_properties, old_tags = recorded(found)
+    gone = (old_properties | set(ours)) - set(set_by_us)
+    kept = {key: value for key, value in found.properties.items() if key not in gone}
+    merged = {**kept, **wanted.properties}
+    if verified := found.properties.get(VERIFIED):
+        merged[VERIFIED] = verified.removeprefix(PENDING)
+    return replace(
+        found,
+        name=wanted.name,
+        visibility=narrower(wanted.visibility, found.visibility) if role.retired else wanted.visibility,
+        status=wanted.status,
+        hidden=wanted.hidden,
+        min_disk=wanted.min_disk,
+        min_ram=wanted.min_ram,
+        tags=(found.tags - (old_tags - our_tags)) | our_tags,
+        properties=merged,
+    )
+
+
+def recorded(image: Image) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of properties and the tags that we once set on it; empty where there is no readable record."""
+    try:
+        record = json.loads(image.properties.get(RECORD, "{}"))
+        return frozenset(map(str, record.get("properties", ()))), frozenset(map(str, record.get("tags", ())))
+    except (ValueError, AttributeError, TypeError):
+        return frozenset(), frozenset()
+
+
+def is_pending(image: Image) -> bool:
+    """True for an image that a run of ours has made but not yet published."""
+    return image.properties.get(VERIFIED, "").startswith(PENDING)
+
+
+def has_wrong_bytes(image: Image) -> bool:
+    """True for an unpublished image whose stored bytes do not have the digest that was promised for them.
+
+    `os_hash_value` is of the data as stored: a promise to be checked after the import is only made in that digest.
+    """
+    promise = image.properties.get(VERIFIED, "")
+    if not promise.startswith(PENDING) or not promise.endswith(AFTER):
+        return False
+    return promise != f"{PENDING}{image.hash_algorithm}:{image.hash_value}{AFTER}"

@@ -1,0 +1,294 @@
+"""Door to Glance (Image API v2): list, create, stage, import, wait, patch, (de)activate, delete.
+
+Only authentication, catalogue, session and retries come from openstacksdk. Its image helpers are not used: some swallow
+4xx and 5xx answers, `update_image` rewrites the whole property bag, `create_image` looks up names and local files.
+API: https://docs.openstack.org/api-ref/image/v2/
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from openstack_image_manager.errors import CloudError, Interrupted
+from openstack_image_manager.model import FieldChange, Image
+
+PAGE = 1000  # the most that Glance gives at once
+ANSWER_TIMEOUT = 60.0  # seconds for any answer; a stage gets STAGE_TIMEOUT after its last byte
+STAGE_TIMEOUT = 600.0
+RETRIES = 3
+RETRIABLE = (429, 502, 503, 504)
+BODY = {"headers": {"Content-Type": "application/octet-stream"}, "timeout": (ANSWER_TIMEOUT, STAGE_TIMEOUT)}
+PATCH_TYPE = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+_PATHS = {"hidden": "os_hidden"}
+# What an image's JSON holds besides properties.
+_BASE = frozenset(
+    {"id", "name", "status", "visibility", "os_hidden", "protected", "owner", "tags", "members", "created_at"}
+    | {"updated_at", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "min_disk", "min_ram"}
+    | {"disk_format", "container_format", "self", "file", "schema", "locations", "direct_url", "stores"}
+)
+
+
+class Glance:
+    """The image service of one cloud, as the user whom the cloud's configuration names."""
+
+    def __init__(self, connection: Any, cloud: str) -> None:
+        self.cloud = cloud
+        self._connection = connection
+        self._api: Any = None
+
+    @classmethod
+    def connect(cls, cloud: str | None) -> Glance:
+        """Log in; `cloud` is a name in clouds.yaml, None: what the OS_* environment says. Raises CloudError."""
+        import openstack
+
+        name = cloud or "OS_* environment"
+        with translated(name):
+            # envvars is how openstacksdk calls the cloud that the environment describes.
+            connection = openstack.connect(cloud=cloud or "envvars", api_timeout=ANSWER_TIMEOUT)
+            glance = cls(connection, name)
+            connection.session.get_token()
+            glance._api = connection.image
+            glance._api.get_endpoint_data()
+        return glance
+
+    @property
+    def project(self) -> str | None:
+        """The id of the project that the token is for."""
+        with translated(self.cloud):
+            project: str | None = self._connection.session.get_project_id()
+            return project
+
+    @property
+    def identity(self) -> Any:
+        """The cloud's Keystone, as openstacksdk has it."""
+        return self._connection.identity
+
+    def is_admin(self) -> bool:
+        """True if the token has the role admin; policies may give rights to others too."""
+        with translated(self.cloud):
+            session = self._connection.session
+            return "admin" in session.auth.get_access(session).role_names
+
+    def list(self, tag: str) -> list[Image]:
+        """Visible and hidden images with the tag that are our project's, or public."""
+        project = self.project
+        return [
+            found
+            for hidden in ("false", "true")
+            for found in map(as_image, self._pages(tag, hidden))
+            if found.owner == project or found.visibility == "public"
+        ]
+
+    def _pages(self, tag: str, hidden: str) -> Iterator[dict[str, Any]]:
+        path, params = "/images", {"limit": str(PAGE), "tag": tag, "os_hidden": hidden}
+        while path:
+            page = self.call("GET", path, params=params).json()
+            yield from page["images"]
+            path, params = page.get("next", "").removeprefix("/v2"), {}
+
+    def get(self, image_id: str) -> Image:
+        """The image as it is now. Raises CloudError, with status 404 when it is gone."""
+        return as_image(self._get(image_id))
+
+    def _get(self, image_id: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self.call("GET", f"/images/{image_id}").json()
+        return answer
+
+    def import_methods(self) -> frozenset[str]:
+        """What the cloud offers: glance-direct, web-download, …"""
+        answer = self.call("GET", "/info/import").json()
+        return frozenset(answer["import-methods"]["value"])
+
+    def create(self, image: Image, container_format: str = "bare") -> Image:
+        """Make the record, everything in one POST; the caller chooses the id, so that a lost answer does no harm."""
+        body = {
+            **image.properties,
+            "id": image.id,
+            "name": image.name,
+            "visibility": image.visibility,
+            "os_hidden": image.hidden,
+            "min_disk": image.min_disk,
+            "min_ram": image.min_ram,
+            "tags": sorted(image.tags),
+            "disk_format": image.disk_format,
+            "container_format": container_format,
+        }
+        try:
+            answer = self.call("POST", "/images", json=body)
+        except CloudError as error:
+            # 409: the first try of ours got through although its answer was lost, or the id was used before.
+            if error.status != 409:
+                raise
+            try:
+                twin = self.get(image.id)
+            except CloudError:
+                raise CloudError(f"{error}; an id can never be used again, choose another one", 409) from None
+            if twin.status != "queued" or twin.properties != image.properties:
+                raise
+            return twin
+        return as_image(answer.json())
+
+    def stage(self, image_id: str, chunks: Iterable[bytes]) -> None:
+        """Send bytes to the staging area; nothing is published. An exception of the iterator breaks the upload off,
+        after which Glance has the image queued again."""
+        self.call("PUT", f"/images/{image_id}/stage", data=chunks, retry=False, **BODY)
+
+    def import_image(self, image_id: str, method: str, uri: str | None = None) -> None:
+        """Ask for the import; Glance refuses a URI that its filter does not like with 400, at once."""
+        body = {"method": {"name": method, **({"uri": uri} if uri else {})}}
+        self.call("POST", f"/images/{image_id}/import", json=body)
+
+    def wait(
+        self,
+        image_id: str,
+        deadline: float,
+        stop: threading.Event,
+        progress: Callable[[str], None] | None = None,
+    ) -> Image:
+        """Wait until the import is done; `deadline` in seconds of time.monotonic(). Raises CloudError with the reason
+        that Glance's task gives. Failure is a property or a task, never a guess from elapsed time."""
+        pause = 0.1
+        while True:
+            image = self._get(image_id)
+            status = image["status"]
+            if status in ("active", "deactivated"):
+                return as_image(image)
+            failed = image.get("os_glance_failed_import") or status in ("killed", "deleted", "pending_delete")
+            task = self._task(image_id) if failed or status == "queued" or progress else {}
+            if failed or task.get("status") == "failure":
+                raise CloudError(f"Glance could not import it: {task.get('message') or f'the image is {status}'}")
+            if progress and task.get("message"):
+                progress(task["message"])
+            if time.monotonic() + pause > deadline:
+                raise CloudError(f"the import did not finish in time: the image is still {status} (--import-timeout)")
+            if stop.wait(pause):
+                raise Interrupted("interrupted")
+            pause = min(pause * 1.5, 5.0)
+
+    def _task(self, image_id: str) -> dict[str, Any]:
+        """The newest task of the image; Glance keeps them for 48 hours."""
+        try:
+            tasks = self.call("GET", f"/images/{image_id}/tasks").json()["tasks"]
+        except CloudError:
+            return {}
+        return max(tasks, key=lambda task: task["created_at"], default={})
+
+    def patch(self, image_id: str, changes: Iterable[FieldChange]) -> Image:
+        """All differences in one PATCH, all or nothing; status is not among them (see set_status)."""
+        operations = [_operation(change) for change in changes if change.field != "status"]
+        if not operations:
+            return self.get(image_id)
+        return as_image(self.call("PATCH", f"/images/{image_id}", json=operations, headers=PATCH_TYPE).json())
+
+    def set_status(self, image_id: str, status: str) -> None:
+        """`active` or `deactivated`; asking for what it is already is fine."""
+        action = "reactivate" if status == "active" else "deactivate"
+        self.call("POST", f"/images/{image_id}/actions/{action}")
+
+    def delete(self, image_id: str) -> None:
+        """Delete the image; one that is gone already is fine."""
+        try:
+            self.call("DELETE", f"/images/{image_id}")
+        except CloudError as error:
+            if error.status != 404:
+                raise
+
+    def call(self, method: str, path: str, retry: bool = True, **arguments: Any) -> Any:
+        """One request; its answer. Raises CloudError with Glance's own sentence for every 4xx and 5xx."""
+        retries = RETRIES if retry else 0
+        with translated(self.cloud):
+            answer = self._api.request(
+                path,
+                method,
+                raise_exc=False,
+                connect_retries=retries,
+                status_code_retries=retries,
+                retriable_status_codes=RETRIABLE,
+                **arguments,
+            )
+        if answer.status_code >= 400:
+            raise CloudError(_sentence(answer), answer.status_code)
+        return answer
+
+
+def as_image(data: dict[str, Any]) -> Image:
+    """An image from the API's JSON; what is none of the base attributes is a property."""
+    return Image(
+        name=data.get("name") or "",
+        visibility=data["visibility"],
+        status=data["status"],
+        hidden=data.get("os_hidden", False),
+        min_disk=data.get("min_disk") or 0,
+        min_ram=data.get("min_ram") or 0,
+        protected=data.get("protected", False),
+        tags=frozenset(data.get("tags", ())),
+        properties={
+            key: value
+            for key, value in data.items()
+            if key not in _BASE and not key.startswith("os_glance_") and isinstance(value, str)
+        },
+        disk_format=data.get("disk_format"),
+        id=data["id"],
+        owner=data.get("owner"),
+        created_at=data.get("created_at", ""),
+        updated_at=data.get("updated_at", ""),
+        size=data.get("size"),
+        virtual_size=data.get("virtual_size"),
+        hash_algorithm=data.get("os_hash_algo"),
+        hash_value=data.get("os_hash_value"),
+    )
+
+
+def _operation(change: FieldChange) -> dict[str, Any]:
+    """One JSON patch operation; `add` creates or replaces, `replace` of what is missing would be a 409."""
+    path = "/" + _PATHS.get(change.field, change.field).replace("~", "~0").replace("/", "~1")
+    if change.after is None:
+        return {"op": "remove", "path": path}
+    value = sorted(change.after) if isinstance(change.after, frozenset) else change.after
+    return {"op": "add", "path": path, "value": value}
+
+
+def _sentence(answer: Any) -> str:
+    """What Glance says, without the HTML around it."""
+    text = re.sub(r"<(title|style|script)\b.*?</\1>|<h1>.*?</h1>", " ", answer.text or "", flags=re.S | re.I)
+    text = " ".join(re.sub(r"<[^>]*>", " ", text).split())[:500]
+    return f"Glance answered {answer.status_code}: {text or answer.reason}"
+
+
+@contextmanager
+def translated(cloud: str) -> Iterator[None]:
+    """Turn the exceptions of openstacksdk and keystoneauth into one readable line each."""
+    from keystoneauth1 import exceptions as auth
+    from openstack import exceptions as sdk
+
+    where = f"cloud '{cloud}'"
+    try:
+        yield
+    except sdk.ConfigException as error:
+        hint = "name one of your clouds.yaml with --cloud, or set OS_CLIENT_CONFIG_FILE to its path"
+        raise CloudError(f"{where}: {_line(error)}; {hint}") from None
+    except auth.Unauthorized as error:
+        raise CloudError(f"{where}: login refused; check user, password and project ({_line(error)})", 401) from None
+    except auth.SSLError as error:
+        raise CloudError(
+            f"{where}: TLS failed; check the certificate, or cacert in clouds.yaml: {_line(error)}"
+        ) from None
+    except (auth.EndpointNotFound, auth.catalog.EmptyCatalog) as error:
+        hint = "check region_name and interface in clouds.yaml"
+        raise CloudError(f"{where}: no image service in the catalogue; {hint} ({_line(error)})") from None
+    except (auth.MissingRequiredOptions, auth.NoMatchingPlugin) as error:
+        raise CloudError(f"{where}: login data is incomplete: {_line(error)}") from None
+    except auth.ConnectFailure as error:
+        raise CloudError(f"{where}: no connection: {_line(error)}") from None
+    except (auth.ClientException, sdk.SDKException) as error:
+        status = getattr(error, "http_status", None) or getattr(error, "status_code", None)
+        raise CloudError(f"{where}: {_line(error)}", status) from None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

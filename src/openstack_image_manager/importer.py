@@ -1,0 +1,264 @@
+"""How the bytes of one version come into Glance: which way, with which promise, and what happens when it fails."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+from urllib.parse import urlsplit
+
+from openstack_image_manager import desired
+from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
+from openstack_image_manager.glance import Glance
+from openstack_image_manager.model import Checksum, Create, Image, Version, public_url
+from openstack_image_manager.plan import diff
+
+Method = Literal["auto", "web-download", "glance-direct"]
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".txz", ".tbz2", ".tzst")
+UNVERIFIED = "none"
+SETTLE = 60.0  # seconds for Glance to notice that an upload's client is gone
+
+
+class Reporter(Protocol):
+    """Where progress goes: a terminal (`live`), or lines of a log."""
+
+    live: bool
+
+    def line(self, subject: str, message: str) -> None:
+        """Something happened that is worth a line of its own."""
+
+    def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
+        """Bytes moved, or Glance's own words; as often as it likes."""
+
+    def finished(self, subject: str) -> None:
+        """No more progress of this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How to import. `verify`: True insists on verification, False does without, None: whenever there is a checksum.
+    `timeout` in seconds for one image, `tries`: how often an import that Glance failed is tried."""
+
+    method: Method = "auto"
+    verify: bool | None = None
+    timeout: float = 1800.0
+    tries: int = 1
+    fall_back: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A method and what it promises about the bytes; the promise is kept on the image."""
+
+    method: str
+    promise: str
+
+
+def choose(version: Version, methods: frozenset[str], converts: bool | None, options: ImportOptions) -> Way:
+    """PURE: the way for a version. Staging verifies before anything is published, at the price of our bandwidth; after
+    a web-download only `os_hash_value` (a sha512 of the data as stored) can tell, so it must be a sha512 and the cloud
+    must be known not to convert. Raises Error when a checksum would go unverified."""
+    checksum = version.checksum if options.verify is not False else None
+    if options.verify and not checksum:
+        raise VerificationError("has no checksum to verify (--verify-checksum): add one to the definition")
+    testable = bool(checksum and checksum.startswith("sha512:")) and converts is False
+    parts = urlsplit(version.url.lower())
+    ours_only = parts.scheme not in ("http", "https") or parts.path.endswith(PACKED)
+    if options.method != "auto":
+        method = options.method
+    elif ours_only or (checksum and not testable):
+        method = "glance-direct"
+    else:
+        method = "web-download" if "web-download" in methods else "glance-direct"
+    if method not in methods:
+        offered = ", ".join(sorted(methods)) or "no method at all"
+        raise CloudError(f"needs the import method {method}, but this cloud offers {offered}")
+    if method == "glance-direct":
+        return Way(method, f"{checksum}{desired.BEFORE}" if checksum else UNVERIFIED)
+    if ours_only:
+        raise CloudError("web-download can't fetch this: Glance takes unpacked http(s) URLs; use glance-direct")
+    if checksum and not testable:
+        raise VerificationError(
+            "its checksum can't be verified after web-download (it takes a sha512 and a cloud known not to convert); "
+            "use --import-method auto, or --no-verify-checksum to publish without verification"
+        )
+    return Way(method, f"{checksum}{desired.AFTER}" if checksum else UNVERIFIED)
+
+
+@dataclass
+class Importer:
+    """Brings versions into one cloud; shared by the workers of a run."""
+
+    glance: Glance
+    options: ImportOptions
+    converts: bool | None
+    stop: threading.Event
+    reporter: Reporter
+    _methods: frozenset[str] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def methods(self) -> frozenset[str]:
+        """The cloud's import methods, asked for once."""
+        with self._lock:
+            if self._methods is None:
+                self._methods = self.glance.import_methods()
+            return self._methods
+
+    def bring_in(self, change: Create) -> Image:
+        """The image, active and verified but not yet published. Whatever fails is removed again. Raises Error."""
+        way = choose(change.version, self.methods(), self.converts, self.options)
+        deadline = time.monotonic() + self.options.timeout
+        for attempt in range(1, self.options.tries + 1):
+            try:
+                return self._attempt(change, way, deadline)
+            except CloudError as error:
+                if way.method == "web-download" and self.options.method == "auto" and self.options.fall_back:
+                    self.reporter.line(change.subject, f"{error}; now through this machine")
+                    staged = replace(self.options, method="glance-direct")
+                    way = choose(change.version, self.methods(), self.converts, staged)
+                    return self._attempt(replace(change, left=None), way, deadline)
+                if attempt == self.options.tries or error.status is not None:
+                    raise
+                self.reporter.line(change.subject, f"{error}; next try")
+                change = replace(change, left=None)
+        raise AssertionError("unreachable")
+
+    def _attempt(self, change: Create, way: Way, deadline: float) -> Image:
+        record = self._record(change, way)
+        if record.status in ("active", "deactivated"):
+            return record
+        try:
+            if way.method == "web-download":
+                image = self._web_download(change, record.id, deadline)
+            else:
+                image = self._staged(change, record.id, deadline)
+            if desired.has_wrong_bytes(image):
+                got = f"{image.hash_algorithm}:{image.hash_value}"
+                raise VerificationError(f"wrong checksum: expected {change.version.checksum}, Glance has {got}")
+        except Interrupted:
+            raise
+        except Exception:
+            with suppress(CloudError):
+                self.glance.delete(record.id)
+            raise
+        return image
+
+    def _record(self, change: Create, way: Way) -> Image:
+        """The record in Glance to be filled: a new one, or what an interrupted run left."""
+        definition, version, wanted = change.definition, change.version, change.wanted
+        initial = replace(
+            wanted,
+            id=version.id or str(uuid.uuid4()),
+            # Until it is published no one may take it for the current one.
+            name=desired.image_name(definition, version.version, newest=False),
+            visibility="private",
+            hidden=False,
+            status="queued",
+            properties={**wanted.properties, desired.VERIFIED: desired.PENDING + way.promise},
+        )
+        left = self._settled(change.left) if change.left else None
+        if left and left.status in ("active", "deactivated") and not desired.has_wrong_bytes(left):
+            return left
+        if left and left.status == "queued" and left.disk_format == initial.disk_format:
+            return self.glance.patch(left.id, diff(left, replace(initial, status="queued")))
+        if left:
+            self.glance.delete(left.id)
+        if wanted.visibility == "public" and not self.glance.is_admin():
+            return self._record_if_may_publish(initial)
+        return self.glance.create(initial)
+
+    def _record_if_may_publish(self, initial: Image) -> Image:
+        """Only Glance's policy knows who may publish. Ask it before bytes move, with a record that is hidden and
+        empty, rather than after an hour of uploading."""
+        try:
+            record = self.glance.create(replace(initial, visibility="public", hidden=True))
+        except CloudError as error:
+            raise explained(error, "public") from None
+        return self.glance.patch(record.id, diff(record, replace(record, visibility="private", hidden=False)))
+
+    def _settled(self, left: Image) -> Image | None:
+        """What became of an image that another run, dead or alive, was working on; None: it is gone."""
+        limit = time.monotonic() + (SETTLE if left.status != "importing" else self.options.timeout)
+        while True:
+            try:
+                current = self.glance.get(left.id)
+            except CloudError as error:
+                if error.status == 404:
+                    return None
+                raise
+            if current.status == "importing":
+                self.reporter.line(current.name, "is being imported already: waiting for it")
+                with suppress(CloudError):
+                    return self.glance.wait(left.id, limit, self.stop)
+                return replace(current, status="killed")
+            if current.status not in ("uploading", "saving"):
+                return current
+            if time.monotonic() > limit:
+                raise CloudError(f"{left.id} is being uploaded by someone else; run again when that is done")
+            if self.stop.wait(0.5):
+                raise Interrupted("interrupted")
+
+    def _web_download(self, change: Create, image_id: str, deadline: float) -> Image:
+        failures = []
+        for url in _urls(change.version):
+            try:
+                self.glance.import_image(image_id, "web-download", url)
+                return self.glance.wait(image_id, deadline, self.stop, self._glance_says(change))
+            except CloudError as error:
+                if error.status not in (None, 400):
+                    raise
+                failures.append(f"{public_url(url)}: {error}")
+        raise CloudError("; ".join(failures))
+
+    def _staged(self, change: Create, image_id: str, deadline: float) -> Image:
+        from openstack_image_manager.fetch import Download
+        from openstack_image_manager.stream import Verified
+
+        verify = self.options.verify is not False
+        checksum = Checksum.parse(change.version.checksum) if change.version.checksum and verify else None
+        failures: list[str] = []
+
+        def progress(done: int, total: int | None) -> None:
+            self.reporter.progress(change.subject, "fetching", done, total)
+
+        for url in _urls(change.version):
+            algorithm = checksum.algorithm if checksum else "sha256"
+            try:
+                with Download(url, algorithm, deadline, self.stop, progress) as download:
+                    self.glance.stage(image_id, Verified(download, change.definition.format, checksum))
+                break
+            except (FetchError, VerificationError) as error:
+                at = "" if public_url(url) in str(error) else f"{public_url(url)}: "
+                failures.append(f"{at}{error}")
+        else:
+            raise VerificationError("; ".join(failures))
+        if failures:
+            self.reporter.line(change.subject, f"{failures[0]}; taken from {public_url(url)}")
+        self.glance.import_image(image_id, "glance-direct")
+        return self.glance.wait(image_id, deadline, self.stop, self._glance_says(change))
+
+    def _glance_says(self, change: Create) -> Callable[[str], None] | None:
+        """Where Glance's progress goes; None where no one watches, which saves the calls that ask for it."""
+        if not self.reporter.live:
+            return None
+        return lambda message: self.reporter.progress(change.subject, message)
+
+
+def _urls(version: Version) -> list[str]:
+    return [url for url in (version.mirror_url, version.url) if url]
+
+
+def explained(error: CloudError, visibility: str) -> Error:
+    """A refusal of a visibility, with the right that is missing."""
+    right = {"public": "publicize_image", "community": "communitize_image"}.get(visibility)
+    if error.status != 403 or right is None:
+        return error
+    return CloudError(
+        f"may not be made {visibility}: this user lacks the right {right} in Glance's policy (by default the role "
+        f"admin has it); use a user that has it, or another visibility in the definition ({error})",
+        403,
+    )

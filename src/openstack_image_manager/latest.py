@@ -1,0 +1,94 @@
+"""Versions called `latest`: what the upstream has now decides which version they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import unquote, urlsplit
+
+from openstack_image_manager import checksums, identity
+from openstack_image_manager.errors import Error
+from openstack_image_manager.model import Checksum, Definition, Finding, Image, Version
+
+LATEST = "latest"
+UPSTREAM_CHECKSUM = "upstream_checksum"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """What an upstream has under a moving URL: its checksum and the day it is of (YYYYMMDD)."""
+
+    checksum: Checksum
+    day: str
+
+
+def resolve(definitions: Iterable[Definition], found: Iterable[Image]) -> tuple[list[Definition], list[Finding]]:
+    """Definitions with `latest` replaced by what it stands for. Those whose upstream can't be asked come back as they
+    were, each with a finding of the level error: they must be left alone."""
+    definitions = list(definitions)
+    moving = [d for d in definitions if any(version.version == LATEST for version in d.versions)]
+    if not moving:
+        return definitions, []
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        answers = dict(zip([d.name for d in moving], pool.map(_asked(_ask), moving), strict=True))
+    known = {definition.name: definition for definition in moving}
+    images = [(key, image) for image in found if (key := identity.identify(image, known))]
+    resolved: list[Definition] = []
+    findings: list[Finding] = []
+    for definition in definitions:
+        answer = answers.get(definition.name)
+        if isinstance(answer, Error):
+            findings.append(Finding("error", definition.name, f"left alone, as its upstream can't be asked: {answer}"))
+        if isinstance(answer, Upstream):
+            there = {key[1]: image for key, image in images if key[0] == definition.name}
+            resolved.append(pin(definition, answer, there))
+        else:
+            resolved.append(definition)
+    return resolved, findings
+
+
+def _asked(ask: Callable[[Definition], Upstream]) -> Callable[[Definition], Upstream | Error]:
+    def answer(definition: Definition) -> Upstream | Error:
+        try:
+            return ask(definition)
+        except Error as error:
+            return error
+
+    return answer
+
+
+def _ask(definition: Definition) -> Upstream:
+    from openstack_image_manager import fetch
+
+    version = next(version for version in definition.versions if version.version == LATEST)
+    name = unquote(urlsplit(version.url).path.rpartition("/")[2])
+    checksum = checksums.find(fetch.fetch_text(version.checksum_file or ""), name)
+    modified = fetch.last_modified(version.url)
+    try:
+        day = parsedate_to_datetime(modified or "")
+    except ValueError:
+        day = datetime.now(UTC)
+    return Upstream(checksum, day.strftime("%Y%m%d"))
+
+
+def pin(definition: Definition, upstream: Upstream, there: Mapping[str, Image]) -> Definition:
+    """PURE: the definition with `latest` as a version of its own: the one in the cloud that has the upstream's
+    checksum, or else a new one, called by the day."""
+    digest = upstream.checksum.digest
+    same = (v for v, image in there.items() if image.properties.get(UPSTREAM_CHECKSUM, "").endswith(digest))
+    name = next(same, None)
+    if name is None:
+        taken = set(there) | {version.version for version in definition.versions}
+        candidates = [upstream.day, *(f"{upstream.day}.{number}" for number in range(1, len(taken) + 2))]
+        name = next(candidate for candidate in candidates if candidate not in taken)
+
+    def pinned(version: Version) -> Version:
+        if version.version != LATEST:
+            return version
+        meta = {**version.meta, UPSTREAM_CHECKSUM: digest}
+        return version.model_copy(update={"version": name, "checksum": str(upstream.checksum), "meta": meta})
+
+    return definition.model_copy(update={"versions": [pinned(version) for version in definition.versions]})

@@ -1,0 +1,232 @@
+"""Plans, progress and results for people (text, Markdown) and programs (JSON)."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from openstack_image_manager import desired
+from openstack_image_manager import plan as planning
+from openstack_image_manager.model import Create, FieldChange, Image, Plan, Result, Update, public_url
+
+_LEVEL_STYLE = {"note": "dim", "warning": "yellow", "error": "red"}
+
+
+def console(stderr: bool = False) -> Console:
+    """Colours on a terminal only, none with NO_COLOR; lines are never folded in logs."""
+    made = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    made.no_color = made.no_color or not made.is_terminal
+    return made
+
+
+def plan_text(plan: Plan, cloud: str, out: Console) -> None:
+    """The plan as `+ ~` lines: before → after, with reasons; then counts and the checksum."""
+    for change in plan.changes:
+        if isinstance(change, Create):
+            _create_text(change, out)
+        else:
+            _update_text(change, out)
+    for finding in plan.findings:
+        style = _LEVEL_STYLE[finding.level]
+        out.print(f"[{style}]{finding.level}: {escape(finding.subject)}: {escape(finding.message)}[/]")
+    out.print(summary(plan, cloud))
+
+
+def summary(plan: Plan, cloud: str) -> str:
+    """One line: how much there is to do, and the checksum."""
+    scope = f"{cloud}: {count(plan.definitions, 'definition')}, {count(plan.images, 'managed image')}"
+    if not plan.changes:
+        return f"{scope}; no changes"
+    imports = sum(isinstance(change, Create) for change in plan.changes)
+    return (
+        f"{scope}; {imports} to import, {len(plan.changes) - imports} to change, 0 to delete; "
+        f"plan {planning.checksum(plan)}"
+    )
+
+
+def count(number: int, thing: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _create_text(change: Create, out: Console) -> None:
+    version, wanted = change.version, change.wanted
+    out.print(
+        f"[green]+ {escape(change.subject)}[/]  import version {escape(version.version)}: {escape(change.reason)}"
+    )
+    rows = [("from", public_url(version.url))]
+    if version.mirror_url:
+        rows.append(("mirror", public_url(version.mirror_url)))
+    rows += [
+        ("checksum", version.checksum or "none: the bytes can't be verified"),
+        ("format", wanted.disk_format or ""),
+        ("visibility", wanted.visibility + (", hidden" if wanted.hidden else "")),
+        ("needs", f"{wanted.min_disk} GiB disk, {wanted.min_ram} MiB memory"),
+        ("tags", ", ".join(sorted(wanted.tags))),
+    ]
+    if wanted.status != "active":
+        rows.append(("status", wanted.status))
+    shown = {key: value for key, value in wanted.properties.items() if key != desired.RECORD}
+    rows += sorted(shown.items())
+    width = max(len(key) for key, _ in rows)
+    for key, value in rows:
+        out.print(f"    {escape(key):{width}}  {escape(value)}")
+
+
+def _update_text(change: Update, out: Console) -> None:
+    out.print(f"[yellow]~ {escape(change.subject)}[/]  {change.found.id}: {escape(change.reason)}")
+    width = max(len(field.field) for field in change.fields)
+    for field in change.fields:
+        line = f"    {field.field:{width}}  {shown(field)}"
+        out.print(f"{escape(line)}  [dim]{escape(field.reason)}[/]")
+
+
+def shown(field: FieldChange) -> str:
+    """before → after; of a set only what comes and goes."""
+    if field.field == desired.RECORD:
+        return "(none) → (written)" if field.before is None else "→ (rewritten)"
+    if isinstance(field.before, frozenset) and isinstance(field.after, frozenset):
+        gone = [f"-{tag}" for tag in sorted(field.before - field.after)]
+        return " ".join(gone + [f"+{tag}" for tag in sorted(field.after - field.before)])
+    before, after = ("(none)" if value is None else str(value) for value in (field.before, field.after))
+    return f"{before} → {'(removed)' if field.after is None else after}"
+
+
+def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
+    """The plan as plain values; without secrets."""
+    return {
+        "cloud": cloud,
+        "checksum": planning.checksum(plan),
+        "definitions": plan.definitions,
+        "images": plan.images,
+        "changes": [planning.change_data(change) for change in plan.changes],
+        "findings": [{"level": f.level, "subject": f.subject, "message": f.message} for f in plan.findings],
+    }
+
+
+def plan_json(plan: Plan, cloud: str) -> str:
+    """The plan as JSON, keys in a fixed order."""
+    return json.dumps(plan_data(plan, cloud), indent=2)
+
+
+def plan_markdown(plan: Plan, cloud: str) -> str:
+    """The plan as a Markdown note, fit for a merge request."""
+    lines = [f"## Image plan for {_md(cloud)}", "", _md(summary(plan, cloud)), ""]
+    if plan.changes:
+        lines += ["| image | field | before | after | reason |", "| --- | --- | --- | --- | --- |"]
+    for change in plan.changes:
+        if isinstance(change, Create):
+            cells = [change.subject, "import", "", change.version.version, change.reason]
+            lines.append(_row(cells))
+        else:
+            for field in change.fields:
+                before, _, after = shown(field).rpartition("→")
+                lines.append(_row([change.subject, field.field, before.strip(), after.strip(), field.reason]))
+    lines += ["", *(f"- **{f.level}** {_md(f.subject)}: {_md(f.message)}" for f in plan.findings)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(_md(cell) for cell in cells) + " |"
+
+
+def _md(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def results_text(results: Sequence[Result], out: Console) -> None:
+    """What became of each definition; then a line with the counts."""
+    for result in results:
+        if result.state != "ok":
+            style = "red" if result.state == "failed" else "yellow"
+            out.print(f"[{style}]{result.state}: {escape(result.definition)}: {escape(result.message)}[/]")
+    counts = {state: sum(result.state == state for result in results) for state in ("ok", "failed", "skipped")}
+    out.print(", ".join(f"{number} {state}" for state, number in counts.items()))
+
+
+def images_table(images: Sequence[Image], out: Console) -> None:
+    """Images as a table like that of `openstack image list`."""
+    from rich.table import Table
+
+    table = Table("Name", "ID", "Status", "Visibility", "Hidden", "Min disk", "Size")
+    for image in sorted(images, key=lambda each: each.name):
+        size = f"{(image.size or 0) / 1024**2:.1f} MiB"
+        cells = (image.name, image.id, image.status, image.visibility, str(image.hidden), str(image.min_disk), size)
+        table.add_row(*map(escape, cells))
+    out.print(table)
+
+
+class Lines:
+    """Progress for logs: a line per event, none for bytes."""
+
+    live = False
+
+    def __init__(self, out: Console) -> None:
+        self._out = out
+
+    def line(self, subject: str, message: str) -> None:
+        """A line of its own."""
+        self._out.print(f"{escape(subject)}: {escape(message)}")
+
+    def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
+        """Bytes are not told here."""
+
+    def finished(self, subject: str) -> None:
+        """Nothing to take away."""
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+
+class Bars:
+    """Progress for a terminal: a bar per import, lines above the bars."""
+
+    live = True
+
+    def __init__(self, out: Console) -> None:
+        columns = (TextColumn("{task.fields[subject]}"), BarColumn(), TextColumn("{task.fields[message]}"))
+        self._progress = Progress(*columns, console=out, transient=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._lock = threading.Lock()
+
+    def line(self, subject: str, message: str) -> None:
+        """A line above the bars."""
+        self._progress.console.print(f"{escape(subject)}: {escape(message)}")
+
+    def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
+        """Move the subject's bar."""
+        if done is not None:
+            message = f"{message} {done / 1024**2:.0f} MiB" + (f" of {total / 1024**2:.0f} MiB" if total else "")
+        with self._lock:
+            if subject not in self._tasks:
+                self._tasks[subject] = self._progress.add_task("", subject=escape(subject), message="", total=None)
+            task = self._tasks[subject]
+        self._progress.update(task, completed=done or 0, total=total, message=escape(message))
+
+    def finished(self, subject: str) -> None:
+        """Take the subject's bar away."""
+        with self._lock:
+            task = self._tasks.pop(subject, None)
+        if task is not None:
+            self._progress.remove_task(task)
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def reporter(out: Console) -> Lines | Bars:
+    """Bars on a terminal, lines elsewhere."""
+    return Bars(out) if out.is_terminal else Lines(out)

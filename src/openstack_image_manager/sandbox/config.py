@@ -1,0 +1,169 @@
+"""The texts of every configuration file of the sandbox."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from openstack_image_manager.sandbox.process import HOST
+
+Config = Mapping[str, Mapping[str, str]]
+
+REGIONS = {"glance-one": "RegionOne", "glance-two": "RegionTwo"}
+GLANCE_DIRECTORIES = ("fast", "slow", "staging", "tasks", "work", "locks", "policy.d")
+
+# Named in the environment, not in argv: Keystone parses sys.argv for itself and refuses gunicorn's options.
+_GUNICORN = """\
+import sqlalchemy
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+bind = "{host}:{port}"
+wsgi_app = "{application}"
+chdir = {directory!r}
+worker_class = "gthread"
+workers = 1
+threads = 16
+keepalive = 60
+timeout = 300
+graceful_timeout = 3
+control_socket_disable = True
+
+
+# sqlite as the services use it answers "database is locked" as soon as two requests write: a transaction that begins
+# with a read cannot wait for the lock. Beginning as a writer makes it wait.
+@event.listens_for(Engine, "connect")
+def _connect(connection, record):
+    connection.execute("PRAGMA busy_timeout=30000")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=OFF")
+
+
+@event.listens_for(Engine, "begin")
+def _begin(connection):
+    if "in_transaction" not in connection.info:
+        connection.execute(sqlalchemy.text("BEGIN IMMEDIATE"))
+        connection.info["in_transaction"] = True
+"""
+
+
+def gunicorn(application: str, directory: Path, port: int) -> str:
+    """Settings of the WSGI server, with the sqlite settings that concurrent requests need."""
+    return _GUNICORN.format(application=application, directory=str(directory), host=HOST, port=port)
+
+
+def environment(directory: Path) -> Mapping[str, str]:
+    """What a service in `directory` starts with: ours, less Python settings and proxies, which loopback must not use."""
+    leaks = ("PYTHON", "COV_", "OS_", "GUNICORN", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    return {key: value for key, value in os.environ.items() if not key.upper().startswith(leaks)} | {
+        "GUNICORN_CMD_ARGS": f"--config={shlex.quote(str(directory / 'gunicorn.conf.py'))}",
+        "OS_KEYSTONE_CONFIG_FILES": str(directory / "keystone.conf"),
+        "OS_GLANCE_CONFIG_DIR": str(directory),
+    }
+
+
+def ini(sections: Config, extra: Config) -> str:
+    """An oslo.config file; `extra` adds to the sections and wins."""
+    lines = []
+    for name in {**sections, **extra}:
+        lines.append(f"[{name}]")
+        lines += [f"{key} = {value}" for key, value in {**sections.get(name, {}), **extra.get(name, {})}.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def keystone(directory: Path, token_expiration: int, extra: Config) -> str:
+    """keystone.conf; `token_expiration` in seconds."""
+    sections = {
+        "database": {"connection": f"sqlite:///{directory}/keystone.sqlite"},
+        "token": {"provider": "fernet", "expiration": str(token_expiration)},
+        "fernet_tokens": {"key_repository": f"{directory}/fernet-keys"},
+        "fernet_receipts": {"key_repository": f"{directory}/fernet-keys"},
+        "credential": {"key_repository": f"{directory}/credential-keys"},
+        # the cheapest bcrypt: a log-in takes milliseconds
+        "identity": {"password_hash_rounds": "4"},
+        "oslo_policy": {"policy_dirs": f"{directory}/policy.d"},
+    }
+    return ini(sections, extra)
+
+
+def glance(
+    directory: Path, paste: Path, port: int, keystone_url: str, password: str, region: str, extra: Config
+) -> str:
+    """glance-api.conf: two file stores, all import methods, downloads from 127.0.0.1 (any port) only."""
+    sections = {
+        "DEFAULT": {
+            "enabled_backends": "fast:file,slow:file",
+            # list options with bounds need their brackets
+            "enabled_import_methods": "[glance-direct,web-download,copy-image]",
+            "worker_self_reference_url": f"http://{HOST}:{port}",
+        },
+        "database": {"connection": f"sqlite:///{directory}/glance.sqlite"},
+        "glance_store": {"default_backend": "fast"},
+        "fast": {"filesystem_store_datadir": f"{directory}/fast"},
+        "slow": {"filesystem_store_datadir": f"{directory}/slow"},
+        "os_glance_staging_store": {"filesystem_store_datadir": f"{directory}/staging"},
+        "os_glance_tasks_store": {"filesystem_store_datadir": f"{directory}/tasks"},
+        "task": {"work_dir": f"{directory}/work"},
+        "oslo_concurrency": {"lock_path": f"{directory}/locks"},
+        "oslo_policy": {"policy_dirs": f"{directory}/policy.d"},
+        "paste_deploy": {"flavor": "keystone", "config_file": str(paste)},
+        "import_filtering_opts": {
+            "allowed_schemes": "[http]",
+            "allowed_hosts": f"[{HOST}]",
+            # both empty: any port
+            "allowed_ports": "[]",
+            "disallowed_ports": "[]",
+        },
+        "keystone_authtoken": {
+            "www_authenticate_uri": keystone_url,
+            "auth_url": keystone_url,
+            "auth_type": "password",
+            "username": "glance",
+            "password": password,
+            "project_name": "service",
+            "user_domain_id": "default",
+            "project_domain_id": "default",
+            "region_name": region,
+        },
+    }
+    return ini(sections, extra)
+
+
+CONVERSION: Config = {
+    "image_import_opts": {"image_import_plugins": "['image_decompression','image_conversion']"},
+    "image_conversion": {"output_format": "raw"},
+}
+
+
+def merged(first: Config, second: Config) -> Config:
+    """Both, section by section; `second` wins."""
+    return {name: {**first.get(name, {}), **second.get(name, {})} for name in {**first, **second}}
+
+
+def clouds(keystone_url: str, password: str, image_url: str | None = None) -> str:
+    """clouds.yaml with `openstack`, `member` and `second`; `image_url` replaces Glance's address for the first two."""
+    accounts = {
+        "openstack": ("admin", "RegionOne"),
+        "member": ("member", "RegionOne"),
+        "second": ("admin", "RegionTwo"),
+    }
+    lines = ["clouds:"]
+    for name, (account, region) in accounts.items():
+        lines += [
+            f"  {name}:",
+            f"    region_name: {region}",
+            "    identity_api_version: 3",
+            "    auth:",
+            f"      auth_url: {keystone_url}",
+            f"      username: {account}",
+            f"      password: {password}",
+            f"      project_name: {account}",
+            "      user_domain_id: default",
+            "      project_domain_id: default",
+        ]
+        if image_url and region == "RegionOne":
+            lines.append(f"    image_endpoint_override: {image_url}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,66 @@
+"""The services' own virtual environment, from pinned requirements."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from openstack_image_manager.errors import Error
+from openstack_image_manager.sandbox.process import Say, tail
+
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+_MARKER = "complete"  # written last: without it, an installation was cut short
+
+
+def install(directory: Path, log: Path, say: Say, requirements: Path = REQUIREMENTS) -> Path:
+    """Make sure `directory` holds the environment for `requirements`, and return its python.
+
+    A complete one is used as it is; anything else is removed and made anew. pip runs with the user's own settings.
+    Raises `Error` when pip fails.
+    """
+    python = directory / "bin" / "python"
+    wanted = fingerprint(requirements)
+    marker = directory / _MARKER
+    if marker.exists() and marker.read_text() == wanted and python.exists():
+        return python
+    if directory.is_symlink():
+        directory.unlink()
+    elif directory.exists():
+        say(f"Removing an incomplete or outdated installation in {directory}")
+        shutil.rmtree(directory)
+    say(f"Installing Keystone and Glance into {directory} (once; one to three minutes)")
+    venv.create(directory, with_pip=True)
+    total = sum(1 for line in requirements.read_text().splitlines() if "==" in line)
+    _pip([str(python), "-m", "pip", "install", "-r", str(requirements)], total, log, say)
+    marker.write_text(wanted)
+    return python
+
+
+def fingerprint(requirements: Path = REQUIREMENTS) -> str:
+    """Changes whenever an environment made from other requirements, or by another Python, must not be used."""
+    seed = requirements.read_bytes() + f"{sys.version_info[:2]} {sys.base_prefix}".encode()
+    return hashlib.sha256(seed).hexdigest()
+
+
+def _pip(command: list[str], total: int, log: Path, say: Say) -> None:
+    env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    found = 0
+    with (
+        log.open("w") as record,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) as pip,
+    ):
+        for line in pip.stdout or ():
+            record.write(line)
+            if line.startswith("Collecting "):
+                found += 1
+                if found % 25 == 0:
+                    say(f"  pip has found {found} of {total} packages")
+            elif line.startswith("Installing collected packages"):
+                say("  pip is unpacking them")
+    if pip.returncode:
+        raise Error(f"pip could not install the sandbox's services. Its last lines:\n{tail(log)}\nThe whole log: {log}")

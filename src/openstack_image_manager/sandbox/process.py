@@ -1,0 +1,187 @@
+"""Background processes on loopback: start, recognise, stop; one command at a time; free ports."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import http.client
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from openstack_image_manager.errors import Error
+
+HOST = "127.0.0.1"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Process:
+    """One entry of the process table. `started` tells two processes with the same pid apart."""
+
+    pid: int
+    group: int
+    started: str
+    zombie: bool
+
+
+def spawn(command: Sequence[str], env: Mapping[str, str], log: Path) -> Process:
+    """Start `command` in a session and process group of its own, with its output added to `log`."""
+    opened = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    pid = os.posix_spawn(
+        command[0],
+        list(command),
+        dict(env),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), opened, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        setsigmask=[],
+        setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGPIPE],
+    )
+    found = table().get(pid)
+    if found is None:
+        raise Error(f"{command[0]} ended at once; its log: {log}")
+    return found
+
+
+def table() -> dict[int, Process]:
+    """All processes by pid. Linux: /proc (slim containers have no ps); elsewhere: ps."""
+    if Path("/proc/self/stat").exists():
+        return {process.pid: process for process in _from_proc()}
+    text = subprocess.run(
+        ["ps", "-axo", "pid=,pgid=,stat=,lstart="], capture_output=True, text=True, check=True, timeout=30
+    ).stdout
+    rows = [line.split(None, 3) for line in text.splitlines()]
+    return {int(pid): Process(int(pid), int(group), at, state[0] == "Z") for pid, group, state, at in rows}
+
+
+def _from_proc() -> Iterator[Process]:
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            text = Path("/proc", entry, "stat").read_text(errors="replace")
+        except OSError:
+            continue  # it ended while we looked
+        # proc_pid_stat(5): "pid (name) state ppid pgrp ... starttime"; the name may hold blanks and brackets
+        fields = text.rpartition(")")[2].split()
+        yield Process(int(entry), int(fields[2]), fields[19], fields[0] in "ZX")
+
+
+def alive(pid: int, started: str) -> bool:
+    """Whether that very process runs; a reused pid does not count."""
+    _reap(pid)
+    found = table().get(pid)
+    return found is not None and found.started == started and not found.zombie
+
+
+def _reap(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):  # most often it is not our child: an earlier command started it
+        os.waitpid(pid, os.WNOHANG)
+
+
+def stop(pid: int, started: str, grace: float = 6.0) -> None:
+    """End the process and its whole group: politely, after `grace` seconds by force. Never touches a reused pid."""
+    leader = table().get(pid)
+    if leader is not None and leader.started != started:
+        return
+    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, number)
+        limit = time.monotonic() + patience
+        while members := _members(pid):
+            if time.monotonic() > limit:
+                break
+            time.sleep(0.03)
+        if not members:
+            return
+    raise Error(f"process {pid} does not end, even by force; end it by hand, then try again")
+
+
+def _members(group: int) -> list[int]:
+    _reap(group)
+    return [process.pid for process in table().values() if process.group == group and not process.zombie]
+
+
+def free_port(taken: set[int]) -> int:
+    """A port nobody listens on. Below the range the kernel hands out, so no connection takes it before we bind it."""
+    for port in random.sample(range(20000, 32000), 200):
+        if port not in taken and is_free(port):
+            return port
+    raise Error(f"found no free port between 20000 and 32000 on {HOST}")
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def answers(port: int, path: str = "/", timeout: float = 10.0) -> bool:
+    """Whether an HTTP server there answers with anything but a server error."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def wait_for(services: Mapping[str, tuple[Process, int, Path]], limit: float = 90.0) -> None:
+    """Wait until every service (name → process, port, log) answers. Raises `Error` if one ends or `limit` s pass."""
+    waiting = dict(services)
+    end = time.monotonic() + limit
+    while waiting:
+        for name, (started, port, log) in list(waiting.items()):
+            if answers(port):
+                del waiting[name]
+            elif not alive(started.pid, started.started):
+                raise Error(f"{name} ended while starting. Its last lines:\n{tail(log)}\nThe whole log: {log}")
+            elif time.monotonic() > end:
+                raise Error(
+                    f"{name} does not answer after {limit:.0f} s. Its last lines:\n{tail(log)}\nThe whole log: {log}"
+                )
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def locked(path: Path, say: Say, limit: float = 900.0) -> Iterator[None]:
+    """Let one command at a time work on a state directory; the kernel frees the lock when its holder dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        waited = time.monotonic() + limit
+        told = False
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > waited:
+                    raise Error(f"another sandbox command still holds {path} after {limit:.0f} s") from None
+                if not told:
+                    say("Waiting for another sandbox command to finish")
+                    told = True
+                time.sleep(0.1)
+        yield
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """The last lines of a log, indented, for an error message."""
+    if not log.exists():
+        return "  (no log was written)"
+    return "\n".join("  " + line for line in log.read_text(errors="replace").splitlines()[-lines:])

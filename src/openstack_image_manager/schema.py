@@ -1,0 +1,82 @@
+"""The format of definition files as data: which fields there are, of which kind, and the JSON Schema for editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openstack_image_manager.model import Definition, Version
+from openstack_image_manager.scs import PROPERTIES
+from openstack_image_manager.yamltree import Kind
+
+FIELDS = (Definition.model_fields, Version.model_fields)
+# Fields that are numbers or true/false; all others are texts.
+KINDS: dict[str, Kind] = {
+    name: "plain"
+    for fields in FIELDS
+    for name, info in fields.items()
+    if info.annotation in (bool, int) or info.annotation == bool | None
+}
+KINDS |= {"version": "version", "build_date": "date"}
+# Texts that load takes without quotes when YAML can't lose anything of them (to YAML 1.2, dates are texts anyway).
+UNQUOTED = {"text": ["string", "number"], "version": ["string", "integer"], "date": ["string"]}
+
+
+def json_schema() -> dict[str, Any]:
+    """The file format as JSON Schema (draft 2020-12). Suggests values of known properties, allows any."""
+    raw = Definition.model_json_schema()
+    version = raw.pop("$defs")["Version"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Image definitions of openstack-image-manager",
+        "description": "A list of the images that a cloud shall have.",
+        "type": "object",
+        "properties": {
+            "images": {"type": ["array", "null"], "items": {"$ref": "#/$defs/Definition"}, "description": "The images."}
+        },
+        "additionalProperties": False,
+        "$defs": {"Definition": _record(raw), "Version": _record(version), "Meta": _meta()},
+    }
+
+
+def _record(raw: dict[str, Any]) -> dict[str, Any]:
+    properties = {name: _field(name, schema) for name, schema in raw["properties"].items()}
+    return {**{key: raw[key] for key in raw if key != "properties"}, "properties": properties}
+
+
+def _field(name: str, raw: dict[str, Any]) -> dict[str, Any]:
+    about = {key: raw[key] for key in ("description", "examples", "default") if raw.get(key) is not None}
+    # An optional field is `anyOf: [schema, null]` to pydantic.
+    schema, optional = (raw["anyOf"][0], True) if "anyOf" in raw else (raw, False)
+    if name == "meta":
+        return {"$ref": "#/$defs/Meta", **about}
+    if name == "versions":
+        return {"type": ["array", "null"], "items": {"$ref": "#/$defs/Version"}, **about}
+    if name == "tags":
+        return {"type": ["array", "null"], "items": {**schema["items"], "type": UNQUOTED["text"]}, **about}
+    if "enum" in schema:
+        return {"enum": [*schema["enum"], *([None] if optional else [])], **about}
+    kind = KINDS.get(name, "text")
+    types = [schema["type"]] if kind == "plain" else UNQUOTED[kind]
+    limits = {key: schema[key] for key in ("minLength", "maxLength", "minimum") if key in schema}
+    return {"type": [*types, *(["null"] if optional else [])], **limits, **about}
+
+
+def _meta() -> dict[str, Any]:
+    scalar = {"type": ["string", "number", "boolean", "null"]}
+    known, traits = {}, {}
+    for name, known_property in PROPERTIES.items():
+        about = {"description": f"scs-0102, {known_property.level}: {known_property.allowed or 'free text'}."}
+        # Either branch takes the value; the first is what editors offer.
+        offer = {"anyOf": [{"enum": list(known_property.values)}, scalar]} if known_property.values else scalar
+        if name.endswith("*"):
+            traits[f"^{name[:-1]}"] = {**about, **offer}
+        else:
+            known[name] = {**about, **offer}
+    return {
+        "type": ["object", "null"],
+        "description": "Properties of the image in Glance. Any key can be used; null: the image must not have it.",
+        "properties": known,
+        "patternProperties": traits,
+        "additionalProperties": scalar,
+        "propertyNames": {"minLength": 1, "maxLength": 255},
+    }
