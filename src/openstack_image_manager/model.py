@@ -88,7 +88,7 @@ def _name(value: str) -> str:
     if value != value.strip():
         raise ValueError("begins or ends with a blank; remove it")
     if not value.isprintable():
-        raise ValueError("holds a control character; remove it")
+        raise ValueError("holds a character that cannot be seen; remove it")
     return value
 
 

@@ -58,7 +58,7 @@ class Problem(NamedTuple):
 Entries = dict[str, tuple[Node, Node]]
 
 
-def composer(base: Any) -> Any:
+def composer(base: Any, most: int = MAX_VALUES) -> Any:
     """A loader made of one of PyYAML's that gives up before deep nesting or sheer number can hurt."""
 
     class Composer(base):  # type: ignore[misc]
@@ -69,8 +69,8 @@ def composer(base: Any) -> Any:
             self.count += 1
             if self.depth > MAX_DEPTH:
                 raise _at(parent, f"nested deeper than {MAX_DEPTH} levels")
-            if self.count > MAX_VALUES:
-                raise _at(parent, f"holds more than {MAX_VALUES} values; split the file")
+            if self.count > most:
+                raise _at(parent, f"holds more than {most} values; split the file")
 
         def ascend_resolver(self) -> None:
             self.depth -= 1
@@ -132,6 +132,8 @@ class Tree:
             self.root: Node | None = loader(text).get_single_node()
         except yaml.MarkedYAMLError as error:
             raise _explain(error, text) from None
+        except (ValueError, OverflowError) as error:  # PyYAML without libyaml: an escape beyond Unicode
+            raise Broken(f"not valid YAML: {error}") from None
         self.problems: list[Problem] = []
         self._values = 0
         self._entries: dict[int, Entries] = {}
@@ -245,10 +247,12 @@ def _value(node: ScalarNode, kind: Kind, name: str) -> Any:
         raise ValueError(f"this number is too long; {quoted}")
     try:
         value = getattr(_CONSTRUCT, f"construct_yaml_{tag}")(node)
+        # Near the years 1 and 9999 a time may have no UTC.
+        iso = _iso(value) if isinstance(value, date) else ""
     except (ValueError, AttributeError, KeyError, IndexError, OverflowError):
         raise ValueError(f"{shown} is no valid {'date' if tag == 'timestamp' else 'number'}; {quoted}") from None
     if isinstance(value, date):
-        return text if kind == "version" else value if kind == "plain" else _iso(value)
+        return text if kind == "version" else value if kind == "plain" else iso
     if isinstance(value, bool):
         if kind in ("meta", "plain"):
             return ("true" if value else "false") if kind == "meta" else value

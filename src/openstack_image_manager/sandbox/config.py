@@ -21,7 +21,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 bind = "{host}:{port}"
-wsgi_app = "{application}"
+wsgi_app = "{service}.wsgi.api:application"
 chdir = {directory!r}
 worker_class = "gthread"
 workers = 1
@@ -49,13 +49,13 @@ def _begin(connection):
 """
 
 
-def gunicorn(application: str, directory: Path, port: int) -> str:
+def gunicorn(service: str, directory: Path, port: int) -> str:
     """Settings of the WSGI server, with the sqlite settings that concurrent requests need."""
-    return _GUNICORN.format(application=application, directory=str(directory), host=HOST, port=port)
+    return _GUNICORN.format(service=service, directory=str(directory), host=HOST, port=port)
 
 
 def environment(directory: Path) -> Mapping[str, str]:
-    """What a service in `directory` starts with: ours, less Python settings and proxies, which loopback must not use."""
+    """What a service in `directory` starts with: ours, less Python settings, and less proxies: all is on loopback."""
     leaks = ("PYTHON", "COV_", "OS_", "GUNICORN", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
     return {key: value for key, value in os.environ.items() if not key.upper().startswith(leaks)} | {
         "GUNICORN_CMD_ARGS": f"--config={shlex.quote(str(directory / 'gunicorn.conf.py'))}",

@@ -7,7 +7,9 @@ import hashlib
 import os
 import random
 import struct
+import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -60,9 +62,9 @@ def make_images(directory: Path) -> None:
     What is there already stays as it is.
     """
     for name, date in _IMAGES.items():
-        _publish(directory / name, date, lambda path, name=name: disk_image(path, "qcow2", name, VIRTUAL_MIB))
+        _publish(directory / name, date, partial(disk_image, format="qcow2", text=name, size_mib=VIRTUAL_MIB))
     raw = directory / _RAW
-    _publish(raw, _RAW_DATE, lambda path: disk_image(path, "raw", _RAW, RAW_MIB))
+    _publish(raw, _RAW_DATE, partial(disk_image, format="raw", text=_RAW, size_mib=RAW_MIB))
     _publish(raw.with_name("disk.raw.gz"), _RAW_DATE, lambda path: path.write_bytes(_gzip(raw)))
     _publish(raw.with_name("disk.raw.xz"), _RAW_DATE, lambda path: path.write_bytes(_xz(raw)))
     for folder in sorted({(directory / name).parent for name in (*_IMAGES, _RAW)}):
@@ -74,10 +76,11 @@ def _publish(path: Path, date: int, write: Callable[[Path], object]) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent.parent / f".{path.name}.partial"
-    write(partial)
-    os.utime(partial, (date, date))
-    partial.replace(path)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+        unfinished = Path(folder) / path.name
+        write(unfinished)
+        os.utime(unfinished, (date, date))
+        unfinished.replace(path)
 
 
 def _gzip(path: Path) -> bytes:

@@ -14,7 +14,7 @@ from openstack_image_manager.errors import Error
 from openstack_image_manager.sandbox.process import Say, tail
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-_MARKER = "complete"  # written last: without it, an installation was cut short
+MARKER = "made-from"  # written last and removed first: a directory without it was cut short
 
 
 def install(directory: Path, log: Path, say: Say, requirements: Path = REQUIREMENTS) -> Path:
@@ -25,19 +25,22 @@ def install(directory: Path, log: Path, say: Say, requirements: Path = REQUIREME
     """
     python = directory / "bin" / "python"
     wanted = fingerprint(requirements)
-    marker = directory / _MARKER
-    if marker.exists() and marker.read_text() == wanted and python.exists():
+    if is_complete(directory, wanted) and python.exists():
         return python
-    if directory.is_symlink():
-        directory.unlink()
-    elif directory.exists():
+    if directory.exists():
         say(f"Removing an incomplete or outdated installation in {directory}")
-        shutil.rmtree(directory)
+    discard(directory)
     say(f"Installing Keystone and Glance into {directory} (once; one to three minutes)")
-    venv.create(directory, with_pip=True)
+    try:
+        venv.create(directory, with_pip=True)
+    except subprocess.CalledProcessError as error:
+        raise Error(
+            f"Python could not make a virtual environment in {directory}; it may lack the ensurepip module "
+            "(Debian and Ubuntu: apt install python3-venv)"
+        ) from error
     total = sum(1 for line in requirements.read_text().splitlines() if "==" in line)
     _pip([str(python), "-m", "pip", "install", "-r", str(requirements)], total, log, say)
-    marker.write_text(wanted)
+    (directory / MARKER).write_text(wanted)
     return python
 
 
@@ -45,6 +48,21 @@ def fingerprint(requirements: Path = REQUIREMENTS) -> str:
     """Changes whenever an environment made from other requirements, or by another Python, must not be used."""
     seed = requirements.read_bytes() + f"{sys.version_info[:2]} {sys.base_prefix}".encode()
     return hashlib.sha256(seed).hexdigest()
+
+
+def is_complete(directory: Path, wanted: str) -> bool:
+    """Whether `directory` was finished, and made from what `wanted` (a fingerprint) stands for."""
+    marker = directory / MARKER
+    return marker.exists() and marker.read_text() == wanted
+
+
+def discard(directory: Path) -> None:
+    """Remove a directory, or a link to one, so that being killed meanwhile leaves nothing that looks complete."""
+    if directory.is_symlink():
+        directory.unlink()
+    elif directory.exists():
+        (directory / MARKER).unlink(missing_ok=True)
+        shutil.rmtree(directory)
 
 
 def _pip(command: list[str], total: int, log: Path, say: Say) -> None:

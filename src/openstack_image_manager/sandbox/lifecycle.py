@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from openstack_image_manager.errors import Error
 from openstack_image_manager.sandbox import config, disks, process, template
-from openstack_image_manager.sandbox.install import install
+from openstack_image_manager.sandbox.install import MARKER, discard, install, is_complete
 from openstack_image_manager.sandbox.process import HOST, Say
 
 SERVICES = ("keystone", "glance-one", "glance-two", "site")
@@ -44,7 +43,7 @@ class Service:
 class _Record:
     """What running.json keeps: ports survive `down`, so that clouds.yaml stays true; pids and start times do not."""
 
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, tuple[int, str]] = field(default_factory=dict)
 
@@ -74,7 +73,10 @@ class Sandbox:
 
     def url(self, service: str) -> str:
         """The address of one of `SERVICES`, without a slash at its end."""
-        return f"http://{HOST}:{self._read().ports[service]}"
+        ports = self._read().ports
+        if service not in ports:
+            raise Error(f"there is no {service} in {self.state}; start the sandbox: openstack-image-manager sandbox up")
+        return f"http://{HOST}:{ports[service]}"
 
     def up(
         self,
@@ -99,7 +101,7 @@ class Sandbox:
             if len(running) == len(SERVICES) and self.clouds_yaml.exists():
                 return False
             if not running:
-                record.options = asdict(wanted)
+                record.options = wanted
             self._start(record, running, say)
             return True
 
@@ -113,7 +115,7 @@ class Sandbox:
         with process.locked(self.state / "lock", lambda _: None):
             stopped = self._stop(self._read())
             for name in ("data", "data.partial"):
-                shutil.rmtree(self.state / name, ignore_errors=True)
+                discard(self.state / name)
             self.clouds_yaml.unlink(missing_ok=True)
             return stopped
 
@@ -132,15 +134,18 @@ class Sandbox:
     @property
     def options(self) -> Options:
         """What it was last started with."""
-        return Options(**self._read().options)
+        return self._read().options
 
     def _read(self) -> _Record:
         try:
-            return _Record(**json.loads((self.state / "running.json").read_text()))
+            read = json.loads((self.state / "running.json").read_text())
+            return _Record(Options(**read["options"]), read["ports"], read["processes"])
         except FileNotFoundError:
             return _Record()
-        except (ValueError, TypeError) as error:
-            raise Error(f"{self.state}/running.json is damaged ({error}); end its processes, remove it") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise Error(
+                f"{self.state}/running.json cannot be understood ({error}); end the processes it names, then remove it"
+            ) from error
 
     def _write(self, record: _Record) -> None:
         partial = self.state / "running.json.partial"
@@ -169,19 +174,17 @@ class Sandbox:
         if self._choose_ports(record, running):
             self._stop(record)
             running = set()
-        options = Options(**record.options)
-        self._prepare(record.ports, options, python)
-        say("Starting " + ", ".join(name for name in SERVICES if name not in running))
+        self._prepare(record.ports, record.options, python)
+        missing = [name for name in SERVICES if name not in running]
+        say("Starting " + ", ".join(missing or ["nothing"]))
         started = {}
         try:
-            for name in SERVICES:
-                if name not in running:
-                    log = logs / f"{name}.log"
-                    log.unlink(missing_ok=True)
-                    found = process.spawn(*self._command(name, record.ports[name], python), log)
-                    started[name] = (found, record.ports[name], log)
-                    record.processes[name] = (found.pid, found.started)
-                    self._write(record)
+            for name in missing:
+                log = logs / f"{name}.log"
+                found = process.spawn(*self._command(name, record.ports[name], python), log)
+                started[name] = (found, record.ports[name], log)
+                record.processes[name] = (found.pid, found.started)
+                self._write(record)
             process.wait_for(started)
         except BaseException:
             self._stop(record, started)
@@ -196,38 +199,43 @@ class Sandbox:
         return record.ports != before
 
     def _prepare(self, ports: Mapping[str, int], options: Options, python: Path) -> None:
-        """Write data (from the template, if there is none), configuration, clouds.yaml and the site's images."""
-        data, source = self.state / "data", self.state / "template"
-        if not data.exists():
-            partial = self.state / "data.partial"
-            shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(source / "keystone", partial / "keystone")
-            for name in config.REGIONS:
-                shutil.copytree(source / "glance", partial / name)
-                for folder in config.GLANCE_DIRECTORIES:
-                    (partial / name / folder).mkdir()
-            shutil.copy(source / "password", partial / "password")
-            partial.rename(data)
+        """Write the data, if there is none, the configuration, clouds.yaml and the site's images."""
+        data = self.state / "data"
+        self._fill(data)
         password = (data / "password").read_text()
         keystone_url = f"http://{HOST}:{ports['keystone']}/v3"
         directory = data / "keystone"
         (directory / "keystone.conf").write_text(config.keystone(directory, options.token_expiration, options.keystone))
-        (directory / "gunicorn.conf.py").write_text(
-            config.gunicorn("keystone.wsgi.api:application", directory, ports["keystone"])
-        )
+        (directory / "gunicorn.conf.py").write_text(config.gunicorn("keystone", directory, ports["keystone"]))
         urls = {("identity", region): keystone_url for region in config.REGIONS.values()}
         paste = python.parent.parent / "etc" / "glance" / "glance-api-paste.ini"
         extra = config.merged(config.CONVERSION, options.glance) if options.convert else options.glance
         for name, region in config.REGIONS.items():
             directory, port = data / name, ports[name]
             urls["image", region] = f"http://{HOST}:{port}"
-            (directory / "glance-api.conf").write_text(
-                config.glance(directory, paste, port, keystone_url, password, region, extra)
-            )
-            (directory / "gunicorn.conf.py").write_text(config.gunicorn("glance.wsgi.api:application", directory, port))
+            settings = config.glance(directory, paste, port, keystone_url, password, region, extra)
+            _private(directory / "glance-api.conf", settings)
+            (directory / "gunicorn.conf.py").write_text(config.gunicorn("glance", directory, port))
         template.point(data / "keystone" / "keystone.sqlite", urls)
         _private(self.clouds_yaml, config.clouds(keystone_url, password))
         disks.make_images(self.site_directory)
+
+    def _fill(self, data: Path) -> None:
+        """Copy the template, unless `data` was made from this very template; other versions have other tables."""
+        source = self.state / "template"
+        if is_complete(data, (source / MARKER).read_text()):
+            return
+        partial = data.with_name("data.partial")
+        for path in (partial, data):
+            discard(path)
+        shutil.copytree(source / "keystone", partial / "keystone")
+        for name in config.REGIONS:
+            shutil.copytree(source / "glance", partial / name)
+            for folder in config.GLANCE_DIRECTORIES:
+                (partial / name / folder).mkdir()
+        for name in ("password", MARKER):
+            shutil.copy(source / name, partial / name)
+        partial.rename(data)
 
     def _command(self, name: str, port: int, python: Path) -> tuple[list[str], Mapping[str, str]]:
         if name == "site":

@@ -9,11 +9,13 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from openstack_image_manager.errors import Error
 
@@ -161,23 +163,34 @@ def wait_for(services: Mapping[str, tuple[Process, int, Path]], limit: float = 9
 
 @contextlib.contextmanager
 def locked(path: Path, say: Say, limit: float = 900.0) -> Iterator[None]:
-    """Let one command at a time work on a state directory; the kernel frees the lock when its holder dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as handle:
-        waited = time.monotonic() + limit
-        told = False
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > waited:
-                    raise Error(f"another sandbox command still holds {path} after {limit:.0f} s") from None
-                if not told:
-                    say("Waiting for another sandbox command to finish")
-                    told = True
-                time.sleep(0.1)
-        yield
+    """Let one command at a time work on the directory of `path`; the kernel frees the lock when its holder dies.
+
+    Raises `Error` after `limit` seconds, and for whatever goes wrong with files and programs meanwhile.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("a") as handle:
+            _acquire(handle, say, limit)
+            yield
+    except (OSError, subprocess.SubprocessError, sqlite3.Error) as error:
+        raise Error(f"the sandbox in {path.parent} failed: {error}") from error
+
+
+def _acquire(handle: IO[str], say: Say, limit: float) -> None:
+    end = time.monotonic() + limit
+    told = False
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise Error(f"another sandbox command still holds {handle.name} after {limit:.0f} s") from None
+            if not told:
+                say("Waiting for another sandbox command to finish")
+                told = True
+            time.sleep(0.1)
+        else:
+            return
 
 
 def tail(log: Path, lines: int = 15) -> str:

@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import secrets
-import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -16,21 +15,19 @@ from typing import Any
 
 from openstack_image_manager.errors import Error
 from openstack_image_manager.sandbox import config, process
-from openstack_image_manager.sandbox.install import fingerprint
+from openstack_image_manager.sandbox.install import MARKER, discard, fingerprint, is_complete
 from openstack_image_manager.sandbox.process import HOST, Say
-
-_MARKER = "made-from"
 
 
 def make(directory: Path, python: Path, log: Path, say: Say) -> None:
     """Make sure `directory` holds `keystone/`, `glance/` and `password`; a half-made or outdated one is made anew."""
-    marker = directory / _MARKER
-    if marker.exists() and marker.read_text() == fingerprint():
+    wanted = fingerprint()
+    if is_complete(directory, wanted):
         return
     say("Preparing empty databases (once; about 20 seconds)")
     partial = directory.with_name(directory.name + ".partial")
     for path in (partial, directory):
-        shutil.rmtree(path, ignore_errors=True)
+        discard(path)
     keystone, glance = partial / "keystone", partial / "glance"
     for path in (keystone, glance):
         path.mkdir(parents=True)
@@ -46,7 +43,7 @@ def make(directory: Path, python: Path, log: Path, say: Say) -> None:
         _fill(port, password)
     for path in (keystone, glance):
         _settle(path / f"{path.name}.sqlite")
-    (partial / _MARKER).write_text(fingerprint())
+    (partial / MARKER).write_text(wanted)
     partial.rename(directory)
 
 
@@ -64,7 +61,7 @@ def _url(directory: Path) -> str:
 
 def _keystone(directory: Path, python: Path, password: str, port: int, log: Path) -> None:
     (directory / "keystone.conf").write_text(config.keystone(directory, 3600, {}))
-    (directory / "gunicorn.conf.py").write_text(config.gunicorn("keystone.wsgi.api:application", directory, port))
+    (directory / "gunicorn.conf.py").write_text(config.gunicorn("keystone", directory, port))
     url = f"http://{HOST}:{port}/v3"
     manage = [str(python.with_name("keystone-manage")), f"--config-file={directory}/keystone.conf"]
     user = ["--keystone-user", str(os.getuid()), "--keystone-group", str(os.getgid())]

@@ -1,0 +1,221 @@
+"""A proxy in front of the real Glance that counts requests and breaks the n-th one that matches a rule.
+
+Bodies pass through in pieces in both directions, and a connection that breaks off on one side breaks off on the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+from urllib.parse import urlsplit
+
+from tests.services.site import reset_on_close
+
+HOST = "127.0.0.1"
+_CHUNK = 64 * 1024
+# RFC 9110, 7.6.1: these belong to one connection
+_HOP = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request through the proxy: `path` without its query, `status` None if no answer was passed on."""
+
+    method: str
+    path: str
+    status: int | None
+
+
+@dataclass
+class Rule:
+    """What happens to matching requests, from the `nth` (counted from 1) on, `times` of them (None: all).
+
+    `method` and `path` are regular expressions for the whole method and path. Order: `before`, `hold`, `reset` "before",
+    `status`, forwarding, `after`, `reset` "after" (the answer is lost).
+    """
+
+    method: str = ".*"
+    path: str = ".*"
+    nth: int = 1
+    times: int | None = 1
+    before: Callable[[], object] | None = None
+    hold: threading.Event | None = None  # waited for half a minute at most
+    status: int | None = None
+    body: str = ""
+    reset: Literal["before", "after"] | None = None
+    after: Callable[[], object] | None = None
+    seen: int = 0
+
+    def takes(self, method: str, path: str) -> bool:
+        """Count the request if it matches; True if it is one of those meant."""
+        if not (re.fullmatch(self.method, method) and re.fullmatch(self.path, path)):
+            return False
+        self.seen += 1
+        return self.seen >= self.nth and (self.times is None or self.seen < self.nth + self.times)
+
+
+class Proxy(ThreadingHTTPServer):
+    """Forwards to `target` (http://host:port). `calls` is the log, in the order in which the requests ended."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, target: str) -> None:
+        address = urlsplit(target)
+        self.target = (address.hostname or HOST, address.port or 80)
+        self.calls: list[Call] = []
+        self._rules: list[Rule] = []
+        self._lock = threading.Lock()
+        super().__init__((HOST, 0), _Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.server_address[1]}"
+
+    def add(self, rule: Rule) -> Rule:
+        """Add a rule; the first one that takes a request decides."""
+        self._rules.append(rule)
+        return rule
+
+    def clear(self) -> None:
+        """Forget rules and calls."""
+        self._rules.clear()
+        self.calls.clear()
+
+    def count(self, method: str = ".*", path: str = ".*") -> int:
+        """How many requests matched both regular expressions."""
+        return sum(bool(re.fullmatch(method, call.method) and re.fullmatch(path, call.path)) for call in self.calls)
+
+    def rule_for(self, method: str, path: str) -> Rule:
+        with self._lock:
+            return next((rule for rule in self._rules if rule.takes(method, path)), Rule())
+
+
+class _Lost(Exception):
+    """One side of the connection is gone."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Proxy
+    protocol_version = "HTTP/1.1"
+
+    def serve(self) -> None:
+        path = urlsplit(self.path).path
+        status = None
+        try:
+            status = self.pass_on(self.server.rule_for(self.command, path))
+        except (OSError, http.client.HTTPException, _Lost):
+            self.close_connection = True
+            reset_on_close(self.connection)
+        finally:
+            self.server.calls.append(Call(self.command, path, status))
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = serve
+
+    def pass_on(self, rule: Rule) -> int:
+        if rule.before:
+            rule.before()
+        if rule.hold:
+            rule.hold.wait(30)
+        if rule.reset == "before":
+            raise _Lost
+        if rule.status is not None:
+            self.answer(rule.status, rule.body.encode())
+            return rule.status
+        glance = http.client.HTTPConnection(*self.server.target, timeout=120)
+        try:
+            self.send_request(glance)
+            response = glance.getresponse()
+            if rule.after:
+                rule.after()
+            if rule.reset == "after":
+                response.read()
+                raise _Lost
+            self.send_back(response)
+            return response.status
+        finally:
+            glance.close()
+
+    def answer(self, status: int, body: bytes) -> None:
+        for _ in self.body():
+            pass
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def send_request(self, glance: http.client.HTTPConnection) -> None:
+        # Host stays the proxy's: Glance builds the addresses in its version document from it
+        glance.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        chunked = "Transfer-Encoding" in self.headers
+        for name, value in self.headers.items():
+            if name.lower() not in _HOP | {"expect"}:
+                glance.putheader(name, value)
+        if chunked:
+            glance.putheader("Transfer-Encoding", "chunked")
+        glance.endheaders()
+        try:
+            for piece in self.body():
+                glance.send(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+            if chunked:
+                glance.send(b"0\r\n\r\n")
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # Glance refuses the rest, and may have said why
+
+    def body(self) -> Iterator[bytes]:
+        """The request's body in pieces as they come. Raises _Lost if the client breaks off."""
+        if "Transfer-Encoding" in self.headers:
+            while size := int(self.line().split(b";")[0], 16):
+                yield self.exactly(size)
+                self.line()
+            self.line()
+            return
+        left = int(self.headers.get("Content-Length") or 0)
+        while left:
+            piece = self.exactly(min(left, _CHUNK))
+            yield piece
+            left -= len(piece)
+
+    def line(self) -> bytes:
+        line = self.rfile.readline(1024)
+        if not line.endswith(b"\n"):
+            raise _Lost
+        return line
+
+    def exactly(self, size: int) -> bytes:
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise _Lost
+        return data
+
+    def send_back(self, response: http.client.HTTPResponse) -> None:
+        self.send_response_only(response.status, response.reason)
+        for name, value in response.getheaders():
+            if name.lower() not in _HOP:
+                self.send_header(name, value)
+        bodiless = self.command == "HEAD" or response.status in (204, 304)
+        chunked = not bodiless and response.length is None
+        if chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        sent = 0
+        while piece := response.read1(_CHUNK):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+            sent += len(piece)
+        if chunked:
+            self.wfile.write(b"0\r\n\r\n")
+        elif not bodiless and sent < int(response.getheader("Content-Length") or 0):
+            raise _Lost
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            super().handle()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass

@@ -1,0 +1,70 @@
+"""A cloud of values: definitions made in one line, and a simulation that carries a plan out step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from openstack_image_manager import desired
+from openstack_image_manager.model import Create, Definition, Image, Plan, Policy
+from openstack_image_manager.plan import plan
+
+TODAY = date(2026, 11, 22)
+TAG = Policy().tag
+GIB = 1024**3
+
+
+def definition(name: str = "Ubuntu 24.04", versions: Any = ("20240416",), **fields: Any) -> Definition:
+    """A definition with the given versions (names, or whole version mappings)."""
+    listed = [
+        version if isinstance(version, dict) else {"version": version, "url": f"https://example.org/{version.replace(' ', '_')}.img"}
+        for version in versions
+    ]
+    data = {"name": name, "format": "qcow2", "multi": True, "visibility": "public", **fields, "versions": listed}
+    return Definition.model_validate(data)
+
+
+def made(plan_: Plan, found: list[Image]) -> list[Image]:
+    """The cloud after the plan."""
+    *_, last = [found, *steps(plan_, found)]
+    return last
+
+
+def steps(plan_: Plan, found: list[Image]) -> Iterator[list[Image]]:
+    """The cloud after each step of the plan, in the order in which a run takes them."""
+    cloud = {image.id: image for image in found}
+    for number, change in enumerate(plan_.changes):
+        if isinstance(change, Create):
+            if change.left is not None:
+                cloud.pop(change.left.id, None)
+            fresh = replace(
+                change.wanted,
+                id=f"new-{number}-{change.version.version}-{len(cloud)}",
+                created_at=f"2026-11-22T00:00:{number:02}Z",
+                status="active",
+                virtual_size=3 * GIB,
+                size=GIB,
+                owner="ours",
+                properties={**change.wanted.properties, desired.VERIFIED: desired.PENDING + "none"},
+            )
+            # As importer does: unpublished under another name first.
+            unpublished = desired.image_name(change.definition, change.version.version, newest=False)
+            cloud[fresh.id] = replace(fresh, name=unpublished, visibility="private")
+            yield list(cloud.values())
+            cloud[fresh.id] = desired.wanted_image(change.definition, change.version, change.role, TAG, fresh)
+        else:
+            cloud[change.found.id] = change.wanted
+        yield list(cloud.values())
+
+
+def settled(definitions: list[Definition], policy: Policy = Policy(), found: Any = ()) -> list[Image]:  # noqa: B008
+    """The cloud after one run."""
+    found = list(found)
+    return made(plan(definitions, found, policy, TODAY), found)
+
+
+def by_version(images: list[Image]) -> dict[str, Image]:
+    """Images by their version."""
+    return {image.properties["internal_version"]: image for image in images}

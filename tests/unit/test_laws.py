@@ -1,0 +1,155 @@
+"""The laws of the plan, over generated clouds and definitions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cloud import TAG, TODAY, by_version, definition, made, settled, steps
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openstack_image_manager import desired, retention
+from openstack_image_manager.model import Create, Image, Policy, Update
+from openstack_image_manager.plan import plan
+
+KEYS = ["a", "b", "os_purpose", "os_version", "os_distro", "uuid_validity", "image_description"]
+VALUES = ["generic", "last-2", "none", "forever", "2025-01-01", "24.04", "x"]
+VISIBILITIES = ["public", "community", "shared", "private"]
+STATUSES = ["active", "deactivated", "queued", "uploading", "importing", "saving", "killed", "pending_delete"]
+
+metas = st.dictionaries(st.sampled_from(KEYS), st.none() | st.sampled_from(VALUES), max_size=4)
+versions = st.lists(st.sampled_from(["1", "2", "9", "10", "11", "20240416"]), min_size=1, max_size=5, unique=True)
+
+
+@st.composite
+def definitions(draw, name="Ubuntu 24.04"):
+    listed = [
+        {
+            "version": version,
+            "url": f"https://example.org/{version}.img",
+            "visibility": draw(st.none() | st.sampled_from(VISIBILITIES)) if draw(st.booleans()) else None,
+            "hidden": draw(st.sampled_from([None, None, True, False])),
+            "meta": draw(metas) if draw(st.booleans()) else {},
+        }
+        for version in draw(versions)
+    ]
+    return definition(
+        name,
+        listed,
+        multi=draw(st.booleans()),
+        visibility=draw(st.sampled_from(VISIBILITIES)),
+        status=draw(st.sampled_from(["active", "deactivated"])),
+        min_disk=draw(st.sampled_from([0, 1, 10])),
+        keep=draw(st.booleans()),
+        meta=draw(metas),
+        tags=draw(st.lists(st.sampled_from(["x", "y"]), unique=True)),
+    )
+
+
+@st.composite
+def drifts(draw, images):
+    """The same images after someone has been at them."""
+    result = []
+    for image in images:
+        if draw(st.booleans()):
+            result.append(image)
+            continue
+        properties = {**image.properties, **draw(st.dictionaries(st.sampled_from([*KEYS, "theirs"]), st.just("drift")))}
+        for key in draw(st.lists(st.sampled_from(sorted(properties)), max_size=2)):
+            if key not in ("image_name", "internal_version"):
+                properties.pop(key, None)
+        result.append(
+            replace(
+                image,
+                name=draw(st.sampled_from([image.name, "Ubuntu 24.04", "else"])),
+                visibility=draw(st.sampled_from([image.visibility, *VISIBILITIES])),
+                status=draw(st.sampled_from(["active", "active", *STATUSES])),
+                hidden=draw(st.booleans()),
+                min_ram=draw(st.sampled_from([0, 5])),
+                tags=image.tags | draw(st.frozensets(st.sampled_from(["x", "theirs"]))),
+                properties=properties,
+            )
+        )
+    return result
+
+
+@st.composite
+def situations(draw):
+    """A policy, and a cloud that has been through some definitions and some drift; then the definition of today."""
+    policy = Policy(
+        latest=draw(st.booleans()),
+        keep=draw(st.booleans()),
+        hidden_visibility=draw(st.sampled_from(VISIBILITIES[1:])),
+        use_os_hidden=draw(st.booleans()),
+        deactivate=draw(st.booleans()),
+    )
+    found: list[Image] = []
+    for _ in range(draw(st.integers(0, 2))):
+        found = draw(drifts(settled([draw(definitions())], policy, found)))
+    return policy, found, draw(definitions())
+
+
+@settings(max_examples=120)
+@given(situations())
+def test_after_a_run_there_is_nothing_left_to_do(situation):
+    policy, found, today = situation
+    after = settled([today], policy, found)
+    assert plan([today], after, policy, TODAY).changes == ()
+
+
+@settings(max_examples=120)
+@given(situations())
+def test_no_one_sees_more_than_the_definition_says_and_nothing_is_lost(situation):
+    policy, found, today = situation
+    before = {image.id: image for image in found}
+    allowed = {v.version: v.visibility or today.visibility for v in today.versions}
+    result = plan([today], found, policy, TODAY)
+    for change in result.changes:
+        if isinstance(change, Create):
+            version = change.version.version
+            seen = change.wanted.visibility
+        else:
+            assert isinstance(change, Update)
+            version = change.found.properties.get("internal_version", "")
+            seen = change.wanted.visibility
+            if seen == before[change.found.id].visibility:
+                continue
+        limit = allowed.get(version, today.visibility)
+        assert retention.narrower(limit, seen) == seen, (limit, seen)
+    whole = {i.id for i in found if i.status in ("active", "deactivated") and not desired.has_wrong_bytes(i)}
+    assert whole <= {image.id for image in made(result, found)}
+
+
+@settings(max_examples=80)
+@given(situations())
+def test_the_plain_name_is_never_missing(situation):
+    policy, found, today = situation
+    plain = desired.image_name(today, max((v.version for v in today.versions), key=desired.version_key), newest=True)
+
+    def has_it(images):
+        return any(image.name == plain and image.status in ("active", "deactivated") for image in images)
+
+    if not has_it(found):
+        return
+    for cloud in steps(plan([today], found, policy, TODAY), found):
+        assert has_it(cloud)
+
+
+@settings(max_examples=60)
+@given(situations(), st.integers(0, 5))
+def test_a_run_cut_off_anywhere_is_finished_by_the_next(situation, cut):
+    policy, found, today = situation
+    states = [found, *steps(plan([today], found, policy, TODAY), found)]
+    after = settled([today], policy, states[min(cut, len(states) - 1)])
+    assert plan([today], after, policy, TODAY).changes == ()
+    assert {v.version for v in today.versions} & set(by_version(after))
+
+
+@settings(max_examples=30)
+@given(definitions(), definitions("Other"))
+def test_definitions_do_not_touch_one_another(one, other):
+    both = settled([one, other])
+    assert not plan([one], both, Policy(), TODAY).changes
+    changed = plan([one.model_copy(update={"min_ram": 77})], both, Policy(), TODAY).changes
+    assert {change.definition.name for change in changed} == {one.name}
+    assert all(TAG in change.wanted.tags for change in changed)
