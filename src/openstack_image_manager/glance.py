@@ -56,6 +56,10 @@ class Glance:
             glance._api.get_endpoint_data()
         return glance
 
+    def close(self) -> None:
+        """Close the connections to the cloud."""
+        self._connection.close()
+
     @property
     def project(self) -> str | None:
         """The id of the project that the token is for."""

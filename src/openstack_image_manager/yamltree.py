@@ -81,6 +81,13 @@ def composer(base: Any, most: int = MAX_VALUES) -> Any:
                 return STR
             return super().resolve(kind, value, implicit)
 
+        def compose_scalar_node(self, anchor: Any) -> ScalarNode:
+            # Only PyYAML without libyaml comes here; unlike libyaml it takes escapes of half a character.
+            node: ScalarNode = super().compose_scalar_node(anchor)
+            if re.search("[\ud800-\udfff]", node.value):
+                raise _at(node, "not valid YAML: an escape of half a character (surrogate); write the character itself")
+            return node
+
     return Composer
 
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from tests.services.site import reset_on_close
@@ -36,8 +36,8 @@ class Call:
 class Rule:
     """What happens to matching requests, from the `nth` (counted from 1) on, `times` of them (None: all).
 
-    `method` and `path` are regular expressions for the whole method and path. Order: `before`, `hold`, `reset` "before",
-    `status`, forwarding, `after`, `reset` "after" (the answer is lost).
+    `method` and `path` are regular expressions for the whole method and path. Order: `before`, `hold`, `reset`
+    "before", `status`, forwarding, `after`, `reset` "after" (the answer is lost).
     """
 
     method: str = ".*"
@@ -78,6 +78,10 @@ class Proxy(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://{HOST}:{self.server_address[1]}"
 
+    def shutdown_request(self, request: Any) -> None:
+        """Only close: a shutdown before it would turn every reset into an ordinary end."""
+        self.close_request(request)
+
     def add(self, rule: Rule) -> Rule:
         """Add a rule; the first one that takes a request decides."""
         self._rules.append(rule)
@@ -99,6 +103,15 @@ class Proxy(ThreadingHTTPServer):
 
 class _Lost(Exception):
     """One side of the connection is gone."""
+
+
+@contextlib.contextmanager
+def _losing() -> Iterator[None]:
+    """Tell the client's broken connection from Glance's."""
+    try:
+        yield
+    except OSError as error:
+        raise _Lost from error
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -172,27 +185,27 @@ class _Handler(BaseHTTPRequestHandler):
         """The request's body in pieces as they come. Raises _Lost if the client breaks off."""
         if "Transfer-Encoding" in self.headers:
             while size := int(self.line().split(b";")[0], 16):
-                yield self.exactly(size)
+                yield from self.exactly(size)
                 self.line()
             self.line()
-            return
-        left = int(self.headers.get("Content-Length") or 0)
-        while left:
-            piece = self.exactly(min(left, _CHUNK))
-            yield piece
-            left -= len(piece)
+        else:
+            yield from self.exactly(int(self.headers.get("Content-Length") or 0))
 
     def line(self) -> bytes:
-        line = self.rfile.readline(1024)
+        with _losing():
+            line = self.rfile.readline(1024)
         if not line.endswith(b"\n"):
             raise _Lost
         return line
 
-    def exactly(self, size: int) -> bytes:
-        data = self.rfile.read(size)
-        if len(data) < size:
-            raise _Lost
-        return data
+    def exactly(self, size: int) -> Iterator[bytes]:
+        while size:
+            with _losing():
+                piece = self.rfile.read(min(size, _CHUNK))
+            if not piece:
+                raise _Lost
+            yield piece
+            size -= len(piece)
 
     def send_back(self, response: http.client.HTTPResponse) -> None:
         self.send_response_only(response.status, response.reason)

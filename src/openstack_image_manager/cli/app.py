@@ -105,8 +105,8 @@ def _refuse_options_before(context: typer.Context) -> None:
             )
 
 
-def main() -> None:
-    """Run the command line; the one place where an `Error` becomes a message and an exit code."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; the one place where an `Error` becomes a message and an exit code. Raises SystemExit."""
     import signal
 
     def end(_signal: int, _frame: object) -> None:
@@ -114,7 +114,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, end)
     try:
-        app()
+        app(arguments)
     except Error as error:
         from openstack_image_manager.cli.logs import mask
 

@@ -53,13 +53,13 @@ def plan_command(
 
     policy = _policy(tag, latest, keep, force, hidden_visibility, use_os_hidden, deactivate)
     request = run.Request(run.cloud_name(cloud), images, name_filter, policy)
-    prepared = run.prepare(request)
-    show(prepared.plan, prepared.glance.cloud, output)
+    with run.prepared(request) as ready:
+        show(ready.plan, ready.glance.cloud, output)
     if out is not None:
-        _write(out, request, render.plan_data(prepared.plan, prepared.glance.cloud))
-    if run.has_errors(prepared.plan):
+        _write(out, request, render.plan_data(ready.plan, ready.glance.cloud))
+    if run.has_errors(ready.plan):
         raise typer.Exit(1)
-    if exit_code and prepared.plan.changes:
+    if exit_code and ready.plan.changes:
         raise typer.Exit(run.PENDING)
 
 
@@ -105,14 +105,14 @@ def apply_command(
     approved = None
     if plan_file is not None:
         request, approved = _read(plan_file)
-    prepared = run.prepare(request)
-    if approved is not None:
-        _same(approved, prepared.plan)
-    show(prepared.plan, prepared.glance.cloud, given.Output.TEXT)
-    run.expect(prepared.plan, expect)
-    run.confirm(prepared.plan, yes)
     options = ImportOptions(import_method.value, verify_checksum, import_timeout, stuck_retry + 1)
-    code = run.carry_out(prepared, request.policy, options, workers)
+    with run.prepared(request) as ready:
+        if approved is not None:
+            _same(approved, ready.plan)
+        show(ready.plan, ready.glance.cloud, given.Output.TEXT)
+        run.expect(ready.plan, expect)
+        run.confirm(ready.plan, yes)
+        code = run.carry_out(ready, request.policy, options, workers)
     raise typer.Exit(code)
 
 

@@ -39,11 +39,11 @@ def run_root(**o: Any) -> int:
         return share(request.cloud, policy.tag, o)
     if o["check_only"] or o["check_age"]:
         return _check(o)
-    prepared = run.prepare(request)
-    show(prepared.plan, prepared.glance.cloud, given.Output.TEXT)
-    if o["dry_run"]:
-        return 1 if run.has_errors(prepared.plan) else 0
-    return run.carry_out(prepared, policy, import_options(o), o["workers"])
+    with run.prepared(request) as ready:
+        show(ready.plan, ready.glance.cloud, given.Output.TEXT)
+        if o["dry_run"]:
+            return 1 if run.has_errors(ready.plan) else 0
+        return run.carry_out(ready, policy, import_options(o), o["workers"])
 
 
 def import_options(o: dict[str, Any]) -> ImportOptions:

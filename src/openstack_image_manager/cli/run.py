@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ from openstack_image_manager import render
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import UsageError
 from openstack_image_manager.latest import resolve
-from openstack_image_manager.model import Finding, Image, Plan, Policy
+from openstack_image_manager.model import Finding, Plan, Policy
 from openstack_image_manager.plan import checksum, plan
 
 if TYPE_CHECKING:
@@ -39,7 +41,6 @@ class Prepared:
 
     plan: Plan
     glance: Glance
-    found: list[Image]
 
 
 def cloud_name(option: str | None) -> str | None:
@@ -51,31 +52,32 @@ def cloud_name(option: str | None) -> str | None:
     return None if os.environ.get("OS_AUTH_URL") else "openstack"
 
 
-def prepare(request: Request) -> Prepared:
+@contextmanager
+def prepared(request: Request) -> Iterator[Prepared]:
     """Read the definitions, look at the cloud once, and plan. Nothing is written. Raises Error."""
     loaded = load(request.images, name_filter=request.filter)
     findings = [Finding("warning", str(w.image or w.file), str(w)) for w in loaded.warnings]
     from openstack_image_manager.glance import Glance
 
-    glance = Glance.connect(request.cloud)
-    found = glance.list(request.policy.tag)
-    definitions, troubles = resolve(loaded.definitions, found)
-    made = plan(definitions, found, request.policy, datetime.now(UTC).date(), [*findings, *troubles])
-    return Prepared(made, glance, found)
+    with closing(Glance.connect(request.cloud)) as glance:
+        found = glance.list(request.policy.tag)
+        definitions, troubles = resolve(loaded.definitions, found)
+        made = plan(definitions, found, request.policy, datetime.now(UTC).date(), [*findings, *troubles])
+        yield Prepared(made, glance)
 
 
-def carry_out(prepared: Prepared, policy: Policy, options: ImportOptions, workers: int) -> int:
+def carry_out(ready: Prepared, policy: Policy, options: ImportOptions, workers: int) -> int:
     """Apply the plan with progress; the exit code."""
     from openstack_image_manager.apply import apply
 
     out = render.console()
     with render.reporter(out) as reporter:
-        results = apply(prepared.plan, prepared.glance, policy, options, reporter, workers)
+        results = apply(ready.plan, ready.glance, policy, options, reporter, workers)
     if results:
         render.results_text(results, out)
     if any(result.state == "skipped" for result in results):
         return 130
-    return 1 if any(result.state == "failed" for result in results) or has_errors(prepared.plan) else 0
+    return 1 if any(result.state == "failed" for result in results) or has_errors(ready.plan) else 0
 
 
 def has_errors(made: Plan) -> bool:

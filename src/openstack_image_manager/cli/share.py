@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import typer
@@ -16,7 +17,11 @@ def share(cloud: str | None, tag: str, o: dict[str, Any]) -> int:
     """Share the managed image of a name with a project, or all of a domain, or end that; the exit code."""
     if o["share_target"] is None:
         raise UsageError("--share-image needs --share-target: the project or domain to share with")
-    glance = Glance.connect(cloud)
+    with closing(Glance.connect(cloud)) as glance:
+        return _share(glance, tag, o)
+
+
+def _share(glance: Glance, tag: str, o: dict[str, Any]) -> int:
     images = [image for image in glance.list(tag) if image.name == o["share_image"] and image.status == "active"]
     if len(images) != 1:
         found = ", ".join(image.id for image in images) or "none"

@@ -17,6 +17,8 @@ GLANCE_DIRECTORIES = ("fast", "slow", "staging", "tasks", "work", "locks", "poli
 # Named in the environment, not in argv: Keystone parses sys.argv for itself and refuses gunicorn's options.
 _GUNICORN = """\
 import sqlalchemy
+from gunicorn.http.body import LengthReader
+from gunicorn.http.errors import NoMoreData
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -46,6 +48,22 @@ def _begin(connection):
     if "in_transaction" not in connection.info:
         connection.execute(sqlalchemy.text("BEGIN IMMEDIATE"))
         connection.info["in_transaction"] = True
+
+
+# A client that dies in the middle of a body with Content-Length looks like the end of the body to gunicorn, and Glance
+# would keep the stump. uWSGI and mod_wsgi, which clouds use, make it an error.
+_read = LengthReader.read
+
+
+def _read_or_fail(self, size):
+    wanted = min(self.length, size)
+    data = _read(self, size)
+    if len(data) < wanted:
+        raise NoMoreData(data)
+    return data
+
+
+LengthReader.read = _read_or_fail
 """
 
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 HOST = "127.0.0.1"  # repeated here: this file also runs by itself
@@ -136,17 +136,20 @@ def _listing(directory: Path) -> str:
     return f"<!DOCTYPE html>\n<title>Index</title>\n<ul>\n{rows}</ul>\n"
 
 
+_Server = TypeVar("_Server", bound=ThreadingHTTPServer)
+
+
 @contextlib.contextmanager
-def serving(site: Site) -> Iterator[Site]:
+def serving(server: _Server) -> Iterator[_Server]:
     """Serve in a background thread for as long as the block runs."""
-    thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield site
+        yield server
     finally:
-        site.shutdown()
+        server.shutdown()
         thread.join()
-        site.server_close()
+        server.server_close()
 
 
 if __name__ == "__main__":

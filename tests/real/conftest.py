@@ -1,0 +1,144 @@
+"""The sandbox and its surroundings for tests: every fixture here is real, and one that cannot start fails the test."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import openstack
+import pytest
+from openstack.config import OpenStackConfig
+from openstack.connection import Connection
+
+from openstack_image_manager.sandbox import Sandbox
+from openstack_image_manager.sandbox.site import serving
+from tests.real.bench import Bench
+from tests.services.proxy import Proxy
+from tests.services.site import TestSite
+
+_SERVICES = {"sandbox", "clouds_yaml", "tag", "proxy", "proxied_clouds", "connections"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """openstacksdk 4.22 warns about its own calls: of deprecated parameters, of InfluxDB whenever it reads clouds.yaml."""
+    config.addinivalue_line("filterwarnings", r"ignore:::openstack\.")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Don't count the sandbox's first start, which installs it, against the time limit of the test that comes first."""
+    for item in items:
+        if _SERVICES & set(getattr(item, "fixturenames", ())) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(120, func_only=True))
+
+
+@pytest.fixture(scope="session")
+def sandbox(pytestconfig: pytest.Config) -> Iterator[Sandbox]:
+    """The running sandbox, shared by all workers; what it installed is kept for the next session."""
+    state = Path(os.environ.get("OIM_SANDBOX_STATE") or pytestconfig.rootpath / ".sandbox").absolute()
+    state.mkdir(parents=True, exist_ok=True)
+    sandbox = Sandbox(state)
+    with (state / "users").open("a") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        sandbox.up(say=lambda line: print(line, flush=True))
+        yield sandbox
+    # every worker holds the lock together with others; whoever gets it alone is the last one
+    with (state / "users").open("a") as users:
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        sandbox.down()
+
+
+@pytest.fixture(scope="session")
+def clouds_yaml(sandbox: Sandbox) -> Path:
+    """clouds.yaml with the clouds `openstack`, `member` and `second`; see docs/sandbox.md."""
+    return sandbox.clouds_yaml
+
+
+@contextmanager
+def connection(clouds_yaml: Path, cloud: str) -> Iterator[Connection]:
+    """An SDK connection that leaves nothing open."""
+    region = OpenStackConfig(config_files=[str(clouds_yaml)], load_envvars=False).get_one(cloud)
+    with openstack.connection.Connection(config=region) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="session")
+def connections(clouds_yaml: Path) -> Iterator[dict[str, Connection]]:
+    """One connection for each of the three clouds."""
+    with (
+        connection(clouds_yaml, "openstack") as first,
+        connection(clouds_yaml, "member") as member,
+        connection(clouds_yaml, "second") as second,
+    ):
+        yield {"openstack": first, "member": member, "second": second}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[TestSite]:
+    """An upstream site of this test alone, serving the empty directory `tmp_path / "site"`."""
+    directory = tmp_path / "site"
+    directory.mkdir()
+    with serving(TestSite(directory)) as running:
+        yield running
+
+
+@pytest.fixture
+def tag(connections: dict[str, Connection]) -> Iterator[str]:
+    """A managed tag of this test alone; its images are deleted afterwards, in both regions and whatever their state."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    yield name
+    for cloud in ("openstack", "second"):
+        delete_images(connections[cloud], name)
+
+
+def delete_images(admin: Connection, tag: str) -> None:
+    """Delete all images of all projects with the tag: hidden, protected and deactivated ones too."""
+    image = admin.image
+    for hidden in ("false", "true"):
+        answer = image.get(f"/images?tag={tag}&os_hidden={hidden}&limit=1000")
+        openstack.exceptions.raise_from_response(answer)
+        for found in answer.json()["images"]:
+            if found["protected"]:
+                patch = [{"op": "replace", "path": "/protected", "value": False}]
+                headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+                openstack.exceptions.raise_from_response(
+                    image.patch(f"/images/{found['id']}", json=patch, headers=headers)
+                )
+            answer = image.delete(f"/images/{found['id']}")
+            if answer.status_code != 404:
+                openstack.exceptions.raise_from_response(answer)
+
+
+@pytest.fixture
+def proxy(sandbox: Sandbox) -> Iterator[Proxy]:
+    """A proxy of this test alone in front of the first Glance, without rules yet."""
+    with serving(Proxy(sandbox.url("glance-one"))) as running:
+        yield running
+
+
+@pytest.fixture
+def proxied_clouds(proxy: Proxy, clouds_yaml: Path, tmp_path: Path) -> Path:
+    """A clouds.yaml whose `openstack` and `member` reach Glance through the proxy."""
+    region = "    region_name: RegionOne\n"
+    path = tmp_path / "proxied-clouds.yaml"
+    path.write_text(clouds_yaml.read_text().replace(region, f"{region}    image_endpoint_override: {proxy.url}\n"))
+    return path
+
+
+@pytest.fixture
+def bench(tmp_path: Path, clouds_yaml: Path, tag: str, site: TestSite, connections: dict[str, Connection]) -> Bench:
+    """A bench whose tool talks to Glance directly."""
+    return Bench(tmp_path, clouds_yaml, tag, site, connections["openstack"])
+
+
+@pytest.fixture
+def watched(bench: Bench, proxied_clouds: Path, proxy: Proxy) -> Bench:
+    """The same, but the tool's calls go through the `proxy`, which counts and breaks them."""
+    bench.clouds = proxied_clouds
+    return bench
