@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from datetime import date
 
 from openstack_image_manager.desired import version_key
-from openstack_image_manager.model import Definition, Finding, Version
+from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.model import Finding
 
 
 def build_day(version: Version) -> date | None:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from openstack_image_manager.errors import Error
-from openstack_image_manager.model import Definition, Version
+from openstack_image_manager.format import Definition, Version
 
 Loc = tuple[str | int, ...]
 

@@ -17,7 +17,7 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode
 from openstack_image_manager import desired, scs
 from openstack_image_manager.complaints import Complaint, DefinitionErrors, Position, dotted, near, sentence
 from openstack_image_manager.errors import Error, UsageError
-from openstack_image_manager.model import Definition
+from openstack_image_manager.format import Definition
 from openstack_image_manager.schema import FIELDS, KINDS, json_schema
 from openstack_image_manager.yamltree import NULL, STR, Broken, Loc, Tree
 

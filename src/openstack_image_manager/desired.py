@@ -11,7 +11,8 @@ from math import ceil
 
 from natsort import natsort_keygen
 
-from openstack_image_manager.model import Definition, Image, Role, Version, public_url
+from openstack_image_manager.format import Definition, Version, public_url
+from openstack_image_manager.model import Image, Role
 from openstack_image_manager.retention import narrower
 
 GIB = 1024**3

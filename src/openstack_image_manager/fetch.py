@@ -15,7 +15,7 @@ import urllib3
 
 from openstack_image_manager import __version__
 from openstack_image_manager.errors import FetchError, Interrupted
-from openstack_image_manager.model import public_url
+from openstack_image_manager.format import public_url
 
 CONNECT_TIMEOUT = 15.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte

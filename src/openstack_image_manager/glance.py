@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from openstack_image_manager.errors import CloudError, Interrupted
+from openstack_image_manager.format import RESERVED
 from openstack_image_manager.model import FieldChange, Image
 
 PAGE = 1000  # the most that Glance gives at once
@@ -25,12 +26,6 @@ RETRIABLE = (429, 502, 503, 504)
 BODY = {"headers": {"Content-Type": "application/octet-stream"}, "timeout": (ANSWER_TIMEOUT, STAGE_TIMEOUT)}
 PATCH_TYPE = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 _PATHS = {"hidden": "os_hidden"}
-# What an image's JSON holds besides properties.
-_BASE = frozenset(
-    {"id", "name", "status", "visibility", "os_hidden", "protected", "owner", "tags", "members", "created_at"}
-    | {"updated_at", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "min_disk", "min_ram"}
-    | {"disk_format", "container_format", "self", "file", "schema", "locations", "direct_url", "stores"}
-)
 
 
 class Glance:
@@ -45,6 +40,8 @@ class Glance:
     def connect(cls, cloud: str | None) -> Glance:
         """Log in; `cloud` is a name in clouds.yaml, None: what the OS_* environment says. Raises CloudError."""
         import openstack
+        from keystoneauth1 import exceptions as auth
+        from keystoneauth1.adapter import Adapter
 
         name = cloud or "OS_* environment"
         with translated(name):
@@ -52,8 +49,12 @@ class Glance:
             connection = openstack.connect(cloud=cloud or "envvars", api_timeout=ANSWER_TIMEOUT)
             glance = cls(connection, name)
             connection.session.get_token()
-            glance._api = connection.image
-            glance._api.get_endpoint_data()
+            endpoint = connection.config.get_session_endpoint("image")
+            if not endpoint:
+                raise auth.EndpointNotFound("no endpoint of the service type image")
+            # Discovery of versions would cost three calls of every run, and there has been only v2 for years.
+            base = endpoint.rstrip("/").removesuffix("/v2")
+            glance._api = Adapter(connection.session, endpoint_override=f"{base}/v2")
         return glance
 
     def close(self) -> None:
@@ -234,7 +235,7 @@ def as_image(data: dict[str, Any]) -> Image:
         properties={
             key: value
             for key, value in data.items()
-            if key not in _BASE and not key.startswith("os_glance_") and isinstance(value, str)
+            if key not in RESERVED and not key.startswith("os_glance_") and isinstance(value, str)
         },
         disk_format=data.get("disk_format"),
         id=data["id"],

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from openstack_image_manager.model import Definition, Image, public_url
+from openstack_image_manager.format import Definition, public_url
+from openstack_image_manager.model import Image
 
 Key = tuple[str, str]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from openstack_image_manager import desired
 from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
+from openstack_image_manager.format import Checksum, Version, public_url
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.model import Checksum, Create, Image, Version, public_url
+from openstack_image_manager.model import Create, Image
 from openstack_image_manager.plan import diff
 
 Method = Literal["auto", "web-download", "glance-direct"]
@@ -160,7 +161,10 @@ class Importer:
             status="queued",
             properties={**wanted.properties, desired.VERIFIED: desired.PENDING + way.promise},
         )
-        left = self._settled(change.left) if change.left else None
+        left = None
+        if change.left:
+            importing = change.left.status == "importing"
+            left = self._settled(change.left.id, self.options.timeout if importing else SETTLE)
         if left and left.status in ("active", "deactivated") and not desired.has_wrong_bytes(left):
             return left
         if left and left.status == "queued" and left.disk_format == initial.disk_format:
@@ -180,12 +184,12 @@ class Importer:
             raise explained(error, "public") from None
         return self.glance.patch(record.id, diff(record, replace(record, visibility="private", hidden=False)))
 
-    def _settled(self, left: Image) -> Image | None:
+    def _settled(self, image_id: str, patience: float) -> Image | None:
         """What became of an image that another run, dead or alive, was working on; None: it is gone."""
-        limit = time.monotonic() + (SETTLE if left.status != "importing" else self.options.timeout)
+        limit = time.monotonic() + patience
         while True:
             try:
-                current = self.glance.get(left.id)
+                current = self.glance.get(image_id)
             except CloudError as error:
                 if error.status == 404:
                     return None
@@ -193,14 +197,17 @@ class Importer:
             if current.status == "importing":
                 self.reporter.line(current.name, "is being imported already: waiting for it")
                 with suppress(CloudError):
-                    return self.glance.wait(left.id, limit, self.stop)
+                    return self.glance.wait(image_id, limit, self.stop)
                 return replace(current, status="killed")
             if current.status not in ("uploading", "saving"):
                 return current
             if time.monotonic() > limit:
-                raise CloudError(f"{left.id} is being uploaded by someone else; run again when that is done")
-            if self.stop.wait(0.5):
-                raise Interrupted("interrupted")
+                raise CloudError(f"{image_id} is being uploaded by someone else; run again when that is done")
+            self._pause(0.5)
+
+    def _pause(self, seconds: float) -> None:
+        if self.stop.wait(seconds):
+            raise Interrupted("interrupted")
 
     def _web_download(self, change: Create, image_id: str, deadline: float) -> Image:
         failures = []
@@ -227,11 +234,17 @@ class Importer:
 
         for url in _urls(change.version):
             algorithm = checksum.algorithm if checksum else "sha256"
+            body = None
             try:
                 with Download(url, algorithm, deadline, self.stop, progress) as download:
-                    self.glance.stage(image_id, Verified(download, change.definition.format, checksum))
+                    body = _Body(Verified(download, change.definition.format, checksum))
+                    self.glance.stage(image_id, body)
                 break
             except (FetchError, VerificationError) as error:
+                if body is not None:
+                    # Glance needs a moment to notice, and refuses other bytes until then.
+                    self._pause(1.0)
+                    self._settled(image_id, SETTLE)
                 at = "" if public_url(url) in str(error) else f"{public_url(url)}: "
                 failures.append(f"{at}{error}")
         else:
@@ -246,6 +259,23 @@ class Importer:
         if not self.reporter.live:
             return None
         return lambda message: self.reporter.progress(change.subject, message)
+
+
+class _Body:
+    """The body of an upload, whose first bytes were read before the upload begins: what is wrong from the start, Glance
+    never sees."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._rest: Iterator[bytes] | None = iter(chunks)
+        self._first = next(self._rest)
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._rest is None:
+            # An HTTP library that repeats its request would send an empty image.
+            raise VerificationError("the upload was interrupted and can't be repeated; run again")
+        rest, self._rest = self._rest, None
+        yield self._first
+        yield from rest
 
 
 def _urls(version: Version) -> list[str]:

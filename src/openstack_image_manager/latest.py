@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager import checksums, identity
 from openstack_image_manager.errors import Error
-from openstack_image_manager.model import Checksum, Definition, Finding, Image, Version
+from openstack_image_manager.format import Checksum, Definition, Version
+from openstack_image_manager.model import Finding, Image
 
 LATEST = "latest"
 UPSTREAM_CHECKSUM = "upstream_checksum"

@@ -11,20 +11,8 @@ from datetime import date
 from typing import Any
 
 from openstack_image_manager import desired, identity, retention
-from openstack_image_manager.model import (
-    Change,
-    Create,
-    Definition,
-    FieldChange,
-    Finding,
-    Image,
-    Plan,
-    Policy,
-    Role,
-    Update,
-    Version,
-    public_url,
-)
+from openstack_image_manager.format import Definition, Version, public_url
+from openstack_image_manager.model import Change, Create, FieldChange, Finding, Image, Plan, Policy, Role, Update
 
 FIELDS = ("name", "visibility", "status", "hidden", "min_disk", "min_ram", "tags")
 WHOLE = ("active", "deactivated")

@@ -13,7 +13,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from openstack_image_manager import desired
 from openstack_image_manager import plan as planning
-from openstack_image_manager.model import Create, FieldChange, Image, Plan, Result, Update, public_url
+from openstack_image_manager.format import public_url
+from openstack_image_manager.model import Create, FieldChange, Image, Plan, Result, Update
 
 _LEVEL_STYLE = {"note": "dim", "warning": "yellow", "error": "red"}
 

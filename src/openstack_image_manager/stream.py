@@ -1,32 +1,39 @@
 """PURE: what happens to bytes on their way from an upstream to Glance: unpack by magic number, inspect, verify.
 
-Nothing touches a disk and no more than a few MiB are in memory, at any size of the image.
+Nothing touches a disk, and in memory are a few MiB and the packer's window, at any size of the image.
 """
 
 from __future__ import annotations
 
 import bz2
-import gzip
 import hashlib
 import io
 import lzma
+import re
 import struct
 import tarfile
 import zlib
-from collections.abc import Iterator
-from typing import IO, Any, cast
+from collections.abc import Callable, Iterator
+from typing import IO, Any
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.model import Checksum
+from openstack_image_manager.format import Checksum
 
 CHUNK = 1024 * 1024
 HEAD = 4 * CHUNK  # enough for every header that the inspectors look at, but for the ends of some vmdk and vhdx
+PIECE = 16 * 1024  # what an inspector gets at once: that of vhdx misses a table that came together with its pointer
+ZST_STEP = 256  # of packed bytes: zstandard can't limit what it returns, 128 KiB for every 4 bytes at the most
 CAP = 512 * 1024**3  # bytes: no cloud image unpacks to more; what does is a bomb
+LAYERS = 2  # what is in use (tar.xz); a third one would be a trick
 AS_PUBLISHED = ("aki", "ari", "ami")  # kernels and ramdisks are compressed files by nature
 NO_INSPECTOR = (*AS_PUBLISHED, "ploop")
 IMAGE_SUFFIXES = (".qcow2", ".raw", ".img", ".vmdk", ".vhd", ".vhdx", ".vdi", ".iso")
-_MAGIC = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zst", b"PK\x03\x04": "zip"}
-_BROKEN = (OSError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, ValueError)
+_MAGIC = re.compile(
+    rb"(?P<gz>\x1f\x8b\x08)|(?P<bz2>BZh[1-9](?:1AY&SY|\x17rE8P\x90))|(?P<xz>\xfd7zXZ\x00)"
+    rb"|(?P<zst>\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18)|(?P<zip>PK\x03\x04)|(?P<tar>.{257}ustar)",
+    re.DOTALL,
+)
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!|\?xml|html|head)", re.IGNORECASE)
 
 
 class Verified:
@@ -48,7 +55,7 @@ class Verified:
             # An HTTP library that repeats the request would send an empty image.
             raise VerificationError("the upload would have to start anew, but the download is already in progress")
         self._started = True
-        published = io.BufferedReader(self._source, CHUNK)
+        published = _reader(_chunks(self._source))
         stream = published if self._format in AS_PUBLISHED else unpacked(published)
         digest = hashlib.new(self._checksum.algorithm) if self._checksum and stream is not published else None
         inspection = Inspection(self._format)
@@ -56,17 +63,15 @@ class Verified:
         for chunk in _chunks(stream):
             size += len(chunk)
             if size > self._cap:
-                raise VerificationError(f"it unpacks to more than {self._cap} bytes: refused")
+                raise VerificationError(f"unpacked it has more than {self._cap} bytes: refused")
             if digest:
                 digest.update(chunk)
             # One chunk stays behind until all is known to be right, so that the upload can't end by itself.
             if inspection.head_is_read:
                 yield held
-                held = chunk
-                inspection.feed(chunk)
-            else:
-                held += chunk
-                inspection.feed(chunk)
+                held = b""
+            held += chunk
+            inspection.feed(chunk)
         inspection.finish()
         while published.read(CHUNK):
             pass
@@ -83,11 +88,8 @@ class Verified:
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    try:
-        while chunk := stream.read(CHUNK):
-            yield chunk
-    except _BROKEN as error:
-        raise VerificationError(f"the packed file is broken: {error}") from None
+    while chunk := stream.read(CHUNK):
+        yield chunk
 
 
 class Inspection:
@@ -103,19 +105,22 @@ class Inspection:
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes. Raises VerificationError as soon as they are wrong."""
-        if self._size == 0:
-            _refuse_page(chunk)
+        if self._size == 0 and _PAGE.match(chunk):
+            raise VerificationError("a web page came instead of an image")
         self._size += len(chunk)
         for name, inspector in list(self._inspectors.items()):
             try:
-                inspector.eat_chunk(chunk)
+                for start in range(0, len(chunk), PIECE):
+                    inspector.eat_chunk(chunk[start : start + PIECE])
             except Exception:  # an inspector that can't make sense of the bytes says that they are not its format
                 del self._inspectors[name]
         if not self.head_is_read and self._size >= HEAD:
             self.head_is_read = True
             self._judge()
+            if (wanted := self._inspectors.get(self._format)) and wanted.complete:
+                _check_safety(self._format, wanted)
             # Only what the rest of the file can still tell something about is fed on.
-            self._inspectors = {name: each for name, each in self._matches().items() if not each.complete}
+            self._inspectors = {name: each for name, each in self._inspectors.items() if not each.complete}
 
     def finish(self) -> None:
         """All bytes were seen. Raises VerificationError if they are not an image of the format, or unsafe."""
@@ -125,26 +130,25 @@ class Inspection:
             inspector.finish()
         if not self.head_is_read:
             self._judge()
-        for name, inspector in self._inspectors.items():
-            if name == self._format:
-                _check_safety(name, inspector)
-
-    def _matches(self) -> dict[str, Any]:
-        return {name: inspector for name, inspector in self._inspectors.items() if inspector.format_match}
+        if wanted := self._inspectors.get(self._format):
+            _check_safety(self._format, wanted)
 
     def _judge(self) -> None:
-        if self._format in NO_INSPECTOR:
-            return
-        matches = self._matches()
+        """Refuse any other format than the one defined; the inspectors that do not match are dismissed."""
+        self._inspectors = {name: inspector for name, inspector in self._inspectors.items() if _matches(inspector)}
         # A partition table is what a raw disk begins with, and what a bootable ISO has beside its own header.
-        known = sorted(name for name in matches if name != "gpt")
+        known = sorted(name for name in self._inspectors if name != "gpt")
         wanted = [] if self._format == "raw" else [self._format]
-        if known != wanted:
+        if known != wanted and self._format not in NO_INSPECTOR:
             found = " and ".join(known) or "none of the known formats"
             raise VerificationError(f"its content is {found}, but the definition says format: {self._format}")
-        for name in wanted:
-            if matches[name].complete:
-                _check_safety(name, matches[name])
+
+
+def _matches(inspector: Any) -> bool:
+    try:
+        return bool(inspector.format_match)
+    except AttributeError:  # that of vmdk stumbles over a text that is followed by other bytes
+        return False
 
 
 def _check_safety(name: str, inspector: Any) -> None:
@@ -158,122 +162,138 @@ def _check_safety(name: str, inspector: Any) -> None:
         raise VerificationError(f"unsafe {name}: {error}") from None
 
 
-def _refuse_page(head: bytes) -> None:
-    start = head[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        raise VerificationError("a web page came instead of an image")
+def unpacked(stream: io.BufferedReader) -> io.BufferedReader:
+    """The image in the stream: gz, bz2, xz, zst, zip with one member, tar with one image; by magic number.
+
+    Reading from it raises VerificationError when the packed file is broken, ends too early or is packed too often.
+    """
+    layers = 0
+    while magic := _MAGIC.match(stream.peek(1)):
+        if layers == LAYERS:
+            raise VerificationError(f"it is packed more than {LAYERS} times: refused")
+        layers += 1
+        stream = _reader(_UNPACK[str(magic.lastgroup)](stream))
+    return stream
 
 
-def unpacked(stream: io.BufferedReader) -> IO[bytes]:
-    """The image in the stream: gz, bz2, xz, zst, zip with one member, tar with one image; by magic number."""
-    current: Any = stream
-    # Two layers are what is in use (tar.xz); a third one would be a trick.
-    for _ in range(2):
-        head = current.peek(HEAD)[:512]
-        kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
-        if kind == "bz2" and not head[3:4].isdigit():
-            kind = None
-        if kind is not None:
-            current = io.BufferedReader(_decompressor(kind, current), CHUNK)
-        elif head[257:262] == b"ustar":
-            return io.BufferedReader(_TarImage(current), CHUNK)
-        else:
-            break
-    return cast(IO[bytes], current)
+def _reader(chunks: Iterator[bytes]) -> io.BufferedReader:
+    return io.BufferedReader(_Filled(chunks), CHUNK)
 
 
-def _decompressor(kind: str, stream: Any) -> Any:
-    if kind == "zst":
-        import zstandard
-
-        return zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(stream, read_across_frames=True)
-    if kind == "zip":
-        return _ZipMember(stream)
-    if kind == "gz":
-        return gzip.GzipFile(fileobj=stream, mode="rb")
-    return bz2.BZ2File(stream, "rb") if kind == "bz2" else lzma.LZMAFile(stream, "rb")
-
-
-class _Generated(io.RawIOBase):
-    """A raw reader over a generator of chunks."""
+class _Filled(io.RawIOBase):
+    """A raw reader over chunks of any size. A read is short at the end only, so that peek() shows the whole head."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._left = b""
+        self._left = bytearray()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self._left:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._left = chunk
-        part = self._left[: len(buffer)]
-        self._left = self._left[len(part) :]
-        buffer[: len(part)] = part
-        return len(part)
+        while len(self._left) < len(buffer) and (chunk := next(self._chunks, None)) is not None:
+            self._left += chunk
+        count = min(len(buffer), len(self._left))
+        buffer[:count] = self._left[:count]
+        del self._left[:count]
+        return count
 
 
-class _TarImage(_Generated):
+def _broken(reason: object) -> VerificationError:
+    return VerificationError(f"the packed file is broken: {reason}")
+
+
+def _zst_engine() -> Any:
+    import zstandard
+
+    return zstandard.ZstdDecompressor().decompressobj()
+
+
+def _streams(source: IO[bytes], start: Callable[[], Any], *limit: int) -> Iterator[bytes]:
+    """Packed streams one after another, as parallel packers write them; zeros behind one are padding."""
+    data = b""
+    while data := data or source.read(CHUNK if limit else ZST_STEP):
+        if data := data.lstrip(b"\0"):
+            engine = start()
+            yield from _stream(source, engine, data, *limit)
+            data = engine.unused_data
+
+
+def _stream(source: IO[bytes], engine: Any, data: bytes, *limit: int) -> Iterator[bytes]:
+    """One packed stream that begins with `data`; what was read behind it is in the engine's `unused_data`.
+
+    The files of the standard library are no help here: they take a broken second stream for rubbish behind the
+    first, and zstandard's takes a truncated file for a whole one.
+    """
+    while not engine.eof:
+        if not data and getattr(engine, "needs_input", True):
+            data = source.read(CHUNK if limit else ZST_STEP)
+            if not data:
+                raise _broken("it ends too early")
+        try:
+            chunk = engine.decompress(data, *limit)
+        except Exception as error:  # every library has a class of its own
+            raise _broken(error) from None
+        data = getattr(engine, "unconsumed_tail", b"")
+        yield chunk
+
+
+def _tar_image(source: IO[bytes]) -> Iterator[bytes]:
     """The one image in a tar; other members, such as logs, are passed over."""
-
-    def __init__(self, stream: Any) -> None:
-        super().__init__(self._image(stream))
-
-    @staticmethod
-    def _image(stream: Any) -> Iterator[bytes]:
-        found = None
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
+    found = None
+    try:
+        with tarfile.open(fileobj=source, mode="r|") as archive:
             for member in archive:
                 if not member.isfile() or not member.name.lower().endswith(IMAGE_SUFFIXES):
                     continue
                 if found:
                     raise VerificationError(f"the tar holds more than one image: {found} and {member.name}")
                 found = member.name
-                content = archive.extractfile(member)
-                while content and (chunk := content.read(CHUNK)):
-                    yield chunk
-        if not found:
-            raise VerificationError(f"the tar holds no image ({', '.join(IMAGE_SUFFIXES)})")
+                yield from _chunks(archive.extractfile(member))  # type: ignore[arg-type]
+    except (tarfile.TarError, OSError, ValueError) as error:
+        raise _broken(error) from None
+    if not found:
+        raise VerificationError(f"the tar holds no image ({', '.join(IMAGE_SUFFIXES)})")
 
 
-class _ZipMember(_Generated):
+def _zip_member(source: IO[bytes]) -> Iterator[bytes]:
     """The one member of a zip, read forward: its directory is at the end, which zipfile would have to seek to.
 
     Layout: PKWARE APPNOTE 4.3 (local file header, data, data descriptor, central directory).
     """
+    header = source.read(30)
+    if len(header) < 30:
+        raise _broken("it ends too early")
+    flags, method, size, name_length, extra_length = struct.unpack("<6x2H12xI2H", header)
+    # Where a stored member ends is in its header, unless it was written to a pipe or has 4 GiB or more.
+    if flags & 1 or method not in (0, 8) or (method == 0 and (flags & 8 or size == 2**32 - 1)):
+        raise VerificationError("the zip's member is neither deflated nor plain: encrypted or packed in another way")
+    source.read(name_length + extra_length)
+    engine, crc = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    for chunk in _stream(source, engine, b"", CHUNK) if method else _exactly(source, size):
+        crc = zlib.crc32(chunk, crc)
+        yield chunk
+    # At most 24 bytes of a data descriptor, then the directory, whose CRC stands 16 bytes behind its signature.
+    follows = re.search(rb"PK\x03\x04|PK\x01\x02.{12}(.{4})", (engine.unused_data + source.read(64))[:64], re.DOTALL)
+    if follows is None:
+        raise _broken("it ends too early")
+    if follows[1] is None:
+        raise VerificationError("the zip holds more than one member")
+    if follows[1] != struct.pack("<I", crc):
+        raise _broken("wrong CRC")
 
-    def __init__(self, stream: Any) -> None:
-        super().__init__(self._member(stream))
 
-    @staticmethod
-    def _member(stream: Any) -> Iterator[bytes]:
-        header = stream.read(30)
-        if len(header) < 30:
-            raise EOFError("the zip ends in its header")
-        flags, method = struct.unpack("<HH", header[6:10])
-        name_length, extra_length = struct.unpack("<HH", header[26:30])
-        stream.read(name_length + extra_length)
-        if flags & 1 or method != 8:
-            raise VerificationError("the zip is encrypted or not deflated; only one deflated member can be read")
-        inflate, crc, total = zlib.decompressobj(-15), 0, 0
-        pending = b""
-        while not inflate.eof:
-            data = pending or stream.read(CHUNK)
-            if not data:
-                raise EOFError("the zip ends in its member")
-            chunk = inflate.decompress(data, CHUNK)
-            pending = inflate.unconsumed_tail
-            crc, total = zlib.crc32(chunk, crc), total + len(chunk)
-            if chunk:
-                yield chunk
-        rest = inflate.unused_data + stream.read(CHUNK)
-        directory = rest.find(b"PK\x01\x02")
-        if directory < 0:
-            raise EOFError("the zip ends before its directory")
-        if b"PK\x03\x04" in rest[:directory]:
-            raise VerificationError("the zip holds more than one member")
-        if struct.unpack("<I", rest[directory + 16 : directory + 20])[0] != crc:
-            raise VerificationError("the zip's member has a wrong CRC")
+def _exactly(source: IO[bytes], size: int) -> Iterator[bytes]:
+    while size and (chunk := source.read(min(size, CHUNK))):
+        size -= len(chunk)
+        yield chunk
+
+
+_UNPACK: dict[str, Callable[[IO[bytes]], Iterator[bytes]]] = {
+    "gz": lambda source: _streams(source, lambda: zlib.decompressobj(zlib.MAX_WBITS | 16), CHUNK),
+    "bz2": lambda source: _streams(source, bz2.BZ2Decompressor, CHUNK),
+    "xz": lambda source: _streams(source, lzma.LZMADecompressor, CHUNK),
+    "zst": lambda source: _streams(source, _zst_engine),
+    "zip": _zip_member,
+    "tar": _tar_image,
+}

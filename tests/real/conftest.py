@@ -24,7 +24,7 @@ _SERVICES = {"sandbox", "clouds_yaml", "tag", "proxy", "proxied_clouds", "connec
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """openstacksdk 4.22 warns about its own calls: of deprecated parameters, of InfluxDB whenever it reads clouds.yaml."""
+    """openstacksdk 4.22 warns about calls of its own, and about InfluxDB whenever it reads a clouds.yaml."""
     config.addinivalue_line("filterwarnings", r"ignore:::openstack\.")
 
 

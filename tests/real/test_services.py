@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -117,6 +118,14 @@ def test_everything_goes_through_the_proxy(proxy: Proxy, through: Connection, ta
     assert through.image.get_endpoint().startswith(proxy.url)
 
 
+def _wait_for_status(cloud: Connection, image: str, status: str) -> None:
+    pause = threading.Event()
+    limit = time.monotonic() + 20
+    while (found := cloud.image.get(f"/images/{image}").json()["status"]) != status:
+        assert time.monotonic() < limit, found
+        pause.wait(0.05)
+
+
 @pytest.mark.parametrize("chunked", [True, False])
 def test_bodies_stream_both_ways(proxy: Proxy, through: Connection, tag: str, chunked: bool) -> None:
     image = _create(through, tag)
@@ -134,12 +143,8 @@ def test_a_client_that_breaks_off_is_seen_by_glance(proxy: Proxy, through: Conne
         head = f"PUT /v2/images/{image}/stage HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {token}\r\n"
         raw.sendall((head + "Content-Type: application/octet-stream\r\nContent-Length: 9999999\r\n\r\n").encode())
         raw.sendall(CONTENT)
-    limit = threading.Event()
-    for _ in range(200):
-        if through.image.get(f"/images/{image}").json()["status"] == "queued" and proxy.count("PUT", ".*/stage"):
-            break
-        limit.wait(0.05)
-    assert through.image.get(f"/images/{image}").json()["status"] == "queued"
+        _wait_for_status(through, image, "uploading")
+    _wait_for_status(through, image, "queued")
     # it can be staged again
     headers = {"Content-Type": "application/octet-stream"}
     assert through.image.put(f"/images/{image}/stage", data=CONTENT, headers=headers).status_code == 204

@@ -61,7 +61,7 @@ class Rule:
 
 
 class Proxy(ThreadingHTTPServer):
-    """Forwards to `target` (http://host:port). `calls` is the log, in the order in which the requests ended."""
+    """Forwards to `target` (http://host:port). `calls` is the log, in the order of the answers."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -120,18 +120,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def serve(self) -> None:
         path = urlsplit(self.path).path
-        status = None
+        self.logged = False
         try:
-            status = self.pass_on(self.server.rule_for(self.command, path))
+            self.pass_on(self.server.rule_for(self.command, path))
         except (OSError, http.client.HTTPException, _Lost):
             self.close_connection = True
             reset_on_close(self.connection)
-        finally:
-            self.server.calls.append(Call(self.command, path, status))
+            self.log(None)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = serve
 
-    def pass_on(self, rule: Rule) -> int:
+    def log(self, status: int | None) -> None:
+        """Before the answer is sent, so that who got it finds it in the log; once per request."""
+        if not self.logged:
+            self.server.calls.append(Call(self.command, urlsplit(self.path).path, status))
+        self.logged = True
+
+    def pass_on(self, rule: Rule) -> None:
         if rule.before:
             rule.before()
         if rule.hold:
@@ -140,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Lost
         if rule.status is not None:
             self.answer(rule.status, rule.body.encode())
-            return rule.status
+            return
         glance = http.client.HTTPConnection(*self.server.target, timeout=120)
         try:
             self.send_request(glance)
@@ -151,13 +156,13 @@ class _Handler(BaseHTTPRequestHandler):
                 response.read()
                 raise _Lost
             self.send_back(response)
-            return response.status
         finally:
             glance.close()
 
     def answer(self, status: int, body: bytes) -> None:
         for _ in self.body():
             pass
+        self.log(status)
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -208,6 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
             size -= len(piece)
 
     def send_back(self, response: http.client.HTTPResponse) -> None:
+        self.log(response.status)
         self.send_response_only(response.status, response.reason)
         for name, value in response.getheaders():
             if name.lower() not in _HOP:

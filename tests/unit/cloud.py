@@ -8,7 +8,8 @@ from datetime import date
 from typing import Any
 
 from openstack_image_manager import desired
-from openstack_image_manager.model import Create, Definition, Image, Plan, Policy
+from openstack_image_manager.format import Definition
+from openstack_image_manager.model import Create, Image, Plan, Policy
 from openstack_image_manager.plan import plan
 
 TODAY = date(2026, 11, 22)
@@ -19,7 +20,9 @@ GIB = 1024**3
 def definition(name: str = "Ubuntu 24.04", versions: Any = ("20240416",), **fields: Any) -> Definition:
     """A definition with the given versions (names, or whole version mappings)."""
     listed = [
-        version if isinstance(version, dict) else {"version": version, "url": f"https://example.org/{version.replace(' ', '_')}.img"}
+        version
+        if isinstance(version, dict)
+        else {"version": version, "url": f"https://example.org/{version.replace(' ', '_')}.img"}
         for version in versions
     ]
     data = {"name": name, "format": "qcow2", "multi": True, "visibility": "public", **fields, "versions": listed}

@@ -22,7 +22,7 @@ from openstack_image_manager.cli import validate
 from openstack_image_manager.complaints import sentence
 from openstack_image_manager.definitions import DefinitionErrors, Loaded, json_schema, load
 from openstack_image_manager.errors import Error, UsageError
-from openstack_image_manager.model import Definition, Version
+from openstack_image_manager.format import Definition, Version
 
 CIRROS = """\
 ---

@@ -10,17 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from openstack_image_manager.definitions import DefinitionErrors, load
-from openstack_image_manager.model import (
-    DIGEST_LENGTHS,
-    Checksum,
-    Create,
-    Definition,
-    Image,
-    Role,
-    Update,
-    Version,
-    public_url,
-)
+from openstack_image_manager.format import DIGEST_LENGTHS, Checksum, Definition, Version, public_url
+from openstack_image_manager.model import Create, Image, Role, Update
 from openstack_image_manager.schema import json_schema
 
 DOCS = Path(__file__).parents[2] / "docs" / "definitions.md"

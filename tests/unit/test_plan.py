@@ -341,9 +341,7 @@ def test_an_unpublished_image_is_finished_or_replaced_by_what_its_bytes_are():
     digest = "ab" * 64
     image = settled([definition()])[0]
     promise = f"{desired.PENDING}sha512:{digest}{desired.AFTER}"
-    pending = replace(
-        image, visibility="private", name="x", properties={**image.properties, desired.VERIFIED: promise}
-    )
+    pending = replace(image, visibility="private", name="x", properties={**image.properties, desired.VERIFIED: promise})
     right = replace(pending, hash_algorithm="sha512", hash_value=digest)
     change = only(planned([definition()], [right]))
     assert change.reason == "an interrupted run left it unpublished"

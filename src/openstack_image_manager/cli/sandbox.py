@@ -79,8 +79,10 @@ def _sandbox(state: Path | None) -> Sandbox:
 
 
 def _usage(sandbox: Sandbox) -> str:
+    import shlex
+
     return f"""
-  export OS_CLIENT_CONFIG_FILE={sandbox.clouds_yaml}
+  export OS_CLIENT_CONFIG_FILE={shlex.quote(str(sandbox.clouds_yaml))}
 
 Clouds:
   openstack   region RegionOne, administrator

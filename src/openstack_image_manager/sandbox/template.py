@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -63,13 +64,15 @@ def _keystone(directory: Path, python: Path, password: str, port: int, log: Path
     (directory / "keystone.conf").write_text(config.keystone(directory, 3600, {}))
     (directory / "gunicorn.conf.py").write_text(config.gunicorn("keystone", directory, port))
     url = f"http://{HOST}:{port}/v3"
+    for repository in ("fernet-keys", "credential-keys"):
+        (directory / repository).mkdir(mode=0o700)
+        for number in ("0", "1"):  # the next key and the current one
+            (directory / repository / number).write_bytes(base64.urlsafe_b64encode(os.urandom(32)))
     manage = [str(python.with_name("keystone-manage")), f"--config-file={directory}/keystone.conf"]
-    user = ["--keystone-user", str(os.getuid()), "--keystone-group", str(os.getgid())]
-    bootstrap = [f"--bootstrap-{name}-url={url}" for name in ("public", "internal", "admin")]
-    bootstrap += [f"--bootstrap-region-id={config.REGIONS['glance-one']}"]
-    for command in (["db_sync"], ["fernet_setup", *user], ["credential_setup", *user]):
-        _run([*manage, *command], {}, log)
-    _run([*manage, "bootstrap", *bootstrap], {"OS_BOOTSTRAP_PASSWORD": password}, log)
+    addresses = [f"--bootstrap-{name}-url={url}" for name in ("public", "internal", "admin")]
+    region = f"--bootstrap-region-id={config.REGIONS['glance-one']}"
+    _run([*manage, "db_sync"], {}, log)
+    _run([*manage, "bootstrap", *addresses, region], {"OS_BOOTSTRAP_PASSWORD": password}, log)
 
 
 def _run(command: list[str], env: dict[str, str], log: Path) -> None:

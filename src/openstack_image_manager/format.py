@@ -1,0 +1,248 @@
+"""PURE: the YAML format as frozen types; their JSON Schema is the format's schema."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
+SECRET_PARAMETER = re.compile(r"sig|token|key|credential|secret|passw|policy", re.IGNORECASE)
+# Base attributes of an image in Glance: no property can have their names.
+RESERVED = frozenset(
+    {"id", "name", "status", "visibility", "os_hidden", "protected", "owner", "tags", "members", "created_at"}
+    | {"updated_at", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "min_disk", "min_ram"}
+    | {"disk_format", "container_format", "self", "file", "schema", "locations", "direct_url", "stores"}
+)
+URL_SCHEMES = ("http", "https", "ftp", "file")
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """A digest and how it was made; `algorithm` is a name of hashlib, `digest` lower-case hex."""
+
+    algorithm: str
+    digest: str
+
+    @classmethod
+    def parse(cls, text: str) -> Checksum:
+        """Read `algorithm:hex` or bare hex, whose length tells the algorithm. Raises ValueError."""
+        algorithm, _, digest = text.strip().rpartition(":")
+        algorithm, digest = algorithm.strip().lower().replace("-", ""), digest.strip().lower()
+        if not re.fullmatch(r"[0-9a-f]+", digest):
+            raise ValueError(f"'{text}' is not a hexadecimal digest; write it like sha256:94e1e2c9…")
+        if not algorithm:
+            algorithm = next((name for name, length in DIGEST_LENGTHS.items() if length == len(digest)), "")
+        if algorithm not in DIGEST_LENGTHS:
+            known = ", ".join(DIGEST_LENGTHS)
+            raise ValueError(f"'{text}' names no known algorithm; use one of {known}, like sha256:94e1e2c9…")
+        if DIGEST_LENGTHS[algorithm] != len(digest):
+            raise ValueError(f"a {algorithm} digest has {DIGEST_LENGTHS[algorithm]} digits, this one has {len(digest)}")
+        return cls(algorithm, digest)
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.digest}"
+
+
+def public_url(url: str) -> str:
+    """The URL without what must not be shown or stored: user, password and secret query parameters."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    pairs = parts.query.split("&") if parts.query else []
+    query = "&".join(pair for pair in pairs if not SECRET_PARAMETER.search(pair.partition("=")[0]))
+    return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
+
+
+def _text(value: Any) -> Any:
+    """Turn a YAML scalar of meta into the string Glance keeps: properties are strings only."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    return value
+
+
+def _checksum(value: str) -> str:
+    return str(Checksum.parse(value))
+
+
+def _url(value: str) -> str:
+    # The value may hold a password, so it is not shown.
+    if not re.fullmatch(rf"(?i:{'|'.join(URL_SCHEMES)})://\S+", value):
+        raise ValueError(f"is not a URL; it must begin with {'://, '.join(URL_SCHEMES)}:// and hold no blanks")
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme == "file" or (parts.hostname and (parts.port or 1) > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("is a URL with a wrong host or port")
+    return value
+
+
+def _name(value: str) -> str:
+    if value != value.strip():
+        raise ValueError("begins or ends with a blank; remove it")
+    if not value.isprintable():
+        raise ValueError("holds a character that cannot be seen; remove it")
+    return value
+
+
+def _build_date(value: str) -> str:
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}(:[0-9]{2})?)?", value):
+            datetime.fromisoformat(value)
+            return value
+    except ValueError:
+        pass
+    raise ValueError(f"'{value}' is not a date; write YYYY-MM-DD or YYYY-MM-DD hh:mm:ss (UTC)")
+
+
+def _uuid(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value):
+        raise ValueError(f"'{value}' is not a UUID like 6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f")
+    return value.lower()
+
+
+def _property(value: str) -> str:
+    if value in RESERVED or value.startswith(("os_glance_", "image_manager_")):
+        raise ValueError("is no property: Glance or this tool has another use for the name; leave it out")
+    return value
+
+
+Visibility = Literal["public", "community", "shared", "private"]
+Format = Literal["aki", "ari", "ami", "raw", "iso", "vhd", "vhdx", "vdi", "qcow2", "vmdk", "ploop"]
+Url = Annotated[str, AfterValidator(_url)]
+# Property names and values as Glance takes them: names of at most 255 characters, values are strings.
+Meta = dict[
+    Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_property)],
+    Annotated[str | None, BeforeValidator(_text)],
+]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Version(_Record):
+    """One build of an image."""
+
+    version: str = Field(
+        min_length=1,
+        description="Version or build; 'latest' follows the checksum file.",
+        examples=["20240416"],
+    )
+    url: Url = Field(
+        description="Where the upstream publishes the image; http, https, ftp or file.",
+        examples=["https://cloud-images.ubuntu.com/noble/20240416/noble-server-cloudimg-amd64.img"],
+    )
+    mirror_url: Url | None = Field(
+        None,
+        description="A copy of the same bytes; tried before url.",
+        examples=["https://mirror.example.org/noble/20240416.img"],
+    )
+    checksum: Annotated[str, AfterValidator(_checksum)] | None = Field(
+        None,
+        description="algorithm:digest (or the bare digest) of the file at url, or of the unpacked image.",
+        examples=["md5:d41d8cd98f00b204e9800998ecf8427e"],
+    )
+    checksums_url: Url | None = Field(
+        None,
+        description="A checksum file that lists the file of url; needed for version latest.",
+        examples=["https://cloud-images.ubuntu.com/noble/20240416/SHA256SUMS"],
+    )
+    checksum_url: Url | None = Field(
+        None,
+        description="Another name of checksums_url.",
+        examples=["https://cloud-images.ubuntu.com/noble/20240416/SHA256SUMS"],
+    )
+    build_date: Annotated[str, AfterValidator(_build_date)] | None = Field(
+        None,
+        description="When the image was built: YYYY-MM-DD or YYYY-MM-DD hh:mm:ss (UTC).",
+        examples=["2024-04-16"],
+    )
+    source: str | None = Field(
+        None, description="What image_source says instead of url: a URL or private.", examples=["private"]
+    )
+    os_version: str | None = Field(None, description="os_version of this version.", examples=["24.04"])
+    image_description: str | None = Field(
+        None, description="image_description of this version.", examples=["Ubuntu with our agent"]
+    )
+    meta: Meta = Field(
+        default_factory=dict,
+        description="Properties of this version, over those of the image.",
+        examples=[{"patchlevel": "3"}],
+    )
+    visibility: Visibility | None = Field(None, description="Visibility of this version.", examples=["private"])
+    hidden: bool | None = Field(
+        None, description="Hide this version from the default image list (os_hidden).", examples=[True]
+    )
+    id: Annotated[str, AfterValidator(_uuid)] | None = Field(
+        None,
+        description="The id that the image shall get; an id once deleted can't be used again.",
+        examples=["6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f"],
+    )
+
+    @property
+    def checksum_file(self) -> str | None:
+        """The checksum file's URL under either of its two names."""
+        return self.checksums_url or self.checksum_url
+
+
+class Definition(_Record):
+    """An image that the cloud shall have, in one or more versions."""
+
+    name: Annotated[str, AfterValidator(_name)] = Field(
+        min_length=1, max_length=255, description="Name of the image.", examples=["Ubuntu 24.04"]
+    )
+    enable: bool = Field(
+        True, description="false: the image is left exactly as it is (--force overrides).", examples=[False]
+    )
+    shortname: str | None = Field(
+        None, description="A short name for file names and templates.", examples=["ubuntu-24.04"]
+    )
+    format: Format = Field(description="Disk format of the file.", examples=["qcow2"])
+    login: str | None = Field(
+        None, description="User to log in with; becomes image_original_user.", examples=["ubuntu"]
+    )
+    password: str | None = Field(
+        None, description="Password of that user, for tables only; never uploaded.", examples=["gocubsgo"]
+    )
+    min_disk: int = Field(
+        0, ge=0, description="Smallest root disk in GiB; raised to the image's virtual size.", examples=[8]
+    )
+    min_ram: int = Field(0, ge=0, description="Smallest memory in MiB.", examples=[512])
+    status: Literal["active", "deactivated"] = Field(
+        "active", description="active, or deactivated: no one can use it.", examples=["deactivated"]
+    )
+    visibility: Visibility = Field("private", description="Who sees the image.", examples=["public"])
+    multi: bool = Field(
+        False, description="true: rebuilt regularly, the newest build has the plain name.", examples=[True]
+    )
+    keep: bool = Field(False, description="true: leave versions alone that are no longer defined.", examples=[True])
+    separator: str = Field(" ", description="Stands between name and version.", examples=["-"])
+    tags: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(
+        default_factory=list, description="Tags of the image.", examples=[["team:web"]]
+    )
+    meta: Meta = Field(
+        default_factory=dict,
+        description="Properties of the image; null: must not be there.",
+        examples=[{"architecture": "x86_64"}],
+    )
+    latest_url: Url | None = Field(
+        None,
+        description="A moving URL of the newest build (for updates).",
+        examples=["https://cloud-images.ubuntu.com/noble/current/noble-server-cloudimg-amd64.img"],
+    )
+    latest_checksum_url: Url | None = Field(
+        None,
+        description="The checksum file beside latest_url (for updates).",
+        examples=["https://cloud-images.ubuntu.com/noble/current/SHA256SUMS"],
+    )
+    versions: list[Version] = Field(
+        description="The versions to have.", examples=[[{"version": "1.0", "url": "https://example.org/1.0.img"}]]
+    )

@@ -1,0 +1,250 @@
+"""The sandbox itself: its life, its repairs, and what is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from openstack.connection import Connection
+from oslo_utils.imageutils import format_inspector
+
+from openstack_image_manager.errors import Error
+from openstack_image_manager.sandbox import Sandbox, default_state
+from openstack_image_manager.sandbox.disks import disk_image
+from openstack_image_manager.sandbox.install import install
+from tests.real.conftest import connection
+from tests.services.site import TestSite
+
+CIRROS = "cirros/0.6.0/cirros-0.6.0-x86_64-disk.img"
+
+
+@pytest.fixture
+def own(sandbox: Sandbox, tmp_path: Path) -> Iterator[Sandbox]:
+    """A second sandbox that shares what the first one installed, and starts from a copy of its empty databases."""
+    state = tmp_path / "my sandbox"
+    state.mkdir()
+    (state / "venv").symlink_to(sandbox.state / "venv", target_is_directory=True)
+    shutil.copytree(sandbox.state / "template", state / "template")
+    other = Sandbox(state)
+    yield other
+    other.down()
+
+
+def run(*arguments: str | Path, **env: str) -> tuple[int, str]:
+    """Exit code and whole output of the command line, in a process of its own."""
+    command = [sys.executable, "-c", "import sys; from openstack_image_manager.cli import main; sys.exit(main())"]
+    ended = subprocess.run(
+        [*command, "sandbox", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=100,
+        env={**os.environ, **env},
+        check=False,
+    )
+    return ended.returncode, ended.stdout
+
+
+def processes(sandbox: Sandbox) -> list[psutil.Process]:
+    """Everything that the sandbox started, with children."""
+    leaders = [psutil.Process(service.pid) for service in sandbox.status() if service.pid]
+    return leaders + [child for leader in leaders for child in leader.children(recursive=True)]
+
+
+def create(cloud: Connection, uri: str, format: str, tag: str = "mine") -> requests.Response:
+    """Create an image and let Glance download it; the answer to the import."""
+    body = {"name": "x", "disk_format": format, "container_format": "bare", "visibility": "private", "tags": [tag]}
+    image = cloud.image.post("/images", json=body).json()["id"]
+    return cloud.image.post(f"/images/{image}/import", json={"method": {"name": "web-download", "uri": uri}})
+
+
+def imported(cloud: Connection, uri: str, format: str, tag: str = "mine") -> dict[str, object]:
+    """The image as it is once Glance has downloaded it."""
+    answer = create(cloud, uri, format, tag)
+    assert answer.status_code == 202, answer.text
+    pause, limit = threading.Event(), time.monotonic() + 30
+    while True:
+        image = dict(cloud.image.get(f"/images?tag={tag}").json()["images"][0])
+        if image["status"] == "active" and "os_glance_import_task" not in image:  # the lock outlives the import
+            return image
+        assert time.monotonic() < limit, image
+        pause.wait(0.05)
+
+
+def test_up_repair_down(own: Sandbox) -> None:
+    at = ("--state", own.state)
+    assert run("status", *at)[0] == 1
+    code, text = run("up", *at)
+    assert (code, "The sandbox is up.\n" in text) == (0, True), text
+    assert f"export OS_CLIENT_CONFIG_FILE='{own.clouds_yaml}'" in text
+    code, text = run("up", *at)
+    assert (code, "up already" in text, str(own.clouds_yaml) in text) == (0, True, True), text
+    code, text = run("status", *at)
+    assert (code, text.count(" up ")) == (0, 4)
+    with connection(own.clouds_yaml, "openstack") as cloud:
+        assert imported(cloud, f"{own.url('site')}/{CIRROS}", "qcow2")["size"] == 589824
+
+    running = processes(own)
+    psutil.Process({service.name: service.pid for service in own.status()}["glance-one"]).kill()
+    code, text = run("status", *at)
+    assert (code, text.count(" up ")) == (1, 3), text
+    code, text = run("up", *at)
+    assert (code, text.splitlines()[0]) == (0, "Starting glance-one")
+    with connection(own.clouds_yaml, "openstack") as cloud:
+        assert [image.status for image in cloud.image.images(tag="mine")] == ["active"]
+
+    running += processes(own)
+    assert run("down", *at) == (0, "The sandbox is down.\n")
+    # who ran this test may not collect its orphans
+    assert [process for process in running if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
+    assert run("down", *at) == (0, "The sandbox was down already.\n")
+
+
+def test_half_made_databases_two_ups_at_once_and_reset(own: Sandbox) -> None:
+    (own.state / "template" / "made-from").unlink()
+    (own.state / "template.partial" / "keystone").mkdir(parents=True)
+    (own.state / "data.partial" / "keystone").mkdir(parents=True)
+    command = [sys.executable, "-c", "from openstack_image_manager.cli import main; main()", "sandbox", "up", "--state"]
+    both = [subprocess.Popen([*command, own.state], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    texts = [process.communicate(timeout=100)[0] for process in both]
+    assert sorted("up already" in text for text in texts) == [False, True], texts
+    assert sum("Preparing empty databases" in text for text in texts) == 1, texts
+    with connection(own.clouds_yaml, "second") as cloud:
+        imported(cloud, f"{own.url('site')}/{CIRROS}", "qcow2")
+    code, text = run("reset", "--state", own.state)
+    assert (code, "are empty" in text) == (0, True)
+    assert own.up()
+    with connection(own.clouds_yaml, "second") as cloud:
+        assert list(cloud.image.images()) == []
+
+
+def test_conversion_token_life_and_other_settings(own: Sandbox) -> None:
+    glance = {"DEFAULT": {"enabled_import_methods": "[web-download]"}}
+    assert own.up(convert=True, token_expiration=7200, glance=glance)
+    code, text = run("up", "--state", own.state)
+    assert (code, "It runs with --convert" in text) == (0, True), text
+    with connection(own.clouds_yaml, "member") as cloud:
+        access = cloud.session.auth.get_access(cloud.session)
+        assert (access.expires - access.issued).total_seconds() == 7200
+        assert cloud.image.get("/info/import").json()["import-methods"]["value"] == ["web-download"]
+        image = imported(cloud, f"{own.url('site')}/{CIRROS}", "qcow2")
+        assert (image["disk_format"], image["size"]) == ("raw", 40 * 1024 * 1024)
+        image = imported(cloud, f"{own.url('site')}/raw/disk.raw.gz", "raw", "packed")
+        assert image["size"] == 4 * 1024 * 1024
+
+
+def test_a_process_with_a_reused_pid_is_left_alone(own: Sandbox) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as other:
+        stale = {"options": {}, "ports": {"keystone": 1}, "processes": {"keystone": [other.pid, "1"]}}
+        (own.state / "running.json").write_text(json.dumps(stale))
+        assert [service.pid for service in own.status()] == [None] * 4
+        own.down()
+        assert other.poll() is None
+        other.communicate(b"\n", timeout=10)
+
+
+def test_a_half_made_installation_is_made_anew(tmp_path: Path) -> None:
+    venv, log, wanted = tmp_path / "venv", tmp_path / "pip.log", tmp_path / "requirements.txt"
+    wanted.write_text("six==1.17.0\n")
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").touch()
+    said: list[str] = []
+    python = install(venv, log, said.append, wanted)
+    assert "incomplete" in said[0]
+    subprocess.run([python, "-c", "import six"], check=True, timeout=30)
+    assert install(venv, log, said.append, wanted) == python
+    assert len(said) == 3, said  # the last one did nothing
+
+    wanted.write_text("six==0.0.0.1\n")
+    with pytest.raises(Error, match=r"six==0\.0\.0\.1") as caught:
+        install(venv, log, said.append, wanted)
+    assert str(log) in str(caught.value)
+
+
+def test_conversion_needs_qemu_img(tmp_path: Path) -> None:
+    code, text = run("up", "--convert", "--state", tmp_path / "x", PATH="")
+    assert (code, "qemu-utils" in text) == (1, True), text
+    code, text = run("up", "--state", "/dev/null/x")
+    assert (code, text.startswith("error: "), "Traceback" in text) == (1, True, False)
+
+
+def test_the_default_is_in_the_data_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert default_state() == tmp_path / "openstack-image-manager" / "sandbox"
+
+
+def test_nothing_listens_beyond_this_machine(sandbox: Sandbox) -> None:
+    found = {entry.laddr.ip for process in processes(sandbox) for entry in process.net_connections("inet")}
+    assert found == {"127.0.0.1"}
+
+
+def test_two_clouds_two_stores(connections: dict[str, Connection], sandbox: Sandbox, tag: str) -> None:
+    first, member, second = (connections[name] for name in ("openstack", "member", "second"))
+    for cloud in (first, second):
+        stores = cloud.image.get("/info/stores").json()["stores"]
+        assert stores == [{"id": "fast", "default": "true"}, {"id": "slow"}]
+    image = imported(first, f"{sandbox.url('site')}/{CIRROS}", "qcow2", tag)
+    assert image["stores"] == "fast"
+    copy = {"method": {"name": "copy-image"}, "stores": ["slow"]}
+    assert first.image.post(f"/images/{image['id']}/import", json=copy).status_code == 202
+    assert list(second.image.images(tag=tag)) == []
+    assert list(member.image.images(tag=tag)) == []
+    assert member.current_project_id != first.current_project_id
+    public = {"name": "x", "visibility": "public", "disk_format": "raw", "container_format": "bare", "tags": [tag]}
+    assert member.image.post("/images", json=public).status_code == 403
+
+
+def test_glance_downloads_from_any_port_of_127_0_0_1_only(
+    connections: dict[str, Connection], site: TestSite, tag: str
+) -> None:
+    cloud = connections["openstack"]
+    url = site.put("/a.raw", b"\0" * 4096)
+    assert imported(cloud, url, "raw", tag)["size"] == 4096
+    for refused in (url.replace("127.0.0.1", "localhost"), "http://169.254.169.254/x"):
+        answer = create(cloud, refused, "raw", tag)
+        assert (answer.status_code, "does not pass filtering" in answer.text) == (400, True)
+
+
+def test_the_sites_images_are_valid(sandbox: Sandbox) -> None:
+    site = sandbox.site_directory
+    for name in ("cirros/0.6.0", "ubuntu/20240416", "ubuntu/20240422", "ubuntu/20240514", "raw"):
+        listing = requests.get(f"{sandbox.url('site')}/{name}/", timeout=10).text
+        for algorithm in ("sha256", "sha512"):
+            sums = requests.get(f"{sandbox.url('site')}/{name}/{algorithm.upper()}SUMS", timeout=10).text
+            for line in sums.splitlines():
+                digest, _, file = line.partition("  ")
+                assert hashlib.new(algorithm, (site / name / file).read_bytes()).hexdigest() == digest
+                assert f'href="{file}"' in listing
+    qcow2 = sorted(site.glob("*/*/*.img"))
+    assert len({path.read_bytes() for path in qcow2}) == len(qcow2) == 4
+    for path in [*qcow2, site / "raw" / "disk.raw"]:
+        inspector = format_inspector.detect_file_format(str(path))
+        inspector.safety_check()
+        if path in qcow2:
+            assert (str(inspector), inspector.virtual_size) == ("qcow2", 40 * 2**20)
+            assert path.stat().st_size < 700_000
+        else:  # an MBR counts as gpt
+            assert (str(inspector), path.stat().st_size) == ("gpt", 4 * 2**20)
+
+
+def test_disk_images_depend_on_name_and_text_only(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    for path, text in (("a", "one"), ("other/a", "one"), ("b", "one"), ("c", "two")):
+        disk_image(tmp_path / path, "qcow2", text, 600)  # more than one table
+    contents = [(tmp_path / path).read_bytes() for path in ("a", "other/a", "b", "c")]
+    assert contents[0] == contents[1]
+    assert len(set(contents)) == 3
+    inspector = format_inspector.detect_file_format(str(tmp_path / "a"))
+    inspector.safety_check()
+    assert inspector.virtual_size == 600 * 2**20
