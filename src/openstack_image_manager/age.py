@@ -15,7 +15,7 @@ def build_day(version: Version) -> date | None:
     """The day a version was built: its build_date, else a day in its name (20240416); None: unknown."""
     if version.build_date:
         return date.fromisoformat(version.build_date[:10])
-    if dated := re.match(r"(\d{4})(\d\d)(\d\d)(?!\d)", version.version):
+    if dated := re.search(r"(?<!\d)(20\d\d)(\d\d)(\d\d)(?!\d)", version.version):
         try:
             return date(*map(int, dated.groups()))
         except ValueError:

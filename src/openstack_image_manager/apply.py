@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from openstack_image_manager import desired
 from openstack_image_manager.errors import CloudError, Error, Interrupted
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.importer import Importer, ImportOptions, Reporter, explained
+from openstack_image_manager.importer import Importer, Reporter, explained
 from openstack_image_manager.model import Change, Create, FieldChange, Image, Plan, Policy, Result, Update
 from openstack_image_manager.plan import diff
+from openstack_image_manager.ways import ImportOptions
 
 CHANGERS = 16  # definitions worked on at once; imports among them are limited by `workers`
 PATIENCE = 15.0  # seconds that an interrupted run waits for its workers to notice

@@ -8,10 +8,11 @@ from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.format import DIGEST_LENGTHS, Checksum
 
 _HEX = r"(?P<digest>[0-9a-fA-F]{32,128})"
-_SECTION = re.compile(r"#\s*(?P<algorithm>MD5|SHA1|SHA224|SHA256|SHA384|SHA512) HASH\s*$")
-_BSD = re.compile(rf"(?P<algorithm>[A-Z0-9-]+) \((?P<name>.+)\) = {_HEX}$")
-_COREUTILS = re.compile(rf"{_HEX}[ \t]+\*?(?P<name>\S.*)$")
-_BARE = re.compile(rf"{_HEX}$")
+_SECTION = re.compile(r"#\s*(?P<algorithm>MD5|SHA1|SHA224|SHA256|SHA384|SHA512) HASH")
+_BSD = re.compile(rf"(?P<algorithm>[A-Z0-9-]+) \((?P<name>.+)\) = {_HEX}")
+_COREUTILS = re.compile(rf"{_HEX}[ \t]+\*?(?P<name>\S.*)")
+_BARE = re.compile(_HEX)
+_BY_LENGTH = {length: algorithm for algorithm, length in DIGEST_LENGTHS.items()}
 
 
 def parse(text: str) -> dict[str, Checksum]:
@@ -21,32 +22,34 @@ def parse(text: str) -> dict[str, Checksum]:
     and bare digests. Where a name has digests of several algorithms the longest stands. Raises VerificationError when
     one name has two digests of one algorithm: nobody can tell which is right.
     """
-    found: dict[tuple[str, str], str] = {}
+    # Not splitlines(): it also splits at control characters, which would cut a name short.
+    lines = [line for each in text.split("\n") if (line := each.strip())]
+    if len(lines) == 1 and (bare := _BARE.fullmatch(lines[0])):
+        checksum = _checksum(bare["digest"], None)
+        return {"": checksum} if checksum else {}
+    found: dict[tuple[str, str], Checksum] = {}
     section = None
-    lines = [line.strip() for line in text.splitlines()]
     for line in lines:
-        if heading := _SECTION.match(line):
-            section = heading["algorithm"].lower()
-            continue
-        match = _BSD.match(line) or _COREUTILS.match(line)
-        if match is None and line and len([each for each in lines if each]) == 1:
-            match = _BARE.match(line)
-        if match is None:
-            continue
-        groups = match.groupdict()
-        digest = groups["digest"].lower()
-        by_length = {length: name for name, length in DIGEST_LENGTHS.items()}
-        algorithm = (groups.get("algorithm") or section or by_length.get(len(digest), "")).lower().replace("-", "")
-        if DIGEST_LENGTHS.get(algorithm) != len(digest):
-            continue
-        name = (groups.get("name") or "").removeprefix("./")
-        if found.setdefault((name, algorithm), digest) != digest:
-            raise VerificationError(f"the checksum file has two different {algorithm} digests for {name or 'the file'}")
+        if heading := _SECTION.fullmatch(line):
+            section = heading["algorithm"]
+        elif match := _BSD.fullmatch(line) or _COREUTILS.fullmatch(line):
+            name = match["name"].removeprefix("./")
+            checksum = _checksum(match["digest"], match.groupdict().get("algorithm") or section)
+            if checksum is None or not name:
+                continue
+            if found.setdefault((name, checksum.algorithm), checksum) != checksum:
+                raise VerificationError(f"the checksum file has two different {checksum.algorithm} digests of {name}")
     best: dict[str, Checksum] = {}
-    for (name, algorithm), digest in found.items():
-        if name not in best or len(digest) > len(best[name].digest):
-            best[name] = Checksum(algorithm, digest)
+    for (name, _), checksum in found.items():
+        if name not in best or len(checksum.digest) > len(best[name].digest):
+            best[name] = checksum
     return best
+
+
+def _checksum(digest: str, algorithm: str | None) -> Checksum | None:
+    """None where the digest's length is not that of the algorithm, or of any."""
+    known = algorithm.lower().replace("-", "") if algorithm else _BY_LENGTH.get(len(digest), "")
+    return Checksum(known, digest.lower()) if DIGEST_LENGTHS.get(known) == len(digest) else None
 
 
 def find(text: str, name: str) -> Checksum:
@@ -59,6 +62,6 @@ def find(text: str, name: str) -> Checksum:
         return next(iter(by_basename.values()))
     if by_basename:
         raise VerificationError(f"the checksum file has several files called {name}: {', '.join(sorted(by_basename))}")
-    if set(entries) == {""}:
+    if "" in entries:
         return entries[""]
     raise VerificationError(f"the checksum file has no digest of {name}")

@@ -11,16 +11,15 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from openstack_image_manager.errors import CloudError, Interrupted
 from openstack_image_manager.format import RESERVED
+from openstack_image_manager.login import ANSWER_TIMEOUT, ENVIRONMENT, log_in, translated
 from openstack_image_manager.model import FieldChange, Image
 
 PAGE = 1000  # the most that Glance gives at once
-ANSWER_TIMEOUT = 60.0  # seconds for any answer; a stage gets STAGE_TIMEOUT after its last byte
-STAGE_TIMEOUT = 600.0
+STAGE_TIMEOUT = 600.0  # seconds for the answer after the last byte of an upload
 RETRIES = 3
 RETRIABLE = (429, 502, 503, 504)
 BODY = {"headers": {"Content-Type": "application/octet-stream"}, "timeout": (ANSWER_TIMEOUT, STAGE_TIMEOUT)}
@@ -31,31 +30,18 @@ _PATHS = {"hidden": "os_hidden"}
 class Glance:
     """The image service of one cloud, as the user whom the cloud's configuration names."""
 
-    def __init__(self, connection: Any, cloud: str) -> None:
+    def __init__(self, connection: Any, endpoint: str, cloud: str) -> None:
+        from keystoneauth1.adapter import Adapter
+
         self.cloud = cloud
         self._connection = connection
-        self._api: Any = None
+        # Discovery of versions would cost three calls of every run, and there has been only v2 for years.
+        self._api = Adapter(connection.session, endpoint_override=f"{endpoint}/v2")
 
     @classmethod
     def connect(cls, cloud: str | None) -> Glance:
         """Log in; `cloud` is a name in clouds.yaml, None: what the OS_* environment says. Raises CloudError."""
-        import openstack
-        from keystoneauth1 import exceptions as auth
-        from keystoneauth1.adapter import Adapter
-
-        name = cloud or "OS_* environment"
-        with translated(name):
-            # envvars is how openstacksdk calls the cloud that the environment describes.
-            connection = openstack.connect(cloud=cloud or "envvars", api_timeout=ANSWER_TIMEOUT)
-            glance = cls(connection, name)
-            connection.session.get_token()
-            endpoint = connection.config.get_session_endpoint("image")
-            if not endpoint:
-                raise auth.EndpointNotFound("no endpoint of the service type image")
-            # Discovery of versions would cost three calls of every run, and there has been only v2 for years.
-            base = endpoint.rstrip("/").removesuffix("/v2")
-            glance._api = Adapter(connection.session, endpoint_override=f"{base}/v2")
-        return glance
+        return cls(*log_in(cloud), cloud or ENVIRONMENT)
 
     def close(self) -> None:
         """Close the connections to the cloud."""
@@ -146,7 +132,12 @@ class Glance:
     def import_image(self, image_id: str, method: str, uri: str | None = None) -> None:
         """Ask for the import; Glance refuses a URI that its filter does not like with 400, at once."""
         body = {"method": {"name": method, **({"uri": uri} if uri else {})}}
-        self.call("POST", f"/images/{image_id}/import", json=body)
+        try:
+            self.call("POST", f"/images/{image_id}/import", json=body)
+        except CloudError as error:
+            # 409: the first try of ours got through although its answer was lost.
+            if error.status != 409 or self.get(image_id).status not in ("active", "importing"):
+                raise
 
     def wait(
         self,
@@ -165,7 +156,8 @@ class Glance:
                 return as_image(image)
             failed = image.get("os_glance_failed_import") or status in ("killed", "deleted", "pending_delete")
             task = self._task(image_id) if failed or status == "queued" or progress else {}
-            if failed or task.get("status") == "failure":
+            # What an earlier import left in os_glance_failed_import stays until the next one has begun.
+            if task.get("status", "failure" if failed else "") == "failure":
                 raise CloudError(f"Glance could not import it: {task.get('message') or f'the image is {status}'}")
             if progress and task.get("message"):
                 progress(task["message"])
@@ -246,6 +238,7 @@ def as_image(data: dict[str, Any]) -> Image:
         virtual_size=data.get("virtual_size"),
         hash_algorithm=data.get("os_hash_algo"),
         hash_value=data.get("os_hash_value"),
+        import_task=data.get("os_glance_import_task"),
     )
 
 
@@ -263,37 +256,3 @@ def _sentence(answer: Any) -> str:
     text = re.sub(r"<(title|style|script)\b.*?</\1>|<h1>.*?</h1>", " ", answer.text or "", flags=re.S | re.I)
     text = " ".join(re.sub(r"<[^>]*>", " ", text).split())[:500]
     return f"Glance answered {answer.status_code}: {text or answer.reason}"
-
-
-@contextmanager
-def translated(cloud: str) -> Iterator[None]:
-    """Turn the exceptions of openstacksdk and keystoneauth into one readable line each."""
-    from keystoneauth1 import exceptions as auth
-    from openstack import exceptions as sdk
-
-    where = f"cloud '{cloud}'"
-    try:
-        yield
-    except sdk.ConfigException as error:
-        hint = "name one of your clouds.yaml with --cloud, or set OS_CLIENT_CONFIG_FILE to its path"
-        raise CloudError(f"{where}: {_line(error)}; {hint}") from None
-    except auth.Unauthorized as error:
-        raise CloudError(f"{where}: login refused; check user, password and project ({_line(error)})", 401) from None
-    except auth.SSLError as error:
-        raise CloudError(
-            f"{where}: TLS failed; check the certificate, or cacert in clouds.yaml: {_line(error)}"
-        ) from None
-    except (auth.EndpointNotFound, auth.catalog.EmptyCatalog) as error:
-        hint = "check region_name and interface in clouds.yaml"
-        raise CloudError(f"{where}: no image service in the catalogue; {hint} ({_line(error)})") from None
-    except (auth.MissingRequiredOptions, auth.NoMatchingPlugin) as error:
-        raise CloudError(f"{where}: login data is incomplete: {_line(error)}") from None
-    except auth.ConnectFailure as error:
-        raise CloudError(f"{where}: no connection: {_line(error)}") from None
-    except (auth.ClientException, sdk.SDKException) as error:
-        status = getattr(error, "http_status", None) or getattr(error, "status_code", None)
-        raise CloudError(f"{where}: {_line(error)}", status) from None
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

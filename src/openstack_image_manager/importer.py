@@ -8,19 +8,18 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
-from urllib.parse import urlsplit
+from typing import Protocol
 
 from openstack_image_manager import desired
 from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
 from openstack_image_manager.format import Checksum, Version, public_url
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.model import Create, Image
-from openstack_image_manager.plan import diff
+from openstack_image_manager.plan import WHOLE, diff
+from openstack_image_manager.ways import ImportOptions, Way, choose
 
-Method = Literal["auto", "web-download", "glance-direct"]
-PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".txz", ".tbz2", ".tzst")
-UNVERIFIED = "none"
+STAGE_TRIES = 3
+TRANSIENT = (None, 500, 502, 503, 504)  # None: no answer at all
 SETTLE = 60.0  # seconds for Glance to notice that an upload's client is gone
 
 
@@ -37,57 +36,6 @@ class Reporter(Protocol):
 
     def finished(self, subject: str) -> None:
         """No more progress of this one."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImportOptions:
-    """How to import. `verify`: True insists on verification, False does without, None: whenever there is a checksum.
-    `timeout` in seconds for one image, `tries`: how often an import that Glance failed is tried."""
-
-    method: Method = "auto"
-    verify: bool | None = None
-    timeout: float = 1800.0
-    tries: int = 1
-    fall_back: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A method and what it promises about the bytes; the promise is kept on the image."""
-
-    method: str
-    promise: str
-
-
-def choose(version: Version, methods: frozenset[str], converts: bool | None, options: ImportOptions) -> Way:
-    """PURE: the way for a version. Staging verifies before anything is published, at the price of our bandwidth; after
-    a web-download only `os_hash_value` (a sha512 of the data as stored) can tell, so it must be a sha512 and the cloud
-    must be known not to convert. Raises Error when a checksum would go unverified."""
-    checksum = version.checksum if options.verify is not False else None
-    if options.verify and not checksum:
-        raise VerificationError("has no checksum to verify (--verify-checksum): add one to the definition")
-    testable = bool(checksum and checksum.startswith("sha512:")) and converts is False
-    parts = urlsplit(version.url.lower())
-    ours_only = parts.scheme not in ("http", "https") or parts.path.endswith(PACKED)
-    if options.method != "auto":
-        method = options.method
-    elif ours_only or (checksum and not testable):
-        method = "glance-direct"
-    else:
-        method = "web-download" if "web-download" in methods else "glance-direct"
-    if method not in methods:
-        offered = ", ".join(sorted(methods)) or "no method at all"
-        raise CloudError(f"needs the import method {method}, but this cloud offers {offered}")
-    if method == "glance-direct":
-        return Way(method, f"{checksum}{desired.BEFORE}" if checksum else UNVERIFIED)
-    if ours_only:
-        raise CloudError("web-download can't fetch this: Glance takes unpacked http(s) URLs; use glance-direct")
-    if checksum and not testable:
-        raise VerificationError(
-            "its checksum can't be verified after web-download (it takes a sha512 and a cloud known not to convert); "
-            "use --import-method auto, or --no-verify-checksum to publish without verification"
-        )
-    return Way(method, f"{checksum}{desired.AFTER}" if checksum else UNVERIFIED)
 
 
 @dataclass
@@ -130,13 +78,16 @@ class Importer:
 
     def _attempt(self, change: Create, way: Way, deadline: float) -> Image:
         record = self._record(change, way)
-        if record.status in ("active", "deactivated"):
+        if record.status in WHOLE:
             return record
         try:
             if way.method == "web-download":
                 image = self._web_download(change, record.id, deadline)
             else:
-                image = self._staged(change, record.id, deadline)
+                if not is_staged(record):
+                    self._stage(change, record.id, deadline)
+                self.glance.import_image(record.id, way.method)
+                image = self.glance.wait(record.id, deadline, self.stop, self._glance_says(change))
             if desired.has_wrong_bytes(image):
                 got = f"{image.hash_algorithm}:{image.hash_value}"
                 raise VerificationError(f"wrong checksum: expected {change.version.checksum}, Glance has {got}")
@@ -165,10 +116,14 @@ class Importer:
         if change.left:
             importing = change.left.status == "importing"
             left = self._settled(change.left.id, self.options.timeout if importing else SETTLE)
-        if left and left.status in ("active", "deactivated") and not desired.has_wrong_bytes(left):
+        if left and left.status in WHOLE and not desired.has_wrong_bytes(left):
             return left
-        if left and left.status == "queued" and left.disk_format == initial.disk_format:
-            return self.glance.patch(left.id, diff(left, replace(initial, status="queued")))
+        if left and left.disk_format == initial.disk_format:
+            promised = left.properties.get(desired.VERIFIED) == initial.properties[desired.VERIFIED]
+            if is_staged(left) and promised:
+                return left
+            if left.status == "queued":
+                return self.glance.patch(left.id, diff(left, replace(initial, status="queued")))
         if left:
             self.glance.delete(left.id)
         if wanted.visibility == "public" and not self.glance.is_admin():
@@ -194,12 +149,12 @@ class Importer:
                 if error.status == 404:
                     return None
                 raise
-            if current.status == "importing":
+            if current.status == "importing" or current.import_task:
                 self.reporter.line(current.name, "is being imported already: waiting for it")
                 with suppress(CloudError):
                     return self.glance.wait(image_id, limit, self.stop)
-                return replace(current, status="killed")
-            if current.status not in ("uploading", "saving"):
+                return self.glance.get(image_id)
+            if current.status not in ("uploading", "saving") or is_staged(current):
                 return current
             if time.monotonic() > limit:
                 raise CloudError(f"{image_id} is being uploaded by someone else; run again when that is done")
@@ -221,44 +176,62 @@ class Importer:
                 failures.append(f"{public_url(url)}: {error}")
         raise CloudError("; ".join(failures))
 
-    def _staged(self, change: Create, image_id: str, deadline: float) -> Image:
-        from openstack_image_manager.fetch import Download
-        from openstack_image_manager.stream import Verified
-
-        verify = self.options.verify is not False
-        checksum = Checksum.parse(change.version.checksum) if change.version.checksum and verify else None
+    def _stage(self, change: Create, image_id: str, deadline: float) -> None:
+        """Bytes from the mirror, or else from the upstream, to the staging area."""
         failures: list[str] = []
-
-        def progress(done: int, total: int | None) -> None:
-            self.reporter.progress(change.subject, "fetching", done, total)
-
         for url in _urls(change.version):
-            algorithm = checksum.algorithm if checksum else "sha256"
-            body = None
             try:
-                with Download(url, algorithm, deadline, self.stop, progress) as download:
-                    body = _Body(Verified(download, change.definition.format, checksum))
-                    self.glance.stage(image_id, body)
+                self._stage_from(url, change, image_id, deadline)
                 break
             except (FetchError, VerificationError) as error:
-                if body is not None:
-                    # Glance needs a moment to notice, and refuses other bytes until then.
-                    self._pause(1.0)
-                    self._settled(image_id, SETTLE)
                 at = "" if public_url(url) in str(error) else f"{public_url(url)}: "
                 failures.append(f"{at}{error}")
         else:
             raise VerificationError("; ".join(failures))
         if failures:
             self.reporter.line(change.subject, f"{failures[0]}; taken from {public_url(url)}")
-        self.glance.import_image(image_id, "glance-direct")
-        return self.glance.wait(image_id, deadline, self.stop, self._glance_says(change))
+
+    def _stage_from(self, url: str, change: Create, image_id: str, deadline: float) -> None:
+        """Bytes from the URL to the staging area, verified; begins anew when the cloud breaks off."""
+        from openstack_image_manager.fetch import Download
+        from openstack_image_manager.stream import Verified
+
+        verify = self.options.verify is not False
+        checksum = Checksum.parse(change.version.checksum) if change.version.checksum and verify else None
+        algorithm = checksum.algorithm if checksum else "sha256"
+
+        def progress(done: int, total: int | None) -> None:
+            self.reporter.progress(change.subject, "fetching", done, total)
+
+        for left in reversed(range(STAGE_TRIES)):
+            body = None
+            try:
+                with Download(url, algorithm, deadline, self.stop, progress) as download:
+                    body = _Body(Verified(download, change.definition.format, checksum))
+                    self.glance.stage(image_id, body)
+                return
+            except Error as error:
+                if body is not None:
+                    # Glance needs a moment to notice, and refuses other bytes until then.
+                    self._pause(1.0)
+                    image = self._settled(image_id, SETTLE)
+                    if image is not None and is_staged(image):
+                        return  # only Glance's answer was lost
+                if not left or not isinstance(error, CloudError) or error.status not in TRANSIENT:
+                    raise
+                self.reporter.line(change.subject, f"{error}; next try")
 
     def _glance_says(self, change: Create) -> Callable[[str], None] | None:
         """Where Glance's progress goes; None where no one watches, which saves the calls that ask for it."""
         if not self.reporter.live:
             return None
         return lambda message: self.reporter.progress(change.subject, message)
+
+
+def is_staged(image: Image) -> bool:
+    """True when the staging area has all bytes: Glance tells the size once an upload to it is complete. Ours complete
+    only with verified bytes."""
+    return image.status == "uploading" and image.size is not None
 
 
 class _Body:

@@ -6,7 +6,8 @@ API: https://docs.openstack.org/api-ref/image/v2/#sharing
 from __future__ import annotations
 
 from openstack_image_manager.errors import CloudError, UsageError
-from openstack_image_manager.glance import Glance, translated
+from openstack_image_manager.glance import Glance
+from openstack_image_manager.login import translated
 
 
 def projects(glance: Glance, target: str, kind: str, domain: str) -> dict[str, str]:

@@ -16,8 +16,8 @@ from openstack_image_manager.format import Definition, Version, Visibility
 class Image:
     """An image as wanted or as found. Sizes: min_disk GiB, min_ram MiB, size and virtual_size bytes.
 
-    What only Glance can know (id, owner, created_at, updated_at, size, virtual_size, hash_*) has its default in a
-    wanted image and is no part of any difference.
+    What only Glance can know (id, owner, created_at, updated_at, size, virtual_size, hash_*, import_task) has its
+    default in a wanted image and is no part of any difference.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Image:
     virtual_size: int | None = None
     hash_algorithm: str | None = None
     hash_value: str | None = None
+    import_task: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

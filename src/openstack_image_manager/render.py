@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
 
 from openstack_image_manager import desired
 from openstack_image_manager import plan as planning
@@ -17,6 +18,9 @@ from openstack_image_manager.format import public_url
 from openstack_image_manager.model import Create, FieldChange, Image, Plan, Result, Update
 
 _LEVEL_STYLE = {"note": "dim", "warning": "yellow", "error": "red"}
+_USERINFO = re.compile(r"(\w+://)[^/?#\s\"]+@")
+# What Markdown gives a meaning; an underscore within a word has none.
+_MARKS = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def console(stderr: bool = False) -> Console:
@@ -24,6 +28,18 @@ def console(stderr: bool = False) -> Console:
     made = Console(stderr=stderr, highlight=False, soft_wrap=True)
     made.no_color = made.no_color or not made.is_terminal
     return made
+
+
+def _clean(text: str) -> str:
+    """Fit to be shown: without user and password of URLs, control characters as Python writes them."""
+    text = _USERINFO.sub(r"\1***@", text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _say(out: Console, *parts: str | tuple[str, str]) -> None:
+    """A line of parts, some with a style. Never as markup: names may look like it."""
+    styled = [(part, "") if isinstance(part, str) else part for part in parts]
+    out.print(Text.assemble(*((_clean(text), style) for text, style in styled)))
 
 
 def plan_text(plan: Plan, cloud: str, out: Console) -> None:
@@ -34,9 +50,8 @@ def plan_text(plan: Plan, cloud: str, out: Console) -> None:
         else:
             _update_text(change, out)
     for finding in plan.findings:
-        style = _LEVEL_STYLE[finding.level]
-        out.print(f"[{style}]{finding.level}: {escape(finding.subject)}: {escape(finding.message)}[/]")
-    out.print(summary(plan, cloud))
+        _say(out, (f"{finding.level}: {finding.subject}: {finding.message}", _LEVEL_STYLE[finding.level]))
+    _say(out, summary(plan, cloud))
 
 
 def summary(plan: Plan, cloud: str) -> str:
@@ -58,9 +73,7 @@ def count(number: int, thing: str) -> str:
 
 def _create_text(change: Create, out: Console) -> None:
     version, wanted = change.version, change.wanted
-    out.print(
-        f"[green]+ {escape(change.subject)}[/]  import version {escape(version.version)}: {escape(change.reason)}"
-    )
+    _say(out, (f"+ {change.subject}", "green"), f"  import version {version.version}: {change.reason}")
     rows = [("from", public_url(version.url))]
     if version.mirror_url:
         rows.append(("mirror", public_url(version.mirror_url)))
@@ -77,26 +90,30 @@ def _create_text(change: Create, out: Console) -> None:
     rows += sorted(shown.items())
     width = max(len(key) for key, _ in rows)
     for key, value in rows:
-        out.print(f"    {escape(key):{width}}  {escape(value)}")
+        _say(out, f"    {key:{width}}  {value}")
 
 
 def _update_text(change: Update, out: Console) -> None:
-    out.print(f"[yellow]~ {escape(change.subject)}[/]  {change.found.id}: {escape(change.reason)}")
+    _say(out, (f"~ {change.subject}", "yellow"), f"  {change.found.id}: {change.reason}")
     width = max(len(field.field) for field in change.fields)
     for field in change.fields:
-        line = f"    {field.field:{width}}  {shown(field)}"
-        out.print(f"{escape(line)}  [dim]{escape(field.reason)}[/]")
+        _say(out, f"    {field.field:{width}}  {shown(field)}  ", (field.reason, "dim"))
 
 
 def shown(field: FieldChange) -> str:
     """before → after; of a set only what comes and goes."""
+    return " → ".join(side for side in _sides(field) if side)
+
+
+def _sides(field: FieldChange) -> tuple[str, str]:
+    """What it is and what it shall be; the first is empty where only the second says something."""
     if field.field == desired.RECORD:
-        return "(none) → (written)" if field.before is None else "→ (rewritten)"
+        return ("(none)", "(written)") if field.before is None else ("", "(rewritten)")
     if isinstance(field.before, frozenset) and isinstance(field.after, frozenset):
         gone = [f"-{tag}" for tag in sorted(field.before - field.after)]
-        return " ".join(gone + [f"+{tag}" for tag in sorted(field.after - field.before)])
-    before, after = ("(none)" if value is None else str(value) for value in (field.before, field.after))
-    return f"{before} → {'(removed)' if field.after is None else after}"
+        return "", " ".join(gone + [f"+{tag}" for tag in sorted(field.after - field.before)])
+    before = "(none)" if field.before is None else str(field.before) or '""'
+    return before, "(removed)" if field.after is None else str(field.after) or '""'
 
 
 def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
@@ -113,7 +130,7 @@ def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
 
 def plan_json(plan: Plan, cloud: str) -> str:
     """The plan as JSON, keys in a fixed order."""
-    return json.dumps(plan_data(plan, cloud), indent=2)
+    return _USERINFO.sub(r"\1***@", json.dumps(plan_data(plan, cloud), indent=2))
 
 
 def plan_markdown(plan: Plan, cloud: str) -> str:
@@ -127,8 +144,7 @@ def plan_markdown(plan: Plan, cloud: str) -> str:
             lines.append(_row(cells))
         else:
             for field in change.fields:
-                before, _, after = shown(field).rpartition("→")
-                lines.append(_row([change.subject, field.field, before.strip(), after.strip(), field.reason]))
+                lines.append(_row([change.subject, field.field, *_sides(field), field.reason]))
     lines += ["", *(f"- **{f.level}** {_md(f.subject)}: {_md(f.message)}" for f in plan.findings)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -138,7 +154,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _md(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return _MARKS.sub(r"\\\g<0>", _clean(text))
 
 
 def results_text(results: Sequence[Result], out: Console) -> None:
@@ -146,21 +162,22 @@ def results_text(results: Sequence[Result], out: Console) -> None:
     for result in results:
         if result.state != "ok":
             style = "red" if result.state == "failed" else "yellow"
-            out.print(f"[{style}]{result.state}: {escape(result.definition)}: {escape(result.message)}[/]")
+            _say(out, (f"{result.state}: {result.definition}: {result.message}", style))
     counts = {state: sum(result.state == state for result in results) for state in ("ok", "failed", "skipped")}
-    out.print(", ".join(f"{number} {state}" for state, number in counts.items()))
+    _say(out, ", ".join(f"{number} {state}" for state, number in counts.items()))
 
 
 def images_table(images: Sequence[Image], out: Console) -> None:
-    """Images as a table like that of `openstack image list`."""
-    from rich.table import Table
-
-    table = Table("Name", "ID", "Status", "Visibility", "Hidden", "Min disk", "Size")
+    """Images in columns, none of them cut however narrow the terminal is: ids are there to be copied."""
+    rows = [("Name", "ID", "Status", "Visibility", "Hidden", "Min disk", "Size")]
     for image in sorted(images, key=lambda each: each.name):
-        size = f"{(image.size or 0) / 1024**2:.1f} MiB"
-        cells = (image.name, image.id, image.status, image.visibility, str(image.hidden), str(image.min_disk), size)
-        table.add_row(*map(escape, cells))
-    out.print(table)
+        size = "" if image.size is None else f"{image.size / 1024**2:.1f} MiB"
+        name = _clean(image.name)
+        rows.append((name, image.id, image.status, image.visibility, str(image.hidden), str(image.min_disk), size))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for number, row in enumerate(rows):
+        line = "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        _say(out, (line, "" if number else "bold"))
 
 
 class Lines:
@@ -173,7 +190,7 @@ class Lines:
 
     def line(self, subject: str, message: str) -> None:
         """A line of its own."""
-        self._out.print(f"{escape(subject)}: {escape(message)}")
+        _say(self._out, f"{subject}: {message}")
 
     def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
         """Bytes are not told here."""
@@ -194,14 +211,15 @@ class Bars:
     live = True
 
     def __init__(self, out: Console) -> None:
-        columns = (TextColumn("{task.fields[subject]}"), BarColumn(), TextColumn("{task.fields[message]}"))
+        subject, message = (TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("subject", "message"))
+        columns = (subject, BarColumn(), message)
         self._progress = Progress(*columns, console=out, transient=True)
         self._tasks: dict[str, TaskID] = {}
         self._lock = threading.Lock()
 
     def line(self, subject: str, message: str) -> None:
         """A line above the bars."""
-        self._progress.console.print(f"{escape(subject)}: {escape(message)}")
+        _say(self._progress.console, f"{subject}: {message}")
 
     def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
         """Move the subject's bar."""
@@ -209,9 +227,8 @@ class Bars:
             message = f"{message} {done / 1024**2:.0f} MiB" + (f" of {total / 1024**2:.0f} MiB" if total else "")
         with self._lock:
             if subject not in self._tasks:
-                self._tasks[subject] = self._progress.add_task("", subject=escape(subject), message="", total=None)
-            task = self._tasks[subject]
-        self._progress.update(task, completed=done or 0, total=total, message=escape(message))
+                self._tasks[subject] = self._progress.add_task("", subject=_clean(subject), message="", total=None)
+            self._progress.update(self._tasks[subject], completed=done or 0, total=total, message=_clean(message))
 
     def finished(self, subject: str) -> None:
         """Take the subject's bar away."""

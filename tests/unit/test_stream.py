@@ -150,7 +150,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "as it is": lambda content: content,
     "gz": gzip.compress,
     "gz of two members": halves(gzip.compress),
-    "gz and zeros": lambda content: gzip.compress(content) + bytes(2 * CHUNK),
+    "gz and zeros": lambda content: gzip.compress(content) + bytes(1000),
     "bz2": bz2.compress,
     "bz2 of two streams": halves(bz2.compress),
     "xz": lzma.compress,
@@ -239,6 +239,10 @@ def test_a_changed_byte_is_an_error_or_changes_nothing_where_there_is_a_crc(
 def test_a_broken_second_stream_is_not_taken_for_rubbish_behind_the_first() -> None:
     for packer in (gzip.compress, bz2.compress, lzma.compress, zst):
         refused(packer(PLAIN) + b"X" + packer(PLAIN)[1:], "the packed file is broken: ")
+
+
+def test_zeros_behind_a_stream_are_padding_however_many() -> None:
+    assert verified(gzip.compress(PLAIN) + bytes(2 * CHUNK) + gzip.compress(PLAIN)) == 2 * PLAIN
 
 
 def test_a_file_packed_three_times_is_refused() -> None:

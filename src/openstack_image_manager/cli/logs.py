@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
+from urllib.parse import quote
 
-_USERINFO = re.compile(r"(\w+://)[^/\s@]+@")
-_PARAMETER = re.compile(r"([?&](?:[\w.-]*(?:sig|token|key|credential|secret|passw|policy)[\w.-]*)=)[^&\s\"']+", re.I)
-_FIELD = re.compile(r"((?:password|secret|token|passcode)[\"']?\s*[:=]\s*[\"']?)[^\"'\s,}]+", re.I)
+_VARIABLE = re.compile(r"OS_\w*(?:PASS|SECRET|TOKEN)")
+_USERINFO = re.compile(r"(\w+://)[^/?#\s\"]+@")
+_PARAMETER = re.compile(r"([?&][\w.-]*(?:sig|token|key|credential|secret|passw|policy)[\w.-]*=)[^&\s\"'#]+", re.I)
+_HEADER = re.compile(r"((?:authorization|cookie):\s*)[^\r\n\"']+|(x-[\w-]*(?:token|key|secret):\s*)[^\s\"',]+", re.I)
+# In JSON, in JSON within JSON, and as Python writes it: a quoted value ends with the quote it begins with.
+_FIELD = re.compile(
+    r"((?:pass(?:word|wd|code|phrase)|secret|token|authorization|cookie)\w*\\*[\"']?\s*[:=]\s*)"
+    r"(?:b?(\\*[\"'])(?:(?!\2)(?:\\.|.))*\2?|[^\"'\s,;{}\[\]]+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_FERNET = re.compile(r"gAAAAA[\w-]{20,}=*")
 
 
 class _Mask(logging.Formatter):
@@ -20,11 +30,13 @@ class _Mask(logging.Formatter):
 
 def mask(text: str) -> str:
     """The text without passwords, tokens, user info and secret parameters of URLs."""
-    for name in ("OS_PASSWORD", "OS_TOKEN", "OS_APPLICATION_CREDENTIAL_SECRET"):
-        if secret := os.environ.get(name):
-            text = text.replace(secret, "***")
+    secrets = [value for name, value in os.environ.items() if _VARIABLE.match(name) and value]
+    written = {form for each in secrets for form in (each, quote(each, safe=""), json.dumps(each)[1:-1])}
+    for form in sorted(written, key=len, reverse=True):
+        text = text.replace(form, "***")
     text = _USERINFO.sub(r"\1***@", text)
-    return _FIELD.sub(r"\1***", _PARAMETER.sub(r"\1***", text))
+    text = _HEADER.sub(r"\1\2***", _PARAMETER.sub(r"\1***", text))
+    return _FERNET.sub("***", _FIELD.sub(r"\1***", text))
 
 
 def set_up(debug: bool) -> None:

@@ -98,7 +98,7 @@ def apply_command(
 
     set_up(debug)
     from openstack_image_manager.cli import run
-    from openstack_image_manager.importer import ImportOptions
+    from openstack_image_manager.ways import ImportOptions
 
     policy = _policy(tag, latest, keep, force, hidden_visibility, use_os_hidden, deactivate)
     request = run.Request(run.cloud_name(cloud), images, name_filter, policy)

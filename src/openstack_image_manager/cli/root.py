@@ -14,8 +14,8 @@ from openstack_image_manager.cli.logs import set_up
 from openstack_image_manager.cli.plan import show
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import UsageError
-from openstack_image_manager.importer import ImportOptions, Method
 from openstack_image_manager.model import Policy
+from openstack_image_manager.ways import ImportOptions, Method
 
 
 def run_root(**o: Any) -> int:

@@ -20,7 +20,7 @@ from openstack_image_manager.plan import checksum, plan
 
 if TYPE_CHECKING:
     from openstack_image_manager.glance import Glance
-    from openstack_image_manager.importer import ImportOptions
+    from openstack_image_manager.ways import ImportOptions
 
 PENDING = 3  # exit code of `plan --exit-code`
 

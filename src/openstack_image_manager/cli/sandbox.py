@@ -35,7 +35,7 @@ def up(
         bool, typer.Option("--convert", help="Let Glance unpack images and convert them to raw; needs qemu-img.")
     ] = False,
 ) -> None:
-    """Start Keystone, two Glances and the site; the first time, install them."""
+    """Start everything; the first time, install it."""
     sandbox = _sandbox(state)
     started = sandbox.up(convert, say=typer.echo)
     typer.echo("The sandbox is up." if started else "The sandbox is up already.")

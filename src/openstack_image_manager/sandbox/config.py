@@ -25,6 +25,7 @@ from sqlalchemy.engine import Engine
 bind = "{host}:{port}"
 wsgi_app = "{service}.wsgi.api:application"
 chdir = {directory!r}
+proc_name = "sandbox {name}"
 worker_class = "gthread"
 workers = 1
 threads = 16
@@ -69,7 +70,7 @@ LengthReader.read = _read_or_fail
 
 def gunicorn(service: str, directory: Path, port: int) -> str:
     """Settings of the WSGI server, with the sqlite settings that concurrent requests need."""
-    return _GUNICORN.format(service=service, directory=str(directory), host=HOST, port=port)
+    return _GUNICORN.format(service=service, name=directory.name, directory=str(directory), host=HOST, port=port)
 
 
 def environment(directory: Path) -> Mapping[str, str]:

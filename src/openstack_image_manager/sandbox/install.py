@@ -44,9 +44,9 @@ def install(directory: Path, log: Path, say: Say, requirements: Path = REQUIREME
     return python
 
 
-def fingerprint(requirements: Path = REQUIREMENTS) -> str:
-    """Changes whenever an environment made from other requirements, or by another Python, must not be used."""
-    seed = requirements.read_bytes() + f"{sys.version_info[:2]} {sys.base_prefix}".encode()
+def fingerprint(*files: Path) -> str:
+    """Changes whenever what was made from these files, or by another Python, must not be used any more."""
+    seed = b"".join(path.read_bytes() for path in files) + f"{sys.version_info[:2]} {sys.base_prefix}".encode()
     return hashlib.sha256(seed).hexdigest()
 
 
@@ -74,7 +74,7 @@ def _pip(command: list[str], total: int, log: Path, say: Say) -> None:
     ):
         for line in pip.stdout or ():
             record.write(line)
-            if line.startswith("Collecting "):
+            if line.startswith(("Collecting ", "Processing ")):
                 found += 1
                 if found % 25 == 0:
                     say(f"  pip has found {found} of {total} packages")

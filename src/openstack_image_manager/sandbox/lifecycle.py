@@ -13,7 +13,7 @@ from pathlib import Path
 
 from openstack_image_manager.errors import Error
 from openstack_image_manager.sandbox import config, disks, process, template
-from openstack_image_manager.sandbox.install import MARKER, discard, install, is_complete
+from openstack_image_manager.sandbox.install import MARKER, REQUIREMENTS, discard, fingerprint, install, is_complete
 from openstack_image_manager.sandbox.process import HOST, Say
 
 SERVICES = ("keystone", "glance-one", "glance-two", "site")
@@ -168,12 +168,17 @@ class Sandbox:
     def _start(self, record: _Record, running: set[str], say: Say) -> None:
         logs = self.state / "log"
         logs.mkdir(parents=True, exist_ok=True)
+        (self.state / ".gitignore").write_text("*\n")  # keys and passwords, should someone keep it in a checkout
+        if running and not self._is_current():
+            self._stop(record)
+            running = set()
         python = install(self.state / "venv", logs / "pip.log", say)
         template.make(self.state / "template", python, logs / "template.log", say)
         self._stop(record, set(SERVICES) - running)
         if self._choose_ports(record, running):
             self._stop(record)
             running = set()
+        self._fill(self.state / "data", say)
         self._prepare(record.ports, record.options, python)
         missing = [name for name in SERVICES if name not in running]
         say("Starting " + ", ".join(missing or ["nothing"]))
@@ -199,9 +204,8 @@ class Sandbox:
         return record.ports != before
 
     def _prepare(self, ports: Mapping[str, int], options: Options, python: Path) -> None:
-        """Write the data, if there is none, the configuration, clouds.yaml and the site's images."""
+        """Write the configuration, clouds.yaml and the site's images."""
         data = self.state / "data"
-        self._fill(data)
         password = (data / "password").read_text()
         keystone_url = f"http://{HOST}:{ports['keystone']}/v3"
         directory = data / "keystone"
@@ -220,12 +224,20 @@ class Sandbox:
         _private(self.clouds_yaml, config.clouds(keystone_url, password))
         disks.make_images(self.site_directory)
 
-    def _fill(self, data: Path) -> None:
+    def _is_current(self) -> bool:
+        """Whether everything was made by this version of the sandbox, so that services that run may stay."""
+        made = template.wanted()
+        return is_complete(self.state / "venv", fingerprint(REQUIREMENTS)) and all(
+            is_complete(self.state / name, made) for name in ("template", "data")
+        )
+
+    def _fill(self, data: Path, say: Say) -> None:
         """Copy the template, unless `data` was made from this very template; other versions have other tables."""
-        source = self.state / "template"
-        if is_complete(data, (source / MARKER).read_text()):
+        if is_complete(data, template.wanted()):
             return
-        partial = data.with_name("data.partial")
+        if data.exists():
+            say("The clouds were made by another version of the sandbox; they start empty")
+        source, partial = self.state / "template", data.with_name("data.partial")
         for path in (partial, data):
             discard(path)
         shutil.copytree(source / "keystone", partial / "keystone")

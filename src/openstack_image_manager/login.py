@@ -1,0 +1,137 @@
+"""Door to Keystone: log in as clouds.yaml or the OS_* environment says, and turn every trouble into one readable line.
+
+Configuration: https://docs.openstack.org/openstacksdk/latest/user/config/configuration.html
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from openstack_image_manager.errors import CloudError, Error
+from openstack_image_manager.format import public_url
+
+ANSWER_TIMEOUT = 60.0  # seconds for any answer; `api_timeout` of a cloud in clouds.yaml wins
+ENVIRONMENT = "OS_* environment"
+
+
+def log_in(cloud: str | None) -> tuple[Any, str]:
+    """An SDK connection that has a token for a project, and the address of the cloud's image service without its
+    version. `cloud` is a name in clouds.yaml, None: what the OS_* environment says. Raises CloudError."""
+    name = cloud or ENVIRONMENT
+    try:
+        with translated(name):
+            return _log_in(cloud, f"cloud '{name}'")
+    except Error:
+        raise
+    except Exception as error:
+        # openstacksdk takes what it reads as it comes: a list where a mapping belongs is an AttributeError in there,
+        # and a missing password a bare Exception.
+        hint = "check the cloud's entry in clouds.yaml" if cloud else "check the OS_* variables"
+        raise CloudError(f"cloud '{name}': login is not possible: {_line(error)}; {hint}") from None
+
+
+def _log_in(cloud: str | None, where: str) -> tuple[Any, str]:
+    from keystoneauth1 import exceptions as auth
+    from openstack.connection import Connection
+
+    region = _region(cloud, where)
+    connection = Connection(config=region)
+    try:
+        try:
+            connection.session.get_token()
+        except (auth.HttpError, auth.InvalidResponse, auth.CatalogException, auth.DiscoveryFailure) as error:
+            if isinstance(error, auth.Unauthorized):
+                raise
+            keystone = public_url(str(region.config["auth"].get("auth_url", "")))
+            hint = "check auth_url, user and project"
+            raise CloudError(f"{where}: login at {keystone} failed: {_line(error)}; {hint}") from None
+        if connection.session.get_project_id() is None:
+            raise CloudError(f"{where}: the login is for no project; set project_name and project_domain_name")
+        endpoint = region.get_session_endpoint("image")
+        if not endpoint:
+            asked = f"region_name '{region.region_name or ''}', interface '{region.get_interface('image')}'"
+            raise CloudError(f"{where}: no image service in the catalogue for {asked}; check them in clouds.yaml")
+    except BaseException:
+        connection.close()
+        raise
+    return connection, endpoint.rstrip("/").removesuffix("/v2")
+
+
+def _region(cloud: str | None, where: str) -> Any:
+    """What openstacksdk reads about the cloud. A clouds.yaml that is no YAML it skips, with nothing but a log entry."""
+    from openstack.config import OpenStackConfig
+
+    skipped = _Messages(logging.WARNING)
+    logger = logging.getLogger("openstack.config")
+    logger.addHandler(skipped)
+    try:
+        config = OpenStackConfig()
+    finally:
+        logger.removeHandler(skipped)
+    clouds = config.cloud_config["clouds"]
+    if cloud is not None and cloud not in clouds:
+        if skipped.messages:
+            raise CloudError(f"{where}: {'; '.join(skipped.messages)}")
+        if config.config_filename is None:
+            raise CloudError(
+                f"{where}: there is no readable clouds.yaml here, in ~/.config/openstack or in /etc/openstack; "
+                "set OS_CLIENT_CONFIG_FILE to its path, or OS_AUTH_URL and its like"
+            )
+        there = ", ".join(sorted(map(str, clouds))) or "no cloud at all"
+        raise CloudError(f"{where}: is not in {config.config_filename}; name one with --cloud: {there}")
+    region = config.get_one(cloud or config.envvar_key)
+    region.config["api_timeout"] = region.config.get("api_timeout") or ANSWER_TIMEOUT
+    return region
+
+
+class _Messages(logging.Handler):
+    """Keeps what is logged, a line for each."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(" ".join(record.getMessage().split()))
+
+
+@contextmanager
+def translated(cloud: str) -> Iterator[None]:
+    """Turn the exceptions of openstacksdk and keystoneauth into one readable line each."""
+    from keystoneauth1 import exceptions as auth
+    from openstack import exceptions as sdk
+
+    where = f"cloud '{cloud}'"
+    try:
+        yield
+    except auth.Unauthorized as error:
+        raise CloudError(f"{where}: login refused; check user, password and project ({_line(error)})", 401) from None
+    except auth.SSLError as error:
+        hint = "check the certificate, and cacert in clouds.yaml"
+        raise CloudError(f"{where}: TLS failed: {_reason(error)}; {hint}") from None
+    except auth.ConnectionError as error:
+        raise CloudError(f"{where}: no connection: {_reason(error)}") from None
+    except (auth.MissingRequiredOptions, auth.NoMatchingPlugin) as error:
+        raise CloudError(f"{where}: login data is incomplete: {_line(error)}") from None
+    except (auth.ClientException, sdk.SDKException) as error:
+        status = getattr(error, "http_status", None) or getattr(error, "status_code", None)
+        raise CloudError(f"{where}: {_line(error)}", status) from None
+
+
+def _reason(error: Exception) -> str:
+    """`URL: Connection refused`, without the exceptions that three libraries wrap around it."""
+    text = _line(error, 2000)
+    url = re.search(r"https?://[^\s'\"]+", text)
+    cause = re.search(r"certificate verify failed: [^(\"']+|\[Errno -?\d+\] [\w ]+|Request to \S+ timed out", text)
+    if url is None or cause is None:
+        return text[:300]
+    reason = re.sub(r"\[Errno -?\d+\] |Request to \S+ ", "", cause.group()).strip()
+    return f"{public_url(url.group().rstrip(':,'))}: {reason}"
+
+
+def _line(error: Exception, limit: int = 300) -> str:
+    return " ".join(str(error).split())[:limit]

@@ -1,0 +1,66 @@
+"""PURE: which way the bytes of a version go into Glance, and what can be promised about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from openstack_image_manager import desired
+from openstack_image_manager.errors import CloudError, VerificationError
+from openstack_image_manager.format import Version
+
+Method = Literal["auto", "web-download", "glance-direct"]
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".txz", ".tbz2", ".tzst")
+UNVERIFIED = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How to import. `verify`: True insists on verification, False does without, None: whenever there is a checksum.
+    `timeout` in seconds for one image, `tries`: how often an import that Glance failed is tried."""
+
+    method: Method = "auto"
+    verify: bool | None = None
+    timeout: float = 1800.0
+    tries: int = 1
+    fall_back: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A method and what it promises about the bytes; the promise is kept on the image."""
+
+    method: str
+    promise: str
+
+
+def choose(version: Version, methods: frozenset[str], converts: bool | None, options: ImportOptions) -> Way:
+    """PURE: the way for a version. Staging verifies before anything is published, at the price of our bandwidth; after
+    a web-download only `os_hash_value` (a sha512 of the data as stored) can tell, so it must be a sha512 and the cloud
+    must be known not to convert. Raises Error when a checksum would go unverified."""
+    checksum = version.checksum if options.verify is not False else None
+    if options.verify and not checksum:
+        raise VerificationError("has no checksum to verify (--verify-checksum): add one to the definition")
+    testable = bool(checksum and checksum.startswith("sha512:")) and converts is False
+    parts = urlsplit(version.url.lower())
+    ours_only = parts.scheme not in ("http", "https") or parts.path.endswith(PACKED)
+    if options.method != "auto":
+        method = options.method
+    elif ours_only or (checksum and not testable):
+        method = "glance-direct"
+    else:
+        method = "web-download" if "web-download" in methods else "glance-direct"
+    if method not in methods:
+        offered = ", ".join(sorted(methods)) or "no method at all"
+        raise CloudError(f"needs the import method {method}, but this cloud offers {offered}")
+    if method == "glance-direct":
+        return Way(method, f"{checksum}{desired.BEFORE}" if checksum else UNVERIFIED)
+    if ours_only:
+        raise CloudError("web-download can't fetch this: Glance takes unpacked http(s) URLs; use glance-direct")
+    if checksum and not testable:
+        raise VerificationError(
+            "its checksum can't be verified after web-download (it takes a sha512 and a cloud known not to convert); "
+            "use --import-method auto, or --no-verify-checksum to publish without verification"
+        )
+    return Way(method, f"{checksum}{desired.AFTER}" if checksum else UNVERIFIED)
