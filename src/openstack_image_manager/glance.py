@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from openstack_image_manager.errors import CloudError, Interrupted
-from openstack_image_manager.format import RESERVED
+from openstack_image_manager.format import RESERVED, public_url
 from openstack_image_manager.login import ANSWER_TIMEOUT, ENVIRONMENT, log_in, translated
 from openstack_image_manager.model import FieldChange, Image
 
@@ -68,17 +68,18 @@ class Glance:
     def list(self, tag: str) -> list[Image]:
         """Visible and hidden images with the tag that are our project's, or public."""
         project = self.project
-        return [
-            found
-            for hidden in ("false", "true")
-            for found in map(as_image, self._pages(tag, hidden))
-            if found.owner == project or found.visibility == "public"
-        ]
+        try:
+            pages = [page for hidden in ("false", "true") for page in self._pages(tag, hidden)]
+        except CloudError as error:
+            if error.status is None:
+                raise
+            raise CloudError(f"cloud '{self.cloud}': its images can't be listed: {error}", error.status) from None
+        return [image for image in map(as_image, pages) if image.owner == project or image.visibility == "public"]
 
     def _pages(self, tag: str, hidden: str) -> Iterator[dict[str, Any]]:
         path, params = "/images", {"limit": str(PAGE), "tag": tag, "os_hidden": hidden}
         while path:
-            page = self.call("GET", path, params=params).json()
+            page = self.ask("GET", path, "images", params=params)
             yield from page["images"]
             path, params = page.get("next", "").removeprefix("/v2"), {}
 
@@ -87,13 +88,11 @@ class Glance:
         return as_image(self._get(image_id))
 
     def _get(self, image_id: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self.call("GET", f"/images/{image_id}").json()
-        return answer
+        return self.ask("GET", f"/images/{image_id}", "id")
 
     def import_methods(self) -> frozenset[str]:
         """What the cloud offers: glance-direct, web-download, …"""
-        answer = self.call("GET", "/info/import").json()
-        return frozenset(answer["import-methods"]["value"])
+        return frozenset(self.ask("GET", "/info/import", "import-methods")["import-methods"]["value"])
 
     def create(self, image: Image, container_format: str = "bare") -> Image:
         """Make the record, everything in one POST; the caller chooses the id, so that a lost answer does no harm."""
@@ -110,7 +109,7 @@ class Glance:
             "container_format": container_format,
         }
         try:
-            answer = self.call("POST", "/images", json=body)
+            return as_image(self.ask("POST", "/images", "id", json=body))
         except CloudError as error:
             # 409: the first try of ours got through although its answer was lost, or the id was used before.
             if error.status != 409:
@@ -122,7 +121,6 @@ class Glance:
             if twin.status != "queued" or twin.properties != image.properties:
                 raise
             return twin
-        return as_image(answer.json())
 
     def stage(self, image_id: str, chunks: Iterable[bytes]) -> None:
         """Send bytes to the staging area; nothing is published. An exception of the iterator breaks the upload off,
@@ -170,7 +168,7 @@ class Glance:
     def _task(self, image_id: str) -> dict[str, Any]:
         """The newest task of the image; Glance keeps them for 48 hours."""
         try:
-            tasks = self.call("GET", f"/images/{image_id}/tasks").json()["tasks"]
+            tasks = self.ask("GET", f"/images/{image_id}/tasks", "tasks")["tasks"]
         except CloudError:
             return {}
         return max(tasks, key=lambda task: task["created_at"], default={})
@@ -180,7 +178,7 @@ class Glance:
         operations = [_operation(change) for change in changes if change.field != "status"]
         if not operations:
             return self.get(image_id)
-        return as_image(self.call("PATCH", f"/images/{image_id}", json=operations, headers=PATCH_TYPE).json())
+        return as_image(self.ask("PATCH", f"/images/{image_id}", "id", json=operations, headers=PATCH_TYPE))
 
     def set_status(self, image_id: str, status: str) -> None:
         """`active` or `deactivated`; asking for what it is already is fine."""
@@ -194,6 +192,19 @@ class Glance:
         except CloudError as error:
             if error.status != 404:
                 raise
+
+    def ask(self, method: str, path: str, key: str, **arguments: Any) -> dict[str, Any]:
+        """The JSON object with `key` that a request answers with. Raises CloudError as `call` does, and for an answer
+        that is none of Glance's."""
+        answer = self.call(method, path, **arguments)
+        try:
+            data = answer.json()
+        except ValueError:
+            data = None
+        if not isinstance(data, dict) or key not in data:
+            url = public_url(answer.url.partition("?")[0])
+            raise CloudError(f"cloud '{self.cloud}': {url} does not answer as Glance does; check the image endpoint")
+        return data
 
     def call(self, method: str, path: str, retry: bool = True, **arguments: Any) -> Any:
         """One request; its answer. Raises CloudError with Glance's own sentence for every 4xx and 5xx."""

@@ -81,8 +81,8 @@ def _region(cloud: str | None, where: str) -> Any:
                 f"{where}: there is no readable clouds.yaml here, in ~/.config/openstack or in /etc/openstack; "
                 "set OS_CLIENT_CONFIG_FILE to its path, or OS_AUTH_URL and its like"
             )
-        there = ", ".join(sorted(map(str, clouds))) or "no cloud at all"
-        raise CloudError(f"{where}: is not in {config.config_filename}; name one with --cloud: {there}")
+        there = ", ".join(sorted(set(map(str, clouds)) - {"defaults", config.envvar_key})) or "none"
+        raise CloudError(f"{where}: not in {config.config_filename}; name one with --cloud (its clouds: {there})")
     region = config.get_one(cloud or config.envvar_key)
     region.config["api_timeout"] = region.config.get("api_timeout") or ANSWER_TIMEOUT
     return region
@@ -96,7 +96,7 @@ class _Messages(logging.Handler):
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(" ".join(record.getMessage().split()))
+        self.messages.append(" ".join(record.getMessage().removeprefix("Skipping config file ").split()))
 
 
 @contextmanager
@@ -112,9 +112,9 @@ def translated(cloud: str) -> Iterator[None]:
         raise CloudError(f"{where}: login refused; check user, password and project ({_line(error)})", 401) from None
     except auth.SSLError as error:
         hint = "check the certificate, and cacert in clouds.yaml"
-        raise CloudError(f"{where}: TLS failed: {_reason(error)}; {hint}") from None
+        raise CloudError(f"{where}: TLS failed with {_reason(error)}; {hint}") from None
     except auth.ConnectionError as error:
-        raise CloudError(f"{where}: no connection: {_reason(error)}") from None
+        raise CloudError(f"{where}: no connection to {_reason(error)}; check that address") from None
     except (auth.MissingRequiredOptions, auth.NoMatchingPlugin) as error:
         raise CloudError(f"{where}: login data is incomplete: {_line(error)}") from None
     except (auth.ClientException, sdk.SDKException) as error:
@@ -123,14 +123,14 @@ def translated(cloud: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """`URL: Connection refused`, without the exceptions that three libraries wrap around it."""
+    """`URL (Connection refused)`, without the exceptions that three libraries wrap around it."""
     text = _line(error, 2000)
     url = re.search(r"https?://[^\s'\"]+", text)
     cause = re.search(r"certificate verify failed: [^(\"']+|\[Errno -?\d+\] [\w ]+|Request to \S+ timed out", text)
     if url is None or cause is None:
         return text[:300]
     reason = re.sub(r"\[Errno -?\d+\] |Request to \S+ ", "", cause.group()).strip()
-    return f"{public_url(url.group().rstrip(':,'))}: {reason}"
+    return f"{public_url(url.group().rstrip(':,'))} ({reason})"
 
 
 def _line(error: Exception, limit: int = 300) -> str:

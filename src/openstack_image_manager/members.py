@@ -30,7 +30,7 @@ def projects(glance: Glance, target: str, kind: str, domain: str) -> dict[str, s
 
 def members(glance: Glance, image_id: str) -> dict[str, str]:
     """Project ids the image is shared with, and whether they are pending, accepted or rejected."""
-    answer = glance.call("GET", f"/images/{image_id}/members").json()
+    answer = glance.ask("GET", f"/images/{image_id}/members", "members")
     return {member["member_id"]: member["status"] for member in answer["members"]}
 
 
