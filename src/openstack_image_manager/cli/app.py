@@ -80,7 +80,9 @@ def root(
 ) -> None:
     """Make the images of an OpenStack cloud match their definitions: plan and apply, without asking.
 
-    Example: openstack-image-manager --cloud openstack --filter ".*Cirr.*" --images images/
+    \b
+    Example:
+      openstack-image-manager --cloud openstack --images images/ --filter ".*Cirr.*"
     """
     if context.invoked_subcommand is not None:
         _refuse_options_before(context)

@@ -43,7 +43,9 @@ def plan_command(
 ) -> None:
     """Show what would be done, and why; change nothing.
 
-    Example: openstack-image-manager plan --cloud openstack --images images/ --out today.plan
+    \b
+    Example:
+      openstack-image-manager plan --cloud openstack --images images/ --out today.plan
     """
     from openstack_image_manager.cli.logs import set_up
 
@@ -90,9 +92,10 @@ def apply_command(
 ) -> None:
     """Plan, show the plan, ask, and do it.
 
-    Examples: openstack-image-manager apply --cloud openstack --images images/
-
-    openstack-image-manager apply today.plan --yes
+    \b
+    Examples:
+      openstack-image-manager apply --cloud openstack --images images/
+      openstack-image-manager apply today.plan --yes
     """
     from openstack_image_manager.cli.logs import set_up
 

@@ -1,0 +1,345 @@
+"""Trouble on the way to the cloud: one clear line on standard error, exit code 1, nothing secret anywhere."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from openstack_image_manager.sandbox import Sandbox
+from openstack_image_manager.sandbox.site import serving
+from tests.real.bench import Bench, Outcome, run_main
+from tests.services.proxy import Proxy, Rule
+
+CLOSED = "http://127.0.0.1:9"  # discard: nobody listens there
+SECRET = "geheim-7f3a"
+DEFINITION = """\
+images:
+  - name: Any
+    format: qcow2
+    visibility: private
+    versions:
+      - version: "1"
+        url: http://127.0.0.1:9/1.img
+"""
+
+Attempt = Callable[..., Outcome]
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    path = tmp_path / "definitions.yml"
+    path.write_text(DEFINITION)
+    return path
+
+
+@pytest.fixture
+def entry(clouds_yaml: Path) -> dict[str, Any]:
+    """The healthy entry of the cloud `openstack`, to be spoilt."""
+    found: dict[str, Any] = yaml.safe_load(clouds_yaml.read_text())["clouds"]["openstack"]
+    return found
+
+
+@pytest.fixture
+def attempt(tmp_path: Path, images: Path) -> Attempt:
+    """Plan with this clouds.yaml (its text, or the entry of `openstack`), further arguments and OS_* variables."""
+
+    def run(clouds: str | dict[str, Any], *arguments: str, **variables: str) -> Outcome:
+        path = tmp_path / "clouds.yaml"
+        path.write_text(clouds if isinstance(clouds, str) else yaml.safe_dump({"clouds": {"openstack": clouds}}))
+        environment = {"OS_CLIENT_CONFIG_FILE": str(path), "NO_COLOR": "1", **variables}
+        return run_main(["plan", "--images", str(images), "--tag", "nobody-has-it", *arguments], environment)
+
+    return run
+
+
+def spoilt(entry: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """The entry with other values, None: without; what belongs to `auth` goes there."""
+    auth = {key: changes.pop(key) for key in list(changes) if key in entry["auth"]}
+    made = {**entry, **changes, "auth": {**entry["auth"], **auth}}
+    made["auth"] = {key: value for key, value in made["auth"].items() if value is not None}
+    return made
+
+
+def refused(outcome: Outcome, *parts: str) -> None:
+    """Assert one line of error with these parts, in this order."""
+    assert outcome.code == 1, outcome.text
+    assert outcome.out == ""
+    assert outcome.err.startswith("error: ")
+    assert outcome.err.count("\n") == 1, outcome.err
+    assert SECRET not in outcome.err
+    rest = outcome.err
+    for part in parts:
+        assert part in rest, outcome.err
+        rest = rest.partition(part)[2]
+
+
+@pytest.mark.parametrize(
+    ("clouds", "parts"),
+    [
+        ("clouds:\n  a: {}\n  b: {}\n", ("cloud 'openstack': not in", "clouds.yaml", "--cloud", "a, b")),
+        ("", ("cloud 'openstack': not in", "none")),
+        ("clouds:\n  openstack: {\n", ("cloud 'openstack': ", "clouds.yaml", "line 3, column 1")),
+        ("clouds:\n\topenstack:\n", ("cloud 'openstack': ", "clouds.yaml", "line 2, column 1")),
+        ("- openstack\n", ("clouds.yaml", "not a valid mapping")),
+        ("clouds:\n  - openstack\n", ("check the cloud's entry in clouds.yaml",)),
+        ("clouds:\n  openstack: admin\n", ("check the cloud's entry in clouds.yaml",)),
+        ("clouds:\n  openstack:\n    auth: admin\n", ("check the cloud's entry in clouds.yaml",)),
+        ("clouds:\n  openstack:\n    auth: {}\n", ("login data is incomplete", "auth_url")),
+    ],
+)
+def test_clouds_yaml(attempt: Attempt, clouds: str, parts: tuple[str, ...]) -> None:
+    refused(attempt(clouds, "--cloud", "openstack"), *parts)
+
+
+def test_no_clouds_yaml_at_all(tmp_path: Path, images: Path) -> None:
+    """In a process of its own: openstacksdk looks for the home directory when it is imported."""
+    home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path)}
+    missing = {"OS_CLIENT_CONFIG_FILE": str(tmp_path / "missing.yaml")}
+    command = [sys.executable, "-m", "openstack_image_manager", "plan", "--images", str(images)]
+    done = subprocess.run(command, env=home | missing, cwd=tmp_path, capture_output=True, text=True, check=False)
+    refused(
+        Outcome(done.returncode, done.stdout, done.stderr),
+        "no readable clouds.yaml",
+        "OS_CLIENT_CONFIG_FILE",
+        "OS_AUTH_URL",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"password": SECRET}, ("login refused; check user, password and project",)),
+        ({"username": "nobody"}, ("login refused",)),
+        ({"project_name": "nowhere"}, ("login refused",)),
+        ({"user_domain_id": "nowhere"}, ("login refused",)),
+        ({"password": None}, ("password", "check the cloud's entry in clouds.yaml")),
+        ({"username": None}, ("login at http://127.0.0.1", "id or name must be present", "check auth_url, user")),
+        ({"auth_url": None}, ("login data is incomplete", "auth_url")),
+        ({"project_name": None, "project_domain_id": None}, ("for no project; set project_name",)),
+        ({"auth_type": "magic"}, ("login data is incomplete", "magic")),
+        ({"auth_url": f"{CLOSED}/v3"}, (f"no connection to {CLOSED}/v3", "(Connection refused)")),
+        ({"auth_url": CLOSED}, (CLOSED, "check auth_url")),
+        ({"auth_url": f"http://admin:{SECRET}@127.0.0.1:9/v3"}, (f"no connection to {CLOSED}/v3",)),
+        ({"auth_url": "http://no.such.host.invalid/v3"}, ("no connection to http://no.such.host.invalid/v3",)),
+        ({"auth_url": "keystone.example"}, ("login at keystone.example failed", "check auth_url")),
+        ({"cacert": "/missing.pem", "auth_url": "https://127.0.0.1:9/v3"}, ("/missing.pem", "clouds.yaml")),
+        ({"region_name": "Nowhere"}, ("no image service in the catalogue", "'Nowhere'", "clouds.yaml")),
+        ({"interface": "private"}, ("no image service in the catalogue", "'private'", "clouds.yaml")),
+    ],
+)
+def test_login(attempt: Attempt, entry: dict[str, Any], changes: dict[str, Any], parts: tuple[str, ...]) -> None:
+    refused(attempt(spoilt(entry, **changes)), "cloud 'openstack': ", *parts)
+
+
+class Answers(ThreadingHTTPServer):
+    """A server that says the same to everybody; with a certificate over TLS."""
+
+    daemon_threads = True
+
+    def __init__(self, status: int, body: str, certificate: Path | None = None) -> None:
+        self.status, self.body = status, body.encode()
+        super().__init__(("127.0.0.1", 0), _Answer)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Answers
+
+    def do_GET(self) -> None:
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (500, "<html>no", "Internal Server Error (HTTP 500)"),
+        (404, "<html>no", "Not Found (HTTP 404)"),
+        (200, "<html>welcome", "Invalid response"),
+        (200, "[]", ""),
+        (200, "", ""),
+    ],
+)
+def test_what_answers_is_not_keystone(
+    attempt: Attempt, entry: dict[str, Any], status: int, body: str, said: str
+) -> None:
+    with serving(Answers(status, body)) as server:
+        refused(attempt(spoilt(entry, auth_url=f"{server.url}/v3")), "cloud 'openstack': login", said)
+
+
+@pytest.mark.parametrize("body", ["<html>welcome", "[]", "{}", '{"images": 5}', '{"images": [{}]}'])
+def test_what_answers_is_not_glance(attempt: Attempt, entry: dict[str, Any], body: str) -> None:
+    with serving(Answers(200, body)) as server:
+        outcome = attempt(spoilt(entry, image_endpoint_override=server.url))
+        refused(outcome, f"{server.url}/v2/images does not answer as Glance does", "check the image endpoint")
+
+
+def self_signed(path: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody vouches for, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(private + certificate.public_bytes(pem))
+    return path
+
+
+def test_a_certificate_that_nobody_vouches_for(attempt: Attempt, entry: dict[str, Any], tmp_path: Path) -> None:
+    with serving(Answers(200, "{}", self_signed(tmp_path / "server.pem"))) as server:
+        auth_url = server.url.replace("http:", "https:") + "/v3"
+        refused(attempt(spoilt(entry, auth_url=auth_url)), "TLS failed", auth_url, "self", "cacert")
+
+
+@contextmanager
+def silence() -> Iterator[str]:
+    """The address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_a_service_that_never_answers_is_given_up(attempt: Attempt, entry: dict[str, Any]) -> None:
+    """`api_timeout` of clouds.yaml, in seconds, holds for every answer; without it the tool has its own."""
+    with silence() as url:
+        outcome = attempt(spoilt(entry, auth_url=f"{url}/v3", api_timeout=0.2))
+        refused(outcome, f"no connection to {url}/v3", "(timed out)")
+    with silence() as url:
+        outcome = attempt(spoilt(entry, image_endpoint_override=url, api_timeout=0.2))
+        refused(outcome, f"no connection to {url}/v2/images", "(timed out)")
+
+
+def test_glance_is_down(attempt: Attempt, entry: dict[str, Any]) -> None:
+    outcome = attempt(spoilt(entry, image_endpoint_override=CLOSED))
+    refused(outcome, f"no connection to {CLOSED}/v2/images", "(Connection refused)")
+
+
+def test_a_busy_glance_is_asked_four_times(watched: Bench, proxy: Proxy) -> None:
+    watched.define(watched.ubuntu("1"))
+    proxy.add(Rule(status=503, body="<html><title>x</title><body>Try later", times=None))
+    refused(watched.run("plan"), "cloud 'openstack': its images can't be listed: Glance answered 503: Try later")
+    assert proxy.count() == 4
+    proxy.clear()
+    proxy.add(Rule(status=503, times=2))
+    assert watched.run("plan").code == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v2/images"),
+        ("POST", "/v2/images"),
+        ("PUT", ".*/stage"),
+        ("POST", ".*/import"),
+        ("PATCH", ".*"),
+    ],
+)
+def test_a_token_that_ends_in_mid_run_is_renewed(
+    watched: Bench, proxy: Proxy, sandbox: Sandbox, method: str, path: str
+) -> None:
+    watched.define(watched.ubuntu("1"))
+    with serving(Proxy(sandbox.url("keystone"))) as keystone:
+        text = watched.clouds.read_text().replace(sandbox.url("keystone"), keystone.url)
+        watched.clouds.write_text(text)
+        proxy.add(Rule(method, path, status=401))
+        outcome = watched.run()
+        assert outcome.code == 0, outcome.text
+        assert keystone.count("POST", "/v3/auth/tokens") == 2
+    watched.converged()
+
+
+def variables(entry: dict[str, Any]) -> dict[str, str]:
+    return {f"OS_{key.upper()}": value for key, value in {**entry["auth"], "region_name": entry["region_name"]}.items()}
+
+
+def test_the_environment(attempt: Attempt, entry: dict[str, Any]) -> None:
+    everything = variables(entry)
+    outcome = attempt("", **everything)
+    assert outcome.code == 0, outcome.text
+    assert "1 to import" in outcome.out
+    without = {key: value for key, value in everything.items() if key != "OS_PASSWORD"}
+    refused(attempt("", **without), "OS_* environment", "password", "check the OS_* variables")
+    refused(attempt("", **{**everything, "OS_PASSWORD": SECRET}), "OS_* environment", "login refused")
+    refused(attempt("", **{**everything, "OS_AUTH_URL": CLOSED + "/v3"}), "OS_* environment", "no connection")
+
+
+def test_which_cloud(attempt: Attempt, entry: dict[str, Any]) -> None:
+    """--cloud, else OS_CLOUD, else the other OS_* variables, else the cloud `openstack`."""
+    everything = variables(entry)
+    wrong = everything | {"OS_PASSWORD": SECRET}
+    for arguments, environment in [
+        ((), {}),
+        ((), {"OS_CLOUD": "openstack"}),
+        ((), {"OS_CLOUD": "openstack"} | wrong),
+        (("--cloud", "openstack"), {"OS_CLOUD": "other"}),
+        (("--cloud", "openstack"), wrong),
+    ]:
+        outcome = attempt(entry, *arguments, **environment)
+        assert outcome.code == 0, outcome.text
+        assert outcome.out.splitlines()[-1].startswith("openstack: 1 definition")
+    refused(attempt(entry, OS_CLOUD="other"), "cloud 'other': not in", "openstack")
+    refused(attempt(entry, **wrong), "OS_* environment", "login refused")
+
+
+def test_nothing_secret_is_told_or_stored(watched: Bench, proxy: Proxy, entry: dict[str, Any], tmp_path: Path) -> None:
+    version = watched.version("1")
+    open_url = version["url"]
+    address = open_url.replace("http://", f"http://reader:{SECRET}@") + f"?X-Amz-Signature={SECRET}&part=1"
+    watched.define(watched.ubuntu({**version, "url": address, "mirror_url": address}, password=SECRET))
+    saved = tmp_path / "saved.plan"
+    told = [
+        watched.run("plan", "--out", str(saved)).text,
+        watched.run("plan", "--output", "json").text,
+        watched.run("plan", "--output", "markdown").text,
+        saved.read_text(),
+    ]
+    with watched.start("--debug") as process:
+        debug, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, debug
+    assert "/v3/auth/tokens" in debug
+    assert "/stage" in debug
+    told += [debug, repr(watched.image("1"))]
+    proxy.add(Rule("PATCH|POST", status=403))
+    watched.define(watched.ubuntu({**version, "version": "2", "url": address.replace("1.img", "missing.img")}))
+    told.append(watched.run().text)
+    assert "missing.img" in told[-1] or "403" in told[-1]
+    for text in told:
+        assert SECRET not in text
+        assert entry["auth"]["password"] not in text
+        assert "gAAAA" not in text  # every Fernet token begins with it
+    assert json.loads(told[1])["changes"][0]["url"] == f"{open_url}?part=1"
+    assert watched.image("1").properties["image_source"] == f"{open_url}?part=1"
