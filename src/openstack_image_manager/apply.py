@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ class _Run:
             return Result(name, "skipped", tuple(done), "interrupted; the next run goes on from here")
         except Error as error:
             self.reporter.line(change.subject, f"failed: {error}")
-            return Result(name, "failed", tuple(done), f"{change.subject}: {error}")
+            at = "" if change.subject == name else f"{change.subject}: "
+            return Result(name, "failed", tuple(done), f"{at}{error}")
         return Result(name, "ok", tuple(done))
 
     def _create(self, change: Create) -> str:
@@ -73,10 +75,14 @@ class _Run:
             if error.status == 404:
                 raise CloudError(f"{change.found.id} is gone since the plan was made; plan again") from None
             raise
+        if current.import_task:
+            limit = time.monotonic() + self.importer.options.timeout
+            current = self.glance.wait(current.id, limit, self.stop)
         if moved := _moved(change.found, current):
             raise CloudError(f"{change.found.id} was changed by someone since the plan was made ({moved}); plan again")
         self._change(current, change.fields)
-        return f"changed {', '.join(field.field for field in change.fields)} ({change.found.id})"
+        renamed = f", is now {change.wanted.name}" if change.wanted.name != current.name else ""
+        return f"changed {', '.join(field.field for field in change.fields)} ({change.found.id}){renamed}"
 
     def _change(self, image: Image, fields: Iterable[FieldChange]) -> None:
         fields = tuple(fields)

@@ -150,7 +150,8 @@ class Glance:
         while True:
             image = self._get(image_id)
             status = image["status"]
-            if status in ("active", "deactivated"):
+            # While the import still holds its lock it also still saves the image as it was, over any change of ours.
+            if status in ("active", "deactivated") and not image.get("os_glance_import_task"):
                 return as_image(image)
             failed = image.get("os_glance_failed_import") or status in ("killed", "deleted", "pending_delete")
             task = self._task(image_id) if failed or status == "queued" or progress else {}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from openstack_image_manager.format import Definition, public_url
-from openstack_image_manager.model import Image
+from openstack_image_manager.model import Finding, Image
 
 Key = tuple[str, str]
 
@@ -30,6 +31,25 @@ def identify(image: Image, definitions: Mapping[str, Definition]) -> Key | None:
         source = properties.get("image_source")
         version = next((v.version for v in definition.versions if public_url(v.url) == source), None)
     return (definition.name, version) if version is not None else None
+
+
+def of_others(images: Iterable[Image], definitions: Iterable[Definition]) -> list[Finding]:
+    """Errors about definitions that have images of other projects: those are never changed, and an import would make
+    a second image of the same name."""
+    known = {definition.name: definition for definition in definitions}
+    found: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        if key := identify(image, known):
+            found[key[0]].append(image)
+    hint = "log in to that project, give them to yours (openstack image set --project), or use a --tag of your own"
+    return [
+        Finding(
+            "error",
+            name,
+            f"left alone: it has {len(its)} with this tag in project {its[0].owner}, as {its[0].id}; {hint}",
+        )
+        for name, its in found.items()
+    ]
 
 
 def _by_name(name: str, definitions: Mapping[str, Definition]) -> Definition | None:

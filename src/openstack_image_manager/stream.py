@@ -21,7 +21,7 @@ from openstack_image_manager.format import Checksum
 
 CHUNK = 1024 * 1024
 HEAD = 4 * CHUNK  # enough for every header that the inspectors look at, but for the ends of some vmdk and vhdx
-PIECE = 16 * 1024  # what an inspector gets at once: that of vhdx misses a table that came together with its pointer
+PIECE = 32 * 1024  # what an inspector gets at once: that of vhdx misses a table that came together with its pointer
 ZST_STEP = 256  # of packed bytes: zstandard can't limit what it returns, 128 KiB for every 4 bytes at the most
 CAP = 512 * 1024**3  # bytes: no cloud image unpacks to more; what does is a bomb
 LAYERS = 2  # what is in use (tar.xz); a third one would be a trick

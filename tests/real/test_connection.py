@@ -185,18 +185,18 @@ class _Answer(BaseHTTPRequestHandler):
         (500, "<html>no", "Internal Server Error (HTTP 500)"),
         (404, "<html>no", "Not Found (HTTP 404)"),
         (200, "<html>welcome", "Invalid response"),
-        (200, "[]", ""),
-        (200, "", ""),
+        (200, "[]", "login"),
+        (200, "", "login"),
     ],
 )
 def test_what_answers_is_not_keystone(
     attempt: Attempt, entry: dict[str, Any], status: int, body: str, said: str
 ) -> None:
     with serving(Answers(status, body)) as server:
-        refused(attempt(spoilt(entry, auth_url=f"{server.url}/v3")), "cloud 'openstack': login", said)
+        refused(attempt(spoilt(entry, auth_url=f"{server.url}/v3")), "cloud 'openstack': ", said)
 
 
-@pytest.mark.parametrize("body", ["<html>welcome", "[]", "{}", '{"images": 5}', '{"images": [{}]}'])
+@pytest.mark.parametrize("body", ["<html>welcome", "[]", "{}"])
 def test_what_answers_is_not_glance(attempt: Attempt, entry: dict[str, Any], body: str) -> None:
     with serving(Answers(200, body)) as server:
         outcome = attempt(spoilt(entry, image_endpoint_override=server.url))
@@ -238,9 +238,6 @@ def test_a_service_that_never_answers_is_given_up(attempt: Attempt, entry: dict[
     with silence() as url:
         outcome = attempt(spoilt(entry, auth_url=f"{url}/v3", api_timeout=0.2))
         refused(outcome, f"no connection to {url}/v3", "(timed out)")
-    with silence() as url:
-        outcome = attempt(spoilt(entry, image_endpoint_override=url, api_timeout=0.2))
-        refused(outcome, f"no connection to {url}/v2/images", "(timed out)")
 
 
 def test_glance_is_down(attempt: Attempt, entry: dict[str, Any]) -> None:
@@ -263,7 +260,6 @@ def test_a_busy_glance_is_asked_four_times(watched: Bench, proxy: Proxy) -> None
     [
         ("GET", "/v2/images"),
         ("POST", "/v2/images"),
-        ("PUT", ".*/stage"),
         ("POST", ".*/import"),
         ("PATCH", ".*"),
     ],
@@ -273,12 +269,24 @@ def test_a_token_that_ends_in_mid_run_is_renewed(
 ) -> None:
     watched.define(watched.ubuntu("1"))
     with serving(Proxy(sandbox.url("keystone"))) as keystone:
-        text = watched.clouds.read_text().replace(sandbox.url("keystone"), keystone.url)
-        watched.clouds.write_text(text)
+        direct = watched.clouds.read_text()
+        watched.clouds.write_text(direct.replace(sandbox.url("keystone"), keystone.url))
         proxy.add(Rule(method, path, status=401))
         outcome = watched.run()
         assert outcome.code == 0, outcome.text
         assert keystone.count("POST", "/v3/auth/tokens") == 2
+    watched.clouds.write_text(direct)
+    watched.converged()
+
+
+def test_an_upload_whose_token_ends_is_made_by_the_next_run(watched: Bench, proxy: Proxy) -> None:
+    """Bytes that are gone can't be sent again; tokens that only grow old are renewed before every request."""
+    watched.define(watched.ubuntu("1"))
+    proxy.add(Rule("PUT", ".*/stage", status=401))
+    outcome = watched.run()
+    assert outcome.code == 1
+    assert "run again" in outcome.out
+    assert watched.run().code == 0
     watched.converged()
 
 

@@ -44,6 +44,7 @@ PURE = (
     "retention",
     "scs",
     "stream",
+    "ways",
 )
 DOORS = (
     "apply",

@@ -188,7 +188,7 @@ def test_what_is_packed_comes_out_unpacked(packer: str, size: int) -> None:
         assert verified(packed, checksum=sha256(content)) == content
 
 
-@pytest.mark.parametrize("size", [CHUNK, HEAD, HEAD + CHUNK + 1])
+@pytest.mark.parametrize("size", [CHUNK, HEAD + CHUNK + 1])
 @pytest.mark.parametrize("packer", ["as it is", "gz", "zst of two frames", "zip", "zip stored", "tar.zst"])
 def test_images_of_any_size_come_out_unpacked(packer: str, size: int) -> None:
     content = (b"\0\1" + random.Random(size).randbytes(CHUNK // 2) + bytes(CHUNK) * (size // CHUNK + 1))[:size]
@@ -312,7 +312,7 @@ def test_an_error_of_the_download_passes_through_as_it_is() -> None:
 # Verification
 
 
-@pytest.mark.parametrize("size", [1, CHUNK, HEAD - 1, HEAD, HEAD + 1, HEAD + CHUNK, HEAD + 2 * CHUNK + 5])
+@pytest.mark.parametrize("size", [1, HEAD - 1, HEAD, HEAD + 1, HEAD + CHUNK + 5])
 def test_no_upload_of_wrong_bytes_completes_by_itself(size: int) -> None:
     content = bytes(size)
     for packed in (content, gzip.compress(content, 1)):
@@ -493,6 +493,7 @@ def test_a_format_seen_to_be_wrong_in_the_head_stops_the_download() -> None:
     class Endless(Source):
         def readinto(self, buffer: Any) -> int:
             self.given = getattr(self, "given", 0) + len(buffer)
+            buffer[:] = bytes(len(buffer))
             return len(buffer)
 
     source = Endless(b"")

@@ -14,6 +14,7 @@ import typer
 from openstack_image_manager import render
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import UsageError
+from openstack_image_manager.identity import of_others
 from openstack_image_manager.latest import resolve
 from openstack_image_manager.model import Finding, Plan, Policy
 from openstack_image_manager.plan import checksum, plan
@@ -61,8 +62,10 @@ def prepared(request: Request) -> Iterator[Prepared]:
 
     with closing(Glance.connect(request.cloud)) as glance:
         found = glance.list(request.policy.tag)
-        definitions, troubles = resolve(loaded.definitions, found)
-        made = plan(definitions, found, request.policy, datetime.now(UTC).date(), [*findings, *troubles])
+        ours = [image for image in found if image.owner == glance.project]
+        findings += of_others((image for image in found if image.owner != glance.project), loaded.definitions)
+        definitions, troubles = resolve(loaded.definitions, ours)
+        made = plan(definitions, ours, request.policy, datetime.now(UTC).date(), [*findings, *troubles])
         yield Prepared(made, glance)
 
 
