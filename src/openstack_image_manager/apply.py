@@ -7,14 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from openstack_image_manager import desired
 from openstack_image_manager.errors import CloudError, Error, Interrupted
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.importer import Importer, Reporter, explained
 from openstack_image_manager.model import Change, Create, FieldChange, Image, Plan, Policy, Result, Update
-from openstack_image_manager.plan import diff
+from openstack_image_manager.plan import FIELDS, diff
 from openstack_image_manager.ways import ImportOptions
 
 CHANGERS = 16  # definitions worked on at once; imports among them are limited by `workers`
@@ -88,13 +89,31 @@ class _Run:
         fields = tuple(fields)
         try:
             if any(field.field != "status" for field in fields):
-                self.glance.patch(image.id, fields)
+                self._patch(image, fields)
             for field in fields:
                 if field.field == "status":
                     self.glance.set_status(image.id, field.after)
         except CloudError as error:
             visibility = next((field.after for field in fields if field.field == "visibility"), "")
             raise explained(error, visibility) from None
+
+    def _patch(self, image: Image, fields: tuple[FieldChange, ...]) -> None:
+        """One request; when its answer was lost, its second try is a conflict although the first one did it all."""
+        try:
+            self.glance.patch(image.id, fields)
+        except CloudError as error:
+            wanted = {field.field: field.after for field in fields if field.field != "status"}
+            if error.status != 409 or any(
+                change.field in wanted for change in diff(self.glance.get(image.id), _with(image, wanted))
+            ):
+                raise
+
+
+def _with(image: Image, values: dict[str, Any]) -> Image:
+    """The image with these fields and properties; None: without."""
+    properties = {**image.properties, **{key: value for key, value in values.items() if key not in FIELDS}}
+    kept = {key: value for key, value in properties.items() if value is not None}
+    return replace(image, properties=kept, **{key: value for key, value in values.items() if key in FIELDS})
 
 
 def _moved(planned: Image, current: Image) -> str:

@@ -116,12 +116,14 @@ def wanted_image(
     gone = (old_properties | set(ours)) - set(set_by_us)
     kept = {key: value for key, value in found.properties.items() if key not in gone}
     merged = {**kept, **wanted.properties}
+    # What is not published yet is private for now only.
+    narrow = role.retired and not is_pending(found)
     if verified := found.properties.get(VERIFIED):
         merged[VERIFIED] = verified.removeprefix(PENDING)
     return replace(
         found,
         name=wanted.name,
-        visibility=narrower(wanted.visibility, found.visibility) if role.retired else wanted.visibility,
+        visibility=narrower(wanted.visibility, found.visibility) if narrow else wanted.visibility,
         status=wanted.status,
         hidden=wanted.hidden,
         min_disk=wanted.min_disk,

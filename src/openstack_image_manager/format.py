@@ -50,7 +50,10 @@ class Checksum:
 
 def public_url(url: str) -> str:
     """The URL without what must not be shown or stored: user, password and secret query parameters."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # somebody's property that only looks like a URL
+        return re.sub(r"://[^/@]*@", "://", url)
     host = parts.netloc.rpartition("@")[2]
     pairs = parts.query.split("&") if parts.query else []
     query = "&".join(pair for pair in pairs if not SECRET_PARAMETER.search(pair.partition("=")[0]))

@@ -55,6 +55,12 @@ class Glance:
             return project
 
     @property
+    def region(self) -> str | None:
+        """The region as configured."""
+        region: str | None = self._connection.config.get_region_name()
+        return region
+
+    @property
     def identity(self) -> Any:
         """The cloud's Keystone, as openstacksdk has it."""
         return self._connection.identity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from openstack_image_manager.format import Definition, public_url
 from openstack_image_manager.model import Finding, Image
@@ -33,23 +33,24 @@ def identify(image: Image, definitions: Mapping[str, Definition]) -> Key | None:
     return (definition.name, version) if version is not None else None
 
 
-def of_others(images: Iterable[Image], definitions: Iterable[Definition]) -> list[Finding]:
-    """Errors about definitions that have images of other projects: those are never changed, and an import would make
-    a second image of the same name."""
+def of_others(images: Iterable[Image], definitions: Iterable[Definition], force: bool = False) -> list[Finding]:
+    """Errors about enabled definitions (`force`: all) that have images of other projects: those are never changed, and
+    an import would make a second image of the same name."""
     known = {definition.name: definition for definition in definitions}
     found: dict[str, list[Image]] = defaultdict(list)
     for image in images:
-        if key := identify(image, known):
+        key = identify(image, known)
+        if key is not None and (force or known[key[0]].enable):
             found[key[0]].append(image)
-    hint = "log in to that project, give them to yours (openstack image set --project), or use a --tag of your own"
-    return [
-        Finding(
-            "error",
-            name,
-            f"left alone: it has {len(its)} with this tag in project {its[0].owner}, as {its[0].id}; {hint}",
-        )
-        for name, its in found.items()
-    ]
+    return [Finding("error", name, _others_message(others)) for name, others in found.items()]
+
+
+def _others_message(images: Sequence[Image]) -> str:
+    first = images[0]
+    return (
+        f"left alone: the image {first.id} with this tag belongs to project {first.owner} (there are {len(images)}); "
+        "log in to that project, give its images to yours (openstack image set --project), or use a --tag of your own"
+    )
 
 
 def _by_name(name: str, definitions: Mapping[str, Definition]) -> Definition | None:

@@ -5,6 +5,8 @@ API: https://docs.openstack.org/api-ref/image/v2/#sharing
 
 from __future__ import annotations
 
+import re
+
 from openstack_image_manager.errors import CloudError, UsageError
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.login import translated
@@ -13,7 +15,22 @@ from openstack_image_manager.login import translated
 def projects(glance: Glance, target: str, kind: str, domain: str) -> dict[str, str]:
     """Ids and names of the project `target` of the `domain`, or (kind 'domain') of all projects of the domain `target`.
 
-    Raises UsageError when there is none of that name or id."""
+    Raises UsageError when there is none of that name or id. An ordinary user may not look for projects: an id is taken
+    as it is then."""
+    try:
+        return _projects(glance, target, kind, domain)
+    except CloudError as error:
+        if error.status != 403:
+            raise
+        if kind == "project" and re.fullmatch("[0-9a-f]{32}", target.replace("-", "")):
+            return {target: target}
+        raise CloudError(
+            f"cloud '{glance.cloud}': this user may not look up projects; give the id of one project as --share-target",
+            403,
+        ) from None
+
+
+def _projects(glance: Glance, target: str, kind: str, domain: str) -> dict[str, str]:
     identity = glance.identity
     with translated(glance.cloud):
         wanted_domain = target if kind == "domain" else domain

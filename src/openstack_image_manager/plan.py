@@ -267,7 +267,7 @@ def change_data(change: Change) -> dict[str, Any]:
             "checksum": version.checksum,
             "disk_format": wanted.disk_format,
             **{name: _plain(getattr(wanted, name)) for name in FIELDS},
-            "properties": dict(sorted(wanted.properties.items())),
+            "properties": {key: _plain(value) for key, value in sorted(wanted.properties.items())},
         }
     return {
         "action": "change",
@@ -283,7 +283,9 @@ def change_data(change: Change) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return sorted(value) if isinstance(value, frozenset) else value
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return public_url(value) if isinstance(value, str) and "://" in value else value
 
 
 def checksum(plan: Plan) -> str:

@@ -122,7 +122,7 @@ class Bench:
         """All images with the test's tag, hidden ones too, as an administrator sees them."""
         found = []
         for hidden in ("false", "true"):
-            answer = self.admin.image.get(f"/images?tag={self.tag}&os_hidden={hidden}&limit=1000")
+            answer = self.admin.image.get(f"/images?tag={self.tag}&os_hidden={hidden}&visibility=all&limit=1000")
             openstack.exceptions.raise_from_response(answer)
             found += [as_image(each) for each in answer.json()["images"]]
         return found

@@ -101,7 +101,7 @@ def delete_images(admin: Connection, tag: str) -> None:
     """Delete all images of all projects with the tag: hidden, protected and deactivated ones too."""
     image = admin.image
     for hidden in ("false", "true"):
-        answer = image.get(f"/images?tag={tag}&os_hidden={hidden}&limit=1000")
+        answer = image.get(f"/images?tag={tag}&os_hidden={hidden}&visibility=all&limit=1000")
         openstack.exceptions.raise_from_response(answer)
         for found in answer.json()["images"]:
             if found["protected"]:

@@ -250,16 +250,12 @@ def test_a_busy_glance_is_asked_four_times(watched: Bench, proxy: Proxy) -> None
     proxy.add(Rule(status=503, body="<html><title>x</title><body>Try later", times=None))
     refused(watched.run("plan"), "cloud 'openstack': its images can't be listed: Glance answered 503: Try later")
     assert proxy.count() == 4
-    proxy.clear()
-    proxy.add(Rule(status=503, times=2))
-    assert watched.run("plan").code == 0
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [
         ("GET", "/v2/images"),
-        ("POST", "/v2/images"),
         ("POST", ".*/import"),
         ("PATCH", ".*"),
     ],
@@ -323,7 +319,7 @@ def test_which_cloud(attempt: Attempt, entry: dict[str, Any]) -> None:
     refused(attempt(entry, **wrong), "OS_* environment", "login refused")
 
 
-def test_nothing_secret_is_told_or_stored(watched: Bench, proxy: Proxy, entry: dict[str, Any], tmp_path: Path) -> None:
+def test_nothing_secret_is_told_or_stored(watched: Bench, entry: dict[str, Any], tmp_path: Path) -> None:
     version = watched.version("1")
     open_url = version["url"]
     address = open_url.replace("http://", f"http://reader:{SECRET}@") + f"?X-Amz-Signature={SECRET}&part=1"
@@ -341,10 +337,11 @@ def test_nothing_secret_is_told_or_stored(watched: Bench, proxy: Proxy, entry: d
     assert "/v3/auth/tokens" in debug
     assert "/stage" in debug
     told += [debug, repr(watched.image("1"))]
-    proxy.add(Rule("PATCH|POST", status=403))
-    watched.define(watched.ubuntu({**version, "version": "2", "url": address.replace("1.img", "missing.img")}))
-    told.append(watched.run().text)
-    assert "missing.img" in told[-1] or "403" in told[-1]
+    gone = {**version, "version": "2", "url": address.replace("1.img", "missing.img")}
+    watched.define(watched.ubuntu(gone))
+    failed = watched.run()
+    assert (failed.code, f"{watched.site.url}/missing.img" in failed.out) == (1, True), failed.text
+    told.append(failed.text)
     for text in told:
         assert SECRET not in text
         assert entry["auth"]["password"] not in text

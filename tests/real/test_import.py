@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import random
 import tarfile
 import zipfile
 from pathlib import Path
@@ -284,6 +285,24 @@ def test_the_mirror_comes_first_and_the_upstream_when_it_fails(bench: Bench) -> 
         outcome = bench.run()
         assert outcome.code == 0, outcome.text
         assert f"taken from {bench.site.url}/1.img" in outcome.out
+
+
+def test_bytes_that_turn_out_wrong_late_are_not_imported_and_the_upstream_is_tried(
+    watched: Bench, proxy: Proxy
+) -> None:
+    """Most of it is in Glance's staging area when the end shows that the mirror's file is a wrong one."""
+    content = random.Random(1).randbytes(12 * 1024**2)
+    right = watched.site.put("/right.raw", content)
+    wrong = watched.site.put("/wrong.raw", content[:-1] + b"x")
+    checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    version = {"version": "1", "url": right, "mirror_url": wrong, "checksum": checksum}
+    watched.define(watched.ubuntu(version, format="raw", visibility="private"))
+    assert imported(watched) == f"{checksum} before import"
+    assert [call.status for call in proxy.calls if call.path.endswith("/stage")] == [None, 204]
+    watched.admin.image.delete(f"/images/{watched.image('1').id}")
+    version["url"] = wrong
+    watched.define(watched.ubuntu(version, format="raw", visibility="private"))
+    assert "wrong checksum" in refused(watched)
 
 
 def test_what_glance_may_not_fetch_goes_through_here(bench: Bench) -> None:

@@ -89,7 +89,7 @@ def situations(draw):
     return policy, found, draw(definitions())
 
 
-@settings(max_examples=120)
+@settings(max_examples=40)
 @given(situations())
 def test_after_a_run_there_is_nothing_left_to_do(situation):
     policy, found, today = situation
@@ -97,7 +97,7 @@ def test_after_a_run_there_is_nothing_left_to_do(situation):
     assert plan([today], after, policy, TODAY).changes == ()
 
 
-@settings(max_examples=120)
+@settings(max_examples=40)
 @given(situations())
 def test_no_one_sees_more_than_the_definition_says_and_nothing_is_lost(situation):
     policy, found, today = situation
@@ -120,7 +120,7 @@ def test_no_one_sees_more_than_the_definition_says_and_nothing_is_lost(situation
     assert whole <= {image.id for image in made(result, found)}
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(situations())
 def test_the_plain_name_is_never_missing(situation):
     policy, found, today = situation
@@ -135,7 +135,7 @@ def test_the_plain_name_is_never_missing(situation):
         assert has_it(cloud)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(situations(), st.integers(0, 5))
 def test_a_run_cut_off_anywhere_is_finished_by_the_next(situation, cut):
     policy, found, today = situation

@@ -11,10 +11,13 @@ import typer
 from openstack_image_manager.cli import options as given
 
 if TYPE_CHECKING:
-    from openstack_image_manager.cli.run import Request
+    from openstack_image_manager.cli.run import Prepared, Request
     from openstack_image_manager.model import Plan
 
 FORMAT = 1  # of plan files
+POLICY = {"tag", "latest", "keep", "force", "hidden_visibility", "use_os_hidden", "deactivate"}
+ASKED = {"cloud", "images", "name_filter", *POLICY}  # what a plan file says
+Approved = tuple[dict[str, Any], dict[str, str]]  # where, and the image of each change (by all that it says)
 
 
 def register(app: typer.Typer) -> None:
@@ -50,15 +53,14 @@ def plan_command(
     from openstack_image_manager.cli.logs import set_up
 
     set_up(debug)
-    from openstack_image_manager import render
     from openstack_image_manager.cli import run
 
     policy = _policy(tag, latest, keep, force, hidden_visibility, use_os_hidden, deactivate)
     request = run.Request(run.cloud_name(cloud), images, name_filter, policy)
     with run.prepared(request) as ready:
         show(ready.plan, ready.glance.cloud, output)
-    if out is not None:
-        _write(out, request, render.plan_data(ready.plan, ready.glance.cloud))
+        if out is not None:
+            _write(out, request, ready)
     if run.has_errors(ready.plan):
         raise typer.Exit(1)
     if exit_code and ready.plan.changes:
@@ -66,8 +68,9 @@ def plan_command(
 
 
 def apply_command(
+    context: typer.Context,
     plan_file: Annotated[
-        Path | None, typer.Argument(metavar="[PLANFILE]", help="A plan written by `plan --out`; exactly that is done.")
+        Path | None, typer.Argument(metavar="PLANFILE", help="A plan written by `plan --out`; exactly that is done.")
     ] = None,
     cloud: given.Cloud = None,
     images: given.Images = given.IMAGES,
@@ -107,11 +110,12 @@ def apply_command(
     request = run.Request(run.cloud_name(cloud), images, name_filter, policy)
     approved = None
     if plan_file is not None:
+        _refuse_beside_file(context)
         request, approved = _read(plan_file)
     options = ImportOptions(import_method.value, verify_checksum, import_timeout, stuck_retry + 1)
     with run.prepared(request) as ready:
         if approved is not None:
-            _same(approved, ready.plan)
+            _same(approved, ready)
         show(ready.plan, ready.glance.cloud, given.Output.TEXT)
         run.expect(ready.plan, expect)
         run.confirm(ready.plan, yes)
@@ -145,25 +149,44 @@ def _policy(
     return Policy(tag, latest, keep, force, hidden_visibility.value, use_os_hidden, deactivate)
 
 
-def _write(path: Path, request: Request, data: dict[str, Any]) -> None:
-    """A plan file: what was asked, and the plan. It names the definitions' path and holds no secrets."""
+def _refuse_beside_file(context: typer.Context) -> None:
+    """Whoever writes `apply today.plan --cloud other` must not believe that it goes to the other cloud."""
+    from openstack_image_manager.errors import UsageError
+
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in ASKED and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(
+                f"{parameter.opts[0]} has no effect beside a plan file, which says it already; leave it out"
+            )
+
+
+def _write(path: Path, request: Request, ready: Prepared) -> None:
+    """A plan file: what was asked, where, and the plan. It names the definitions' path and holds no secrets."""
     from dataclasses import asdict
 
+    from openstack_image_manager import render
     from openstack_image_manager.errors import Error
 
     asked = {**asdict(request), "images": _absolute(request.images)}
-    content = {"format": FORMAT, "request": asked, "plan": data}
+    plan = render.plan_data(ready.plan, ready.glance.cloud)
+    content = {"format": FORMAT, "request": asked, "where": _where(ready), "plan": plan}
     try:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise Error(f"{path}: the plan can't be written: {error.strerror}") from None
 
 
+def _where(ready: Prepared) -> dict[str, str | None]:
+    """The same name may be another cloud tomorrow, or in another environment."""
+    return {"project": ready.glance.project, "region": ready.glance.region}
+
+
 def _absolute(images: str) -> str:
     return images if "**" in images else str(Path(images).absolute())
 
 
-def _read(path: Path) -> tuple[Request, dict[str, Any]]:
+def _read(path: Path) -> tuple[Request, Approved]:
     from openstack_image_manager.cli.run import Request
     from openstack_image_manager.errors import Error
     from openstack_image_manager.model import Policy
@@ -174,23 +197,27 @@ def _read(path: Path) -> tuple[Request, dict[str, Any]]:
             raise Error(f"{path}: a plan file of another release; make it anew with `plan --out`")
         request = content["request"]
         policy = Policy(**request.pop("policy"))
-        return Request(policy=policy, **request), content["plan"]
+        changes = {_key(change): change["image"] for change in content["plan"]["changes"]}
+        return Request(policy=policy, **request), (content["where"], changes)
     except OSError as error:
         raise Error(f"{path}: the plan can't be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise Error(f"{path}: is no plan file; make one with `plan --out`") from None
 
 
-def _same(approved: dict[str, Any], plan: Plan) -> None:
+def _key(change: dict[str, Any]) -> str:
+    return json.dumps(change, sort_keys=True)
+
+
+def _same(approved: Approved, ready: Prepared) -> None:
     """Refuse when what there is to do now is not what was approved, naming the images."""
     from openstack_image_manager.errors import Error
     from openstack_image_manager.plan import change_data
 
-    before = {json.dumps(change, sort_keys=True): change["image"] for change in approved["changes"]}
-    now = {}
-    for change in plan.changes:
-        data = json.loads(json.dumps(change_data(change)))
-        now[json.dumps(data, sort_keys=True)] = data["image"]
+    where, before = approved
+    if where != _where(ready):
+        raise Error("the plan was made for another project or region; nothing was done: plan again")
+    now = {_key(data): data["image"] for data in map(change_data, ready.plan.changes)}
     other = sorted({name for key, name in (before | now).items() if (key in before) != (key in now)})
     if other:
         names = ", ".join(other)

@@ -63,7 +63,8 @@ def prepared(request: Request) -> Iterator[Prepared]:
     with closing(Glance.connect(request.cloud)) as glance:
         found = glance.list(request.policy.tag)
         ours = [image for image in found if image.owner == glance.project]
-        findings += of_others((image for image in found if image.owner != glance.project), loaded.definitions)
+        others = [image for image in found if image.owner != glance.project]
+        findings += of_others(others, loaded.definitions, request.policy.force)
         definitions, troubles = resolve(loaded.definitions, ours)
         made = plan(definitions, ours, request.policy, datetime.now(UTC).date(), [*findings, *troubles])
         yield Prepared(made, glance)

@@ -22,7 +22,8 @@ def share(cloud: str | None, tag: str, o: dict[str, Any]) -> int:
 
 
 def _share(glance: Glance, tag: str, o: dict[str, Any]) -> int:
-    images = [image for image in glance.list(tag) if image.name == o["share_image"] and image.status == "active"]
+    named = [image for image in glance.list(tag) if image.name == o["share_image"] and image.status == "active"]
+    images = [image for image in named if image.owner == glance.project]
     if len(images) != 1:
         found = ", ".join(image.id for image in images) or "none"
         raise Error(f"cloud '{glance.cloud}': one managed image must be called '{o['share_image']}'; there is {found}")

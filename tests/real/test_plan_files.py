@@ -1,0 +1,358 @@
+"""Plans: kept in files and applied as approved, shown in several forms, refused when the world moved on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openstack_image_manager.model import Image
+from tests.real.bench import Bench, Outcome, run_main
+from tests.services.proxy import Proxy, Rule
+
+
+def planned(bench: Bench, *arguments: str) -> Path:
+    """The file of a plan that has something to do."""
+    path = bench.directory / "today.plan"
+    outcome = bench.run("plan", "--out", str(path), *arguments)
+    assert outcome.code == 0, outcome.text
+    return path
+
+
+def apply(bench: Bench, *arguments: str | Path) -> Outcome:
+    """`apply`, without the options that the bench adds otherwise: the file says them."""
+    return run_main(["apply", *map(str, arguments)], bench.environment)
+
+
+def rename(bench: Bench) -> None:
+    bench.patch(bench.image("1"), {"op": "replace", "path": "/name", "value": "renamed by hand"})
+
+
+def change_property(bench: Bench) -> None:
+    bench.patch(bench.image("1"), {"op": "replace", "path": "/os_distro", "value": "debian"})
+
+
+def make_the_version(bench: Bench) -> None:
+    name = f"Ubuntu {bench.tag}"
+    bench.make(b"x", name="by hand", image_name=name, internal_version="2", disk_format="raw")
+
+
+def change_definitions(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1", "2", min_ram=4096))
+
+
+def test_exactly_the_plan_of_a_file_is_applied(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1", "2"), bench.ubuntu("3", name=f"Other {bench.tag}"))
+    path = planned(bench, "--filter", "^Ubuntu", "--latest")
+    with contextlib.chdir("/"):
+        outcome = apply(bench, path, "--yes")
+    assert outcome.code == 0, outcome.text
+    assert bench.names() == {f"Ubuntu {bench.tag}": "2"}
+    outcome = apply(bench, path, "--yes")
+    assert (outcome.code, "nothing was done: plan again" in outcome.err) == (1, True), outcome.text
+
+
+@pytest.mark.parametrize("change", [rename, change_property, make_the_version, change_definitions])
+def test_a_plan_is_refused_when_the_world_moved_on(bench: Bench, change: Callable[[Bench], None]) -> None:
+    bench.define(bench.ubuntu("1"))
+    assert bench.run().code == 0
+    bench.define(bench.ubuntu("1", "2"))
+    path = planned(bench)
+    change(bench)
+    before = bench.images()
+    outcome = apply(bench, path, "--yes")
+    assert outcome.code == 1, outcome.text
+    assert outcome.err.startswith("error: the cloud or the definitions changed since the plan was made: ")
+    assert f"Ubuntu {bench.tag}" in outcome.err
+    assert outcome.err.endswith("; nothing was done: plan again\n")
+    assert bench.images() == before
+
+
+def test_a_plan_is_for_one_project_and_region(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1", visibility="private"))
+    path = planned(bench)
+    other = bench.directory / "other-clouds.yaml"
+    other.write_text(bench.clouds.read_text().replace("RegionOne", "RegionTwo"))
+    bench.clouds = other
+    outcome = apply(bench, path, "--yes")
+    assert (outcome.code, "another project or region" in outcome.err) == (1, True), outcome.text
+    assert bench.images() == []
+
+
+def test_options_beside_a_plan_file_are_refused(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1"))
+    path = planned(bench)
+    for options in (["--cloud", "second"], ["--filter", "x"], ["--latest"], ["--tag", "other"]):
+        outcome = apply(bench, path, "--yes", *options)
+        assert (outcome.code, f"error: {options[0]} has no effect beside a plan file" in outcome.err) == (2, True)
+    assert bench.images() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is no plan file"),
+        ("no json", "is no plan file"),
+        (b"\xff\xfe", "is no plan file"),
+        ("[]", "is no plan file"),
+        ('{"images": []}', "is no plan file"),
+        ('{"format": 99}', "a plan file of another release"),
+        ('{"format": 1, "request": {"policy": {}}, "plan": {"changes": []}, "where": {}}', "is no plan file"),
+        ('{"format": 1, "request": {"policy": {"x": 1}}, "plan": {"changes": []}, "where": {}}', "is no plan file"),
+        ('{"format": 1, "request": [], "plan": {}, "where": {}}', "is no plan file"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_broken_plan_files(tmp_path: Path, content: str | bytes | None, said: str) -> None:
+    path = tmp_path / "broken.plan"
+    if content is not None:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    outcome = run_main(["apply", str(path), "--yes"], {})
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith(f"error: {path}: ")
+    assert said in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_plan_that_cannot_be_written(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1"))
+    for path in (bench.directory / "missing" / "x.plan", bench.directory):
+        outcome = bench.run("plan", "--out", str(path))
+        assert (outcome.code, outcome.err.startswith(f"error: {path}: the plan can't be written: ")) == (1, True)
+
+
+def test_expect(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1"))
+    made = re.search(r"plan (\w{16})$", bench.run("plan").out.strip())
+    assert made
+    outcome = bench.run("apply", "--yes", "--expect", "0123456789abcdef")
+    assert outcome.code == 2
+    assert f"the plan is {made[1]} now, not 0123456789abcdef; nothing was changed" in outcome.err
+    assert bench.images() == []
+    outcome = bench.run("apply", "--yes", "--expect", made[1])
+    assert outcome.code == 0, outcome.text
+    bench.converged()
+
+
+def on_a_terminal(bench: Bench, answer: str) -> tuple[int, str]:
+    """Exit code and screen of `apply`, with somebody there who answers."""
+    keyboard, terminal = pty.openpty()
+    command = [sys.executable, "-m", "openstack_image_manager", *bench.arguments("apply")]
+    with subprocess.Popen(command, env=bench.environment, stdin=terminal, stdout=terminal, stderr=terminal) as process:
+        os.close(terminal)
+        os.write(keyboard, answer.encode())
+        screen = b""
+        try:
+            while piece := os.read(keyboard, 65536):
+                screen += piece
+        except OSError:  # how a pseudo terminal says that the other side is closed
+            pass
+    os.close(keyboard)
+    return process.returncode, screen.decode()
+
+
+def test_apply_asks(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1"))
+    outcome = bench.run("apply")
+    assert (outcome.code, outcome.err) == (2, "error: nobody can be asked here; add --yes to apply without asking\n")
+    assert "1 to import" in outcome.out
+    for answer in ("n\n", "\x04"):
+        code, screen = on_a_terminal(bench, answer)
+        assert (code, "Apply this plan? [y/N]" in screen, "Aborted" in screen) == (1, True, True), screen
+        assert "Traceback" not in screen
+    assert bench.images() == []
+    code, screen = on_a_terminal(bench, "y\n")
+    assert (code, "1 ok, 0 failed, 0 skipped" in screen) == (0, True), screen
+    assert bench.run("apply").code == 0  # nothing to do, nothing to ask
+
+
+def test_exit_codes_of_plan(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1"))
+    assert bench.run("plan").code == 0
+    assert bench.run("plan", "--exit-code").code == 3
+    gone = {"version": "latest", "url": f"{bench.site.url}/x.img", "checksum_url": f"{bench.site.url}/missing"}
+    bench.define(bench.ubuntu("1"), bench.ubuntu(gone, name=f"Moving {bench.tag}"))
+    for arguments in (("plan",), ("plan", "--exit-code"), ("--dry-run",)):
+        outcome = bench.run(*arguments)
+        assert outcome.code == 1
+        assert f"error: Moving {bench.tag}: left alone" in outcome.out
+    assert bench.run().code == 1
+    bench.define(bench.ubuntu("1"))
+    bench.converged()
+
+
+def test_forms_of_a_plan(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1", meta={"os_distro": "ubuntu", "os_purpose": "generic", "note": "a|b"}))
+    assert bench.run().code == 0
+    bench.define(bench.ubuntu("1", "2", min_ram=128))
+    plan = json.loads(bench.run("plan", "--output", "json").out)
+    assert (plan["cloud"], plan["definitions"], plan["images"]) == ("openstack", 1, 1)
+    created, changed = plan["changes"]
+    assert (created["action"], created["version"], created["visibility"]) == ("import", "2", "public")
+    assert created["properties"]["internal_version"] == "2"
+    assert (changed["action"], changed["id"], changed["reason"]) == ("change", bench.image("1").id, "superseded by 2")
+    fields = {field.pop("field"): field for field in changed["fields"]}
+    assert fields["min_ram"] == {"before": 64, "after": 128, "reason": "as defined"}
+    assert fields["name"]["after"] == f"Ubuntu {bench.tag} (1)"
+    assert fields["note"] == {"before": "a|b", "after": None, "reason": "no longer in the definition"}
+    assert all(field["reason"] for field in fields.values())
+
+    markdown = bench.run("plan", "--output", "markdown").out
+    rows = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert rows[0] == "| image | field | before | after | reason |"
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {6}
+    assert f"| Ubuntu {bench.tag} | min_ram | 64 | 128 | as defined |" in markdown.replace("\\_", "_")
+    assert plan["checksum"] in markdown
+    assert plan["checksum"] in bench.run("plan").out
+
+
+def test_a_dry_run_is_the_plan_and_writes_nothing(watched: Bench, proxy: Proxy) -> None:
+    watched.define(watched.ubuntu("1"))
+    assert watched.run().code == 0
+    watched.define(watched.ubuntu("1", "2", min_ram=128))
+    proxy.clear()
+    dry = watched.run("--dry-run")
+    assert dry.code == 0, dry.text
+    assert dry == watched.run("plan")
+    assert "1 to import, 1 to change, 0 to delete" in dry.out
+    assert {call.method for call in proxy.calls} == {"GET"}
+
+
+BROKEN = {"name": "Broken", "format": "qcow2", "visibility": "everybody", "versions": []}
+
+
+def test_usage_and_definitions_are_checked_before_the_cloud_is_asked(watched: Bench, proxy: Proxy) -> None:
+    watched.define(watched.ubuntu("1"))
+    for arguments, said in [
+        (("--filter", "("), "--filter '(' is not a regular expression"),
+        (("plan", "--filter", "["), "--filter '[' is not a regular expression"),
+        (("--delete",), "--delete: this release deletes no image"),
+        (("--delete", "--yes-i-really-know-what-i-do"), "--delete: this release deletes no image"),
+        (("--workers", "0"), "--workers"),
+        (("--hidden-visibility", "public"), "--hidden-visibility"),
+    ]:
+        outcome = watched.run(*arguments)
+        assert (outcome.code, said in outcome.err) == (2, True), outcome.text
+    for command in ("plan", "apply", "validate"):
+        outcome = run_main(["--cloud", "openstack", command], watched.environment)
+        assert outcome.code == 2
+        assert outcome.err == (
+            f"error: --cloud stands before '{command}', where it has no effect; "
+            f"write: openstack-image-manager {command} --cloud …\n"
+        )
+    watched.define(watched.ubuntu("1"), BROKEN)
+    for arguments in ((), ("--dry-run",), ("plan",), ("apply", "--yes"), ("--check-only",)):
+        outcome = watched.run(*arguments)
+        assert (outcome.code, "images.yml:" in outcome.err, "visibility" in outcome.err) == (1, True, True)
+    assert proxy.calls == []
+
+
+def test_what_someone_changes_during_a_run_is_not_overwritten(watched: Bench, proxy: Proxy) -> None:
+    other = watched.ubuntu("2", name=f"Other {watched.tag}")
+    watched.define(watched.ubuntu("1"), other)
+    assert watched.run().code == 0
+    image = watched.image("1")
+
+    def interfere() -> None:
+        watched.patch(
+            image,
+            {"op": "replace", "path": "/min_disk", "value": 7},
+            {"op": "add", "path": "/theirs", "value": "new"},
+        )
+
+    proxy.add(Rule("GET", f"/v2/images/{image.id}", before=interfere))
+    watched.define(watched.ubuntu("1", min_ram=128), {**other, "min_ram": 256})
+    outcome = watched.run()
+    assert outcome.code == 1, outcome.text
+    assert f"{image.id} was changed by someone since the plan was made (min_disk, theirs); plan again" in outcome.out
+    assert "1 ok, 1 failed, 0 skipped" in outcome.out
+    found = watched.image("1")
+    assert (found.min_ram, found.min_disk, watched.image("2").min_ram) == (64, 7, 256)
+    assert watched.run().code == 0
+    found = watched.image("1")
+    assert (found.min_ram, found.properties["theirs"]) == (128, "new")
+    watched.converged()
+
+
+def test_an_image_that_is_gone_during_a_run(watched: Bench, proxy: Proxy) -> None:
+    watched.define(watched.ubuntu("1"))
+    assert watched.run().code == 0
+    image = watched.image("1")
+    proxy.add(Rule("GET", f"/v2/images/{image.id}", before=lambda: watched.admin.image.delete(f"/images/{image.id}")))
+    watched.define(watched.ubuntu("1", min_ram=128))
+    outcome = watched.run()
+    assert (outcome.code, f"{image.id} is gone since the plan was made; plan again" in outcome.out) == (1, True)
+    assert watched.run().code == 0
+    watched.converged()
+
+
+def test_checks_look_at_definitions_alone(watched: Bench, proxy: Proxy) -> None:
+    def build(days: int) -> dict[str, Any]:
+        day = (datetime.now(UTC) - timedelta(days=days)).date().isoformat()
+        return watched.version("1", build_date=day)
+
+    old = watched.ubuntu(build(100), name=f"Old {watched.tag}")
+    watched.define(watched.ubuntu(build(50)), old)
+    outcome = watched.run("--check-only")
+    assert (outcome.code, outcome.out) == (0, "2 definitions checked: 0 too old\n")
+    outcome = watched.run("--check-age")
+    assert outcome.code == 0
+    assert outcome.out == (
+        f"Old {watched.tag}: newest build 1 is 100 days old, more than 90\n2 definitions checked: 1 too old\n"
+    )
+    assert "2 definitions checked: 2 too old" in watched.run("--check-age", "--max-age", "49").out
+    assert watched.run("--check-age", "--filter", "Ubuntu").out == "1 definition checked: 0 too old\n"
+    assert proxy.calls == []
+
+
+def look(image: Image) -> tuple[str, bool, str]:
+    return image.visibility, image.hidden, image.status
+
+
+def test_what_retired_images_become(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1", "2", meta={"os_distro": "ubuntu", "uuid_validity": "last-1"}))
+    assert bench.run().code == 0
+    for options, expected in [
+        ((), ("community", False, "active")),
+        (("--hide",), ("community", False, "active")),
+        (("--hidden-visibility", "private"), ("private", False, "active")),
+        (("--use-os-hidden",), ("public", True, "active")),
+        (("--deactivate",), ("community", False, "deactivated")),
+    ]:
+        bench.patch(
+            bench.image("1"),
+            {"op": "replace", "path": "/visibility", "value": "public"},
+            {"op": "replace", "path": "/os_hidden", "value": False},
+        )
+        outcome = bench.run(*options)
+        assert outcome.code == 0, outcome.text
+        assert (options, look(bench.image("1"))) == (options, expected)
+        assert look(bench.image("2")) == ("public", False, "active")
+    assert "no changes" in bench.run("--dry-run", *options).out
+
+
+def test_latest_keep_and_force(bench: Bench) -> None:
+    name = f"Ubuntu {bench.tag}"
+    meta = {"os_distro": "ubuntu", "uuid_validity": "last-1"}
+    bench.define(bench.ubuntu("1", "2", enable=False, meta=meta))
+    outcome = bench.run("--latest")
+    assert (outcome.code, f"note: {name}: enable is false" in outcome.out, bench.images()) == (0, True, [])
+    assert bench.run("--latest", "--force").code == 0
+    assert bench.names() == {name: "2"}
+    bench.define(bench.ubuntu("3", meta=meta))
+    assert bench.run("--keep").code == 0
+    assert bench.names() == {name: "3", f"{name} (2)": "2"}
+    assert bench.image("2").visibility == "public"
+    assert bench.run().code == 0
+    assert bench.image("2").visibility == "community"
+    bench.converged()
