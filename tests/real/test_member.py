@@ -94,8 +94,8 @@ def test_images_of_other_projects_are_left_alone(member: Bench, proxy: Proxy) ->
     member.converged()
 
 
-def test_an_administrator_leaves_images_of_other_projects_alone(bench: Bench) -> None:
-    """An administrator is shown the images of all projects, and could change them."""
+def test_an_administrator_leaves_private_images_of_other_projects_alone(bench: Bench) -> None:
+    """An administrator is shown the images of all projects, and could change them; looks after the public ones."""
     bench.cloud = "member"
     bench.define(bench.ubuntu("1", visibility="private"))
     assert bench.run().code == 0
@@ -105,11 +105,7 @@ def test_an_administrator_leaves_images_of_other_projects_alone(bench: Bench) ->
     assert bench.run().code == 0
     assert bench.image("1") == theirs
     assert bench.image("2").owner != theirs.owner
-    bench.patch(theirs, {"op": "replace", "path": "/visibility", "value": "public"})
-    public = bench.image("1")
-    outcome = bench.run()
-    assert (outcome.code, "openstack image set --project" in outcome.out) == (1, True), outcome.text
-    assert bench.image("1") == public
+    bench.converged()
 
 
 @pytest.fixture

@@ -62,8 +62,10 @@ def prepared(request: Request) -> Iterator[Prepared]:
 
     with closing(Glance.connect(request.cloud)) as glance:
         found = glance.list(request.policy.tag)
-        ours = [image for image in found if image.owner == glance.project]
-        others = [image for image in found if image.owner != glance.project]
+        # An administrator looks after the public images of all projects, others after those of their own.
+        admin, project = glance.is_admin(), glance.project
+        ours = [image for image in found if admin or image.owner == project]
+        others = [image for image in found if not admin and image.owner != project]
         findings += of_others(others, loaded.definitions, request.policy.force)
         definitions, troubles = resolve(loaded.definitions, ours)
         made = plan(definitions, ours, request.policy, datetime.now(UTC).date(), [*findings, *troubles])
