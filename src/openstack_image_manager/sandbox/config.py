@@ -103,6 +103,7 @@ def keystone(directory: Path, token_expiration: int, extra: Config) -> str:
         "credential": {"key_repository": f"{directory}/credential-keys"},
         # the cheapest bcrypt: a log-in takes milliseconds
         "identity": {"password_hash_rounds": "4"},
+        "cache": {"enabled": "true", "backend": "dogpile.cache.memory"},
         "oslo_policy": {"policy_dirs": f"{directory}/policy.d"},
     }
     return ini(sections, extra)
