@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from openstack_image_manager import desired
+from openstack_image_manager.changes import FIELDS, diff
 from openstack_image_manager.errors import CloudError, Error, Interrupted
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.importer import Importer, Reporter, explained
-from openstack_image_manager.model import Change, Create, FieldChange, Image, Plan, Policy, Result, Update
-from openstack_image_manager.plan import FIELDS, diff
+from openstack_image_manager.model import Change, Create, Delete, FieldChange, Image, Plan, Policy, Result, Update
 from openstack_image_manager.ways import ImportOptions
 
 CHANGERS = 16  # definitions worked on at once; imports among them are limited by `workers`
@@ -38,7 +38,7 @@ class _Run:
             for change in changes:
                 if self.stop.is_set():
                     raise Interrupted("interrupted")
-                done.append(self._create(change) if isinstance(change, Create) else self._update(change))
+                done.append(self._do(change))
                 self.reporter.line(change.subject, done[-1])
         except Interrupted:
             return Result(name, "skipped", tuple(done), "interrupted; the next run goes on from here")
@@ -47,6 +47,24 @@ class _Run:
             at = "" if change.subject == name else f"{change.subject}: "
             return Result(name, "failed", tuple(done), f"{at}{error}")
         return Result(name, "ok", tuple(done))
+
+    def _do(self, change: Change) -> str:
+        if isinstance(change, Create):
+            return self._create(change)
+        return self._update(change) if isinstance(change, Update) else self._delete(change)
+
+    def _delete(self, change: Delete) -> str:
+        current = self._unchanged(change.found)
+        if current.protected:
+            raise CloudError(f"{current.id} is protected: not deleted")
+        try:
+            self.glance.delete(current.id)
+        except CloudError as error:
+            # 409: Glance's store has something that hangs on it, such as a clone of a snapshot in Ceph.
+            if error.status != 409:
+                raise
+            return f"not deleted, it is in use ({current.id}): {error}"
+        return f"deleted ({current.id})"
 
     def _create(self, change: Create) -> str:
         with self.imports:
@@ -70,20 +88,25 @@ class _Run:
         return f"imported as {wanted.name} ({image.id}), verified: {promise or 'unknown'}"
 
     def _update(self, change: Update) -> str:
+        current = self._unchanged(change.found)
+        self._change(current, change.fields)
+        renamed = f", is now {change.wanted.name}" if change.wanted.name != current.name else ""
+        return f"changed {', '.join(field.field for field in change.fields)} ({change.found.id}){renamed}"
+
+    def _unchanged(self, planned: Image) -> Image:
+        """The image right before it is changed. Raises CloudError if it is not what the plan was made for."""
         try:
-            current = self.glance.get(change.found.id)
+            current = self.glance.get(planned.id)
         except CloudError as error:
             if error.status == 404:
-                raise CloudError(f"{change.found.id} is gone since the plan was made; plan again") from None
+                raise CloudError(f"{planned.id} is gone since the plan was made; plan again") from None
             raise
         if current.import_task:
             limit = time.monotonic() + self.importer.options.timeout
             current = self.glance.wait(current.id, limit, self.stop)
-        if moved := _moved(change.found, current):
-            raise CloudError(f"{change.found.id} was changed by someone since the plan was made ({moved}); plan again")
-        self._change(current, change.fields)
-        renamed = f", is now {change.wanted.name}" if change.wanted.name != current.name else ""
-        return f"changed {', '.join(field.field for field in change.fields)} ({change.found.id}){renamed}"
+        if moved := _moved(planned, current):
+            raise CloudError(f"{planned.id} was changed by someone since the plan was made ({moved}); plan again")
+        return current
 
     def _change(self, image: Image, fields: Iterable[FieldChange]) -> None:
         fields = tuple(fields)
@@ -136,7 +159,7 @@ def apply(
     run = _Run(glance, policy, importer, threading.Semaphore(workers), stop, reporter)
     todo: dict[str, list[Change]] = {}
     for change in plan.changes:
-        todo.setdefault(change.definition.name, []).append(change)
+        todo.setdefault(change.group, []).append(change)
     results = {name: Result(name, "skipped", (), "interrupted; the next run goes on from here") for name in todo}
     _work(run, todo, results, max(workers, CHANGERS))
     return list(results.values())

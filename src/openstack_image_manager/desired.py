@@ -17,9 +17,10 @@ from openstack_image_manager.retention import narrower
 
 GIB = 1024**3
 # Properties of our own. RECORD keeps which properties and tags we set, so that those that leave a definition can be
-# removed and those of others stay; VERIFIED says what was verified and how.
+# removed and those of others stay; VERIFIED says what was verified and how, HIDDEN_SINCE from when waiting counts.
 RECORD = "image_manager_record"
 VERIFIED = "image_manager_verified"
+HIDDEN_SINCE = "image_manager_hidden_since"
 PENDING = "pending "
 BEFORE, AFTER = " before import", " after import"
 
@@ -102,22 +103,22 @@ def wanted_image(
     wanted = Image(
         name=image_name(definition, version.version, role.newest),
         visibility=role.visibility,
-        status=role.status,
+        status=definition.status,
         hidden=role.hidden,
         min_disk=min_disk(definition, found),
         min_ram=definition.min_ram,
         tags=our_tags,
-        properties={**set_by_us, RECORD: record},
+        properties={**set_by_us, RECORD: record, **hiding(role)},
         disk_format=definition.format,
     )
     if found is None:
         return wanted
     old_properties, old_tags = recorded(found)
     gone = (old_properties | set(ours)) - set(set_by_us)
-    kept = {key: value for key, value in found.properties.items() if key not in gone}
+    kept = {key: value for key, value in found.properties.items() if key not in {*gone, HIDDEN_SINCE}}
     merged = {**kept, **wanted.properties}
     # What is not published yet is private for now only.
-    narrow = role.retired and not is_pending(found)
+    narrow = role.outdated and not is_pending(found)
     if verified := found.properties.get(VERIFIED):
         merged[VERIFIED] = verified.removeprefix(PENDING)
     return replace(
@@ -125,12 +126,17 @@ def wanted_image(
         name=wanted.name,
         visibility=narrower(wanted.visibility, found.visibility) if narrow else wanted.visibility,
         status=wanted.status,
-        hidden=wanted.hidden,
+        hidden=wanted.hidden or (narrow and found.hidden),
         min_disk=wanted.min_disk,
         min_ram=wanted.min_ram,
         tags=(found.tags - (old_tags - our_tags)) | our_tags,
         properties=merged,
     )
+
+
+def hiding(role: Role) -> dict[str, str]:
+    """The property that keeps the day from which a hidden image waits for what comes next."""
+    return {HIDDEN_SINCE: role.hidden_since} if role.hidden_since else {}
 
 
 def recorded(image: Image) -> tuple[frozenset[str], frozenset[str]]:

@@ -22,7 +22,10 @@ PAGE = 1000  # the most that Glance gives at once
 STAGE_TIMEOUT = 600.0  # seconds for the answer after the last byte of an upload
 RETRIES = 3
 RETRIABLE = (429, 502, 503, 504)
-BODY = {"headers": {"Content-Type": "application/octet-stream"}, "timeout": (ANSWER_TIMEOUT, STAGE_TIMEOUT)}
+BODY: dict[str, Any] = {
+    "headers": {"Content-Type": "application/octet-stream"},
+    "timeout": (ANSWER_TIMEOUT, STAGE_TIMEOUT),
+}
 PATCH_TYPE = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 _PATHS = {"hidden": "os_hidden"}
 
@@ -64,6 +67,12 @@ class Glance:
     def identity(self) -> Any:
         """The cloud's Keystone, as openstacksdk has it."""
         return self._connection.identity
+
+    def service(self, kind: str) -> str | None:
+        """The address of another service in the catalogue, such as compute; None: there is none."""
+        with translated(self.cloud):
+            endpoint: str | None = self._connection.config.get_session_endpoint(kind)
+            return endpoint
 
     def is_admin(self) -> bool:
         """True if the token has the role admin; policies may give rights to others too."""
@@ -213,8 +222,9 @@ class Glance:
             raise CloudError(f"cloud '{self.cloud}': {url} does not answer as Glance does; check the image endpoint")
         return data
 
-    def call(self, method: str, path: str, retry: bool = True, **arguments: Any) -> Any:
-        """One request; its answer. Raises CloudError with Glance's own sentence for every 4xx and 5xx."""
+    def call(self, method: str, path: str, retry: bool = True, who: str = "Glance", **arguments: Any) -> Any:
+        """One request; its answer. Raises CloudError with Glance's own sentence for every 4xx and 5xx. `path` may be a
+        whole URL, of the service that `who` names."""
         retries = RETRIES if retry else 0
         with translated(self.cloud):
             answer = self._api.request(
@@ -227,7 +237,7 @@ class Glance:
                 **arguments,
             )
         if answer.status_code >= 400:
-            raise CloudError(_sentence(answer), answer.status_code)
+            raise CloudError(_sentence(answer, who), answer.status_code)
         return answer
 
 
@@ -269,8 +279,8 @@ def _operation(change: FieldChange) -> dict[str, Any]:
     return {"op": "add", "path": path, "value": value}
 
 
-def _sentence(answer: Any) -> str:
-    """What Glance says, without the HTML around it."""
+def _sentence(answer: Any, who: str) -> str:
+    """What it says, without the HTML around it."""
     text = re.sub(r"<(title|style|script)\b.*?</\1>|<h1>.*?</h1>", " ", answer.text or "", flags=re.S | re.I)
     text = " ".join(re.sub(r"<[^>]*>", " ", text).split())[:500]
-    return f"Glance answered {answer.status_code}: {text or answer.reason}"
+    return f"{who} answered {answer.status_code}: {text or answer.reason}"

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from openstack_image_manager import desired
+from openstack_image_manager.builds import WHOLE
+from openstack_image_manager.changes import diff
 from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
 from openstack_image_manager.format import Checksum, Version, public_url
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.model import Create, Image
-from openstack_image_manager.plan import WHOLE, diff
 from openstack_image_manager.ways import ImportOptions, Way, choose
 
 STAGE_TRIES = 3

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, Literal
 
 from openstack_image_manager.defaults import DEFAULT_TAG
@@ -51,16 +52,30 @@ class FieldChange:
     reason: str
 
 
+class Stage(IntEnum):
+    """How far an image has come on its way out; each stage includes the ones before it."""
+
+    KEEP = 0
+    HIDE = 1
+    DEACTIVATE = 2
+    DELETE = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What one version is within its definition; `retired`: older than the builds that stay in sight."""
+    """What one version is within its definition.
+
+    `superseded`: another version stands for the same system. `outdated`: no longer one of the builds that stay in
+    sight; `stage`: how far it may go for that, `why`: what holds it there. `hidden_since`: the day of hiding."""
 
     newest: bool
     superseded: bool
-    retired: bool
+    outdated: bool
+    stage: Stage
+    why: str
     visibility: str
     hidden: bool
-    status: str = "active"
+    hidden_since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +90,11 @@ class Create:
     left: Image | None = None
 
     @property
+    def group(self) -> str:
+        """Changes of one group are made in order, and a failure ends them: the definition's name."""
+        return self.definition.name
+
+    @property
     def subject(self) -> str:
         """The name a reader knows the image by."""
         return self.wanted.name
@@ -84,7 +104,7 @@ class Create:
 class Update:
     """Make one image as wanted: `fields` is the whole difference."""
 
-    definition: Definition
+    group: str
     found: Image
     wanted: Image
     fields: tuple[FieldChange, ...]
@@ -96,7 +116,22 @@ class Update:
         return self.found.name
 
 
-Change = Create | Update
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete one image. `junk`: it was never published, and holds nothing that anyone could use."""
+
+    group: str
+    found: Image
+    reason: str
+    junk: bool = False
+
+    @property
+    def subject(self) -> str:
+        """The name a reader knows the image by."""
+        return self.found.name
+
+
+Change = Create | Update | Delete
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +164,12 @@ class Policy:
     force: bool = False
     hidden_visibility: Visibility = "community"
     use_os_hidden: bool = False
-    deactivate: bool = False
+    outdated: Literal["keep", "hide", "deactivate", "delete"] = "hide"
+    grace: int = 0  # days from one stage to the next
+    orphans: Literal["keep", "hide", "delete"] = "keep"
+    unknown_usage: Literal["keep", "delete"] = "keep"
+    max_deletes: int = 5
+    project: str | None = None  # whose images are deleted at most; None: whoever's
 
 
 @dataclass(frozen=True, slots=True)

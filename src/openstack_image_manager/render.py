@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from openstack_image_manager import changes as values
 from openstack_image_manager import desired
-from openstack_image_manager import plan as planning
 from openstack_image_manager.format import public_url
-from openstack_image_manager.model import Create, FieldChange, Image, Plan, Result, Update
+from openstack_image_manager.model import Create, Delete, FieldChange, Image, Plan, Result, Update
 
 _LEVEL_STYLE = {"note": "dim", "warning": "yellow", "error": "red"}
 _USERINFO = re.compile(r"(\w+://)[^/?#\s\"]+@")
@@ -43,12 +43,14 @@ def _say(out: Console, *parts: str | tuple[str, str]) -> None:
 
 
 def plan_text(plan: Plan, cloud: str, out: Console) -> None:
-    """The plan as `+ ~` lines: before → after, with reasons; then counts and the checksum."""
+    """The plan as `+ ~ -` lines: before → after, with reasons; then counts and the checksum."""
     for change in plan.changes:
         if isinstance(change, Create):
             _create_text(change, out)
-        else:
+        elif isinstance(change, Update):
             _update_text(change, out)
+        else:
+            _say(out, (f"- {change.subject}", "red"), f"  {change.found.id}: delete: {change.reason}")
     for finding in plan.findings:
         _say(out, (f"{finding.level}: {finding.subject}: {finding.message}", _LEVEL_STYLE[finding.level]))
     _say(out, summary(plan, cloud))
@@ -59,11 +61,9 @@ def summary(plan: Plan, cloud: str) -> str:
     scope = f"{cloud}: {count(plan.definitions, 'definition')}, {count(plan.images, 'managed image')}"
     if not plan.changes:
         return f"{scope}; no changes"
-    imports = sum(isinstance(change, Create) for change in plan.changes)
-    return (
-        f"{scope}; {imports} to import, {len(plan.changes) - imports} to change, 0 to delete; "
-        f"plan {planning.checksum(plan)}"
-    )
+    imports, updates, deletes = (sum(isinstance(c, kind) for c in plan.changes) for kind in (Create, Update, Delete))
+    numbers = f"{imports} to import, {updates} to change, {deletes} to delete"
+    return f"{scope}; {numbers}; plan {values.checksum(plan)}"
 
 
 def count(number: int, thing: str) -> str:
@@ -120,10 +120,10 @@ def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
     """The plan as plain values; without secrets."""
     return {
         "cloud": cloud,
-        "checksum": planning.checksum(plan),
+        "checksum": values.checksum(plan),
         "definitions": plan.definitions,
         "images": plan.images,
-        "changes": [planning.change_data(change) for change in plan.changes],
+        "changes": [values.change_data(change) for change in plan.changes],
         "findings": [{"level": f.level, "subject": f.subject, "message": f.message} for f in plan.findings],
     }
 
@@ -142,6 +142,8 @@ def plan_markdown(plan: Plan, cloud: str) -> str:
         if isinstance(change, Create):
             cells = [change.subject, "import", "", change.version.version, change.reason]
             lines.append(_row(cells))
+        elif isinstance(change, Delete):
+            lines.append(_row([change.subject, "delete", change.found.id, "", change.reason]))
         else:
             for field in change.fields:
                 lines.append(_row([change.subject, field.field, *_sides(field), field.reason]))

@@ -1,4 +1,4 @@
-"""PURE: how many builds of an image stay in sight, and what "out of sight" means.
+"""PURE: what becomes of an outdated build, how far, and why. The rule of retention stands here and nowhere else.
 
 `uuid_validity` is SCS-0102's promise: `none` promises nothing once there is a newer build, `last-N` keeps the last N
 (the current one counts), a date keeps all until that day, `notice` and `forever` keep all. Unset: the last three.
@@ -7,10 +7,70 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from openstack_image_manager.model import Policy, Stage
 
 DEFAULT_VISIBLE = 3
 WIDEST_FIRST = ("public", "community", "shared", "private")
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What decides about one build. `rank`: 0 is the current one; `visible`: how many stay in sight, None: all.
+
+    `uses`: servers, volumes and snapshots made from it, None: can't be seen. `hidden_since`: the day it was hidden."""
+
+    rank: int
+    visible: int | None
+    defined: bool = False
+    multi: bool = True
+    explicit: bool = False
+    kept: bool = False
+    protected: bool = False
+    foreign: bool = False
+    uses: int | None = None
+    hidden_since: date | None = None
+
+
+def decide(situation: Situation, policy: Policy, today: date) -> tuple[Stage, str]:
+    """The stage that the build may reach today, and what holds it there."""
+    s = situation
+    if not is_outdated(s):
+        return Stage.KEEP, "not outdated"
+    asked = Stage[policy.outdated.upper()]
+    limit, why = _limit(s, asked, policy, today)
+    return (limit, why) if limit < asked else (asked, "older than the builds that stay in sight")
+
+
+def is_outdated(s: Situation) -> bool:
+    """True for a build that no promise and no definition keeps in sight."""
+    if s.visible is None or s.rank < s.visible or s.explicit or s.kept:
+        return False
+    # What is not rotated stays as long as it is defined.
+    return s.multi or not s.defined
+
+
+def _limit(s: Situation, asked: Stage, policy: Policy, today: date) -> tuple[Stage, str]:
+    """How far an outdated build may go at most: whatever speaks against more than hiding it."""
+    if s.defined:
+        return Stage.HIDE, "still defined"
+    if s.protected:
+        return Stage.HIDE, "protected"
+    if s.foreign:
+        return Stage.HIDE, "belongs to another project"
+    if s.uses:
+        return Stage.HIDE, f"in use by {s.uses}"
+    if asked is Stage.DELETE and s.uses is None and policy.unknown_usage != "delete":
+        return Stage.HIDE, "whether it is in use can't be seen (--unknown-usage delete goes on all the same)"
+    if policy.grace and asked > Stage.HIDE:
+        if s.hidden_since is None:
+            return Stage.HIDE, f"to be hidden for {policy.grace} days first"
+        due = s.hidden_since + timedelta(days=policy.grace)
+        if today < due:
+            return Stage.HIDE, f"hidden since {s.hidden_since}, due on {due}"
+    return Stage.DELETE, ""
 
 
 def narrower(one: str, other: str) -> str:
@@ -26,17 +86,23 @@ def visible_builds(uuid_validity: str | None, today: date) -> int | None:
         return 1
     if uuid_validity and (last := re.fullmatch(r"last-(\d+)", uuid_validity)):
         return max(1, int(last.group(1)))
+    until = as_day(uuid_validity)
+    return None if until and until >= today else DEFAULT_VISIBLE
+
+
+def as_day(value: str | None) -> date | None:
+    """A date at the beginning of a property's value; None: there is none."""
     try:
-        return None if date.fromisoformat((uuid_validity or "")[:10]) >= today else DEFAULT_VISIBLE
+        return date.fromisoformat((value or "")[:10])
     except ValueError:
-        return DEFAULT_VISIBLE
+        return None
 
 
 def out_of_sight(
     visibility: str, hidden: bool, hidden_visibility: str = "community", use_os_hidden: bool = False
 ) -> tuple[str, bool]:
-    """(visibility, os_hidden) of an outdated image: a public one leaves the public list, a private or shared one is
-    hidden; no one who did not see the image before sees it after."""
+    """(visibility, os_hidden) of a hidden image: a public one leaves the public list, a private or shared one gets
+    os_hidden; no one who did not see the image before sees it after."""
     if visibility == "public":
         return ("public", True) if use_os_hidden else (hidden_visibility, hidden)
     return visibility, hidden or use_os_hidden or visibility != "community"

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from openstack_image_manager.model import Image
 from tests.real.bench import Bench
 from tests.services.proxy import Proxy, Rule
 from tests.services.site import Switches
@@ -223,15 +222,3 @@ def record(bench: Bench, body: dict[str, Any]) -> str:
 def web_download(bench: Bench, image_id: str, uri: str) -> None:
     body = {"method": {"name": "web-download", "uri": uri}}
     assert bench.admin.image.post(f"/images/{image_id}/import", json=body).status_code == 202
-
-
-def test_twins_are_told_and_left_alone(bench: Bench) -> None:
-    bench.define(bench.ubuntu("1"))
-    assert bench.run().code == 0
-    one: Image = bench.image("1")
-    content = (bench.site.directory / "1.img").read_bytes()
-    twin = bench.make(content, name=one.name, image_name=one.properties["image_name"], internal_version="1")
-    outcome = bench.run()
-    assert outcome.code == 0
-    assert f"version 1 is there twice: {one.id} is managed, {twin} is left alone" in outcome.out
-    assert {image.id for image in bench.images()} == {one.id, twin}

@@ -9,7 +9,7 @@ from typing import Any
 
 from openstack_image_manager import desired
 from openstack_image_manager.format import Definition
-from openstack_image_manager.model import Create, Image, Plan, Policy
+from openstack_image_manager.model import Create, Delete, Image, Plan, Policy
 from openstack_image_manager.plan import plan
 
 TODAY = date(2026, 11, 22)
@@ -57,6 +57,8 @@ def steps(plan_: Plan, found: list[Image]) -> Iterator[list[Image]]:
             cloud[fresh.id] = replace(fresh, name=unpublished, visibility="private")
             yield list(cloud.values())
             cloud[fresh.id] = desired.wanted_image(change.definition, change.version, change.role, TAG, fresh)
+        elif isinstance(change, Delete):
+            del cloud[change.found.id]
         else:
             cloud[change.found.id] = change.wanted
         yield list(cloud.values())

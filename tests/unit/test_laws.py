@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openstack_image_manager import desired, retention
-from openstack_image_manager.model import Create, Image, Policy, Update
+from openstack_image_manager.model import Create, Delete, Image, Policy
 from openstack_image_manager.plan import plan
 
 KEYS = ["a", "b", "os_purpose", "os_version", "os_distro", "uuid_validity", "image_description"]
@@ -81,7 +81,9 @@ def situations(draw):
         keep=draw(st.booleans()),
         hidden_visibility=draw(st.sampled_from(VISIBILITIES[1:])),
         use_os_hidden=draw(st.booleans()),
-        deactivate=draw(st.booleans()),
+        outdated=draw(st.sampled_from(["keep", "hide", "deactivate", "delete"])),
+        unknown_usage=draw(st.sampled_from(["keep", "delete"])),
+        grace=draw(st.sampled_from([0, 30])),
     )
     found: list[Image] = []
     for _ in range(draw(st.integers(0, 2))):
@@ -108,8 +110,9 @@ def test_no_one_sees_more_than_the_definition_says_and_nothing_is_lost(situation
         if isinstance(change, Create):
             version = change.version.version
             seen = change.wanted.visibility
+        elif isinstance(change, Delete):
+            continue
         else:
-            assert isinstance(change, Update)
             version = change.found.properties.get("internal_version", "")
             seen = change.wanted.visibility
             if seen == before[change.found.id].visibility:
@@ -117,7 +120,19 @@ def test_no_one_sees_more_than_the_definition_says_and_nothing_is_lost(situation
         limit = allowed.get(version, today.visibility)
         assert retention.narrower(limit, seen) == seen, (limit, seen)
     whole = {i.id for i in found if i.status in ("active", "deactivated") and not desired.has_wrong_bytes(i)}
-    assert whole <= {image.id for image in made(result, found)}
+    deleted = {change.found.id for change in result.changes if isinstance(change, Delete)}
+    assert whole - deleted <= {image.id for image in made(result, found)}
+    if policy.outdated != "delete" or policy.unknown_usage != "delete" or policy.grace:
+        assert not whole & deleted
+    for change in result.changes:
+        if isinstance(change, Delete) and change.found.id in whole:
+            assert change.found.properties.get("internal_version") not in allowed or _has_twin(change.found, found)
+
+
+def _has_twin(image, found):
+    """Another image of its version that stays."""
+    version = image.properties["internal_version"]
+    return any(other.id != image.id and other.properties.get("internal_version") == version for other in found)
 
 
 @settings(max_examples=50)
@@ -151,5 +166,5 @@ def test_definitions_do_not_touch_one_another(one, other):
     both = settled([one, other])
     assert not plan([one], both, Policy(), TODAY).changes
     changed = plan([one.model_copy(update={"min_ram": 77})], both, Policy(), TODAY).changes
-    assert {change.definition.name for change in changed} == {one.name}
+    assert {change.group for change in changed} == {one.name}
     assert all(TAG in change.wanted.tags for change in changed)

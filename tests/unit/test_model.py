@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from openstack_image_manager.definitions import DefinitionErrors, load
 from openstack_image_manager.format import DIGEST_LENGTHS, Checksum, Definition, Version, public_url
-from openstack_image_manager.model import Create, Image, Role, Update
+from openstack_image_manager.model import Create, Image, Role, Stage, Update
 from openstack_image_manager.schema import json_schema
 
 DOCS = Path(__file__).parents[2] / "docs" / "definitions.md"
@@ -111,9 +111,9 @@ def test_both_names_of_the_checksum_file() -> None:
 
 def test_changes_are_known_by_the_name_a_reader_sees() -> None:
     before, after = Image("before", "private"), Image("after", "private")
-    role = Role(newest=True, superseded=False, retired=False, visibility="private", hidden=False)
+    role = Role(True, False, False, Stage.KEEP, "", "private", False)
     create = Create(definition=definition(), version=version(), role=role, wanted=after, reason="new")
-    update = Update(definition=definition(), found=before, wanted=after, fields=(), reason="renamed")
+    update = Update(group="Ubuntu", found=before, wanted=after, fields=(), reason="renamed")
     assert (create.subject, update.subject) == ("after", "before")
 
 

@@ -12,8 +12,9 @@ from cloud import TODAY, definition, settled
 from rich.console import Console
 
 from openstack_image_manager import render
+from openstack_image_manager.changes import checksum
 from openstack_image_manager.model import FieldChange, Finding, Image, Plan, Policy, Result
-from openstack_image_manager.plan import checksum, plan
+from openstack_image_manager.plan import plan
 
 ODD = "[red]x[/] :smile: \\[b] {0}"
 

@@ -18,6 +18,30 @@ class Visibility(StrEnum):
     SHARED = "shared"
 
 
+class Outdated(StrEnum):
+    """How far outdated images go."""
+
+    KEEP = "keep"
+    HIDE = "hide"
+    DEACTIVATE = "deactivate"
+    DELETE = "delete"
+
+
+class Orphans(StrEnum):
+    """How far images without a definition go."""
+
+    KEEP = "keep"
+    HIDE = "hide"
+    DELETE = "delete"
+
+
+class UnknownUsage(StrEnum):
+    """What happens to images of which nobody knows whether they are in use."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+
+
 class Output(StrEnum):
     """Forms of a plan."""
 
@@ -78,7 +102,22 @@ HiddenVisibility = Annotated[Visibility, typer.Option("--hidden-visibility", hel
 UseOsHidden = Annotated[
     bool, typer.Option("--use-os-hidden", help="Retired images get os_hidden and keep their visibility.")
 ]
-Deactivate = Annotated[bool, typer.Option("--deactivate", help="Retired images are deactivated as well.")]
+OutdatedOption = Annotated[
+    Outdated, typer.Option("--outdated", help="How far images go that are older than those that stay in sight.")
+]
+Grace = Annotated[
+    str,
+    typer.Option("--grace", metavar="DAYS", help="Days (30 or 30d) that an image stays hidden before it goes further."),
+]
+OrphansOption = Annotated[
+    Orphans, typer.Option("--orphans", help="What becomes of managed images that no definition describes.")
+]
+UnknownUsageOption = Annotated[
+    UnknownUsage, typer.Option("--unknown-usage", help="Delete even if it can't be seen whether an image is in use.")
+]
+MaxDeletes = Annotated[
+    int, typer.Option("--max-deletes", min=0, metavar="N", help="Refuse a plan that deletes more images than this.")
+]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, metavar="N", help="Imports at the same time.")]
 Method = Annotated[
     ImportMethod,

@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from openstack_image_manager.model import Plan
 
 FORMAT = 1  # of plan files
-POLICY = {"tag", "latest", "keep", "force", "hidden_visibility", "use_os_hidden", "deactivate"}
-ASKED = {"cloud", "images", "name_filter", *POLICY}  # what a plan file says
+# What a plan file says already.
+ASKED = {"cloud", "images", "name_filter", "tag", "latest", "keep", "force", "hidden_visibility", "use_os_hidden"} | {
+    "outdated",
+    "grace",
+    "orphans",
+    "unknown_usage",
+    "max_deletes",
+}
 Approved = tuple[dict[str, Any], dict[str, str]]  # where, and the image of each change (by all that it says)
 
 
@@ -27,6 +33,7 @@ def register(app: typer.Typer) -> None:
 
 
 def plan_command(
+    context: typer.Context,
     cloud: given.Cloud = None,
     images: given.Images = given.IMAGES,
     name_filter: given.Filter = None,
@@ -36,7 +43,11 @@ def plan_command(
     force: given.Force = False,
     hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
     use_os_hidden: given.UseOsHidden = False,
-    deactivate: given.Deactivate = False,
+    outdated: given.OutdatedOption = given.Outdated.HIDE,
+    grace: given.Grace = "0",
+    orphans: given.OrphansOption = given.Orphans.KEEP,
+    unknown_usage: given.UnknownUsageOption = given.UnknownUsage.KEEP,
+    max_deletes: given.MaxDeletes = 5,
     output: Annotated[given.Output, typer.Option("--output", help="Form of the plan.")] = given.Output.TEXT,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write the plan to a file, for `apply FILE`.")
@@ -55,8 +66,7 @@ def plan_command(
     set_up(debug)
     from openstack_image_manager.cli import run
 
-    policy = _policy(tag, latest, keep, force, hidden_visibility, use_os_hidden, deactivate)
-    request = run.Request(run.cloud_name(cloud), images, name_filter, policy)
+    request = run.request(context.params)
     with run.prepared(request) as ready:
         show(ready.plan, ready.glance.cloud, output)
         if out is not None:
@@ -81,7 +91,11 @@ def apply_command(
     force: given.Force = False,
     hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
     use_os_hidden: given.UseOsHidden = False,
-    deactivate: given.Deactivate = False,
+    outdated: given.OutdatedOption = given.Outdated.HIDE,
+    grace: given.Grace = "0",
+    orphans: given.OrphansOption = given.Orphans.KEEP,
+    unknown_usage: given.UnknownUsageOption = given.UnknownUsage.KEEP,
+    max_deletes: given.MaxDeletes = 5,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     expect: Annotated[
         str | None, typer.Option("--expect", metavar="CHECKSUM", help="Refuse any plan but the one of this checksum.")
@@ -106,8 +120,7 @@ def apply_command(
     from openstack_image_manager.cli import run
     from openstack_image_manager.ways import ImportOptions
 
-    policy = _policy(tag, latest, keep, force, hidden_visibility, use_os_hidden, deactivate)
-    request = run.Request(run.cloud_name(cloud), images, name_filter, policy)
+    request = run.request(context.params)
     approved = None
     if plan_file is not None:
         _refuse_beside_file(context)
@@ -133,20 +146,6 @@ def show(plan: Plan, cloud: str, output: given.Output) -> None:
         typer.echo(render.plan_markdown(plan, cloud), nl=False)
     else:
         render.plan_text(plan, cloud, render.console())
-
-
-def _policy(
-    tag: str,
-    latest: bool,
-    keep: bool,
-    force: bool,
-    hidden_visibility: given.Visibility,
-    use_os_hidden: bool,
-    deactivate: bool,
-) -> Any:
-    from openstack_image_manager.model import Policy
-
-    return Policy(tag, latest, keep, force, hidden_visibility.value, use_os_hidden, deactivate)
 
 
 def _refuse_beside_file(context: typer.Context) -> None:
@@ -211,8 +210,8 @@ def _key(change: dict[str, Any]) -> str:
 
 def _same(approved: Approved, ready: Prepared) -> None:
     """Refuse when what there is to do now is not what was approved, naming the images."""
+    from openstack_image_manager.changes import change_data
     from openstack_image_manager.errors import Error
-    from openstack_image_manager.plan import change_data
 
     where, before = approved
     if where != _where(ready):

@@ -14,25 +14,16 @@ from openstack_image_manager.cli.logs import set_up
 from openstack_image_manager.cli.plan import show
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import UsageError
-from openstack_image_manager.model import Policy
 from openstack_image_manager.ways import ImportOptions, Method
 
 
 def run_root(**o: Any) -> int:
     """Do what the options `o` of the root command say; the exit code."""
     set_up(o["debug"])
-    if o["delete"] or o["sure"]:
-        raise UsageError("--delete: this release deletes no image; leave out --delete and nothing is lost")
-    policy = Policy(
-        o["tag"],
-        o["latest"],
-        o["keep"],
-        o["force"],
-        o["hidden_visibility"].value,
-        o["use_os_hidden"],
-        o["deactivate"],
-    )
-    request = run.Request(run.cloud_name(o["cloud"]), o["images"], o["name_filter"], policy)
+    if o["delete"] and not (o["sure"] or o["dry_run"]):
+        raise UsageError("--delete goes with --yes-i-really-know-what-i-do; look at the plan first: --dry-run")
+    request = run.request({**o, "outdated": _outdated(o)})
+    policy = request.policy
     if o["share_image"] is not None:
         from openstack_image_manager.cli.share import share
 
@@ -44,6 +35,13 @@ def run_root(**o: Any) -> int:
         if o["dry_run"]:
             return 1 if run.has_errors(ready.plan) else 0
         return run.carry_out(ready, policy, import_options(o), o["workers"])
+
+
+def _outdated(o: dict[str, Any]) -> given.Outdated:
+    """--hide, --deactivate and --delete are the old ways to say --outdated; the furthest one counts."""
+    old = {"delete": given.Outdated.DELETE, "deactivate": given.Outdated.DEACTIVATE, "hide": given.Outdated.HIDE}
+    asked: given.Outdated = next((stage for name, stage in old.items() if o[name]), o["outdated"])
+    return asked
 
 
 def import_options(o: dict[str, Any]) -> ImportOptions:

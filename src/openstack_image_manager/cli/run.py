@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import typer
 
 from openstack_image_manager import render
+from openstack_image_manager.changes import checksum
 from openstack_image_manager.definitions import load
-from openstack_image_manager.errors import UsageError
+from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.identity import of_others
 from openstack_image_manager.latest import resolve
-from openstack_image_manager.model import Finding, Plan, Policy
-from openstack_image_manager.plan import checksum, plan
+from openstack_image_manager.model import Change, Delete, Finding, Plan, Policy, Update
+from openstack_image_manager.plan import beyond_limit, plan
 
 if TYPE_CHECKING:
     from openstack_image_manager.glance import Glance
@@ -53,6 +55,27 @@ def cloud_name(option: str | None) -> str | None:
     return None if os.environ.get("OS_AUTH_URL") else "openstack"
 
 
+def request(options: Mapping[str, Any]) -> Request:
+    """What the options of a command ask for. Raises UsageError."""
+    days = re.fullmatch(r"(\d{1,4})d?", options["grace"])
+    if days is None:
+        raise UsageError(f"--grace {options['grace']}: give a number of days, like 30 or 30d")
+    policy = Policy(
+        tag=options["tag"],
+        latest=options["latest"],
+        keep=options["keep"],
+        force=options["force"],
+        hidden_visibility=options["hidden_visibility"].value,
+        use_os_hidden=options["use_os_hidden"],
+        outdated=options["outdated"].value,
+        grace=int(days.group(1)),
+        orphans=options["orphans"].value,
+        unknown_usage=options["unknown_usage"].value,
+        max_deletes=options["max_deletes"],
+    )
+    return Request(cloud_name(options["cloud"]), options["images"], options["name_filter"], policy)
+
+
 @contextmanager
 def prepared(request: Request) -> Iterator[Prepared]:
     """Read the definitions, look at the cloud once, and plan. Nothing is written. Raises Error."""
@@ -68,7 +91,15 @@ def prepared(request: Request) -> Iterator[Prepared]:
         others = [image for image in found if not admin and image.owner != project]
         findings += of_others(others, loaded.definitions, request.policy.force)
         definitions, troubles = resolve(loaded.definitions, ours)
-        made = plan(definitions, ours, request.policy, datetime.now(UTC).date(), [*findings, *troubles])
+        policy = replace(request.policy, project=project)
+        names = loaded.positions.keys() if request.filter is None else None
+        today, told = datetime.now(UTC).date(), [*findings, *troubles]
+        made = plan(definitions, ours, policy, today, told, names, lambda _: 0)
+        if doomed := [change.found.id for change in made.changes if is_final(change)]:
+            from openstack_image_manager.usage import look
+
+            usage, remark = look(glance, doomed)
+            made = plan(definitions, ours, policy, today, [*told, *remark], names, usage)
         yield Prepared(made, glance)
 
 
@@ -77,6 +108,8 @@ def carry_out(ready: Prepared, policy: Policy, options: ImportOptions, workers: 
     from openstack_image_manager.apply import apply
 
     out = render.console()
+    if refusal := beyond_limit(ready.plan, policy):
+        raise Error(f"{refusal}; nothing was done")
     with render.reporter(out) as reporter:
         results = apply(ready.plan, ready.glance, policy, options, reporter, workers)
     if results:
@@ -89,6 +122,13 @@ def carry_out(ready: Prepared, policy: Policy, options: ImportOptions, workers: 
 def has_errors(made: Plan) -> bool:
     """True when a definition had to be left alone because of an error."""
     return any(finding.level == "error" for finding in made.findings)
+
+
+def is_final(change: Change) -> TypeGuard[Update | Delete]:
+    """True for what should not happen to an image that is in use."""
+    if isinstance(change, Update):
+        return any(field.field == "status" and field.after == "deactivated" for field in change.fields)
+    return isinstance(change, Delete) and not change.junk
 
 
 def expect(made: Plan, wanted: str | None) -> None:

@@ -1,0 +1,85 @@
+"""Nova and Cinder as far as they tell what came from an image: the shapes of their APIs, on loopback.
+
+compute: GET /servers/detail?all_tenants=1&image=ID; block storage: GET /volumes/detail and /snapshots/detail, in pages.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+
+@dataclass
+class Used:
+    """What there is, by image id: numbers of servers, of volumes, and of snapshots of the first of those volumes."""
+
+    servers: dict[str, int] = field(default_factory=dict)
+    volumes: dict[str, int] = field(default_factory=dict)
+    snapshots: dict[str, int] = field(default_factory=dict)
+
+
+class Consumers(ThreadingHTTPServer):
+    """Both services at one address; `forbidden`: this user may not see all projects. Pages have two entries."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.used = Used()
+        self.forbidden = False
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def entries(self, kind: str, image: str | None) -> list[dict[str, object]]:
+        """All that a listing of the kind shows."""
+        if kind == "servers":
+            numbers = {key: n for key, n in self.used.servers.items() if image in (None, key)}
+            return [{"id": f"server-{i}", "image": {"id": key}} for key, n in numbers.items() for i in range(n)]
+        volumes = [
+            {"id": f"volume-{key}-{i}", "volume_image_metadata": {"image_id": key}}
+            for key, n in self.used.volumes.items()
+            for i in range(n)
+        ]
+        if kind == "volumes":
+            return [{"id": "empty"}, *volumes]
+        return [
+            {"id": f"snapshot-{i}", "volume_id": f"volume-{key}-0"}
+            for key, n in self.used.snapshots.items()
+            for i in range(n)
+        ]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Consumers
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        kind = parts.path.strip("/").partition("/")[0]
+        if self.server.forbidden or query.get("all_tenants") != "1" or "X-Auth-Token" not in self.headers:
+            self.answer(403, {"forbidden": {"message": "Policy doesn't allow it", "code": 403}})
+            return
+        entries = self.server.entries(kind, query.get("image"))
+        start = int(query.get("marker", "0"))
+        body: dict[str, object] = {kind: entries[start : start + 2]}
+        if start + 2 < len(entries):
+            image = f"&image={query['image']}" if "image" in query else ""
+            href = f"{self.server.url}{parts.path}?all_tenants=1{image}&marker={start + 2}"
+            body[f"{kind}_links"] = [{"rel": "next", "href": href}]
+        self.answer(200, body)
+
+    def answer(self, status: int, body: dict[str, object]) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass

@@ -1,0 +1,183 @@
+"""How far an outdated image goes: each thing that holds it, and each that does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from cloud import TODAY, by_version, definition, made, settled
+
+from openstack_image_manager import desired
+from openstack_image_manager.model import Delete, Image, Policy, Stage, Update
+from openstack_image_manager.plan import beyond_limit, plan
+from openstack_image_manager.retention import Situation, as_day, decide
+
+DELETE = Policy(outdated="delete")
+OLD = Situation(rank=3, visible=3, uses=0)
+
+
+@pytest.mark.parametrize(
+    ("situation", "policy", "stage", "why"),
+    [
+        (Situation(rank=2, visible=3, uses=0), DELETE, Stage.KEEP, "not outdated"),
+        (replace(OLD, visible=None), DELETE, Stage.KEEP, "not outdated"),
+        (replace(OLD, kept=True), DELETE, Stage.KEEP, "not outdated"),
+        (replace(OLD, explicit=True), DELETE, Stage.KEEP, "not outdated"),
+        (replace(OLD, multi=False, defined=True), DELETE, Stage.KEEP, "not outdated"),
+        (replace(OLD, multi=False), DELETE, Stage.DELETE, "older than"),
+        (OLD, Policy(outdated="keep"), Stage.KEEP, "older than"),
+        (OLD, Policy(), Stage.HIDE, "older than"),
+        (OLD, Policy(outdated="deactivate"), Stage.DEACTIVATE, "older than"),
+        (OLD, DELETE, Stage.DELETE, "older than"),
+        (replace(OLD, defined=True), DELETE, Stage.HIDE, "still defined"),
+        (replace(OLD, protected=True), DELETE, Stage.HIDE, "protected"),
+        (replace(OLD, foreign=True), DELETE, Stage.HIDE, "belongs to another project"),
+        (replace(OLD, uses=7), DELETE, Stage.HIDE, "in use by 7"),
+        (replace(OLD, uses=7), Policy(outdated="deactivate"), Stage.HIDE, "in use by 7"),
+        (replace(OLD, uses=7), replace(DELETE, unknown_usage="delete"), Stage.HIDE, "in use by 7"),
+        (replace(OLD, uses=None), DELETE, Stage.HIDE, "can't be seen"),
+        (replace(OLD, uses=None), Policy(outdated="deactivate"), Stage.DEACTIVATE, "older than"),
+        (replace(OLD, uses=None), replace(DELETE, unknown_usage="delete"), Stage.DELETE, "older than"),
+        (OLD, replace(DELETE, grace=30), Stage.HIDE, "to be hidden for 30 days first"),
+        (replace(OLD, hidden_since=TODAY - timedelta(29)), replace(DELETE, grace=30), Stage.HIDE, "due on 2026-11-23"),
+        (replace(OLD, hidden_since=TODAY - timedelta(30)), replace(DELETE, grace=30), Stage.DELETE, "older than"),
+        (replace(OLD, uses=7), Policy(outdated="hide"), Stage.HIDE, "older than"),
+    ],
+)
+def test_how_far_a_build_goes(situation, policy, stage, why):
+    reached, reason = decide(situation, policy, TODAY)
+    assert reached is stage
+    assert why in reason
+
+
+@pytest.mark.parametrize(
+    ("text", "day"), [("2026-11-22", TODAY), ("2026-11-22 10:00", TODAY), ("none", None), (None, None), ("", None)]
+)
+def test_days(text, day):
+    assert as_day(text) == day
+
+
+def outdated_cloud():
+    """Builds 1 to 5, of which only the newest is defined any more."""
+    return settled([definition(versions=["1", "2", "3", "4", "5"])])
+
+
+def planned(found, policy, usage=lambda _: 0, defined=("5",), today=TODAY):
+    return plan([definition(versions=defined)], found, policy, today, usage=usage)
+
+
+def test_only_what_is_asked_for_is_deleted_and_last_of_all():
+    found = outdated_cloud()
+    assert [type(change) for change in planned(found, Policy()).changes] == []
+    result = planned(found, DELETE, defined=("5", "6"))
+    assert [(type(change), change.subject) for change in result.changes if isinstance(change, Delete)] == [
+        (Delete, "Ubuntu 24.04 (3)"),
+        (Delete, "Ubuntu 24.04 (2)"),
+        (Delete, "Ubuntu 24.04 (1)"),
+    ]
+    assert isinstance(result.changes[-1], Delete)
+    assert set(by_version(made(result, found))) == {"4", "5", "6"}
+
+
+def test_the_plan_says_what_holds_an_image():
+    found = outdated_cloud()
+    uses = {by_version(found)["1"].id: 3}
+    result = planned(found, DELETE, usage=lambda image_id: uses.get(image_id, 0))
+    assert [change.subject for change in result.changes] == ["Ubuntu 24.04 (2)"]
+    assert "goes no further: in use by 3" in result.findings[0].message
+    unseen = planned(found, DELETE, usage=lambda _: None)
+    assert not unseen.changes
+    assert "--unknown-usage delete" in unseen.findings[0].message
+
+
+def test_the_day_of_hiding_is_kept_and_forgotten_when_the_image_is_back():
+    found = outdated_cloud()
+    assert {v: i.properties.get(desired.HIDDEN_SINCE) for v, i in by_version(found).items()} == {
+        "1": "2026-11-22",
+        "2": "2026-11-22",
+        "3": None,
+        "4": None,
+        "5": None,
+    }
+    later = planned(found, replace(DELETE, grace=30), today=date(2026, 12, 1))
+    assert not later.changes
+    assert "due on 2026-12-22" in later.findings[0].message
+    due = planned(found, replace(DELETE, grace=30), today=date(2026, 12, 22))
+    assert [change.subject for change in due.changes] == ["Ubuntu 24.04 (2)", "Ubuntu 24.04 (1)"]
+    back = [definition(versions=["1", "2"])]
+    assert desired.HIDDEN_SINCE not in by_version(settled(back, found=found))["2"].properties
+
+
+def test_too_many_deletes_stop_the_whole_plan():
+    found = outdated_cloud()
+    result = planned(found, DELETE)
+    assert beyond_limit(result, replace(DELETE, max_deletes=2)) is None
+    message = beyond_limit(result, replace(DELETE, max_deletes=1))
+    assert message is not None
+    assert "deletes 2 images, and --max-deletes allows 1: Ubuntu 24.04 (2)" in message
+
+
+@pytest.mark.parametrize("policy", [Policy(), DELETE])
+def test_junk_of_versions_that_are_gone_is_removed_when_it_is_old(policy):
+    left = replace(outdated_cloud()[0], status="queued", updated_at="2026-11-19T10:00:00Z", properties={})
+    left = replace(left, properties={"image_name": "Ubuntu 24.04", "internal_version": "0"})
+    found = [*outdated_cloud(), left]
+    (change,) = [c for c in planned(found, Policy()).changes if isinstance(c, Delete)]
+    assert (change.found, change.junk) == (left, True)
+    assert beyond_limit(planned(found, Policy()), Policy(max_deletes=0)) is None
+    for young in (
+        replace(left, updated_at="2026-11-21T10:00:00Z"),
+        replace(left, import_task="a-task"),
+        replace(left, updated_at=""),
+    ):
+        result = planned([*outdated_cloud(), young], Policy())
+        assert not [c for c in result.changes if isinstance(c, Delete)]
+        assert "left by an interrupted run" in result.findings[0].message
+
+
+def orphan(**properties: str) -> Image:
+    image = settled([definition("Gone")])[0]
+    return replace(image, owner="ours", properties={**image.properties, **properties})
+
+
+@pytest.mark.parametrize(
+    ("policy", "properties", "expected"),
+    [
+        (Policy(), {}, "left alone: --orphans hide or delete"),
+        (Policy(orphans="hide"), {"uuid_validity": "forever"}, "left alone: its uuid_validity is forever"),
+        (Policy(orphans="delete"), {"provided_until": "2027-01-01"}, "left alone: its provided_until is 2027-01-01"),
+        (Policy(orphans="hide"), {}, Update),
+        (Policy(orphans="hide"), {"provided_until": "2020-01-01", "uuid_validity": "last-3"}, Update),
+        (Policy(orphans="delete"), {}, Delete),
+        (Policy(outdated="delete"), {}, "left alone"),
+    ],
+)
+def test_orphans(policy, properties, expected):
+    found = [orphan(**properties)]
+    result = plan([definition()], found, policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 0)
+    mine = [change for change in result.changes if change.group == "Gone"]
+    if isinstance(expected, str):
+        assert not mine
+        assert any(expected in finding.message for finding in result.findings)
+    else:
+        assert [type(change) for change in mine] == [expected]
+        after = made(result, found)
+        again = plan([definition()], after, policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 0)
+        assert not again.changes
+
+
+def test_orphans_that_are_in_use_or_junk():
+    policy = Policy(orphans="delete")
+    result = plan([definition()], [orphan()], policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 2)
+    assert [type(change) for change in result.changes if change.group == "Gone"] == [Update]
+    assert any("goes no further: in use by 2" in finding.message for finding in result.findings)
+    junk = replace(orphan(), status="queued", updated_at="2020-01-01T00:00:00Z")
+    result = plan([definition()], [junk], Policy(), TODAY, names={"Ubuntu 24.04"})
+    assert [type(change) for change in result.changes if change.group == "Gone"] == [Delete]
+
+
+def test_images_of_definitions_that_were_filtered_out_are_no_orphans():
+    result = plan([definition()], [orphan()], Policy(orphans="delete"), TODAY, names={"Ubuntu 24.04", "Gone"})
+    assert all(change.group == "Ubuntu 24.04" for change in result.changes)
+    assert not plan([], [orphan()], Policy(orphans="delete"), TODAY).changes
