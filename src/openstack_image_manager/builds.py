@@ -22,7 +22,7 @@ class Builds:
 
     definition: Definition
     policy: Policy
-    today: date
+    day: date
     usage: Usage
 
     def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding]]:
@@ -59,7 +59,7 @@ class Builds:
             findings += remarks
         deletes = [change for change in updates if isinstance(change, Delete)]
         for image in junk:
-            deletes += clear(definition.name, image, self.today, findings)
+            deletes += clear(definition.name, image, self.day, findings)
         # The newest first, then the names of the others, then what is older and missing: its upstream is the likeliest
         # to be gone, and must not stand in the way of the rotation. Whatever is deleted comes last of all.
         first: list[Change] = [change for change in creates if change.version is newest]
@@ -73,7 +73,7 @@ class Builds:
         visibility: str = (version.visibility if version else None) or definition.visibility
         hidden = bool(version.hidden) if version else False
         validity = {**definition.meta, **newest.meta}.get("uuid_validity")
-        situation = self._situation(image, rank, retention.visible_builds(validity, self.today))
+        situation = self._situation(image, rank, retention.visible_builds(validity, self.day))
         situation = replace(
             situation,
             defined=version is not None,
@@ -81,14 +81,14 @@ class Builds:
             explicit=version is not None and version.visibility is not None,
             kept=version is None and (policy.keep or definition.keep),
         )
-        stage, why = retention.decide(situation, policy, self.today)
+        stage, why = retention.decide(situation, policy, self.day)
         outdated = retention.is_outdated(situation)
         if stage >= Stage.HIDE:
             visibility, hidden = retention.out_of_sight(
                 visibility, hidden, policy.hidden_visibility, policy.use_os_hidden
             )
         superseded = version is None or desired.is_superseded(definition, version, newest)
-        since = hidden_since(image, stage, outdated, self.today)
+        since = hidden_since(image, stage, outdated, self.day)
         return Role(build == newest.version, superseded, outdated, stage, why, visibility, hidden, since)
 
     def _situation(self, image: Image | None, rank: int, visible: int | None) -> retention.Situation:
@@ -137,8 +137,8 @@ class Builds:
         """A second image of one version: it goes the way of outdated ones, and stops where anyone depends on it."""
         findings: list[Finding] = []
         if not is_usable(image):
-            return list(clear(self.definition.name, image, self.today, findings)), findings
-        stage, _ = retention.decide(self._situation(image, 1, 1), self.policy, self.today)
+            return list(clear(self.definition.name, image, self.day, findings)), findings
+        stage, _ = retention.decide(self._situation(image, 1, 1), self.policy, self.day)
         visibility, hidden = image.visibility, image.hidden
         if stage >= Stage.HIDE:
             visibility, hidden = retention.out_of_sight(
@@ -146,7 +146,7 @@ class Builds:
             )
         message = f"version {build} is there twice: {standing.id} stands for it, {image.id} does not"
         findings.append(Finding("warning", self.definition.name, message))
-        since = hidden_since(image, stage, True, self.today)
+        since = hidden_since(image, stage, True, self.day)
         role = Role(False, True, True, stage, f"{standing.id} stands for version {build}", visibility, hidden, since)
         changes = self._change(None, newest, role, image)
         return changes, findings

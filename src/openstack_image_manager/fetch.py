@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ftplib
 import hashlib
 import io
+import re
 import threading
 import time
-from collections.abc import Callable
-from typing import IO, Any
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -55,7 +58,8 @@ class Download(io.RawIOBase):
         self._stop = stop or threading.Event()
         self._progress = progress
         self._validator: str | None = None
-        self._body: IO[bytes] | Any = None
+        self._body: Any = None
+        self._ftp: ftplib.FTP | None = None
         self._failures = 0
         self._open()
 
@@ -67,7 +71,8 @@ class Download(io.RawIOBase):
         while True:
             self._check()
             try:
-                chunk: bytes = self._body.read(len(buffer))
+                # Not read(): a slow site would have to fill the whole buffer before anyone looks at `stop` again.
+                chunk: bytes = self._body.read1(len(buffer))
                 if not chunk and self.size is not None and self.done < self.size:
                     raise EOFError(f"the connection ended after {self.done} of {self.size} bytes")
             except (OSError, EOFError, urllib3.exceptions.HTTPError) as error:
@@ -87,21 +92,28 @@ class Download(io.RawIOBase):
         return self._hash.hexdigest()
 
     def close(self) -> None:
-        if self._body is not None and not self.closed:
-            self._body.close()
+        if not self.closed:
+            self._drop()
         super().close()
+
+    def _drop(self) -> None:
+        for each in (self._body, self._ftp):
+            if each is not None:
+                each.close()
+        self._body = self._ftp = None
 
     def _again(self, error: Exception | str, pause: float | None = None) -> None:
         """Wait and open again where we were; gives up when tries or time are used up."""
-        self._body = None
         while True:
+            self._drop()
             self._failures += 1
             if self._failures >= TRIES:
                 raise self._failed(f"given up after {TRIES} tries: {_reason(error)}")
             wait = min(pause if pause is not None else PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE)
+            if self._deadline is not None and time.monotonic() + wait > self._deadline:
+                raise self._late(f"; last: {_reason(error)}")
             if self._stop.wait(wait):
                 raise Interrupted("interrupted")
-            self._check()
             try:
                 self._open()
             except _RetryError as again:
@@ -113,15 +125,25 @@ class Download(io.RawIOBase):
         if self._stop.is_set():
             raise Interrupted("interrupted")
         if self._deadline is not None and time.monotonic() > self._deadline:
-            raise self._failed(f"not finished in time, after {self.done} bytes (--import-timeout)")
+            raise self._late()
+
+    def _late(self, last: str = "") -> FetchError:
+        return self._failed(f"not finished in time, after {self.done} bytes (--import-timeout){last}")
+
+    def _patience(self, most: float) -> float:
+        """Seconds to wait for the other side: not beyond the deadline, but at least one."""
+        return most if self._deadline is None else min(most, max(1.0, self._deadline - time.monotonic()))
 
     def _failed(self, message: str) -> FetchError:
         return FetchError(f"{public_url(self.url)}: {message}")
 
     def _open(self) -> None:
+        openers = {"http": self._open_http, "https": self._open_http, "ftp": self._open_ftp, "file": self._open_file}
         scheme = urlsplit(self.url).scheme.lower()
+        if scheme not in openers:
+            raise self._failed(f"only {', '.join(openers)} can be read")
         try:
-            start = self._open_http() if scheme in ("http", "https") else self._open_other(scheme)
+            start = openers[scheme]()
         except _RetryError as again:
             if self.done or self._failures:
                 raise
@@ -134,51 +156,75 @@ class Download(io.RawIOBase):
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         if self.done and self._validator:
             headers |= {"Range": f"bytes={self.done}-", "If-Range": self._validator}
+        patience = (self._patience(CONNECT_TIMEOUT), self._patience(READ_TIMEOUT))
         try:
-            answer = requests.get(self.url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
+            answer = requests.get(self.url, headers=headers, stream=True, timeout=patience)
         except requests.exceptions.SSLError as error:
             raise self._failed(f"TLS failed: {_reason(error)}") from None
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
             raise _RetryError(_reason(error)) from None
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, ValueError) as error:  # ValueError: a redirect to no URL at all
             raise self._failed(_reason(error)) from None
         status = f"{answer.status_code} {answer.reason}"
         if answer.status_code in RETRIABLE:
             answer.close()
             raise _RetryError(status, _retry_after(answer.headers.get("Retry-After")))
-        if answer.status_code not in (200, 206):
+        is_rest = "Range" in headers and answer.status_code == 206 and self._is_rest(answer.headers)
+        if "Range" in headers and answer.status_code in (206, 416) and not is_rest:
+            answer.close()
+            self._validator = None  # so that the next try reads all of it again, and compares
+            raise _RetryError(f"{status}, but not what is missing")
+        if answer.status_code != 200 and not is_rest:
             answer.close()
             raise self._failed(status)
-        start = 0
-        if answer.status_code == 206:
-            start = int(answer.headers.get("Content-Range", "bytes 0-").split()[1].partition("-")[0])
-        else:
-            length = answer.headers.get("Content-Length", "")
-            self.size = int(length) if length.isdecimal() else None
-            etag = answer.headers.get("ETag", "")
-            self.last_modified = answer.headers.get("Last-Modified")
-            self._validator = etag if etag.startswith('"') else self.last_modified
         self._body = answer.raw
-        return start
+        if is_rest:
+            return self.done
+        length = answer.headers.get("Content-Length", "")
+        self.size = int(length) if length.isdecimal() else None
+        etag = answer.headers.get("ETag", "")
+        self.last_modified = answer.headers.get("Last-Modified")
+        self._validator = etag if etag.startswith('"') else self.last_modified
+        return 0
 
-    def _open_other(self, scheme: str) -> int:
+    def _is_rest(self, headers: Mapping[str, str]) -> bool:
+        """True if the part that came begins where we are, of a file as long as it was (RFC 9110, 14.4)."""
+        part = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+        if part is None or int(part[1]) != self.done:
+            return False
+        return self.size is None or part[2] in ("*", str(self.size))
+
+    def _open_ftp(self) -> int:
+        # Not urllib: it takes a list of files for a file, and does not tell when a transfer ends too early.
         parts = urlsplit(self.url)
+        path = unquote(parts.path[1:])
+        self._ftp = ftplib.FTP(timeout=self._patience(READ_TIMEOUT))
         try:
-            if scheme == "file":
-                if parts.netloc not in ("", "localhost"):
-                    raise self._failed("a file: URL has three slashes: file:///path/to/image")
-                self._body = open(unquote(parts.path), "rb")  # noqa: SIM115
-                self.size = self._body.seek(0, io.SEEK_END)
-                self._body.seek(self.done)
-                return self.done
-            from urllib.request import urlopen
-
-            self._body = urlopen(self.url, timeout=READ_TIMEOUT)
-            length = self._body.headers.get("Content-Length")
-            self.size = int(length) if length else None
-            return 0
-        except OSError as error:
+            self._ftp.connect(parts.hostname or "", parts.port or ftplib.FTP_PORT)
+            self._ftp.login(unquote(parts.username or ""), unquote(parts.password or ""))
+            self._ftp.voidcmd("TYPE I")
+            self.size = None
+            with suppress(ftplib.error_perm):  # a server need not know this command
+                self.size = self._ftp.size(path)
+            with self._ftp.transfercmd(f"RETR {path}") as connection:
+                self._body = connection.makefile("rb")
+        except (ftplib.error_temp, OSError, EOFError) as error:
+            raise _RetryError(_reason(error)) from None
+        except (ftplib.Error, ValueError) as error:  # ValueError: a line break in the path
             raise self._failed(_reason(error)) from None
+        return 0
+
+    def _open_file(self) -> int:
+        parts = urlsplit(self.url)
+        if parts.netloc not in ("", "localhost"):
+            raise self._failed("a file: URL has three slashes: file:///path/to/image")
+        try:
+            self._body = open(unquote(parts.path), "rb")  # noqa: SIM115
+            self.size = self._body.seek(0, io.SEEK_END)
+            self._body.seek(0)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            raise self._failed(_reason(error)) from None
+        return 0
 
     def _skip_again(self) -> None:
         """Read what was handed on already once more: it must be the same, or the file has changed meanwhile."""
@@ -186,10 +232,12 @@ class Download(io.RawIOBase):
         while left:
             self._check()
             try:
-                chunk = self._body.read(min(CHUNK, left))
+                chunk = self._body.read1(min(CHUNK, left))
             except (OSError, urllib3.exceptions.HTTPError) as error:
                 raise _RetryError(_reason(error)) from None
             if not chunk:
+                if self.size is not None and self.done - left < self.size:
+                    raise _RetryError(f"the connection ended after {self.done - left} of {self.size} bytes")
                 break
             again.update(chunk)
             left -= len(chunk)
@@ -217,7 +265,9 @@ def _reason(error: Exception | str) -> str:
             break
         seen = inner
     text = getattr(seen, "strerror", None) or str(seen) or type(seen).__name__
-    return " ".join(text.split()).rpartition("object at 0x")[2].partition(">: ")[2] or " ".join(text.split())
+    line = " ".join(text.split())
+    line = line.rpartition("object at 0x")[2].partition(">: ")[2] or line
+    return re.sub(r"\w+://[^\s'\"]+", lambda url: public_url(url.group()), line)
 
 
 def fetch_text(url: str, limit: int = 4 * 1024 * 1024, timeout: float = 120.0) -> str:
@@ -226,7 +276,7 @@ def fetch_text(url: str, limit: int = 4 * 1024 * 1024, timeout: float = 120.0) -
         data = io.BufferedReader(download).read(limit + 1)
     if len(data) > limit:
         raise FetchError(f"{public_url(url)}: larger than {limit} bytes, which no checksum file is")
-    text = data.decode("utf-8", "replace")
+    text = data.decode("utf-8-sig", "replace")
     if text.lstrip()[:15].lower().startswith(("<!doctype", "<html")):
         raise FetchError(f"{public_url(url)}: a web page came instead of the file")
     return text

@@ -70,7 +70,7 @@ def _ask(definition: Definition) -> Upstream:
     modified = fetch.last_modified(version.url)
     try:
         day = parsedate_to_datetime(modified or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         day = datetime.now(UTC)
     return Upstream(checksum, day.strftime("%Y%m%d"))
 
@@ -92,4 +92,6 @@ def pin(definition: Definition, upstream: Upstream, there: Mapping[str, Image]) 
         meta = {**version.meta, UPSTREAM_CHECKSUM: digest}
         return version.model_copy(update={"version": name, "checksum": str(upstream.checksum), "meta": meta})
 
-    return definition.model_copy(update={"versions": [pinned(version) for version in definition.versions]})
+    # A version that is defined under that name as well would be the same image twice.
+    versions = [pinned(version) for version in definition.versions if version.version != name]
+    return definition.model_copy(update={"versions": versions})

@@ -56,10 +56,14 @@ def test_a_newer_build_moves_the_plain_name_and_retires_the_purpose():
 
 
 def test_a_version_bumped_in_place_rotates_too():
-    old = settled([definition(versions=["20240416"])])
-    create, update = planned([definition(versions=["20240422"])], old).changes
+    meta = {"os_purpose": "generic"}
+    old = settled([definition(versions=["20240416"], meta=meta)])
+    create, update = planned([definition(versions=["20240422"], meta=meta)], old).changes
     assert create.version.version == "20240422"
-    assert fields(update)["name"] == ("Ubuntu 24.04", "Ubuntu 24.04 (20240416)")
+    assert fields(update) == {
+        "name": ("Ubuntu 24.04", "Ubuntu 24.04 (20240416)"),
+        "os_purpose": ("generic", "oldgeneric"),
+    }
 
 
 def test_versions_of_a_non_multi_image_keep_their_names_and_visibility():

@@ -9,6 +9,7 @@ import pytest
 from cloud import TODAY, by_version, definition, made, settled
 
 from openstack_image_manager import desired
+from openstack_image_manager.changes import change_data
 from openstack_image_manager.model import Delete, Image, Policy, Stage, Update
 from openstack_image_manager.plan import beyond_limit, plan
 from openstack_image_manager.retention import Situation, as_day, decide
@@ -77,6 +78,7 @@ def test_only_what_is_asked_for_is_deleted_and_last_of_all():
         (Delete, "Ubuntu 24.04 (1)"),
     ]
     assert isinstance(result.changes[-1], Delete)
+    assert change_data(result.changes[-1])["action"] == "delete"
     assert set(by_version(made(result, found))) == {"4", "5", "6"}
 
 
@@ -181,3 +183,18 @@ def test_images_of_definitions_that_were_filtered_out_are_no_orphans():
     result = plan([definition()], [orphan()], Policy(orphans="delete"), TODAY, names={"Ubuntu 24.04", "Gone"})
     assert all(change.group == "Ubuntu 24.04" for change in result.changes)
     assert not plan([], [orphan()], Policy(orphans="delete"), TODAY).changes
+
+
+def test_a_twin_stays_where_nothing_may_be_hidden_and_says_so():
+    image = settled([definition()])[0]
+    twin = replace(image, id="twin", visibility="private", name="Ubuntu 24.04 (20240416)")
+    result = plan([definition()], [image, twin], Policy(outdated="keep"), TODAY)
+    assert not result.changes
+    assert "twin does not" in result.findings[0].message
+
+
+def test_the_reason_of_a_hidden_orphan_build_is_told():
+    found = settled([definition(versions=["1", "2", "3", "4"], meta={"uuid_validity": "forever"})])
+    *_, update = plan([definition(versions=["4"])], found, Policy(), TODAY).changes
+    assert update.reason == "its version is no longer defined"
+    assert {field.field for field in update.fields} == {"visibility", desired.HIDDEN_SINCE}
