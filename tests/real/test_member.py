@@ -37,6 +37,9 @@ def test_a_member_brings_in_and_rotates(member: Bench, connections: dict[str, Co
 def test_a_member_deactivates_and_retires(member: Bench) -> None:
     fields = {"visibility": "shared", "meta": {"os_distro": "ubuntu", "uuid_validity": "last-1"}}
     member.define(member.ubuntu("1", "2", **fields))
+    assert member.run().code == 0
+    assert (member.image("1").status, member.image("1").hidden) == ("active", True)
+    member.define(member.ubuntu("2", **fields))
     outcome = member.run("--deactivate")
     assert outcome.code == 0, outcome.text
     old = member.image("1")

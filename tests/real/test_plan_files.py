@@ -236,8 +236,8 @@ def test_usage_and_definitions_are_checked_before_the_cloud_is_asked(watched: Be
     for arguments, said in [
         (("--filter", "("), "--filter '(' is not a regular expression"),
         (("plan", "--filter", "["), "--filter '[' is not a regular expression"),
-        (("--delete",), "--delete: this release deletes no image"),
-        (("--delete", "--yes-i-really-know-what-i-do"), "--delete: this release deletes no image"),
+        (("--delete",), "--delete goes with --yes-i-really-know-what-i-do"),
+        (("--grace", "soon"), "--grace soon: give a number of days"),
         (("--workers", "0"), "--workers"),
         (("--hidden-visibility", "public"), "--hidden-visibility"),
     ]:
@@ -327,7 +327,8 @@ def test_what_retired_images_become(bench: Bench) -> None:
         (("--hide",), ("community", False, "active")),
         (("--hidden-visibility", "private"), ("private", False, "active")),
         (("--use-os-hidden",), ("public", True, "active")),
-        (("--deactivate",), ("community", False, "deactivated")),
+        # Still defined: it goes no further than hidden.
+        (("--deactivate",), ("community", False, "active")),
     ]:
         bench.patch(
             bench.image("1"),

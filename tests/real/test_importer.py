@@ -1,0 +1,509 @@
+"""What others do to an image at the worst moment: leave it half done, work on it, delete it, change it, break it."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from openstack_image_manager import desired
+from openstack_image_manager.apply import apply
+from openstack_image_manager.definitions import load
+from openstack_image_manager.glance import Glance
+from openstack_image_manager.model import Plan, Policy, Result
+from openstack_image_manager.plan import plan
+from openstack_image_manager.sandbox import Sandbox
+from openstack_image_manager.ways import ImportOptions
+from tests.real.bench import Bench, Outcome
+from tests.real.test_faults import record, web_download
+from tests.services.proxy import Proxy, Rule
+from tests.services.site import Switches
+
+ONE_IMAGE = "/v2/images/[^/]+"
+OTHER_PROMISE = f"{desired.PENDING}sha256:{'0' * 64}{desired.BEFORE}"
+
+
+def define(bench: Bench, **version: Any) -> None:
+    bench.define(bench.ubuntu(bench.version("1", **version), visibility="private"))
+
+
+def content(bench: Bench) -> bytes:
+    return (bench.site.directory / "1.img").read_bytes()
+
+
+def made(bench: Bench, *arguments: str) -> Outcome:
+    """Run: all is well and nothing else is left."""
+    outcome = bench.run(*arguments)
+    assert outcome.code == 0, outcome.text
+    (image,) = bench.images()
+    assert (image.status, image.hash_value) == ("active", hashlib.sha512(content(bench)).hexdigest())
+    bench.converged()
+    return outcome
+
+
+def failed(bench: Bench, *arguments: str) -> str:
+    """Run: it fails with a message; what it said."""
+    outcome = bench.run(*arguments)
+    assert outcome.code == 1, outcome.text
+    assert "Traceback" not in outcome.text
+    return outcome.out
+
+
+def left_behind(bench: Bench, **body: Any) -> str:
+    """Define version 1, and make its record as a run would that then died; the record's id."""
+    define(bench)
+    name = bench.ubuntu()["name"]
+    promise = f"{desired.PENDING}{bench.version('1')['checksum']}{desired.BEFORE}"
+    ours = {"name": f"{name} (1)", "image_name": name, "internal_version": "1", desired.VERIFIED: promise}
+    return record(bench, {"visibility": "private", **ours, **body})
+
+
+def stage(bench: Bench, image_id: str, data: bytes) -> None:
+    headers = {"Content-Type": "application/octet-stream"}
+    assert bench.admin.image.put(f"/images/{image_id}/stage", data=data, headers=headers).status_code == 204
+
+
+def gone(bench: Bench) -> None:
+    """Somebody deletes all images."""
+    for image in bench.images():
+        bench.admin.image.delete(f"/images/{image.id}")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < limit
+        threading.Event().wait(0.02)
+
+
+def status(bench: Bench, image_id: str) -> str:
+    return str(bench.admin.image.get(f"/images/{image_id}").json()["status"])
+
+
+def test_what_is_staged_is_imported(bench: Bench) -> None:
+    left = left_behind(bench)
+    stage(bench, left, content(bench))
+    made(bench)
+    assert bench.image("1").id == left
+    assert bench.site.requests == []
+
+
+@pytest.mark.parametrize("staged", [True, False])
+@pytest.mark.parametrize(
+    "body", [{desired.VERIFIED: OTHER_PROMISE}, {"disk_format": "raw"}], ids=["checksum", "format"]
+)
+def test_what_was_left_of_another_definition(bench: Bench, body: dict[str, str], staged: bool) -> None:
+    left = left_behind(bench, **body)
+    if staged:
+        stage(bench, left, b"\0" * 4096)
+    made(bench)
+    # An empty record can become anything but another format.
+    assert (bench.image("1").id == left) == (not staged and "disk_format" not in body)
+    assert bench.image("1").disk_format == "qcow2"
+
+
+def test_wrong_bytes_that_were_never_published_are_replaced(bench: Bench) -> None:
+    define(bench)
+    name = bench.ubuntu()["name"]
+    properties = {desired.VERIFIED: f"pending sha512:{'0' * 128} after import", "image_name": name}
+    left = bench.make(content(bench), name=f"{name} (1)", internal_version="1", visibility="private", **properties)
+    assert "was never published: replaced" in made(bench).out
+    assert bench.image("1").id != left
+
+
+def test_a_left_record_keeps_the_id_that_was_chosen(bench: Bench) -> None:
+    chosen = str(uuid.uuid4())
+    left_behind(bench, id=chosen)
+    define(bench, id=chosen)
+    made(bench)
+    assert bench.image("1").id == chosen
+
+
+def test_an_id_that_someone_else_has(bench: Bench) -> None:
+    theirs = record(bench, {"name": "theirs"})
+    define(bench, id=theirs)
+    before = bench.images()
+    assert "Glance answered 409" in failed(bench)
+    assert bench.images() == before
+
+
+@contextmanager
+def uploading(bench: Bench, glance: str, image_id: str) -> Iterator[http.client.HTTPConnection]:
+    """Somebody else is in the middle of an upload to the staging area."""
+    connection = http.client.HTTPConnection(urlsplit(glance).netloc, timeout=30)
+    with closing(connection):
+        connection.putrequest("PUT", f"/v2/images/{image_id}/stage")
+        token = bench.admin.session.get_token()
+        for header in (
+            ("X-Auth-Token", token),
+            ("Content-Type", "application/octet-stream"),
+            ("Transfer-Encoding", "chunked"),
+        ):
+            connection.putheader(*header)
+        connection.endheaders()
+        half = content(bench)[:1000]
+        connection.send(b"%x\r\n%s\r\n" % (len(half), half))
+        until(lambda: status(bench, image_id) == "uploading")
+        yield connection
+
+
+@pytest.mark.parametrize("end", ["it comes to its end", "it breaks off", "it was another file"])
+def test_an_upload_of_someone_else_is_waited_for(watched: Bench, proxy: Proxy, sandbox: Sandbox, end: str) -> None:
+    promise = {desired.VERIFIED: OTHER_PROMISE} if end == "it was another file" else {}
+    left = left_behind(watched, **promise)
+
+    with uploading(watched, sandbox.url("glance-one"), left) as upload:
+
+        def finish() -> None:
+            if end == "it breaks off":
+                upload.close()
+                return
+            rest = content(watched)[1000:]
+            upload.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(rest), rest))
+            assert upload.getresponse().status == 204
+
+        rule = proxy.add(Rule("GET", f".*/{left}", nth=2, before=finish))
+        made(watched)
+    assert rule.seen >= 2
+    assert (watched.image("1").id == left) == (end != "it was another file")
+    assert watched.site.count("/1.img") == (0 if end == "it comes to its end" else 1)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_import_of_someone_else_is_waited_for(watched: Bench, proxy: Proxy, fails: bool) -> None:
+    left = left_behind(watched)
+    hold = threading.Event()
+    watched.site.put("/theirs.img", content(watched))
+    theirs = watched.site.on("/theirs.img", Switches(hold=hold, truncate=1000 if fails else None))
+    web_download(watched, left, theirs)
+    until(lambda: status(watched, left) == "importing")
+    proxy.add(Rule("GET", f".*/{left}", nth=2, before=hold.set))
+    assert "is being imported already: waiting for it" in made(watched).out
+    assert watched.image("1").id == left
+    assert watched.site.count("/1.img") == (1 if fails else 0)
+
+
+def test_an_import_of_someone_else_that_cannot_be_looked_at(watched: Bench, proxy: Proxy) -> None:
+    left = left_behind(watched)
+    proxy.add(Rule("GET", f".*/{left}", status=500, body="no database"))
+    assert "Glance answered 500: no database" in failed(watched)
+    assert [image.id for image in watched.images()] == [left]
+    made(watched)
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", ".*/stage"), ("POST", ".*/import"), ("GET", ONE_IMAGE)])
+def test_a_record_that_is_deleted_during_the_import(watched: Bench, proxy: Proxy, method: str, path: str) -> None:
+    define(watched)
+    proxy.add(Rule(method, path, before=lambda: gone(watched)))
+    assert "Glance answered 404" in failed(watched)
+    assert watched.images() == []
+    made(watched)
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", ".*/import"), ("GET", ONE_IMAGE)])
+def test_a_web_download_that_breaks_goes_on_through_here(watched: Bench, proxy: Proxy, method: str, path: str) -> None:
+    define(watched, checksum=None)
+    proxy.add(Rule(method, path, status=500, body="oh"))
+    assert "Glance answered 500: oh; now through this machine" in made(watched).out
+    assert proxy.count("PUT", ".*/stage") == 1
+
+
+def test_a_web_download_that_breaks_and_may_not_go_on(watched: Bench, proxy: Proxy) -> None:
+    define(watched, checksum=None)
+    proxy.add(Rule("POST", ".*/import", status=403, body="no"))
+    said = failed(watched, "--prefetch", "never", "--stuck-retry", "3")
+    assert "Glance answered 403: no" in said
+    assert "next try" not in said
+    assert watched.images() == []
+
+
+def test_a_mirror_that_glance_may_not_ask(watched: Bench, proxy: Proxy) -> None:
+    define(watched, checksum=None)
+    mirror = f"{watched.site.url}/1.img".replace("127.0.0.1", "localhost")
+    define(watched, checksum=None, mirror_url=mirror)
+    made(watched)
+    assert [call.status for call in proxy.calls if call.method == "POST"] == [201, 400, 202]
+
+
+def test_a_failed_import_whose_reason_is_secret(watched: Bench, proxy: Proxy) -> None:
+    define(watched, checksum=None)
+    watched.site.on("/1.img", Switches(status=404))
+    proxy.add(Rule("GET", ".*/tasks", times=None, status=403))
+    said = failed(watched, "--import-method", "web-download")
+    assert "Glance could not import it: the image is queued" in said
+    assert watched.images() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "answer"),
+    [("PUT", ".*/stage", 503), ("GET", ONE_IMAGE, None), ("GET", "/v2/info/import", None)],
+    ids=["in the pause before a retry", "in the wait for Glance", "before the import"],
+)
+def test_an_interrupt(watched: Bench, proxy: Proxy, method: str, path: str, answer: int | None) -> None:
+    """Whatever is waited for then. What the run leaves is a record that the next one fills."""
+    define(watched)
+    started: list[subprocess.Popen[str]] = []
+    said: list[str] = []
+    interrupted = threading.Event()
+
+    def interrupt() -> None:
+        """The answer waits until the run has said that it knows."""
+        process = started[0]
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        while not said or not said[-1].startswith("interrupted: "):
+            said.append(process.stdout.readline())
+            assert said[-1], said
+        interrupted.set()
+
+    proxy.add(Rule(method, path, before=interrupt, status=answer))
+    with watched.start() as process:
+        started.append(process)
+        assert interrupted.wait(60)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    assert "0 ok, 0 failed, 1 skipped" in out
+    assert "Traceback" not in out
+    (left,) = watched.images() or [None]
+    made(watched)
+    assert left is None or watched.image("1").id == left.id
+
+
+def drifted(bench: Bench, **fields: Any) -> str:
+    """Version 1 is in the cloud, and these fields are defined otherwise; the image's id."""
+    bench.define(bench.ubuntu("1", visibility="private"))
+    assert bench.run().code == 0
+    bench.define(bench.ubuntu("1", visibility="private", **fields))
+    return bench.image("1").id
+
+
+def act(bench: Bench, image_id: str, action: str) -> None:
+    assert bench.admin.image.post(f"/images/{image_id}/actions/{action}").status_code == 204
+
+
+def test_an_image_that_is_gone_since_the_plan(watched: Bench, proxy: Proxy) -> None:
+    found = drifted(watched, min_ram=128)
+    proxy.add(Rule("GET", f".*/{found}", before=lambda: gone(watched)))
+    assert f"{found} is gone since the plan was made; plan again" in failed(watched)
+    made(watched)
+
+
+def test_an_image_that_cannot_be_looked_at_again(watched: Bench, proxy: Proxy) -> None:
+    found = drifted(watched, min_ram=128)
+    proxy.add(Rule("GET", f".*/{found}", status=500, body="no database"))
+    assert "Glance answered 500: no database" in failed(watched)
+    assert watched.image("1").min_ram == 64
+    made(watched)
+
+
+def test_a_status_that_someone_changed_since_the_plan(watched: Bench, proxy: Proxy) -> None:
+    found = drifted(watched, min_ram=128)
+    proxy.add(Rule("GET", f".*/{found}", before=lambda: act(watched, found, "deactivate")))
+    assert f"{found} was changed by someone since the plan was made (status); plan again" in failed(watched)
+    assert watched.image("1").min_ram == 64
+    made(watched)
+
+
+@pytest.mark.parametrize("end", ["deactivated", "active"])
+def test_a_status_that_someone_else_sets_first(watched: Bench, proxy: Proxy, end: str) -> None:
+    found = drifted(watched, status="deactivated")
+    if end == "active":
+        act(watched, found, "deactivate")
+        watched.define(watched.ubuntu("1", visibility="private"))
+    action = "reactivate" if end == "active" else "deactivate"
+    rule = proxy.add(Rule("POST", ".*/actions/.*", before=lambda: act(watched, found, action)))
+    outcome = watched.run()
+    assert (outcome.code, rule.seen) == (0, 1), outcome.text
+    assert watched.image("1").status == end
+    watched.converged()
+
+
+def test_an_image_that_is_gone_before_its_status_is_set(watched: Bench, proxy: Proxy) -> None:
+    drifted(watched, status="deactivated")
+    proxy.add(Rule("POST", ".*/actions/.*", before=lambda: gone(watched)))
+    assert "Glance answered 404" in failed(watched)
+
+
+def test_a_conflict_with_someone_who_was_quicker(watched: Bench, proxy: Proxy) -> None:
+    """Glance refuses to remove a property that is gone, and does none of the rest: that is no success."""
+    drifted(watched, min_ram=128, meta={"os_distro": "ubuntu"})
+    remove = {"op": "remove", "path": "/architecture"}
+    proxy.add(Rule("PATCH", before=lambda: watched.patch(watched.image("1"), remove)))
+    assert "Glance answered 409" in failed(watched)
+    assert watched.image("1").min_ram == 64
+    made(watched)
+    assert watched.image("1").min_ram == 128
+
+
+def test_a_conflict_with_our_own_first_try(watched: Bench, proxy: Proxy) -> None:
+    drifted(watched, min_ram=128, meta={"os_distro": "ubuntu"})
+    proxy.clear()
+    proxy.add(Rule("PATCH", reset="after"))
+    made(watched)
+    assert [call.status for call in proxy.calls if call.method == "PATCH"] == [None, 409]
+    assert watched.image("1").min_ram == 128
+    assert "architecture" not in watched.image("1").properties
+
+
+def change(sandbox: Sandbox, statement: str, *values: str) -> None:
+    """Change what the first Glance keeps."""
+    path = sandbox.state / "data" / "glance-one" / "glance.sqlite"
+    with closing(sqlite3.connect(path, timeout=30)) as database, database:
+        database.execute(statement, values)
+
+
+@contextmanager
+def locked(sandbox: Sandbox, image_id: str) -> Iterator[Callable[[], None]]:
+    """Glance's import holds its lock on an image that is active already; yields what ends that."""
+    columns = "image_id, name, value, created_at, updated_at, deleted"
+    lock = "?, 'os_glance_import_task', 'a-task', datetime(), datetime(), 0"
+    change(sandbox, f"INSERT INTO image_properties ({columns}) VALUES ({lock})", image_id)
+
+    def unlock() -> None:
+        change(sandbox, "DELETE FROM image_properties WHERE value = 'a-task' AND image_id = ?", image_id)
+
+    try:
+        yield unlock
+    finally:
+        unlock()
+
+
+def test_an_import_that_still_holds_its_lock(watched: Bench, proxy: Proxy, sandbox: Sandbox) -> None:
+    found = drifted(watched, min_ram=128)
+    with locked(sandbox, found) as unlock:
+        rule = proxy.add(Rule("GET", f".*/{found}", nth=3, before=unlock))
+        made(watched)
+    assert rule.seen > 2
+    assert watched.image("1").min_ram == 128
+
+
+def test_an_import_that_never_gives_its_lock_back(bench: Bench, sandbox: Sandbox) -> None:
+    found = drifted(bench, min_ram=128)
+    with locked(sandbox, found):
+        said = failed(bench, "--import-timeout", "1")
+    assert "did not finish in time: the image is still active (--import-timeout)" in said
+    assert bench.image("1").min_ram == 64
+    made(bench)
+
+
+class Watcher:
+    """A reporter that keeps what it hears; one that is `deaf` breaks at the first line."""
+
+    live = True
+
+    def __init__(self, deaf: bool = False) -> None:
+        self.lines: list[tuple[str, str]] = []
+        self.heard: list[tuple[str, str, int | None, int | None]] = []
+        self.ended: list[str] = []
+        self.deaf = deaf
+
+    def line(self, subject: str, message: str) -> None:
+        self.lines.append((subject, message))
+        if self.deaf:
+            raise LookupError(message)
+
+    def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
+        self.heard.append((subject, message, done, total))
+
+    def finished(self, subject: str) -> None:
+        self.ended.append(subject)
+
+
+@pytest.fixture
+def applied(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[[Watcher], list[Result]]:
+    """Plan and apply, without the command line around it."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(bench.clouds))
+
+    def run(reporter: Watcher) -> list[Result]:
+        policy = Policy(tag=bench.tag)
+        definitions = load(str(bench.directory / "images")).definitions
+        with closing(Glance.connect("openstack")) as glance:
+            todo: Plan = plan(definitions, glance.list(bench.tag), policy, date(2026, 11, 22))
+            return apply(todo, glance, policy, ImportOptions(), reporter)
+
+    return run
+
+
+def test_who_watches_is_told_of_the_bytes(bench: Bench, applied: Callable[[Watcher], list[Result]]) -> None:
+    define(bench)
+    watcher = Watcher()
+    (result,) = applied(watcher)
+    assert result.state == "ok"
+    name, size = bench.ubuntu()["name"], len(content(bench))
+    assert watcher.ended == [name]
+    assert (name, "fetching", size, size) in watcher.heard
+    assert [subject for subject, message in watcher.lines if message.startswith("imported as")] == [name]
+    bench.converged()
+
+
+def test_who_watches_is_told_what_glance_says(
+    watched: Bench, applied: Callable[[Watcher], list[Result]], proxy: Proxy, sandbox: Sandbox
+) -> None:
+    """Glance says how far it is once a minute. Here it is made to say it at once, by what it keeps of its tasks."""
+    define(watched, checksum=None)
+    hold = threading.Event()
+    watched.site.on("/1.img", Switches(hold=hold))
+
+    def say() -> None:
+        mine = "SELECT id FROM tasks WHERE image_id = ?"
+        (image,) = watched.images()
+        change(sandbox, f"UPDATE task_info SET message = 'Copied 7 MiB' WHERE task_id IN ({mine})", image.id)
+
+    proxy.add(Rule("GET", ".*/tasks", before=say, after=hold.set))
+    watcher = Watcher()
+    (result,) = applied(watcher)
+    assert result.state == "ok"
+    assert (watched.ubuntu()["name"], "Copied 7 MiB", None, None) in watcher.heard
+
+
+def test_nothing_to_do(bench: Bench, applied: Callable[[Watcher], list[Result]]) -> None:
+    bench.define()
+    assert applied(Watcher()) == []
+
+
+def test_what_is_no_message_for_a_user_is_not_hidden(bench: Bench, applied: Callable[[Watcher], list[Result]]) -> None:
+    define(bench)
+    with pytest.raises(LookupError, match="imported as"):
+        applied(Watcher(deaf=True))
+
+
+def test_sharing_that_glance_refuses(watched: Bench, proxy: Proxy) -> None:
+    watched.define(watched.ubuntu("1", visibility="shared"))
+    assert watched.run().code == 0
+    options = ("--share-image", watched.image("1").name, "--share-target", "member")
+    for method, action in (("POST", "add"), ("PUT", "add"), ("DELETE", "del"), ("GET", "add")):
+        proxy.clear()
+        proxy.add(Rule(method, ".*/members.*", status=500, body="oh"))
+        outcome = watched.run(*options, "--share-action", action)
+        assert (outcome.code, outcome.err) == (1, "error: Glance answered 500: oh\n"), method
+
+
+def test_projects_that_keystone_does_not_tell(bench: Bench, sandbox: Sandbox, tmp_path: Path) -> None:
+    from openstack_image_manager.sandbox.site import serving
+
+    bench.define(bench.ubuntu("1", visibility="shared"))
+    assert bench.run().code == 0
+    region = "    region_name: RegionOne\n"
+    with serving(Proxy(sandbox.url("keystone"))) as keystone:
+        keystone.add(Rule("GET", "/v3/domains.*", times=None, status=500, body="oh"))
+        path = tmp_path / "other-keystone.yaml"
+        override = f"    identity_endpoint_override: {keystone.url}/v3\n"
+        path.write_text(bench.clouds.read_text().replace(region, region + override))
+        bench.clouds = path
+        outcome = bench.run("--share-image", bench.image("1").name, "--share-target", "member")
+    assert outcome.code == 1, outcome.text
+    assert outcome.err.startswith("error: cloud 'openstack': ")
+    assert "500" in outcome.err
