@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import signal
 import sqlite3
-import subprocess
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
+from openstack.connection import Connection
 
 from openstack_image_manager import desired
 from openstack_image_manager.apply import apply
 from openstack_image_manager.definitions import load
+from openstack_image_manager.errors import Interrupted
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.model import Plan, Policy, Result
+from openstack_image_manager.importer import Importer
+from openstack_image_manager.model import Create, Plan, Policy, Result
 from openstack_image_manager.plan import plan
 from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.ways import ImportOptions
@@ -247,41 +249,6 @@ def test_a_failed_import_whose_reason_is_secret(watched: Bench, proxy: Proxy) ->
     assert watched.images() == []
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "answer"),
-    [("PUT", ".*/stage", 503), ("GET", ONE_IMAGE, None), ("GET", "/v2/info/import", None)],
-    ids=["in the pause before a retry", "in the wait for Glance", "before the import"],
-)
-def test_an_interrupt(watched: Bench, proxy: Proxy, method: str, path: str, answer: int | None) -> None:
-    """Whatever is waited for then. What the run leaves is a record that the next one fills."""
-    define(watched)
-    started: list[subprocess.Popen[str]] = []
-    said: list[str] = []
-    interrupted = threading.Event()
-
-    def interrupt() -> None:
-        """The answer waits until the run has said that it knows."""
-        process = started[0]
-        process.send_signal(signal.SIGINT)
-        assert process.stdout is not None
-        while not said or not said[-1].startswith("interrupted: "):
-            said.append(process.stdout.readline())
-            assert said[-1], said
-        interrupted.set()
-
-    proxy.add(Rule(method, path, before=interrupt, status=answer))
-    with watched.start() as process:
-        started.append(process)
-        assert interrupted.wait(60)
-        out, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, out
-    assert "0 ok, 0 failed, 1 skipped" in out
-    assert "Traceback" not in out
-    (left,) = watched.images() or [None]
-    made(watched)
-    assert left is None or watched.image("1").id == left.id
-
-
 def drifted(bench: Bench, **fields: Any) -> str:
     """Version 1 is in the cloud, and these fields are defined otherwise; the image's id."""
     bench.define(bench.ubuntu("1", visibility="private"))
@@ -335,6 +302,27 @@ def test_an_image_that_is_gone_before_its_status_is_set(watched: Bench, proxy: P
     drifted(watched, status="deactivated")
     proxy.add(Rule("POST", ".*/actions/.*", before=lambda: gone(watched)))
     assert "Glance answered 404" in failed(watched)
+
+
+def test_an_outdated_image_that_someone_protects(watched: Bench, proxy: Proxy) -> None:
+    """After the plan was made, or after the last look at the image: then it is Glance that refuses."""
+    meta = {"os_distro": "ubuntu", "uuid_validity": "none"}
+    watched.define(watched.ubuntu("1", "2", meta=meta))
+    assert watched.run().code == 0
+    watched.define(watched.ubuntu("2", meta=meta))
+    old = watched.image("1")
+    for rule, message in (
+        (Rule("GET", f".*/{old.id}"), f"{old.id} is protected: not deleted"),
+        (Rule("DELETE", f".*/{old.id}"), "Glance answered 403"),
+    ):
+        proxy.clear()
+        rule.before = lambda: watched.patch(old, {"op": "replace", "path": "/protected", "value": True})
+        proxy.add(rule)
+        assert message in failed(watched, "--outdated", "delete", "--unknown-usage", "delete")
+        watched.patch(old, {"op": "replace", "path": "/protected", "value": False})
+    proxy.clear()
+    assert watched.run("--outdated", "delete", "--unknown-usage", "delete").code == 0
+    assert [image.properties["internal_version"] for image in watched.images()] == ["2"]
 
 
 def test_a_conflict_with_someone_who_was_quicker(watched: Bench, proxy: Proxy) -> None:
@@ -423,16 +411,28 @@ class Watcher:
 
 
 @pytest.fixture
-def applied(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[[Watcher], list[Result]]:
-    """Plan and apply, without the command line around it."""
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(bench.clouds))
+def planned(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[tuple[Glance, Plan]]]:
+    """A cloud and the plan for it, without the command line around them."""
 
-    def run(reporter: Watcher) -> list[Result]:
-        policy = Policy(tag=bench.tag)
+    @contextmanager
+    def made() -> Iterator[tuple[Glance, Plan]]:
+        monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(bench.clouds))
         definitions = load(str(bench.directory / "images")).definitions
         with closing(Glance.connect("openstack")) as glance:
-            todo: Plan = plan(definitions, glance.list(bench.tag), policy, date(2026, 11, 22))
-            return apply(todo, glance, policy, ImportOptions(), reporter)
+            yield glance, plan(definitions, glance.list(bench.tag), Policy(tag=bench.tag), date(2026, 11, 22))
+
+    return made
+
+
+@pytest.fixture
+def applied(
+    bench: Bench, planned: Callable[[], AbstractContextManager[tuple[Glance, Plan]]]
+) -> Callable[[Watcher], list[Result]]:
+    """Plan and apply."""
+
+    def run(reporter: Watcher) -> list[Result]:
+        with planned() as (glance, todo):
+            return apply(todo, glance, Policy(tag=bench.tag), ImportOptions(), reporter)
 
     return run
 
@@ -467,6 +467,37 @@ def test_who_watches_is_told_what_glance_says(
     (result,) = applied(watcher)
     assert result.state == "ok"
     assert (watched.ubuntu()["name"], "Copied 7 MiB", None, None) in watcher.heard
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "answer"),
+    [("PUT", ".*/stage", 503), ("GET", ONE_IMAGE, None), ("GET", "/v2/info/import", None)],
+    ids=["in the pause before a retry", "in the wait for Glance", "before the import"],
+)
+def test_an_interrupt(
+    watched: Bench,
+    proxy: Proxy,
+    planned: Callable[[], AbstractContextManager[tuple[Glance, Plan]]],
+    method: str,
+    path: str,
+    answer: int | None,
+) -> None:
+    """Whatever is waited for just then. It leaves a record at the most, which the next run fills."""
+    stop, hold = threading.Event(), threading.Event()
+    define(watched)
+    if path == ONE_IMAGE:
+        define(watched, checksum=None)
+        watched.site.on("/1.img", Switches(hold=hold))
+    proxy.add(Rule(method, path, before=stop.set, status=answer))
+    with planned() as (glance, todo):
+        (create,) = todo.changes
+        assert isinstance(create, Create)
+        with pytest.raises(Interrupted):
+            Importer(glance, ImportOptions(), None, stop, Watcher()).bring_in(create)
+    hold.set()
+    (left,) = watched.images()
+    made(watched)
+    assert watched.image("1").id == left.id
 
 
 def test_nothing_to_do(bench: Bench, applied: Callable[[Watcher], list[Result]]) -> None:
@@ -507,3 +538,33 @@ def test_projects_that_keystone_does_not_tell(bench: Bench, sandbox: Sandbox, tm
     assert outcome.code == 1, outcome.text
     assert outcome.err.startswith("error: cloud 'openstack': ")
     assert "500" in outcome.err
+
+
+@pytest.fixture
+def publisher(bench: Bench, sandbox: Sandbox, connections: dict[str, Connection]) -> Iterator[Bench]:
+    """A bench of an ordinary user whom Glance's policy lets publish images."""
+    keystone = bench.admin.identity
+    user = keystone.create_user(name=f"publisher-{bench.tag}", password=bench.tag, domain_id="default")
+    project = connections["member"].current_project_id
+    keystone.assign_project_role_to_user(project, user, keystone.find_role("member"))
+    clouds = yaml.safe_load(bench.clouds.read_text())
+    auth = clouds["clouds"]["member"]["auth"]
+    auth["username"], auth["password"] = user.name, bench.tag
+    bench.clouds = bench.directory / "publisher.yaml"
+    bench.clouds.write_text(yaml.safe_dump(clouds))
+    bench.cloud = "member"
+    folder = sandbox.state / "data" / "glance-one" / "policy.d"
+    policy = folder / f"{bench.tag}.yaml"
+    policy.write_text(f'publicize_image: "role:admin or user_id:{user.id}"\n')
+    yield bench
+    policy.unlink()
+    keystone.delete_user(user)
+
+
+def test_who_is_no_administrator_but_may_publish(publisher: Bench) -> None:
+    publisher.define(publisher.ubuntu("1"))
+    outcome = publisher.run()
+    assert outcome.code == 0, outcome.text
+    image = publisher.image("1")
+    assert (image.visibility, image.hidden, image.status) == ("public", False, "active")
+    publisher.converged()
