@@ -14,8 +14,9 @@ from openstack_image_manager import desired
 from openstack_image_manager.changes import FIELDS, diff
 from openstack_image_manager.errors import CloudError, Error, Interrupted
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.importer import Importer, Reporter, explained
+from openstack_image_manager.importer import Importer, explained
 from openstack_image_manager.model import Change, Create, Delete, FieldChange, Image, Plan, Policy, Result, Update
+from openstack_image_manager.sources import Reporter
 from openstack_image_manager.ways import ImportOptions
 
 CHANGERS = 16  # definitions worked on at once; imports among them are limited by `workers`
@@ -80,7 +81,7 @@ class _Run:
             self._change(image, diff(image, wanted))
         except CloudError as error:
             # Not published, so no one uses it: a run that may not publish leaves nothing half-done.
-            if error.status == 403:
+            if error.status == 403 and desired.is_pending(image):
                 with suppress(CloudError):
                     self.glance.delete(image.id)
             raise
@@ -110,12 +111,15 @@ class _Run:
 
     def _change(self, image: Image, fields: Iterable[FieldChange]) -> None:
         fields = tuple(fields)
+        status = next((field.after for field in fields if field.field == "status"), None)
         try:
+            # What is to be deactivated must not be seen active first.
+            if status == "deactivated":
+                self.glance.set_status(image.id, status)
             if any(field.field != "status" for field in fields):
                 self._patch(image, fields)
-            for field in fields:
-                if field.field == "status":
-                    self.glance.set_status(image.id, field.after)
+            if status == "active":
+                self.glance.set_status(image.id, status)
         except CloudError as error:
             visibility = next((field.after for field in fields if field.field == "visibility"), "")
             raise explained(error, visibility) from None
@@ -155,7 +159,7 @@ def apply(
     """Results in the order of the plan, one for each definition that changes. Ctrl-C ends it in an orderly way: what
     was not begun is skipped, and a second run goes on from there."""
     stop = threading.Event()
-    importer = Importer(glance, options, plan.converts, stop, reporter)
+    importer = Importer(glance, options, plan.converts, stop, reporter, policy.tag)
     run = _Run(glance, policy, importer, threading.Semaphore(workers), stop, reporter)
     todo: dict[str, list[Change]] = {}
     for change in plan.changes:

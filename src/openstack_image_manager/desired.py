@@ -21,6 +21,7 @@ GIB = 1024**3
 RECORD = "image_manager_record"
 VERIFIED = "image_manager_verified"
 HIDDEN_SINCE = "image_manager_hidden_since"
+RUN = "image_manager_run"  # on unpublished images only: which run made the record
 PENDING = "pending "
 BEFORE, AFTER = " before import", " after import"
 
@@ -115,7 +116,7 @@ def wanted_image(
         return wanted
     old_properties, old_tags = recorded(found)
     gone = (old_properties | set(ours)) - set(set_by_us)
-    kept = {key: value for key, value in found.properties.items() if key not in {*gone, HIDDEN_SINCE}}
+    kept = {key: value for key, value in found.properties.items() if key not in {*gone, HIDDEN_SINCE, RUN}}
     merged = {**kept, **wanted.properties}
     # What is not published yet is private for now only.
     narrow = role.outdated and not is_pending(found)

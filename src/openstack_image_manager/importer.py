@@ -5,38 +5,26 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
-from openstack_image_manager import desired
+from openstack_image_manager import checksums, desired
 from openstack_image_manager.builds import WHOLE
 from openstack_image_manager.changes import diff
 from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
-from openstack_image_manager.format import Checksum, Version, public_url
+from openstack_image_manager.format import public_url
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.model import Create, Image
+from openstack_image_manager.sources import Reporter, Source, Sources, urls_of
 from openstack_image_manager.ways import ImportOptions, Way, choose
 
+QUIET = 5.0  # seconds after which an empty record that nobody fills is taken for left behind
+MOST_IDS = 50
 STAGE_TRIES = 3
 TRANSIENT = (None, 500, 502, 503, 504)  # None: no answer at all
 SETTLE = 60.0  # seconds for Glance to notice that an upload's client is gone
-
-
-class Reporter(Protocol):
-    """Where progress goes: a terminal (`live`), or lines of a log."""
-
-    live: bool
-
-    def line(self, subject: str, message: str) -> None:
-        """Something happened that is worth a line of its own."""
-
-    def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
-        """Bytes moved, or Glance's own words; as often as it likes."""
-
-    def finished(self, subject: str) -> None:
-        """No more progress of this one."""
 
 
 @dataclass
@@ -48,8 +36,15 @@ class Importer:
     converts: bool | None
     stop: threading.Event
     reporter: Reporter
+    tag: str
+    run: str = field(default_factory=lambda: str(uuid.uuid4()))
     _methods: frozenset[str] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def sources(self) -> Sources:
+        """Where bytes come from."""
+        return Sources(self.options, self.stop, self.reporter)
 
     def methods(self) -> frozenset[str]:
         """The cloud's import methods, asked for once."""
@@ -60,6 +55,7 @@ class Importer:
 
     def bring_in(self, change: Create) -> Image:
         """The image, active and verified but not yet published. Whatever fails is removed again. Raises Error."""
+        change = self._with_checksum(change)
         way = choose(change.version, self.methods(), self.converts, self.options)
         deadline = time.monotonic() + self.options.timeout
         for attempt in range(1, self.options.tries + 1):
@@ -77,8 +73,25 @@ class Importer:
                 change = replace(change, left=None)
         raise AssertionError("unreachable")
 
+    def _with_checksum(self, change: Create) -> Create:
+        """The checksum from the version's checksum file, where the definition names the file only."""
+        version = change.version
+        if version.checksum or not version.checksum_file or self.options.verify is False:
+            return change
+        from openstack_image_manager.fetch import fetch_text
+
+        text = fetch_text(version.checksum_file)
+        checksum = checksums.find(text, unquote(urlsplit(version.url).path.rpartition("/")[2]))
+        return replace(change, version=version.model_copy(update={"checksum": str(checksum)}))
+
     def _attempt(self, change: Create, way: Way, deadline: float) -> Image:
-        record = self._record(change, way)
+        source = None
+        if way.method == "glance-direct" and not (change.left and is_staged(change.left)):
+            # Before anything is made in Glance: a wrong address or a wrong file leaves no trace there.
+            source = self.sources.first(change, deadline)
+        if way.method == "web-download":
+            self.sources.look_at(change, deadline)
+        record, ours = self._record(change, way)
         if record.status in WHOLE:
             return record
         try:
@@ -86,7 +99,7 @@ class Importer:
                 image = self._web_download(change, record.id, deadline)
             else:
                 if not is_staged(record):
-                    self._stage(change, record.id, deadline)
+                    self._stage(change, record.id, deadline, source or self.sources.first(change, deadline))
                 self.glance.import_image(record.id, way.method)
                 image = self.glance.wait(record.id, deadline, self.stop, self._glance_says(change))
             if desired.has_wrong_bytes(image):
@@ -95,41 +108,79 @@ class Importer:
         except Interrupted:
             raise
         except Exception:
-            with suppress(CloudError):
-                self.glance.delete(record.id)
+            if ours:
+                self._discard(record.id, keep=change.version.id is not None)
             raise
+        finally:
+            if source:
+                source.download.close()
         return image
 
-    def _record(self, change: Create, way: Way) -> Image:
-        """The record in Glance to be filled: a new one, or what an interrupted run left."""
-        definition, version, wanted = change.definition, change.version, change.wanted
+    def _discard(self, image_id: str, keep: bool = False) -> None:
+        """Delete a record that came to nothing; never what somebody has finished meanwhile. `keep`: its id was chosen
+        and can't be had again, so an empty record stays for the next run."""
+        with suppress(CloudError):
+            current = self.glance.get(image_id)
+            whole = current.status in WHOLE
+            if (whole and desired.is_pending(current)) or (not whole and not keep):
+                self.glance.delete(image_id)
+
+    def _record(self, change: Create, way: Way) -> tuple[Image, bool]:
+        """The record in Glance to be filled, and whether it is ours alone. Of several runs at the same moment one
+        makes it, as its id follows from what it is; the others wait for that one."""
+        version, wanted = change.version, change.wanted
+        properties = {**wanted.properties, desired.VERIFIED: desired.PENDING + way.promise, desired.RUN: self.run}
         initial = replace(
             wanted,
-            id=version.id or str(uuid.uuid4()),
             # Until it is published no one may take it for the current one.
-            name=desired.image_name(definition, version.version, newest=False),
+            name=desired.image_name(change.definition, version.version, newest=False),
             visibility="private",
             hidden=False,
             status="queued",
-            properties={**wanted.properties, desired.VERIFIED: desired.PENDING + way.promise},
+            properties=properties,
         )
-        left = None
-        if change.left:
-            importing = change.left.status == "importing"
-            left = self._settled(change.left.id, self.options.timeout if importing else SETTLE)
-        if left and left.status in WHOLE and not desired.has_wrong_bytes(left):
-            return left
-        if left and left.disk_format == initial.disk_format:
-            promised = left.properties.get(desired.VERIFIED) == initial.properties[desired.VERIFIED]
-            if is_staged(left) and promised:
-                return left
-            if left.status == "queued":
-                return self.glance.patch(left.id, diff(left, replace(initial, status="queued")))
-        if left:
-            self.glance.delete(left.id)
-        if wanted.visibility == "public" and not self.glance.is_admin():
-            return self._record_if_may_publish(initial)
-        return self.glance.create(initial)
+        left, number = change.left, 0
+        while number < MOST_IDS:
+            left = self._settled(left.id, QUIET) if left else None
+            if left and left.status in WHOLE and not desired.has_wrong_bytes(left):
+                return left, False
+            if left and left.disk_format == initial.disk_format:
+                promised = left.properties.get(desired.VERIFIED) == properties[desired.VERIFIED]
+                if is_staged(left) and promised:
+                    return left, True
+                if version.id and left.status == "queued":
+                    return self.glance.patch(left.id, diff(left, initial)), True
+            if left:
+                self._discard(left.id)
+            try:
+                record = replace(initial, id=version.id or self._id(change, number))
+                if wanted.visibility == "public" and not self.glance.is_admin():
+                    return self._record_if_may_publish(record), True
+                return self.glance.create(record), True
+            except CloudError as error:
+                if error.status != 409 or version.id:
+                    raise
+            left = self._twin(self._id(change, number), initial)
+            number += left is None
+        raise CloudError(f"found no free id for version {version.version}; try again tomorrow")
+
+    def _id(self, change: Create, number: int) -> str:
+        """An id that runs at the same moment agree on; `number` counts those that were used up today."""
+        day = time.strftime("%Y%m%d", time.gmtime())
+        what = (self.glance.project, self.tag, change.definition.name, change.version.version, day, str(number))
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, "\n".join(map(str, what))))
+
+    def _twin(self, image_id: str, initial: Image) -> Image | None:
+        """The image that has the id already, if it stands for the same version; None: gone, or something else."""
+        try:
+            twin = self.glance.get(image_id)
+        except CloudError as error:
+            if error.status != 404:
+                raise
+            return None
+        keys = ("image_name", "internal_version")
+        same = all(twin.properties.get(key) == initial.properties[key] for key in keys)
+        return twin if same and self.tag in twin.tags else None
 
     def _record_if_may_publish(self, initial: Image) -> Image:
         """Only Glance's policy knows who may publish. Ask it before bytes move, with a record that is hidden and
@@ -137,12 +188,15 @@ class Importer:
         try:
             record = self.glance.create(replace(initial, visibility="public", hidden=True))
         except CloudError as error:
+            if error.status != 403:
+                raise
             raise explained(error, "public") from None
         return self.glance.patch(record.id, diff(record, replace(record, visibility="private", hidden=False)))
 
-    def _settled(self, image_id: str, patience: float) -> Image | None:
-        """What became of an image that another run, dead or alive, was working on; None: it is gone."""
-        limit = time.monotonic() + patience
+    def _settled(self, image_id: str, quiet: float) -> Image | None:
+        """What became of an image that another run, dead or alive, is working on; None: it is gone. An empty record is
+        left behind when nothing happens to it for `quiet` seconds: a run that is alive fills it at once."""
+        begun = time.monotonic()
         while True:
             try:
                 current = self.glance.get(image_id)
@@ -150,14 +204,18 @@ class Importer:
                 if error.status == 404:
                     return None
                 raise
-            if current.status == "importing" or current.import_task:
+            waited = time.monotonic() - begun
+            if current.status == "importing" or (current.import_task and current.status not in WHOLE):
                 self.reporter.line(current.name, "is being imported already: waiting for it")
                 with suppress(CloudError):
-                    return self.glance.wait(image_id, limit, self.stop)
+                    return self.glance.wait(image_id, begun + self.options.timeout, self.stop)
                 return self.glance.get(image_id)
+            if current.status == "queued" and waited < quiet:
+                self._pause(0.5)
+                continue
             if current.status not in ("uploading", "saving") or is_staged(current):
                 return current
-            if time.monotonic() > limit:
+            if waited > SETTLE:
                 raise CloudError(f"{image_id} is being uploaded by someone else; run again when that is done")
             self._pause(0.5)
 
@@ -167,7 +225,7 @@ class Importer:
 
     def _web_download(self, change: Create, image_id: str, deadline: float) -> Image:
         failures = []
-        for url in _urls(change.version):
+        for url in urls_of(change.version):
             try:
                 self.glance.import_image(image_id, "web-download", url)
                 return self.glance.wait(image_id, deadline, self.stop, self._glance_says(change))
@@ -177,50 +235,32 @@ class Importer:
                 failures.append(f"{public_url(url)}: {error}")
         raise CloudError("; ".join(failures))
 
-    def _stage(self, change: Create, image_id: str, deadline: float) -> None:
-        """Bytes from the mirror, or else from the upstream, to the staging area."""
-        failures: list[str] = []
-        for url in _urls(change.version):
+    def _stage(self, change: Create, image_id: str, deadline: float, source: Source) -> None:
+        """Bytes to the staging area. Begins anew when the cloud breaks off, and with the upstream when the bytes of the
+        mirror turn out to be wrong."""
+        urls = urls_of(change.version)
+        later, tries = urls[urls.index(source.url) + 1 :], STAGE_TRIES
+        while True:
             try:
-                self._stage_from(url, change, image_id, deadline)
-                break
-            except (FetchError, VerificationError) as error:
-                at = "" if public_url(url) in str(error) else f"{public_url(url)}: "
-                failures.append(f"{at}{error}")
-        else:
-            raise VerificationError("; ".join(failures))
-        if failures:
-            self.reporter.line(change.subject, f"{failures[0]}; taken from {public_url(url)}")
-
-    def _stage_from(self, url: str, change: Create, image_id: str, deadline: float) -> None:
-        """Bytes from the URL to the staging area, verified; begins anew when the cloud breaks off."""
-        from openstack_image_manager.fetch import Download
-        from openstack_image_manager.stream import Verified
-
-        verify = self.options.verify is not False
-        checksum = Checksum.parse(change.version.checksum) if change.version.checksum and verify else None
-        algorithm = checksum.algorithm if checksum else "sha256"
-
-        def progress(done: int, total: int | None) -> None:
-            self.reporter.progress(change.subject, "fetching", done, total)
-
-        for left in reversed(range(STAGE_TRIES)):
-            body = None
-            try:
-                with Download(url, algorithm, deadline, self.stop, progress) as download:
-                    body = _Body(Verified(download, change.definition.format, checksum))
-                    self.glance.stage(image_id, body)
+                with source.download:
+                    self.glance.stage(image_id, source.body)
                 return
             except Error as error:
-                if body is not None:
-                    # Glance needs a moment to notice, and refuses other bytes until then.
-                    self._pause(1.0)
-                    image = self._settled(image_id, SETTLE)
-                    if image is not None and is_staged(image):
-                        return  # only Glance's answer was lost
-                if not left or not isinstance(error, CloudError) or error.status not in TRANSIENT:
+                # Glance needs a moment to notice, and refuses other bytes until then.
+                self._pause(1.0)
+                image = self._settled(image_id, 0)
+                if image is not None and is_staged(image):
+                    return  # only Glance's answer was lost
+                if isinstance(error, CloudError) and error.status in TRANSIENT and tries > 1:
+                    tries -= 1
+                    again, then = source.url, "next try"
+                elif isinstance(error, FetchError | VerificationError) and later:
+                    again = later.pop(0)
+                    then = f"taken from {public_url(again)}"
+                else:
                     raise
-                self.reporter.line(change.subject, f"{error}; next try")
+                self.reporter.line(change.subject, f"{error}; {then}")
+            source = self.sources.open(again, change, deadline)
 
     def _glance_says(self, change: Create) -> Callable[[str], None] | None:
         """Where Glance's progress goes; None where no one watches, which saves the calls that ask for it."""
@@ -233,27 +273,6 @@ def is_staged(image: Image) -> bool:
     """True when the staging area has all bytes: Glance tells the size once an upload to it is complete. Ours complete
     only with verified bytes."""
     return image.status == "uploading" and image.size is not None
-
-
-class _Body:
-    """The body of an upload, whose first bytes were read before the upload begins: what is wrong from the start, Glance
-    never sees."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._rest: Iterator[bytes] | None = iter(chunks)
-        self._first = next(self._rest)
-
-    def __iter__(self) -> Iterator[bytes]:
-        if self._rest is None:
-            # An HTTP library that repeats its request would send an empty image.
-            raise VerificationError("the upload was interrupted and can't be repeated; run again")
-        rest, self._rest = self._rest, None
-        yield self._first
-        yield from rest
-
-
-def _urls(version: Version) -> list[str]:
-    return [url for url in (version.mirror_url, version.url) if url]
 
 
 def explained(error: CloudError, visibility: str) -> Error:

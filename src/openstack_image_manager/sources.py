@@ -1,0 +1,129 @@
+"""Where the bytes of an image come from: its mirror, or else its upstream, looked at before anything is begun."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from openstack_image_manager.errors import FetchError, VerificationError
+from openstack_image_manager.format import Checksum, Version, public_url
+from openstack_image_manager.model import Create
+from openstack_image_manager.ways import ImportOptions
+
+if TYPE_CHECKING:
+    from openstack_image_manager.fetch import Download
+
+
+class Reporter(Protocol):
+    """Where progress goes: a terminal (`live`), or lines of a log."""
+
+    live: bool
+
+    def line(self, subject: str, message: str) -> None:
+        """Something happened that is worth a line of its own."""
+
+    def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
+        """Bytes moved, or Glance's own words; as often as it likes."""
+
+    def finished(self, subject: str) -> None:
+        """No more progress of this one."""
+
+
+class Body:
+    """The body of an upload, whose first bytes were read before the upload begins: what is wrong from the start, Glance
+    never sees."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._rest: Iterator[bytes] | None = iter(chunks)
+        self._first = next(self._rest)
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._rest is None:
+            # An HTTP library that repeats its request would send an empty image.
+            raise VerificationError("the upload was interrupted and can't be repeated; run again")
+        rest, self._rest = self._rest, None
+        yield self._first
+        yield from rest
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An open download and the verified body that is made of it."""
+
+    url: str
+    download: Download
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Opens the addresses of a version."""
+
+    options: ImportOptions
+    stop: threading.Event
+    reporter: Reporter
+
+    def first(self, change: Create, deadline: float) -> Source:
+        """The first address of the version that has the beginning of an image. Raises VerificationError with what is
+        wrong with each of them when none has."""
+        failures: list[str] = []
+        for url in urls_of(change.version):
+            try:
+                source = self.open(url, change, deadline)
+            except (FetchError, VerificationError) as error:
+                failures.append(str(error))
+                continue
+            if failures:
+                self.reporter.line(change.subject, f"{failures[0]}; taken from {public_url(url)}")
+            return source
+        raise VerificationError("; ".join(failures))
+
+    def open(self, url: str, change: Create, deadline: float) -> Source:
+        """Open the address and read the first bytes. Raises FetchError, VerificationError."""
+        from openstack_image_manager.fetch import Download
+        from openstack_image_manager.stream import Verified
+
+        verify = self.options.verify is not False
+        checksum = Checksum.parse(change.version.checksum) if change.version.checksum and verify else None
+
+        def progress(done: int, total: int | None) -> None:
+            self.reporter.progress(change.subject, "fetching", done, total)
+
+        algorithm = checksum.algorithm if checksum else "sha256"
+        download = Download(url, algorithm, deadline, self.stop, progress)
+        try:
+            return Source(url, download, Body(Verified(download, change.definition.format, checksum)))
+        except VerificationError as error:
+            download.close()
+            raise VerificationError(f"{public_url(url)}: {error}") from None
+        except BaseException:
+            download.close()
+            raise
+
+    def look_at(self, change: Create, deadline: float) -> None:
+        """What Glance is to fetch by itself: is its beginning an image of the format? Raises VerificationError. An
+        address that can't be reached from here says nothing about what Glance can reach."""
+        from openstack_image_manager.fetch import Download
+        from openstack_image_manager.stream import CHUNK, HEAD, Inspection
+
+        for url in urls_of(change.version):
+            try:
+                with Download(url, deadline=deadline, stop=self.stop) as download:
+                    head = io.BufferedReader(download, CHUNK).read(HEAD)
+            except FetchError:
+                continue
+            inspection = Inspection(change.definition.format)
+            try:
+                inspection.feed(head)
+                if len(head) < HEAD:
+                    inspection.finish()
+            except VerificationError as error:
+                raise VerificationError(f"{public_url(url)}: {error}") from None
+
+
+def urls_of(version: Version) -> list[str]:
+    """The mirror first, then the upstream."""
+    return [url for url in (version.mirror_url, version.url) if url]

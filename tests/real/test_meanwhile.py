@@ -1,0 +1,174 @@
+"""What others do between the plan and its end: an image is gone, changed, protected or still locked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openstack_image_manager.sandbox import Sandbox
+from openstack_image_manager.sandbox.site import serving
+from tests.real.bench import Bench
+from tests.real.test_importer import change, failed, gone, made
+from tests.services.proxy import Proxy, Rule
+
+
+def drifted(bench: Bench, **fields: Any) -> str:
+    """Version 1 is in the cloud, and these fields are defined otherwise; the image's id."""
+    bench.define(bench.ubuntu("1", visibility="private"))
+    assert bench.run().code == 0
+    bench.define(bench.ubuntu("1", visibility="private", **fields))
+    return bench.image("1").id
+
+
+def act(bench: Bench, image_id: str, action: str) -> None:
+    assert bench.admin.image.post(f"/images/{image_id}/actions/{action}").status_code == 204
+
+
+def test_an_image_that_is_gone_since_the_plan(watched: Bench, proxy: Proxy) -> None:
+    found = drifted(watched, min_ram=128)
+    proxy.add(Rule("GET", f".*/{found}", before=lambda: gone(watched)))
+    assert f"{found} is gone since the plan was made; plan again" in failed(watched)
+    made(watched)
+
+
+def test_an_image_that_cannot_be_looked_at_again(watched: Bench, proxy: Proxy) -> None:
+    found = drifted(watched, min_ram=128)
+    proxy.add(Rule("GET", f".*/{found}", status=500, body="no database"))
+    assert "Glance answered 500: no database" in failed(watched)
+    assert watched.image("1").min_ram == 64
+    made(watched)
+
+
+def test_a_status_that_someone_changed_since_the_plan(watched: Bench, proxy: Proxy) -> None:
+    found = drifted(watched, min_ram=128)
+    proxy.add(Rule("GET", f".*/{found}", before=lambda: act(watched, found, "deactivate")))
+    assert f"{found} was changed by someone since the plan was made (status); plan again" in failed(watched)
+    assert watched.image("1").min_ram == 64
+    made(watched)
+
+
+@pytest.mark.parametrize("end", ["deactivated", "active"])
+def test_a_status_that_someone_else_sets_first(watched: Bench, proxy: Proxy, end: str) -> None:
+    found = drifted(watched, status="deactivated")
+    if end == "active":
+        act(watched, found, "deactivate")
+        watched.define(watched.ubuntu("1", visibility="private"))
+    action = "reactivate" if end == "active" else "deactivate"
+    rule = proxy.add(Rule("POST", ".*/actions/.*", before=lambda: act(watched, found, action)))
+    outcome = watched.run()
+    assert (outcome.code, rule.seen) == (0, 1), outcome.text
+    assert watched.image("1").status == end
+    watched.converged()
+
+
+def test_an_image_that_is_gone_before_its_status_is_set(watched: Bench, proxy: Proxy) -> None:
+    drifted(watched, status="deactivated")
+    proxy.add(Rule("POST", ".*/actions/.*", before=lambda: gone(watched)))
+    assert "Glance answered 404" in failed(watched)
+
+
+def test_an_outdated_image_that_someone_protects(watched: Bench, proxy: Proxy) -> None:
+    """After the plan was made, or after the last look at the image: then it is Glance that refuses."""
+    meta = {"os_distro": "ubuntu", "uuid_validity": "none"}
+    watched.define(watched.ubuntu("1", "2", meta=meta))
+    assert watched.run().code == 0
+    watched.define(watched.ubuntu("2", meta=meta))
+    old = watched.image("1")
+    for rule, message in (
+        (Rule("GET", f".*/{old.id}"), f"{old.id} is protected: not deleted"),
+        (Rule("DELETE", f".*/{old.id}"), "Glance answered 403"),
+    ):
+        proxy.clear()
+        rule.before = lambda: watched.patch(old, {"op": "replace", "path": "/protected", "value": True})
+        proxy.add(rule)
+        assert message in failed(watched, "--outdated", "delete", "--unknown-usage", "delete")
+        watched.patch(old, {"op": "replace", "path": "/protected", "value": False})
+    proxy.clear()
+    assert watched.run("--outdated", "delete", "--unknown-usage", "delete").code == 0
+    assert [image.properties["internal_version"] for image in watched.images()] == ["2"]
+
+
+def test_a_conflict_with_someone_who_was_quicker(watched: Bench, proxy: Proxy) -> None:
+    """Glance refuses to remove a property that is gone, and does none of the rest: that is no success."""
+    drifted(watched, min_ram=128, meta={"os_distro": "ubuntu"})
+    remove = {"op": "remove", "path": "/architecture"}
+    proxy.add(Rule("PATCH", before=lambda: watched.patch(watched.image("1"), remove)))
+    assert "Glance answered 409" in failed(watched)
+    assert watched.image("1").min_ram == 64
+    made(watched)
+    assert watched.image("1").min_ram == 128
+
+
+def test_a_conflict_with_our_own_first_try(watched: Bench, proxy: Proxy) -> None:
+    drifted(watched, min_ram=128, meta={"os_distro": "ubuntu"})
+    proxy.clear()
+    proxy.add(Rule("PATCH", reset="after"))
+    made(watched)
+    assert [call.status for call in proxy.calls if call.method == "PATCH"] == [None, 409]
+    assert watched.image("1").min_ram == 128
+    assert "architecture" not in watched.image("1").properties
+
+
+@contextmanager
+def locked(sandbox: Sandbox, image_id: str) -> Iterator[Callable[[], None]]:
+    """Glance's import holds its lock on an image that is active already; yields what ends that."""
+    columns = "image_id, name, value, created_at, updated_at, deleted"
+    lock = "?, 'os_glance_import_task', 'a-task', datetime(), datetime(), 0"
+    change(sandbox, f"INSERT INTO image_properties ({columns}) VALUES ({lock})", image_id)
+
+    def unlock() -> None:
+        change(sandbox, "DELETE FROM image_properties WHERE value = 'a-task' AND image_id = ?", image_id)
+
+    try:
+        yield unlock
+    finally:
+        unlock()
+
+
+def test_an_import_that_still_holds_its_lock(watched: Bench, proxy: Proxy, sandbox: Sandbox) -> None:
+    found = drifted(watched, min_ram=128)
+    with locked(sandbox, found) as unlock:
+        rule = proxy.add(Rule("GET", f".*/{found}", nth=3, before=unlock))
+        made(watched)
+    assert rule.seen > 2
+    assert watched.image("1").min_ram == 128
+
+
+def test_an_import_that_never_gives_its_lock_back(bench: Bench, sandbox: Sandbox) -> None:
+    found = drifted(bench, min_ram=128)
+    with locked(sandbox, found):
+        said = failed(bench, "--import-timeout", "1")
+    assert "did not finish in time: the image is still active (--import-timeout)" in said
+    assert bench.image("1").min_ram == 64
+    made(bench)
+
+
+def test_sharing_that_glance_refuses(watched: Bench, proxy: Proxy) -> None:
+    watched.define(watched.ubuntu("1", visibility="shared"))
+    assert watched.run().code == 0
+    options = ("--share-image", watched.image("1").name, "--share-target", "member")
+    for method, action in (("POST", "add"), ("PUT", "add"), ("DELETE", "del"), ("GET", "add")):
+        proxy.clear()
+        proxy.add(Rule(method, ".*/members.*", status=500, body="oh"))
+        outcome = watched.run(*options, "--share-action", action)
+        assert (outcome.code, outcome.err) == (1, "error: Glance answered 500: oh\n"), method
+
+
+def test_projects_that_keystone_does_not_tell(bench: Bench, sandbox: Sandbox, tmp_path: Path) -> None:
+    bench.define(bench.ubuntu("1", visibility="shared"))
+    assert bench.run().code == 0
+    region = "    region_name: RegionOne\n"
+    with serving(Proxy(sandbox.url("keystone"))) as keystone:
+        keystone.add(Rule("GET", "/v3/domains.*", times=None, status=500, body="oh"))
+        path = tmp_path / "other-keystone.yaml"
+        override = f"    identity_endpoint_override: {keystone.url}/v3\n"
+        path.write_text(bench.clouds.read_text().replace(region, region + override))
+        bench.clouds = path
+        outcome = bench.run("--share-image", bench.image("1").name, "--share-target", "member")
+    assert outcome.code == 1, outcome.text
+    assert outcome.err.startswith("error: cloud 'openstack': ")
+    assert "500" in outcome.err
