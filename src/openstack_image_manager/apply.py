@@ -89,13 +89,16 @@ class _Run:
         return f"imported as {wanted.name} ({image.id}), verified: {promise or 'unknown'}"
 
     def _update(self, change: Update) -> str:
-        current = self._unchanged(change.found)
+        current = self._unchanged(change.found, change.wanted)
+        if not diff(current, change.wanted):
+            return f"is as it shall be meanwhile ({change.found.id})"
         self._change(current, change.fields)
         renamed = f", is now {change.wanted.name}" if change.wanted.name != current.name else ""
         return f"changed {', '.join(field.field for field in change.fields)} ({change.found.id}){renamed}"
 
-    def _unchanged(self, planned: Image) -> Image:
-        """The image right before it is changed. Raises CloudError if it is not what the plan was made for."""
+    def _unchanged(self, planned: Image, wanted: Image | None = None) -> Image:
+        """The image right before it is changed. Raises CloudError if it is not what the plan was made for; that another
+        run made it as `wanted` is fine."""
         try:
             current = self.glance.get(planned.id)
         except CloudError as error:
@@ -105,7 +108,8 @@ class _Run:
         if current.import_task:
             limit = time.monotonic() + self.importer.options.timeout
             current = self.glance.wait(current.id, limit, self.stop)
-        if moved := _moved(planned, current):
+        moved = _moved(planned, current)
+        if moved and not (wanted and not diff(current, wanted)):
             raise CloudError(f"{planned.id} was changed by someone since the plan was made ({moved}); plan again")
         return current
 

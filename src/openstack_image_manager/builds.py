@@ -28,7 +28,7 @@ class Builds:
     def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding]]:
         """Changes in the order in which they are made, and what else is to be told."""
         definition, policy = self.definition, self.policy
-        images, others = one_per_version(found)
+        images, twins = one_per_version(found)
         defined = {version.version: version for version in definition.versions}
         newest = max(definition.versions, key=lambda version: desired.version_key(version.version))
         missing = [
@@ -39,8 +39,12 @@ class Builds:
         ]
         junk = [image for build, image in images.items() if build not in defined and not is_usable(image)]
         present = {build for build, image in images.items() if is_usable(image)} | {v.version for v in missing}
-        # The newest defined one is the current build, even when the cloud has a later one that was withdrawn.
-        order = [newest.version, *sorted(present - {newest.version}, key=desired.version_key, reverse=True)]
+        # The newest defined one is the current build, even when the cloud has a later one, which was withdrawn then.
+        # A later one counts as the oldest of all: whoever withdrew it wants it out of sight before the others.
+        latest = desired.version_key(newest.version)
+        rest = sorted(present - {newest.version}, key=desired.version_key, reverse=True)
+        withdrawn = [build for build in rest if desired.version_key(build) > latest]
+        order = [newest.version, *(build for build in rest if build not in withdrawn), *withdrawn]
         roles = {build: self._role(rank, build, newest, images.get(build)) for rank, build in enumerate(order)}
 
         creates = [self._create(version, roles[version.version], images.get(version.version)) for version in missing]
@@ -53,7 +57,7 @@ class Builds:
                 updates += self._change(defined.get(build), newest, roles[build], image)
                 findings += _byte_findings(definition, defined.get(build), image)
                 findings += self._held(roles[build], image)
-        for build, image in others:
+        for build, image in twins:
             more, remarks = self._twin(build, images[build], image, newest)
             updates += more
             findings += remarks

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from pydantic import ValidationError
@@ -83,15 +84,15 @@ def _files(path: str) -> list[str]:
         if "**" in path:
             found = [name for name in glob.glob(path, recursive=True) if not os.path.isdir(name)]
         elif os.path.isdir(path):
-            # A leading dot marks what editors leave behind.
-            found = [os.path.join(path, name) for name in os.listdir(path) if not name.startswith(".")]
+            found = [os.path.join(path, name) for name in os.listdir(path) if name[0] != "."]
         else:
-            Path(path).stat()
+            if not S_ISREG(Path(path).stat().st_mode):
+                raise Error(f"{path}: is neither a file nor a directory; name the definitions with --images PATH")
             return [path]
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise Error(f"{path}: {reason}; name the definitions with --images PATH") from None
-    files = sorted(name for name in found if name.endswith(suffixes) and not os.path.isdir(name))
+    files = sorted(name for name in found if name.endswith(suffixes) and (os.path.islink(name) or os.path.isfile(name)))
     if not files:
         raise Error(f"{path}: no *.yml or *.yaml here; name the file or directory of definitions with --images PATH")
     return files
@@ -277,8 +278,10 @@ class _Entry:
         newest = max(versions, key=desired.version_key, default="")
         for version, index in versions.items():
             name, loc = desired.image_name(definition, version, version == newest), ("versions", index)
-            if len(name) > MAX_NAME:
-                self._complain(loc, f"the image's name would have {len(name)} characters, at most {MAX_NAME} can be")
+            # While it is imported, the newest one has its dated name too.
+            length = len(max(name, desired.image_name(definition, version, newest=False), key=len))
+            if length > MAX_NAME:
+                self._complain(loc, f"the image's name would have {length} characters, at most {MAX_NAME} can be")
             self._first(self.reading.glance_names, name, loc, "another image gets the same name, from {}")
 
     def _warn(self, definition: Definition) -> None:

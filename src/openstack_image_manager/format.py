@@ -92,6 +92,8 @@ def _name(value: str) -> str:
         raise ValueError("begins or ends with a blank; remove it")
     if not value.isprintable():
         raise ValueError("holds a character that cannot be seen; remove it")
+    if max(value, default="") > "\uffff":
+        raise ValueError("holds a character that Glance has no place for, such as an emoji; remove it")
     return value
 
 
@@ -155,7 +157,7 @@ class Version(_Record):
     )
     checksums_url: Url | None = Field(
         None,
-        description="A checksum file that lists the file of url; needed for version latest.",
+        description="A checksum file that lists the file of url; used where checksum is missing.",
         examples=["https://cloud-images.ubuntu.com/noble/20240416/SHA256SUMS"],
     )
     checksum_url: Url | None = Field(

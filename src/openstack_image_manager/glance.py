@@ -148,8 +148,11 @@ class Glance:
         try:
             self.call("POST", f"/images/{image_id}/import", json=body)
         except CloudError as error:
-            # 409: the first try of ours got through although its answer was lost.
-            if error.status != 409 or self.get(image_id).status not in ("active", "importing"):
+            # 409: the first try got through although its answer was lost, or another run has asked already.
+            if error.status != 409:
+                raise
+            current = self.get(image_id)
+            if current.status not in ("active", "importing") and not current.import_task:
                 raise
 
     def wait(

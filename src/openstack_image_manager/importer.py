@@ -20,7 +20,7 @@ from openstack_image_manager.model import Create, Image
 from openstack_image_manager.sources import Reporter, Source, Sources, urls_of
 from openstack_image_manager.ways import ImportOptions, Way, choose
 
-QUIET = 5.0  # seconds after which an empty record that nobody fills is taken for left behind
+QUIET = 10.0  # seconds after which an empty record that nobody fills is taken for left behind
 MOST_IDS = 50
 STAGE_TRIES = 3
 TRANSIENT = (None, 500, 502, 503, 504)  # None: no answer at all
@@ -147,7 +147,7 @@ class Importer:
             if left and left.disk_format == initial.disk_format:
                 promised = left.properties.get(desired.VERIFIED) == properties[desired.VERIFIED]
                 if is_staged(left) and promised:
-                    return left, True
+                    return left, False
                 if version.id and left.status == "queued":
                     return self.glance.patch(left.id, diff(left, initial)), True
             if left:

@@ -51,7 +51,7 @@ def plan(
         more, remarks = orphans.plan(rest, names, policy, today, usage)
         changes += more
         told += remarks
-    images = sum(map(len, by_definition.values()))
+    images = sum(map(len, by_definition.values())) + (len(rest) if names is not None else 0)
     converts = _converts((known[name].format, image) for name, its in by_definition.items() for _, image in its)
     return Plan(tuple(changes), tuple(told), len(known), images, converts)
 

@@ -23,7 +23,7 @@ LIBRARIES = {
     "keystoneauth1": ("glance", "login"),
     "requests": ("fetch",),
     "urllib3": ("fetch",),
-    "urllib.request": ("fetch",),
+    "ftplib": ("fetch",),
     "yaml": ("definitions", "yamltree"),
     "rich": ("render",),
     "typer": ("cli",),

@@ -80,7 +80,9 @@ def request(options: Mapping[str, Any]) -> Request:
 def prepared(request: Request) -> Iterator[Prepared]:
     """Read the definitions, look at the cloud once, and plan. Nothing is written. Raises Error."""
     loaded = load(request.images, name_filter=request.filter)
-    findings = [Finding("warning", str(w.image or w.file), str(w)) for w in loaded.warnings]
+    # What a warning begins with, file and line, is what it is about.
+    parts = [str(warning).partition(": ") for warning in loaded.warnings]
+    findings = [Finding("warning", where, message) for where, _, message in parts]
     from openstack_image_manager.glance import Glance
 
     with closing(Glance.connect(request.cloud)) as glance:

@@ -107,17 +107,27 @@ class Sandbox:
 
     def down(self) -> bool:
         """Stop everything, keep the clouds' contents; False if nothing ran."""
+        self._must_be_ours()
         with process.locked(self.state / "lock", lambda _: None):
             return self._stop(self._read())
 
     def reset(self) -> bool:
         """Stop everything and empty both clouds; the next `up` is as quick as any. Returns what `down` returns."""
+        self._must_be_ours()
         with process.locked(self.state / "lock", lambda _: None):
             stopped = self._stop(self._read())
             for name in ("data", "data.partial"):
                 discard(self.state / name)
             self.clouds_yaml.unlink(missing_ok=True)
             return stopped
+
+    def _must_be_ours(self) -> None:
+        """Whatever else is in a directory is not ours to stop or to delete."""
+        if self.state.exists() and any(self.state.iterdir()) and not (self.state / "lock").exists():
+            raise Error(
+                f"{self.state} is no sandbox of ours; name the directory that `sandbox up` was given with --state"
+            )
+        self.state.mkdir(parents=True, exist_ok=True)
 
     def status(self) -> list[Service]:
         """All four services as they are now."""

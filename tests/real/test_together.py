@@ -1,0 +1,120 @@
+"""Several runs at the same moment, as real processes, and what no run may ever do to another's image."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from tests.real.bench import Bench
+from tests.services.proxy import Proxy, Rule
+from tests.services.site import Switches
+
+
+@pytest.mark.parametrize("runs", [2, 8])
+def test_runs_at_the_same_moment_make_one_image_of_each_version(bench: Bench, runs: int) -> None:
+    name = bench.ubuntu()["name"]
+    bench.define(bench.ubuntu("1", "2"))
+    processes = [bench.start() for _ in range(runs)]
+    said = [process.communicate(timeout=100)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * runs, "\n".join(said)
+    assert bench.names() == {name: "2", f"{name} (1)": "1"}
+    assert len(bench.images()) == 2
+    assert {image.visibility for image in bench.images()} == {"public"}
+    bench.converged()
+
+
+def test_a_second_run_does_not_harm_a_slow_first_one(bench: Bench) -> None:
+    """The first run is in the middle of its upload, and goes on when the second one has come and gone."""
+    name = bench.ubuntu()["name"]
+    bench.define(bench.ubuntu("1"))
+    assert bench.run().code == 0
+    bench.define(bench.ubuntu("1", "2"))
+    bench.site.on("/2.img", Switches(delay=0.4))
+    with bench.start() as first:
+        while bench.site.count("/2.img") < 1:
+            assert first.poll() is None
+        second = bench.run()
+        out, _ = first.communicate(timeout=60)
+    assert (first.returncode, second.code) == (0, 0), out + second.text
+    assert bench.names() == {name: "2", f"{name} (1)": "1"}
+    bench.converged()
+
+
+def test_a_record_that_somebody_finished_is_not_deleted_by_a_run_that_failed(watched: Bench, proxy: Proxy) -> None:
+    """Our request for the import fails, but the image is complete and published when we come to clear away."""
+    watched.define(watched.ubuntu("1"))
+
+    def finish() -> None:
+        (image,) = watched.images()
+        assert (
+            watched.admin.image.post(
+                f"/images/{image.id}/import", json={"method": {"name": "glance-direct"}}
+            ).status_code
+            == 202
+        )
+        while watched.images()[0].status != "active" or watched.images()[0].import_task:
+            assert watched.images()
+        verified = watched.images()[0].properties["image_manager_verified"].removeprefix("pending ")
+        watched.patch(watched.images()[0], {"op": "add", "path": "/image_manager_verified", "value": verified})
+
+    proxy.add(Rule("POST", ".*/import", before=finish, status=400, body="oh"))
+    outcome = watched.run()
+    assert outcome.code == 1
+    assert "Glance answered 400: oh" in outcome.out
+    assert watched.image("1").status == "active"
+    assert watched.run().code == 0
+    watched.converged()
+
+
+def test_an_image_that_is_to_be_deactivated_is_never_seen_active(watched: Bench, proxy: Proxy) -> None:
+    seen: list[tuple[str, str]] = []
+    watched.define(watched.ubuntu("1", status="deactivated"))
+    proxy.add(Rule("PATCH|POST", ".*", times=None, after=lambda: seen.extend(look(watched))))
+    assert watched.run().code == 0
+    assert ("public", "active") not in seen
+    assert seen[-1] == ("public", "deactivated")
+
+
+def look(bench: Bench) -> list[tuple[str, str]]:
+    return [(image.visibility, image.status) for image in bench.images()]
+
+
+def test_a_chosen_id_survives_a_failed_import(bench: Bench) -> None:
+    chosen = "5b1e7a3c-0000-4000-8000-" + bench.tag[-12:]
+    right = bench.version("1", id=chosen)
+    for url, checksum in ((bench.site.url + "/missing.img", None), (right["url"], "sha256:" + "0" * 64)):
+        bench.define(bench.ubuntu({**right, "url": url, "checksum": checksum}))
+        outcome = bench.run("--import-method", "glance-direct")
+        assert outcome.code == 1, outcome.text
+    bench.define(bench.ubuntu(right))
+    outcome = bench.run()
+    assert outcome.code == 0, outcome.text
+    assert bench.image("1").id == chosen
+
+
+@pytest.mark.parametrize("field", ["checksums_url", "checksum_url"])
+def test_a_checksum_file_of_a_fixed_version_is_used(bench: Bench, field: str) -> None:
+    version = bench.version("1", checksum=None)
+    content = (bench.site.directory / "1.img").read_bytes()
+    version[field] = bench.site.put("/SUMS", b"0" * 64 + b"  1.img\n")
+    bench.define(bench.ubuntu(version))
+    outcome = bench.run()
+    assert (outcome.code, "wrong checksum: expected sha256:000" in outcome.out) == (1, True), outcome.text
+    bench.site.on("/SUMS", Switches(status=404))
+    assert "/SUMS: 404 Not Found" in bench.run().out
+    assert bench.images() == []
+    bench.site.on("/SUMS", Switches())
+    bench.site.put("/SUMS", f"{hashlib.sha256(content).hexdigest()}  1.img\n".encode())
+    assert bench.run().code == 0
+    assert bench.image("1").properties["image_manager_verified"].endswith("before import")
+    bench.converged()
+
+
+@pytest.mark.parametrize("content", [b"<html>a listing</html>", b"QFI\xfb" + b"\0" * 1000])
+def test_what_glance_fetches_is_looked_at_first(watched: Bench, proxy: Proxy, content: bytes) -> None:
+    url = watched.site.put("/x.img", content)
+    watched.define(watched.ubuntu({"version": "1", "url": url}, format="raw"))
+    outcome = watched.run()
+    assert (outcome.code, f"{url}: " in outcome.out) == (1, True), outcome.text
+    assert proxy.count("POST") == 0
