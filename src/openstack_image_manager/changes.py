@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -90,7 +91,7 @@ def change_data(change: Change) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, frozenset):
         return sorted(value)
-    return public_url(value) if isinstance(value, str) and "://" in value else value
+    return re.sub(r"\w+://\S+", lambda url: public_url(url[0]), value) if isinstance(value, str) else value
 
 
 def checksum(plan: Plan) -> str:

@@ -85,16 +85,16 @@ class Importer:
         return replace(change, version=version.model_copy(update={"checksum": str(checksum)}))
 
     def _attempt(self, change: Create, way: Way, deadline: float) -> Image:
-        source = None
-        if way.method == "glance-direct" and not (change.left and is_staged(change.left)):
-            # Before anything is made in Glance: a wrong address or a wrong file leaves no trace there.
-            source = self.sources.first(change, deadline)
-        if way.method == "web-download":
-            self.sources.look_at(change, deadline)
+        # Before anything is made in Glance, a wrong address or a wrong file leaves no trace there. Where Glance must be
+        # asked first whether this user may publish, nothing is fetched before it has said yes.
+        asks = self._asks_first(change)
+        source = None if asks else self._look(change, way, deadline)
         record, ours = self._record(change, way)
         if record.status in WHOLE:
             return record
         try:
+            if asks:
+                source = self._look(change, way, deadline)
             if way.method == "web-download":
                 image = self._web_download(change, record.id, deadline)
             else:
@@ -115,6 +115,17 @@ class Importer:
             if source:
                 source.download.close()
         return image
+
+    def _asks_first(self, change: Create) -> bool:
+        return change.wanted.visibility == "public" and not self.glance.is_admin()
+
+    def _look(self, change: Create, way: Way, deadline: float) -> Source | None:
+        """The open source of what goes through here; what Glance fetches by itself is looked at only."""
+        if way.method == "web-download":
+            self.sources.look_at(change, deadline)
+            return None
+        staged = change.left is not None and is_staged(change.left)
+        return None if staged else self.sources.first(change, deadline)
 
     def _discard(self, image_id: str, keep: bool = False) -> None:
         """Delete a record that came to nothing; never what somebody has finished meanwhile. `keep`: its id was chosen
@@ -154,7 +165,7 @@ class Importer:
                 self._discard(left.id)
             try:
                 record = replace(initial, id=version.id or self._id(change, number))
-                if wanted.visibility == "public" and not self.glance.is_admin():
+                if self._asks_first(change):
                     return self._record_if_may_publish(record), True
                 return self.glance.create(record), True
             except CloudError as error:

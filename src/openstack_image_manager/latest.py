@@ -26,11 +26,15 @@ class Upstream:
     day: str
 
 
-def resolve(definitions: Iterable[Definition], found: Iterable[Image]) -> tuple[list[Definition], list[Finding]]:
+def resolve(
+    definitions: Iterable[Definition], found: Iterable[Image], force: bool = False
+) -> tuple[list[Definition], list[Finding]]:
     """Definitions with `latest` replaced by what it stands for. Those whose upstream can't be asked come back as they
-    were, each with a finding of the level error: they must be left alone."""
+    were, each with a finding of the level error: they must be left alone. Disabled ones are not asked about, unless
+    `force` says so."""
     definitions = list(definitions)
-    moving = [d for d in definitions if any(version.version == LATEST for version in d.versions)]
+    enabled = [definition for definition in definitions if definition.enable or force]
+    moving = [d for d in enabled if any(version.version == LATEST for version in d.versions)]
     if not moving:
         return definitions, []
     with ThreadPoolExecutor(max_workers=8) as pool:

@@ -386,6 +386,9 @@ def test_latest_brings_in_what_is_new(bench: Bench) -> None:
     assert bench.names() == {name: f"{day}.1", f"{name} ({day})": day}
     bench.converged()
     bench.site.on("/SHA256SUMS", Switches(status=404))
+    bench.define(bench.ubuntu(version, enable=False))
+    assert bench.run().code == 0
+    bench.define(bench.ubuntu(version))
     outcome = bench.run()
     assert outcome.code == 1
     assert "left alone, as its upstream can't be asked" in outcome.out

@@ -102,15 +102,10 @@ def test_what_is_staged_is_imported(bench: Bench) -> None:
     assert bench.site.requests == []
 
 
-@pytest.mark.parametrize(
-    ("body", "staged"),
-    [({desired.VERIFIED: OTHER_PROMISE}, True), ({"disk_format": "raw"}, True), ({"disk_format": "raw"}, False)],
-    ids=["other bytes", "another format", "another format, empty"],
-)
-def test_what_was_left_of_another_definition(bench: Bench, body: dict[str, str], staged: bool) -> None:
+@pytest.mark.parametrize("body", [{desired.VERIFIED: OTHER_PROMISE}, {"disk_format": "raw"}], ids=["bytes", "format"])
+def test_what_was_staged_for_another_definition(bench: Bench, body: dict[str, str]) -> None:
     left = left_behind(bench, **body)
-    if staged:
-        stage(bench, left, b"\0" * 4096)
+    stage(bench, left, b"\0" * 4096)
     made(bench)
     assert bench.image("1").id != left
     assert bench.image("1").disk_format == "qcow2"
@@ -162,7 +157,7 @@ def uploading(bench: Bench, glance: str, image_id: str) -> Iterator[http.client.
         yield connection
 
 
-@pytest.mark.parametrize("end", ["it comes to its end", "it breaks off", "it was another file"])
+@pytest.mark.parametrize("end", ["it comes to its end", "it was another file"])
 def test_an_upload_of_someone_else_is_waited_for(watched: Bench, proxy: Proxy, sandbox: Sandbox, end: str) -> None:
     promise = {desired.VERIFIED: OTHER_PROMISE} if end == "it was another file" else {}
     left = left_behind(watched, **promise)
@@ -170,9 +165,6 @@ def test_an_upload_of_someone_else_is_waited_for(watched: Bench, proxy: Proxy, s
     with uploading(watched, sandbox.url("glance-one"), left) as upload:
 
         def finish() -> None:
-            if end == "it breaks off":
-                upload.close()
-                return
             rest = content(watched)[1000:]
             upload.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(rest), rest))
             assert upload.getresponse().status == 204
@@ -372,8 +364,8 @@ def test_an_interrupt(
             Importer(glance, ImportOptions(), None, stop, Watcher(), watched.tag).bring_in(create)
     hold.set()
     assert [image.visibility for image in watched.images()] in ([], ["private"])
-    made(watched)
-    assert len(watched.images()) == 1
+    if answer is None:  # else it would wait first whether somebody fills the empty record
+        made(watched)
 
 
 def test_nothing_to_do(bench: Bench, applied: Callable[[Watcher], list[Result]]) -> None:

@@ -138,6 +138,15 @@ def test_junk_of_versions_that_are_gone_is_removed_when_it_is_old(policy):
         assert "left by an interrupted run" in result.findings[0].message
 
 
+def test_urls_inside_of_properties_hold_no_secrets_in_the_plans_data():
+    found = outdated_cloud()
+    note = "see http://u:geheim@example.org/a?token=geheim for more"
+    found = [replace(image, properties={**image.properties, "image_source": note}) for image in found]
+    data = [change_data(change) for change in planned(found, Policy()).changes]
+    assert data
+    assert "geheim" not in str(data)
+
+
 def orphan(**properties: str) -> Image:
     image = settled([definition("Gone")])[0]
     return replace(image, owner="ours", properties={**image.properties, **properties})

@@ -92,7 +92,7 @@ def prepared(request: Request) -> Iterator[Prepared]:
         ours = [image for image in found if admin or image.owner == project]
         others = [image for image in found if not admin and image.owner != project]
         findings += of_others(others, loaded.definitions, request.policy.force)
-        definitions, troubles = resolve(loaded.definitions, ours)
+        definitions, troubles = resolve(loaded.definitions, ours, request.policy.force)
         policy = replace(request.policy, project=project)
         names = loaded.positions.keys() if request.filter is None else None
         today, told = datetime.now(UTC).date(), [*findings, *troubles]

@@ -123,7 +123,9 @@ class Sandbox:
 
     def _must_be_ours(self) -> None:
         """Whatever else is in a directory is not ours to stop or to delete."""
-        if self.state.exists() and any(self.state.iterdir()) and not (self.state / "lock").exists():
+        ours = ("lock", "venv", "template", "running.json")
+        strange = self.state.exists() and any(self.state.iterdir())
+        if strange and not any((self.state / name).exists() for name in ours):
             raise Error(
                 f"{self.state} is no sandbox of ours; name the directory that `sandbox up` was given with --state"
             )
