@@ -68,3 +68,10 @@ def test_a_reserved_name_is_told_with_its_place(tmp_path: Path) -> None:
     assert "os_glance_x" in first
     assert second.startswith(f"{path}:9:")
     assert "image_manager_verified" in second
+
+
+def test_names_hold_what_glance_can_keep() -> None:
+    fields = {"format": "qcow2", "versions": []}
+    assert Definition.model_validate({"name": "Größe ✓", **fields}).name == "Größe ✓"
+    with pytest.raises(ValidationError, match="Glance has no place for, such as an emoji"):
+        Definition.model_validate({"name": "Ubuntu \U0001f427", **fields})
