@@ -107,7 +107,7 @@ class Importer:
                 raise VerificationError(f"wrong checksum: expected {change.version.checksum}, Glance has {got}")
         except Interrupted:
             raise
-        except Exception:
+        except Exception:  # whatever went wrong, no half-made record stays behind
             if ours:
                 self._discard(record.id, keep=change.version.id is not None)
             raise

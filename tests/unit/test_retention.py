@@ -147,6 +147,17 @@ def test_urls_inside_of_properties_hold_no_secrets_in_the_plans_data():
     assert "geheim" not in str(data)
 
 
+def test_a_withdrawn_build_leaves_before_those_that_are_defined():
+    meta = {"uuid_validity": "last-2"}
+    found = settled([definition(versions=["1", "2", "3"], meta=meta)])
+    after = by_version(settled([definition(versions=["1", "2"], meta=meta)], found=found))
+    assert {build: image.visibility for build, image in after.items()} == {
+        "1": "public",
+        "2": "public",
+        "3": "community",
+    }
+
+
 def orphan(**properties: str) -> Image:
     image = settled([definition("Gone")])[0]
     return replace(image, owner="ours", properties={**image.properties, **properties})
