@@ -67,8 +67,6 @@ class _Run:
 
     def _delete(self, change: Delete) -> str:
         current = self._unchanged(change.found)
-        if current.protected:
-            raise CloudError(f"{current.id} is protected: not deleted")
         try:
             self.glance.delete(current.id)
         except CloudError as error:
@@ -150,7 +148,7 @@ class _Run:
         moved = _moved(planned, current)
         if moved and not (wanted and not diff(current, wanted)):
             raise CloudError(f"{planned.id} was changed by someone since the plan was made ({moved}); plan again")
-        return current
+        return replace(current, members=planned.members)
 
     def _change(self, image: Image, fields: Iterable[FieldChange]) -> None:
         fields = tuple(fields)

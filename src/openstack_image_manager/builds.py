@@ -249,6 +249,9 @@ def clear(group: str, image: Image, today: date, findings: list[Finding]) -> lis
     """Delete what an interrupted run left and nobody will finish; another run may be at it, until a day has passed."""
     what = f"{image.id} is {image.status} and was left by an interrupted run"
     touched = retention.as_day(image.updated_at)
+    if image.protected:
+        findings.append(Finding("warning", group, f"{what}; it is protected, so it stays"))
+        return []
     if image.import_task is None and touched is not None and (today - touched).days > 1:
         return [Delete(group, image, f"{what} on {touched}", junk=True)]
     findings.append(Finding("warning", group, f"{what}; it is removed when it is two days old"))

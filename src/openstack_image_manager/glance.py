@@ -16,10 +16,9 @@ from openstack_image_manager.errors import CloudError, Interrupted
 from openstack_image_manager.format import public_url
 from openstack_image_manager.login import ANSWER_TIMEOUT, ENVIRONMENT, log_in, translated
 from openstack_image_manager.model import FieldChange, Image
-from openstack_image_manager.wire import NOT_PATCHED, as_image, one_of, operation, sentence
+from openstack_image_manager.wire import NOT_PATCHED, as_image, name_filters, operation, sentence
 
 PAGE = 1000  # the most that Glance gives at once
-NAMES = 20  # names in one question, so that its URL stays short
 STAGE_TIMEOUT = 600.0  # seconds for the answer after the last byte of an upload
 RETRIES = 3
 RETRIABLE = (429, 502, 503, 504)
@@ -143,11 +142,10 @@ class Glance:
         after which Glance has the image queued again."""
         self.call("PUT", f"/images/{image_id}/stage", data=chunks, retry=False, **BODY)
 
-    def named(self, names: Iterable[str]) -> Iterator[Image]:
+    def named(self, names: Collection[str]) -> Iterator[Image]:
         """All images that this user sees, managed or not, with one of the names."""
-        wanted = sorted(names)
-        for start in range(0, len(wanted), NAMES):
-            yield from map(as_image, self._pages({"name": one_of(wanted[start : start + NAMES])}))
+        for value in name_filters(names):
+            yield from map(as_image, self._pages({"name": value}))
 
     def stores(self) -> frozenset[str]:
         """The ids of the cloud's stores; empty where it has but one, without a name."""

@@ -72,6 +72,8 @@ def _pins(usable: Mapping[str, Image], newest: str) -> dict[str, str]:
 def _chosen(definition: Definition, usable: Mapping[str, Image], to: str, current: str) -> str:
     """The version to roll back to. Raises Error when the cloud does not have it."""
     key = desired.version_key
+    newest = max(key(version.version) for version in definition.versions)
+    usable = {build: image for build, image in usable.items() if key(build) <= newest}  # later ones were withdrawn
     before = sorted((build for build in usable if key(build) < key(current)), key=key)
     choice = ", ".join(sorted(usable, key=key, reverse=True)) or "none"
     if to and to not in usable:

@@ -93,7 +93,7 @@ def known_clouds() -> list[str]:
     from openstack.config import OpenStackConfig
 
     with translated("clouds.yaml"):
-        config = OpenStackConfig(load_envvars=False)
+        config = OpenStackConfig()
     names = sorted(set(map(str, config.cloud_config["clouds"])) - {"defaults", config.envvar_key})
     if config.config_filename is None or not names:
         raise CloudError("there is no readable clouds.yaml with clouds in it; set OS_CLIENT_CONFIG_FILE to its path")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from openstack_image_manager import identity, members
+from openstack_image_manager import desired, identity, members
 from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.format import Definition, Member
 from openstack_image_manager.glance import Glance
@@ -81,11 +81,14 @@ class Relations:
             return list(pool.map(lambda image: self._with_members(image, asked), images))
 
     def _with_members(self, image: Image, asked: dict[str, Definition]) -> Image:
-        if identity.identify(image, asked) is None:
+        key = identity.identify(image, asked)
+        if key is None:
             return image
         if image.visibility != "shared":
             return replace(image, members=frozenset())
         accepts = self.glance.is_admin()
         there = members.members(self.glance, image.id)
         # Whom we can accept for is a member only when that is done; a member that said no stays as it is.
-        return replace(image, members=frozenset(p for p, status in there.items() if status != "pending" or not accepts))
+        wanted = desired.members(asked[key[0]]) or frozenset()
+        waiting = {project for project, status in there.items() if status == "pending" and accepts} & wanted
+        return replace(image, members=frozenset(there) - waiting)
