@@ -37,7 +37,7 @@ class Builds:
             for version in line.missing
         ]
         updates: list[Change] = []
-        findings: list[Finding] = []
+        findings = self._ended(line)
         for build in line.order:
             if build in usable:
                 image, version = usable[build], line.defined.get(build)
@@ -59,6 +59,15 @@ class Builds:
         later: list[Change] = [change for change in creates if not change.role.newest]
         kept, copies = without_copies(change for change in updates if isinstance(change, Update))
         return [*first, *kept, *later, *copies, *deletes], findings
+
+    def _ended(self, line: LineUp) -> list[Finding]:
+        """A word about a definition whose promised time is over; what becomes of it is for a person to say."""
+        value = {**self.definition.meta, **line.newest.meta}.get("provided_until")
+        until = retention.as_day(value)
+        if until is None or until >= self.day:
+            return []
+        message = f"its provided_until was {until}: set a later date, or remove the definition"
+        return [Finding("warning", self.definition.name, message)]
 
     def _role(self, line: LineUp, build: str, image: Image | None) -> Role:
         definition, policy, version = self.definition, self.policy, line.defined.get(build)
