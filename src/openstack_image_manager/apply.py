@@ -66,7 +66,12 @@ class _Run:
         return self._copy(change) if change.fields[0].field == "stores" else self._update(change)
 
     def _delete(self, change: Delete) -> str:
-        current = self._unchanged(change.found)
+        try:
+            current = self._unchanged(change.found)
+        except CloudError as error:
+            if error.status != 404:
+                raise
+            return f"was deleted by someone meanwhile ({change.found.id})"
         try:
             self.glance.delete(current.id)
         except CloudError as error:
@@ -140,7 +145,7 @@ class _Run:
             current = self.glance.get(planned.id)
         except CloudError as error:
             if error.status == 404:
-                raise CloudError(f"{planned.id} is gone since the plan was made; plan again") from None
+                raise CloudError(f"{planned.id} is gone since the plan was made; plan again", 404) from None
             raise
         if current.import_task:
             limit = time.monotonic() + self.importer.options.timeout

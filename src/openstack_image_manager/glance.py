@@ -233,8 +233,16 @@ class Glance:
         try:
             self.call("DELETE", f"/images/{image_id}")
         except CloudError as error:
-            if error.status != 404:
+            # 400: two deletes at the same moment ("status transition from deleted to deleted is not allowed").
+            if error.status != 404 and not (error.status == 400 and self._is_gone(image_id)):
                 raise
+
+    def _is_gone(self, image_id: str) -> bool:
+        try:
+            self.get(image_id)
+        except CloudError as error:
+            return error.status == 404
+        return False
 
     def ask(self, method: str, path: str, key: str, **arguments: Any) -> dict[str, Any]:
         """The JSON object with `key` that a request answers with. Raises CloudError as `call` does, and for an answer

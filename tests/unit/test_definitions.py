@@ -318,6 +318,14 @@ FIELD_COMPLAINTS = [
     ("    latest_url: http://x:99999/\n", "17: A: latest_url: is a URL with a wrong host or port"),
     ("    latest_url: http:///x\n", "17: A: latest_url: is a URL with a wrong host or port"),
     ("    name: B\n", "5: A: name: 'name' stands here a second time; first at 2:5"),
+    ("    members: shop\n", "14: A: members: must be a list, not a text"),
+    (
+        "    members: [{}]\n",
+        "15: A: members[0]: names no one; write project: NAME, or domain: NAME for all projects of a domain",
+    ),
+    ("    members: [{projct: x}]\n", "24: A: members[0].projct: unknown field; did you mean 'project'?"),
+    ("    members: [{x: y}]\n", "19: A: members[0].x: unknown field; a member has project and domain"),
+    ("    stores: []\n", "13: A: stores: must not be empty"),
 ]
 
 

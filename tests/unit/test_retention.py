@@ -12,7 +12,7 @@ from openstack_image_manager import desired
 from openstack_image_manager.changes import change_data
 from openstack_image_manager.model import Delete, Image, Policy, Stage, Update
 from openstack_image_manager.plan import beyond_limit, plan
-from openstack_image_manager.retention import Situation, as_day, decide
+from openstack_image_manager.retention import Situation, as_day, decide, promise
 
 DELETE = Policy(outdated="delete")
 OLD = Situation(rank=3, visible=3, uses=0)
@@ -187,6 +187,65 @@ def test_orphans(policy, properties, expected):
         after = made(result, found)
         again = plan([definition()], after, policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 0)
         assert not again.changes
+
+
+@pytest.mark.parametrize(("until", "told"), [("2026-11-21", True), ("2026-11-22", False), ("none", False)])
+def test_a_promised_time_that_is_over_is_told(until, told):
+    wanted = definition(meta={"provided_until": until})
+    result = plan([wanted], settled([wanted]), Policy(), TODAY)
+    assert result.changes == ()
+    message = "its provided_until was 2026-11-21: set a later date, or remove the definition"
+    assert [finding.message for finding in result.findings] == ([message] if told else [])
+
+
+def test_protected_junk_stays():
+    left = replace(orphan(), status="queued", updated_at="2020-01-01T00:00:00Z", protected=True)
+    result = plan([definition()], [left], Policy(), TODAY, names={"Ubuntu 24.04"})
+    assert [change for change in result.changes if isinstance(change, Delete)] == []
+    assert "it is protected, so it stays" in str(result.findings)
+
+
+@pytest.mark.parametrize(
+    ("properties", "rank", "why"),
+    [
+        ({"uuid_validity": "last-2"}, 1, "its uuid_validity is last-2"),
+        ({"uuid_validity": "last-2"}, 2, None),
+        ({"uuid_validity": "last-2", "provided_until": "2026-11-21"}, 0, None),
+        ({"uuid_validity": "last-2", "provided_until": "2026-11-22"}, 0, "its provided_until is 2026-11-22"),
+        ({"uuid_validity": "none", "provided_until": "none"}, 0, None),
+        ({"provided_until": "notice"}, 9, "its provided_until is notice"),
+        ({}, 0, None),
+    ],
+)
+def test_what_an_image_without_definition_promises(properties, rank, why):
+    assert promise(properties, rank, TODAY) == why
+
+
+def test_the_newest_orphans_keep_what_they_promise():
+    found = [
+        replace(image, properties={**image.properties, "uuid_validity": "last-2"})
+        for image in settled([definition("Gone", versions=("1", "2", "3"))])
+    ]
+    result = plan([], found, Policy(orphans="delete"), TODAY, names=set(), usage=lambda _: 0)
+    assert [change.found.properties["internal_version"] for change in result.changes] == ["1"]
+
+
+def test_images_of_other_projects_that_are_not_public_are_no_business_of_ours():
+    wanted = definition(visibility="private")
+    theirs = [replace(image, owner="theirs") for image in settled([wanted])]
+    policy = Policy(project="ours")
+    assert [change.subject for change in plan([wanted], theirs, policy, TODAY).changes] == [wanted.name]
+    given = wanted.model_copy(update={"owner": "theirs"})
+    assert plan([given], theirs, policy, TODAY).changes == ()
+
+
+def test_a_public_image_of_another_project_is_hidden_by_os_hidden():
+    wanted = definition(versions=("1", "2"), meta={"uuid_validity": "none"})
+    theirs = [replace(image, owner="theirs", visibility="public") for image in settled([wanted])]
+    policy = Policy(project="ours")
+    after = {i.properties["internal_version"]: i for i in made(plan([wanted], theirs, policy, TODAY), theirs)}
+    assert (after["1"].visibility, after["1"].hidden) == ("public", True)
+    assert plan([wanted], list(after.values()), policy, TODAY).changes == ()
 
 
 def test_orphans_that_are_in_use_or_junk():
