@@ -19,11 +19,11 @@ from openstack_image_manager.yamltree import NULL, STR, Broken, Loc, Tree
 MAX_NAME = 255
 
 
-def read(path: str, data: bytes) -> tuple[Definition, ...]:
-    """The definitions of one file by itself; `path` is for the messages. Raises DefinitionErrors."""
+def read(path: str, data: bytes) -> tuple[tuple[Definition, ...], dict[str, Position]]:
+    """The definitions of one file by itself, and where each one stands. Raises DefinitionErrors that name `path`."""
     reading = Reading(alone=True)
     reading.file(path, data)
-    return reading.result([path])[0]
+    return reading.result([path])[0], reading.names
 
 
 @dataclass

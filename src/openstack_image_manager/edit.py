@@ -1,0 +1,185 @@
+"""PURE: careful edits of definition files: text in, text out, and only the lines that must change.
+
+The result is read again, and must hold what the edits say and nothing else; otherwise there is no result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from openstack_image_manager.complaints import Complaint, DefinitionErrors, Position, near, sentence
+from openstack_image_manager.errors import Error
+from openstack_image_manager.format import Definition
+from openstack_image_manager.layout import Layout, Splice, spliced
+from openstack_image_manager.reading import read
+from openstack_image_manager.splices import Place
+from openstack_image_manager.versionlist import add_version, goes_first, remove_version
+from openstack_image_manager.yamlstyle import Value
+
+__all__ = ["AddVersion", "Edit", "RemoveVersion", "SetImageField", "SetVersionField", "Value", "edit"]
+
+BOM = "\ufeff"
+# By these an image and its versions are known; the list has edits of its own.
+_FIXED = ("name", "version", "versions")
+
+
+@dataclass(frozen=True, slots=True)
+class AddVersion:
+    """A new version, its fields in this order (`version` and `url` are needed).
+
+    It becomes the first of the list, or the last one where the list has its oldest version first.
+    """
+
+    image: str
+    fields: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveVersion:
+    """A version and the comments that belong to it leave the list; the only version can't."""
+
+    image: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetVersionField:
+    """A field of a version gets a value; of a mapping (`meta`), the keys named do, and its other keys stay."""
+
+    image: str
+    version: str
+    field: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class SetImageField:
+    """A field of an image gets a value; of a mapping (`meta`), the keys named do, and its other keys stay."""
+
+    image: str
+    field: str
+    value: Value
+
+
+Edit = AddVersion | RemoveVersion | SetVersionField | SetImageField
+
+
+def edit(text: str, edits: Iterable[Edit], file: str = "<text>") -> str:
+    """The text of a definition file after some edits, one after the other; `file` is its name for messages.
+
+    Raises DefinitionErrors for a text that is not valid before, Error for an edit that makes no sense, that leads to
+    an invalid file, or whose place can't be told without a guess.
+    """
+    edits = list(edits)
+    bom, text = (BOM, text[1:]) if text.startswith(BOM) else ("", text)
+    before, positions = read(file, _encoded(text, file))
+    wanted = {definition.name: definition for definition in before}
+    for each in edits:
+        if each.image not in wanted:
+            raise Error(
+                str(Complaint(file, None, None, each.image, None, f"is not in this file{near(each.image, wanted)}"))
+            )
+        wanted[each.image] = _applied(wanted[each.image], each, positions[each.image])
+    new = text
+    for batch in _batches(edits):
+        layout = Layout(new, file)
+        new = spliced(new, (splice for each in batch for splice in _splices(Place(layout, each.image), each)))
+    _check(file, new, list(wanted.values()))
+    return bom + new
+
+
+def _encoded(text: str, file: str) -> bytes:
+    if text.startswith(BOM):
+        raise Error(f"{file}: begins with two byte order marks; remove one")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise Error(f"{file}: holds half a character (surrogate), which is no UTF-8; remove it") from None
+
+
+def _batches(edits: Sequence[Edit]) -> list[list[Edit]]:
+    """Edits that don't get in each other's way go together, so that a long file is not read for each one of them."""
+    batches: list[list[Edit]] = [[]]
+    taken: set[tuple[str, str | None]] = set()
+    for each in edits:
+        place = each.image, each.version if isinstance(each, SetVersionField) else None
+        of_image = {version for image, version in taken if image == each.image}
+        if of_image and (place in taken or None in (*of_image, place[1])):
+            batches.append([])
+            taken.clear()
+        batches[-1].append(each)
+        taken.add(place)
+    return batches
+
+
+def _splices(place: Place, each: Edit) -> list[Splice]:
+    match each:
+        case AddVersion():
+            return add_version(place, each.fields)
+        case RemoveVersion():
+            return remove_version(place, each.version)
+        case SetVersionField():
+            return place.set_version_field(each.version, each.field, each.value)
+        case SetImageField():
+            return place.set_field(each.field, each.value)
+
+
+def _applied(definition: Definition, each: Edit, position: Position) -> Definition:
+    """The definition after an edit, as values."""
+
+    def refuse(field: str | None, message: str) -> Error:
+        return Error(str(Complaint(position.file, position.line, position.column, each.image, field, message)))
+
+    values = definition.model_dump(exclude_unset=True)
+    versions: list[dict[str, Any]] = values["versions"]
+    names = [version["version"] for version in versions]
+    if isinstance(each, RemoveVersion | SetVersionField) and each.version not in names:
+        raise refuse("versions", f"there is no version {each.version}{near(each.version, names)}")
+    if isinstance(each, SetVersionField | SetImageField) and each.field in _FIXED:
+        raise refuse(each.field, "can't be set by an edit")
+    match each:
+        case AddVersion():
+            if each.fields.get("version") in names:
+                raise refuse("versions", f"there is a version {each.fields['version']} already")
+            versions.insert(0 if goes_first(names) else len(names), {k: _plain(v) for k, v in each.fields.items()})
+        case RemoveVersion():
+            if len(names) == 1:
+                raise refuse("versions", f"{each.version} is the only version; an image needs one, so it stays")
+            del versions[names.index(each.version)]
+        case SetVersionField():
+            _put(versions[names.index(each.version)], each.field, each.value)
+        case SetImageField():
+            _put(values, each.field, each.value)
+    try:
+        return Definition.model_validate(values)
+    except ValidationError as error:
+        details = error.errors(include_url=False)[0]
+        loc = tuple(step for step in details["loc"] if step != "[key]")
+        what = ".".join(str(step) for step in loc if not isinstance(step, int))
+        raise refuse(what, sentence(details, loc)) from None
+
+
+def _put(values: dict[str, Any], field: str, value: Value) -> None:
+    values[field] = {**values.get(field, {}), **value} if isinstance(value, Mapping) else value
+
+
+def _plain(value: Value) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _check(file: str, text: str, wanted: list[Definition]) -> None:
+    """Raise Error unless the text holds just the definitions wanted."""
+    try:
+        found, _ = read(file, text.encode())
+    except DefinitionErrors as error:
+        raise Error(f"{file}: left as it is, because after this edit it would be wrong: {error}") from None
+    if list(found) != wanted:
+        odd = next(each.name for each, other in zip(wanted, found, strict=True) if each != other)
+        raise Error(
+            f"{file}: {odd}: left as it is, because after this edit it would say something else than it should; "
+            "this is a bug: please report it with the file"
+        )
