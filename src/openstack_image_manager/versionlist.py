@@ -94,14 +94,14 @@ def _add_in_brackets(place: Place, items: SequenceNode, item: str, first: bool) 
 
 
 def _add_to_nothing(place: Place, key: Node, items: Node, fields: Mapping[str, Value]) -> list[Splice]:
-    layout = place.layout
-    hand = Hand(layout, place.foreign_versions(), place.line_break)
+    layout, samples = place.layout, place.foreign_versions()
+    hand = Hand(layout, samples or [place.node] if place.node.flow_style else samples, place.line_break)
     start, end, colon = items.start_mark.index, layout.end(items), layout.colon(key)
+    if layout.lines.count(start, end):
+        place.fail(items, "versions", "is an empty list over several lines; write it as 'versions: []', then try again")
     if place.node.flow_style:
         text = f"[{hand.in_brackets(fields)}]"
         return [(start, end, text) if start < end else (colon, colon, " " + text)]
-    if layout.lines.count(start, end):
-        place.fail(items, "versions", "is an empty list over several lines; write it as 'versions: []', then try again")
     column = layout.lines.column(key.start_mark.index) + _habit(place)
     item = _item(place, hand, fields, column)
     return place.fill(key, items, f"versions:{place.line_break}{' ' * column}{item}")

@@ -30,7 +30,7 @@ def scalar(value: Scalar, kind: Kind, style: str | None, in_brackets: bool) -> s
     if isinstance(value, int):
         return str(value)
     forms = {None: value, "'": "'" + value.replace("'", "''") + "'", '"': _in_double_quotes(value)}
-    texts = (forms[each] for each in (style, None, "'"))
+    texts = (forms[each] for each in (style or None, None, "'"))
     return next((text for text in texts if _read_back(text, kind, in_brackets) == value), forms['"'])
 
 
@@ -78,13 +78,17 @@ class Hand:
                 yield sample.value[index]
 
     def style(self, name: str) -> str | None:
-        """How the value of a field is quoted: as elsewhere, else as all other texts of the nearest mapping are."""
+        """How the value of a field is quoted: as elsewhere, else as all other texts of the nearest mapping are.
+
+        A version is quoted where there is no sample, because the next one may need it.
+        """
         for _, value in self.pairs(name):
             if isinstance(value, ScalarNode) and value.tag != NULL:
                 return value.style or None
         nearest = self.samples[0].value if self.samples else []
         styles = {value.style for key, value in nearest if value.tag == STR and key.value != "version"}
-        return styles.pop() or None if len(styles) == 1 and not styles & {"|", ">"} else None
+        style = styles.pop() if len(styles) == 1 else None
+        return style if style in ("'", '"') else "'" if name == "version" else None
 
     def entry(self, name: str, value: Value, column: int, in_brackets: bool) -> str:
         """`key: value`; further lines of it are indented for a key at a column."""
@@ -93,26 +97,33 @@ class Hand:
             return self._mapping(name, key, value, column, in_brackets)
         style = self.style(name)
         if style not in ("|", ">"):
-            return key + self._gap(key) + scalar(value, self.kind(name), style, in_brackets)
+            return key + self._gap(name, key) + scalar(value, self.kind(name), style, in_brackets)
         block = None if in_brackets else self._block_scalar(name, value, column)
-        return key + self._gap(key) + (block or scalar(value, self.kind(name), None, in_brackets))
+        return key + self._gap(name, key) + (block or scalar(value, self.kind(name), None, in_brackets))
 
     def _key(self, name: str) -> str:
         keys = [key for key, _ in self.pairs(name)] or [key for sample in self.samples[:1] for key, _ in sample.value]
         return scalar(name, "text", keys[0].style or None if keys else None, True)
 
-    def _gap(self, key: str) -> str:
-        """What stands between a key and its value: the values may stand in a column."""
-        gaps: dict[int, str] = {}
+    def _gap(self, name: str, key: str) -> str:
+        """What stands between a key and its value: as in the nearest mapping, whose values may stand in a column."""
+        gaps: dict[str, str] = {}
+        columns: dict[int, int] = {}  # of values, by the length of the key
         for sample in self.samples[:1]:
-            for index, (name, value) in enumerate(sample.value):
-                between = self.layout.text[name.end_mark.index : value.start_mark.index]
-                if self.layout.is_simple(sample, index) and re.fullmatch(" *: *", between):
-                    gaps.setdefault(name.end_mark.index - name.start_mark.index, between)
-        widths = {length + len(gap) for length, gap in gaps.items()}
-        if len(gaps) > 1 and len(widths) == 1 and all(gap[0] == ":" for gap in gaps.values()):
-            return ":" + " " * max(1, widths.pop() - len(key) - 1)
-        gap = next(iter(gaps.values()), ": ")
+            for index, (other, value) in enumerate(sample.value):
+                start, end = other.end_mark.index, value.start_mark.index
+                is_empty = end == value.end_mark.index
+                if (
+                    self.layout.is_simple(sample, index)
+                    and not is_empty
+                    and re.fullmatch(" *: *", self.layout.text[start:end])
+                ):
+                    gaps[other.value] = self.layout.text[start:end]
+                    columns[start - other.start_mark.index] = end - other.start_mark.index
+        column = max(columns.values(), default=0, key=list(columns.values()).count)
+        gap = gaps.get(name) or next(iter(gaps.values()), ": ")
+        if name not in gaps and list(columns.values()).count(column) > 1:
+            gap = ":" + " " * max(1, column - len(key) - 1)
         # JSON needs no blank, and YAML needs none after a key in quotes.
         return gap if gap[-1] == " " or key[0] in "'\"" else ": "
 
@@ -129,9 +140,11 @@ class Hand:
 
     def _mapping(self, name: str, key: str, value: Mapping[str, Scalar], column: int, in_brackets: bool) -> str:
         samples = [(key, value) for key, value in self.pairs(name) if isinstance(value, MappingNode)]
-        inner = Hand(self.layout, [sample for _, sample in samples], self.line_break, meta=True)
+        # JSON has quotes everywhere.
+        nearest = self.samples[:1] if in_brackets and key[0] in "\"'" else []
+        inner = Hand(self.layout, [sample for _, sample in samples] or nearest, self.line_break, meta=True)
         if in_brackets or not value or (samples and samples[0][1].flow_style):
-            return key + self._gap(key) + inner.in_brackets(value)
+            return key + self._gap(name, key) + inner.in_brackets(value)
         step = STEP
         if samples:
             first = samples[0][1].value[0][0]
