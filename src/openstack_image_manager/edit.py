@@ -23,8 +23,8 @@ from openstack_image_manager.yamlstyle import Value
 __all__ = ["AddVersion", "Edit", "RemoveVersion", "SetImageField", "SetVersionField", "Value", "edit"]
 
 BOM = "\ufeff"
-# By these an image and its versions are known; the list has edits of its own.
-_FIXED = ("name", "version", "versions")
+# By their names an image and its versions are known; lists are for AddVersion and RemoveVersion, or for a person.
+_FIXED = ("name", "version", "versions", "tags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def edit(text: str, edits: Iterable[Edit], file: str = "<text>") -> str:
     for batch in _batches(edits):
         layout = Layout(new, file)
         new = spliced(new, (splice for each in batch for splice in _splices(Place(layout, each.image), each)))
-    _check(file, new, list(wanted.values()))
+    check_result(file, new, list(wanted.values()))
     return bom + new
 
 
@@ -117,15 +117,13 @@ def _batches(edits: Sequence[Edit]) -> list[list[Edit]]:
 
 
 def _splices(place: Place, each: Edit) -> list[Splice]:
-    match each:
-        case AddVersion():
-            return add_version(place, each.fields)
-        case RemoveVersion():
-            return remove_version(place, each.version)
-        case SetVersionField():
-            return place.set_version_field(each.version, each.field, each.value)
-        case SetImageField():
-            return place.set_field(each.field, each.value)
+    if isinstance(each, AddVersion):
+        return add_version(place, each.fields)
+    if isinstance(each, RemoveVersion):
+        return remove_version(place, each.version)
+    if isinstance(each, SetVersionField):
+        return place.set_version_field(each.version, each.field, each.value)
+    return place.set_field(each.field, each.value)
 
 
 def _applied(definition: Definition, each: Edit, position: Position) -> Definition:
@@ -137,23 +135,23 @@ def _applied(definition: Definition, each: Edit, position: Position) -> Definiti
     values = definition.model_dump(exclude_unset=True)
     versions: list[dict[str, Any]] = values["versions"]
     names = [version["version"] for version in versions]
-    if isinstance(each, RemoveVersion | SetVersionField) and each.version not in names:
-        raise refuse("versions", f"there is no version {each.version}{near(each.version, names)}")
     if isinstance(each, SetVersionField | SetImageField) and each.field in _FIXED:
         raise refuse(each.field, "can't be set by an edit")
-    match each:
-        case AddVersion():
-            if each.fields.get("version") in names:
-                raise refuse("versions", f"there is a version {each.fields['version']} already")
-            versions.insert(0 if goes_first(names) else len(names), {k: _plain(v) for k, v in each.fields.items()})
-        case RemoveVersion():
-            if len(names) == 1:
-                raise refuse("versions", f"{each.version} is the only version; an image needs one, so it stays")
-            del versions[names.index(each.version)]
-        case SetVersionField():
-            _put(versions[names.index(each.version)], each.field, each.value)
-        case SetImageField():
-            _put(values, each.field, each.value)
+    if isinstance(each, AddVersion):
+        if each.fields.get("version") in names:
+            raise refuse("versions", f"there is a version {each.fields['version']} already")
+        versions.insert(0 if goes_first(names) else len(names), _changed({}, each.fields))
+    elif isinstance(each, SetImageField):
+        values = _changed(values, {each.field: each.value})
+    elif each.version not in names:
+        raise refuse("versions", f"there is no version {each.version}{near(each.version, names)}")
+    elif isinstance(each, SetVersionField):
+        index = names.index(each.version)
+        versions[index] = _changed(versions[index], {each.field: each.value})
+    elif len(names) == 1:
+        raise refuse("versions", f"{each.version} is the only version; an image needs one, so it stays")
+    else:
+        del versions[names.index(each.version)]
     try:
         return Definition.model_validate(values)
     except ValidationError as error:
@@ -163,15 +161,16 @@ def _applied(definition: Definition, each: Edit, position: Position) -> Definiti
         raise refuse(what, sentence(details, loc)) from None
 
 
-def _put(values: dict[str, Any], field: str, value: Value) -> None:
-    values[field] = {**values.get(field, {}), **value} if isinstance(value, Mapping) else value
+def _changed(values: dict[str, Any], fields: Mapping[str, Value]) -> dict[str, Any]:
+    """Some values after some fields were set; of a mapping, the keys that are not named stay."""
+    changed = dict(values)
+    for field, value in fields.items():
+        old = changed.get(field)
+        changed[field] = {**(old if isinstance(old, dict) else {}), **value} if isinstance(value, Mapping) else value
+    return changed
 
 
-def _plain(value: Value) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _check(file: str, text: str, wanted: list[Definition]) -> None:
+def check_result(file: str, text: str, wanted: list[Definition]) -> None:
     """Raise Error unless the text holds just the definitions wanted."""
     try:
         found, _ = read(file, text.encode())

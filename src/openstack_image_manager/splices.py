@@ -14,7 +14,7 @@ from yaml.tokens import Token
 
 from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.layout import Layout, Splice, own
-from openstack_image_manager.yamlstyle import Hand, Scalar, Value, is_one_line, scalar
+from openstack_image_manager.yamlstyle import Hand, Scalar, Value, as_read, is_one_line, scalar
 from openstack_image_manager.yamltree import NULL
 
 IMAGE_FIELDS, VERSION_FIELDS = tuple(Definition.model_fields), tuple(Version.model_fields)
@@ -110,7 +110,7 @@ class Place:
 
     def _replace(self, node: Node, field: str, value: Scalar, hand: Hand, in_brackets: bool) -> list[Splice]:
         kind = hand.kind(field)
-        if self.layout.tree.scalar(node, kind, (field,)) == value:
+        if self.layout.tree.scalar(node, kind, (field,)) == as_read(value, kind):
             return []
         written, end = self.layout.written(node), self.layout.end(node)
         style = hand.style(field) if node.tag == NULL or written is None else written.style

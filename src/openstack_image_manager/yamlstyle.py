@@ -21,8 +21,16 @@ Value = Scalar | Mapping[str, Scalar]
 STEP = 2  # columns, where the file shows no other habit
 
 
+def as_read(value: Scalar, kind: Kind) -> Scalar:
+    """What the loader makes of a value: all values of meta are texts, or null."""
+    if kind != "meta" or value is None:
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def scalar(value: Scalar, kind: Kind, style: str | None, in_brackets: bool) -> str:
     """A scalar on one line: in its style (None, ' or ") if it is the same text in that, else in the simplest other."""
+    value = as_read(value, kind)
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -46,7 +54,7 @@ def _read_back(text: str, kind: Kind, in_brackets: bool) -> object:
         return None
     try:
         tree = Tree((f"{{k: {text}, l: m}}" if in_brackets else f"k: {text}\nl: m\n").encode())
-    except Broken:
+    except (Broken, UnicodeEncodeError):
         return None
     pairs = tree.root.value if isinstance(tree.root, MappingNode) else []
     if [key.value for key, _ in pairs] != ["k", "l"]:
