@@ -72,23 +72,22 @@ def edit(text: str, edits: Iterable[Edit], file: str = "<text>") -> str:
     """The text of a definition file after some edits, one after the other; `file` is its name for messages.
 
     Raises DefinitionErrors for a text that is not valid before, Error for an edit that makes no sense, that leads to
-    an invalid file, or whose place can't be told without a guess.
+    an invalid file, or whose place can't be told without a guess. Edits of different images, and of fields of different
+    versions, share one reading of the text; other edits of one image cost one each.
     """
-    edits = list(edits)
     bom, text = (BOM, text[1:]) if text.startswith(BOM) else ("", text)
     before, positions = read(file, _encoded(text, file))
     wanted = {definition.name: definition for definition in before}
-    for each in edits:
-        if each.image not in wanted:
-            raise Error(
-                str(Complaint(file, None, None, each.image, None, f"is not in this file{near(each.image, wanted)}"))
-            )
-        wanted[each.image] = _applied(wanted[each.image], each, positions[each.image])
     new = text
-    for batch in _batches(edits):
+    for batch in _batches(list(edits)):
+        for each in batch:
+            if each.image not in wanted:
+                hint = near(each.image, wanted)
+                raise Error(str(Complaint(file, None, None, each.image, None, f"is not in this file{hint}")))
+            wanted[each.image] = _applied(wanted[each.image], each, positions[each.image])
         layout = Layout(new, file)
         new = spliced(new, (splice for each in batch for splice in _splices(Place(layout, each.image), each)))
-    check_result(file, new, list(wanted.values()))
+        check_result(file, new, list(wanted.values()))
     return bom + new
 
 

@@ -28,7 +28,7 @@ from yaml.tokens import (
 from openstack_image_manager.complaints import Complaint
 from openstack_image_manager.errors import Error
 from openstack_image_manager.lines import Lines
-from openstack_image_manager.yamltree import MERGE, Tree
+from openstack_image_manager.yamltree import MERGE, Broken, Tree
 
 Splice = tuple[int, int, str]  # what stands from the first offset to the second gives way to the text
 
@@ -55,18 +55,43 @@ class Inside(NamedTuple):
 
 
 class Layout:
-    """The text of one file, its tree, and where the parts of the tree stand. Raises Broken like Tree."""
+    """The text of one valid file, its tree, and where the parts of the tree stand. Raises Error."""
 
     def __init__(self, text: str, file: str) -> None:
         self.text, self.file = text, file
-        self.tree = Tree(text.encode())
+        try:
+            self.tree = Tree(text.encode())
+            self._read()
+        except Broken as error:
+            raise Error(str(Complaint(file, error.line, error.column, None, None, str(error)))) from None
+
+    def _read(self) -> None:
         # Tokens without width only mark the ends of blocks.
-        self.tokens: list[Token] = [t for t in yaml.scan(text, _Scanner) if t.start_mark.index < t.end_mark.index]
+        self.tokens: list[Token] = [t for t in yaml.scan(self.text, _Scanner) if t.start_mark.index < t.end_mark.index]
         self._token_starts = [token.start_mark.index for token in self.tokens]
-        self.lines = Lines(text)
+        self.lines = Lines(self.text)
         self._uses: Counter[int] = Counter()
         self._merged: set[int] = set()
         self._count(self.tree.root, set())
+        # Each image by its name, and its versions, also those that it takes over from another one.
+        self.images: dict[str, MappingNode] = {}
+        self.versions: dict[str, Node] = {}
+        for node in self._entries(self.tree.root)["images"].value:
+            entries = self._entries(node)
+            name = self.tree.scalar(entries["name"], "text", ("name",))
+            self.images[name], self.versions[name] = node, entries["versions"]
+        self._names: dict[int, str] = {}
+
+    def _entries(self, node: Node | None) -> dict[str, Node]:
+        assert isinstance(node, MappingNode), "the file is valid"
+        return {name: value for name, (_, value) in self.tree.entries(node, ()).items()}
+
+    def version_name(self, item: Node) -> str:
+        """What a version is called."""
+        if id(item) not in self._names:
+            value = self._entries(item)["version"]
+            self._names[id(item)] = self.tree.scalar(value, "version", ("version",))
+        return self._names[id(item)]
 
     def _count(self, node: Node | None, seen: set[int]) -> None:
         """Count in how many places each node has its effect, and note which mappings are merged into others."""

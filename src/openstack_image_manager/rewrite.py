@@ -81,14 +81,14 @@ def _lock(path: str, directory: int) -> bool:
 
 
 def _read(path: str, name: str, directory: int) -> tuple[os.stat_result, bytes]:
-    if not stat.S_ISREG(os.stat(name, dir_fd=directory).st_mode):
+    mode = os.stat(name, dir_fd=directory).st_mode
+    if not stat.S_ISREG(mode):
         raise Error(f"{path}: is not a file")
-    # Root may write everything, and a file can be replaced without a right to write it: so look at both.
+    if not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
+        raise Error(f"{path}: is read-only; chmod u+w lets it be changed")
+    # A rename needs no right to write the file that it replaces; the person who took that right away meant it.
     with open(name, "r+b", opener=lambda file, flags: os.open(file, flags, dir_fd=directory)) as stream:
-        about = os.fstat(stream.fileno())
-        if not about.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
-            raise Error(f"{path}: is read-only; chmod u+w lets it be changed")
-        return about, stream.read()
+        return os.fstat(stream.fileno()), stream.read()
 
 
 def _replace(path: str, name: str, directory: int, before: os.stat_result, data: bytes) -> None:

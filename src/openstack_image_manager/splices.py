@@ -25,16 +25,17 @@ class Place:
 
     def __init__(self, layout: Layout, image: str) -> None:
         self.layout, self.image = layout, image
-        assert isinstance(layout.tree.root, MappingNode)
-        self.root = layout.tree.root
-        self.images: list[MappingNode] = layout.tree.entries(self.root, ())["images"][1].value
-        self.node = next(node for node in self.images if self._text(node, "name") == image)
+        self.node = layout.images[image]
         self.line_break = layout.lines.line_break(self.node.start_mark.index)
         self.check_alone(self.node, None)
 
     def set_field(self, field: str, value: Value) -> list[Splice]:
         """Give a field of the image a value; of a mapping, only the keys named."""
-        hand = Hand(self.layout, [self.node, *self._others()], self.line_break)
+        hand = Hand(
+            self.layout,
+            [self.node, *(node for node in self.layout.images.values() if node is not self.node)],
+            self.line_break,
+        )
         return self._set(self.node, field, value, IMAGE_FIELDS, hand)
 
     def set_version_field(self, version: str, field: str, value: Value) -> list[Splice]:
@@ -77,19 +78,12 @@ class Place:
 
     def names(self, items: Node) -> list[str]:
         """What the versions of a list are called."""
-        return [self._text(item, "version") for item in items.value]
+        return [self.layout.version_name(item) for item in items.value]
 
     def foreign_versions(self) -> list[MappingNode]:
         """The first version of each other image, as samples of how the file is written."""
-        lists = [self.layout.tree.entries(node, ())["versions"][1] for node in self._others()]
+        lists = [items for image, items in self.layout.versions.items() if image != self.image]
         return [items.value[0] for items in lists if isinstance(items, SequenceNode) and items.value]
-
-    def _others(self) -> list[MappingNode]:
-        return [node for node in self.images if node is not self.node]
-
-    def _text(self, node: MappingNode, field: str) -> str:
-        value = self.layout.tree.entries(node, ())[field][1]
-        return str(self.layout.tree.scalar(value, "version" if field == "version" else "text", (field,)))
 
     # Fields
 

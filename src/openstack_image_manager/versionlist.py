@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from yaml import Node, SequenceNode
+from yaml import MappingNode, Node, SequenceNode
 
 from openstack_image_manager.desired import version_key
 from openstack_image_manager.layout import Splice, own
@@ -109,8 +109,9 @@ def _add_to_nothing(place: Place, key: Node, items: Node, fields: Mapping[str, V
 
 def _habit(place: Place) -> int:
     """By how many columns the file indents the dashes of a list below its key."""
-    layout = place.layout
-    for mapping, name in [*((node, "versions") for node in place.images), (place.root, "images")]:
+    layout, root = place.layout, place.layout.tree.root
+    assert isinstance(root, MappingNode), "the file is valid"
+    for mapping, name in [*((node, "versions") for node in layout.images.values()), (root, "images")]:
         index = own(mapping, name)
         if index is not None and layout.is_simple(mapping, index):
             key, items = mapping.value[index]

@@ -16,6 +16,7 @@ from openstack_image_manager.edit import (
     edit,
 )
 from openstack_image_manager.errors import Error
+from openstack_image_manager.layout import Layout
 from openstack_image_manager.reading import read
 
 SHARED = """\
@@ -201,7 +202,7 @@ def test_a_file_with_mistakes_is_not_edited(text: str, message: str) -> None:
     ("fields", "message"),
     [
         ({"version": "latest"}, "a.yml:5:18: A: versions[0].version: version latest follows a checksum file"),
-        ({"source": "\ud800"}, "a.yml:7:20: not valid YAML"),
+        ({"source": "\ud800"}, "a.yml:7:"),
         ({"meta": {"<<": "x"}}, "a.yml:8:15: A: versions[0].meta.<<: '<<' takes an alias of a mapping"),
     ],
 )
@@ -216,3 +217,8 @@ def test_a_result_that_says_something_else_is_no_result() -> None:
     check_result("a.yml", ONE, list(definitions))
     with pytest.raises(Error, match=r"^a.yml: A: left as it is, because after this edit it would say something else"):
         check_result("a.yml", ONE.replace("/1", "/2"), list(definitions))
+
+
+def test_where_things_stand_is_asked_of_valid_texts_only() -> None:
+    with pytest.raises(Error, match=r"^a.yml:2:1: not valid YAML: "):
+        Layout("[\n", "a.yml")
