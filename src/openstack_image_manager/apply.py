@@ -5,19 +5,24 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from queue import SimpleQueue
 from typing import Any
 
-from openstack_image_manager import desired
+from openstack_image_manager import desired, members
 from openstack_image_manager.changes import FIELDS, diff
+from openstack_image_manager.claim import Claims, explained
 from openstack_image_manager.errors import CloudError, Error, Interrupted
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.importer import Importer, explained
+from openstack_image_manager.identity import Key
+from openstack_image_manager.importer import Importer
 from openstack_image_manager.model import Change, Create, Delete, FieldChange, Image, Plan, Policy, Result, Update
 from openstack_image_manager.sources import Reporter
 from openstack_image_manager.ways import ImportOptions
+from openstack_image_manager.wire import NOT_PATCHED
 
 CHANGERS = 16  # definitions worked on at once; imports among them are limited by `workers`
 PATIENCE = 15.0  # seconds that an interrupted run waits for its workers to notice
@@ -35,11 +40,15 @@ class _Run:
     def definition(self, name: str, changes: list[Change]) -> Result:
         """Do the changes in order; the first failure ends this definition, and only this one."""
         done: list[str] = []
+        copies: list[Update] = []
+        # What an import leaves to be copied comes after all names, and before anything is deleted.
+        deletes = [change for change in changes if isinstance(change, Delete)]
+        others = [change for change in changes if not isinstance(change, Delete)]
         try:
-            for change in changes:
+            for change in chain(others, copies, deletes):
                 if self.stop.is_set():
                     raise Interrupted("interrupted")
-                done.append(self._do(change))
+                done.append(self._do(change, copies))
                 self.reporter.line(change.subject, done[-1])
         except Interrupted:
             return Result(name, "skipped", tuple(done), "interrupted; the next run goes on from here")
@@ -49,15 +58,15 @@ class _Run:
             return Result(name, "failed", tuple(done), f"{at}{error}")
         return Result(name, "ok", tuple(done))
 
-    def _do(self, change: Change) -> str:
+    def _do(self, change: Change, copies: list[Update]) -> str:
         if isinstance(change, Create):
-            return self._create(change)
-        return self._update(change) if isinstance(change, Update) else self._delete(change)
+            return self._create(change, copies)
+        if isinstance(change, Delete):
+            return self._delete(change)
+        return self._copy(change) if change.fields[0].field == "stores" else self._update(change)
 
     def _delete(self, change: Delete) -> str:
         current = self._unchanged(change.found)
-        if current.protected:
-            raise CloudError(f"{current.id} is protected: not deleted")
         try:
             self.glance.delete(current.id)
         except CloudError as error:
@@ -67,7 +76,7 @@ class _Run:
             return f"not deleted, it is in use ({current.id}): {error}"
         return f"deleted ({current.id})"
 
-    def _create(self, change: Create) -> str:
+    def _create(self, change: Create, copies: list[Update]) -> str:
         with self.imports:
             if self.stop.is_set():
                 raise Interrupted("interrupted")
@@ -76,9 +85,15 @@ class _Run:
             finally:
                 self.reporter.finished(change.subject)
         # Now that Glance knows the sizes: everything that differs from what is wanted, in one go.
-        wanted = desired.wanted_image(change.definition, change.version, change.role, self.policy.tag, image)
+        image = replace(image, members=None if change.wanted.members is None else frozenset())
+        carried = change.wanted.members
+        wanted = desired.wanted_image(change.definition, change.version, change.role, self.policy.tag, image, carried)
+        stores = (FieldChange("stores", image.stores, wanted.stores, "as defined"),)
+        between = replace(wanted, stores=image.stores)
+        if diff(between, wanted):
+            copies.append(Update(change.group, between, wanted, stores, "its stores differ"))
         try:
-            self._change(image, diff(image, wanted))
+            self._change(image, diff(image, between))
         except CloudError as error:
             # Not published, so no one uses it: a run that may not publish leaves nothing half-done.
             if error.status == 403 and desired.is_pending(image):
@@ -96,6 +111,28 @@ class _Run:
         renamed = f", is now {change.wanted.name}" if change.wanted.name != current.name else ""
         return f"changed {', '.join(field.field for field in change.fields)} ({change.found.id}){renamed}"
 
+    def _copy(self, change: Update) -> str:
+        """Bring the image into the stores where it is missing, and only then take it out of others."""
+        current = self._unchanged(change.found, change.wanted)
+        wanted = change.wanted.stores or frozenset()
+        added, tries = wanted - (current.stores or wanted), self.importer.options.tries
+        try:
+            while (missing := wanted - (current.stores or wanted)) and tries:
+                tries -= 1
+                self.glance.import_image(current.id, "copy-image", stores=missing)
+                limit = time.monotonic() + self.importer.options.timeout
+                current = self.glance.wait(current.id, limit, self.stop, self.importer.glance_says(change.subject))
+        finally:
+            self.reporter.finished(change.subject)
+        if missing:
+            raise CloudError(f"{current.id} could not be copied to the store {', '.join(sorted(missing))}; run again")
+        surplus = (current.stores or wanted) - wanted
+        for store in sorted(surplus):
+            self.glance.drop_from_store(current.id, store)
+        words = [f"copied to {', '.join(sorted(added))}"] if added else []
+        words += [f"removed from {', '.join(sorted(surplus))}"] if surplus else []
+        return f"{' and '.join(words) or 'is in its stores meanwhile'} ({current.id})"
+
     def _unchanged(self, planned: Image, wanted: Image | None = None) -> Image:
         """The image right before it is changed. Raises CloudError if it is not what the plan was made for; that another
         run made it as `wanted` is fine."""
@@ -111,7 +148,7 @@ class _Run:
         moved = _moved(planned, current)
         if moved and not (wanted and not diff(current, wanted)):
             raise CloudError(f"{planned.id} was changed by someone since the plan was made ({moved}); plan again")
-        return current
+        return replace(current, members=planned.members)
 
     def _change(self, image: Image, fields: Iterable[FieldChange]) -> None:
         fields = tuple(fields)
@@ -120,20 +157,34 @@ class _Run:
             # What is to be deactivated must not be seen active first.
             if status == "deactivated":
                 self.glance.set_status(image.id, status)
-            if any(field.field != "status" for field in fields):
+            if image.visibility == "shared":
+                self._members(image.id, fields)
+            if any(field.field not in NOT_PATCHED for field in fields):
                 self._patch(image, fields)
+            if image.visibility != "shared":
+                self._members(image.id, fields)
             if status == "active":
                 self.glance.set_status(image.id, status)
         except CloudError as error:
             visibility = next((field.after for field in fields if field.field == "visibility"), "")
             raise explained(error, visibility) from None
 
+    def _members(self, image_id: str, fields: tuple[FieldChange, ...]) -> None:
+        """Share with whom is missing, end it for whom is too many; only images that are shared now have members."""
+        change = next((field for field in fields if field.field == "members"), None)
+        if change is None:
+            return
+        for project in sorted(change.after - change.before):
+            members.add(self.glance, image_id, project)
+        for project in sorted(change.before - change.after):
+            members.remove(self.glance, image_id, project)
+
     def _patch(self, image: Image, fields: tuple[FieldChange, ...]) -> None:
         """One request; when its answer was lost, its second try is a conflict although the first one did it all."""
         try:
             self.glance.patch(image.id, fields)
         except CloudError as error:
-            wanted = {field.field: field.after for field in fields if field.field != "status"}
+            wanted = {field.field: field.after for field in fields if field.field not in NOT_PATCHED}
             if error.status != 409 or any(
                 change.field in wanted for change in diff(self.glance.get(image.id), _with(image, wanted))
             ):
@@ -152,50 +203,68 @@ def _moved(planned: Image, current: Image) -> str:
     return ", ".join(change.field for change in diff(planned, current))
 
 
-def apply(
-    plan: Plan,
-    glance: Glance,
-    policy: Policy,
-    options: ImportOptions,
-    reporter: Reporter,
-    workers: int = 4,
-) -> list[Result]:
-    """Results in the order of the plan, one for each definition that changes. Ctrl-C ends it in an orderly way: what
-    was not begun is skipped, and a second run goes on from there."""
+@dataclass(frozen=True)
+class Job:
+    """What is to be done in one cloud. `elsewhere`: ids that versions have in other clouds, for `same_ids`."""
+
+    plan: Plan
+    glance: Glance
+    policy: Policy
+    reporter: Reporter
+    elsewhere: Mapping[Key, Sequence[str]] = field(default_factory=dict)
+
+
+def apply(jobs: Sequence[Job], options: ImportOptions, workers: int = 4) -> list[list[Result]]:
+    """The results of each job, in the order of its plan, one for each definition that changes; clouds side by side,
+    `workers` imports at a time in each. Ctrl-C ends it in an orderly way: what was not begun is skipped, and a second
+    run goes on from there."""
     stop = threading.Event()
-    importer = Importer(glance, options, plan.converts, stop, reporter, policy.tag)
-    run = _Run(glance, policy, importer, threading.Semaphore(workers), stop, reporter)
-    todo: dict[str, list[Change]] = {}
-    for change in plan.changes:
-        todo.setdefault(change.group, []).append(change)
-    results = {name: Result(name, "skipped", (), "interrupted; the next run goes on from here") for name in todo}
-    _work(run, todo, results, max(workers, CHANGERS))
-    return list(results.values())
+    todo: list[tuple[_Run, dict[str, list[Change]], dict[str, Result]]] = []
+    for job in jobs:
+        changes: dict[str, list[Change]] = {}
+        for change in job.plan.changes:
+            changes.setdefault(change.group, []).append(change)
+        results = {name: Result(name, "skipped", (), "interrupted; the next run goes on from here") for name in changes}
+        todo.append((_run(job, options, stop, workers), changes, results))
+    _work(todo, stop, max(workers, CHANGERS))
+    return [list(results.values()) for _, _, results in todo]
 
 
-def _work(run: _Run, todo: dict[str, list[Change]], results: dict[str, Result], threads: int) -> None:
-    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    for name in todo:
-        waiting.put(name)
+def _run(job: Job, options: ImportOptions, stop: threading.Event, workers: int) -> _Run:
+    same = job.policy.same_ids
+    claims = Claims(job.glance, job.policy.tag, options.timeout, stop, job.reporter, same, job.elsewhere)
+    importer = Importer(job.glance, options, job.plan.converts, stop, job.reporter, claims)
+    return _Run(job.glance, job.policy, importer, threading.Semaphore(workers), stop, job.reporter)
+
+
+def _work(
+    todo: list[tuple[_Run, dict[str, list[Change]], dict[str, Result]]], stop: threading.Event, threads: int
+) -> None:
     crashes: list[BaseException] = []
+    pool: list[threading.Thread] = []
 
-    def work() -> None:
+    def work(run: _Run, changes: dict[str, list[Change]], results: dict[str, Result], names: SimpleQueue[str]) -> None:
         with suppress(queue.Empty):
-            while not run.stop.is_set():
-                name = waiting.get_nowait()
+            while not stop.is_set():
+                name = names.get_nowait()
                 try:
-                    results[name] = run.definition(name, todo[name])
+                    results[name] = run.definition(name, changes[name])
                 except BaseException as crash:  # handed to the main thread, which raises it
                     crashes.append(crash)
-                    run.stop.set()
+                    stop.set()
 
-    pool = [threading.Thread(target=work, daemon=True) for _ in range(min(threads, len(todo)))]
+    for run, changes, results in todo:
+        waiting: SimpleQueue[str] = SimpleQueue()
+        for name in changes:
+            waiting.put(name)
+        arguments = (run, changes, results, waiting)
+        pool += [threading.Thread(target=work, args=arguments, daemon=True) for _ in range(min(threads, len(changes)))]
     _each(pool, threading.Thread.start)
     try:
         _each(pool, threading.Thread.join)
     except KeyboardInterrupt:
-        run.stop.set()
-        run.reporter.line("interrupted", "finishing the steps under way; Ctrl-C again stops at once")
+        stop.set()
+        todo[0][0].reporter.line("interrupted", "finishing the steps under way; Ctrl-C again stops at once")
         with suppress(KeyboardInterrupt):
             _each(pool, lambda thread: thread.join(PATIENCE / len(pool)))
     if crashes:

@@ -2,125 +2,154 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 from openstack_image_manager import desired, identity, retention
 from openstack_image_manager.changes import diff, reasons_for
 from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.lineup import LineUp, is_usable, line_up, one_per_version
 from openstack_image_manager.model import Change, Create, Delete, Finding, Image, Policy, Role, Stage, Update
 
-WHOLE = ("active", "deactivated")
 Usage = Callable[[str], int | None]
 
 
 @dataclass(frozen=True)
 class Builds:
-    """The builds of one definition."""
+    """The builds of one definition. `roll_back_to`: the version that a person wants to be the current one."""
 
     definition: Definition
     policy: Policy
     day: date
     usage: Usage
+    roll_back_to: str | None = None
 
     def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding]]:
         """Changes in the order in which they are made, and what else is to be told."""
-        definition, policy = self.definition, self.policy
         images, twins = one_per_version(found)
-        defined = {version.version: version for version in definition.versions}
-        newest = max(definition.versions, key=lambda version: desired.version_key(version.version))
-        missing = [
-            version
-            for version in definition.versions
-            if (version is newest or not (policy.latest and definition.multi))
-            and not is_usable(images.get(version.version))
+        usable = {build: image for build, image in images.items() if is_usable(image)}
+        line = line_up(self.definition, usable, self.policy, self.roll_back_to)
+        roles = {build: self._role(line, build, images.get(build)) for build in line.order}
+        carried = self._carried(usable)
+        creates = [
+            self._create(version, roles[version.version], images.get(version.version), carried)
+            for version in line.missing
         ]
-        junk = [image for build, image in images.items() if build not in defined and not is_usable(image)]
-        present = {build for build, image in images.items() if is_usable(image)} | {v.version for v in missing}
-        # The newest defined one is the current build, even when the cloud has a later one, which was withdrawn then.
-        # A later one counts as the oldest of all: whoever withdrew it wants it out of sight before the others.
-        latest = desired.version_key(newest.version)
-        rest = sorted(present - {newest.version}, key=desired.version_key, reverse=True)
-        withdrawn = [build for build in rest if desired.version_key(build) > latest]
-        order = [newest.version, *(build for build in rest if build not in withdrawn), *withdrawn]
-        roles = {build: self._role(rank, build, newest, images.get(build)) for rank, build in enumerate(order)}
-
-        creates = [self._create(version, roles[version.version], images.get(version.version)) for version in missing]
-        creates.sort(key=lambda change: desired.version_key(change.version.version), reverse=True)
         updates: list[Change] = []
-        findings: list[Finding] = []
-        for build in order:
-            image = images.get(build)
-            if image is not None and is_usable(image):
-                updates += self._change(defined.get(build), newest, roles[build], image)
-                findings += _byte_findings(definition, defined.get(build), image)
+        findings = self._ended(line)
+        for build in line.order:
+            if build in usable:
+                image, version = usable[build], line.defined.get(build)
+                updates += self._change(version, line, roles[build], image, carried)
+                findings += _byte_findings(self.definition, version, image)
                 findings += self._held(roles[build], image)
         for build, image in twins:
-            more, remarks = self._twin(build, images[build], image, newest)
+            more, remarks = self._twin(build, images[build], image, line)
             updates += more
             findings += remarks
         deletes = [change for change in updates if isinstance(change, Delete)]
-        for image in junk:
-            deletes += clear(definition.name, image, self.day, findings)
-        # The newest first, then the names of the others, then what is older and missing: its upstream is the likeliest
-        # to be gone, and must not stand in the way of the rotation. Whatever is deleted comes last of all.
-        first: list[Change] = [change for change in creates if change.version is newest]
-        later: list[Change] = [change for change in creates if change.version is not newest]
-        kept = [change for change in updates if not isinstance(change, Delete)]
-        return [*first, *kept, *later, *deletes], findings
+        for build, image in images.items():
+            if build not in line.defined and build not in usable:
+                deletes += clear(self.definition.name, image, self.day, findings)
+        # The current one first, then the names of the others, then what is older and missing: its upstream is the
+        # likeliest to be gone, and must not stand in the way of the rotation. A store may be down for days, so copies
+        # come after all names. Whatever is deleted comes last of all.
+        first: list[Change] = [change for change in creates if change.role.newest]
+        later: list[Change] = [change for change in creates if not change.role.newest]
+        kept, copies = without_copies(change for change in updates if isinstance(change, Update))
+        return [*first, *kept, *later, *copies, *deletes], findings
 
-    def _role(self, rank: int, build: str, newest: Version, image: Image | None) -> Role:
-        definition, policy = self.definition, self.policy
-        version = next((each for each in definition.versions if each.version == build), None)
+    def _ended(self, line: LineUp) -> list[Finding]:
+        """A word about a definition whose promised time is over; what becomes of it is for a person to say."""
+        value = {**self.definition.meta, **line.newest.meta}.get("provided_until")
+        until = retention.as_day(value)
+        if until is None or until >= self.day:
+            return []
+        message = f"its provided_until was {until}: set a later date, or remove the definition"
+        return [Finding("warning", self.definition.name, message)]
+
+    def _role(self, line: LineUp, build: str, image: Image | None) -> Role:
+        definition, policy, version = self.definition, self.policy, line.defined.get(build)
         visibility: str = (version.visibility if version else None) or definition.visibility
         hidden = bool(version.hidden) if version else False
-        validity = {**definition.meta, **newest.meta}.get("uuid_validity")
-        situation = self._situation(image, rank, retention.visible_builds(validity, self.day))
+        validity = {**definition.meta, **line.newest.meta}.get("uuid_validity")
+        rank = line.order.index(build)
+        rolled_back = self._rolled_back(line, build, image)
         situation = replace(
-            situation,
+            self._situation(image, rank, retention.visible_builds(validity, self.day)),
             defined=version is not None,
             multi=definition.multi,
             explicit=version is not None and version.visibility is not None,
             kept=version is None and (policy.keep or definition.keep),
+            bad=rolled_back is not None,
         )
         stage, why = retention.decide(situation, policy, self.day)
         outdated = retention.is_outdated(situation)
         if stage >= Stage.HIDE:
-            visibility, hidden = retention.out_of_sight(
-                visibility, hidden, policy.hidden_visibility, policy.use_os_hidden
-            )
-        superseded = version is None or desired.is_superseded(definition, version, newest)
+            visibility, hidden = self._out_of_sight(visibility, hidden, situation)
+        current = build == line.current
+        superseded = not current
+        if version is not None and not definition.multi:
+            superseded = desired.is_superseded(definition, version, line.newest)
         since = hidden_since(image, stage, outdated, self.day)
-        return Role(build == newest.version, superseded, outdated, stage, why, visibility, hidden, since)
+        pinned = line.pinned_over if current else None
+        return Role(current, superseded, outdated, stage, why, visibility, hidden, since, pinned, rolled_back)
+
+    def _rolled_back(self, line: LineUp, build: str, image: Image | None) -> str | None:
+        """The day on which the definition was rolled back from a build; it stays out of sight for good."""
+        if build == line.current:
+            return None
+        there = image.properties.get(desired.ROLLED_BACK) if image else None
+        return there or (self.day.isoformat() if build in line.bad else None)
+
+    def _out_of_sight(self, visibility: str, hidden: bool, situation: retention.Situation) -> tuple[str, bool]:
+        # An image of another project is ours to look after only as long as it is public.
+        os_hidden = self.policy.use_os_hidden or situation.foreign
+        return retention.out_of_sight(visibility, hidden, self.policy.hidden_visibility, os_hidden)
 
     def _situation(self, image: Image | None, rank: int, visible: int | None) -> retention.Situation:
-        return situation_of(image, rank, visible, self.policy, self.usage)
+        return situation_of(image, rank, visible, self.policy, self.usage, self.definition.owner)
 
-    def _create(self, version: Version, role: Role, left: Image | None) -> Create:
+    def _carried(self, usable: Mapping[str, Image]) -> frozenset[str] | None:
+        """Whom the image with the plain name is shared with by hand: whoever sees it shall see its successor."""
+        published = (image for image in usable.values() if not desired.is_pending(image))
+        plain = (image for image in published if self.definition.multi and image.name == self.definition.name)
+        return next((image.members for image in plain), None)
+
+    def _create(self, version: Version, role: Role, left: Image | None, carried: frozenset[str] | None) -> Create:
         if left is None:
             reason = f"version {version.version} is not in the cloud"
         elif desired.has_wrong_bytes(left):
             reason = f"{left.id} has other bytes than its checksum promises and was never published: replaced"
         else:
             reason = f"{left.id} is {left.status}: an interrupted run left it"
-        wanted = desired.wanted_image(self.definition, version, role, self.policy.tag)
+        wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, carried=carried)
         return Create(self.definition, version, role, wanted, reason, left)
 
-    def _change(self, version: Version | None, newest: Version, role: Role, image: Image) -> list[Change]:
+    def _change(
+        self,
+        version: Version | None,
+        line: LineUp,
+        role: Role,
+        image: Image,
+        carried: frozenset[str] | None = None,
+    ) -> list[Change]:
         name = self.definition.name
         if role.stage is Stage.DELETE:
             return [Delete(name, image, f"its version is no longer defined; {role.why}")]
         if version is None:
             wanted = self._undefined(role, image)
         else:
-            wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image)
-        fields = diff(image, wanted, reasons_for(self.definition, newest, role, image, wanted))
+            carried = carried if desired.is_pending(image) else None
+            wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image, carried)
+        fields = diff(image, wanted, reasons_for(self.definition, line.current, role, image, wanted))
         if not fields:
             return []
-        if any(change.field == "name" and not role.newest for change in fields):
-            reason = f"superseded by {newest.version}"
+        if role.pinned_over:
+            reason = f"rolled back from {role.pinned_over}"
+        elif any(change.field == "name" and not role.newest for change in fields):
+            reason = f"superseded by {line.current}"
         elif desired.is_pending(image):
             reason = "an interrupted run left it unpublished"
         else:
@@ -128,52 +157,63 @@ class Builds:
         return [Update(name, image, wanted, fields, reason)]
 
     def _undefined(self, role: Role, image: Image) -> Image:
-        """An image whose version left the definition: name, os_purpose and what retention says; never wider."""
+        """An image whose version left the definition: name, os_purpose and what retention says; never wider, unless a
+        rollback made it the current one."""
         definition = self.definition
         version = image.properties.get("internal_version") or identity.version_in_name(image.name, definition)
-        name = desired.image_name(definition, version, False) if definition.multi and version else image.name
-        properties = {key: value for key, value in image.properties.items() if key != desired.HIDDEN_SINCE}
-        if definition.multi and properties.get("os_purpose") == "generic":
-            properties["os_purpose"] = "oldgeneric"
-        return retired(image, role, name, {**properties, **desired.hiding(role)})
+        name = desired.image_name(definition, version, role.newest) if definition.multi and version else image.name
+        properties = {key: value for key, value in image.properties.items() if key not in desired.MARKS}
+        before, after = ("oldgeneric", "generic") if role.newest else ("generic", "oldgeneric")
+        if definition.multi and properties.get("os_purpose") == before:
+            properties["os_purpose"] = after
+        properties |= desired.kept_on_image(role)
+        if not role.newest:
+            return retired(image, role, name, properties)
+        return replace(
+            image,
+            name=name,
+            properties=properties,
+            visibility=role.visibility,
+            hidden=role.hidden,
+            status=definition.status,
+        )
 
-    def _twin(self, build: str, standing: Image, image: Image, newest: Version) -> tuple[list[Change], list[Finding]]:
+    def _twin(self, build: str, standing: Image, image: Image, line: LineUp) -> tuple[list[Change], list[Finding]]:
         """A second image of one version: it goes the way of outdated ones, and stops where anyone depends on it."""
         findings: list[Finding] = []
         if not is_usable(image):
             return list(clear(self.definition.name, image, self.day, findings)), findings
-        stage, _ = retention.decide(self._situation(image, 1, 1), self.policy, self.day)
+        situation = self._situation(image, 1, 1)
+        stage, _ = retention.decide(situation, self.policy, self.day)
         visibility, hidden = image.visibility, image.hidden
         if stage >= Stage.HIDE:
-            visibility, hidden = retention.out_of_sight(
-                visibility, hidden, self.policy.hidden_visibility, self.policy.use_os_hidden
-            )
+            visibility, hidden = self._out_of_sight(visibility, hidden, situation)
         message = f"version {build} is there twice: {standing.id} stands for it, {image.id} does not"
         findings.append(Finding("warning", self.definition.name, message))
         since = hidden_since(image, stage, True, self.day)
         role = Role(False, True, True, stage, f"{standing.id} stands for version {build}", visibility, hidden, since)
-        changes = self._change(None, newest, role, image)
-        return changes, findings
+        return self._change(None, line, role, image), findings
 
     def _held(self, role: Role, image: Image) -> list[Finding]:
         """What keeps an outdated image from going as far as asked."""
         asked = Stage[self.policy.outdated.upper()]
-        if not role.outdated or role.stage >= asked or role.why == "still defined":
+        if not role.outdated or role.stage >= asked or role.why == retention.STILL_DEFINED:
             return []
         return [Finding("note", self.definition.name, f"{image.name} ({image.id}) goes no further: {role.why}")]
 
 
 def situation_of(
-    image: Image | None, rank: int, visible: int | None, policy: Policy, usage: Usage
+    image: Image | None, rank: int, visible: int | None, policy: Policy, usage: Usage, owner: str | None = None
 ) -> retention.Situation:
-    """What is known of an image, for the rule of retention; None: it is not in the cloud yet."""
+    """What is known of an image, for the rule of retention; None: it is not in the cloud yet. `owner`: the project that
+    the definition gives its images to."""
     if image is None:
         return retention.Situation(rank, visible)
     return retention.Situation(
         rank,
         visible,
         protected=image.protected,
-        foreign=policy.project is not None and image.owner != policy.project,
+        foreign=policy.project is not None and image.owner not in (policy.project, owner),
         uses=usage(image.id),
         hidden_since=retention.as_day(image.properties.get(desired.HIDDEN_SINCE)),
     )
@@ -199,35 +239,32 @@ def retired(image: Image, role: Role, name: str, properties: dict[str, str]) -> 
     )
 
 
+def without_copies(updates: Iterable[Update]) -> tuple[list[Change], list[Change]]:
+    """The updates without what has to be copied between stores, and those copies as updates of their own."""
+    kept: list[Change] = []
+    copies: list[Change] = []
+    for update in updates:
+        stores = tuple(field for field in update.fields if field.field == "stores")
+        others = tuple(field for field in update.fields if field.field != "stores")
+        between = replace(update.wanted, stores=update.found.stores)
+        if others:
+            kept.append(replace(update, wanted=between, fields=others))
+        if stores:
+            copies.append(replace(update, found=between, fields=stores, reason="its stores differ"))
+    return kept, copies
+
+
 def clear(group: str, image: Image, today: date, findings: list[Finding]) -> list[Delete]:
     """Delete what an interrupted run left and nobody will finish; another run may be at it, until a day has passed."""
     what = f"{image.id} is {image.status} and was left by an interrupted run"
     touched = retention.as_day(image.updated_at)
+    if image.protected:
+        findings.append(Finding("warning", group, f"{what}; it is protected, so it stays"))
+        return []
     if image.import_task is None and touched is not None and (today - touched).days > 1:
         return [Delete(group, image, f"{what} on {touched}", junk=True)]
     findings.append(Finding("warning", group, f"{what}; it is removed when it is two days old"))
     return []
-
-
-def is_usable(image: Image | None) -> bool:
-    """True for an image with bytes that may be published."""
-    return image is not None and image.status in WHOLE and not desired.has_wrong_bytes(image)
-
-
-def one_per_version(found: Sequence[tuple[str, Image]]) -> tuple[dict[str, Image], list[tuple[str, Image]]]:
-    """The image that stands for each version (whole, seen by most, oldest), and the others with their versions."""
-    candidates: dict[str, list[Image]] = defaultdict(list)
-    for version, image in found:
-        candidates[version].append(image)
-    for images in candidates.values():
-        images.sort(key=_standing)
-    others = [(version, image) for version, images in candidates.items() for image in images[1:]]
-    return {version: images[0] for version, images in candidates.items()}, others
-
-
-def _standing(image: Image) -> tuple[bool, bool, int, str, str]:
-    wide = retention.WIDEST_FIRST.index(image.visibility)
-    return not is_usable(image), image.status != "active", wide, image.created_at, image.id
 
 
 def _byte_findings(definition: Definition, version: Version | None, image: Image) -> list[Finding]:

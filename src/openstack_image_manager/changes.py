@@ -9,10 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from openstack_image_manager import desired
-from openstack_image_manager.format import Definition, Version, public_url
+from openstack_image_manager.format import Definition, public_url
 from openstack_image_manager.model import Change, Create, Delete, FieldChange, Image, Plan, Role
 
-FIELDS = ("name", "visibility", "status", "hidden", "min_disk", "min_ram", "tags")
+FIELDS = (
+    *("name", "visibility", "status", "hidden", "min_disk", "min_ram", "tags", "protected"),
+    *("owner", "members", "stores"),
+)
+OPTIONAL = ("owner", "members", "stores")  # None: no one asked for them
 
 
 def diff(found: Image, wanted: Image, reasons: Mapping[str, str] | None = None) -> tuple[FieldChange, ...]:
@@ -25,10 +29,11 @@ def diff(found: Image, wanted: Image, reasons: Mapping[str, str] | None = None) 
         FieldChange(name, before.get(name), after.get(name), why.get(name, "as defined"))
         for name in names
         if before.get(name) != after.get(name)
+        and not (name in OPTIONAL and (before.get(name) is None or after.get(name) is None))
     )
 
 
-def reasons_for(definition: Definition, newest: Version, role: Role, found: Image, wanted: Image) -> dict[str, str]:
+def reasons_for(definition: Definition, current: str, role: Role, found: Image, wanted: Image) -> dict[str, str]:
     """Why each field differs, where there is more to say than that the definition says so."""
     reasons = {key: "no longer in the definition" for key in desired.recorded(found)[0] if key not in wanted.properties}
     for key, value in definition.meta.items():
@@ -38,10 +43,12 @@ def reasons_for(definition: Definition, newest: Version, role: Role, found: Imag
         reasons["min_disk"] = "raised to the virtual size of the image"
     reasons[desired.RECORD] = "record of what is managed"
     reasons[desired.VERIFIED] = "the import is complete"
-    if role.newest:
+    if role.pinned_over:
+        reasons["name"] = reasons["visibility"] = reasons[desired.PINNED_OVER] = f"rolled back from {role.pinned_over}"
+    elif role.newest:
         reasons["name"] = "the newest build has the plain name" if definition.multi else "as defined"
     else:
-        reasons["name"] = reasons["os_purpose"] = f"superseded by {newest.version}"
+        reasons["name"] = reasons["os_purpose"] = f"superseded by {current}"
     if role.outdated:
         for key in ("visibility", "hidden", "status", desired.HIDDEN_SINCE):
             reasons[key] = role.why
@@ -63,7 +70,7 @@ def change_data(change: Change) -> dict[str, Any]:
             "mirror_url": public_url(version.mirror_url) if version.mirror_url else None,
             "checksum": version.checksum,
             "disk_format": wanted.disk_format,
-            **{name: _plain(getattr(wanted, name)) for name in FIELDS},
+            **{name: _plain(value) for name in FIELDS if (value := getattr(wanted, name)) is not None},
             "properties": {key: _plain(value) for key, value in sorted(wanted.properties.items())},
         }
     if isinstance(change, Delete):

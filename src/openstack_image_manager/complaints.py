@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from openstack_image_manager.errors import Error
-from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.format import Definition, Member, Version
 
 Loc = tuple[str | int, ...]
 
@@ -72,6 +72,8 @@ def sentence(details: ErrorDetails, loc: Loc) -> str:
     if kind == "missing":
         return "is missing; add it"
     if kind == "extra_forbidden":
+        if loc[0] == "members":
+            return "unknown field" + (near(str(loc[-1]), Member.model_fields) or "; a member has project and domain")
         return _unknown(str(loc[-1]), in_version=len(loc) > 1)
     if kind == "value_error":
         return str(context["error"])
@@ -81,7 +83,7 @@ def sentence(details: ErrorDetails, loc: Loc) -> str:
         # pydantic's own list: 'a', 'b' or 'c'
         allowed = str(context["expected"]).split("'")[1::2]
         return f"must be one of {', '.join(allowed)}" + (near(value, allowed) if isinstance(value, str) else "")
-    if kind == "string_too_short":
+    if kind in ("string_too_short", "too_short"):
         return "must not be empty"
     if kind == "string_too_long":
         return f"has {len(value)} characters, at most {context['max_length']} can be"

@@ -17,10 +17,15 @@ from openstack_image_manager.retention import narrower
 
 GIB = 1024**3
 # Properties of our own. RECORD keeps which properties and tags we set, so that those that leave a definition can be
-# removed and those of others stay; VERIFIED says what was verified and how, HIDDEN_SINCE from when waiting counts.
+# removed and those of others stay; VERIFIED says what was verified and how, HIDDEN_SINCE from when waiting counts,
+# PINNED_OVER after a rollback which newer version this image stays current in place of, and ROLLED_BACK on the others
+# the day.
 RECORD = "image_manager_record"
 VERIFIED = "image_manager_verified"
 HIDDEN_SINCE = "image_manager_hidden_since"
+PINNED_OVER = "image_manager_pinned_over"
+ROLLED_BACK = "image_manager_rolled_back"
+MARKS = (HIDDEN_SINCE, PINNED_OVER, ROLLED_BACK)
 RUN = "image_manager_run"  # on unpublished images only: which run made the record
 PENDING = "pending "
 BEFORE, AFTER = " before import", " after import"
@@ -93,13 +98,27 @@ def min_disk(definition: Definition, found: Image | None) -> int:
     return max(definition.min_disk, ceil(size / GIB))
 
 
+def members(definition: Definition) -> frozenset[str] | None:
+    """The projects (ids) that see a shared image; None: the definition does not say."""
+    if definition.members is None:
+        return None
+    return frozenset(member.project for member in definition.members if member.project is not None)
+
+
 def wanted_image(
-    definition: Definition, version: Version, role: Role, managed_tag: str, found: Image | None = None
+    definition: Definition,
+    version: Version,
+    role: Role,
+    managed_tag: str,
+    found: Image | None = None,
+    carried: frozenset[str] | None = None,
 ) -> Image:
-    """The image as it shall be; what others set on the `found` one stays."""
+    """The image as it shall be; what others set on the `found` one stays. `carried`: members of the build before, for a
+    new one whose definition names none."""
     ours = properties(definition, version, role.superseded)
     our_tags = tags(definition, version, managed_tag)
     set_by_us = {key: value for key, value in ours.items() if value is not None}
+    shared = role.visibility == "shared"
     record = json.dumps({"properties": sorted(set_by_us), "tags": sorted(our_tags)}, separators=(",", ":"))
     wanted = Image(
         name=image_name(definition, version.version, role.newest),
@@ -109,14 +128,18 @@ def wanted_image(
         min_disk=min_disk(definition, found),
         min_ram=definition.min_ram,
         tags=our_tags,
-        properties={**set_by_us, RECORD: record, **hiding(role)},
+        properties={**set_by_us, RECORD: record, **kept_on_image(role)},
+        protected=bool(definition.protected),
+        owner=definition.owner,
+        members=(carried if definition.members is None else members(definition)) if shared else None,
+        stores=frozenset(definition.stores) if definition.stores else None,
         disk_format=definition.format,
     )
     if found is None:
         return wanted
     old_properties, old_tags = recorded(found)
     gone = (old_properties | set(ours)) - set(set_by_us)
-    kept = {key: value for key, value in found.properties.items() if key not in {*gone, HIDDEN_SINCE, RUN}}
+    kept = {key: value for key, value in found.properties.items() if key not in {*gone, *MARKS, RUN}}
     merged = {**kept, **wanted.properties}
     # What is not published yet is private for now only.
     narrow = role.outdated and not is_pending(found)
@@ -132,12 +155,17 @@ def wanted_image(
         min_ram=wanted.min_ram,
         tags=(found.tags - (old_tags - our_tags)) | our_tags,
         properties=merged,
+        protected=found.protected if definition.protected is None else definition.protected,
+        owner=wanted.owner or found.owner,
+        members=wanted.members,
+        stores=wanted.stores or found.stores,
     )
 
 
-def hiding(role: Role) -> dict[str, str]:
-    """The property that keeps the day from which a hidden image waits for what comes next."""
-    return {HIDDEN_SINCE: role.hidden_since} if role.hidden_since else {}
+def kept_on_image(role: Role) -> dict[str, str]:
+    """The properties that keep what no definition knows: since when the image is hidden, and what a rollback made."""
+    kept = (role.hidden_since, role.pinned_over, role.rolled_back)
+    return {name: value for name, value in zip(MARKS, kept, strict=True) if value}
 
 
 def recorded(image: Image) -> tuple[frozenset[str], frozenset[str]]:

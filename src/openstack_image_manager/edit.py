@@ -23,8 +23,8 @@ from openstack_image_manager.yamlstyle import Value
 __all__ = ["AddVersion", "Edit", "RemoveVersion", "SetImageField", "SetVersionField", "Value", "edit"]
 
 BOM = "\ufeff"
-# By their names an image and its versions are known; lists are for AddVersion and RemoveVersion, or for a person.
-_FIXED = ("name", "version", "versions", "tags")
+# By their names an image and its versions are known.
+_FIXED = ("name", "version", "versions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,45 +125,55 @@ def _splices(place: Place, each: Edit) -> list[Splice]:
     return place.set_field(each.field, each.value)
 
 
+class _Senseless(Exception):
+    """An edit that cannot be done to the values it is for: field, and what is wrong."""
+
+
 def _applied(definition: Definition, each: Edit, position: Position) -> Definition:
     """The definition after an edit, as values."""
+    field: str | None
+    try:
+        return Definition.model_validate(_values(definition.model_dump(exclude_unset=True), each))
+    except _Senseless as error:
+        field, message = error.args
+    except ValidationError as error:
+        details = error.errors(include_url=False)[0]
+        loc = tuple(step for step in details["loc"] if step != "[key]")
+        field = ".".join(str(step) for step in loc if not isinstance(step, int))
+        message = sentence(details, loc)
+    raise Error(str(Complaint(position.file, position.line, position.column, each.image, field, message)))
 
-    def refuse(field: str | None, message: str) -> Error:
-        return Error(str(Complaint(position.file, position.line, position.column, each.image, field, message)))
 
-    values = definition.model_dump(exclude_unset=True)
-    versions: list[dict[str, Any]] = values["versions"]
+def _values(image: dict[str, Any], each: Edit) -> dict[str, Any]:
+    versions: list[dict[str, Any]] = image["versions"]
     names = [version["version"] for version in versions]
     if isinstance(each, SetVersionField | SetImageField) and each.field in _FIXED:
-        raise refuse(each.field, "can't be set by an edit")
+        raise _Senseless(each.field, "can't be set by an edit")
+    if isinstance(each, SetImageField):
+        return _changed(image, {each.field: each.value})
     if isinstance(each, AddVersion):
         if each.fields.get("version") in names:
-            raise refuse("versions", f"there is a version {each.fields['version']} already")
+            raise _Senseless("versions", f"there is a version {each.fields['version']} already")
         versions.insert(0 if goes_first(names) else len(names), _changed({}, each.fields))
-    elif isinstance(each, SetImageField):
-        values = _changed(values, {each.field: each.value})
     elif each.version not in names:
-        raise refuse("versions", f"there is no version {each.version}{near(each.version, names)}")
+        raise _Senseless("versions", f"there is no version {each.version}{near(each.version, names)}")
     elif isinstance(each, SetVersionField):
         index = names.index(each.version)
         versions[index] = _changed(versions[index], {each.field: each.value})
     elif len(names) == 1:
-        raise refuse("versions", f"{each.version} is the only version; an image needs one, so it stays")
+        raise _Senseless("versions", f"{each.version} is the only version; an image needs one, so it stays")
     else:
         del versions[names.index(each.version)]
-    try:
-        return Definition.model_validate(values)
-    except ValidationError as error:
-        details = error.errors(include_url=False)[0]
-        loc = tuple(step for step in details["loc"] if step != "[key]")
-        what = ".".join(str(step) for step in loc if not isinstance(step, int))
-        raise refuse(what, sentence(details, loc)) from None
+    return image
 
 
 def _changed(values: dict[str, Any], fields: Mapping[str, Value]) -> dict[str, Any]:
     """Some values after some fields were set; of a mapping, the keys that are not named stay."""
     changed = dict(values)
     for field, value in fields.items():
+        parts = list(value.values()) if isinstance(value, Mapping) else [value]
+        if not all(isinstance(part, str | int | None) for part in parts):
+            raise _Senseless(field, "can't be set by an edit: lists, and what is nested deeper, are for a person")
         old = changed.get(field)
         changed[field] = {**(old if isinstance(old, dict) else {}), **value} if isinstance(value, Mapping) else value
     return changed

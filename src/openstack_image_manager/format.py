@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 SECRET_PARAMETER = re.compile(r"sig|token|key|credential|secret|passw|policy", re.IGNORECASE)
@@ -133,6 +133,28 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class Member(_Record):
+    """Whom a shared image is shared with: one project (of a domain), or all projects of a domain; by name or id."""
+
+    project: str | None = Field(None, min_length=1, description="Name or id of a project.", examples=["shop"])
+    domain: str | None = Field(
+        None,
+        min_length=1,
+        description="Name or id of the project's domain (default: default); without project: all projects of it.",
+        examples=["customers"],
+    )
+
+    @model_validator(mode="after")
+    def _names_someone(self) -> Member:
+        if self.project is None and self.domain is None:
+            raise ValueError("names no one; write project: NAME, or domain: NAME for all projects of a domain")
+        return self
+
+
+def _member(value: Any) -> Any:
+    return {"project": value} if isinstance(value, str) else value
+
+
 class Version(_Record):
     """One build of an image."""
 
@@ -225,6 +247,23 @@ class Definition(_Record):
         "active", description="active, or deactivated: no one can use it.", examples=["deactivated"]
     )
     visibility: Visibility = Field("private", description="Who sees the image.", examples=["public"])
+    members: list[Annotated[Member, BeforeValidator(_member)]] | None = Field(
+        None,
+        description="With visibility shared: the projects that see the image; these and no others.",
+        examples=[["shop", {"domain": "customers"}]],
+    )
+    protected: bool | None = Field(
+        None, description="true: nobody can delete the image; false: everybody may again.", examples=[True]
+    )
+    owner: str | None = Field(
+        None, min_length=1, description="Name or id of the project that the image belongs to.", examples=["service"]
+    )
+    stores: list[Annotated[str, Field(min_length=1)]] | None = Field(
+        None,
+        min_length=1,
+        description="The stores (backends) of Glance that hold the image; these and no others.",
+        examples=[["fast", "slow"]],
+    )
     multi: bool = Field(
         False, description="true: rebuilt regularly, the newest build has the plain name.", examples=[True]
     )

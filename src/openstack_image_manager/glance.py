@@ -7,16 +7,16 @@ API: https://docs.openstack.org/api-ref/image/v2/
 
 from __future__ import annotations
 
-import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from openstack_image_manager.errors import CloudError, Interrupted
-from openstack_image_manager.format import RESERVED, public_url
+from openstack_image_manager.format import public_url
 from openstack_image_manager.login import ANSWER_TIMEOUT, ENVIRONMENT, log_in, translated
 from openstack_image_manager.model import FieldChange, Image
+from openstack_image_manager.wire import NOT_PATCHED, as_image, name_filters, operation, sentence
 
 PAGE = 1000  # the most that Glance gives at once
 STAGE_TIMEOUT = 600.0  # seconds for the answer after the last byte of an upload
@@ -27,7 +27,6 @@ BODY: dict[str, Any] = {
     "timeout": (ANSWER_TIMEOUT, STAGE_TIMEOUT),
 }
 PATCH_TYPE = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
-_PATHS = {"hidden": "os_hidden"}
 
 
 class Glance:
@@ -80,19 +79,20 @@ class Glance:
             session = self._connection.session
             return "admin" in session.auth.get_access(session).role_names
 
-    def list(self, tag: str) -> list[Image]:
-        """Visible and hidden images with the tag that are our project's, or public."""
-        project = self.project
+    def list(self, tag: str, owners: Collection[str | None] = ()) -> list[Image]:
+        """Visible and hidden images with the tag that are public, our project's, or that of one of the `owners`."""
+        whose = {self.project, *owners}
         try:
-            pages = [page for hidden in ("false", "true") for page in self._pages(tag, hidden)]
+            hidden = ("false", "true")
+            pages = [page for value in hidden for page in self._pages({"tag": tag, "os_hidden": value})]
         except CloudError as error:
             if error.status is None:
                 raise
             raise CloudError(f"cloud '{self.cloud}': its images can't be listed: {error}", error.status) from None
-        return [image for image in map(as_image, pages) if image.owner == project or image.visibility == "public"]
+        return [image for image in map(as_image, pages) if image.owner in whose or image.visibility == "public"]
 
-    def _pages(self, tag: str, hidden: str) -> Iterator[dict[str, Any]]:
-        path, params = "/images", {"limit": str(PAGE), "tag": tag, "os_hidden": hidden}
+    def _pages(self, which: dict[str, str]) -> Iterator[dict[str, Any]]:
+        path, params = "/images", {"limit": str(PAGE), **which}
         while path:
             page = self.ask("GET", path, "images", params=params)
             yield from page["images"]
@@ -142,9 +142,33 @@ class Glance:
         after which Glance has the image queued again."""
         self.call("PUT", f"/images/{image_id}/stage", data=chunks, retry=False, **BODY)
 
-    def import_image(self, image_id: str, method: str, uri: str | None = None) -> None:
-        """Ask for the import; Glance refuses a URI that its filter does not like with 400, at once."""
-        body = {"method": {"name": method, **({"uri": uri} if uri else {})}}
+    def named(self, names: Collection[str]) -> Iterator[Image]:
+        """All images that this user sees, managed or not, with one of the names."""
+        for value in name_filters(names):
+            yield from map(as_image, self._pages({"name": value}))
+
+    def stores(self) -> frozenset[str]:
+        """The ids of the cloud's stores; empty where it has but one, without a name."""
+        try:
+            stores = self.ask("GET", "/info/stores", "stores")["stores"]
+        except CloudError as error:
+            if error.status != 404:
+                raise
+            return frozenset()
+        return frozenset(store["id"] for store in stores)
+
+    def drop_from_store(self, image_id: str, store: str) -> None:
+        """Delete the copy in one store; Glance refuses to delete the last one."""
+        self.call("DELETE", f"/stores/{store}/{image_id}")
+
+    def import_image(
+        self, image_id: str, method: str, uri: str | None = None, stores: Collection[str] | None = None
+    ) -> None:
+        """Ask for the import; Glance refuses a URI that its filter does not like with 400, at once. `stores`: where the
+        bytes go; one of them that fails does not undo the others."""
+        body: dict[str, Any] = {"method": {"name": method, **({"uri": uri} if uri else {})}}
+        if stores:
+            body |= {"stores": sorted(stores), "all_stores_must_succeed": False}
         try:
             self.call("POST", f"/images/{image_id}/import", json=body)
         except CloudError as error:
@@ -193,8 +217,8 @@ class Glance:
         return max(tasks, key=lambda task: task["created_at"], default={})
 
     def patch(self, image_id: str, changes: Iterable[FieldChange]) -> Image:
-        """All differences in one PATCH, all or nothing; status is not among them (see set_status)."""
-        operations = [_operation(change) for change in changes if change.field != "status"]
+        """All differences in one PATCH, all or nothing; less those that have requests of their own."""
+        operations = [operation(change) for change in changes if change.field not in NOT_PATCHED]
         if not operations:
             return self.get(image_id)
         return as_image(self.ask("PATCH", f"/images/{image_id}", "id", json=operations, headers=PATCH_TYPE))
@@ -240,50 +264,5 @@ class Glance:
                 **arguments,
             )
         if answer.status_code >= 400:
-            raise CloudError(_sentence(answer, who), answer.status_code)
+            raise CloudError(sentence(answer, who), answer.status_code)
         return answer
-
-
-def as_image(data: dict[str, Any]) -> Image:
-    """An image from the API's JSON; what is none of the base attributes is a property."""
-    return Image(
-        name=data.get("name") or "",
-        visibility=data["visibility"],
-        status=data["status"],
-        hidden=data.get("os_hidden", False),
-        min_disk=data.get("min_disk") or 0,
-        min_ram=data.get("min_ram") or 0,
-        protected=data.get("protected", False),
-        tags=frozenset(data.get("tags", ())),
-        properties={
-            key: value
-            for key, value in data.items()
-            if key not in RESERVED and not key.startswith("os_glance_") and isinstance(value, str)
-        },
-        disk_format=data.get("disk_format"),
-        id=data["id"],
-        owner=data.get("owner"),
-        created_at=data.get("created_at", ""),
-        updated_at=data.get("updated_at", ""),
-        size=data.get("size"),
-        virtual_size=data.get("virtual_size"),
-        hash_algorithm=data.get("os_hash_algo"),
-        hash_value=data.get("os_hash_value"),
-        import_task=data.get("os_glance_import_task"),
-    )
-
-
-def _operation(change: FieldChange) -> dict[str, Any]:
-    """One JSON patch operation; `add` creates or replaces, `replace` of what is missing would be a 409."""
-    path = "/" + _PATHS.get(change.field, change.field).replace("~", "~0").replace("/", "~1")
-    if change.after is None:
-        return {"op": "remove", "path": path}
-    value = sorted(change.after) if isinstance(change.after, frozenset) else change.after
-    return {"op": "add", "path": path, "value": value}
-
-
-def _sentence(answer: Any, who: str) -> str:
-    """What it says, without the HTML around it."""
-    text = re.sub(r"<(title|style|script)\b.*?</\1>|<h1>.*?</h1>", " ", answer.text or "", flags=re.S | re.I)
-    text = " ".join(re.sub(r"<[^>]*>", " ", text).split())[:500]
-    return f"{who} answered {answer.status_code}: {text or answer.reason}"

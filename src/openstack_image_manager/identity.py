@@ -33,6 +33,12 @@ def identify(image: Image, definitions: Mapping[str, Definition]) -> Key | None:
     return (definition.name, version) if version is not None else None
 
 
+def belongs(image: Image, definition: Definition, project: str | None) -> bool:
+    """True for an image that we may look after: public, of our own project (None: whoever's), or of the project that
+    the definition gives its images to."""
+    return image.visibility == "public" or project is None or image.owner in (project, definition.owner)
+
+
 def of_others(images: Iterable[Image], definitions: Iterable[Definition], force: bool = False) -> list[Finding]:
     """Errors about enabled definitions (`force`: all) that have images of other projects: those are never changed, and
     an import would make a second image of the same name."""
@@ -43,6 +49,22 @@ def of_others(images: Iterable[Image], definitions: Iterable[Definition], force:
         if key is not None and (force or known[key[0]].enable):
             found[key[0]].append(image)
     return [Finding("error", name, _others_message(others)) for name, others in found.items()]
+
+
+def strangers(namesakes: Iterable[Image], tag: str, project: str | None) -> list[Finding]:
+    """What to know of images that are called as ours are to be, but are not looked after: they stay as they are."""
+    findings = []
+    for image in namesakes:
+        if image.owner == project:
+            message = f"{image.id} is called that too, but has not the tag {tag}: not touched"
+            hint = f"to have it looked after: openstack image set --tag {tag} {image.id}"
+            findings.append(Finding("warning", image.name, f"{message}; {hint}"))
+        elif image.visibility in ("public", "community"):
+            message = (
+                f"the {image.visibility} image {image.id} of project {image.owner} is called that too: not touched"
+            )
+            findings.append(Finding("note", image.name, message))
+    return findings
 
 
 def _others_message(images: Sequence[Image]) -> str:

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager import checksums, desired
-from openstack_image_manager.builds import WHOLE
-from openstack_image_manager.changes import diff
+from openstack_image_manager.claim import Claims, is_staged
 from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
 from openstack_image_manager.format import public_url
 from openstack_image_manager.glance import Glance
+from openstack_image_manager.lineup import WHOLE
 from openstack_image_manager.model import Create, Image
 from openstack_image_manager.sources import Reporter, Source, Sources, urls_of
 from openstack_image_manager.ways import ImportOptions, Way, choose
 
-QUIET = 10.0  # seconds after which an empty record that nobody fills is taken for left behind
-MOST_IDS = 50
 STAGE_TRIES = 3
 TRANSIENT = (None, 500, 502, 503, 504)  # None: no answer at all
-SETTLE = 60.0  # seconds for Glance to notice that an upload's client is gone
 
 
 @dataclass
@@ -36,8 +31,7 @@ class Importer:
     converts: bool | None
     stop: threading.Event
     reporter: Reporter
-    tag: str
-    run: str = field(default_factory=lambda: str(uuid.uuid4()))
+    claims: Claims
     _methods: frozenset[str] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -87,9 +81,9 @@ class Importer:
     def _attempt(self, change: Create, way: Way, deadline: float) -> Image:
         # Before anything is made in Glance, a wrong address or a wrong file leaves no trace there. Where Glance must be
         # asked first whether this user may publish, nothing is fetched before it has said yes.
-        asks = self._asks_first(change)
+        asks = self.claims.asks_first(change)
         source = None if asks else self._look(change, way, deadline)
-        record, ours = self._record(change, way)
+        record, ours = self.claims.record(change, way)
         if record.status in WHOLE:
             return record
         try:
@@ -100,8 +94,8 @@ class Importer:
             else:
                 if not is_staged(record):
                     self._stage(change, record.id, deadline, source or self.sources.first(change, deadline))
-                self.glance.import_image(record.id, way.method)
-                image = self.glance.wait(record.id, deadline, self.stop, self._glance_says(change))
+                self.glance.import_image(record.id, way.method, stores=change.wanted.stores)
+                image = self.glance.wait(record.id, deadline, self.stop, self.glance_says(change.subject))
             if desired.has_wrong_bytes(image):
                 got = f"{image.hash_algorithm}:{image.hash_value}"
                 raise VerificationError(f"wrong checksum: expected {change.version.checksum}, Glance has {got}")
@@ -109,15 +103,13 @@ class Importer:
             raise
         except Exception:  # whatever went wrong, no half-made record stays behind
             if ours:
-                self._discard(record.id, keep=change.version.id is not None)
+                keep = change.version.id is not None or self.claims.same_ids
+                self.claims.discard(record.id, keep)
             raise
         finally:
             if source:
                 source.download.close()
         return image
-
-    def _asks_first(self, change: Create) -> bool:
-        return change.wanted.visibility == "public" and not self.glance.is_admin()
 
     def _look(self, change: Create, way: Way, deadline: float) -> Source | None:
         """The open source of what goes through here; what Glance fetches by itself is looked at only."""
@@ -127,119 +119,12 @@ class Importer:
         staged = change.left is not None and is_staged(change.left)
         return None if staged else self.sources.first(change, deadline)
 
-    def _discard(self, image_id: str, keep: bool = False) -> None:
-        """Delete a record that came to nothing; never what somebody has finished meanwhile. `keep`: its id was chosen
-        and can't be had again, so an empty record stays for the next run."""
-        with suppress(CloudError):
-            current = self.glance.get(image_id)
-            whole = current.status in WHOLE
-            if (whole and desired.is_pending(current)) or (not whole and not keep):
-                self.glance.delete(image_id)
-
-    def _record(self, change: Create, way: Way) -> tuple[Image, bool]:
-        """The record in Glance to be filled, and whether it is ours alone. Of several runs at the same moment one
-        makes it, as its id follows from what it is; the others wait for that one."""
-        version, wanted = change.version, change.wanted
-        properties = {**wanted.properties, desired.VERIFIED: desired.PENDING + way.promise, desired.RUN: self.run}
-        initial = replace(
-            wanted,
-            # Until it is published no one may take it for the current one.
-            name=desired.image_name(change.definition, version.version, newest=False),
-            visibility="private",
-            hidden=False,
-            status="queued",
-            properties=properties,
-        )
-        left, number = change.left, 0
-        while number < MOST_IDS:
-            left = self._settled(left.id, QUIET) if left else None
-            if left and left.status in WHOLE and not desired.has_wrong_bytes(left):
-                return left, False
-            if left and left.disk_format == initial.disk_format:
-                promised = left.properties.get(desired.VERIFIED) == properties[desired.VERIFIED]
-                if is_staged(left) and promised:
-                    return left, False
-                if version.id and left.status == "queued":
-                    return self.glance.patch(left.id, diff(left, initial)), True
-            if left:
-                self._discard(left.id)
-            try:
-                record = replace(initial, id=version.id or self._id(change, number))
-                if self._asks_first(change):
-                    return self._record_if_may_publish(record), True
-                return self.glance.create(record), True
-            except CloudError as error:
-                if error.status != 409 or version.id:
-                    raise
-            left = self._twin(self._id(change, number), initial)
-            number += left is None
-        raise CloudError(f"found no free id for version {version.version}; try again tomorrow")
-
-    def _id(self, change: Create, number: int) -> str:
-        """An id that runs at the same moment agree on; `number` counts those that were used up today."""
-        day = time.strftime("%Y%m%d", time.gmtime())
-        what = (self.glance.project, self.tag, change.definition.name, change.version.version, day, str(number))
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, "\n".join(map(str, what))))
-
-    def _twin(self, image_id: str, initial: Image) -> Image | None:
-        """The image that has the id already, if it stands for the same version; None: gone, or something else."""
-        try:
-            twin = self.glance.get(image_id)
-        except CloudError as error:
-            if error.status != 404:
-                raise
-            return None
-        keys = ("image_name", "internal_version")
-        same = all(twin.properties.get(key) == initial.properties[key] for key in keys)
-        return twin if same and self.tag in twin.tags else None
-
-    def _record_if_may_publish(self, initial: Image) -> Image:
-        """Only Glance's policy knows who may publish. Ask it before bytes move, with a record that is hidden and
-        empty, rather than after an hour of uploading."""
-        try:
-            record = self.glance.create(replace(initial, visibility="public", hidden=True))
-        except CloudError as error:
-            if error.status != 403:
-                raise
-            raise explained(error, "public") from None
-        return self.glance.patch(record.id, diff(record, replace(record, visibility="private", hidden=False)))
-
-    def _settled(self, image_id: str, quiet: float) -> Image | None:
-        """What became of an image that another run, dead or alive, is working on; None: it is gone. An empty record is
-        left behind when nothing happens to it for `quiet` seconds: a run that is alive fills it at once."""
-        begun = time.monotonic()
-        while True:
-            try:
-                current = self.glance.get(image_id)
-            except CloudError as error:
-                if error.status == 404:
-                    return None
-                raise
-            waited = time.monotonic() - begun
-            if current.status == "importing" or (current.import_task and current.status not in WHOLE):
-                self.reporter.line(current.name, "is being imported already: waiting for it")
-                with suppress(CloudError):
-                    return self.glance.wait(image_id, begun + self.options.timeout, self.stop)
-                return self.glance.get(image_id)
-            if current.status == "queued" and waited < quiet:
-                self._pause(0.5)
-                continue
-            if current.status not in ("uploading", "saving") or is_staged(current):
-                return current
-            if waited > SETTLE:
-                raise CloudError(f"{image_id} is being uploaded by someone else; run again when that is done")
-            self._pause(0.5)
-
-    def _pause(self, seconds: float) -> None:
-        if self.stop.wait(seconds):
-            raise Interrupted("interrupted")
-
     def _web_download(self, change: Create, image_id: str, deadline: float) -> Image:
         failures = []
         for url in urls_of(change.version):
             try:
-                self.glance.import_image(image_id, "web-download", url)
-                return self.glance.wait(image_id, deadline, self.stop, self._glance_says(change))
+                self.glance.import_image(image_id, "web-download", url, change.wanted.stores)
+                return self.glance.wait(image_id, deadline, self.stop, self.glance_says(change.subject))
             except CloudError as error:
                 if error.status not in (None, 400):
                     raise
@@ -258,8 +143,8 @@ class Importer:
                 return
             except Error as error:
                 # Glance needs a moment to notice, and refuses other bytes until then.
-                self._pause(1.0)
-                image = self._settled(image_id, 0)
+                self.claims.pause(1.0)
+                image = self.claims.settled(image_id, 0)
                 if image is not None and is_staged(image):
                     return  # only Glance's answer was lost
                 if isinstance(error, CloudError) and error.status in TRANSIENT and tries > 1:
@@ -273,26 +158,8 @@ class Importer:
                 self.reporter.line(change.subject, f"{error}; {then}")
             source = self.sources.open(again, change, deadline)
 
-    def _glance_says(self, change: Create) -> Callable[[str], None] | None:
+    def glance_says(self, subject: str) -> Callable[[str], None] | None:
         """Where Glance's progress goes; None where no one watches, which saves the calls that ask for it."""
         if not self.reporter.live:
             return None
-        return lambda message: self.reporter.progress(change.subject, message)
-
-
-def is_staged(image: Image) -> bool:
-    """True when the staging area has all bytes: Glance tells the size once an upload to it is complete. Ours complete
-    only with verified bytes."""
-    return image.status == "uploading" and image.size is not None
-
-
-def explained(error: CloudError, visibility: str) -> Error:
-    """A refusal of a visibility, with the right that is missing."""
-    right = {"public": "publicize_image", "community": "communitize_image"}.get(visibility)
-    if error.status != 403 or right is None:
-        return error
-    return CloudError(
-        f"may not be made {visibility}: this user lacks the right {right} in Glance's policy (by default the role "
-        f"admin has it); use a user that has it, or another visibility in the definition ({error})",
-        403,
-    )
+        return lambda message: self.reporter.progress(subject, message)

@@ -88,6 +88,18 @@ def _region(cloud: str | None, where: str) -> Any:
     return region
 
 
+def known_clouds() -> list[str]:
+    """The names of all clouds in clouds.yaml. Raises CloudError when there is none."""
+    from openstack.config import OpenStackConfig
+
+    with translated("clouds.yaml"):
+        config = OpenStackConfig()
+    names = sorted(set(map(str, config.cloud_config["clouds"])) - {"defaults", config.envvar_key})
+    if config.config_filename is None or not names:
+        raise CloudError("there is no readable clouds.yaml with clouds in it; set OS_CLIENT_CONFIG_FILE to its path")
+    return names
+
+
 class _Messages(logging.Handler):
     """Keeps what is logged, a line for each."""
 

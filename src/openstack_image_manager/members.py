@@ -25,7 +25,7 @@ def projects(glance: Glance, target: str, kind: str, domain: str) -> dict[str, s
         if kind == "project" and re.fullmatch("[0-9a-f]{32}", target.replace("-", "")):
             return {target: target}
         raise CloudError(
-            f"cloud '{glance.cloud}': this user may not look up projects; give the id of one project as --share-target",
+            f"cloud '{glance.cloud}': this user may not look up projects; give the ids of projects",
             403,
         ) from None
 

@@ -17,8 +17,9 @@ from openstack_image_manager.format import Definition, Version, Visibility
 class Image:
     """An image as wanted or as found. Sizes: min_disk GiB, min_ram MiB, size and virtual_size bytes.
 
-    What only Glance can know (id, owner, created_at, updated_at, size, virtual_size, hash_*, import_task) has its
-    default in a wanted image and is no part of any difference.
+    What only Glance can know (id, created_at, updated_at, size, virtual_size, hash_*, import_task) has its default in a
+    wanted image and is no part of any difference. `owner` is a project's id, `members` those the image is shared with,
+    `stores` the backends that hold its bytes; None: not asked for, so no difference either.
     """
 
     name: str
@@ -33,6 +34,8 @@ class Image:
     disk_format: str | None = None
     id: str = ""
     owner: str | None = None
+    members: frozenset[str] | None = None
+    stores: frozenset[str] | None = None
     created_at: str = ""
     updated_at: str = ""
     size: int | None = None
@@ -66,7 +69,9 @@ class Role:
     """What one version is within its definition.
 
     `superseded`: another version stands for the same system. `outdated`: no longer one of the builds that stay in
-    sight; `stage`: how far it may go for that, `why`: what holds it there. `hidden_since`: the day of hiding."""
+    sight; `stage`: how far it may go for that, `why`: what holds it there. `hidden_since`: the day of hiding.
+    After a rollback, `pinned_over`: the newer version that this one stays current in place of, `rolled_back`: the day
+    on which another one took this one's place."""
 
     newest: bool
     superseded: bool
@@ -76,6 +81,8 @@ class Role:
     visibility: str
     hidden: bool
     hidden_since: str | None = None
+    pinned_over: str | None = None
+    rolled_back: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +176,7 @@ class Policy:
     orphans: Literal["keep", "hide", "delete"] = "keep"
     unknown_usage: Literal["keep", "delete"] = "keep"
     max_deletes: int = 5
+    same_ids: bool = False  # a version has the same image id in every cloud
     project: str | None = None  # whose images are deleted at most; None: whoever's
 
 

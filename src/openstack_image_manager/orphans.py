@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from openstack_image_manager import desired, retention
-from openstack_image_manager.builds import Usage, clear, hidden_since, is_usable, retired, situation_of
+from openstack_image_manager.builds import Usage, clear, hidden_since, retired, situation_of
 from openstack_image_manager.changes import diff
+from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Change, Delete, Finding, Image, Policy, Role, Stage, Update
 
 
@@ -19,36 +22,47 @@ def plan(
     the image itself promises (uuid_validity, provided_until) is kept."""
     changes: list[Change] = []
     findings: list[Finding] = []
+    kinds: dict[str, list[Image]] = defaultdict(list)
     for image in images:
         name = image.properties.get("image_name") or image.name
-        if name in names:
-            continue
-        if not is_usable(image):
-            changes += clear(name, image, today, findings)
-            continue
-        stage, why = _stage(image, policy, today, usage)
-        if stage is Stage.KEEP:
-            message = f"{image.id} has no definition (any more) and is left alone: {why}"
-            findings.append(Finding("note", name, message))
-            continue
-        reason = "it has no definition (any more)"
-        if stage is Stage.DELETE:
-            changes.append(Delete(name, image, reason))
-            continue
-        changes += _hide(name, image, stage, policy, today, reason)
-        if stage.name.lower() != policy.orphans:
-            findings.append(Finding("note", name, f"{image.id} goes no further: {why}"))
+        if name not in names:
+            kinds[name].append(image)
+    for name, its in kinds.items():
+        usable = sorted(filter(is_usable, its), key=_version, reverse=True)
+        for rank, image in enumerate(usable):
+            more, remarks = _orphan(name, rank, image, policy, today, usage)
+            changes += more
+            findings += remarks
+        for image in its:
+            if not is_usable(image):
+                changes += clear(name, image, today, findings)
     return changes, findings
 
 
-def _stage(image: Image, policy: Policy, today: date, usage: Usage) -> tuple[Stage, str]:
+def _version(image: Image) -> Any:
+    return desired.version_key(image.properties.get("internal_version") or image.name), image.created_at
+
+
+def _orphan(
+    name: str, rank: int, image: Image, policy: Policy, today: date, usage: Usage
+) -> tuple[list[Change], list[Finding]]:
+    stage, why = _stage(image, rank, policy, today, usage)
+    if stage is Stage.KEEP:
+        message = f"{image.id} has no definition (any more) and is left alone: {why}"
+        return [], [Finding("note", name, message)]
+    reason = "it has no definition (any more)"
+    if stage is Stage.DELETE:
+        return [Delete(name, image, reason)], []
+    short = stage.name.lower() != policy.orphans
+    findings = [Finding("note", name, f"{image.id} goes no further: {why}")] if short else []
+    return _hide(name, image, stage, policy, today, reason), findings
+
+
+def _stage(image: Image, rank: int, policy: Policy, today: date, usage: Usage) -> tuple[Stage, str]:
     if policy.orphans == "keep":
         return Stage.KEEP, "--orphans hide or delete takes it away"
-    for promise in ("uuid_validity", "provided_until"):
-        value = image.properties.get(promise)
-        until = retention.as_day(value)
-        if value in ("notice", "forever") or (until and until >= today):
-            return Stage.KEEP, f"its {promise} is {value}"
+    if promise := retention.promise(image.properties, rank, today):
+        return Stage.KEEP, promise
     situation = situation_of(image, 0, 0, policy, usage)
     return retention.decide(situation, replace(policy, outdated=policy.orphans), today)
 
@@ -59,7 +73,7 @@ def _hide(name: str, image: Image, stage: Stage, policy: Policy, today: date, re
     )
     since = hidden_since(image, stage, True, today)
     role = Role(False, True, True, stage, reason, visibility, hidden, since)
-    wanted = retired(image, role, image.name, {**image.properties, **desired.hiding(role)})
+    wanted = retired(image, role, image.name, {**image.properties, **desired.kept_on_image(role)})
     why = dict.fromkeys(("visibility", "hidden", "status", desired.HIDDEN_SINCE), reason)
     fields = diff(image, wanted, why)
     return [Update(name, image, wanted, fields, reason)] if fields else []

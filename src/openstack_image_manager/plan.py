@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
+from typing import TypeGuard
 
 from openstack_image_manager import identity, orphans
-from openstack_image_manager.builds import WHOLE, Builds, Usage
+from openstack_image_manager.builds import Builds, Usage
 from openstack_image_manager.format import Definition
-from openstack_image_manager.model import Change, Delete, Finding, Image, Plan, Policy
+from openstack_image_manager.lineup import WHOLE
+from openstack_image_manager.model import Change, Delete, Finding, Image, Plan, Policy, Update
 
 GONE = ("deleted", "pending_delete")
 
@@ -22,11 +24,13 @@ def plan(
     findings: Sequence[Finding] = (),
     names: Collection[str] | None = None,
     usage: Usage = lambda _: None,
+    roll_back: Mapping[str, str] | None = None,
 ) -> Plan:
     """The plan for all definitions. `findings` of the level error name definitions that must be left alone.
 
     `names`: all definitions there are, filtered out ones too; images of none of them are orphans. None: nothing is an
-    orphan. `usage`: how many servers, volumes and snapshots came from the image with an id; None: can't be seen."""
+    orphan. `usage`: how many servers, volumes and snapshots came from the image with an id; None: can't be seen.
+    `roll_back`: definitions and the version that shall be current."""
     known = {definition.name: definition for definition in definitions}
     broken = {finding.subject for finding in findings if finding.level == "error"}
     by_definition: dict[str, list[tuple[str, Image]]] = defaultdict(list)
@@ -34,7 +38,10 @@ def plan(
     for image in found:
         if image.status in GONE:
             continue
-        if key := identity.identify(image, known):
+        key = identity.identify(image, known)
+        if key and not identity.belongs(image, known[key[0]], policy.project):
+            continue
+        if key:
             by_definition[key[0]].append((key[1], image))
         else:
             rest.append(image)
@@ -44,7 +51,8 @@ def plan(
         if not definition.enable and not policy.force:
             told.append(Finding("note", name, "enable is false: left exactly as it is (--force includes it)"))
         elif name not in broken and definition.versions:
-            more, remarks = Builds(definition, policy, today, usage).plan(by_definition[name])
+            to = (roll_back or {}).get(name)
+            more, remarks = Builds(definition, policy, today, usage, to).plan(by_definition[name])
             changes += more
             told += remarks
     if names is not None:
@@ -63,6 +71,13 @@ def beyond_limit(plan: Plan, policy: Policy) -> str | None:
         return None
     names = ", ".join(f"{change.subject} ({change.found.id})" for change in deletes[:10])
     return f"the plan deletes {len(deletes)} images, and --max-deletes allows {policy.max_deletes}: {names}"
+
+
+def is_final(change: Change) -> TypeGuard[Update | Delete]:
+    """True for what should not happen to an image that is in use."""
+    if isinstance(change, Update):
+        return any(field.field == "status" and field.after == "deactivated" for field in change.fields)
+    return isinstance(change, Delete) and not change.junk
 
 
 def _converts(images: Iterable[tuple[str, Image]]) -> bool | None:

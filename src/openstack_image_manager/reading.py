@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
-from yaml import MappingNode, Node, ScalarNode, SequenceNode
+from yaml import MappingNode, Node, SequenceNode
 
 from openstack_image_manager import desired, scs
 from openstack_image_manager.complaints import Complaint, DefinitionErrors, Position, dotted, near, sentence
 from openstack_image_manager.format import Definition
-from openstack_image_manager.schema import FIELDS, KINDS
-from openstack_image_manager.yamltree import NULL, STR, Broken, Loc, Tree
+from openstack_image_manager.records import record
+from openstack_image_manager.yamltree import NULL, Broken, Loc, Tree
 
 MAX_NAME = 255
 
@@ -94,33 +94,6 @@ class Reading:
         return nodes
 
 
-def _record(tree: Tree, node: MappingNode, loc: Loc = ()) -> dict[str, Any]:
-    """The values of a definition (or, below `versions`, of a version) as the models take them."""
-    values: dict[str, Any] = {}
-    for key, (_, value) in tree.entries(node, loc).items():
-        if value.tag == STR and value.__class__ is ScalarNode:
-            values[key] = value.value
-            continue
-        where = (*loc, key)
-        if key not in FIELDS[bool(loc)]:
-            values[key] = None
-        elif key in ("meta", "tags", "versions") and value.tag == NULL:
-            values[key] = {} if key == "meta" else []
-        elif key == "meta" and isinstance(value, MappingNode):
-            items = tree.entries(value, where).items()
-            values[key] = {name: tree.scalar(item, "meta", (*where, name)) for name, (_, item) in items}
-        elif key == "tags" and isinstance(value, SequenceNode):
-            values[key] = [tree.scalar(item, "text", spot) for item, spot in tree.items(value, where)]
-        elif key == "versions" and isinstance(value, SequenceNode):
-            values[key] = [
-                _record(tree, item, spot) if isinstance(item, MappingNode) else tree.scalar(item, "text", spot)
-                for item, spot in tree.items(value, where)
-            ]
-        else:
-            values[key] = tree.scalar(value, KINDS.get(key, "text"), where)
-    return values
-
-
 @dataclass
 class _Entry:
     """One item of `images`: checked alone, and against what was read before."""
@@ -138,7 +111,7 @@ class _Entry:
         if not isinstance(self.node, MappingNode):
             self._complain((), "must be a mapping that begins with '- name: …'")
             return
-        values = _record(self.tree, self.node)
+        values = record(self.tree, self.node)
         self.image = values["name"] if isinstance(values.get("name"), str) and values["name"] else None
         # What could not be read needs no second complaint about its value.
         seen = {problem.loc for problem in self.tree.problems}
@@ -217,6 +190,9 @@ class _Entry:
             self._first(self.reading.glance_names, name, loc, "another image gets the same name, from {}")
 
     def _warn(self, definition: Definition) -> None:
+        seen_by_members = {definition.visibility, *(version.visibility for version in definition.versions)}
+        if definition.members and "shared" not in seen_by_members:
+            self._complain(("members",), "has no effect: only images of visibility shared have members", warning=True)
         if not definition.versions:
             self._complain(("versions",), "is empty: no image is wanted", warning=True)
         odd = scs.unusual(definition.meta)

@@ -7,12 +7,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from openstack_image_manager.model import Policy, Stage
 
 DEFAULT_VISIBLE = 3
+LAST = re.compile(r"last-(\d+)")
+STILL_DEFINED = "still defined"
+OUTDATED = "older than the builds that stay in sight"
 WIDEST_FIRST = ("public", "community", "shared", "private")
 
 
@@ -20,7 +24,8 @@ WIDEST_FIRST = ("public", "community", "shared", "private")
 class Situation:
     """What decides about one build. `rank`: 0 is the current one; `visible`: how many stay in sight, None: all.
 
-    `uses`: servers, volumes and snapshots made from it, None: can't be seen. `hidden_since`: the day it was hidden."""
+    `uses`: servers, volumes and snapshots made from it, None: can't be seen. `hidden_since`: the day it was hidden.
+    `bad`: the definition was rolled back from this build."""
 
     rank: int
     visible: int | None
@@ -32,6 +37,7 @@ class Situation:
     foreign: bool = False
     uses: int | None = None
     hidden_since: date | None = None
+    bad: bool = False
 
 
 def decide(situation: Situation, policy: Policy, today: date) -> tuple[Stage, str]:
@@ -41,11 +47,13 @@ def decide(situation: Situation, policy: Policy, today: date) -> tuple[Stage, st
         return Stage.KEEP, "not outdated"
     asked = Stage[policy.outdated.upper()]
     limit, why = _limit(s, asked, policy, today)
-    return (limit, why) if limit < asked else (asked, "older than the builds that stay in sight")
+    return (limit, why) if limit < asked else (asked, "rolled back from" if s.bad else OUTDATED)
 
 
 def is_outdated(s: Situation) -> bool:
     """True for a build that no promise and no definition keeps in sight."""
+    if s.bad:
+        return True
     if s.visible is None or s.rank < s.visible or s.explicit or s.kept:
         return False
     # What is not rotated stays as long as it is defined.
@@ -55,7 +63,9 @@ def is_outdated(s: Situation) -> bool:
 def _limit(s: Situation, asked: Stage, policy: Policy, today: date) -> tuple[Stage, str]:
     """How far an outdated build may go at most: whatever speaks against more than hiding it."""
     if s.defined:
-        return Stage.HIDE, "still defined"
+        return Stage.HIDE, STILL_DEFINED
+    if s.visible is None or s.kept:
+        return Stage.HIDE, "rolled back from, but its id is promised to stay"
     if s.protected:
         return Stage.HIDE, "protected"
     if s.foreign:
@@ -84,10 +94,23 @@ def visible_builds(uuid_validity: str | None, today: date) -> int | None:
         return None
     if uuid_validity == "none":
         return 1
-    if uuid_validity and (last := re.fullmatch(r"last-(\d+)", uuid_validity)):
+    if uuid_validity and (last := LAST.fullmatch(uuid_validity)):
         return max(1, int(last.group(1)))
     until = as_day(uuid_validity)
     return None if until and until >= today else DEFAULT_VISIBLE
+
+
+def promise(properties: Mapping[str, str], rank: int, today: date) -> str | None:
+    """What an image whose definition is gone promises by itself, so that it stays; None: nothing. `rank`: 0 is the
+    newest of its kind. A date in `provided_until` that has passed ends what `last-N` promises."""
+    for name in ("uuid_validity", "provided_until"):
+        value = properties.get(name)
+        until = as_day(value)
+        if value in ("notice", "forever") or (until and until >= today):
+            return f"its {name} is {value}"
+    validity = properties.get("uuid_validity", "")
+    last, ended = LAST.fullmatch(validity), as_day(properties.get("provided_until")) is not None
+    return f"its uuid_validity is {validity}" if last and rank < int(last[1]) and not ended else None
 
 
 def as_day(value: str | None) -> date | None:

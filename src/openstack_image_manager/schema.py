@@ -24,7 +24,7 @@ UNQUOTED = {"text": ["string", "number"], "version": ["string", "integer"], "dat
 def json_schema() -> dict[str, Any]:
     """The file format as JSON Schema (draft 2020-12). Suggests values of known properties, allows any."""
     raw = Definition.model_json_schema()
-    version = raw.pop("$defs")["Version"]
+    parts = raw.pop("$defs")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Image definitions of openstack-image-manager",
@@ -34,7 +34,12 @@ def json_schema() -> dict[str, Any]:
             "images": {"type": ["array", "null"], "items": {"$ref": "#/$defs/Definition"}, "description": "The images."}
         },
         "additionalProperties": False,
-        "$defs": {"Definition": _record(raw), "Version": _record(version), "Meta": _meta()},
+        "$defs": {
+            "Definition": _record(raw),
+            "Version": _record(parts["Version"]),
+            "Member": {"anyOf": [{"type": UNQUOTED["text"]}, _record(parts["Member"])]},
+            "Meta": _meta(),
+        },
     }
 
 
@@ -53,6 +58,11 @@ def _field(name: str, raw: dict[str, Any]) -> dict[str, Any]:
         return {"type": ["array", "null"], "items": {"$ref": "#/$defs/Version"}, **about}
     if name == "tags":
         return {"type": ["array", "null"], "items": {**schema["items"], "type": UNQUOTED["text"]}, **about}
+    if name == "members":
+        return {"type": ["array", "null"], "items": {"$ref": "#/$defs/Member"}, **about}
+    if name == "stores":
+        item = {"type": UNQUOTED["text"], "minLength": 1}
+        return {"type": ["array", "null"], "items": item, "minItems": 1, **about}
     if "enum" in schema:
         return {"enum": [*schema["enum"], *([None] if optional else [])], **about}
     kind = KINDS.get(name, "text")

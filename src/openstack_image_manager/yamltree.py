@@ -34,6 +34,7 @@ _HINTS = {
     "cannot start any token": "a text that begins with this character needs quotes",
     "unexpected end of stream": "the file ends before this is closed; a quote or bracket is missing",
     "found undefined alias": "no anchor of this name stands before this alias",
+    "exceeded maximum nesting depth": f"nested deeper than {MAX_DEPTH} levels",
     "another document": "a second document begins here; a file holds only one, so remove this '---' or split the file",
 }
 

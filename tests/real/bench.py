@@ -17,9 +17,9 @@ import yaml
 from openstack.connection import Connection
 
 from openstack_image_manager.cli.app import main
-from openstack_image_manager.glance import as_image
 from openstack_image_manager.model import Image
 from openstack_image_manager.sandbox.disks import disk_image
+from openstack_image_manager.wire import as_image
 from tests.services.site import TestSite
 
 
@@ -97,9 +97,11 @@ class Bench:
 
     def arguments(self, *arguments: str) -> list[str]:
         """The arguments with cloud, images and tag after the command's name."""
-        commands = [a for a in arguments[:1] if a in ("plan", "apply")]
+        commands = [a for a in arguments[:1] if a in ("plan", "apply", "status", "rollback", "share", "unshare")]
         rest = arguments[len(commands) :]
         common = ["--cloud", self.cloud, "--images", str(self.directory / "images"), "--tag", self.tag]
+        if commands and commands[0].endswith("share"):
+            common = ["--cloud", self.cloud, "--tag", self.tag]
         return [*commands, *common, *rest]
 
     def run(self, *arguments: str) -> Outcome:
@@ -118,11 +120,13 @@ class Bench:
             command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
-    def images(self) -> list[Image]:
-        """All images with the test's tag, hidden ones too, as an administrator sees them."""
+    def images(self, admin: Connection | None = None) -> list[Image]:
+        """All images with the test's tag, hidden ones too, as an administrator (of the first cloud) sees them."""
         found = []
         for hidden in ("false", "true"):
-            answer = self.admin.image.get(f"/images?tag={self.tag}&os_hidden={hidden}&visibility=all&limit=1000")
+            answer = (admin or self.admin).image.get(
+                f"/images?tag={self.tag}&os_hidden={hidden}&visibility=all&limit=1000"
+            )
             openstack.exceptions.raise_from_response(answer)
             found += [as_image(each) for each in answer.json()["images"]]
         return found

@@ -19,7 +19,8 @@ import yaml
 from openstack.connection import Connection
 
 from openstack_image_manager import desired
-from openstack_image_manager.apply import apply
+from openstack_image_manager.apply import Job, apply
+from openstack_image_manager.claim import Claims
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import Interrupted
 from openstack_image_manager.glance import Glance
@@ -292,7 +293,8 @@ def applied(
 
     def run(reporter: Watcher) -> list[Result]:
         with planned() as (glance, todo):
-            return apply(todo, glance, Policy(tag=bench.tag), ImportOptions(), reporter)
+            (results,) = apply([Job(todo, glance, Policy(tag=bench.tag), reporter)], ImportOptions())
+            return results
 
     return run
 
@@ -360,8 +362,9 @@ def test_an_interrupt(
     with planned() as (glance, todo):
         (create,) = todo.changes
         assert isinstance(create, Create)
+        claims = Claims(glance, watched.tag, 60.0, stop, Watcher())
         with pytest.raises(Interrupted):
-            Importer(glance, ImportOptions(), None, stop, Watcher(), watched.tag).bring_in(create)
+            Importer(glance, ImportOptions(), None, stop, Watcher(), claims).bring_in(create)
     hold.set()
     assert [image.visibility for image in watched.images()] in ([], ["private"])
     if answer is None:  # else it would wait first whether somebody fills the empty record

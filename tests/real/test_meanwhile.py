@@ -79,7 +79,7 @@ def test_an_outdated_image_that_someone_protects(watched: Bench, proxy: Proxy) -
     watched.define(watched.ubuntu("2", meta=meta))
     old = watched.image("1")
     for rule, message in (
-        (Rule("GET", f".*/{old.id}"), f"{old.id} is protected: not deleted"),
+        (Rule("GET", f".*/{old.id}"), f"{old.id} was changed by someone since the plan was made (protected)"),
         (Rule("DELETE", f".*/{old.id}"), "Glance answered 403"),
     ):
         proxy.clear()

@@ -24,6 +24,26 @@ def test_runs_at_the_same_moment_make_one_image_of_each_version(bench: Bench, ru
     bench.converged()
 
 
+@pytest.mark.parametrize("runs", [2, 8])
+def test_runs_at_the_same_moment_delete_only_what_one_run_would(bench: Bench, runs: int) -> None:
+    """Two images of the newest version, and an outdated one: all runs delete at once, and one of the twins stays."""
+    meta = {"os_distro": "ubuntu", "uuid_validity": "last-2"}
+    bench.define(bench.ubuntu("1", "2", "3", meta=meta))
+    assert bench.run().code == 0
+    newest = bench.image("3")
+    content = (bench.site.directory / "3.img").read_bytes()
+    twin = bench.make(content, name=newest.name, image_name=newest.properties["image_name"], internal_version="3")
+    bench.define(bench.ubuntu("2", "3", meta=meta))
+    processes = [bench.start("--outdated", "delete", "--unknown-usage", "delete") for _ in range(runs)]
+    said = [process.communicate(timeout=100)[0] for process in processes]
+    ids = {image.id for image in bench.images()}
+    assert {newest.id, bench.image("2").id} == ids, "\n".join(said)
+    assert twin not in ids
+    # Whoever came second to an image was told so, or found it done.
+    assert all(p.returncode == 0 or "plan again" in text for p, text in zip(processes, said, strict=True)), said
+    assert bench.run("plan", "--outdated", "delete", "--exit-code").code == 0
+
+
 def test_a_second_run_does_not_harm_a_slow_first_one(bench: Bench) -> None:
     """The first run is in the middle of its upload, and goes on when the second one has come and gone."""
     name = bench.ubuntu()["name"]

@@ -22,7 +22,7 @@ from openstack_image_manager.cli import validate
 from openstack_image_manager.complaints import sentence
 from openstack_image_manager.definitions import DefinitionErrors, Loaded, json_schema, load
 from openstack_image_manager.errors import Error, UsageError
-from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.format import RESERVED, Definition, Version
 
 CIRROS = """\
 ---
@@ -113,6 +113,10 @@ images:
     min_ram: 64
     status: deactivated
     visibility: community
+    members: [shop, 5, {project: cart, domain: customers}, {domain: partners}]
+    protected: yes
+    owner: service
+    stores: [fast, 5]
     multi: on
     keep: yes
     separator: "-"
@@ -186,6 +190,9 @@ def test_every_field_loads_as_it_is_meant(tmp_path: Path) -> None:
         "day": "2024-01-02",
         "at": "2024-01-02 02:04:05",
     }
+    members = [(member.project, member.domain) for member in definition.members or ()]
+    assert members == [("shop", None), ("5", None), ("cart", "customers"), (None, "partners")]
+    assert (definition.protected, definition.owner, definition.stores) == (True, "service", ["fast", "5"])
     first, second = definition.versions
     assert set(first.model_fields_set) == set(Version.model_fields)
     assert (first.version, second.version) == ("20240101", "2024-01-03")
@@ -416,7 +423,7 @@ FILE_COMPLAINTS: list[tuple[str | bytes, str]] = [
         "a.yml:2:1: not valid YAML: a second document begins here; a file holds only one, "
         "so remove this '---' or split the file",
     ),
-    ("[" * 10_000, "a.yml:1:100: nested deeper than 100 levels"),
+    ("[" * 900, "a.yml:1:100: nested deeper than 100 levels"),
     ("- " * 10_000, "a.yml:1:199: nested deeper than 100 levels"),
     (b"#" * (8 * 1024**2 + 1), "a.yml: has 8.0 MiB, at most 8 MiB can be read; split it"),
 ]
@@ -425,6 +432,11 @@ FILE_COMPLAINTS: list[tuple[str | bytes, str]] = [
 @pytest.mark.parametrize(("text", "expected"), FILE_COMPLAINTS, ids=range(len(FILE_COMPLAINTS)))
 def test_a_wrong_file_is_one_line(tmp_path: Path, text: str | bytes, expected: str) -> None:
     assert refused(tmp_path, text) == [expected]
+
+
+def test_nesting_that_the_parser_itself_gives_up(tmp_path: Path) -> None:
+    (complaint,) = refused(tmp_path, "[" * 10_000)
+    assert complaint.endswith("nested deeper than 100 levels")
 
 
 def test_all_complaints_come_at_once_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
@@ -677,7 +689,8 @@ def test_no_mutation_of_a_valid_file_ends_in_a_traceback(tmp_path: Path, edits: 
 
 texts = st.text(st.characters(codec="utf-8", max_codepoint=0xFFFF, exclude_characters="\x7f"), max_size=20)
 names = st.text(st.characters(max_codepoint=0xFFFF, categories=["L", "N", "P"]), min_size=1, max_size=20)
-metas = st.dictionaries(names, st.none() | texts, max_size=4)
+keys = names.filter(lambda key: key not in RESERVED and not key.startswith(("os_glance_", "image_manager_")))
+metas = st.dictionaries(keys, st.none() | texts, max_size=4)
 version_models = st.builds(
     Version,
     version=st.text(st.characters(codec="utf-8"), min_size=1, max_size=10).filter(lambda text: text != "latest"),
@@ -770,3 +783,10 @@ def test_schema_is_printed() -> None:
     assert result.exit_code == 0
     assert json.loads(result.stdout) == json_schema()
     assert result.stdout.startswith('{\n  "$schema"')
+
+
+def test_members_of_an_image_that_is_not_shared_are_a_warning(tmp_path: Path) -> None:
+    loaded = read(tmp_path, HEAD + "    members: [shop]\n" + TAIL)
+    assert [f"{each.line}: {each.message}" for each in loaded.warnings] == [
+        "4: has no effect: only images of visibility shared have members"
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from edits import add
 
@@ -146,7 +148,10 @@ WRONG: list[tuple[Edit, str]] = [
     (SetVersionField("A", "1", "hidden", "yes"), "a.yml:2:11: A: versions.hidden: must be true or false, not a text"),
     (SetVersionField("A", "1", "url", {"a": "b"}), "a.yml:2:11: A: versions.url: must be a text, not a mapping"),
     (SetVersionField("A", "1", "version", "8"), "a.yml:2:11: A: version: can't be set by an edit"),
-    (SetImageField("A", "tags", "x"), "a.yml:2:11: A: tags: can't be set by an edit"),
+    (SetImageField("A", "tags", "x"), "a.yml:2:11: A: tags: must be a list, not a text"),
+    (SetImageField("A", "tags", {"x": "y"}), "a.yml:2:11: A: tags: must be a list, not a mapping"),
+    (SetImageField("A", "tags", cast("str", ["x"])), "a.yml:2:11: A: tags: can't be set by an edit: lists, and what"),
+    (add("9", meta={"a": ["x"]}), "a.yml:2:11: A: meta: can't be set by an edit: lists, and what is nested deeper"),
     (SetImageField("A", "meta", "x"), "a.yml:2:11: A: meta: must be a mapping of keys to values, not a text"),
 ]
 

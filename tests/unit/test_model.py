@@ -143,7 +143,8 @@ def kind(name: str, schema: dict[str, Any]) -> str:
         return "URL"
     words = {"array": "list of ", "integer": "whole number", "boolean": "true or false", "string": "text"}
     word = words[schema["type"][0]]
-    return word + ("versions" if name == "versions" else "texts") if word == "list of " else word
+    items = {"versions": "versions", "members": "members"}.get(name, "texts")
+    return word + items if word == "list of " else word
 
 
 @pytest.mark.parametrize("model", [Definition, Version])

@@ -11,7 +11,7 @@ import pytest
 from cloud import TODAY, definition, settled
 from rich.console import Console
 
-from openstack_image_manager import render
+from openstack_image_manager import progress, render
 from openstack_image_manager.changes import checksum
 from openstack_image_manager.model import FieldChange, Finding, Image, Plan, Policy, Result
 from openstack_image_manager.plan import plan
@@ -295,7 +295,7 @@ def test_colours_are_for_terminals(environment: pytest.MonkeyPatch, capsys: pyte
 
 def test_logs_get_a_line_for_each_event_and_none_for_bytes() -> None:
     out = console()
-    reporter = render.reporter(out)
+    reporter = progress.reporter(out)
     with reporter as lines:
         assert lines is reporter
         lines.line(ODD, f"{ODD} fetched")
@@ -308,7 +308,7 @@ def test_logs_get_a_line_for_each_event_and_none_for_bytes() -> None:
 def test_a_terminal_gets_bars_and_the_lines_above_them(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("COLUMNS", "200")
     out = console(force_terminal=True, width=200)
-    reporter = render.reporter(out)
+    reporter = progress.reporter(out)
     assert reporter.live
     with reporter as bars:
         assert bars is reporter

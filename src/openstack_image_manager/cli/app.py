@@ -9,7 +9,7 @@ import typer
 
 from openstack_image_manager import __version__
 from openstack_image_manager.cli import options as given
-from openstack_image_manager.cli import plan, validate
+from openstack_image_manager.cli import plan, rollback, share, status, validate
 from openstack_image_manager.cli.sandbox import sandbox_app
 from openstack_image_manager.errors import Error
 
@@ -19,8 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-plan.register(app)
-validate.register(app)
+for module in (plan, status, rollback, share, validate):
+    module.register(app)
 app.add_typer(sandbox_app, name="sandbox")
 
 
@@ -33,7 +33,8 @@ def _version(wanted: bool) -> None:
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
-    cloud: given.Cloud = None,
+    cloud: given.Clouds = None,
+    all_clouds: given.AllClouds = False,
     images: given.Images = given.IMAGES,
     name_filter: given.Filter = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
@@ -52,6 +53,7 @@ def root(
     orphans: given.OrphansOption = given.Orphans.KEEP,
     unknown_usage: given.UnknownUsageOption = given.UnknownUsage.KEEP,
     max_deletes: given.MaxDeletes = 5,
+    same_ids: given.SameIds = False,
     check: Annotated[bool, typer.Option("--check/--no-check", help="Show the warnings about definitions.")] = True,
     check_only: Annotated[bool, typer.Option("--check-only", help="Check the definitions and stop.")] = False,
     check_age: Annotated[bool, typer.Option("--check-age", help="Report definitions with old builds.")] = False,

@@ -50,6 +50,13 @@ class Output(StrEnum):
     MARKDOWN = "markdown"
 
 
+class Form(StrEnum):
+    """Forms of a table."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class ImportMethod(StrEnum):
     """Ways into Glance."""
 
@@ -80,14 +87,14 @@ class ShareType(StrEnum):
     DOMAIN = "domain"
 
 
-Cloud = Annotated[
-    str | None,
-    typer.Option(
-        "--cloud",
-        metavar="NAME",
-        help="Cloud in clouds.yaml. Default: the OS_* environment (OS_CLOUD, OS_AUTH_URL …), else 'openstack'.",
-    ),
+_CLOUD = "Default: the OS_* environment (OS_CLOUD, OS_AUTH_URL …), else 'openstack'."
+Cloud = Annotated[str | None, typer.Option("--cloud", metavar="NAME", help=f"Cloud in clouds.yaml. {_CLOUD}")]
+Clouds = Annotated[
+    list[str] | None,
+    typer.Option("--cloud", metavar="NAME", help=f"Cloud in clouds.yaml; for several, give it again. {_CLOUD}"),
 ]
+AllClouds = Annotated[bool, typer.Option("--all-clouds", help="All clouds of clouds.yaml, side by side.")]
+SameIds = Annotated[bool, typer.Option("--same-ids", help="Give a version the same image id in every cloud.")]
 Images = Annotated[
     str, typer.Option("--images", metavar="PATH", help="Definitions: a directory, a file, or a pattern with **.")
 ]

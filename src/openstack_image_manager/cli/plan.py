@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from openstack_image_manager.cli import options as given
 
 if TYPE_CHECKING:
-    from openstack_image_manager.cli.run import Prepared, Request
-    from openstack_image_manager.model import Plan
-
-FORMAT = 1  # of plan files
-# What a plan file says already.
-ASKED = {"cloud", "images", "name_filter", "tag", "latest", "keep", "force", "hidden_visibility", "use_os_hidden"} | {
-    "outdated",
-    "grace",
-    "orphans",
-    "unknown_usage",
-    "max_deletes",
-}
-Approved = tuple[dict[str, Any], dict[str, str]]  # where, and the image of each change (by all that it says)
+    from openstack_image_manager.cli.run import Clouds
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +21,8 @@ def register(app: typer.Typer) -> None:
 
 def plan_command(
     context: typer.Context,
-    cloud: given.Cloud = None,
+    cloud: given.Clouds = None,
+    all_clouds: given.AllClouds = False,
     images: given.Images = given.IMAGES,
     name_filter: given.Filter = None,
     tag: given.Tag = given.TAG,
@@ -48,6 +36,7 @@ def plan_command(
     orphans: given.OrphansOption = given.Orphans.KEEP,
     unknown_usage: given.UnknownUsageOption = given.UnknownUsage.KEEP,
     max_deletes: given.MaxDeletes = 5,
+    same_ids: given.SameIds = False,
     output: Annotated[given.Output, typer.Option("--output", help="Form of the plan.")] = given.Output.TEXT,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write the plan to a file, for `apply FILE`.")
@@ -65,15 +54,21 @@ def plan_command(
 
     set_up(debug)
     from openstack_image_manager.cli import run
+    from openstack_image_manager.cli.planfile import write
+    from openstack_image_manager.errors import UsageError
 
-    request = run.request(context.params)
-    with run.prepared(request) as ready:
-        show(ready.plan, ready.glance.cloud, output)
+    requests = run.requests(context.params)
+    if out is not None and len(requests) > 1:
+        raise UsageError("--out goes with one cloud; write a plan file for each cloud")
+    with run.prepared(requests) as clouds:
+        show(clouds, output)
         if out is not None:
-            _write(out, request, ready)
-    if run.has_errors(ready.plan):
+            write(out, clouds.ready[0])
+        if clouds.several and output is given.Output.TEXT:
+            run.show_comparison(clouds.ready, {each.glance.cloud: each.images for each in clouds.ready})
+    if clouds.has_errors:
         raise typer.Exit(1)
-    if exit_code and ready.plan.changes:
+    if exit_code and any(each.plan.changes for each in clouds.ready):
         raise typer.Exit(run.PENDING)
 
 
@@ -82,7 +77,8 @@ def apply_command(
     plan_file: Annotated[
         Path | None, typer.Argument(metavar="PLANFILE", help="A plan written by `plan --out`; exactly that is done.")
     ] = None,
-    cloud: given.Cloud = None,
+    cloud: given.Clouds = None,
+    all_clouds: given.AllClouds = False,
     images: given.Images = given.IMAGES,
     name_filter: given.Filter = None,
     tag: given.Tag = given.TAG,
@@ -96,6 +92,7 @@ def apply_command(
     orphans: given.OrphansOption = given.Orphans.KEEP,
     unknown_usage: given.UnknownUsageOption = given.UnknownUsage.KEEP,
     max_deletes: given.MaxDeletes = 5,
+    same_ids: given.SameIds = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     expect: Annotated[
         str | None, typer.Option("--expect", metavar="CHECKSUM", help="Refuse any plan but the one of this checksum.")
@@ -118,108 +115,43 @@ def apply_command(
 
     set_up(debug)
     from openstack_image_manager.cli import run
+    from openstack_image_manager.cli.planfile import read, refuse_beside_file, same
+    from openstack_image_manager.errors import UsageError
     from openstack_image_manager.ways import ImportOptions
 
-    request = run.request(context.params)
+    requests = run.requests(context.params)
     approved = None
     if plan_file is not None:
-        _refuse_beside_file(context)
-        request, approved = _read(plan_file)
+        refuse_beside_file(context)
+        request, approved = read(plan_file)
+        requests = [request]
+    if expect is not None and len(requests) > 1:
+        raise UsageError("--expect goes with one cloud, as each cloud has a plan of its own")
     options = ImportOptions(import_method.value, verify_checksum, import_timeout, stuck_retry + 1)
-    with run.prepared(request) as ready:
+    with run.prepared(requests) as clouds:
         if approved is not None:
-            _same(approved, ready)
-        show(ready.plan, ready.glance.cloud, given.Output.TEXT)
-        run.expect(ready.plan, expect)
-        run.confirm(ready.plan, yes)
-        code = run.carry_out(ready, request.policy, options, workers)
+            same(approved, clouds.ready[0])
+        show(clouds, given.Output.TEXT)
+        if expect is not None:
+            run.expect(clouds.ready[0].plan, expect)
+        run.confirm(clouds, yes)
+        code = run.carry_out(clouds, options, workers)
     raise typer.Exit(code)
 
 
-def show(plan: Plan, cloud: str, output: given.Output) -> None:
-    """Print the plan in the form asked for."""
+def show(clouds: Clouds, output: given.Output) -> None:
+    """Print the plans in the form asked for."""
     from openstack_image_manager import render
 
+    plans = [(each.plan, each.glance.cloud) for each in clouds.ready]
     if output is given.Output.JSON:
-        typer.echo(render.plan_json(plan, cloud))
+        failed = {cloud: str(error) for cloud, error in clouds.failed.items()}
+        typer.echo(render.plans_json(plans, failed) if clouds.several else render.plan_json(*plans[0]))
     elif output is given.Output.MARKDOWN:
-        typer.echo(render.plan_markdown(plan, cloud), nl=False)
+        typer.echo("\n".join(render.plan_markdown(*plan) for plan in plans), nl=False)
     else:
-        render.plan_text(plan, cloud, render.console())
-
-
-def _refuse_beside_file(context: typer.Context) -> None:
-    """Whoever writes `apply today.plan --cloud other` must not believe that it goes to the other cloud."""
-    from openstack_image_manager.errors import UsageError
-
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name in ASKED and source is not None and source.name == "COMMANDLINE":
-            raise UsageError(
-                f"{parameter.opts[0]} has no effect beside a plan file, which says it already; leave it out"
-            )
-
-
-def _write(path: Path, request: Request, ready: Prepared) -> None:
-    """A plan file: what was asked, where, and the plan. It names the definitions' path and holds no secrets."""
-    from dataclasses import asdict
-
-    from openstack_image_manager import render
-    from openstack_image_manager.errors import Error
-
-    asked = {**asdict(request), "images": _absolute(request.images)}
-    plan = render.plan_data(ready.plan, ready.glance.cloud)
-    content = {"format": FORMAT, "request": asked, "where": _where(ready), "plan": plan}
-    try:
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise Error(f"{path}: the plan can't be written: {error.strerror}") from None
-
-
-def _where(ready: Prepared) -> dict[str, str | None]:
-    """The same name may be another cloud tomorrow, or in another environment."""
-    return {"project": ready.glance.project, "region": ready.glance.region}
-
-
-def _absolute(images: str) -> str:
-    return images if "**" in images else str(Path(images).absolute())
-
-
-def _read(path: Path) -> tuple[Request, Approved]:
-    from openstack_image_manager.cli.run import Request
-    from openstack_image_manager.errors import Error
-    from openstack_image_manager.model import Policy
-
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise Error(f"{path}: a plan file of another release; make it anew with `plan --out`")
-        request = content["request"]
-        policy = Policy(**request.pop("policy"))
-        changes = {_key(change): change["image"] for change in content["plan"]["changes"]}
-        return Request(policy=policy, **request), (content["where"], changes)
-    except OSError as error:
-        raise Error(f"{path}: the plan can't be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise Error(f"{path}: is no plan file; make one with `plan --out`") from None
-
-
-def _key(change: dict[str, Any]) -> str:
-    return json.dumps(change, sort_keys=True)
-
-
-def _same(approved: Approved, ready: Prepared) -> None:
-    """Refuse when what there is to do now is not what was approved, naming the images."""
-    from openstack_image_manager.changes import change_data
-    from openstack_image_manager.errors import Error
-
-    where, before = approved
-    if where != _where(ready):
-        raise Error("the plan was made for another project or region; nothing was done: plan again")
-    now = {_key(data): data["image"] for data in map(change_data, ready.plan.changes)}
-    other = sorted({name for key, name in (before | now).items() if (key in before) != (key in now)})
-    if other:
-        names = ", ".join(other)
-        raise Error(
-            f"the cloud or the definitions changed since the plan was made: {names}; nothing was done: plan again"
-        )
+        for plan in plans:
+            render.plan_text(*plan, render.console(), with_heading=clouds.several)
+    if clouds.several and output is not given.Output.JSON:
+        for error in clouds.failed.values():
+            typer.echo(f"error: {error}", err=True)

@@ -22,19 +22,26 @@ def run_root(**o: Any) -> int:
     set_up(o["debug"])
     if o["delete"] and not (o["sure"] or o["dry_run"]):
         raise UsageError("--delete goes with --yes-i-really-know-what-i-do; look at the plan first: --dry-run")
-    request = run.request({**o, "outdated": _outdated(o)})
-    policy = request.policy
+    requests = run.requests({**o, "outdated": _outdated(o)})
     if o["share_image"] is not None:
         from openstack_image_manager.cli.share import share
 
-        return share(request.cloud, policy.tag, o)
+        if len(requests) > 1:
+            raise UsageError("--share-image goes with one cloud")
+        if o["share_target"] is None:
+            raise UsageError("--share-image needs --share-target: the project or domain to share with")
+        ending = o["share_action"] is given.ShareAction.DELETE
+        whom = (o["share_target"], o["share_type"].value, o["share_domain"])
+        return share(requests[0].cloud, requests[0].policy.tag, o["share_image"], *whom, ending)
     if o["check_only"] or o["check_age"]:
         return _check(o)
-    with run.prepared(request) as ready:
-        show(ready.plan, ready.glance.cloud, given.Output.TEXT)
-        if o["dry_run"]:
-            return 1 if run.has_errors(ready.plan) else 0
-        return run.carry_out(ready, policy, import_options(o), o["workers"])
+    with run.prepared(requests) as clouds:
+        show(clouds, given.Output.TEXT)
+        if not o["dry_run"]:
+            return run.carry_out(clouds, import_options(o), o["workers"])
+        if clouds.several:
+            run.show_comparison(clouds.ready, {each.glance.cloud: each.images for each in clouds.ready})
+        return 1 if clouds.has_errors else 0
 
 
 def _outdated(o: dict[str, Any]) -> given.Outdated:

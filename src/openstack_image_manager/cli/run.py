@@ -1,136 +1,178 @@
-"""What plan, apply and the root command have in common: from definitions and a cloud to a plan, and to its end."""
+"""What plan, apply and the root command have in common: from definitions and clouds to plans, and to their end."""
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from openstack_image_manager import render
+from openstack_image_manager import compare, progress, render
 from openstack_image_manager.changes import checksum
-from openstack_image_manager.definitions import load
+from openstack_image_manager.cli.request import Request, cloud_names, requests
+from openstack_image_manager.definitions import Loaded, load
 from openstack_image_manager.errors import Error, UsageError
-from openstack_image_manager.identity import of_others
-from openstack_image_manager.latest import resolve
-from openstack_image_manager.model import Change, Delete, Finding, Plan, Policy, Update
-from openstack_image_manager.plan import beyond_limit, plan
+from openstack_image_manager.format import Definition
+from openstack_image_manager.model import Finding, Image, Plan
+from openstack_image_manager.plan import beyond_limit
 
 if TYPE_CHECKING:
     from openstack_image_manager.glance import Glance
     from openstack_image_manager.ways import ImportOptions
 
+__all__ = ["Clouds", "Prepared", "Request", "carry_out", "cloud_names", "prepared", "requests"]
 PENDING = 3  # exit code of `plan --exit-code`
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Which cloud shall match which definitions, by which policy."""
-
-    cloud: str | None
-    images: str
-    filter: str | None
-    policy: Policy
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan, and the cloud it is for."""
+    """A plan, the cloud it is for, and what it was made of."""
 
+    request: Request
     plan: Plan
     glance: Glance
+    definitions: Sequence[Definition]
+    images: Sequence[Image]
 
 
-def cloud_name(option: str | None) -> str | None:
-    """The cloud to use: the option, else what OS_* says (None: the variables themselves), else 'openstack'."""
-    if option:
-        return option
-    if named := os.environ.get("OS_CLOUD"):
-        return named
-    return None if os.environ.get("OS_AUTH_URL") else "openstack"
+@dataclass(frozen=True, slots=True)
+class Clouds:
+    """All clouds of a run; `failed`: those that could not be looked at or may not be changed, and why."""
 
+    ready: list[Prepared]
+    failed: dict[str, Error] = field(default_factory=dict)
 
-def request(options: Mapping[str, Any]) -> Request:
-    """What the options of a command ask for. Raises UsageError."""
-    days = re.fullmatch(r"(\d{1,4})d?", options["grace"])
-    if days is None:
-        raise UsageError(f"--grace {options['grace']}: give a number of days, like 30 or 30d")
-    policy = Policy(
-        tag=options["tag"],
-        latest=options["latest"],
-        keep=options["keep"],
-        force=options["force"],
-        hidden_visibility=options["hidden_visibility"].value,
-        use_os_hidden=options["use_os_hidden"],
-        outdated=options["outdated"].value,
-        grace=int(days.group(1)),
-        orphans=options["orphans"].value,
-        unknown_usage=options["unknown_usage"].value,
-        max_deletes=options["max_deletes"],
-    )
-    return Request(cloud_name(options["cloud"]), options["images"], options["name_filter"], policy)
+    @property
+    def several(self) -> bool:
+        """True where a reader must be told which cloud something is about."""
+        return len(self.ready) + len(self.failed) > 1
+
+    @property
+    def has_errors(self) -> bool:
+        """True when a cloud, or a definition in one, had to be left alone because of an error."""
+        return bool(self.failed) or any(
+            finding.level == "error" for each in self.ready for finding in each.plan.findings
+        )
 
 
 @contextmanager
-def prepared(request: Request) -> Iterator[Prepared]:
-    """Read the definitions, look at the cloud once, and plan. Nothing is written. Raises Error."""
-    loaded = load(request.images, name_filter=request.filter)
+def prepared(requests: Sequence[Request]) -> Iterator[Clouds]:
+    """Read the definitions, look at each cloud once, all side by side, and plan. Nothing is written. A cloud that can't
+    be looked at stops no other; where it is the only one, its Error is raised."""
+    loaded = load(requests[0].images, name_filter=requests[0].filter)
+    with ExitStack() as stack:
+        answers = side_by_side(lambda request: _look(request, loaded, stack), requests)
+        clouds = Clouds([each for each in answers if isinstance(each, Prepared)])
+        for request, answer in zip(requests, answers, strict=True):
+            if isinstance(answer, Error):
+                if len(requests) == 1:
+                    raise answer
+                clouds.failed[request.cloud or ""] = answer
+        yield clouds
+
+
+def side_by_side(function: Callable[[Any], T], items: Sequence[Any]) -> list[T | Error]:
+    """The function's results, or the Errors it raised, in the order of the items; one thread for each."""
+    results: list[T | Error | BaseException | None] = [None] * len(items)
+
+    def work(index: int) -> None:
+        try:
+            results[index] = function(items[index])
+        except BaseException as error:  # handed to the main thread
+            results[index] = error
+
+    threads = [threading.Thread(target=work, args=(index,), daemon=True) for index in range(len(items))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done: list[T | Error] = []
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, Error):
+            raise result
+        done.append(result)  # type: ignore[arg-type]
+    return done
+
+
+def _look(request: Request, loaded: Loaded, stack: ExitStack) -> Prepared:
+    """The plan of one cloud."""
+    from openstack_image_manager.glance import Glance
+    from openstack_image_manager.outlook import Outlook
+
+    glance = Glance.connect(request.cloud)
+    stack.enter_context(closing(glance))
     # What a warning begins with, file and line, is what it is about.
     parts = [str(warning).partition(": ") for warning in loaded.warnings]
     findings = [Finding("warning", where, message) for where, _, message in parts]
-    from openstack_image_manager.glance import Glance
-
-    with closing(Glance.connect(request.cloud)) as glance:
-        found = glance.list(request.policy.tag)
-        # An administrator looks after the public images of all projects, others after those of their own.
-        admin, project = glance.is_admin(), glance.project
-        ours = [image for image in found if admin or image.owner == project]
-        others = [image for image in found if not admin and image.owner != project]
-        findings += of_others(others, loaded.definitions, request.policy.force)
-        definitions, troubles = resolve(loaded.definitions, ours, request.policy.force)
-        policy = replace(request.policy, project=project)
-        names = loaded.positions.keys() if request.filter is None else None
-        today, told = datetime.now(UTC).date(), [*findings, *troubles]
-        made = plan(definitions, ours, policy, today, told, names, lambda _: 0)
-        if doomed := [change.found.id for change in made.changes if is_final(change)]:
-            from openstack_image_manager.usage import look
-
-            usage, remark = look(glance, doomed)
-            made = plan(definitions, ours, policy, today, [*told, *remark], names, usage)
-        yield Prepared(made, glance)
+    policy = replace(request.policy, project=glance.project)
+    outlook = Outlook(glance, policy, datetime.now(UTC).date(), request.roll_back)
+    names = loaded.positions.keys() if request.filter is None else None
+    made, definitions, images = outlook.plan(loaded.definitions, findings, names)
+    return Prepared(replace(request, policy=policy), made, glance, definitions, images)
 
 
-def carry_out(ready: Prepared, policy: Policy, options: ImportOptions, workers: int) -> int:
-    """Apply the plan with progress; the exit code."""
-    from openstack_image_manager.apply import apply
+def carry_out(clouds: Clouds, options: ImportOptions, workers: int) -> int:
+    """Apply the plans with progress; the exit code."""
+    from openstack_image_manager.apply import Job, apply
 
     out = render.console()
-    if refusal := beyond_limit(ready.plan, policy):
-        raise Error(f"{refusal}; nothing was done")
-    with render.reporter(out) as reporter:
-        results = apply(ready.plan, ready.glance, policy, options, reporter, workers)
-    if results:
-        render.results_text(results, out)
-    if any(result.state == "skipped" for result in results):
+    going: list[Prepared] = []
+    for each in clouds.ready:
+        refusal = beyond_limit(each.plan, each.request.policy)
+        if refusal and not clouds.several:
+            raise Error(f"{refusal}; nothing was done")
+        if refusal:
+            clouds.failed[each.glance.cloud] = Error(f"cloud '{each.glance.cloud}': {refusal}; nothing was done there")
+            typer.echo(f"error: {clouds.failed[each.glance.cloud]}", err=True)
+        else:
+            going.append(each)
+    images = {each.glance.cloud: each.images for each in clouds.ready}
+    with progress.reporter(out) as reporter:
+        jobs = [
+            Job(
+                each.plan,
+                each.glance,
+                each.request.policy,
+                progress.Named(reporter, each.glance.cloud) if clouds.several else reporter,
+                compare.ids_elsewhere(each.glance.cloud, images),
+            )
+            for each in going
+        ]
+        results = apply(jobs, options, workers) if jobs else []
+    for each, its in zip(going, results, strict=True):
+        if its:
+            render.results_text(its, out, each.glance.cloud if clouds.several else None)
+    flat = [result for its in results for result in its]
+    if clouds.several:
+        _compare_after(going)
+    if any(result.state == "skipped" for result in flat):
         return 130
-    return 1 if any(result.state == "failed" for result in results) or has_errors(ready.plan) else 0
+    return 1 if any(result.state == "failed" for result in flat) or clouds.has_errors else 0
 
 
-def has_errors(made: Plan) -> bool:
-    """True when a definition had to be left alone because of an error."""
-    return any(finding.level == "error" for finding in made.findings)
+def _compare_after(going: Sequence[Prepared]) -> None:
+    """The clouds as they are now, in one table."""
+
+    def look(each: Prepared) -> Sequence[Image]:
+        owners = {definition.owner for definition in each.definitions}
+        return each.glance.list(each.request.policy.tag, owners)
+
+    answers = side_by_side(look, going)
+    now = {each.glance.cloud: a for each, a in zip(going, answers, strict=True) if not isinstance(a, Error)}
+    show_comparison(going, now)
 
 
-def is_final(change: Change) -> TypeGuard[Update | Delete]:
-    """True for what should not happen to an image that is in use."""
-    if isinstance(change, Update):
-        return any(field.field == "status" and field.after == "deactivated" for field in change.fields)
-    return isinstance(change, Delete) and not change.junk
+def show_comparison(ready: Sequence[Prepared], images: dict[str, Sequence[Image]]) -> None:
+    """Is it the same version with the same bytes in every cloud?"""
+    if len(images) > 1:
+        definitions = {each.glance.cloud: each.definitions for each in ready}
+        render.table(compare.table(definitions, images), render.console())
 
 
 def expect(made: Plan, wanted: str | None) -> None:
@@ -139,12 +181,11 @@ def expect(made: Plan, wanted: str | None) -> None:
         raise UsageError(f"the plan is {checksum(made)} now, not {wanted}; nothing was changed: look at the plan again")
 
 
-def confirm(made: Plan, yes: bool) -> None:
+def confirm(clouds: Clouds, yes: bool) -> None:
     """Ask, unless told not to. Raises UsageError where no one can be asked, Abort when the answer is no."""
-    import sys
-
-    if yes or not made.changes:
+    changes = [change for each in clouds.ready for change in each.plan.changes]
+    if yes or not changes:
         return
     if not sys.stdin.isatty():
         raise UsageError("nobody can be asked here; add --yes to apply without asking")
-    typer.confirm("Apply this plan?", abort=True)
+    typer.confirm("Apply this plan?" if len(clouds.ready) == 1 else "Apply these plans?", abort=True)

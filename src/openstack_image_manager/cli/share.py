@@ -1,43 +1,112 @@
-"""The --share-* options of the root command."""
+"""`share` and `unshare`, and the --share-* options of the root command."""
 
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openstack_image_manager import members
 from openstack_image_manager.cli import options as given
-from openstack_image_manager.errors import Error, UsageError
-from openstack_image_manager.glance import Glance
+
+if TYPE_CHECKING:
+    from openstack_image_manager.glance import Glance
+    from openstack_image_manager.model import Image
 
 
-def share(cloud: str | None, tag: str, o: dict[str, Any]) -> int:
-    """Share the managed image of a name with a project, or all of a domain, or end that; the exit code."""
-    if o["share_target"] is None:
-        raise UsageError("--share-image needs --share-target: the project or domain to share with")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the image in Glance.")]
+Project = Annotated[str | None, typer.Option("--project", metavar="NAME", help="Name or id of one project.")]
+Domain = Annotated[
+    str | None,
+    typer.Option("--domain", metavar="NAME", help="Domain of the project; without --project: all projects of it."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add both commands to the application."""
+    app.command("share")(share_command)
+    app.command("unshare")(unshare_command)
+
+
+def share_command(
+    name: Name,
+    project: Project = None,
+    domain: Domain = None,
+    cloud: given.Cloud = None,
+    tag: given.Tag = given.TAG,
+    debug: given.Debug = False,
+) -> None:
+    """Share an image of visibility shared with a project, or with all projects of a domain.
+
+    Newer builds are shared with the same projects. What a definition says under members: wins in the next run.
+
+    \b
+    Example:
+      openstack-image-manager share "Ubuntu 24.04" --project shop --cloud openstack
+    """
+    raise typer.Exit(_command(name, project, domain, cloud, tag, debug, ending=False))
+
+
+def unshare_command(
+    name: Name,
+    project: Project = None,
+    domain: Domain = None,
+    cloud: given.Cloud = None,
+    tag: given.Tag = given.TAG,
+    debug: given.Debug = False,
+) -> None:
+    """End the sharing of an image with a project, or with all projects of a domain.
+
+    \b
+    Example:
+      openstack-image-manager unshare "Ubuntu 24.04" --domain customers --cloud openstack
+    """
+    raise typer.Exit(_command(name, project, domain, cloud, tag, debug, ending=True))
+
+
+def _command(
+    name: str, project: str | None, domain: str | None, cloud: str | None, tag: str, debug: bool, ending: bool
+) -> int:
+    from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.cli.request import cloud_names
+    from openstack_image_manager.errors import UsageError
+
+    set_up(debug)
+    if project is None and domain is None:
+        raise UsageError("name --project, or --domain for all of its projects")
+    (one,) = cloud_names([cloud] if cloud else None)
+    if project is not None:
+        return share(one, tag, name, project, "project", domain or "default", ending)
+    return share(one, tag, name, domain or "", "domain", "default", ending)
+
+
+def share(cloud: str | None, tag: str, name: str, target: str, kind: str, domain: str, ending: bool) -> int:
+    """Share the managed image of a name with a project, or with all of a domain, or end that; the exit code."""
+    from openstack_image_manager import members
+    from openstack_image_manager.glance import Glance
+
     with closing(Glance.connect(cloud)) as glance:
-        return _share(glance, tag, o)
+        image = _image(glance, tag, name)
+        for project, title in members.projects(glance, target, kind, domain).items():
+            if project == image.owner:
+                continue
+            if ending:
+                ended = members.remove(glance, image.id, project)
+                typer.echo(f"{image.name}: {'no longer' if ended else 'was not'} shared with {title} ({project})")
+            else:
+                accepted = members.add(glance, image.id, project)
+                typer.echo(f"{image.name}: shared with {title} ({project}), {'accepted' if accepted else 'invited'}")
+    return 0
 
 
-def _share(glance: Glance, tag: str, o: dict[str, Any]) -> int:
-    named = [image for image in glance.list(tag) if image.name == o["share_image"] and image.status == "active"]
+def _image(glance: Glance, tag: str, name: str) -> Image:
+    from openstack_image_manager.errors import Error
+
+    named = [image for image in glance.list(tag) if image.name == name and image.status == "active"]
     images = [image for image in named if image.owner == glance.project]
     if len(images) != 1:
         found = ", ".join(image.id for image in images) or "none"
-        raise Error(f"cloud '{glance.cloud}': one managed image must be called '{o['share_image']}'; there is {found}")
-    image = images[0]
-    if image.visibility != "shared":
-        raise Error(f"{image.name} is {image.visibility}; only images of visibility shared have members")
-    targets = members.projects(glance, o["share_target"], o["share_type"].value, o["share_domain"])
-    for project, name in targets.items():
-        if project == image.owner:
-            continue
-        if o["share_action"] is given.ShareAction.ADD:
-            accepted = members.add(glance, image.id, project)
-            typer.echo(f"{image.name}: shared with {name} ({project}), {'accepted' if accepted else 'invited'}")
-        else:
-            ended = members.remove(glance, image.id, project)
-            typer.echo(f"{image.name}: {'no longer' if ended else 'was not'} shared with {name} ({project})")
-    return 0
+        raise Error(f"cloud '{glance.cloud}': one managed image must be called '{name}'; there is {found}")
+    if images[0].visibility != "shared":
+        raise Error(f"{name} is {images[0].visibility}; only images of visibility shared have members")
+    return images[0]

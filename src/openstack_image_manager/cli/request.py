@@ -1,0 +1,68 @@
+"""What the options of a command ask for: which clouds shall match which definitions, by which policy."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from openstack_image_manager.errors import UsageError
+from openstack_image_manager.model import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which cloud shall match which definitions. `roll_back`: definitions and the version that shall be current."""
+
+    cloud: str | None
+    images: str
+    filter: str | None
+    policy: Policy
+    roll_back: Mapping[str, str] = field(default_factory=dict)
+
+
+def cloud_names(options: list[str] | None, all_clouds: bool = False) -> list[str | None]:
+    """The clouds to work on: those named, or all of clouds.yaml; else what OS_* says (None: the variables themselves),
+    else 'openstack'. Raises UsageError, and CloudError when clouds.yaml can't be read."""
+    if all_clouds:
+        if options:
+            raise UsageError("--cloud and --all-clouds exclude each other; give one of them")
+        from openstack_image_manager.login import known_clouds
+
+        return list(known_clouds())
+    if options:
+        return list(dict.fromkeys(options))
+    if named := os.environ.get("OS_CLOUD"):
+        return [named]
+    return [None if os.environ.get("OS_AUTH_URL") else "openstack"]
+
+
+def requests(options: Mapping[str, Any]) -> list[Request]:
+    """A request for each cloud. Raises UsageError."""
+    clouds = cloud_names(options["cloud"], options["all_clouds"])
+    policy = _policy(options)
+    return [Request(cloud, options["images"], options["name_filter"], policy) for cloud in clouds]
+
+
+def _policy(options: Mapping[str, Any]) -> Policy:
+    days = re.fullmatch(r"(\d{1,4})d?", options["grace"])
+    if days is None:
+        raise UsageError(f"--grace {options['grace']}: give a number of days, like 30 or 30d")
+    if not options["tag"].strip():
+        raise UsageError("--tag is empty; without a tag no image could be told from those of others")
+    return Policy(
+        tag=options["tag"],
+        latest=options["latest"],
+        keep=options["keep"],
+        force=options["force"],
+        hidden_visibility=options["hidden_visibility"].value,
+        use_os_hidden=options["use_os_hidden"],
+        outdated=options["outdated"].value,
+        grace=int(days.group(1)),
+        orphans=options["orphans"].value,
+        unknown_usage=options["unknown_usage"].value,
+        max_deletes=options["max_deletes"],
+        same_ids=options["same_ids"],
+    )

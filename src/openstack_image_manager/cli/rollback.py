@@ -1,0 +1,68 @@
+"""`rollback`: the build before gets the plain name back, until the definition moves past the bad one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from openstack_image_manager.cli import options as given
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("rollback")(rollback_command)
+
+
+def rollback_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the definition.")],
+    cloud: given.Clouds = None,
+    all_clouds: given.AllClouds = False,
+    images: given.Images = given.IMAGES,
+    tag: given.Tag = given.TAG,
+    hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
+    use_os_hidden: given.UseOsHidden = False,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="VERSION", help="Version to go back to. Default: the one before the current one."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    debug: given.Debug = False,
+) -> None:
+    """Give the plain name back to an earlier build, and take the current one out of sight.
+
+    That lasts, in every run, until the definition has a version newer than the bad one. To take it back, use --to with
+    the newest version.
+
+    \b
+    Example:
+      openstack-image-manager rollback "Ubuntu 24.04" --cloud openstack --images images/
+    """
+    import re
+
+    from openstack_image_manager.cli import run
+    from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.cli.plan import show
+    from openstack_image_manager.definitions import load
+    from openstack_image_manager.errors import UsageError
+    from openstack_image_manager.model import Policy
+    from openstack_image_manager.ways import ImportOptions
+
+    set_up(debug)
+    definition = next((each for each in load(images).definitions if each.name == name), None)
+    if definition is None:
+        raise UsageError(f"there is no definition '{name}' in {images}")
+    if not definition.multi:
+        raise UsageError(f"the versions of {name} stand side by side (multi: false); there is nothing to roll back")
+    # The older versions that are missing are no business of a rollback.
+    policy = Policy(tag=tag, latest=True, hidden_visibility=hidden_visibility.value, use_os_hidden=use_os_hidden)
+    only, chosen = f"^{re.escape(name)}$", {name: to or ""}
+    requests = [run.Request(each, images, only, policy, chosen) for each in run.cloud_names(cloud, all_clouds)]
+    with run.prepared(requests) as clouds:
+        show(clouds, given.Output.TEXT)
+        code = 1 if clouds.has_errors else 0
+        if not dry_run:
+            run.confirm(clouds, yes)
+            code = run.carry_out(clouds, ImportOptions(), 4)
+    raise typer.Exit(code)

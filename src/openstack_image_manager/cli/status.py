@@ -1,0 +1,74 @@
+"""`status`: how the images of the clouds stand: age, due date, drift, verification."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from openstack_image_manager.cli import options as given
+
+OVERDUE = 3  # exit code
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("status")(status_command)
+
+
+def status_command(
+    cloud: given.Clouds = None,
+    all_clouds: given.AllClouds = False,
+    images: given.Images = given.IMAGES,
+    name_filter: given.Filter = None,
+    tag: given.Tag = given.TAG,
+    force: given.Force = False,
+    max_age: Annotated[
+        int | None,
+        typer.Option("--max-age", min=1, metavar="DAYS", help="Builds older than this are overdue in any case."),
+    ] = None,
+    output: Annotated[given.Form, typer.Option("--output", help="Form of the table.")] = given.Form.TEXT,
+    debug: given.Debug = False,
+) -> None:
+    """Show how each version stands in the cloud: age, when a newer build is due, drift, and what was verified.
+
+    Exit code 3 when a current build is overdue: replace_frequency (and a tenth) have passed since it was built.
+
+    \b
+    Example:
+      openstack-image-manager status --cloud openstack --images images/
+    """
+    from openstack_image_manager import render, status
+    from openstack_image_manager.cli import run
+    from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.model import Policy
+
+    set_up(debug)
+    today = datetime.now(UTC).date()
+    clouds = run.cloud_names(cloud, all_clouds)
+    policy = Policy(tag=tag, force=force)
+    requests = [run.Request(each, images, name_filter, policy) for each in clouds]
+    out = render.console()
+    with run.prepared(requests) as found:
+        rows = {
+            each.glance.cloud: status.rows(each.plan, each.definitions, each.images, today, max_age)
+            for each in found.ready
+        }
+        if output is given.Form.JSON:
+            failed = {name: str(error) for name, error in found.failed.items()}
+            data = {name: status.data(its) for name, its in rows.items()}
+            typer.echo(json.dumps({"clouds": data, "failed": failed}, indent=2))
+        else:
+            for each in found.ready:
+                if found.several:
+                    render.heading(f"Cloud {each.glance.cloud}", out)
+                render.table(status.table(rows[each.glance.cloud]), out)
+                render.findings(each.plan.findings, out)
+            if found.several:
+                run.show_comparison(found.ready, {each.glance.cloud: each.images for each in found.ready})
+            for error in found.failed.values():
+                typer.echo(f"error: {error}", err=True)
+    overdue = any(row.overdue for its in rows.values() for row in its)
+    raise typer.Exit(1 if found.has_errors else OVERDUE if overdue else 0)

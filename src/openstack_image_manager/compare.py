@@ -1,0 +1,85 @@
+"""PURE: several clouds side by side: is it the same version, with the same bytes and the same id, in every one?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from openstack_image_manager import desired, identity
+from openstack_image_manager.format import Definition
+from openstack_image_manager.identity import Key
+from openstack_image_manager.lineup import is_usable
+from openstack_image_manager.model import Image
+
+ABSENT = "-"
+
+
+def ids_elsewhere(cloud: str, images: Mapping[str, Iterable[Image]]) -> dict[Key, list[str]]:
+    """The ids that each (definition, version) has in the other clouds, oldest first."""
+    found: dict[Key, list[Image]] = defaultdict(list)
+    for other, its in images.items():
+        for image in its if other != cloud else ():
+            name, version = image.properties.get("image_name"), image.properties.get("internal_version")
+            if name and version and is_usable(image):
+                found[name, version].append(image)
+    return {
+        key: list(dict.fromkeys(image.id for image in sorted(its, key=lambda image: (image.created_at, image.id))))
+        for key, its in found.items()
+    }
+
+
+def current(definition: Definition, images: Iterable[Image]) -> dict[str, Image]:
+    """The images that users get by the definition's names: with multi the one of the plain name, else all versions."""
+    known = {definition.name: definition}
+    found: dict[str, Image] = {}
+    for image in images:
+        key = identity.identify(image, known)
+        if key is None or not is_usable(image):
+            continue
+        name = definition.name if definition.multi else desired.image_name(definition, key[1], newest=False)
+        if image.name == name:
+            found[name] = image
+    return found
+
+
+def table(definitions: Mapping[str, Iterable[Definition]], images: Mapping[str, Sequence[Image]]) -> list[list[str]]:
+    """Rows for people: the name, what each cloud has (version and digest), and whether that is the same everywhere."""
+    names: dict[str, dict[str, Image]] = defaultdict(dict)
+    for cloud, its in images.items():
+        for definition in definitions[cloud]:
+            for name, image in current(definition, its).items():
+                names[name][cloud] = image
+    rows = [["Image", *images, "Same everywhere"]]
+    for name in sorted(names):
+        by_cloud = names[name]
+        cells = [_cell(by_cloud.get(cloud)) for cloud in images]
+        rows.append([name, *cells, _verdict([by_cloud.get(cloud) for cloud in images])])
+    return rows
+
+
+def digest(image: Image) -> str:
+    """What is known of the bytes: the checksum they were verified with, else Glance's own digest of what it stores."""
+    verified = image.properties.get(desired.VERIFIED, "").removeprefix(desired.PENDING).partition(" ")[0]
+    if ":" in verified:
+        return verified
+    return f"{image.hash_algorithm}:{image.hash_value}" if image.hash_value else ""
+
+
+def _cell(image: Image | None) -> str:
+    if image is None:
+        return ABSENT
+    return f"{image.properties.get('internal_version', '?')} {digest(image)[:15]}".rstrip()
+
+
+def _verdict(images: Sequence[Image | None]) -> str:
+    there = [image for image in images if image is not None]
+    if len(there) < len(images):
+        return "no: missing"
+    if len({image.properties.get("internal_version") for image in there}) > 1:
+        return "no: versions"
+    digests = {digest(image) for image in there}
+    if len(digests) > 1:
+        # Clouds that convert store other bytes, and other algorithms can't be compared.
+        kinds = {each.partition(":")[0] for each in digests}
+        return "no: checksums" if len(kinds) == 1 and "" not in digests else "unknown: digests can't be compared"
+    return "yes, ids too" if len({image.id for image in there}) == 1 else "yes"

@@ -1,0 +1,104 @@
+"""PURE: the builds of one definition in line: which is current, which are missing, which image stands for which."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from openstack_image_manager import desired, retention
+from openstack_image_manager.errors import Error
+from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.model import Image, Policy
+
+WHOLE = ("active", "deactivated")
+
+
+@dataclass(frozen=True, slots=True)
+class LineUp:
+    """`order`: all builds, the current one first. `bad`: those that were rolled back from; `pinned_over`: the newest of
+    them, as long as that lasts. `newest`: the newest defined version."""
+
+    defined: Mapping[str, Version]
+    newest: Version
+    current: str
+    order: tuple[str, ...]
+    missing: tuple[Version, ...]
+    bad: frozenset[str] = frozenset()
+    pinned_over: str | None = None
+
+
+def line_up(definition: Definition, usable: Mapping[str, Image], policy: Policy, to: str | None = None) -> LineUp:
+    """Put the builds in line. `usable`: the images of the definition by version. `to`: make this version current, '':
+    the one before the current one; raises Error when the cloud does not have it."""
+    key = desired.version_key
+    defined = {version.version: version for version in definition.versions}
+    newest = max(definition.versions, key=lambda version: key(version.version))
+    current, over = newest.version, None
+    if definition.multi:
+        lasting = _pins(usable, newest.version)
+        if lasting:
+            current = max(lasting, key=lambda build: (key(lasting[build]), key(build)))
+            over = lasting[current]
+        if to is not None:
+            current = _chosen(definition, usable, to, current)
+            over = newest.version if key(current) < key(newest.version) else None
+    passed_over = {build for build in {*defined, *usable} if over and key(current) < key(build) <= key(over)}
+    missing = [
+        version
+        for build, version in defined.items()
+        if build not in usable
+        and build not in passed_over
+        and (build == current or not (policy.latest and definition.multi))
+    ]
+    present = {*usable, *(version.version for version in missing)}
+    # The newest defined one is the current build, even when the cloud has a later one, which was withdrawn then. A
+    # later one counts as the oldest of all: whoever withdrew it wants it out of sight before the others.
+    rest = sorted(present - {current}, key=key, reverse=True)
+    withdrawn = [build for build in rest if key(build) > key(current)]
+    order = [current, *(build for build in rest if build not in withdrawn), *withdrawn]
+    missing.sort(key=lambda version: key(version.version), reverse=True)
+    return LineUp(defined, newest, current, tuple(order), tuple(missing), frozenset(passed_over), over)
+
+
+def _pins(usable: Mapping[str, Image], newest: str) -> dict[str, str]:
+    """What earlier rollbacks left on images: version → the version that it stays current in place of. That lasts until
+    a version is defined that is newer than that one."""
+    key = desired.version_key
+    pins = {build: image.properties.get(desired.PINNED_OVER) for build, image in usable.items()}
+    return {build: over for build, over in pins.items() if over and key(build) < key(newest) <= key(over)}
+
+
+def _chosen(definition: Definition, usable: Mapping[str, Image], to: str, current: str) -> str:
+    """The version to roll back to. Raises Error when the cloud does not have it."""
+    key = desired.version_key
+    newest = max(key(version.version) for version in definition.versions)
+    usable = {build: image for build, image in usable.items() if key(build) <= newest}  # later ones were withdrawn
+    before = sorted((build for build in usable if key(build) < key(current)), key=key)
+    choice = ", ".join(sorted(usable, key=key, reverse=True)) or "none"
+    if to and to not in usable:
+        raise Error(f"{definition.name}: version {to} is not in the cloud; it has: {choice}")
+    if not to and not before:
+        raise Error(f"{definition.name}: there is no build before {current} to go back to; the cloud has: {choice}")
+    return to or before[-1]
+
+
+def is_usable(image: Image | None) -> bool:
+    """True for an image with bytes that may be published."""
+    return image is not None and image.status in WHOLE and not desired.has_wrong_bytes(image)
+
+
+def one_per_version(found: Sequence[tuple[str, Image]]) -> tuple[dict[str, Image], list[tuple[str, Image]]]:
+    """The image that stands for each version (whole, seen by most, oldest), and the others with their versions."""
+    candidates: dict[str, list[Image]] = defaultdict(list)
+    for version, image in found:
+        candidates[version].append(image)
+    for images in candidates.values():
+        images.sort(key=_standing)
+    others = [(version, image) for version, images in candidates.items() for image in images[1:]]
+    return {version: images[0] for version, images in candidates.items()}, others
+
+
+def _standing(image: Image) -> tuple[bool, bool, int, str, str]:
+    wide = retention.WIDEST_FIRST.index(image.visibility)
+    return not is_usable(image), image.status != "active", wide, image.created_at, image.id

@@ -1,0 +1,77 @@
+"""From definitions and one cloud to a plan: what must be known of the cloud is asked for once, and only when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from openstack_image_manager import desired
+from openstack_image_manager.format import Definition
+from openstack_image_manager.glance import Glance
+from openstack_image_manager.identity import of_others, strangers
+from openstack_image_manager.latest import resolve
+from openstack_image_manager.model import Create, Finding, Image, Plan, Policy
+from openstack_image_manager.plan import is_final, plan
+from openstack_image_manager.relations import Relations
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """One cloud on one day. `roll_back`: definitions and the version that shall be current."""
+
+    glance: Glance
+    policy: Policy
+    day: date
+    roll_back: Mapping[str, str] = field(default_factory=dict)
+
+    def plan(
+        self, definitions: Sequence[Definition], findings: Sequence[Finding], names: Collection[str] | None
+    ) -> tuple[Plan, list[Definition], list[Image]]:
+        """The plan, the definitions with all names resolved, and the images that it is made of. `names`: see `plan`."""
+        glance, policy = self.glance, self.policy
+        relations = Relations(glance)
+        known, troubles = relations.resolve(definitions, policy.force)
+        told = [*findings, *troubles]
+        owners = {definition.owner for definition in known}
+        found = glance.list(policy.tag, owners)
+        # An administrator looks after the public images of all projects, others after those of their own.
+        admin = glance.is_admin()
+        others = [image for image in found if not admin and image.owner != policy.project]
+        ours = [image for image in found if admin or image.owner == policy.project]
+        told += of_others(others, known, policy.force)
+        known, troubles = resolve(known, ours, policy.force)
+        told += troubles
+        images = relations.with_members(known, ours)
+
+        def made(**more: object) -> Plan:
+            return plan(known, images, policy, self.day, told, names, roll_back=self.roll_back, **more)  # type: ignore[arg-type]
+
+        result = made(usage=lambda _: 0)
+        if carried := [change.group for change in result.changes if _inherits(change)]:
+            images = relations.with_members(known, images, carried)
+            result = made(usage=lambda _: 0)
+        if doomed := [change.found.id for change in result.changes if is_final(change)]:
+            from openstack_image_manager.usage import look
+
+            usage, remarks = look(glance, doomed)
+            told += remarks
+            result = made(usage=usage)
+        imports = [change for change in result.changes if isinstance(change, Create)]
+        if wanted := {name for change in imports for name in _names(change)}:
+            known_ids = {image.id for image in found}
+            namesakes = [image for image in glance.named(wanted) if image.id not in known_ids]
+            remarks = strangers(namesakes, policy.tag, policy.project)
+            result = replace(result, findings=(*result.findings, *remarks))
+        return result, known, images
+
+
+def _inherits(change: object) -> bool:
+    """True for a new build that is shared with whoever the one before it was shared with by hand."""
+    shared = isinstance(change, Create) and change.wanted.visibility == "shared"
+    return shared and change.role.newest and change.definition.members is None  # type: ignore[attr-defined]
+
+
+def _names(change: Create) -> tuple[str, str]:
+    dated = desired.image_name(change.definition, change.version.version, newest=False)
+    return change.wanted.name, dated

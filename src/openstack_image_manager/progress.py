@@ -1,0 +1,100 @@
+"""Progress of a run: bars on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import threading
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from openstack_image_manager.render import clean, say
+
+
+class Named:
+    """A reporter that says first which cloud it is about."""
+
+    def __init__(self, reporter: Lines | Bars, cloud: str) -> None:
+        self._reporter, self._cloud = reporter, cloud
+        self.live = reporter.live
+
+    def line(self, subject: str, message: str) -> None:
+        """A line of its own."""
+        self._reporter.line(f"{self._cloud}: {subject}", message)
+
+    def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
+        """Move the subject's bar."""
+        self._reporter.progress(f"{self._cloud}: {subject}", message, done, total)
+
+    def finished(self, subject: str) -> None:
+        """Take the subject's bar away."""
+        self._reporter.finished(f"{self._cloud}: {subject}")
+
+
+class Lines:
+    """Progress for logs: a line per event, none for bytes."""
+
+    live = False
+
+    def __init__(self, out: Console) -> None:
+        self._out = out
+
+    def line(self, subject: str, message: str) -> None:
+        """A line of its own."""
+        say(self._out, f"{subject}: {message}")
+
+    def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
+        """Bytes are not told here."""
+
+    def finished(self, subject: str) -> None:
+        """Nothing to take away."""
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+
+class Bars:
+    """Progress for a terminal: a bar per import, lines above the bars."""
+
+    live = True
+
+    def __init__(self, out: Console) -> None:
+        subject, message = (TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("subject", "message"))
+        columns = (subject, BarColumn(), message)
+        self._progress = Progress(*columns, console=out, transient=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._lock = threading.Lock()
+
+    def line(self, subject: str, message: str) -> None:
+        """A line above the bars."""
+        say(self._progress.console, f"{subject}: {message}")
+
+    def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
+        """Move the subject's bar."""
+        if done is not None:
+            message = f"{message} {done / 1024**2:.0f} MiB" + (f" of {total / 1024**2:.0f} MiB" if total else "")
+        with self._lock:
+            if subject not in self._tasks:
+                self._tasks[subject] = self._progress.add_task("", subject=clean(subject), message="", total=None)
+            self._progress.update(self._tasks[subject], completed=done or 0, total=total, message=clean(message))
+
+    def finished(self, subject: str) -> None:
+        """Take the subject's bar away."""
+        with self._lock:
+            task = self._tasks.pop(subject, None)
+        if task is not None:
+            self._progress.remove_task(task)
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def reporter(out: Console) -> Lines | Bars:
+    """Bars on a terminal, lines elsewhere."""
+    return Bars(out) if out.is_terminal else Lines(out)

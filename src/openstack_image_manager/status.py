@@ -1,0 +1,127 @@
+"""PURE: how each version of each definition stands in one cloud: age, due date, drift, verification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from openstack_image_manager import age, desired, identity
+from openstack_image_manager.format import Definition
+from openstack_image_manager.lineup import is_usable
+from openstack_image_manager.model import Create, Delete, Image, Plan, Update
+from openstack_image_manager.ways import UNVERIFIED
+
+HEAD = ("Image", "Version", "Built", "Age", "Due", "State", "Verified")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One version. `age` in days; `due`: the day a successor is needed, of current builds only. `state`: ok, missing,
+    unfinished, differs, to be deleted, or disabled; `drift`: the fields that differ."""
+
+    definition: str
+    name: str
+    version: str
+    id: str | None
+    current: bool
+    built: str | None
+    age: int | None
+    due: str | None
+    overdue: bool
+    state: str
+    drift: tuple[str, ...]
+    verified: str
+
+
+def rows(
+    plan: Plan, definitions: Iterable[Definition], images: Iterable[Image], today: date, max_age: int | None = None
+) -> list[Row]:
+    """A row for each version that is defined or in the cloud, in the order of the definitions, newest first. `max_age`:
+    days after which a current build is overdue in any case."""
+    known = {definition.name: definition for definition in definitions}
+    missing = {(c.group, c.version.version): c for c in plan.changes if isinstance(c, Create)}
+    changes = {change.found.id: change for change in plan.changes if not isinstance(change, Create)}
+    later = [change for change in plan.changes if isinstance(change, Update)]
+    fields = {
+        change.found.id: [f.field for c in later if c.found.id == change.found.id for f in c.fields] for change in later
+    }
+    result: list[Row] = []
+    by_definition: dict[str, list[tuple[str, Image]]] = {name: [] for name in known}
+    for image in images:
+        if key := identity.identify(image, known):
+            by_definition[key[0]].append((key[1], image))
+    for name, definition in known.items():
+        there = by_definition[name]
+        here = [
+            _row(definition, version, image, changes.get(image.id), fields.get(image.id, []), today, max_age)
+            for version, image in there
+            if is_usable(image)
+        ]
+        here += [_absent(create) for (group, _), create in missing.items() if group == name]
+        result += sorted(here, key=lambda row: desired.version_key(row.version), reverse=True)
+    return result
+
+
+def _row(
+    definition: Definition,
+    version: str,
+    image: Image,
+    change: Update | Delete | None,
+    drift: Sequence[str],
+    today: date,
+    max_age: int | None,
+) -> Row:
+    day = age.built(version, image.properties.get("image_build_date"))
+    wanted = change.wanted.name if isinstance(change, Update) else image.name
+    current = not definition.multi or wanted == definition.name
+    due = age.due(image.properties, day) if day and current else None
+    days = (today - day).days if day else None
+    overdue = bool(due and today > due) or bool(current and max_age is not None and days is not None and days > max_age)
+    state = "differs" if drift else "to be deleted" if isinstance(change, Delete) else "ok"
+    if desired.is_pending(image):
+        state = "unfinished"
+    elif not definition.enable:
+        state = "disabled"
+    verified = image.properties.get(desired.VERIFIED, "unknown").removeprefix(desired.PENDING)
+    return Row(
+        definition=definition.name,
+        name=image.name,
+        version=version,
+        id=image.id,
+        current=current,
+        built=day.isoformat() if day else None,
+        age=days,
+        due=due.isoformat() if due else None,
+        overdue=overdue,
+        state=state,
+        drift=tuple(drift),
+        verified="no" if verified == UNVERIFIED else verified,
+    )
+
+
+def _absent(create: Create) -> Row:
+    version = create.version
+    day = age.build_day(version)
+    built = day.isoformat() if day else None
+    state = "missing" if create.left is None else "unfinished"
+    name, current = create.wanted.name, create.role.newest
+    return Row(create.group, name, version.version, None, current, built, None, None, False, state, (), "")
+
+
+def table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """The rows in words, below their head."""
+    return [HEAD, *(_cells(row) for row in rows)]
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    state = f"{row.state}: {', '.join(row.drift)}" if row.drift else row.state
+    days = "" if row.age is None else f"{row.age} d"
+    due = f"{row.due or ''}{' OVERDUE' if row.overdue else ''}".strip()
+    return row.name, row.version, row.built or "unknown", days, due, state, row.verified[:40]
+
+
+def data(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """The rows as plain values."""
+    return [asdict(row) for row in rows]

@@ -1,0 +1,157 @@
+"""Going back to an earlier build: who is current, for how long, and what becomes of the bad one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from cloud import TODAY, by_version, definition, made, settled, steps
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openstack_image_manager import desired, retention
+from openstack_image_manager.errors import Error
+from openstack_image_manager.model import Create, Policy, Stage
+from openstack_image_manager.plan import plan
+
+NAME = "Ubuntu 24.04"
+LATEST = Policy(latest=True)
+
+
+def rolled_back(to="", versions=("1", "2", "3"), policy=LATEST, **fields):
+    """The definition, and the cloud after a rollback."""
+    wanted = definition(versions=versions, **fields)
+    found = settled([wanted])
+    return wanted, made(plan([wanted], found, policy, TODAY, roll_back={NAME: to}), found)
+
+
+def names(images):
+    return {version: image.name for version, image in by_version(images).items()}
+
+
+def test_names_visibility_and_marks():
+    wanted, after = rolled_back()
+    assert names(after) == {"1": f"{NAME} (1)", "2": NAME, "3": f"{NAME} (3)"}
+    images = by_version(after)
+    assert {version: image.visibility for version, image in images.items()} == {
+        "1": "public",
+        "2": "public",
+        "3": "community",
+    }
+    assert images["2"].properties[desired.PINNED_OVER] == "3"
+    assert images["3"].properties[desired.ROLLED_BACK] == TODAY.isoformat()
+    assert not plan([wanted], after, Policy(), TODAY).changes
+
+
+def test_every_field_says_why():
+    wanted = definition(versions=("1", "2"))
+    result = plan([wanted], settled([wanted]), LATEST, TODAY, roll_back={NAME: ""})
+    good, bad = result.changes
+    assert {field.field: field.reason for field in good.fields}["name"] == "rolled back from 2"
+    assert {field.field: field.reason for field in bad.fields}["visibility"] == "rolled back from"
+    assert {field.field: field.reason for field in bad.fields}["name"] == "superseded by 1"
+
+
+def test_it_lasts_until_a_newer_version_is_defined():
+    _, after = rolled_back()
+    between = definition(versions=("1", "2", "2.5", "3"))
+    assert not [c for c in plan([between], after, Policy(), TODAY).changes if isinstance(c, Create)]
+    moved_on = definition(versions=("1", "2", "3", "4"))
+    after = settled([moved_on], Policy(), after)
+    assert names(after)["4"] == NAME
+    images = by_version(after)
+    assert desired.PINNED_OVER not in images["2"].properties
+    # The bad build is a member of the line again, but not in sight.
+    assert (images["3"].visibility, images["2"].visibility) == ("community", "public")
+    assert not plan([moved_on], after, Policy(), TODAY).changes
+
+
+def test_the_bad_build_is_promised_to_stay_by_its_validity():
+    _, after = rolled_back(meta={"uuid_validity": "forever"})
+    gone = definition(versions=("1", "2", "4"), meta={"uuid_validity": "forever"})
+    after = settled([gone], Policy(), after)
+    policy = Policy(outdated="delete")
+    result = plan([gone], after, policy, TODAY, usage=lambda _: 0)
+    assert result.changes == ()
+    assert "rolled back from, but its id is promised to stay" in str(result.findings)
+
+
+def test_how_far_a_bad_build_goes():
+    bad = retention.Situation(rank=0, visible=3, uses=0, bad=True)
+    assert retention.decide(bad, Policy(), TODAY) == (Stage.HIDE, "rolled back from")
+    assert retention.decide(bad, Policy(outdated="delete"), TODAY) == (Stage.DELETE, "rolled back from")
+    assert retention.decide(replace(bad, defined=True), Policy(outdated="delete"), TODAY)[0] is Stage.HIDE
+    assert retention.decide(replace(bad, kept=True), Policy(outdated="delete"), TODAY)[0] is Stage.HIDE
+    assert retention.decide(bad, Policy(outdated="keep"), TODAY)[0] is Stage.KEEP
+
+
+def test_back_and_forth():
+    wanted, after = rolled_back("1")
+    assert names(after)["1"] == NAME
+    assert {by_version(after)[bad].visibility for bad in "23"} == {"community"}
+    after = made(plan([wanted], after, LATEST, TODAY, roll_back={NAME: "3"}), after)
+    assert names(after)["3"] == NAME
+    assert by_version(after)["3"].visibility == "public"
+    assert desired.ROLLED_BACK not in by_version(after)["3"].properties
+    assert not plan([wanted], after, Policy(), TODAY).changes
+
+
+def test_to_a_build_that_is_no_longer_defined():
+    wanted = definition(versions=("1", "2"), meta={"os_purpose": "generic"})
+    found = settled([wanted])
+    now = definition(versions=("2",), meta={"os_purpose": "generic"})
+    after = made(plan([now], found, LATEST, TODAY, roll_back={NAME: ""}), found)
+    images = by_version(after)
+    assert (images["1"].name, images["1"].properties["os_purpose"]) == (NAME, "generic")
+    assert images["2"].properties["os_purpose"] == "oldgeneric"
+    assert not plan([now], after, Policy(), TODAY).changes
+
+
+def test_a_pin_is_gone_with_its_image():
+    wanted, after = rolled_back()
+    left = [image for image in after if image.properties["internal_version"] != "2"]
+    assert names(settled([wanted], Policy(), left))["3"] == NAME
+
+
+@pytest.mark.parametrize(
+    ("to", "versions", "message"),
+    [
+        ("", ("1",), "there is no build before 1 to go back to; the cloud has: 1"),
+        ("7", ("1", "2"), "version 7 is not in the cloud; it has: 2, 1"),
+    ],
+)
+def test_what_the_cloud_does_not_have(to, versions, message):
+    with pytest.raises(Error, match=message):
+        rolled_back(to, versions)
+
+
+def test_not_to_a_build_that_was_withdrawn():
+    found = settled([definition(versions=("1", "2", "3"))])
+    with pytest.raises(Error, match="version 3 is not in the cloud; it has: 2, 1"):
+        plan([definition(versions=("1", "2"))], found, LATEST, TODAY, roll_back={NAME: "3"})
+
+
+def test_a_cloud_without_any_build():
+    with pytest.raises(Error, match="it has: none"):
+        plan([definition()], [], LATEST, TODAY, roll_back={NAME: "9"})
+
+
+builds = st.lists(st.sampled_from(["1", "2", "9", "10", "11"]), min_size=2, max_size=5, unique=True)
+
+
+@settings(max_examples=60)
+@given(builds, builds, st.data())
+def test_any_rollback_converges_and_keeps_the_plain_name(before, now, data):
+    found = settled([definition(versions=before)])
+    wanted = definition(versions=now)
+    found = settled([wanted], Policy(outdated="keep"), found)
+    newest = max(map(desired.version_key, now))
+    to = data.draw(st.sampled_from(sorted(v for v in by_version(found) if desired.version_key(v) <= newest)))
+    result = plan([wanted], found, LATEST, TODAY, roll_back={NAME: to})
+    for cloud in steps(result, found):
+        assert NAME in {image.name for image in cloud}
+    after = made(result, found)
+    assert names(after)[to] == NAME
+    again = settled([wanted], Policy(), after)
+    assert names(again)[to] == NAME
+    assert not plan([wanted], again, Policy(), TODAY).changes

@@ -1,0 +1,105 @@
+"""How versions stand, as values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from cloud import TODAY, definition, settled
+
+from openstack_image_manager import age, desired, status
+from openstack_image_manager.model import Policy
+from openstack_image_manager.plan import plan
+
+META = {"replace_frequency": "monthly", "provided_until": "none"}
+
+
+def rows(wanted, found, policy=Policy(), max_age=None):  # noqa: B008
+    made = plan([wanted], found, policy, TODAY, usage=lambda _: 0)
+    return {row.version: row for row in status.rows(made, [wanted], found, TODAY, max_age)}
+
+
+def test_a_row_for_every_version():
+    wanted = definition(versions=("20240416", "20261101"), meta=META)
+    found = settled([wanted])
+    stands = rows(wanted, found)
+    assert list(stands) == ["20261101", "20240416"]
+    newest, older = stands.values()
+    assert (newest.current, newest.age, newest.due, newest.overdue, newest.state) == (
+        True,
+        21,
+        "2026-12-05",
+        False,
+        "ok",
+    )
+    assert (older.current, older.due, older.overdue, older.verified) == (False, None, False, "no")
+
+
+def test_what_is_not_as_it_shall_be():
+    wanted = definition(versions=("1", "2"), meta=META)
+    one, two = settled([wanted])
+    assert rows(wanted, [one])[next(v for v in "12" if v != one.properties["internal_version"])].state == "missing"
+    queued = replace(two, status="queued")
+    assert {row.state for row in rows(wanted, [one, queued]).values()} == {"ok", "unfinished"}
+    pending = replace(two, properties={**two.properties, desired.VERIFIED: desired.PENDING + "none"})
+    assert rows(wanted, [one, pending])[two.properties["internal_version"]].state == "unfinished"
+    drifted = replace(two, min_ram=7, properties={**two.properties, "replace_frequency": "daily"})
+    row = rows(wanted, [one, drifted])[two.properties["internal_version"]]
+    assert (row.state, row.drift) == ("differs", ("min_ram", "replace_frequency"))
+    off = wanted.model_copy(update={"enable": False})
+    assert {row.state for row in rows(off, [one, two]).values()} == {"disabled"}
+    assert rows(wanted, [replace(one, properties={}, name="else")])["1"].state == "missing"
+
+
+def test_what_is_to_be_deleted():
+    found = settled([definition(versions=("1", "2"), meta={"uuid_validity": "none"})])
+    wanted = definition(versions=("2",), meta={"uuid_validity": "none"})
+    assert rows(wanted, found, Policy(outdated="delete"))["1"].state == "to be deleted"
+
+
+def test_max_age_and_unknown_ages():
+    wanted = definition(versions=("20261101",))
+    found = settled([wanted])
+    assert not rows(wanted, found, max_age=21)["20261101"].overdue
+    assert rows(wanted, found, max_age=20)["20261101"].overdue
+    unknown = definition(versions=("x",))
+    row = rows(unknown, settled([unknown]), max_age=1)["x"]
+    assert (row.built, row.age, row.overdue) == (None, None, False)
+
+
+def test_words():
+    wanted = definition(versions=("20240416", "20240514", "x"), meta=META)
+    found = [replace(image, min_ram=3) for image in settled([wanted])]
+    made = plan([wanted], found[:2], Policy(), TODAY)
+    table = status.table(status.rows(made, [wanted], found[:2], TODAY))
+    assert table[0] == status.HEAD
+    assert len({len(row) for row in table}) == 1
+    assert any("differs: " in cell for row in table for cell in row)
+    assert {row["state"] for row in status.data(status.rows(made, [wanted], found, TODAY))} >= {"differs", "missing"}
+
+
+@pytest.mark.parametrize(
+    ("properties", "day"),
+    [
+        ({"replace_frequency": "daily"}, date(2026, 1, 2)),
+        ({"replace_frequency": "weekly"}, date(2026, 1, 9)),
+        ({"replace_frequency": "monthly"}, date(2026, 2, 4)),
+        ({"replace_frequency": "quarterly"}, date(2026, 4, 12)),
+        ({"replace_frequency": "yearly"}, date(2027, 2, 6)),
+        ({"replace_frequency": "never"}, None),
+        ({"replace_frequency": "critical_bug"}, None),
+        ({}, None),
+        ({"replace_frequency": "yearly", "provided_until": "2026-05-01"}, None),
+        ({"replace_frequency": "yearly", "provided_until": "2029-05-01"}, date(2027, 2, 6)),
+        ({"replace_frequency": "yearly", "provided_until": "notice"}, date(2027, 2, 6)),
+    ],
+)
+def test_when_a_successor_is_due(properties, day):
+    assert age.due(properties, date(2026, 1, 1)) == day
+
+
+def test_days_of_builds():
+    assert age.built("x", "nonsense") is None
+    assert age.built("x", "2026-01-02 10:00") == date(2026, 1, 2)
+    assert age.built("20260102.3", None) == date(2026, 1, 2)
