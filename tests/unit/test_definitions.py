@@ -791,3 +791,10 @@ def test_schema_is_printed() -> None:
     assert result.exit_code == 0
     assert json.loads(result.stdout) == json_schema()
     assert result.stdout.startswith('{\n  "$schema"')
+
+
+def test_members_of_an_image_that_is_not_shared_are_a_warning(tmp_path: Path) -> None:
+    loaded = read(tmp_path, HEAD + "    members: [shop]\n" + TAIL)
+    assert [f"{each.line}: {each.message}" for each in loaded.warnings] == [
+        "4: has no effect: only images of visibility shared have members"
+    ]
