@@ -24,7 +24,7 @@ def main(signature_file: str, certificate_file: str) -> None:
     (valid,) = result.valid_sigs
     made = int(signature.created.timestamp()) if signature.created else 0
     print("[GNUPG:] GOODSIG")
-    print(f"[GNUPG:] VALIDSIG {valid.signing_key} - {made} 0 {signature.version} 0 0 0 00 {valid.certificate}")
+    print(f"[GNUPG:] VALIDSIG {valid.signing_key} - {made} 0 0 0 0 0 00 {valid.certificate}")
 
 
 if __name__ == "__main__":

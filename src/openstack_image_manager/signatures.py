@@ -39,18 +39,19 @@ class OpenPGP:
         tried = [(each, by) for each in given for key in certificates if (by := key.signer(each))]
         if not tried:
             raise VerificationError(_stranger(given, self._pinned))
-        obstacles = [obstacle(each, by.keys) for each, by in tried]
-        for pair, why in zip(tried, obstacles, strict=True):
-            if not why:
-                self._start(pair, obstacles)
+        obstacles = [why for each, by in tried if (why := self._start(each, by))]
         if not self._checks:
-            raise VerificationError(next(filter(None, obstacles)))
+            raise VerificationError(obstacles[0])
 
-    def _start(self, pair: _Tried, obstacles: list[str]) -> None:
+    def _start(self, signature: openpgp.Signature, by: openpgp.Certificate) -> str:
+        """Why this one is not checked, which does not matter if another one is; '' if it is."""
+        if why := obstacle(signature, by.keys):
+            return why
         try:
-            self._checks.append((pair, Check(*pair)))
-        except VerificationError as error:  # another signature may be of a kind that can be checked here
-            obstacles.append(str(error))
+            self._checks.append(((signature, by), Check(signature, by)))
+        except VerificationError as error:
+            return str(error)
+        return ""
 
     def update(self, chunk: bytes) -> None:
         """The next bytes of the signed file."""

@@ -69,7 +69,7 @@ def outcome(status: str) -> Outcome:
             expired.append(int(rest[0]))
     if len(words) != 1:
         return Outcome("ERRSIG")
-    if words[0] in ("BADSIG", "ERRSIG"):
+    if words[0] in (*_BAD, "ERRSIG"):
         return Outcome(words[0])
     if len(valid) < 10 or not valid[2].isdecimal():
         return Outcome("ERRSIG")
