@@ -99,7 +99,7 @@ class Keyring:
             for subkey in key.subkeys if isinstance(key, Certificate) else ():
                 if subkey.fingerprint in pinned:
                     return f"{subkey.fingerprint} is a subkey: pin its primary key, {key.fingerprint}"
-        places = ", ".join(f"{place}{'' if place.exists() else ' (not there)'}" for place in self._places)
+        places = ", ".join(f"{place}{'' if os.path.exists(place) else ' (not there)'}" for place in self._places)
         text = f"no key {' or '.join(pinned)} in {places}; get it with: keys fetch URL {pinned[0]}"
         if self._passed_over:
             rest = len(self._passed_over) - FEW
@@ -115,7 +115,7 @@ def keyring(directory: Path | None = None) -> Keyring:
 
 def key_files(place: Path) -> Iterator[Path]:
     """Files that may hold keys: `place` itself, or those in it and in its directories, in the order of their names."""
-    if place.is_file():
+    if os.path.isfile(place):  # unlike Path's, it takes a directory that may not be entered for one that is not there
         yield place
         return
     left = MOST_FILES
@@ -123,7 +123,7 @@ def key_files(place: Path) -> Iterator[Path]:
         folders[:] = sorted(folders) if Path(folder) == place else []
         for name in sorted(names):
             path = Path(folder) / name
-            if (name.endswith(SUFFIXES) or name.startswith(RPM_PREFIX)) and path.is_file():
+            if (name.endswith(SUFFIXES) or name.startswith(RPM_PREFIX)) and os.path.isfile(path):
                 if left == 0:
                     return
                 left -= 1

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -20,6 +19,7 @@ PATIENCE = 60.0  # seconds that a program may take nothing of the data, or not e
 # What gpgv 2.2 knows for certain (RFC 4880): RSA, DSA, ECDSA and EdDSA. Later ones know more.
 _GPGV_VERSIONS = (3, 4)
 _GPGV_ALGORITHMS = (1, 3, 17, 19, 22)
+_SEQUOIA = Path(__file__).with_name("sequoia.py")
 _INSTALL_GPGV = "install gpgv (Debian and Ubuntu: apt install gpgv, others: gnupg2)"
 _INSTALL_PYSEQUOIA = "pip install 'openstack-image-manager[openpgp]'"
 
@@ -31,7 +31,7 @@ def command_for(signature: Signature) -> list[str]:
     if gpgv and known and (signature.algorithm in _GPGV_ALGORITHMS or not pysequoia):
         return [gpgv, "--homedir", ".", "--status-fd", "1", "--keyring", "./certificate", "signature", "-"]
     if pysequoia and not old:
-        return [sys.executable, "-P", str(Path(__file__).with_name("sequoia.py")), "signature", "certificate"]
+        return [sys.executable, "-P", str(_SEQUOIA), "signature", "certificate", "/dev/stdin"]
     if old:
         raise VerificationError(f"the signature is of an old kind (version 3) that only gpgv checks: {_INSTALL_GPGV}")
     if not known:
@@ -80,15 +80,11 @@ class Check:
     def update(self, chunk: bytes) -> None:
         """Hand on the next bytes."""
         left = memoryview(chunk)
-        until = time.monotonic() + self._patience
         while left and not self._ended:
-            self._poll.poll(max(0.0, until - time.monotonic()) * 1000)
+            if not self._poll.poll(self._patience * 1000):
+                raise self._hangs()
             try:
                 left = left[os.write(self._stdin.fileno(), left) :]
-                until = time.monotonic() + self._patience
-            except BlockingIOError:
-                if time.monotonic() >= until:
-                    raise self._hangs() from None
             except BrokenPipeError:
                 self._ended = True  # it knows enough already; its report says what
 

@@ -17,12 +17,14 @@ from signers import DAY, INLINE, THEN, Hand, Made, made, packet, seconds, stored
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.keys import Keyring
 from openstack_image_manager.openpgp import certificates, signatures
+from openstack_image_manager.sequoia import report
 from openstack_image_manager.signatures import (
     OpenPGP,
     Signed,
     verify_clearsigned,
     verify_detached,
 )
+from openstack_image_manager.verdict import Outcome, outcome
 from openstack_image_manager.verifier import Check
 
 DATA = b"SHA256 (disk.img) = aa\n"
@@ -187,9 +189,7 @@ def test_clearsigned_texts(program: str, keys: Keys) -> None:
             verify_clearsigned(text, [key.fingerprint], keyring)
 
 
-@pytest.mark.parametrize(
-    "text", [b"", b"\n", b"a", b"a\n\n", b" a \t\n- b\n-\n-----BEGIN\n\n\nFrom c\r\n", b"\xff\x00"]
-)
+@pytest.mark.parametrize("text", [b"", b"\n", b"a", b"a\n\n", b" a \t\n- b\n-\n-----BEGIN\n\n\nFrom c\r\n", b"\xff"])
 def test_clearsigned_texts_are_read_as_gpgv_reads_them(keys: Keys, tmp_path: Path, text: bytes) -> None:
     key = made()
     (tmp_path / "key.gpg").write_bytes(key.certificate)
@@ -231,6 +231,15 @@ def test_a_check_that_is_given_up_leaves_nothing_behind(
     with pytest.raises(ZeroDivisionError):
         given_up()
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_pysequoia_reports_as_gpgv_does(tmp_path: Path) -> None:
+    paths = [tmp_path / "signature", tmp_path / "certificate", tmp_path / "data"]
+    for path, content in zip(paths, (HAND.sign(DATA), HAND.certificate, DATA), strict=True):
+        path.write_bytes(content)
+    assert outcome(report(*map(str, paths))) == Outcome("GOODSIG", HAND.fingerprint, THEN + DAY)
+    paths[2].write_bytes(FORGED)
+    assert outcome(report(*map(str, paths))) == Outcome("NOTGOOD")
 
 
 def fake(directory: Path, script: str) -> str:
@@ -288,6 +297,7 @@ sys.modules["pysequoia"] = None
 from pathlib import Path
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.openpgp import certificates, signatures
+from openstack_image_manager.sequoia import report
 from openstack_image_manager.signatures import Keyring, verify_detached
 try:
     verify_detached(b"", Path("signature").read_bytes(), sys.argv[1:], Keyring([Path("keys")]))

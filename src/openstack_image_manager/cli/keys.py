@@ -40,8 +40,10 @@ def fetch(
 
     Compare the fingerprint with what the upstream publishes at a second place: it is all that is trusted.
 
-    Example: openstack-image-manager keys fetch https://repo.almalinux.org/almalinux/RPM-GPG-KEY-AlmaLinux-9
-    BF18AC2876178908D6E71267D36CB86CB86B3716
+    \b
+    Example:
+      openstack-image-manager keys fetch https://repo.almalinux.org/almalinux/RPM-GPG-KEY-AlmaLinux-9 \\
+        BF18AC2876178908D6E71267D36CB86CB86B3716
     """
     from openstack_image_manager.keys import default_directory, fetch_key
 
