@@ -270,13 +270,18 @@ def _reason(error: Exception | str) -> str:
     return re.sub(r"\w+://[^\s'\"]+", lambda url: public_url(url.group()), line)
 
 
-def fetch_text(url: str, limit: int = 4 * 1024 * 1024, timeout: float = 120.0) -> str:
-    """A small text file, such as a checksum file. Raises FetchError, also when it is larger than `limit` bytes."""
+def fetch_bytes(url: str, limit: int = 4 * 1024 * 1024, timeout: float = 120.0) -> bytes:
+    """A small file, such as a signature or a key. Raises FetchError, also when it is larger than `limit` bytes."""
     with Download(url, deadline=time.monotonic() + timeout) as download:
         data = io.BufferedReader(download).read(limit + 1)
     if len(data) > limit:
-        raise FetchError(f"{public_url(url)}: larger than {limit} bytes, which no checksum file is")
-    text = data.decode("utf-8-sig", "replace")
+        raise FetchError(f"{public_url(url)}: larger than {limit} bytes, which no such file is")
+    return data
+
+
+def fetch_text(url: str, limit: int = 4 * 1024 * 1024, timeout: float = 120.0) -> str:
+    """A small text file, such as a checksum file. Raises FetchError, also when it is larger than `limit` bytes."""
+    text = fetch_bytes(url, limit, timeout).decode("utf-8-sig", "replace")
     if text.lstrip()[:15].lower().startswith(("<!doctype", "<html")):
         raise FetchError(f"{public_url(url)}: a web page came instead of the file")
     return text

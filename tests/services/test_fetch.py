@@ -567,7 +567,7 @@ def test_checksum_files(site: TestSite) -> None:
 
 def test_checksum_files_that_are_none(site: TestSite) -> None:
     url = site.put("/SUMS", b"12345678901")
-    with pytest.raises(FetchError, match=f"{url}: larger than 10 bytes, which no checksum file is"):
+    with pytest.raises(FetchError, match=f"{url}: larger than 10 bytes, which no such file is"):
         fetch_text(url, limit=10)
     for page in ("\n <!DOCTYPE html><p>x", "<HTML><p>x"):
         site.on("/SUMS", Switches(html=page))

@@ -30,9 +30,12 @@ LIBRARIES = {
     "pydantic": ("format", "reading", "complaints", "schema", "edit"),
     "zstandard": ("stream",),
     "oslo_utils": ("stream",),
+    "pysequoia": ("sequoia",),
+    "cryptography": ("signatures",),
 }
 PURE = (
     "age",
+    "armor",
     "checksums",
     "defaults",
     "desired",
@@ -48,6 +51,7 @@ PURE = (
     "lines",
     "lineup",
     "model",
+    "openpgp",
     "plan",
     "reading",
     "records",
@@ -56,6 +60,7 @@ PURE = (
     "splices",
     "status",
     "stream",
+    "verdict",
     "versionlist",
     "ways",
     "yamlstyle",
@@ -70,6 +75,7 @@ DOORS = (
     "fetch",
     "glance",
     "importer",
+    "keys",
     "latest",
     "login",
     "members",
@@ -77,7 +83,10 @@ DOORS = (
     "relations",
     "rewrite",
     "sandbox",
+    "sequoia",
+    "signatures",
     "usage",
+    "verifier",
 )
 WORLD = {"asyncio", "os", "pathlib", "random", "secrets", "shutil", "socket", "subprocess", "sys", "tempfile", "time"}
 CLOCKS = {"now", "today", "utcnow"}
@@ -164,7 +173,7 @@ def test_there_is_no_drawer_for_odds_and_ends() -> None:
     assert not [module for module in MODULES for name in imports(module) if is_or_below(name, "asyncio")]
 
 
-@pytest.mark.parametrize("command", [[], ["plan"], ["apply"], ["validate"], ["sandbox"]])
+@pytest.mark.parametrize("command", [[], ["plan"], ["apply"], ["validate"], ["keys"], ["sandbox"]])
 def test_help_answers_without_loading_what_only_work_needs(command: list[str]) -> None:
     code = f"import sys; sys.argv = ['openstack-image-manager', *{command!r}, '--help']; "
     code += f"from {PACKAGE}.cli.app import main; main()"
@@ -174,7 +183,17 @@ def test_help_answers_without_loading_what_only_work_needs(command: list[str]) -
     assert run.stdout.lstrip().startswith("Usage: openstack-image-manager")
     loaded = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if line.startswith("import time:")}
     assert f"{PACKAGE}.cli.app" in loaded
-    heavy = ("openstack", "keystoneauth1", "requests", "yaml", "rich", "oslo_utils", "zstandard", f"{PACKAGE}.model")
+    heavy = (
+        "openstack",
+        "keystoneauth1",
+        "requests",
+        "yaml",
+        "rich",
+        "oslo_utils",
+        "zstandard",
+        "cryptography",
+        f"{PACKAGE}.model",
+    )
     # Before a subcommand Typer reads the options of the root command, for which it takes pydantic itself.
     heavy += () if command else ("pydantic",)
     assert [name for name in sorted(loaded) if any(is_or_below(name, each) for each in heavy)] == []

@@ -323,8 +323,8 @@ FIELD_COMPLAINTS = [
         "    members: [{}]\n",
         "15: A: members[0]: names no one; write project: NAME, or domain: NAME for all projects of a domain",
     ),
-    ("    members: [{projct: x}]\n", "24: A: members[0].projct: unknown field; did you mean 'project'?"),
-    ("    members: [{x: y}]\n", "19: A: members[0].x: unknown field; a member has project and domain"),
+    ("    members: [{projct: x}]\n", "16: A: members[0].projct: unknown field; did you mean 'project'?"),
+    ("    members: [{x: y}]\n", "16: A: members[0].x: unknown field; a member has project and domain"),
     ("    stores: []\n", "13: A: stores: must not be empty"),
 ]
 

@@ -1,0 +1,87 @@
+"""`keys`: the public keys that signatures are checked with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from openstack_image_manager.keys import AnyKey
+
+keys_app = typer.Typer(
+    help="Public keys that signatures of upstreams are checked with.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Keys = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys",
+        metavar="DIR",
+        help="Where keys are kept. Default: openstack-image-manager/keys in your data directory.",
+    ),
+]
+
+
+@keys_app.command()
+def fetch(
+    url: Annotated[str, typer.Argument(metavar="URL", help="A file with the key, perhaps among others.")],
+    fingerprint: Annotated[
+        str, typer.Argument(metavar="FINGERPRINT", help="Of the primary key; of an RSA key its SHA-256.")
+    ],
+    keys: Keys = None,
+) -> None:
+    """Fetch a key and keep it, if its fingerprint is exactly this.
+
+    Compare the fingerprint with what the upstream publishes at a second place: it is all that is trusted.
+
+    \b
+    Example:
+      openstack-image-manager keys fetch https://repo.almalinux.org/almalinux/RPM-GPG-KEY-AlmaLinux-9 \\
+        BF18AC2876178908D6E71267D36CB86CB86B3716
+    """
+    from openstack_image_manager.keys import default_directory, fetch_key
+
+    path = fetch_key(url, fingerprint, keys or default_directory())
+    typer.echo(f"stored: {path}")
+
+
+@keys_app.command("list")
+def list_keys(keys: Keys = None) -> None:
+    """Show the keys that are kept: fingerprint, whose it is, file."""
+    from openstack_image_manager.keys import default_directory, listing
+
+    directory = keys or default_directory()
+    lines = [_line(path, key) for path, key in listing(directory)]
+    typer.echo("\n".join(lines) if lines else f"There are no keys in {directory}.")
+
+
+def _line(path: Path, key: AnyKey | str) -> str:
+    from openstack_image_manager.keys import PublicKey
+
+    if isinstance(key, str):
+        return f"(unusable: {key})  {path}"
+    if isinstance(key, PublicKey):
+        return f"{key.fingerprint}  RSA public key  {path}"
+    owner = _printable(key.user_ids[0]) if key.user_ids else "(no user id)"
+    return f"{key.fingerprint}  {owner}{_state(key.primary.revoked, key.primary.expires)}  {path}"
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _state(revoked: bool, expires: int) -> str:
+    from datetime import UTC, datetime
+
+    if revoked:
+        return " (revoked)"
+    if not expires:
+        return ""
+    end = datetime.fromtimestamp(expires, UTC)
+    return f" ({'expired' if end <= datetime.now(UTC) else 'expires'} {end:%Y-%m-%d})"
