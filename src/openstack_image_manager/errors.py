@@ -22,7 +22,11 @@ class CloudError(Error):
 
 
 class FetchError(Error):
-    """A download failed for good, after bounded retries."""
+    """A download failed for good, after bounded retries. `status` is the HTTP status where that was the reason."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class VerificationError(Error):

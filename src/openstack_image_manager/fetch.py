@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ftplib
 import hashlib
 import io
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 import urllib3
@@ -19,12 +17,15 @@ import urllib3
 from openstack_image_manager import __version__
 from openstack_image_manager.errors import FetchError, Interrupted
 from openstack_image_manager.format import public_url
+from openstack_image_manager.ftp import Transfer
+from openstack_image_manager.reasons import reason
 
 CONNECT_TIMEOUT = 15.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte
 TRIES = 5  # in a row without progress
 PAUSE = 0.5  # seconds before the first retry, doubled each time
 LONGEST_PAUSE = 30.0  # seconds; a Retry-After beyond it is not waited for
+REDIRECTS = (301, 302, 303, 307, 308)
 RETRIABLE = (408, 429, 500, 502, 503, 504)
 CHUNK = 1024 * 1024
 USER_AGENT = f"openstack-image-manager/{__version__}"
@@ -38,6 +39,10 @@ class Download(io.RawIOBase):
     A broken connection is resumed with Range and If-Range; where the site can't resume, what was read already is read
     again and compared, so that the bytes handed on always belong to one file. `deadline` is in seconds of
     time.monotonic(). Raises FetchError when it gives up, Interrupted when `stop` is set.
+
+    `headers` go along with requests over HTTP; where they ask for a part or on conditions, the answer can be 206 or 304
+    (`status`). Without `follow`, a redirect is an answer too, whose `location` tells where to. `hint`: what the user
+    can do about the deadline.
     """
 
     def __init__(
@@ -47,11 +52,19 @@ class Download(io.RawIOBase):
         deadline: float | None = None,
         stop: threading.Event | None = None,
         progress: Progress | None = None,
+        headers: Mapping[str, str] | None = None,
+        follow: bool = True,
+        hint: str = " (--import-timeout)",
     ) -> None:
         self.url = url
         self.size: int | None = None
         self.done = 0
-        self.last_modified: str | None = None
+        self.status = 200
+        self.answer: Mapping[str, str] = {}
+        self.hops: tuple[str, ...] = (url,)
+        self._extra = dict(headers or {})
+        self._follow = follow
+        self._hint = hint
         self._algorithm = algorithm
         self._hash = hashlib.new(algorithm)
         self._deadline = deadline
@@ -59,7 +72,6 @@ class Download(io.RawIOBase):
         self._progress = progress
         self._validator: str | None = None
         self._body: Any = None
-        self._ftp: ftplib.FTP | None = None
         self._failures = 0
         self._open()
 
@@ -87,6 +99,16 @@ class Download(io.RawIOBase):
                 self._progress(self.done, self.size)
             return len(chunk)
 
+    @property
+    def last_modified(self) -> str | None:
+        """The Last-Modified header."""
+        return self.answer.get("Last-Modified")
+
+    @property
+    def location(self) -> str | None:
+        """Where a redirect leads that was not followed."""
+        return urljoin(self.url, self.answer["Location"]) if self.status in REDIRECTS else None
+
     def hexdigest(self) -> str:
         """Digest of all bytes read so far."""
         return self._hash.hexdigest()
@@ -97,10 +119,9 @@ class Download(io.RawIOBase):
         super().close()
 
     def _drop(self) -> None:
-        for each in (self._body, self._ftp):
-            if each is not None:
-                each.close()
-        self._body = self._ftp = None
+        if self._body is not None:
+            self._body.close()
+        self._body = None
 
     def _again(self, error: Exception | str, pause: float | None = None) -> None:
         """Wait and open again where we were; gives up when tries or time are used up."""
@@ -108,10 +129,10 @@ class Download(io.RawIOBase):
             self._drop()
             self._failures += 1
             if self._failures >= TRIES:
-                raise self._failed(f"given up after {TRIES} tries: {_reason(error)}")
+                raise self._failed(f"given up after {TRIES} tries: {reason(error)}")
             wait = min(pause if pause is not None else PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE)
             if self._deadline is not None and time.monotonic() + wait > self._deadline:
-                raise self._late(f"; last: {_reason(error)}")
+                raise self._late(f"; last: {reason(error)}")
             if self._stop.wait(wait):
                 raise Interrupted("interrupted")
             try:
@@ -128,14 +149,14 @@ class Download(io.RawIOBase):
             raise self._late()
 
     def _late(self, last: str = "") -> FetchError:
-        return self._failed(f"not finished in time, after {self.done} bytes (--import-timeout){last}")
+        return self._failed(f"not finished in time, after {self.done} bytes{self._hint}{last}")
 
     def _patience(self, most: float) -> float:
         """Seconds to wait for the other side: not beyond the deadline, but at least one."""
         return most if self._deadline is None else min(most, max(1.0, self._deadline - time.monotonic()))
 
-    def _failed(self, message: str) -> FetchError:
-        return FetchError(f"{public_url(self.url)}: {message}")
+    def _failed(self, message: str, status: int | None = None) -> FetchError:
+        return FetchError(f"{public_url(self.url)}: {message}", status)
 
     def _open(self) -> None:
         openers = {"http": self._open_http, "https": self._open_http, "ftp": self._open_ftp, "file": self._open_file}
@@ -153,39 +174,53 @@ class Download(io.RawIOBase):
             self._skip_again()
 
     def _open_http(self) -> int:
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-        if self.done and self._validator:
-            headers |= {"Range": f"bytes={self.done}-", "If-Range": self._validator}
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **({} if self.done else self._extra)}
+        resuming = bool(self.done and self._validator)
+        if resuming:
+            headers |= {"Range": f"bytes={self.done}-", "If-Range": self._validator or ""}
         patience = (self._patience(CONNECT_TIMEOUT), self._patience(READ_TIMEOUT))
         try:
-            answer = requests.get(self.url, headers=headers, stream=True, timeout=patience)
+            follow = self._follow
+            answer = requests.get(self.url, headers=headers, stream=True, timeout=patience, allow_redirects=follow)
         except requests.exceptions.SSLError as error:
-            raise self._failed(f"TLS failed: {_reason(error)}") from None
+            raise self._failed(f"TLS failed: {reason(error)}") from None
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
-            raise _RetryError(_reason(error)) from None
+            raise _RetryError(reason(error)) from None
         except (requests.exceptions.RequestException, ValueError) as error:  # ValueError: a redirect to no URL at all
-            raise self._failed(_reason(error)) from None
+            raise self._failed(reason(error)) from None
         status = f"{answer.status_code} {answer.reason}"
         if answer.status_code in RETRIABLE:
             answer.close()
-            raise _RetryError(status, _retry_after(answer.headers.get("Retry-After")))
-        is_rest = "Range" in headers and answer.status_code == 206 and self._is_rest(answer.headers)
-        if "Range" in headers and answer.status_code in (206, 416) and not is_rest:
+            after = answer.headers.get("Retry-After", "")
+            raise _RetryError(status, float(after) if after.isdecimal() else None)
+        is_rest = resuming and answer.status_code == 206 and self._is_rest(answer.headers)
+        if resuming and answer.status_code in (206, 416) and not is_rest:
             answer.close()
             self._validator = None  # so that the next try reads all of it again, and compares
             raise _RetryError(f"{status}, but not what is missing")
-        if answer.status_code != 200 and not is_rest:
+        if answer.status_code not in self._wanted(answer.headers) and not is_rest:
             answer.close()
-            raise self._failed(status)
+            raise self._failed(status, answer.status_code)
         self._body = answer.raw
         if is_rest:
             return self.done
         length = answer.headers.get("Content-Length", "")
-        self.size = int(length) if length.isdecimal() else None
+        self.size = int(length) if length.isdecimal() and answer.status_code in (200, 206) else None
+        self.status, self.answer = answer.status_code, answer.headers
+        self.hops = (*(each.url for each in answer.history), answer.url)
         etag = answer.headers.get("ETag", "")
-        self.last_modified = answer.headers.get("Last-Modified")
-        self._validator = etag if etag.startswith('"') else self.last_modified
+        # A part is small, and would have to be asked for in another way.
+        self._validator = None if self.status == 206 else etag if etag.startswith('"') else self.last_modified
         return 0
+
+    def _wanted(self, headers: Mapping[str, str]) -> set[int]:
+        """Status codes that answer what was asked (RFC 9110, 14 and 13)."""
+        wanted = {200}
+        if "Range" in self._extra and headers.get("Content-Range", "").startswith("bytes 0-"):
+            wanted.add(206)
+        if {"If-None-Match", "If-Modified-Since"} & set(self._extra):
+            wanted.add(304)
+        return wanted if self._follow or "Location" not in headers else wanted | set(REDIRECTS)
 
     def _is_rest(self, headers: Mapping[str, str]) -> bool:
         """True if the part that came begins where we are, of a file as long as it was (RFC 9110, 14.4)."""
@@ -195,23 +230,13 @@ class Download(io.RawIOBase):
         return self.size is None or part[2] in ("*", str(self.size))
 
     def _open_ftp(self) -> int:
-        # Not urllib: it takes a list of files for a file, and does not tell when a transfer ends too early.
-        parts = urlsplit(self.url)
-        path = unquote(parts.path[1:])
-        self._ftp = ftplib.FTP(timeout=self._patience(READ_TIMEOUT))
         try:
-            self._ftp.connect(parts.hostname or "", parts.port or ftplib.FTP_PORT)
-            self._ftp.login(unquote(parts.username or ""), unquote(parts.password or ""))
-            self._ftp.voidcmd("TYPE I")
-            self.size = None
-            with suppress(ftplib.error_perm):  # a server need not know this command
-                self.size = self._ftp.size(path)
-            with self._ftp.transfercmd(f"RETR {path}") as connection:
-                self._body = connection.makefile("rb")
-        except (ftplib.error_temp, OSError, EOFError) as error:
-            raise _RetryError(_reason(error)) from None
-        except (ftplib.Error, ValueError) as error:  # ValueError: a line break in the path
-            raise self._failed(_reason(error)) from None
+            self._body = Transfer(self.url, self._patience(READ_TIMEOUT))
+        except (OSError, EOFError) as error:
+            raise _RetryError(reason(error)) from None
+        except ValueError as error:
+            raise self._failed(reason(error)) from None
+        self.size = self._body.size
         return 0
 
     def _open_file(self) -> int:
@@ -223,7 +248,7 @@ class Download(io.RawIOBase):
             self.size = self._body.seek(0, io.SEEK_END)
             self._body.seek(0)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            raise self._failed(_reason(error)) from None
+            raise self._failed(reason(error)) from None
         return 0
 
     def _skip_again(self) -> None:
@@ -234,7 +259,7 @@ class Download(io.RawIOBase):
             try:
                 chunk = self._body.read1(min(CHUNK, left))
             except (OSError, urllib3.exceptions.HTTPError) as error:
-                raise _RetryError(_reason(error)) from None
+                raise _RetryError(reason(error)) from None
             if not chunk:
                 if self.size is not None and self.done - left < self.size:
                     raise _RetryError(f"the connection ended after {self.done - left} of {self.size} bytes")
@@ -250,24 +275,6 @@ class _RetryError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.pause = pause
-
-
-def _retry_after(value: str | None) -> float | None:
-    return float(value) if value and value.isdecimal() else None
-
-
-def _reason(error: Exception | str) -> str:
-    """The innermost reason in one line: the libraries wrap it several times."""
-    seen: Any = error
-    while isinstance(seen, Exception):
-        inner = getattr(seen, "reason", None) or next((a for a in seen.args if isinstance(a, Exception)), None)
-        if not isinstance(inner, Exception):
-            break
-        seen = inner
-    text = getattr(seen, "strerror", None) or str(seen) or type(seen).__name__
-    line = " ".join(text.split())
-    line = line.rpartition("object at 0x")[2].partition(">: ")[2] or line
-    return re.sub(r"\w+://[^\s'\"]+", lambda url: public_url(url.group()), line)
 
 
 def fetch_bytes(url: str, limit: int = 4 * 1024 * 1024, timeout: float = 120.0) -> bytes:
