@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition, Member, Version
+from openstack_image_manager.resolver import ATTRIBUTES, ChecksumRule, Lookup, Resolver, SignatureRule
 
 Loc = tuple[str | int, ...]
 
@@ -74,6 +75,8 @@ def sentence(details: ErrorDetails, loc: Loc) -> str:
     if kind == "extra_forbidden":
         if loc[0] == "members":
             return "unknown field" + (near(str(loc[-1]), Member.model_fields) or "; a member has project and domain")
+        if loc[0] == "resolve":
+            return _unknown_in_resolver(loc)
         return _unknown(str(loc[-1]), in_version=len(loc) > 1)
     if kind == "value_error":
         return str(context["error"])
@@ -87,6 +90,8 @@ def sentence(details: ErrorDetails, loc: Loc) -> str:
         return "must not be empty"
     if kind == "string_too_long":
         return f"has {len(value)} characters, at most {context['max_length']} can be"
+    if kind == "greater_than":
+        return f"must be more than {context['gt']}"
     if kind == "greater_than_equal":
         return f"must be {context['ge']} or more"
     if expected := _EXPECTED.get(kind):
@@ -121,3 +126,15 @@ def _unknown(key: str, in_version: bool) -> str:
     if key in there:
         return "belongs to the image, not to a version" if in_version else "belongs to a version, not to the image"
     return "unknown field" + (near(key, here) or "; properties of the image go below meta")
+
+
+def _unknown_in_resolver(loc: Loc) -> str:
+    parts: dict[str | int, Iterable[str]] = {
+        "resolve": Resolver.model_fields,
+        "steps": ATTRIBUTES,
+        "variables": Lookup.model_fields,
+        "checksum": ChecksumRule.model_fields,
+        "signature": SignatureRule.model_fields,
+    }
+    known = parts[loc[0 if len(loc) == 2 else 1]]
+    return "unknown field" + (near(str(loc[-1]), known) or f"; known are {', '.join(known)}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
+from openstack_image_manager import shipped
 from openstack_image_manager.complaints import Complaint, DefinitionErrors, Position
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.format import Definition
@@ -39,7 +40,7 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
     """
     wanted = _pattern(name_filter or "")
     files = _files(path)
-    reading = Reading(alone=files == [path])
+    reading = Reading(alone=files == [path], complete=shipped.complete)
     collecting = gc.isenabled()
     # Trees hold no cycles, and looking for some among a million nodes doubles the time.
     gc.disable()

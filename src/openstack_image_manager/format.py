@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from openstack_image_manager import values
+from openstack_image_manager.resolver import Resolve
+
 DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 SECRET_PARAMETER = re.compile(r"sig|token|key|credential|secret|passw|policy", re.IGNORECASE)
-# Base attributes of an image in Glance: no property can have their names.
-RESERVED = frozenset(
-    {"id", "name", "status", "visibility", "os_hidden", "protected", "owner", "tags", "members", "created_at"}
-    | {"updated_at", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "min_disk", "min_ram"}
-    | {"disk_format", "container_format", "self", "file", "schema", "locations", "direct_url", "stores"}
-)
-URL_SCHEMES = ("http", "https", "ftp", "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,72 +55,17 @@ def public_url(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
 
 
-def _text(value: Any) -> Any:
-    """Turn a YAML scalar of meta into the string Glance keeps: properties are strings only."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
-    return value
-
-
 def _checksum(value: str) -> str:
     return str(Checksum.parse(value))
 
 
-def _url(value: str) -> str:
-    # The value may hold a password, so it is not shown.
-    if not re.fullmatch(rf"(?i:{'|'.join(URL_SCHEMES)})://\S+", value):
-        raise ValueError(f"is not a URL; it must begin with {'://, '.join(URL_SCHEMES)}:// and hold no blanks")
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme == "file" or (parts.hostname and (parts.port or 1) > 0)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError("is a URL with a wrong host or port")
-    return value
-
-
-def _name(value: str) -> str:
-    if value != value.strip():
-        raise ValueError("begins or ends with a blank; remove it")
-    if not value.isprintable():
-        raise ValueError("holds a character that cannot be seen; remove it")
-    if max(value, default="") > "\uffff":
-        raise ValueError("holds a character that Glance has no place for, such as an emoji; remove it")
-    return value
-
-
-def _build_date(value: str) -> str:
-    try:
-        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}(:[0-9]{2})?)?", value):
-            datetime.fromisoformat(value)
-            return value
-    except ValueError:
-        pass
-    raise ValueError(f"'{value}' is not a date; write YYYY-MM-DD or YYYY-MM-DD hh:mm:ss (UTC)")
-
-
-def _uuid(value: str) -> str:
-    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value):
-        raise ValueError(f"'{value}' is not a UUID like 6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f")
-    return value.lower()
-
-
-def _property(value: str) -> str:
-    if value in RESERVED or value.startswith(("os_glance_", "image_manager_")):
-        raise ValueError("is no property: Glance or this tool has another use for the name; leave it out")
-    return value
-
-
 Visibility = Literal["public", "community", "shared", "private"]
 Format = Literal["aki", "ari", "ami", "raw", "iso", "vhd", "vhdx", "vdi", "qcow2", "vmdk", "ploop"]
-Url = Annotated[str, AfterValidator(_url)]
+Url = Annotated[str, AfterValidator(values.url)]
 # Property names and values as Glance takes them: names of at most 255 characters, values are strings.
 Meta = dict[
-    Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_property)],
-    Annotated[str | None, BeforeValidator(_text)],
+    Annotated[str, Field(min_length=1, max_length=255), AfterValidator(values.property_name)],
+    Annotated[str | None, BeforeValidator(values.text)],
 ]
 
 
@@ -187,10 +127,23 @@ class Version(_Record):
         description="Another name of checksums_url.",
         examples=["https://cloud-images.ubuntu.com/noble/20240416/SHA256SUMS"],
     )
-    build_date: Annotated[str, AfterValidator(_build_date)] | None = Field(
+    build_date: Annotated[str, AfterValidator(values.build_date)] | None = Field(
         None,
         description="When the image was built: YYYY-MM-DD or YYYY-MM-DD hh:mm:ss (UTC).",
         examples=["2024-04-16"],
+    )
+    size: int | None = Field(
+        None, gt=0, description="Bytes of the file at url, as the upstream says.", examples=[629145600]
+    )
+    signed_by: Annotated[str, AfterValidator(values.fingerprint)] | None = Field(
+        None,
+        description="Fingerprint of the key whose signature of the checksum or the image was good.",
+        examples=["D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81"],
+    )
+    signed_at: Annotated[str, AfterValidator(values.build_date)] | None = Field(
+        None,
+        description="When it was signed: YYYY-MM-DD or YYYY-MM-DD hh:mm:ss (UTC).",
+        examples=["2024-04-16 09:12:33"],
     )
     source: str | None = Field(
         None, description="What image_source says instead of url: a URL or private.", examples=["private"]
@@ -208,7 +161,7 @@ class Version(_Record):
     hidden: bool | None = Field(
         None, description="Hide this version from the default image list (os_hidden).", examples=[True]
     )
-    id: Annotated[str, AfterValidator(_uuid)] | None = Field(
+    id: Annotated[str, AfterValidator(values.uuid)] | None = Field(
         None,
         description="The id that the image shall get; an id once deleted can't be used again.",
         examples=["6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f"],
@@ -223,7 +176,7 @@ class Version(_Record):
 class Definition(_Record):
     """An image that the cloud shall have, in one or more versions."""
 
-    name: Annotated[str, AfterValidator(_name)] = Field(
+    name: Annotated[str, AfterValidator(values.name)] = Field(
         min_length=1, max_length=255, description="Name of the image.", examples=["Ubuntu 24.04"]
     )
     enable: bool = Field(
@@ -286,6 +239,11 @@ class Definition(_Record):
         None,
         description="The checksum file beside latest_url (for updates).",
         examples=["https://cloud-images.ubuntu.com/noble/current/SHA256SUMS"],
+    )
+    resolve: Resolve | None = Field(
+        None,
+        description="How the newest build is found (for updates): a shipped resolver's name, or one of its own.",
+        examples=["ubuntu"],
     )
     versions: list[Version] = Field(
         description="The versions to have.", examples=[[{"version": "1.0", "url": "https://example.org/1.0.img"}]]

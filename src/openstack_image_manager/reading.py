@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 from yaml import MappingNode, Node, SequenceNode
 
-from openstack_image_manager import desired, scs
+from openstack_image_manager import desired, scs, soundness, variables
 from openstack_image_manager.complaints import Complaint, DefinitionErrors, Position, dotted, near, sentence
+from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition
 from openstack_image_manager.records import record
+from openstack_image_manager.resolver import Resolver
 from openstack_image_manager.yamltree import NULL, Broken, Loc, Tree
 
 MAX_NAME = 255
@@ -28,9 +30,11 @@ def read(path: str, data: bytes) -> tuple[tuple[Definition, ...], dict[str, Posi
 
 @dataclass
 class Reading:
-    """What was found so far, and where each name and id was first seen. `alone`: there is only one file."""
+    """What was found so far, and where each name and id was first seen. `alone`: there is only one file. `complete`
+    gives resolvers what they take over from shipped ones; without it they are not looked into."""
 
     alone: bool
+    complete: Callable[[Resolver], Resolver] | None = None
     complaints: list[Complaint] = field(default_factory=list)
     warnings: list[Complaint] = field(default_factory=list)
     definitions: list[Definition] = field(default_factory=list)
@@ -131,6 +135,8 @@ class _Entry:
         self.reading.definitions.append(definition)
         if not self.twice:
             self._check_glance_names(definition)
+        if definition.resolve is not None and self.reading.complete:
+            self._check_resolver(definition, definition.resolve, self.reading.complete)
         self._warn(definition)
 
     def _add(self, place: tuple[int, int], loc: Loc, message: str, warning: bool = False) -> None:
@@ -188,6 +194,21 @@ class _Entry:
             if length > MAX_NAME:
                 self._complain(loc, f"the image's name would have {length} characters, at most {MAX_NAME} can be")
             self._first(self.reading.glance_names, name, loc, "another image gets the same name, from {}")
+
+    def _check_resolver(self, definition: Definition, own: Resolver, complete: Callable[[Resolver], Resolver]) -> None:
+        """What can be told of `resolve` without asking the upstream."""
+        known = variables.initial(definition)
+        try:
+            resolver = complete(own)
+            problems = soundness.problems(resolver, known)
+            if not problems:
+                variables.evaluate(resolver, known)
+        except Error as error:
+            problems = [((), str(error))]
+        for loc, message in problems:
+            # What the shipped one says does not stand in this file.
+            is_here = loc and loc[0] in own.model_fields_set
+            self._complain(("resolve", *(loc if is_here else ())), message)
 
     def _warn(self, definition: Definition) -> None:
         seen_by_members = {definition.visibility, *(version.visibility for version in definition.versions)}

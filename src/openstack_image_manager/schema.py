@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.resolver import KINDS as STEPS
 from openstack_image_manager.scs import PROPERTIES
 from openstack_image_manager.yamltree import Kind
 
@@ -14,11 +15,14 @@ KINDS: dict[str, Kind] = {
     name: "plain"
     for fields in FIELDS
     for name, info in fields.items()
-    if info.annotation in (bool, int) or info.annotation == bool | None
+    if info.annotation in (bool, int, bool | None, int | None)
 }
-KINDS |= {"version": "version", "build_date": "date"}
+KINDS |= {"version": "version", "build_date": "date", "signed_at": "date", "prereleases": "plain"}
 # Texts that load takes without quotes when YAML can't lose anything of them (to YAML 1.2, dates are texts anyway).
 UNQUOTED = {"text": ["string", "number"], "version": ["string", "integer"], "date": ["string"]}
+
+_TEXT = {"type": UNQUOTED["text"]}
+_RULES = ("Lookup", "ChecksumRule", "SignatureRule")
 
 
 def json_schema() -> dict[str, Any]:
@@ -39,6 +43,9 @@ def json_schema() -> dict[str, Any]:
             "Version": _record(parts["Version"]),
             "Member": {"anyOf": [{"type": UNQUOTED["text"]}, _record(parts["Member"])]},
             "Meta": _meta(),
+            "Resolver": _resolver(parts["Resolver"]),
+            "Step": {"oneOf": [_step(kind, parts["Step"]["properties"]) for kind in STEPS]},
+            **{name: _closed(parts[name]["properties"], parts[name].get("required", [])) for name in _RULES},
         },
     }
 
@@ -63,12 +70,51 @@ def _field(name: str, raw: dict[str, Any]) -> dict[str, Any]:
     if name == "stores":
         item = {"type": UNQUOTED["text"], "minLength": 1}
         return {"type": ["array", "null"], "items": item, "minItems": 1, **about}
+    if name == "resolve":
+        return {"anyOf": [{"type": ["string", "null"]}, {"$ref": "#/$defs/Resolver"}], **about}
     if "enum" in schema:
         return {"enum": [*schema["enum"], *([None] if optional else [])], **about}
     kind = KINDS.get(name, "text")
     types = [schema["type"]] if kind == "plain" else UNQUOTED[kind]
-    limits = {key: schema[key] for key in ("minLength", "maxLength", "minimum") if key in schema}
+    limits = {key: schema[key] for key in ("minLength", "maxLength", "minimum", "exclusiveMinimum") if key in schema}
     return {"type": [*types, *(["null"] if optional else [])], **limits, **about}
+
+
+def _resolver(raw: dict[str, Any]) -> dict[str, Any]:
+    schema = _closed(raw["properties"], [])
+    parts = schema["properties"]
+    parts["variables"] |= {"additionalProperties": {"anyOf": [_TEXT, {"$ref": "#/$defs/Lookup"}]}}
+    parts["steps"] |= {"items": {"$ref": "#/$defs/Step"}}
+    for name, rule in (("checksum", "ChecksumRule"), ("signature", "SignatureRule")):
+        parts[name] = {"$ref": f"#/$defs/{rule}", "description": parts[name]["description"]}
+    return schema
+
+
+def _step(kind: str, properties: dict[str, Any]) -> dict[str, Any]:
+    takes, needs, _ = STEPS[kind]
+    chosen = {name: schema for name, schema in properties.items() if name == kind or name in takes}
+    return _closed(chosen, [kind, *sorted(needs)])
+
+
+def _closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """A mapping of a resolver: these fields and no others."""
+    fields = {name: _part(schema) for name, schema in properties.items()}
+    return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
+
+
+def _part(raw: dict[str, Any]) -> dict[str, Any]:
+    about: dict[str, Any] = {key: raw[key] for key in ("description", "examples") if key in raw}
+    schema = raw["anyOf"][0] if "anyOf" in raw else raw
+    if "enum" in schema:
+        return {"enum": schema["enum"], **about}
+    if schema.get("type") == "array":
+        # One of something stands for a list of it.
+        item = _TEXT if schema["items"].get("type") == "string" else {"type": "object", "additionalProperties": _TEXT}
+        several = {"type": "array", "items": item}
+        return {**(several if "$ref" in schema["items"] else {"anyOf": [item, several]}), **about}
+    if schema.get("type") == "object":
+        return {"type": "object", "additionalProperties": _TEXT, **about}
+    return {**(_TEXT if schema.get("type") == "string" else {"type": schema.get("type", "object")}), **about}
 
 
 def _meta() -> dict[str, Any]:

@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from openstack_image_manager.format import RESERVED
 from openstack_image_manager.model import FieldChange, Image
+from openstack_image_manager.values import RESERVED
 
 _PATHS = {"hidden": "os_hidden"}
 NAMES = 20  # names in one question, so that its URL stays short

@@ -22,7 +22,8 @@ from openstack_image_manager.cli import validate
 from openstack_image_manager.complaints import sentence
 from openstack_image_manager.definitions import DefinitionErrors, Loaded, json_schema, load
 from openstack_image_manager.errors import Error, UsageError
-from openstack_image_manager.format import RESERVED, Definition, Version
+from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.values import RESERVED
 
 CIRROS = """\
 ---
@@ -125,6 +126,22 @@ images:
            day: 2024-01-02, at: 2024-01-02T03:04:05+01:00}
     latest_url: https://example.org/latest.img
     latest_checksum_url: ftp://example.org/SUMS
+    resolve:
+      variables:
+        mirror: https://example.org
+        arch: {by: architecture, values: {x86_64: amd64}, otherwise: '{architecture}'}
+        day: 2024-01-02
+      steps:
+        - listing: '{mirror}/'
+          match: '(?P<release>\\d+)/'
+          order: '{release}'
+        - static: {version: 5, file: a.img}
+      url: '{mirror}/{release}/{file}'
+      exclude: ['1', 7]
+      prereleases: yes
+      checksum: {url: '{url}.sha512', algorithm: sha512}
+      signature:
+        {kind: detached, over: checksum, url: '{checksum_url}.asc', keys: 1B9A16984A4E8CB448712D2AE0B78BF4326C6F8F}
     versions:
       - version: 20240101
         url: file:///srv/1.img
@@ -133,6 +150,9 @@ images:
         checksums_url: https://example.org/SUMS
         checksum_url: https://example.org/SUMS
         build_date: 2024-01-02 03:04:05
+        size: 1024
+        signed_by: d2eb44626fddc30b513d5bb71a5d6c4c7db87c81
+        signed_at: 2024-01-02
         source: private
         os_version: 24.04
         image_description: text
@@ -193,11 +213,18 @@ def test_every_field_loads_as_it_is_meant(tmp_path: Path) -> None:
     members = [(member.project, member.domain) for member in definition.members or ()]
     assert members == [("shop", None), ("5", None), ("cart", "customers"), (None, "partners")]
     assert (definition.protected, definition.owner, definition.stores) == (True, "service", ["fast", "5"])
+    assert definition.resolve is not None
+    assert [step.kind for step in definition.resolve.steps] == ["listing", "static"]
+    assert definition.resolve.steps[1].static == [{"version": "5", "file": "a.img"}]
+    assert (definition.resolve.exclude, definition.resolve.prereleases) == (["1", "7"], True)
+    assert definition.resolve.variables["mirror"].otherwise == "https://example.org"
     first, second = definition.versions
     assert set(first.model_fields_set) == set(Version.model_fields)
     assert (first.version, second.version) == ("20240101", "2024-01-03")
     assert first.checksum == "md5:d41d8cd98f00b204e9800998ecf8427e"
     assert first.build_date == "2024-01-02 03:04:05"
+    assert first.signed_by == "D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81"
+    assert (first.size, first.signed_at) == (1024, "2024-01-02")
     assert (first.os_version, first.hidden) == ("24.04", True)
     assert first.id == "6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f"
     assert first.checksum_file == "https://example.org/SUMS"

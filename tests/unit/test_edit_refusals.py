@@ -139,7 +139,7 @@ WRONG: list[tuple[Edit, str]] = [
     (RemoveVersion("G", "2"), "a.yml:39:11: G: versions: 2 is the only version; an image needs one, so it stays"),
     (add("1"), "a.yml:2:11: A: versions: there is a version 1 already"),
     (AddVersion("A", {"url": "https://x"}), "a.yml:2:11: A: versions.version: is missing; add it"),
-    (add("9", size_="3"), "a.yml:2:11: A: versions.size_: unknown field; properties of the image go below meta"),
+    (add("9", colour_="3"), "a.yml:2:11: A: versions.colour_: unknown field; properties of the image go below meta"),
     (
         add("9", meta={"name": "3"}),
         "a.yml:2:11: A: versions.meta.name: is no property: Glance or this tool has another",

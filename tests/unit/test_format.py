@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from openstack_image_manager.definitions import DefinitionErrors, load
-from openstack_image_manager.format import RESERVED, Definition, Version, public_url
+from openstack_image_manager.format import Definition, Version, public_url
+from openstack_image_manager.values import RESERVED
 
 
 @pytest.mark.parametrize(

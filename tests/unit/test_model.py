@@ -137,6 +137,8 @@ def table(model: type[Definition] | type[Version]) -> str:
 def kind(name: str, schema: dict[str, Any]) -> str:
     if name == "meta":
         return "mapping of keys to values"
+    if name == "resolve":
+        return "name, or [resolver](resolvers.md)"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"] if value)
     if name.endswith("url"):

@@ -1,0 +1,51 @@
+"""PURE: placeholders such as {os_version} in addresses and patterns, and the values that stand for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from openstack_image_manager.errors import Error
+
+# Digits in braces, as in \d{8}, belong to regular expressions.
+_PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+
+Variables = Mapping[str, str]
+
+
+def used(text: str) -> list[str]:
+    """The names of the placeholders in a text, in their order."""
+    return _PLACEHOLDER.findall(text)
+
+
+def has_stray_brace(text: str) -> bool:
+    """True if a brace is left that belongs to no placeholder (which patterns may have, and addresses may not)."""
+    return bool(re.search(r"[{}]", _PLACEHOLDER.sub("", text)))
+
+
+def fill(text: str, variables: Variables) -> str:
+    """The text with values for placeholders. Raises Error for one that has no value."""
+    return _filled(text, variables, str)
+
+
+def pattern(text: str, variables: Variables) -> re.Pattern[str]:
+    """A regular expression whose placeholders stand for their values, character by character. Raises Error."""
+    try:
+        return re.compile(_filled(text, variables, re.escape))
+    except (re.error, RecursionError, OverflowError) as error:
+        raise Error(f"'{text}' is not a regular expression: {error}") from None
+
+
+def _filled(text: str, variables: Variables, form: Callable[[str], str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in variables:
+            raise Error(f"'{text}': nothing is known that {{{name}}} could stand for")
+        return form(variables[name])
+
+    return _PLACEHOLDER.sub(value, text)
+
+
+def groups(match: re.Match[str]) -> dict[str, str]:
+    """The named groups of a match; those that took no part are empty."""
+    return {name: value or "" for name, value in match.groupdict().items()}

@@ -1,0 +1,181 @@
+"""PURE: what is wrong with a resolver, as far as it can be told without asking any site."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Set
+
+from openstack_image_manager.complaints import Loc, near
+from openstack_image_manager.errors import Error
+from openstack_image_manager.placeholders import has_stray_brace, pattern, used
+from openstack_image_manager.resolver import INITIAL, KINDS, POLICIES, Resolver, SignatureRule, Step
+
+Problem = tuple[Loc, str]
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+# 40 digits are a fingerprint of version 4, 64 of version 6 (RFC 9580, 5.5.4).
+_OPENPGP, _RSA = re.compile(r"[0-9A-Fa-f]{40}([0-9A-Fa-f]{24})?"), re.compile(r"[0-9A-Fa-f]{64}")
+_KEYS = {"detached": _OPENPGP, "clearsigned": _OPENPGP, "openssl-rsa": _RSA}
+_KEY_MESSAGES = (
+    "must be the whole fingerprint of a primary key: 40 or 64 digits",
+    "must be the whole SHA-256 of a public key: 64 digits",
+)
+_POINTERS = ("keys", "match", "redirect")
+
+
+def problems(resolver: Resolver, known: Iterable[str] = INITIAL) -> list[Problem]:
+    """Paths and messages: wrong patterns, placeholders that nothing gives, options of other steps. `known` are the
+    variables that the definition gives."""
+    return list(_Check(set(known)).resolver(resolver))
+
+
+class _Check:
+    """Goes through a resolver in the order in which it is carried out, and keeps what is known so far."""
+
+    def __init__(self, known: set[str]) -> None:
+        self.known = known
+
+    def resolver(self, resolver: Resolver) -> Iterator[Problem]:
+        yield from self._variables(resolver)
+        if not resolver.steps:
+            yield ("steps",), "is missing; add the steps that lead to the newest build"
+            return
+        for index, step in enumerate(resolver.steps):
+            for loc, message in self._step(step):
+                yield ("steps", index, *loc), message
+        yield from self._address(("url",), resolver.url)
+        self.known |= {"url", "file"}
+        yield from self._template(("version",), resolver.version)
+        if resolver.build_date:
+            yield from self._template(("build_date",), resolver.build_date)
+        for index, text in enumerate(resolver.exclude):
+            yield from self._pattern(("exclude", index), text)
+        if resolver.checksum:
+            yield from self._address(("checksum", "url"), resolver.checksum.url)
+            self.known.add("checksum_url")
+        if resolver.signature:
+            has_checksums = resolver.checksum is not None or resolver.steps[-1].kind == "checksum-file"
+            yield from self._signature(resolver.signature, has_checksums)
+
+    def _variables(self, resolver: Resolver) -> Iterator[Problem]:
+        for name, lookup in resolver.variables.items():
+            loc: Loc = ("variables", name)
+            if not _NAME.fullmatch(name):
+                yield loc, f"'{name}' is no name of a variable: lower-case letters, digits and _"
+            if lookup.by is None and (lookup.values or lookup.otherwise is None):
+                yield loc, "must be a text, or have 'by: VARIABLE' and 'values:'"
+            elif lookup.by is not None and lookup.by not in self.known | set(INITIAL):
+                yield (*loc, "by"), self._unknown(lookup.by)
+            for value in (*lookup.values.values(), lookup.otherwise or ""):
+                # What the definition does not say may be for other images: evaluating tells.
+                yield from self._template(loc, value, self.known | set(INITIAL))
+            self.known.add(name)
+
+    def _step(self, step: Step) -> Iterator[Problem]:
+        kinds = [kind for kind in KINDS if step.value(kind) is not None]
+        if len(kinds) != 1:
+            found = f"these are {', '.join(kinds)}" if kinds else "here is none"
+            yield (), f"must have exactly one of {', '.join(KINDS)}; {found}"
+            return
+        kind = kinds[0]
+        takes, needs, gives = KINDS[kind]
+        for name in sorted(step.given - takes - {kind}):
+            yield (name,), f"is no option of {kind}; it takes {', '.join(sorted(takes))}"
+        for name in sorted(needs - step.given):
+            yield (), f"{kind} needs {name}; add it"
+        yield from self._source(step, kind)
+        yield from self._what_it_finds(step, kind)
+        self.known |= gives
+        if step.order:
+            yield from self._template(("order",), step.order)
+
+    def _source(self, step: Step, kind: str) -> Iterator[Problem]:
+        source = step.value(kind)
+        if kind == "github-release":
+            yield from self._template((kind,), source)
+            if not used(source) and not re.fullmatch(r"[^/\s]+/[^/\s]+", source):
+                yield (kind,), "must be OWNER/PROJECT"
+        elif kind != "static":
+            yield from self._address((kind,), source)
+        for name in ("product", "item", "items"):
+            if text := step.value(name):
+                yield from self._template((name,), text)
+        for path, text in step.where.items():
+            yield from self._template(("where", path), text)
+        if step.root:
+            yield from self._address(("root",), step.root)
+
+    def _what_it_finds(self, step: Step, kind: str) -> Iterator[Problem]:
+        if kind == "pointer" and sum(bool(step.value(name)) for name in _POINTERS) != 1:
+            yield (), f"pointer needs exactly one of {', '.join(_POINTERS)}"
+        if kind == "json" and not (step.fields or step.match):
+            yield (), "json needs fields, or match for a list of texts"
+        if kind == "static":
+            entries = step.static or [{}]
+            for index, entry in enumerate(entries):
+                for name, text in entry.items():
+                    yield from self._template(("static", index, name), text)
+            self.known |= set.intersection(*(set(entry) for entry in entries))
+        for name in (*step.fields, *step.keys):
+            if not _NAME.fullmatch(name):
+                yield ("fields" if name in step.fields else "keys", name), f"'{name}' is no name of a variable"
+        self.known |= set(step.fields) | set(step.keys)
+        if "url" in step.fields:
+            self.known.add("file")
+        for name in ("tag", "redirect", "match"):
+            if text := step.value(name):
+                yield from self._pattern((name,), text)
+                self.known |= {"tag"} if name == "tag" else set()
+
+    def _signature(self, rule: SignatureRule, has_checksums: bool) -> Iterator[Problem]:
+        loc: Loc = ("signature",)
+        if rule.url:
+            yield from self._address((*loc, "url"), rule.url)
+        elif rule.kind != "clearsigned":
+            yield loc, f"{rule.kind} needs url, where the signature is; add it"
+        if rule.kind == "clearsigned" and (rule.url or rule.over not in ("index", "checksum")):
+            yield loc, "clearsigned texts are an index or a checksum file and hold their signature; no url belongs here"
+        if rule.over == "checksum" and not has_checksums:
+            yield (*loc, "over"), "no checksum file is read here: neither by the last step nor by checksum"
+        yield from self._template((*loc, "policy"), rule.policy)
+        if not used(rule.policy) and rule.policy not in POLICIES:
+            yield (*loc, "policy"), f"must be one of {', '.join(POLICIES)}" + near(rule.policy, POLICIES)
+        if not rule.keys and rule.policy != "none":
+            yield loc, "needs keys, who may sign; add them, or 'policy: none'"
+        for index, key in enumerate(rule.keys):
+            yield from self._template((*loc, "keys", index), key)
+            if not used(key) and not _KEYS[rule.kind].fullmatch(key):
+                yield (*loc, "keys", index), _KEY_MESSAGES[rule.kind == "openssl-rsa"]
+
+    def _pattern(self, loc: Loc, text: str) -> Iterator[Problem]:
+        yield from self._placeholders(loc, text, self.known)
+        try:
+            found = pattern(text, dict.fromkeys(used(text), "x")).groupindex
+        except Error as error:
+            yield loc, str(error)
+            return
+        for name in found:
+            if not _NAME.fullmatch(name):
+                yield loc, f"'{name}' is no name of a variable: lower-case letters, digits and _"
+        self.known |= set(found)
+
+    def _address(self, loc: Loc, text: str) -> Iterator[Problem]:
+        yield from self._template(loc, text)
+        if not re.match(r"\{[a-z_]|(?i:https?|ftp|file)://", text):
+            yield loc, "is not a URL; it must begin with https://, http://, ftp://, file:// or a placeholder"
+
+    def _template(self, loc: Loc, text: str, known: Set[str] | None = None) -> Iterator[Problem]:
+        yield from self._placeholders(loc, text, self.known if known is None else known)
+        if has_stray_brace(text):
+            yield loc, "has a brace that is no placeholder; placeholders are written {like_this}"
+
+    def _placeholders(self, loc: Loc, text: str, known: Set[str]) -> Iterator[Problem]:
+        for name in dict.fromkeys(used(text)):
+            if name not in known:
+                yield loc, self._unknown(name)
+
+    def _unknown(self, name: str) -> str:
+        if name in ("os_version", "os_distro", "architecture"):
+            return f"{{{name}}} stands for meta.{name}, which the definition has not; add it"
+        if name == "shortname":
+            return "{shortname} stands for shortname, which the definition has not; add it"
+        return f"nothing is known here that {{{name}}} could stand for" + near(name, sorted(self.known))

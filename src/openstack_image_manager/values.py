@@ -1,0 +1,83 @@
+"""PURE: what single values of a definition may be. Each function gives the value or raises ValueError."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+# Base attributes of an image in Glance: no property can have their names.
+RESERVED = frozenset(
+    {"id", "name", "status", "visibility", "os_hidden", "protected", "owner", "tags", "members", "created_at"}
+    | {"updated_at", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "min_disk", "min_ram"}
+    | {"disk_format", "container_format", "self", "file", "schema", "locations", "direct_url", "stores"}
+)
+URL_SCHEMES = ("http", "https", "ftp", "file")
+
+
+def text(value: Any) -> Any:
+    """Turn a YAML scalar of meta into the string Glance keeps: properties are strings only."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    return value
+
+
+def url(value: str) -> str:
+    """An address that can be asked."""
+    # The value may hold a password, so it is not shown.
+    if not re.fullmatch(rf"(?i:{'|'.join(URL_SCHEMES)})://\S+", value):
+        raise ValueError(f"is not a URL; it must begin with {'://, '.join(URL_SCHEMES)}:// and hold no blanks")
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme == "file" or (parts.hostname and (parts.port or 1) > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("is a URL with a wrong host or port")
+    return value
+
+
+def name(value: str) -> str:
+    """A name that Glance can keep and a person can read."""
+    if value != value.strip():
+        raise ValueError("begins or ends with a blank; remove it")
+    if not value.isprintable():
+        raise ValueError("holds a character that cannot be seen; remove it")
+    if max(value, default="") > "\uffff":
+        raise ValueError("holds a character that Glance has no place for, such as an emoji; remove it")
+    return value
+
+
+def build_date(value: str) -> str:
+    """A day, with or without a time."""
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}(:[0-9]{2})?)?", value):
+            datetime.fromisoformat(value)
+            return value
+    except ValueError:
+        pass
+    raise ValueError(f"'{value}' is not a date; write YYYY-MM-DD or YYYY-MM-DD hh:mm:ss (UTC)")
+
+
+def fingerprint(value: str) -> str:
+    """The fingerprint of an OpenPGP key (version 4 or 6), in upper case."""
+    if not re.fullmatch(r"[0-9a-fA-F]{40}([0-9a-fA-F]{24})?", value):
+        raise ValueError(f"'{value}' is not a fingerprint: 40 or 64 hexadecimal digits")
+    return value.upper()
+
+
+def uuid(value: str) -> str:
+    """A UUID, in lower case."""
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value):
+        raise ValueError(f"'{value}' is not a UUID like 6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f")
+    return value.lower()
+
+
+def property_name(value: str) -> str:
+    """A name that a property can have."""
+    if value in RESERVED or value.startswith(("os_glance_", "image_manager_")):
+        raise ValueError("is no property: Glance or this tool has another use for the name; leave it out")
+    return value
