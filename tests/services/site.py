@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -55,6 +56,7 @@ class Switches:
     html: str | None = None  # 200 with this page
     head_status: int | None = None  # answer HEAD with this, GET as usual
     ranges: bool = True  # False: ignores Range
+    bare: bool = False  # neither ETag nor Last-Modified
     picky: bool = False  # 403 without a User-Agent and for Python-urllib's
     contents: list[bytes] = field(default_factory=list)  # the n-th GET finds the n-th; the last one stays
     hold: threading.Event | None = None  # the body waits for it, half a minute at most
@@ -70,6 +72,8 @@ class TestSite(Site):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory, 0, _Handler)
         self.requests: list[Request] = []
+        self.latency = 0.0  # seconds before every answer
+        self.in_flight = self.busiest = 0
         self._switches: dict[str, Switches] = {}
         self._lock = threading.Lock()
 
@@ -95,6 +99,20 @@ class TestSite(Site):
         """How often that path was asked for."""
         return Counter((request.method, request.path) for request in self.requests)[method, path]
 
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """Count requests that are in flight, and let them wait for as long as the way takes."""
+        with self._lock:
+            self.in_flight += 1
+            self.busiest = max(self.busiest, self.in_flight)
+        try:
+            if self.latency:
+                threading.Event().wait(self.latency)
+            yield
+        finally:
+            with self._lock:
+                self.in_flight -= 1
+
     def take(self, request: Request) -> Switches:
         """Log the request and tell how to answer it."""
         with self._lock:
@@ -115,6 +133,10 @@ class _Handler(Handler):
     switches = Switches()
 
     def do_GET(self) -> None:
+        with self.server.answering():
+            self.answer()
+
+    def answer(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.switches = switches = self.server.take(Request(self.command, self.path, headers))
         self.ranges = switches.ranges
@@ -131,9 +153,15 @@ class _Handler(Handler):
             self.send_header("Content-Length", "0")
             self.end_headers()
         elif switches.html is not None:
+            if switches.gate:
+                switches.gate.enter()
             self.send_text(200, "text/html", switches.html)
         else:
             super().do_GET()
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if not (self.switches.bare and keyword in ("ETag", "Last-Modified")):
+            super().send_header(keyword, value)
 
     def fail(self, status: int) -> None:
         self.send_response(status)

@@ -1,0 +1,92 @@
+"""Door to the documents that were fetched before: a directory that several processes can use at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+KEEP = 90 * 24 * 3600  # seconds since a document was last asked for
+
+
+def default_directory() -> Path:
+    """Where caches of a user are (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(base if os.path.isabs(base) else Path.home() / ".cache") / "openstack-image-manager" / "documents"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A document, and the validators that the site gave with it."""
+
+    data: bytes
+    validators: Mapping[str, str]  # ETag, Last-Modified
+
+    def conditions(self) -> dict[str, str]:
+        """The headers that ask for it only if it has changed (RFC 9110, 13.1)."""
+        names = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
+        return {names[name]: value for name, value in self.validators.items()}
+
+
+class Cache:
+    """Documents by address. What cannot be read or written is as if it were not there: nothing depends on it.
+
+    A file is written beside its place and then moved there, so that a reader sees the old one or the new one.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def get(self, url: str) -> Kept | None:
+        """What is kept of that address, if it is whole."""
+        path = self._path(url)
+        try:
+            head, _, data = path.read_bytes().partition(b"\n")
+            about = json.loads(head)
+            if about["url"] != _digest(url.encode()) or about["sha256"] != _digest(data):
+                return None
+            validators = {name: about[name] for name in ("ETag", "Last-Modified") if isinstance(about.get(name), str)}
+            path.touch()
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+        return Kept(data, validators)
+
+    def put(self, url: str, data: bytes, headers: Mapping[str, str]) -> None:
+        """Keep a document, if the site gave anything to ask for changes with."""
+        validators = {name: headers[name] for name in ("ETag", "Last-Modified") if headers.get(name)}
+        if not validators:
+            return
+        # The address may hold a password: only its digest is written.
+        head = json.dumps({"url": _digest(url.encode()), "sha256": _digest(data), **validators}).encode()
+        with suppress(OSError):
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle, partial = tempfile.mkstemp(dir=self.directory, prefix=".", suffix=".partial")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(head + b"\n" + data)
+                os.replace(partial, self._path(url))
+            except OSError:
+                os.unlink(partial)
+                raise
+
+    def tidy(self) -> None:
+        """Remove what was not asked for in a long time, and what killed processes left."""
+        before = time.time() - KEEP
+        with suppress(OSError):
+            for path in self.directory.iterdir():
+                with suppress(OSError):
+                    if path.stat().st_mtime < before:
+                        path.unlink()
+
+    def _path(self, url: str) -> Path:
+        return self.directory / _digest(url.encode())
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

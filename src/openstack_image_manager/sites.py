@@ -1,0 +1,211 @@
+"""Door to download sites: their small documents, where they redirect to, and how their files begin."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from openstack_image_manager.cache import Cache, default_directory
+from openstack_image_manager.errors import Error, FetchError, Interrupted, VerificationError
+from openstack_image_manager.fetch import Download
+from openstack_image_manager.format import public_url
+
+LIMIT = 32 * 1024 * 1024  # bytes of a document: product files of simplestreams have a few MiB
+TIMEOUT = 120.0  # seconds for one document, all retries together
+PER_HOST = 4  # requests to one host at a time
+HOPS = 5
+BEGINNING = 1024  # bytes
+T = TypeVar("T")
+GITHUB = "https://api.github.com/"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What stands at an address."""
+
+    url: str
+    data: bytes
+    last_modified: str | None
+
+    @property
+    def text(self) -> str:
+        """The document as text; bytes that are no UTF-8 can't be taken for anything else."""
+        return self.data.decode("utf-8-sig", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a file begins, and what the site says of it."""
+
+    data: bytes
+    size: int | None
+    last_modified: str | None
+
+
+class Sites:
+    """All sites of one run; each document is fetched once, however many ask for it.
+
+    `mirrors` maps the beginnings of addresses to others: for users behind a mirror, whose requests go there, while the
+    addresses that are recorded stay those of the upstream. `cache`: None fetches all documents anew. `token` is for
+    GitHub's API, and goes nowhere else. At most `per_host` requests are under way to one host. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        *,
+        mirrors: Mapping[str, str] | None = None,
+        cache: Cache | None = None,
+        token: str | None = None,
+        per_host: int = PER_HOST,
+        timeout: float = TIMEOUT,
+        limit: int = LIMIT,
+        stop: threading.Event | None = None,
+    ) -> None:
+        # The longest beginning is the most exact one.
+        self._mirrors = sorted((mirrors or {}).items(), key=lambda item: -len(item[0]))
+        self._cache = cache
+        self._token = token
+        self._timeout = timeout
+        self._limit = limit
+        self._stop = stop or threading.Event()
+        self._lock = threading.Lock()
+        self._slots: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(per_host))
+        self._known: dict[Hashable, Future[Any]] = {}
+
+    def document(self, url: str, page: bool = False, fresh: bool = False) -> Document:
+        """The document, from the cache if the site says that it has not changed. `page`: web pages are welcome; else
+        they are an error. `fresh`: as the site has it now, whatever was fetched before. Raises FetchError."""
+        return self._once(("document", url, page), fresh, lambda: self._document(url, page, fresh))
+
+    def redirects(self, url: str, fresh: bool = False) -> list[str]:
+        """Where a request of the address is sent to, one after the other; the target need not exist. Raises
+        FetchError."""
+        return self._once(("redirects", url), fresh, lambda: self._redirects(url))
+
+    def _redirects(self, url: str) -> list[str]:
+        found: list[str] = []
+        while len(found) < HOPS:
+            try:
+                with self._open(url, follow=False) as download:
+                    location = download.location
+            except FetchError:
+                if found:  # a directory that was redirected to need not let itself be listed
+                    break
+                raise
+            if location is None:
+                break
+            url = self._upstream(location)
+            found.append(url)
+        return found
+
+    def beginning(self, url: str) -> Beginning:
+        """The first bytes of a file. Never with HEAD, which sites answer in other ways than GET. Raises FetchError,
+        VerificationError for a web page."""
+        with self._open(url, {"Range": f"bytes=0-{BEGINNING - 1}"}) as download:
+            data = io.BufferedReader(download).read(BEGINNING)
+            size = download.size
+            if part := re.fullmatch(r"bytes 0-\d+/(\d+|\*)", download.answer.get("Content-Range", "")):
+                size = int(part[1]) if part[1] != "*" else None
+            if _is_page(data):
+                raise VerificationError(f"{public_url(url)}: a web page came instead of the file")
+            return Beginning(data, size, download.last_modified)
+
+    def _once(self, key: Hashable, fresh: bool, make: Callable[[], T]) -> T:
+        """What was made before under this key, or is being made, unless it shall be fresh."""
+        with self._lock:
+            known = None if fresh else self._known.get(key)
+            future = known or Future()
+            self._known[key] = future
+        if known is None:
+            try:
+                future.set_result(make())
+            except BaseException as error:
+                future.set_exception(error)
+        try:
+            made: T = future.result()
+            return made
+        except Error as error:
+            # A copy: threads that raise one exception at the same moment would mix their tracebacks.
+            raise _copy(error) from None
+
+    def _document(self, url: str, page: bool, fresh: bool) -> Document:
+        kept = self._cache.get(self._real(url)) if self._cache and not fresh else None
+        with self._open(url, kept.conditions() if kept else {}) as download:
+            if kept and download.status == 304:
+                return Document(url, kept.data, kept.validators.get("Last-Modified"))
+            data = io.BufferedReader(download).read(self._limit + 1)
+            if len(data) > self._limit:
+                raise FetchError(f"{public_url(url)}: larger than {self._limit} bytes, which no such document is")
+            # Digests that came unprotected on the last part of the way are worth nothing.
+            if download.url.startswith("https:") and any(hop.startswith("http:") for hop in download.hops[1:]):
+                raise FetchError(f"{public_url(url)}: redirected from https to http; use an address without that")
+            if not page and _is_page(data):
+                raise FetchError(f"{public_url(url)}: a web page came instead of the file")
+            if self._cache:
+                self._cache.put(self._real(url), data, download.answer)
+            return Document(url, data, download.last_modified)
+
+    @contextmanager
+    def _open(self, url: str, headers: Mapping[str, str] | None = None, follow: bool = True) -> Iterator[Download]:
+        real = self._real(url)
+        secret = {"Authorization": f"Bearer {self._token}"} if self._token and real.startswith(GITHUB) else {}
+        try:
+            host = urlsplit(real).netloc
+        except ValueError as error:
+            raise FetchError(f"{public_url(url)}: is no address that can be asked: {error}") from None
+        with self._lock:
+            slot = self._slots[host]
+        while not slot.acquire(timeout=0.2):
+            if self._stop.is_set():
+                raise Interrupted("interrupted")
+        try:
+            deadline = time.monotonic() + self._timeout
+            asked = {**secret, **(headers or {})}
+            with Download(real, deadline=deadline, stop=self._stop, headers=asked, follow=follow, hint="") as download:
+                yield download
+        finally:
+            slot.release()
+
+    def _real(self, url: str) -> str:
+        """Where requests of an address go to."""
+        for upstream, mirror in self._mirrors:
+            if url.startswith(upstream):
+                return mirror + url.removeprefix(upstream)
+        return url
+
+    def _upstream(self, url: str) -> str:
+        """The address of the upstream for one of a mirror."""
+        for upstream, mirror in self._mirrors:
+            if url.startswith(mirror):
+                return upstream + url.removeprefix(mirror)
+        return url
+
+
+def of_environment(
+    mirrors: Mapping[str, str] | None = None, use_cache: bool = True, stop: threading.Event | None = None
+) -> Sites:
+    """Sites with the cache of the user, and the GITHUB_TOKEN of the environment."""
+    cache = Cache(default_directory()) if use_cache else None
+    if cache:
+        cache.tidy()
+    return Sites(mirrors=mirrors, cache=cache, token=os.environ.get("GITHUB_TOKEN"), stop=stop)
+
+
+def _is_page(data: bytes) -> bool:
+    return data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
+
+
+def _copy(error: Error) -> Error:
+    if isinstance(error, FetchError):
+        return FetchError(str(error), error.status)
+    return type(error)(str(error))
