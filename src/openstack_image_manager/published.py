@@ -1,0 +1,136 @@
+"""PURE: a build that an upstream publishes, and what of it may be recorded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import unquote, urlsplit
+
+from openstack_image_manager import values
+from openstack_image_manager.candidates import order
+from openstack_image_manager.errors import Error, VerificationError
+from openstack_image_manager.format import Checksum, Definition, Version, public_url
+
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+MAGIC = {"qcow2": b"QFI\xfb"}
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What an upstream publishes now. `checksum` and `size` are of the file at `url`, packed where it is packed."""
+
+    version: str
+    url: str
+    checksum: Checksum | None
+    checksums_url: str | None  # the checksum file or index that says so
+    size: int | None  # bytes
+    build_date: str | None  # YYYY-MM-DD or YYYY-MM-DD hh:mm:ss, UTC
+    signed_by: str | None  # fingerprint of the primary key, upper-case
+    signed_at: str | None  # YYYY-MM-DD hh:mm:ss, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What is to be verified. `over`: index, checksum, image or unpacked-image, whose address is `subject`."""
+
+    kind: str  # detached, clearsigned or openssl-rsa
+    over: str
+    subject: str
+    url: str | None  # where the signature is; None: within the document
+    keys: tuple[str, ...]
+    checksum: Checksum | None = None  # of the image, for signatures over it
+
+
+Fetch = Callable[[str], bytes]
+# Takes what is to be verified, the document (nothing for images, which are streamed) and a way to fetch more; gives the
+# bytes that may be read, the fingerprint of the primary key and the time of the signature. Raises VerificationError.
+# A FetchError with status 404 from `fetch` is to be let through: there is no signature.
+Verify = Callable[[Signature, bytes, Fetch], tuple[bytes, str | None, str | None]]
+
+
+def file_name(url: str) -> str:
+    """The last segment of an address, decoded."""
+    return unquote(url.partition("?")[0].partition("#")[0].rpartition("/")[2])
+
+
+def placed(url: str, error: Error) -> str:
+    """The message of an error with the address in front, if it does not have it yet."""
+    place, message = public_url(url), "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(error))
+    return message if message.startswith(place) else f"{place}: {message}"
+
+
+def day(text: str) -> str | None:
+    """The day that a text begins with (`20260712-2537`, `2026-07-22T…`), or of an HTTP date; None if there is none."""
+    if match := re.match(r"(\d{4})-?(\d\d)-?(\d\d)(?!\d)", text):
+        try:
+            return datetime(*map(int, match.groups()), tzinfo=UTC).strftime("%Y-%m-%d")  # type: ignore[misc, arg-type]
+        except ValueError:
+            return None
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+
+
+def check_address(url: str, sources: Iterable[str | None], own: bool) -> None:
+    """Refuse an address that no upstream may send us to: local files, and unprotected ones by way of protected ones,
+    unless the definition itself says so (`own`). Raises VerificationError."""
+    try:
+        values.url(url)
+    except ValueError:
+        raise VerificationError(f"'{public_url(url)[:200]}' is no address of an image") from None
+    scheme = url.partition(":")[0].lower()
+    from_scheme = {source.partition(":")[0].lower() for source in sources if source}
+    if own or scheme == "https" or (from_scheme and from_scheme <= {scheme}):
+        return
+    if scheme == "file" or "https" in from_scheme:
+        raise VerificationError(f"the upstream names {public_url(url)}, where {scheme}: is not trusted; set url")
+
+
+def check_beginning(url: str, data: bytes, disk_format: str) -> None:
+    """Refuse a file that does not begin like its format, where that can be told. Raises VerificationError."""
+    magic = MAGIC.get(disk_format, b"")
+    if not urlsplit(url).path.endswith(PACKED) and not data.startswith(magic):
+        raise VerificationError(f"{public_url(url)}: does not begin like a {disk_format} image")
+
+
+def recorded(definition: Definition) -> Version | None:
+    """The newest version that the definition has; `latest` is none."""
+    versions = [version for version in definition.versions if version.version != "latest"]
+    return max(versions, key=lambda version: order(version.version), default=None)
+
+
+def is_new(definition: Definition, build: Build) -> bool:
+    """True if the definition has neither a version of this name yet nor one of the same bytes."""
+    return not any(_same(version, build) for version in definition.versions)
+
+
+def _same(version: Version, build: Build) -> bool:
+    if version.version == build.version:
+        return True
+    checksum = Checksum.parse(version.checksum) if version.checksum else None
+    return checksum is not None and checksum == build.checksum
+
+
+def check_recorded(definition: Definition, build: Build) -> None:
+    """Refuse to go back: raises Error for a build that is older than what the definition has, VerificationError for
+    one that was replaced under its name."""
+    newest = recorded(definition)
+    if newest is not None and is_new(definition, build) and order(build.version) < order(newest.version):
+        raise Error(
+            f"the upstream's newest build {build.version} ({public_url(build.url)}) is older than {newest.version}, "
+            "which the definition has: a mirror that lags behind, or somebody who takes you back; nothing is changed"
+        )
+    for version in definition.versions:
+        if version.version != build.version or version.url != build.url or urlsplit(build.url).path.endswith(PACKED):
+            continue
+        had = Checksum.parse(version.checksum) if version.checksum else None
+        if had and build.checksum and had.algorithm == build.checksum.algorithm and had != build.checksum:
+            raise VerificationError(
+                f"the upstream has replaced build {build.version}: {public_url(build.url)} has {build.checksum} now, "
+                f"the definition has {had}; find out why, then remove the version or its checksum"
+            )

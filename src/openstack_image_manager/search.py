@@ -1,0 +1,226 @@
+"""Carrying out a resolver: step by step to the newest build that is signed as it must be, and that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from openstack_image_manager import checksums
+from openstack_image_manager.candidates import Candidate, is_prerelease, newest_first
+from openstack_image_manager.errors import Error, FetchError, VerificationError
+from openstack_image_manager.format import Checksum, public_url
+from openstack_image_manager.placeholders import Variables, fill, pattern, used
+from openstack_image_manager.published import (
+    Build,
+    Signature,
+    Verify,
+    check_address,
+    check_beginning,
+    day,
+    file_name,
+    placed,
+)
+from openstack_image_manager.resolver import POLICIES, Resolver, SignatureRule
+from openstack_image_manager.sites import Document, Sites
+from openstack_image_manager.steps import Asking
+
+TRIED = 3  # of the newest ones, when there is nothing below the newest
+GONE = (404, 410)
+CLEARSIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
+
+
+class NothingFoundError(Error):
+    """There is no build where the resolver looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A build, and the signature of its image that is still to be verified, if there is one."""
+
+    build: Build
+    over_image: Signature | None
+    policy: str
+
+
+class Search:
+    """One search of one definition. `fresh`: documents as the sites have them now."""
+
+    def __init__(self, resolver: Resolver, disk_format: str, sites: Sites, verify: Verify, fresh: bool) -> None:
+        self.resolver = resolver
+        self.disk_format = disk_format
+        self.sites = sites
+        self.verify = verify
+        self.fresh = fresh
+        self._missing: list[str] = []
+        self._signed: tuple[str | None, str | None] = (None, None)
+
+    def find(self, known: Variables) -> Found:
+        """The newest build. Raises FetchError, VerificationError, NothingFoundError."""
+        found = self._below(0, known)
+        if found is None:
+            raise NothingFoundError("; ".join(dict.fromkeys(self._missing[:TRIED])))
+        return found
+
+    def _below(self, index: int, known: Variables) -> Found | None:
+        """The newest build that the steps from here lead to; None: there is none below what was chosen before."""
+        step, is_last = self.resolver.steps[index], index == len(self.resolver.steps) - 1
+        asking = Asking(
+            step,
+            known,
+            self.sites,
+            fresh=self.fresh,
+            prereleases=self.resolver.prereleases,
+            signed=self._verified if is_last else None,
+        )
+        try:
+            found = asking.candidates()
+        except FetchError as error:
+            if index == 0 or error.status not in GONE:
+                raise
+            self._missing.append(str(error))
+            return None
+        chosen = newest_first(self._keyed(found, step.order, is_last))
+        if not chosen:
+            where = public_url(fill(str(step.value(step.kind)), known)) if step.kind != "static" else "static"
+            self._missing.append(f"{where}: {'nothing that fits' if not found else 'only builds that do not count'}")
+        for _, candidate in chosen[:TRIED]:
+            below = self._finish(candidate) if is_last else self._below(index + 1, candidate.variables)
+            if below is not None:
+                return below
+        return None
+
+    def _keyed(self, found: Sequence[Candidate], order: str | None, is_last: bool) -> Iterable[tuple[str, Candidate]]:
+        """Candidates that count, each with what it is sorted by."""
+        for candidate in found:
+            if not is_last:
+                yield (fill(order, candidate.variables) if order else candidate.name), candidate
+                continue
+            url = fill(self.resolver.url, candidate.variables)
+            is_own = self.resolver.url != "{url}"
+            file = file_name(url) if is_own else candidate.variables.get("file") or file_name(url)
+            known = {**candidate.variables, "url": url, "file": file}
+            version = fill(self.resolver.version, known)
+            excluded = any(pattern(text, known).fullmatch(version) for text in self.resolver.exclude)
+            if not excluded and (self.resolver.prereleases or not is_prerelease(version)):
+                yield (fill(order, known) if order else version), replace(candidate, variables=known)
+
+    def _finish(self, candidate: Candidate) -> Found | None:
+        """The build of a candidate, checked as far as it can be without reading all of it; None: its file, or its
+        checksum file, is not there (yet)."""
+        known = candidate.variables
+        url = known["url"]
+        check_address(url, (candidate.source, self._first_url(known)), own=self._names_site())
+        try:
+            checksum, size, source, known = self._checksum(candidate, known)
+            beginning = self.sites.beginning(url)
+        except FetchError as error:
+            if error.status not in GONE:
+                raise
+            self._missing.append(str(error))
+            return None
+        check_beginning(url, beginning.data, self.disk_format)
+        if size is not None and beginning.size is not None and size != beginning.size:
+            raise VerificationError(
+                f"{public_url(url)}: has {beginning.size} bytes, {public_url(source or '')} says {size}"
+            )
+        signed_by, signed_at = self._signed
+        told = day(fill(self.resolver.build_date, known)) if self.resolver.build_date else None
+        build_date = told or day(beginning.last_modified or "") or signed_at
+        version = fill(self.resolver.version, known)
+        source = source if checksum else None
+        build = Build(version, url, checksum, source, size or beginning.size, build_date, signed_by, signed_at)
+        return self._with_image_signature(build, known)
+
+    def _names_site(self) -> bool:
+        """True if the resolver itself says on which site images are, and no document of a site does."""
+        begin = used(self.resolver.url)[:1] if self.resolver.url.startswith("{") else []
+        return not begin or begin[0] in self.resolver.variables
+
+    def _first_url(self, known: Variables) -> str | None:
+        step = self.resolver.steps[0]
+        return fill(str(step.value(step.kind)), known) if step.kind not in ("static", "github-release") else None
+
+    def _checksum(
+        self, candidate: Candidate, known: Variables
+    ) -> tuple[Checksum | None, int | None, str | None, Variables]:
+        """Digest, size, the document that tells them, and what is known with its address."""
+        rule = self.resolver.checksum
+        if rule is None:
+            return candidate.checksum, candidate.size, candidate.source, known
+        address = fill(rule.url, known)
+        known = {**known, "checksum_url": address}
+        document = self._verified("checksum", self.sites.document(address, fresh=self.fresh), known)
+        name = known["file"]
+        try:
+            checksum = checksums.find(document.text, name, rule.algorithm, rule.encoding)
+            size = checksums.sizes(document.text).get(name, candidate.size)
+        except VerificationError as error:
+            raise VerificationError(placed(address, error)) from None
+        other = candidate.checksum
+        if other and other.algorithm == checksum.algorithm and other != checksum:
+            raise VerificationError(
+                f"{public_url(address)} and {public_url(candidate.source or '')} contradict each other on {name}"
+            )
+        return checksum, size, address, known
+
+    def _verified(self, over: str, document: Document, known: Variables) -> Document:
+        """The part of a document that may be read: all of it, unless a signature must be over it."""
+        rule = self.resolver.signature
+        if rule is None or rule.over != over:
+            return document
+        policy = self._policy(rule, known)
+        self._signed = (None, None)
+        if policy == "none":
+            return document
+        wanted = self._signature(rule, document.url, {"checksum_url": document.url, **known})
+        is_unsigned = rule.kind == "clearsigned" and CLEARSIGNED not in document.data
+        told = None if is_unsigned else self._verify(wanted, document.data, policy)
+        if told is None:
+            if policy == "required":
+                raise VerificationError(f"{public_url(document.url)}: is not signed, and its signature is required")
+            return document
+        data, signed_by, signed_at = told
+        self._signed = (signed_by.upper() if signed_by else None, signed_at)
+        return replace(document, data=data)
+
+    def _verify(self, wanted: Signature, data: bytes, policy: str) -> tuple[bytes, str | None, str | None] | None:
+        """What the verifier says; None: there is no signature, and the policy allows that."""
+        try:
+            return self.verify(wanted, data, lambda url: self.sites.document(url, fresh=self.fresh).data)
+        except FetchError as error:
+            if error.status not in GONE:
+                raise
+            if policy == "required":
+                where = f"there is no signature at {public_url(wanted.url or '')}, and it is required"
+                raise VerificationError(f"{public_url(wanted.subject)}: {where}") from None
+            return None
+        except VerificationError as error:
+            raise VerificationError(placed(wanted.subject, error)) from None
+
+    def _signature(self, rule: SignatureRule, subject: str, known: Variables) -> Signature:
+        keys = tuple(key for text in rule.keys for key in fill(text, known).split())
+        return Signature(rule.kind, rule.over, subject, fill(rule.url, known) if rule.url else None, keys)
+
+    def _policy(self, rule: SignatureRule, known: Variables) -> str:
+        policy = fill(rule.policy, known)
+        if policy not in POLICIES:
+            raise Error(f"'{policy}' is no policy of signatures; it must be one of {', '.join(POLICIES)}")
+        return policy
+
+    def _with_image_signature(self, build: Build, known: Variables) -> Found:
+        rule = self.resolver.signature
+        if rule is None or rule.over not in ("image", "unpacked-image"):
+            return Found(build, None, "none")
+        policy = self._policy(rule, known)
+        wanted = replace(self._signature(rule, build.url, known), checksum=build.checksum)
+        return Found(build, wanted if policy != "none" else None, policy)
+
+    def with_verified_image(self, found: Found) -> Build:
+        """The build, once its image is verified as it must be. Raises VerificationError."""
+        if found.over_image is None:
+            return found.build
+        told = self._verify(found.over_image, b"", found.policy)
+        if told is None:
+            return found.build
+        signed_by, signed_at = told[1:]
+        return replace(found.build, signed_by=signed_by.upper() if signed_by else None, signed_at=signed_at)

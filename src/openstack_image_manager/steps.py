@@ -1,0 +1,174 @@
+"""Carrying out one step of a resolver: ask its site, and find the builds in what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from openstack_image_manager import checksums, documents, indexes, listings
+from openstack_image_manager.candidates import Candidate
+from openstack_image_manager.errors import VerificationError
+from openstack_image_manager.placeholders import Variables, fill, groups, pattern
+from openstack_image_manager.published import placed
+from openstack_image_manager.resolver import Step
+from openstack_image_manager.sites import Document, Sites
+
+GITHUB_RELEASES = "https://api.github.com/repos/{}/releases?per_page=100"
+# What a signature can be over, by kind of step.
+SIGNED = {
+    "checksum-file": "checksum",
+    "json": "index",
+    "simplestreams": "index",
+    "debian-manifest": "index",
+    "github-release": "index",
+    "pointer": "index",
+}
+Signed = Callable[[str, Document, Variables], Document]
+
+
+class Asking:
+    """One step with the variables known before it. `signed` gives the part of a document that may be read."""
+
+    def __init__(
+        self,
+        step: Step,
+        variables: Variables,
+        sites: Sites,
+        *,
+        fresh: bool = False,
+        prereleases: bool = False,
+        signed: Signed | None = None,
+    ) -> None:
+        self.step = step
+        self.variables = variables
+        self.sites = sites
+        self.fresh = fresh
+        self.prereleases = prereleases
+        self.signed = signed
+
+    def candidates(self) -> list[Candidate]:
+        """All that the step finds, in no order. Raises FetchError, VerificationError."""
+        kind = self.step.kind
+        ways = {
+            "listing": self._listing,
+            "checksum-file": self._checksum_file,
+            "json": self._json,
+            "simplestreams": self._simplestreams,
+            "debian-manifest": self._debian_manifest,
+            "github-release": self._github_release,
+            "pointer": self._pointer,
+        }
+        if kind == "static":
+            return [self._static(entry) for entry in self.step.static or []]
+        url = fill(str(self.step.value(kind)), self.variables)
+        try:
+            return list(ways[kind](GITHUB_RELEASES.format(url) if kind == "github-release" else url))
+        except VerificationError as error:
+            raise VerificationError(placed(url, error)) from None
+
+    def _document(self, url: str, page: bool = False) -> Document:
+        document = self.sites.document(url, page, self.fresh)
+        over = SIGNED.get(self.step.kind)
+        return self.signed(over, document, self.variables) if over and self.signed else document
+
+    def _candidate(self, name: str, found: Variables, **more: Any) -> Candidate:
+        return Candidate(name, {**self.variables, **found}, **more)
+
+    def _listing(self, url: str) -> Iterator[Candidate]:
+        wanted = pattern(self.step.match or "", self.variables)
+        for name in listings.names(self._document(url, page=True).text):
+            if match := wanted.fullmatch(name):
+                found = {"file": name.removesuffix("/"), "url": listings.address(url, name), **groups(match)}
+                yield self._candidate(name, found)
+
+    def _checksum_file(self, url: str) -> Iterator[Candidate]:
+        text = self._document(url).text
+        wanted = pattern(self.step.match or "", self.variables)
+        sizes = checksums.sizes(text)
+        entries = checksums.parse(text, self.step.algorithm, self.step.encoding)
+        for name, checksum in entries.items():
+            base = name.rpartition("/")[2]
+            if match := wanted.fullmatch(name) or wanted.fullmatch(base):
+                place = listings.address(url, documents.path(name, "a name"))
+                found = {"checksum_url": url, "file": base, "url": place, **groups(match)}
+                yield self._candidate(base, found, checksum=checksum, size=sizes.get(name), source=url)
+
+    def _json(self, url: str) -> Iterator[Candidate]:
+        text = self._document(url).text
+        document = _yaml(text) if self.step.syntax == "yaml" else documents.load_json(text)
+        wanted = pattern(self.step.match, self.variables) if self.step.match else None
+        items = fill(self.step.items or "", self.variables)
+        where = {path: fill(value, self.variables) for path, value in self.step.where.items()}
+        for name, found, checksum, size in indexes.json_items(document, items, where, self.step.fields):
+            match = wanted.fullmatch(name) if wanted else None
+            if match or not wanted:
+                more = groups(match) if match else {}
+                yield self._candidate(name, {**found, **more}, checksum=checksum, size=size, source=url)
+
+    def _simplestreams(self, url: str) -> Iterator[Candidate]:
+        step = self.step
+        root = fill(step.root, self.variables) if step.root else url.rpartition("/streams/")[0] + "/"
+        text = self._document(url).text
+        product, item = fill(step.product or "", self.variables), fill(step.item or "", self.variables)
+        yield from self._matching(indexes.simplestreams(text, product, item, root), url)
+
+    def _debian_manifest(self, url: str) -> Iterator[Candidate]:
+        root = fill(self.step.root or "", self.variables)
+        text = self._document(url).text
+        disk_format = fill(self.step.format or "", self.variables)
+        yield from self._matching(indexes.debian_manifest(text, root, disk_format), url)
+
+    def _matching(self, found: list[Candidate], url: str) -> Iterator[Candidate]:
+        wanted = pattern(self.step.match, self.variables) if self.step.match else None
+        for each in found:
+            match = wanted.fullmatch(each.name) if wanted else None
+            if match or not wanted:
+                more = {**each.variables, **(groups(match) if match else {})}
+                yield self._candidate(each.name, more, checksum=each.checksum, size=each.size, source=url)
+
+    def _github_release(self, url: str) -> Iterator[Candidate]:
+        tag = pattern(self.step.tag or ".*", self.variables)
+        for release in indexes.github_releases(self._document(url).text, self.prereleases):
+            if not (tagged := tag.fullmatch(release.tag)):
+                continue
+            known = {"tag": release.tag, "published": release.published, **groups(tagged)}
+            wanted = pattern(self.step.match or "", {**self.variables, **known})
+            for asset in release.assets:
+                if match := wanted.fullmatch(asset.name):
+                    more = {**known, **asset.variables, **groups(match)}
+                    yield self._candidate(release.tag, more, checksum=asset.checksum, size=asset.size, source=url)
+
+    def _pointer(self, url: str) -> Iterator[Candidate]:
+        step = self.step
+        if step.redirect:
+            wanted = pattern(step.redirect, self.variables)
+            texts = self.sites.redirects(url, self.fresh)
+        else:
+            text = self._document(url).text
+            if step.keys:
+                found = indexes.key_values(text, step.keys)
+                yield self._candidate(" ".join(found.values()), found)
+                return
+            wanted = pattern(step.match or "", self.variables)
+            texts = list(indexes.lines(text))
+        for each in texts:
+            if match := wanted.fullmatch(each):
+                yield self._candidate(each, groups(match))
+                if step.redirect:  # the first that fits: later ones may lead to storage that expires
+                    return
+
+    def _static(self, entry: dict[str, str]) -> Candidate:
+        found = {name: fill(value, self.variables) for name, value in entry.items()}
+        checksum = documents.checksum(found.pop("checksum"), "checksum") if "checksum" in found else None
+        size = documents.size(found.pop("size", None))
+        return self._candidate(" ".join(found.values()), found, checksum=checksum, size=size)
+
+
+def _yaml(text: str) -> Any:
+    from openstack_image_manager.records import plain
+    from openstack_image_manager.yamltree import Broken
+
+    try:
+        return plain(text.encode("utf-8", "surrogatepass"))
+    except Broken as error:
+        raise VerificationError(f"{error} (line {error.line})") from None

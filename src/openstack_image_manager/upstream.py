@@ -1,0 +1,93 @@
+"""What upstreams publish now, for one definition or for many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from openstack_image_manager import shipped, soundness, variables
+from openstack_image_manager.complaints import dotted
+from openstack_image_manager.errors import Error, Interrupted, UsageError, VerificationError
+from openstack_image_manager.format import Definition
+from openstack_image_manager.moving import Moving
+from openstack_image_manager.published import Build, Signature, Verify, check_recorded, is_new
+from openstack_image_manager.resolver import Resolver
+from openstack_image_manager.search import Search
+from openstack_image_manager.sites import Sites
+
+__all__ = ["Build", "Signature", "Verify", "can_be_asked", "check_all", "is_new", "newest"]
+
+T = TypeVar("T")
+AT_ONCE = 64  # definitions; how many requests a host gets at a time, the sites see to
+
+
+def can_be_asked(definition: Definition) -> bool:
+    """True if the definition, or its distribution, tells where newer builds are found."""
+    return definition.resolve is not None or shipped.has_default(definition) or _moves(definition)
+
+
+def _moves(definition: Definition) -> bool:
+    return bool(definition.latest_url and definition.latest_checksum_url)
+
+
+def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
+    """The newest build of the upstream: signed as the policy says, there, and not older than what the definition has.
+
+    A signature over the image is verified only for a build that the definition does not have yet (`is_new`). Raises
+    Error, FetchError, VerificationError; each message is one line.
+    """
+    resolver = shipped.resolver_of(definition)
+    if resolver is None:
+        if not _moves(definition):
+            what = "add resolve, or latest_url and latest_checksum_url"
+            raise UsageError(f"nothing tells where newer builds are found; {what}")
+        build = _twice(lambda fresh: Moving(definition, sites, fresh).find())
+        check_recorded(definition, build)
+        return build
+    known = _sound(resolver, definition)
+
+    def search(fresh: bool) -> Search:
+        return Search(resolver, definition.format, sites, verify, fresh)
+
+    found = _twice(lambda fresh: search(fresh).find(known))
+    check_recorded(definition, found.build)
+    if is_new(definition, found.build):
+        return search(False).with_verified_image(found)
+    return found.build
+
+
+def _sound(resolver: Resolver, definition: Definition) -> dict[str, str]:
+    """The variables to begin with. Raises Error for a resolver that can't be carried out for this definition."""
+    known = variables.initial(definition)
+    problems = soundness.problems(resolver, known)
+    if problems:
+        loc, message = problems[0]
+        raise Error(f"{dotted(('resolve', *loc))}: {message}")
+    return variables.evaluate(resolver, known)
+
+
+def _twice(look: Callable[[bool], T]) -> T:
+    """Documents that contradict each other may have been fetched while a new build was uploaded: look once more."""
+    try:
+        return look(False)
+    except VerificationError:
+        return look(True)
+
+
+def check_all(
+    definitions: Sequence[Definition], sites: Sites, verify: Verify
+) -> list[tuple[Definition, Build | Error]]:
+    """The newest build of each definition, or why it is not known, in their order; one that fails stops no other.
+    Raises Interrupted."""
+
+    def ask(definition: Definition) -> Build | Error:
+        try:
+            return newest(definition, sites, verify)
+        except Interrupted:
+            raise
+        except Error as error:
+            return error
+
+    with ThreadPoolExecutor(max_workers=max(1, min(AT_ONCE, len(definitions)))) as pool:
+        return list(zip(definitions, pool.map(ask, definitions), strict=True))
