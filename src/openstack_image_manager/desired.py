@@ -27,6 +27,8 @@ PINNED_OVER = "image_manager_pinned_over"
 ROLLED_BACK = "image_manager_rolled_back"
 MARKS = (HIDDEN_SINCE, PINNED_OVER, ROLLED_BACK)
 RUN = "image_manager_run"  # on unpublished images only: which run made the record
+SIGNED_BY = "image_manager_signed_by"  # fingerprint of the key, and when
+CHECKSUMS_URL = "image_manager_checksums_url"  # the file that told the checksum
 PENDING = "pending "
 BEFORE, AFTER = " before import", " after import"
 
@@ -79,6 +81,10 @@ def properties(definition: Definition, version: Version, superseded: bool) -> di
     wanted["image_source"] = version.source or ("private" if is_local else public_url(version.url))
     wanted["image_name"] = definition.name
     wanted["internal_version"] = version.version
+    if version.checksums_url is not None:
+        wanted[CHECKSUMS_URL] = public_url(version.checksums_url)
+    if version.signed_by is not None:
+        wanted[SIGNED_BY] = f"{version.signed_by} {version.signed_at or ''}".strip()
     if superseded and wanted.get("os_purpose") == "generic":
         wanted["os_purpose"] = "oldgeneric"
     return wanted

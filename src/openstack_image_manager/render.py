@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -14,6 +14,9 @@ from openstack_image_manager import changes as values
 from openstack_image_manager import desired
 from openstack_image_manager.format import public_url
 from openstack_image_manager.model import Create, Delete, FieldChange, Finding, Image, Plan, Result, Update
+
+if TYPE_CHECKING:
+    from openstack_image_manager.news import News
 
 _LEVEL_STYLE = {"note": "dim", "warning": "yellow", "error": "red"}
 _USERINFO = re.compile(r"(\w+://)[^/?#\s\"]+@")
@@ -170,6 +173,18 @@ def plan_markdown(plan: Plan, cloud: str) -> str:
             for field in change.fields:
                 lines.append(_row([change.subject, field.field, *_sides(field), field.reason]))
     lines += ["", *(f"- **{f.level}** {_md(f.subject)}: {_md(f.message)}" for f in plan.findings)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def news_markdown(found: Sequence[News]) -> str:
+    """What upstreams published, as a Markdown note fit for a merge request."""
+    from openstack_image_manager import news
+
+    head, *rows = news.markdown(found)
+    lines = ["## Image updates", "", _md(news.counts(found)), ""]
+    if rows:
+        lines += [_row(head), _row(["---"] * len(head)).replace("\\", ""), *(_row(row) for row in rows), ""]
+    lines += [f"- **failed** {_md(each.name)}: {_md(str(each.error))}" for each in found if each.error]
     return "\n".join(lines).rstrip() + "\n"
 
 

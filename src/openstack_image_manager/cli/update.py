@@ -1,0 +1,109 @@
+"""`update`: ask the download sites for the newest builds and write them into the definitions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from openstack_image_manager.cli import options as given
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from openstack_image_manager.news import News
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("update")(update_command)
+
+
+def update_command(
+    images: given.Images = given.IMAGES,
+    name_filter: given.Filter = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Only the definition of this name.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is new and change no file.")] = False,
+    keep_versions: Annotated[
+        int | None,
+        typer.Option("--keep-versions", min=1, metavar="N", help="Versions that stay. Default: what retention needs."),
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", metavar="DIR", help="Where keys are looked for first; see `keys`.")
+    ] = None,
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Ask sites only for what has changed since the last time.")
+    ] = True,
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option("--mirror", metavar="URL=URL", help="Ask the second address instead of the first, and below it."),
+    ] = None,
+    output: Annotated[given.Output, typer.Option("--output", help="Form of what is told.")] = given.Output.TEXT,
+    debug: given.Debug = False,
+) -> None:
+    """Ask the download sites for the newest builds, and write them into the definitions.
+
+    All sites are asked at once. Digests and signatures are verified before a line is written, and nothing else in the
+    files is touched. Exit code 1 when a site or a file failed; the others are updated all the same.
+
+    \\b
+    Example:
+      openstack-image-manager update --images images/ --output markdown
+    """
+    from datetime import UTC, datetime
+
+    from openstack_image_manager import keys as keyrings
+    from openstack_image_manager import sites
+    from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.definitions import load
+    from openstack_image_manager.errors import UsageError
+    from openstack_image_manager.evidence import Evidence
+    from openstack_image_manager.update import update
+
+    set_up(debug)
+    if name is not None and name_filter is not None:
+        raise UsageError("--name and --filter exclude each other; give one of them")
+    loaded = load(images, name_filter=name_filter)
+    chosen = [each for each in loaded.definitions if (each.enable if name is None else each.name == name)]
+    if name is not None and not chosen:
+        raise UsageError(f"there is no definition '{name}' in {images}")
+    found = update(
+        chosen,
+        loaded.positions,
+        sites.of_environment(_mirrors(mirror or []), use_cache=cache),
+        Evidence(keyrings.keyring(keys)),
+        datetime.now(UTC).date(),
+        keep=keep_versions,
+        dry_run=dry_run,
+    )
+    _show(found, len(chosen) - len(found), output, dry_run)
+    raise typer.Exit(1 if any(each.error for each in found) else 0)
+
+
+def _mirrors(pairs: list[str]) -> dict[str, str]:
+    from openstack_image_manager.errors import UsageError
+
+    mirrors = dict(pair.partition("=")[::2] for pair in pairs)
+    if not all(there for pair in mirrors.items() for there in pair):
+        raise UsageError("--mirror takes two addresses, like https://download.example.org/=http://mirror.internal/")
+    return mirrors
+
+
+def _show(found: Sequence[News], silent: int, output: given.Output, dry_run: bool) -> None:
+    from openstack_image_manager import news, render
+
+    if output is given.Output.JSON:
+        typer.echo(json.dumps([news.data(each) for each in found], indent=2))
+    elif output is given.Output.MARKDOWN:
+        typer.echo(render.news_markdown(found), nl=False)
+    else:
+        out = render.console()
+        for each in found:
+            render.say(out, (news.line(each), "red" if each.error else "green" if each.edits else ""))
+        more = f"; {silent} with no upstream to ask" if silent else ""
+        would = "; no file was changed (--dry-run)" if dry_run else ""
+        render.say(out, f"{render.count(len(found), 'definition')} asked: {news.counts(found)}{more}{would}")

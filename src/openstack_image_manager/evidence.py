@@ -1,0 +1,61 @@
+"""Who signed a document or an image: carries out what a resolver asks for, with the keys that there are."""
+
+from __future__ import annotations
+
+import io
+import threading
+from datetime import datetime
+from typing import Any
+
+from openstack_image_manager.errors import VerificationError
+from openstack_image_manager.fetch import Download
+from openstack_image_manager.format import Checksum
+from openstack_image_manager.keys import Keyring
+from openstack_image_manager.published import Fetch, Signature
+from openstack_image_manager.signatures import OpenPGP, Rsa, Signed, verify_clearsigned, verify_detached, verify_rsa
+from openstack_image_manager.stream import CHUNK, unpacked
+
+
+class Evidence:
+    """A `published.Verify` for one run. Images are read once, in chunks, and not kept. `stop` ends that."""
+
+    def __init__(self, keyring: Keyring, stop: threading.Event | None = None) -> None:
+        self._keyring = keyring
+        self._stop = stop or threading.Event()
+
+    def __call__(self, wanted: Signature, data: bytes, fetch: Fetch) -> tuple[bytes, str | None, str | None]:
+        """The bytes that may be read, who signed them (fingerprint of the primary key), and when (UTC). Raises
+        VerificationError, and FetchError when there is no signature, or no image."""
+        if wanted.kind == "clearsigned":
+            data, signed = verify_clearsigned(data, wanted.keys, self._keyring)
+        else:
+            signature = fetch(wanted.url or "")
+            if wanted.over in ("image", "unpacked-image"):
+                signed = self._image(wanted, signature)
+            else:
+                verify = verify_rsa if wanted.kind == "openssl-rsa" else verify_detached
+                signed = verify(data, signature, wanted.keys, self._keyring)
+        return data, signed.fingerprint, moment(signed.made)
+
+    def _image(self, wanted: Signature, signature: bytes) -> Signed:
+        checksum = wanted.checksum or Checksum("sha256", "")
+        kind = Rsa if wanted.kind == "openssl-rsa" else OpenPGP
+        with (
+            kind(signature, wanted.keys, self._keyring) as check,
+            Download(wanted.subject, checksum.algorithm, stop=self._stop) as download,
+        ):
+            published: Any = io.BufferedReader(download, CHUNK)
+            image = unpacked(published) if wanted.over == "unpacked-image" else published
+            while chunk := image.read(CHUNK):
+                check.update(chunk)
+            while published.read(CHUNK):
+                pass
+            if wanted.checksum and download.hexdigest() != checksum.digest:
+                got = f"{checksum.algorithm}:{download.hexdigest()}"
+                raise VerificationError(f"wrong checksum: expected {checksum}, got {got}")
+            return check.finish()
+
+
+def moment(time: datetime | None) -> str | None:
+    """A time as definitions write it: YYYY-MM-DD hh:mm:ss, UTC."""
+    return time.strftime("%Y-%m-%d %H:%M:%S") if time else None

@@ -1,0 +1,153 @@
+"""PURE: what a newer build at an upstream changes in a definition, as edits of its file and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from openstack_image_manager import desired, retention
+from openstack_image_manager.edit import AddVersion, Edit, RemoveVersion, SetVersionField, Value
+from openstack_image_manager.errors import Error
+from openstack_image_manager.format import Definition, Version, public_url
+from openstack_image_manager.published import Build, is_new, recorded
+
+# What is written of a build beside its version and URL, in this order.
+EVIDENCE = ("checksum", "checksums_url", "size", "build_date", "signed_by", "signed_at")
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What became of one definition: a `build` that its file has (now), or the `error` because of which nothing is
+    known. `before`: the newest version until now; `edits`: what changes in the file, `dropped` versions included."""
+
+    name: str
+    file: str
+    before: str | None = None
+    build: Build | None = None
+    edits: tuple[Edit, ...] = ()
+    error: Error | None = None
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The versions that leave the file."""
+        return tuple(each.version for each in self.edits if isinstance(each, RemoveVersion))
+
+    @property
+    def is_newer(self) -> bool:
+        """True for a build that the file did not have."""
+        return any(isinstance(each, AddVersion) for each in self.edits)
+
+    @property
+    def state(self) -> str:
+        """updated (a newer build), completed (evidence of the same build), current, or failed."""
+        if self.error is not None:
+            return "failed"
+        if self.is_newer:
+            return "updated"
+        return "completed" if self.edits else "current"
+
+
+def news(definition: Definition, file: str, build: Build, keep: int | None, today: date) -> News:
+    """What the build changes. `keep`: how many versions stay; None: as many as retention still needs."""
+    newest = recorded(definition)
+    before = newest.version if newest else None
+    if not is_new(definition, build):
+        same = next((version for version in definition.versions if version.version == build.version), None)
+        return News(definition.name, file, before, build, tuple(_completed(definition, same, build)) if same else ())
+    fields: dict[str, Value] = {"version": build.version, "url": build.url, **_evidence(build)}
+    added = AddVersion(definition.name, fields)
+    return News(definition.name, file, before, build, (added, *_dropped(definition, build, keep, today)))
+
+
+def _evidence(build: Build) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for name in EVIDENCE:
+        value = getattr(build, name)
+        if value is not None:
+            found[name] = value if isinstance(value, int) else str(value)
+    return found
+
+
+def _completed(definition: Definition, version: Version, build: Build) -> Iterable[Edit]:
+    """What is missing at a version that the file has already; nothing that is there is changed but a moving URL."""
+    moves = definition.latest_url is not None and version.url == definition.latest_url
+    if version.url != build.url and not moves:
+        return
+    if version.url != build.url:
+        yield SetVersionField(definition.name, version.version, "url", build.url)
+    if version.checksum and version.checksum != str(build.checksum):
+        return
+    there = {name for name in EVIDENCE if getattr(version, name) is not None}
+    there |= {"checksums_url"} if version.checksum_file else set()
+    for name, value in _evidence(build).items():
+        if name not in there:
+            yield SetVersionField(definition.name, version.version, name, value)
+
+
+def _dropped(definition: Definition, build: Build, keep: int | None, today: date) -> Iterable[Edit]:
+    """Versions that no promise keeps: beyond the last N, the new one counted. What has a visibility of its own is never
+    outdated, and releases that stand side by side are each an image of their own: they stay unless `keep` is given."""
+    if keep is None:
+        if not definition.multi or definition.keep:
+            return
+        keep = retention.visible_builds(definition.meta.get("uuid_validity"), today)
+        if keep is None:
+            return
+    dated = [version for version in definition.versions if version.visibility is None]
+    names = sorted({build.version, *(version.version for version in dated)}, key=desired.version_key, reverse=True)
+    for name in names[max(1, keep) :]:
+        yield RemoveVersion(definition.name, name)
+
+
+def data(each: News) -> dict[str, Any]:
+    """As plain values; without secrets."""
+    build = each.build
+    known: dict[str, Any] = {"image": each.name, "file": each.file, "state": each.state, "from": each.before}
+    if build is not None:
+        evidence = {**_evidence(build), "checksums_url": public_url(build.checksums_url or "") or None}
+        known |= {"to": build.version, "url": public_url(build.url), **evidence, "dropped": list(each.dropped)}
+    return known | ({"error": str(each.error)} if each.error else {})
+
+
+def counts(found: Sequence[News]) -> str:
+    """`3 updated, 8 current, 1 failed`, in that order, without what there is none of."""
+    states = ("updated", "completed", "current", "failed")
+    numbers = {state: sum(each.state == state for each in found) for state in states}
+    return ", ".join(f"{number} {state}" for state, number in numbers.items() if number) or "nothing to ask about"
+
+
+def line(each: News) -> str:
+    """One line for people."""
+    if each.error is not None:
+        return f"{each.name}: failed: {each.error}"
+    build = each.build
+    if build is None or not each.edits:
+        return f"{each.name}: {build.version if build else each.before} is the newest build"
+    what = f"{each.before or 'nothing'} → {build.version}" if each.is_newer else f"{build.version}, completed"
+    drops = f"; {', '.join(each.dropped)} dropped" if each.dropped else ""
+    return f"{each.name}: {what} ({', '.join(_facts(build))}){drops}"
+
+
+def _facts(build: Build) -> list[str]:
+    return [
+        *([f"built {build.build_date}"] if build.build_date else []),
+        *([_size(build.size)] if build.size else []),
+        str(build.checksum) if build.checksum else "no checksum is published",
+        f"signed by {build.signed_by}" if build.signed_by else "not signed",
+    ]
+
+
+def _size(size: int) -> str:
+    return f"{size / 1024**2:.1f} MiB"
+
+
+def markdown(found: Sequence[News]) -> list[list[str]]:
+    """Rows of a table for a merge request: what is new, below its head."""
+    rows = [["Image", "From", "To", "Built", "Size", "Checksum", "Signed by"]]
+    for each in found:
+        if (build := each.build) is not None and each.edits:
+            cells = [build.build_date or "", _size(build.size) if build.size else "", str(build.checksum or "none")]
+            rows.append([each.name, each.before or "", build.version, *cells, build.signed_by or "not signed"])
+    return rows

@@ -1,0 +1,89 @@
+"""Definitions follow their upstreams: ask all of them, then edit the files that must change."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+from openstack_image_manager import upstream
+from openstack_image_manager.complaints import Position
+from openstack_image_manager.edit import edit
+from openstack_image_manager.errors import Error
+from openstack_image_manager.format import Definition
+from openstack_image_manager.news import News, news
+from openstack_image_manager.published import Build, Verify
+from openstack_image_manager.reading import read
+from openstack_image_manager.rewrite import rewrite
+from openstack_image_manager.sites import Sites
+
+
+def update(
+    definitions: Iterable[Definition],
+    positions: Mapping[str, Position],
+    sites: Sites,
+    verify: Verify,
+    today: date,
+    *,
+    keep: int | None = None,
+    dry_run: bool = False,
+) -> list[News]:
+    """What is new for each definition whose upstream can be asked, in their order; the files are changed unless
+    `dry_run`. An upstream that fails, or a file that can't be edited, stops no other. `positions`: where each one
+    stands; `keep`: see `news`. Raises Interrupted."""
+    asked = [definition for definition in definitions if upstream.can_be_asked(definition)]
+    answers = upstream.check_all(asked, sites, verify)
+    builds: dict[str, dict[str, Build]] = defaultdict(dict)
+    found: dict[str, News] = {}
+    for definition, answer in answers:
+        file = positions[definition.name].file
+        if isinstance(answer, Error):
+            found[definition.name] = News(definition.name, file, error=answer)
+        else:
+            builds[file][definition.name] = answer
+    for file, its in builds.items():
+        found |= {each.name: each for each in _file(file, its, keep, today, dry_run)}
+    return [found[definition.name] for definition in asked]
+
+
+def _file(file: str, builds: Mapping[str, Build], keep: int | None, today: date, dry_run: bool) -> Sequence[News]:
+    """Edit one file. What is to be edited is decided with the file in hand, since another update may have been there
+    in between; definitions that can't be edited are left as they are, and told."""
+    done: list[News] = []
+
+    def change(text: str) -> str:
+        known = {definition.name: definition for definition in read(file, text.encode())[0]}
+        done[:] = [
+            news(known[name], file, build, keep, today) if name in known else _gone(name, file)
+            for name, build in builds.items()
+        ]
+        try:
+            return edit(text, [each for its in done for each in its.edits], file)
+        except Error:
+            return _one_by_one(text, done, file)
+
+    try:
+        if dry_run:
+            with open(file, encoding="utf-8", newline="") as stream:
+                change(stream.read())
+        else:
+            rewrite(file, change)
+    except OSError as error:
+        return [News(name, file, error=Error(f"{file}: cannot be read: {error.strerror}")) for name in builds]
+    except Error as error:
+        return [News(name, file, error=error) for name in builds]
+    return done
+
+
+def _gone(name: str, file: str) -> News:
+    return News(name, file, error=Error(f"{file}: {name} is not in this file any more; run again"))
+
+
+def _one_by_one(text: str, done: list[News], file: str) -> str:
+    """The edits of each definition by themselves, so that those that can't be made stop no others."""
+    for index, each in enumerate(done):
+        try:
+            text = edit(text, each.edits, file)
+        except Error as error:
+            done[index] = News(each.name, file, each.before, error=error)
+    return text

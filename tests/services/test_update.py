@@ -1,0 +1,333 @@
+"""Definitions follow their upstreams: the command, real signatures, real files, sites that fail."""
+
+from __future__ import annotations
+
+import base64
+import bz2
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from openstack_image_manager.sandbox.site import serving
+from tests.real.bench import Outcome, run_main
+from tests.services.site import Switches, TestSite
+from tests.unit.signers import Made, made
+
+HEAD = "# our images\nimages:\n"
+
+
+def image(name: str) -> bytes:
+    return (b"QFI\xfb\x00\x00\x00\x03" + name.encode() * 500)[:2000]
+
+
+def sums(**files: bytes) -> bytes:
+    return "".join(f"{hashlib.sha256(data).hexdigest()}  {name}.qcow2\n" for name, data in files.items()).encode()
+
+
+class Distribution:
+    """A small distribution with a signed checksum file, and definitions that follow it."""
+
+    def __init__(self, site: TestSite, folder: Path, key: Made) -> None:
+        self.site, self.folder, self.key = site, folder, key
+        self.keys = folder / "keys"
+        self.keys.mkdir()
+        (self.keys / "key.asc").write_bytes(key.certificate)
+        self.images = folder / "images"
+        self.images.mkdir()
+
+    def publish(self, path: str = "/a", **files: bytes) -> None:
+        """Publish these images, and the checksum file with its signature."""
+        for name, data in files.items():
+            self.site.put(f"{path}/{name}.qcow2", data)
+        self.site.put(f"{path}/SUMS", sums(**files))
+        self.site.put(f"{path}/SUMS.asc", self.key.sign(sums(**files)))
+
+    def definition(self, name: str = "A", path: str = "/a", versions: str = "[]", more: str = "") -> str:
+        return f"""\
+  - name: {name}  # by us
+    format: qcow2
+    multi: true
+{more}    resolve:
+      steps:
+        - checksum-file: {self.site.url}{path}/SUMS
+          match: '(?P<version>\\d{{8}})\\.qcow2'
+      build_date: '{{version}}'
+      signature: {{kind: detached, over: checksum, url: '{{checksum_url}}.asc', keys: {self.key.fingerprint}}}
+    versions: {versions}
+"""
+
+    def write(self, *definitions: str) -> Path:
+        file = self.images / "a.yml"
+        file.write_text(HEAD + "".join(definitions), encoding="utf-8")
+        return file
+
+    def run(self, *options: str) -> Outcome:
+        arguments = ["update", "--images", str(self.images), "--keys", str(self.keys), "--no-cache", *options]
+        return run_main(arguments, {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "NO_COLOR": "1"})
+
+
+@pytest.fixture
+def distribution(tmp_path: Path) -> Iterator[Distribution]:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    with serving(TestSite(folder)) as site:
+        yield Distribution(site, tmp_path, made())
+
+
+def test_the_newest_build_is_written_with_its_evidence_and_nothing_else_changes(distribution: Distribution) -> None:
+    one, two = image("one"), image("two")
+    distribution.publish(**{"20240416": one, "20240514": two})
+    old = f"\n      - version: '20240416'  # the first\n        url: {distribution.site.url}/a/20240416.qcow2\n"
+    file = distribution.write(distribution.definition(versions=old + "    # the end"))
+    before = file.read_text()
+    dry = distribution.run("--dry-run")
+    assert dry.code == 0, dry.text
+    assert "A: 20240416 → 20240514 (built 2024-05-14, 0.0 MiB, sha256:" in dry.out
+    assert dry.out.endswith("1 definition asked: 1 updated; no file was changed (--dry-run)\n")
+    assert file.read_text() == before
+    outcome = distribution.run()
+    assert outcome.code == 0, outcome.text
+    after = file.read_text()
+    url = distribution.site.url
+    signed_at = after.partition("signed_at: ")[2].partition("\n")[0]
+    assert after == before.replace(
+        "      - version: '20240416'",
+        f"""\
+      - version: '20240514'
+        url: {url}/a/20240514.qcow2
+        checksum: sha256:{hashlib.sha256(two).hexdigest()}
+        checksums_url: {url}/a/SUMS
+        size: {len(two)}
+        build_date: 2024-05-14
+        signed_by: {distribution.key.fingerprint}
+        signed_at: {signed_at}
+      - version: '20240416'""",
+    )
+    again = distribution.run()
+    assert (again.code, file.read_text()) == (0, after)
+    assert "A: 20240514 is the newest build" in again.out
+
+
+def test_versions_that_retention_needs_stay(distribution: Distribution) -> None:
+    names = ["20240101", "20240201", "20240301", "20240401"]
+    distribution.publish(**{name: image(name) for name in [*names, "20240501"]})
+    listed = "".join(f"\n      - {{version: '{n}', url: {distribution.site.url}/a/{n}.qcow2}}" for n in names)
+    file = distribution.write(distribution.definition(versions=listed))
+    outcome = distribution.run("--output", "json")
+    (told,) = json.loads(outcome.out)
+    assert (told["from"], told["to"], told["dropped"]) == ("20240401", "20240501", ["20240201", "20240101"])
+    text = file.read_text()
+    assert [name for name in [*names, "20240501"] if name in text] == ["20240301", "20240401", "20240501"]
+    file = distribution.write(distribution.definition(versions=listed, more="    meta: {uuid_validity: forever}\n"))
+    assert json.loads(distribution.run("--output", "json").out)[0]["dropped"] == []
+    file = distribution.write(distribution.definition(versions=listed))
+    assert len(json.loads(distribution.run("--output", "json", "--keep-versions", "1").out)[0]["dropped"]) == 4
+    assert file.read_text().count("version: '2024") == 1
+
+
+def test_one_that_fails_stops_no_other(distribution: Distribution) -> None:
+    distribution.publish(**{"20240416": image("one")})
+    distribution.publish("/b", **{"20240416": image("two")})
+    distribution.site.put("/b/SUMS.asc", made("Somebody <else@example.org>").sign(sums(**{"20240416": image("two")})))
+    texts = [distribution.definition(), distribution.definition("B", "/b"), distribution.definition("C", "/c")]
+    file = distribution.write(*texts, "  - {name: D, format: raw, versions: []}\n")
+    outcome = distribution.run("--output", "markdown")
+    assert outcome.code == 1
+    assert "1 updated, 2 failed" in outcome.out
+    assert "| A |  | 20240416 | 2024-04-16 | 0.0 MiB | sha256:" in outcome.out
+    assert "- **failed** B: " in outcome.out
+    assert "not by a pinned key" in outcome.out
+    assert "- **failed** C: " in outcome.out
+    assert file.read_text().count("version: '2024") == 1
+    outcome = distribution.run()
+    assert outcome.out.endswith("3 definitions asked: 1 current, 2 failed; 1 with no upstream to ask\n")
+    assert distribution.run("--name", "A").code == 0
+    assert distribution.run("--name", "E").code == 2
+    assert distribution.run("--name", "A", "--filter", "A").code == 2
+    assert distribution.run("--filter", "^B$").out.count("failed") == 2
+
+
+def test_a_build_older_than_the_recorded_one_is_refused(distribution: Distribution) -> None:
+    distribution.publish(**{"20240416": image("one")})
+    file = distribution.write(distribution.definition(versions="[{version: '20240514', url: 'https://x/1'}]"))
+    before = file.read_text()
+    outcome = distribution.run()
+    assert (outcome.code, "is older than 20240514, which the definition has" in outcome.out) == (1, True), outcome.text
+    assert file.read_text() == before
+
+
+def test_a_file_that_cannot_be_edited_is_told(distribution: Distribution) -> None:
+    distribution.publish(**{"20240416": image("one")})
+    distribution.publish("/b", **{"20240416": image("two")})
+    shared = "&v [{version: '20240101', url: 'https://x/1'}]"
+    file = distribution.write(
+        distribution.definition(versions=shared),
+        distribution.definition("A2", versions="*v"),
+        distribution.definition("B", "/b"),
+    )
+    outcome = distribution.run()
+    assert outcome.code == 1
+    assert outcome.out.count("A: failed: ") + outcome.out.count("A2: failed: ") == 2
+    assert "B: nothing → 20240416" in outcome.out
+    assert file.read_text().count("20240416") > 0
+    file.chmod(0o444)
+    distribution.images.chmod(0o555)
+    distribution.images.chmod(0o755)
+
+
+def test_evidence_is_added_to_a_version_that_is_there(distribution: Distribution) -> None:
+    distribution.publish(**{"20240416": image("one")})
+    old = f"[{{version: '20240416', url: {distribution.site.url}/a/20240416.qcow2}}]"
+    file = distribution.write(distribution.definition(versions=old))
+    outcome = distribution.run()
+    assert outcome.code == 0, outcome.text
+    assert "A: 20240416, completed (" in outcome.out
+    assert f"checksum: sha256:{hashlib.sha256(image('one')).hexdigest()}, " in file.read_text()
+    assert "is the newest build" in distribution.run().out
+
+
+@pytest.mark.parametrize("runs", [2, 8])
+def test_updates_at_the_same_moment_lose_nothing(distribution: Distribution, runs: int) -> None:
+    texts = []
+    for number in range(runs):
+        distribution.publish(f"/{number}", **{"20240416": image(str(number))})
+        texts.append(distribution.definition(f"I{number}", f"/{number}"))
+    file = distribution.write(*texts)
+    command = [sys.executable, "-m", "openstack_image_manager", "update", "--images", str(distribution.images)]
+    command += ["--keys", str(distribution.keys), "--no-cache", "--name"]
+    processes = [
+        subprocess.Popen([*command, f"I{n}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for n in range(runs)
+    ]
+    said = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * runs, said
+    assert file.read_text().count("version: '20240416'") == runs
+
+
+def test_a_clearsigned_index(distribution: Distribution) -> None:
+    data = image("one")
+    signed = distribution.key.clearsign(sums(**{"20240416": data}))
+    forged = b"0" * 64 + b"  20990101.qcow2\n" + signed + b"0" * 64 + b"  20990102.qcow2\n"
+    distribution.site.put("/a/20240416.qcow2", data)
+    distribution.site.put("/a/SUMS", forged)
+    text = distribution.definition().replace("kind: detached", "kind: clearsigned")
+    distribution.write(text.replace("url: '{checksum_url}.asc', ", ""))
+    outcome = distribution.run()
+    assert "A: nothing → 20240416" in outcome.out, outcome.text
+    assert f"signed by {distribution.key.fingerprint}" in outcome.out
+    distribution.site.put("/a/SUMS", signed.replace(b"20240416", b"20990101"))
+    assert distribution.run().code == 1
+
+
+def packed(distribution: Distribution, content: bytes, signature: bytes, rule: str) -> None:
+    """An image that is published packed, with a signature over it or over what is in it."""
+    distribution.site.put("/p/x-1.qcow2.bz2", content)
+    distribution.site.put("/p/x-1.sig", signature)
+    digest = hashlib.sha256(content).hexdigest()
+    distribution.site.put("/p/SUMS", f"SHA256 (x-1.qcow2.bz2) = {digest}\n".encode())
+    distribution.write(f"""\
+  - name: P
+    format: qcow2
+    resolve:
+      steps:
+        - checksum-file: {distribution.site.url}/p/SUMS
+          match: 'x-(?P<version>\\d+)\\.qcow2\\.bz2'
+      signature: {{{rule}, url: '{distribution.site.url}/p/x-{{version}}.sig'}}
+    versions: []
+""")
+
+
+def test_a_signature_over_the_image(distribution: Distribution) -> None:
+    content = bz2.compress(image("one"))
+    rule = f"kind: detached, over: image, keys: {distribution.key.fingerprint}"
+    packed(distribution, content, distribution.key.sign(content, armor=False), rule)
+    outcome = distribution.run()
+    assert f"signed by {distribution.key.fingerprint}" in outcome.out, outcome.text
+    packed(distribution, content, distribution.key.sign(content + b"x"), rule)
+    assert distribution.run().code == 1
+
+
+def test_an_rsa_signature_over_the_unpacked_image(distribution: Distribution) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    public = key.public_key()
+    der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (distribution.keys / "x.pub").write_bytes(pem)
+    pin = hashlib.sha256(der).hexdigest().upper()
+    signature = base64.b64encode(key.sign(image("one"), padding.PKCS1v15(), hashes.SHA256()))
+    rule = f"kind: openssl-rsa, over: unpacked-image, keys: {pin}"
+    packed(distribution, bz2.compress(image("one")), signature, rule)
+    outcome = distribution.run()
+    assert f"signed by {pin}" in outcome.out, outcome.text
+    packed(distribution, bz2.compress(image("two")), signature, rule)
+    assert (distribution.run().code, "BAD signature" in distribution.run().out) == (1, True)
+
+
+def test_an_image_that_is_not_the_one_of_the_checksum_file(distribution: Distribution) -> None:
+    content = bz2.compress(image("one"))
+    rule = f"kind: detached, over: image, keys: {distribution.key.fingerprint}"
+    packed(distribution, content, distribution.key.sign(content), rule)
+    other = bz2.compress(image("two"))
+    distribution.site.put("/p/SUMS", f"SHA256 (x-1.qcow2.bz2) = {hashlib.sha256(other).hexdigest()}\n".encode())
+    assert "wrong checksum: expected sha256:" in distribution.run().out
+
+
+def test_sites_are_asked_with_conditions(distribution: Distribution) -> None:
+    distribution.publish(**{"20240416": image("one")})
+    distribution.write(distribution.definition())
+    assert distribution.run("--cache").code == 0
+    before = len(distribution.site.requests)
+    assert distribution.run("--cache").code == 0
+    asked = distribution.site.requests[before:]
+    assert all("if-none-match" in request.headers for request in asked if request.path.endswith("SUMS"))
+
+
+def test_a_mirror_is_asked_and_the_upstream_written(distribution: Distribution) -> None:
+    distribution.publish(**{"20240416": image("one")})
+    text = distribution.definition().replace(distribution.site.url, "https://images.example.org")
+    file = distribution.write(text)
+    outcome = distribution.run("--mirror", f"https://images.example.org/={distribution.site.url}/")
+    assert outcome.code == 0, outcome.text
+    assert "url: https://images.example.org/a/20240416.qcow2" in file.read_text()
+    assert distribution.run("--mirror", "https://x/").code == 2
+
+
+def test_the_moving_address_of_old_definitions_becomes_a_lasting_one(distribution: Distribution) -> None:
+    site, data = distribution.site, image("one")
+    for name in ("x-20240416.qcow2", "x-latest.qcow2"):
+        site.put(f"/m/{name}", data)
+    digest = hashlib.sha256(data).hexdigest()
+    site.put("/m/SUMS", f"{digest}  x-20240416.qcow2\n{digest}  x-latest.qcow2\n".encode())
+    file = distribution.write(f"""\
+  - name: M
+    format: qcow2
+    multi: true
+    latest_url: {site.url}/m/x-latest.qcow2
+    latest_checksum_url: {site.url}/m/SUMS
+    versions: []
+""")
+    outcome = distribution.run()
+    assert outcome.code == 0, outcome.text
+    assert f"url: {site.url}/m/x-20240416.qcow2" in file.read_text()
+    assert "version: '20240416'" in file.read_text()
+
+
+def test_disabled_definitions_are_asked_by_name_only(distribution: Distribution) -> None:
+    distribution.publish(**{"20240416": image("one")})
+    distribution.write(distribution.definition(more="    enable: false\n"))
+    assert distribution.run().out == "0 definitions asked: nothing to ask about\n"
+    assert "A: nothing → 20240416" in distribution.run("--name", "A").out
+
+
+def test_a_site_that_answers_with_a_page(distribution: Distribution) -> None:
+    distribution.publish(**{"20240416": image("one")})
+    distribution.site.on("/a/SUMS", Switches(html="<html>we are sorry"))
+    distribution.write(distribution.definition())
+    assert "a web page came instead of the file" in distribution.run().out
