@@ -40,6 +40,7 @@ PURE = (
     "defaults",
     "desired",
     "edit",
+    "endoflife",
     "errors",
     "builds",
     "changes",
@@ -55,6 +56,7 @@ PURE = (
     "plan",
     "reading",
     "records",
+    "releases",
     "retention",
     "scs",
     "splices",
@@ -72,6 +74,7 @@ DOORS = (
     "claim",
     "cli",
     "definitions",
+    "eoldata",
     "fetch",
     "glance",
     "importer",
@@ -173,7 +176,7 @@ def test_there_is_no_drawer_for_odds_and_ends() -> None:
     assert not [module for module in MODULES for name in imports(module) if is_or_below(name, "asyncio")]
 
 
-@pytest.mark.parametrize("command", [[], ["plan"], ["apply"], ["validate"], ["keys"], ["sandbox"]])
+@pytest.mark.parametrize("command", [[], ["plan"], ["apply"], ["validate"], ["check-updates"], ["keys"], ["sandbox"]])
 def test_help_answers_without_loading_what_only_work_needs(command: list[str]) -> None:
     code = f"import sys; sys.argv = ['openstack-image-manager', *{command!r}, '--help']; "
     code += f"from {PACKAGE}.cli.app import main; main()"
