@@ -2,3 +2,4 @@
 
 DEFAULT_TAG = "managed_by_osism"
 DEFAULT_IMAGES = "etc/images/"
+EOL_URL = "https://endoflife.date/api/v1/products"

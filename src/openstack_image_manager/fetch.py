@@ -279,7 +279,7 @@ class _RetryError(Exception):
 
 def fetch_bytes(url: str, limit: int = 4 * 1024 * 1024, timeout: float = 120.0) -> bytes:
     """A small file, such as a signature or a key. Raises FetchError, also when it is larger than `limit` bytes."""
-    with Download(url, deadline=time.monotonic() + timeout) as download:
+    with Download(url, deadline=time.monotonic() + timeout, hint="") as download:
         data = io.BufferedReader(download).read(limit + 1)
     if len(data) > limit:
         raise FetchError(f"{public_url(url)}: larger than {limit} bytes, which no such file is")
@@ -296,5 +296,5 @@ def fetch_text(url: str, limit: int = 4 * 1024 * 1024, timeout: float = 120.0) -
 
 def last_modified(url: str, timeout: float = 120.0) -> str | None:
     """The Last-Modified header. HEAD is answered differently, or not at all, by many sites: open and close instead."""
-    with Download(url, deadline=time.monotonic() + timeout) as download:
+    with Download(url, deadline=time.monotonic() + timeout, hint="") as download:
         return download.last_modified

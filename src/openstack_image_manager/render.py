@@ -188,6 +188,12 @@ def news_markdown(found: Sequence[News]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def findings_markdown(title: str, summary: str, found: Iterable[Finding]) -> str:
+    """Findings as a Markdown note, fit for an issue."""
+    lines = [f"- **{each.level}** {_md(each.subject)}: {_md(each.message)}" for each in found]
+    return "\n".join([f"## {_md(title)}", "", _md(summary), *([""] if lines else []), *lines]) + "\n"
+
+
 def _row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(_md(cell) for cell in cells) + " |"
 

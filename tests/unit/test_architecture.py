@@ -40,6 +40,7 @@ PURE = (
     "defaults",
     "desired",
     "edit",
+    "endoflife",
     "errors",
     "builds",
     "candidates",
@@ -63,6 +64,7 @@ PURE = (
     "published",
     "reasons",
     "resolver",
+    "releases",
     "retention",
     "scs",
     "splices",
@@ -84,6 +86,7 @@ DOORS = (
     "cache",
     "cli",
     "definitions",
+    "eoldata",
     "fetch",
     "ftp",
     "glance",
@@ -192,7 +195,7 @@ def test_there_is_no_drawer_for_odds_and_ends() -> None:
     assert not [module for module in MODULES for name in imports(module) if is_or_below(name, "asyncio")]
 
 
-@pytest.mark.parametrize("command", [[], ["plan"], ["apply"], ["validate"], ["keys"], ["sandbox"]])
+@pytest.mark.parametrize("command", [[], ["plan"], ["apply"], ["validate"], ["check-updates"], ["keys"], ["sandbox"]])
 def test_help_answers_without_loading_what_only_work_needs(command: list[str]) -> None:
     code = f"import sys; sys.argv = ['openstack-image-manager', *{command!r}, '--help']; "
     code += f"from {PACKAGE}.cli.app import main; main()"

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from openstack_image_manager import __version__
+from openstack_image_manager.cli import check_updates, plan, rollback, share, status, update, validate
 from openstack_image_manager.cli import options as given
-from openstack_image_manager.cli import plan, rollback, share, status, update, validate
 from openstack_image_manager.cli.keys import keys_app
 from openstack_image_manager.cli.sandbox import sandbox_app
 from openstack_image_manager.errors import Error
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (plan, status, rollback, share, update, validate):
+for module in (plan, status, rollback, share, update, check_updates, validate):
     module.register(app)
 app.add_typer(keys_app, name="keys")
 app.add_typer(sandbox_app, name="sandbox")

@@ -1,0 +1,73 @@
+"""`check-updates`: releases that are not defined yet, and definitions whose support has ended or ends soon."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from openstack_image_manager.cli import options as given
+from openstack_image_manager.defaults import EOL_URL
+
+FOUND = 3  # exit code
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("check-updates")(check_updates)
+
+
+def check_updates(
+    images: given.Images = given.IMAGES,
+    name_filter: given.Filter = None,
+    eol_data: Annotated[
+        Path | None,
+        typer.Option(
+            "--eol-data",
+            metavar="PATH",
+            help="Documents of endoflife.date kept here: a directory with PRODUCT.json, or one file with several.",
+        ),
+    ] = None,
+    eol_url: Annotated[
+        str, typer.Option("--eol-url", metavar="URL", help="Where the documents are fetched from: URL/PRODUCT/.")
+    ] = EOL_URL,
+    output: Annotated[given.Output, typer.Option("--output", help="Form of the report.")] = given.Output.TEXT,
+) -> None:
+    """Tell which releases are not defined yet, and which definitions have reached the end of their support.
+
+    Needs no cloud, and changes nothing. Exit code 3 when a supported release is missing or a definition is past its
+    end; 1 when the data on a distribution can't be had; what ends within 90 days is only noted.
+
+    \b
+    Example:
+      openstack-image-manager check-updates --images images/
+    """
+    from openstack_image_manager import endoflife, eoldata, render
+    from openstack_image_manager.definitions import load
+
+    source = eoldata.site(eol_url) if eol_data is None else eoldata.files(eol_data)
+    today = datetime.now(UTC).date()
+    everything = load(images)
+    chosen = load(images, name_filter=name_filter) if name_filter else everything
+    known = eoldata.catalogue()
+    products = endoflife.wanted(known, chosen.definitions)
+    releases, failed = eoldata.load(products, source)
+    checks = endoflife.check(known, chosen.definitions, everything.definitions, releases, today)
+    errors = {name: str(error) for name, error in failed.items()}
+    summary = endoflife.summary(checks, products, len(errors))
+    if output is given.Output.JSON:
+        data = {"date": today.isoformat(), "checks": endoflife.data(checks), "failed": errors}
+        typer.echo(json.dumps(data, indent=2))
+    elif output is given.Output.MARKDOWN:
+        typer.echo(render.findings_markdown("Releases", summary, endoflife.findings(checks, errors)), nl=False)
+    else:
+        out = render.console()
+        render.findings(endoflife.findings(checks), out)
+        render.say(out, summary)
+    render.findings(endoflife.findings([], errors), render.console(stderr=True))
+    for warning in chosen.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    raise typer.Exit(1 if errors else FOUND if any(each.is_finding for each in checks) else 0)

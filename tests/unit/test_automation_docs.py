@@ -1,0 +1,159 @@
+"""What the documentation tells people to run exists, and its examples can be read."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import shlex
+from collections.abc import Iterator
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+from openstack_image_manager.eoldata import catalogue
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+EXAMPLES = sorted(path for path in (DOCS / "examples").rglob("*") if path.is_file())
+# docs/cli.md is what the commands say themselves.
+PAGES = [ROOT / "README.md", *(path for path in sorted(DOCS.rglob("*.md")) if path.name != "cli.md")]
+NAME = "openstack-image-manager"
+COMMANDS = {path: command for path, command, _ in runpy.run_path(str(ROOT / "script" / "cli-docs"))["commands"]()}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def commands(path: Path) -> Iterator[str]:
+    """What follows the name of the tool in code: in whole files, and in blocks and spans of Markdown."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        blocks = re.findall(r"^ *```\w*[^\n]*\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+        rest = re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE)
+        text = "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", rest), *re.findall(r"^    (\S.*)$", rest, re.MULTILINE)])
+    text = re.sub(r"\\\n\s*", "", text)
+    for line in text.splitlines():
+        if not line.lstrip().startswith(("# ", "#!", "note:", "warning:")):
+            yield from re.findall(rf"(?:^|[\s/=]){NAME}(?= |$)(.*)", line)
+
+
+def words(line: str) -> list[str]:
+    """The arguments, up to where the shell ends them."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="();<>|&")
+    lexer.whitespace_split = True
+    found: list[str] = []
+    for word in lexer:
+        if set(word) <= set("();<>|&"):
+            break
+        found.append(word)
+    return found
+
+
+def problem(arguments: list[str]) -> str | None:
+    """What is wrong with a command line, as far as its names go."""
+    path, takes_value = NAME, False
+    for word in arguments:
+        if takes_value:
+            takes_value = False
+        elif word.startswith("-"):
+            option, _, value = word.partition("=")
+            known = {name: each for each in COMMANDS[path].params for name in (*each.opts, *each.secondary_opts)}
+            if option not in known and option not in ("-h", "--help"):
+                return f"{path} has no {option}"
+            takes_value = not getattr(known.get(option), "is_flag", True) and not value
+        elif getattr(COMMANDS[path], "commands", None):
+            path = f"{path} {word}"
+            if path not in COMMANDS:
+                return f"there is no {path}"
+    return f"{path}: {arguments[-1]} has no value" if takes_value else None
+
+
+@pytest.mark.parametrize("path", [*PAGES, *EXAMPLES], ids=name_of)
+def test_every_command_and_every_option_exists(path: Path) -> None:
+    problems = [f"{line.strip()}: {said}" for line in commands(path) if (said := problem(words(line)))]
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (" plan --images x --exit-code", None),
+        (" --cloud openstack --images x", None),
+        (" keys fetch URL FINGERPRINT --keys keys/", None),
+        (" update --images x --dry-run --output markdown > y || code=$?", None),
+        (" plan --imagse x", f"{NAME} plan has no --imagse"),
+        (" plna --images x", f"there is no {NAME} plna"),
+        (" keys list --cloud x", f"{NAME} keys list has no --cloud"),
+        (" plan --images", f"{NAME} plan: --images has no value"),
+        (" --imagse x plan", f"{NAME} has no --imagse"),
+    ],
+)
+def test_mistakes_are_found(line: str, said: str | None) -> None:
+    assert problem(words(line)) == said
+
+
+def test_commands_are_found_where_they_are() -> None:
+    found = {path.name: list(commands(path)) for path in [*PAGES, *EXAMPLES]}
+    assert len(found["automation.md"]) >= 7
+    assert len(found["end-of-life.md"]) == 2
+    for name in ("README.md", "sandbox.md", "update-images.yml", "gitlab-ci.yml", "update-images", "apply.yaml"):
+        assert found[name], name
+    assert " keys fetch https://repo" in found["automation.md"][0][:26]
+    assert found["automation.md"][0].endswith("--keys keys/")
+
+
+@pytest.mark.parametrize("path", [path for path in EXAMPLES if path.suffix in (".yml", ".yaml")], ids=name_of)
+def test_yaml_examples_can_be_read(path: Path) -> None:
+    (data,) = yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    assert data
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_yaml_in_pages_can_be_read(path: Path) -> None:
+    for indent, block in re.findall(r"^( *)```ya?ml\n(.*?)^ *```", path.read_text(encoding="utf-8"), re.S | re.M):
+        assert yaml.safe_load("\n".join(line.removeprefix(indent) for line in block.splitlines()))
+
+
+@pytest.mark.parametrize("path", [path for path in EXAMPLES if path.suffix in (".service", ".timer")], ids=name_of)
+def test_units_can_be_read(path: Path) -> None:
+    unit = ConfigParser(strict=False, interpolation=None)
+    unit.read_string(path.read_text(encoding="utf-8"))
+    assert {"Service", "Timer"} & set(unit.sections())
+
+
+def test_the_week_begins_on_sunday_everywhere() -> None:
+    github = yaml.safe_load((DOCS / "examples/automation/github/update-images.yml").read_text(encoding="utf-8"))
+    assert github[True]["schedule"] == [{"cron": "0 0 * * 0"}]  # a YAML 1.1 reader takes `on` for true
+    timer = (DOCS / "examples/automation/systemd/update-images.timer").read_text(encoding="utf-8")
+    assert "OnCalendar=Sun *-*-* 00:00:00" in timer
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_links_within_the_documentation_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
+def test_zuul_jobs_have_their_playbooks() -> None:
+    folder = DOCS / "examples/automation/zuul"
+    listed = [
+        item["job"] for item in yaml.safe_load((folder / "zuul.yaml").read_text(encoding="utf-8")) if "job" in item
+    ]
+    for job in listed:
+        for key in {"run", "pre-run"} & set(job):
+            assert (folder / job[key]).is_file()
+
+
+def test_the_page_on_ends_is_the_catalogue() -> None:
+    text = (DOCS / "end-of-life.md").read_text(encoding="utf-8")
+    table = [row.split(" | ") for row in text.splitlines() if row.startswith("| `")]
+    data = json.loads((ROOT / "src/openstack_image_manager/catalogue/endoflife.json").read_text(encoding="utf-8"))
+    told = {word for row in table for word in re.findall(r"[a-z-]+", row[1])}
+    assert set(data["products"]) <= told
+    for rule in catalogue().rules:
+        assert any(row[0].strip("| `") in rule.os_distro for row in table), rule
+    assert f"within {catalogue().notice} days" in text
