@@ -56,6 +56,7 @@ PURE = (
     "indexes",
     "listings",
     "model",
+    "news",
     "openpgp",
     "plan",
     "reading",
@@ -86,6 +87,7 @@ DOORS = (
     "cache",
     "cli",
     "definitions",
+    "evidence",
     "eoldata",
     "fetch",
     "ftp",
@@ -108,6 +110,7 @@ DOORS = (
     "shipped",
     "sites",
     "steps",
+    "update",
     "upstream",
 )
 WORLD = {"asyncio", "os", "pathlib", "random", "secrets", "shutil", "socket", "subprocess", "sys", "tempfile", "time"}

@@ -1,0 +1,159 @@
+"""What a newer build changes in a definition, as edits and in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from cloud import TODAY, definition
+
+from openstack_image_manager import desired
+from openstack_image_manager.edit import AddVersion, RemoveVersion, SetVersionField
+from openstack_image_manager.errors import Error
+from openstack_image_manager.format import Checksum
+from openstack_image_manager.model import Role, Stage
+from openstack_image_manager.news import News, counts, data, line, markdown, news
+from openstack_image_manager.published import Build
+
+DIGEST = Checksum("sha256", "a" * 64)
+BUILD = Build(
+    version="5",
+    url="https://example.org/5.img",
+    checksum=DIGEST,
+    checksums_url="https://u:secret@example.org/SUMS",
+    size=3 * 1024**2,
+    build_date="2026-11-20",
+    signed_by="AB" * 20,
+    signed_at="2026-11-20 10:00:00",
+)
+BARE = Build("5", "https://example.org/5.img", None, None, None, None, None, None)
+
+
+def told(wanted, build=BUILD, keep=None):
+    return news(wanted, "a.yml", build, keep, TODAY)
+
+
+def test_a_new_build_comes_with_all_that_is_known_of_it():
+    (added,) = told(definition(versions=("4",))).edits
+    assert added == AddVersion(
+        "Ubuntu 24.04",
+        {
+            "version": "5",
+            "url": "https://example.org/5.img",
+            "checksum": str(DIGEST),
+            "checksums_url": "https://u:secret@example.org/SUMS",
+            "size": 3 * 1024**2,
+            "build_date": "2026-11-20",
+            "signed_by": "AB" * 20,
+            "signed_at": "2026-11-20 10:00:00",
+        },
+    )
+    (added,) = told(definition(versions=("4",)), BARE).edits
+    assert added == AddVersion("Ubuntu 24.04", {"version": "5", "url": "https://example.org/5.img"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "keep", "dropped"),
+    [
+        ({}, None, ("2", "1")),
+        ({"meta": {"uuid_validity": "last-2"}}, None, ("3", "2", "1")),
+        ({"meta": {"uuid_validity": "none"}}, None, ("4", "3", "2", "1")),
+        ({"meta": {"uuid_validity": "forever"}}, None, ()),
+        ({"meta": {"uuid_validity": "2099-01-01"}}, None, ()),
+        ({"keep": True}, None, ()),
+        ({"multi": False}, None, ()),
+        ({"multi": False}, 2, ("3", "2", "1")),
+        ({"meta": {"uuid_validity": "forever"}}, 4, ("1",)),
+    ],
+)
+def test_what_leaves_the_file(fields, keep, dropped):
+    assert told(definition(versions=("1", "2", "3", "4"), **fields), keep=keep).dropped == dropped
+
+
+def test_what_has_a_visibility_of_its_own_stays():
+    own = {"version": "1", "url": "https://example.org/1.img", "visibility": "private"}
+    assert told(definition(versions=(own, "2", "3", "4"))).dropped == ("2",)
+
+
+def test_what_is_missing_at_a_version_is_added_and_nothing_changed():
+    there = {"version": "5", "url": BUILD.url, "checksum": str(DIGEST), "checksum_url": "https://example.org/OTHER"}
+    edits = told(definition(versions=(there,))).edits
+    assert [(each.field, each.value) for each in edits if isinstance(each, SetVersionField)] == [
+        ("size", 3 * 1024**2),
+        ("build_date", "2026-11-20"),
+        ("signed_by", "AB" * 20),
+        ("signed_at", "2026-11-20 10:00:00"),
+    ]
+    assert told(definition(versions=({**there, "url": "https://elsewhere/5.img"},))).edits == ()
+    # Of other bytes nothing is said that was verified with these.
+    assert told(definition(versions=({**there, "checksum": "sha512:" + "b" * 128},))).edits == ()
+
+
+def test_a_moving_address_becomes_the_lasting_one():
+    moving = "https://example.org/latest.img"
+    wanted = definition(versions=({"version": "5", "url": moving},), latest_url=moving)
+    assert told(wanted, BARE).edits == (SetVersionField("Ubuntu 24.04", "5", "url", BUILD.url),)
+
+
+def test_the_same_bytes_under_another_name_are_nothing_new():
+    there = {"version": "five", "url": BUILD.url, "checksum": str(DIGEST)}
+    assert told(definition(versions=(there,))).state == "current"
+
+
+def test_words():
+    new = told(definition(versions=("1", "2", "3", "4")))
+    same = told(definition(versions=({"version": "5", "url": BUILD.url},)))
+    current = told(definition(versions=("5",)), replace(BARE, url="https://x/5"))
+    failed = News("B", "b.yml", "1", error=Error("b.yml: no"))
+    first = told(definition(versions=()), BARE)
+    assert [each.state for each in (new, same, current, failed)] == ["updated", "completed", "current", "failed"]
+    assert line(new) == (
+        f"Ubuntu 24.04: 4 → 5 (built 2026-11-20, 3.0 MiB, {DIGEST}, signed by {'AB' * 20}); 2, 1 dropped"
+    )
+    assert line(same).startswith("Ubuntu 24.04: 5, completed (")
+    assert line(current) == "Ubuntu 24.04: 5 is the newest build"
+    assert line(failed) == "B: failed: b.yml: no"
+    assert line(first) == "Ubuntu 24.04: nothing → 5 (no checksum is published, not signed)"
+    assert line(News("C", "c.yml", "3")) == "C: 3 is the newest build"
+    assert counts([new, same, current, failed, first]) == "2 updated, 1 completed, 1 current, 1 failed"
+    assert counts([]) == "nothing to ask about"
+    rows = markdown([new, current, failed, first])
+    assert rows[1:] == [
+        ["Ubuntu 24.04", "4", "5", "2026-11-20", "3.0 MiB", str(DIGEST), "AB" * 20],
+        ["Ubuntu 24.04", "", "5", "", "", "none", "not signed"],
+    ]
+    assert [each for each in new.edits if isinstance(each, RemoveVersion)]
+
+
+def test_plain_values_hold_no_secrets():
+    known = data(told(definition(versions=("4",))))
+    assert (known["from"], known["to"], known["state"]) == ("4", "5", "updated")
+    assert known["checksums_url"] == "https://example.org/SUMS"
+    assert data(News("B", "b.yml", error=Error("no"))) == {
+        "image": "B",
+        "file": "b.yml",
+        "state": "failed",
+        "from": None,
+        "error": "no",
+    }
+
+
+def test_the_evidence_goes_to_the_image():
+    wanted = definition(
+        versions=(
+            {
+                "version": "5",
+                "url": BUILD.url,
+                "checksums_url": "https://u:secret@example.org/SUMS",
+                "signed_by": "AB" * 20,
+                "signed_at": "2026-11-20 10:00:00",
+            },
+            {"version": "4", "url": BUILD.url, "signed_by": "AB" * 20},
+        )
+    )
+    role = Role(True, False, False, Stage.KEEP, "", "public", False)
+    five, four = (desired.wanted_image(wanted, version, role, "tag").properties for version in wanted.versions)
+    assert five[desired.SIGNED_BY] == f"{'AB' * 20} 2026-11-20 10:00:00"
+    assert five[desired.CHECKSUMS_URL] == "https://example.org/SUMS"
+    assert four[desired.SIGNED_BY] == "AB" * 20
+    assert desired.CHECKSUMS_URL not in four
