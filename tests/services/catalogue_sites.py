@@ -1,4 +1,4 @@
-"""What the catalogue follows, as small copies of the sites on loopback: every release and architecture that it names."""
+"""What the catalogue follows, as small copies of the sites on loopback: all releases and architectures in it."""
 
 from __future__ import annotations
 
@@ -46,10 +46,7 @@ def almalinux(world: World, name: str, arch: str, sums_key: str | None = None) -
 
 def alpine(world: World) -> None:
     site, folder = world.host("dl-cdn.alpinelinux.org"), "/alpine/v3.23/releases/cloud"
-    files = [
-        "nocloud_alpine-3.23.4-x86_64-bios-cloudinit-r0.qcow2",
-        "nocloud_alpine-3.23.4-aarch64-uefi-cloudinit-r0.qcow2",
-    ]
+    files = [f"nocloud_alpine-3.23.4-{kind}-cloudinit-r0.qcow2" for kind in ("x86_64-bios", "aarch64-uefi")]
     site.on(f"{folder}/", Switches(html=pre_listing(files)))
     for file in files:
         site.put(f"{folder}/{file}", image(file))
@@ -216,10 +213,8 @@ def talos(world: World) -> None:
 def ubuntu(world: World) -> None:
     site = world.host("cloud-images.ubuntu.com")
     releases = {"22.04": "jammy", "24.04": "noble", "26.04": "resolute"}
-    for stream, kind, architectures in (
-        ("releases", "server", ("amd64", "arm64")),
-        ("minimal/releases", "minimal", ("amd64",)),
-    ):
+    streams = (("releases", "server", ("amd64", "arm64")), ("minimal/releases", "minimal", ("amd64",)))
+    for stream, kind, architectures in streams:
         found = {}
         for name, codename in releases.items():
             for arch in architectures:

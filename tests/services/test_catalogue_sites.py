@@ -120,7 +120,7 @@ def test_no_upstream_takes_a_cloud_back(world: World, newer: str) -> None:
     definition = named("AlmaLinux 9")
     (first,), _ = resolve([definition], [], follower=follower(world))
     old, new = image_of(first), image_of(first)
-    new.properties |= {"internal_version": newer, "image_source": "private"}
+    new.properties.update({"internal_version": newer, "image_source": "private"})
     (left,), (finding,) = resolve([definition], [new, old], follower=follower(world))
     assert left == definition
     assert (finding.level, finding.subject) == ("error", "AlmaLinux 9")

@@ -20,7 +20,8 @@ NEVER_SIGNED = {
     "kubernetes",
     "opnsense",
     "oraclelinux",
-} | {"talos"}
+    "talos",
+}
 # SCS-0104: where images of these names must come from.
 SOURCES = {
     "Ubuntu 22.04": "https://cloud-images.ubuntu.com/releases/jammy/",

@@ -82,9 +82,11 @@ DOORS = (
     "apply",
     "claim",
     "cache",
+    "catalogue",
     "cli",
     "definitions",
     "fetch",
+    "follow",
     "ftp",
     "glance",
     "importer",
@@ -192,7 +194,7 @@ def test_there_is_no_drawer_for_odds_and_ends() -> None:
     assert not [module for module in MODULES for name in imports(module) if is_or_below(name, "asyncio")]
 
 
-@pytest.mark.parametrize("command", [[], ["plan"], ["apply"], ["validate"], ["keys"], ["sandbox"]])
+@pytest.mark.parametrize("command", [[], ["plan"], ["apply"], ["validate"], ["catalogue"], ["keys"], ["sandbox"]])
 def test_help_answers_without_loading_what_only_work_needs(command: list[str]) -> None:
     code = f"import sys; sys.argv = ['openstack-image-manager', *{command!r}, '--help']; "
     code += f"from {PACKAGE}.cli.app import main; main()"
