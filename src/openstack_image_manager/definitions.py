@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
-from openstack_image_manager import shipped
+from openstack_image_manager import catalogue, shipped
 from openstack_image_manager.complaints import Complaint, DefinitionErrors, Position
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.format import Definition
@@ -25,22 +25,29 @@ MAX_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What was read: the definitions, what is odd about them, and where each one stands (by name)."""
+    """What was read: the definitions, what is odd about them, and where each one stands (by name).
+
+    `follows`: they come from the catalogue, and those without versions stand for the newest builds of their upstreams.
+    `is_part`: there are more, which were not asked for."""
 
     definitions: tuple[Definition, ...]
     warnings: tuple[Complaint, ...]
     positions: Mapping[str, Position]
+    follows: bool = False
+    is_part: bool = False
 
 
 def load(path: str, *, name_filter: str | None = None) -> Loaded:
-    """Read one file, the `*.yml`/`*.yaml` of a directory, or a `**` pattern; keep names that match `name_filter`.
+    """Read one file, the `*.yml`/`*.yaml` of a directory, a `**` pattern, or (a part of) the `catalogue:` that comes
+    with this package; keep names that match `name_filter`.
 
     All definitions are checked, also those that the filter leaves out. Raises DefinitionErrors with every complaint,
     Error when there is nothing to read, UsageError for a wrong pattern.
     """
     wanted = _pattern(name_filter or "")
-    files = _files(path)
-    reading = Reading(alone=files == [path], complete=shipped.complete)
+    follows = path.startswith(catalogue.PREFIX)
+    files = catalogue.files(path) if follows else _files(path)
+    reading = Reading(alone=files == [path], complete=shipped.complete, follows=follows)
     collecting = gc.isenabled()
     # Trees hold no cycles, and looking for some among a million nodes doubles the time.
     gc.disable()
@@ -56,7 +63,8 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
         message = f"none of the {len(definitions)} definitions has a name that matches '{name_filter}'"
         warnings.append(Complaint(path, None, None, None, None, message))
     positions = {definition.name: reading.names[definition.name] for definition in chosen}
-    return Loaded(chosen, tuple(warnings), positions)
+    is_part = name_filter is not None or (follows and path != catalogue.PREFIX)
+    return Loaded(chosen, tuple(warnings), positions, follows, is_part)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

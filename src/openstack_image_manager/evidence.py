@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -17,10 +18,12 @@ from openstack_image_manager.stream import CHUNK, unpacked
 
 
 class Evidence:
-    """A `published.Verify` for one run. Images are read once, in chunks, and not kept. `stop` ends that."""
+    """A `published.Verify` for one run. Images are read once, in chunks, and not kept. `stop` ends that. `real` gives
+    the address that an image is fetched from: its mirror's."""
 
-    def __init__(self, keyring: Keyring, stop: threading.Event | None = None) -> None:
+    def __init__(self, keyring: Keyring, stop: threading.Event | None = None, real: Callable[[str], str] = str) -> None:
         self._keyring = keyring
+        self._real = real
         self._stop = stop or threading.Event()
 
     def __call__(self, wanted: Signature, data: bytes, fetch: Fetch) -> tuple[bytes, str | None, str | None]:
@@ -42,7 +45,7 @@ class Evidence:
         kind = Rsa if wanted.kind == "openssl-rsa" else OpenPGP
         with (
             kind(signature, wanted.keys, self._keyring) as check,
-            Download(wanted.subject, checksum.algorithm, stop=self._stop) as download,
+            Download(self._real(wanted.subject), checksum.algorithm, stop=self._stop) as download,
         ):
             published: Any = io.BufferedReader(download, CHUNK)
             image = unpacked(published) if wanted.over == "unpacked-image" else published

@@ -1,4 +1,4 @@
-"""Versions called `latest`: what the upstream has now decides which version they are."""
+"""Versions called `latest`, and definitions that follow their upstreams: what those have now decides the version."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager import checksums, identity
 from openstack_image_manager.errors import Error
+from openstack_image_manager.follow import Follower
 from openstack_image_manager.format import Checksum, Definition, Version
+from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Finding, Image
 
 LATEST = "latest"
@@ -27,31 +29,44 @@ class Upstream:
 
 
 def resolve(
-    definitions: Iterable[Definition], found: Iterable[Image], force: bool = False
+    definitions: Iterable[Definition],
+    found: Iterable[Image],
+    force: bool = False,
+    follower: Follower | None = None,
 ) -> tuple[list[Definition], list[Finding]]:
-    """Definitions with `latest` replaced by what it stands for. Those whose upstream can't be asked come back as they
-    were, each with a finding of the level error: they must be left alone. Disabled ones are not asked about, unless
-    `force` says so."""
+    """Definitions with `latest` replaced by what it stands for and, with a `follower`, those without versions with
+    their upstream's newest build. Those whose upstream can't be asked come back as they were, each with a finding of
+    the level error: they must be left alone. Disabled ones are not asked about, unless `force` says so."""
     definitions = list(definitions)
     enabled = [definition for definition in definitions if definition.enable or force]
     moving = [d for d in enabled if any(version.version == LATEST for version in d.versions)]
-    if not moving:
+    followed = [d for d in enabled if follower is not None and not d.versions]
+    if not moving and not followed:
         return definitions, []
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        answers = dict(zip([d.name for d in moving], pool.map(_asked(_ask), moving), strict=True))
-    known = {definition.name: definition for definition in moving}
-    images = [(key, image) for image in found if (key := identity.identify(image, known))]
+    known = {definition.name: definition for definition in (*moving, *followed)}
+    there: dict[str, dict[str, Image]] = {name: {} for name in known}
+    for image in found:
+        key = identity.identify(image, known)
+        if key and (is_usable(image) or key[1] not in there[key[0]]):
+            there[key[0]][key[1]] = image
+    answers: dict[str, Definition | Error] = {}
+    if moving:
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            for definition, answer in zip(moving, pool.map(_asked(_ask), moving), strict=True):
+                if isinstance(answer, Upstream):
+                    answers[definition.name] = pin(definition, answer, there[definition.name])
+                else:
+                    answers[definition.name] = answer
+    if follower is not None and followed:
+        answers |= follower.resolve(followed, there)
     resolved: list[Definition] = []
     findings: list[Finding] = []
     for definition in definitions:
-        answer = answers.get(definition.name)
-        if isinstance(answer, Error):
-            findings.append(Finding("error", definition.name, f"left alone, as its upstream can't be asked: {answer}"))
-        if isinstance(answer, Upstream):
-            there = {key[1]: image for key, image in images if key[0] == definition.name}
-            resolved.append(pin(definition, answer, there))
-        else:
-            resolved.append(definition)
+        now = answers.get(definition.name, definition)
+        if isinstance(now, Error):
+            why = "left alone" if definition in followed else "left alone, as its upstream can't be asked"
+            findings.append(Finding("error", definition.name, f"{why}: {now}"))
+        resolved.append(definition if isinstance(now, Error) else now)
     return resolved, findings
 
 

@@ -11,10 +11,7 @@ from openstack_image_manager import desired, retention
 from openstack_image_manager.edit import AddVersion, Edit, RemoveVersion, SetVersionField, Value
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition, Version, public_url
-from openstack_image_manager.published import Build, is_new, recorded
-
-# What is written of a build beside its version and URL, in this order.
-EVIDENCE = ("checksum", "checksums_url", "size", "build_date", "signed_by", "signed_at")
+from openstack_image_manager.published import EVIDENCE, Build, is_new, recorded
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from openstack_image_manager import desired
+from openstack_image_manager.follow import Follower
 from openstack_image_manager.format import Definition
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.identity import of_others, strangers
@@ -18,12 +19,14 @@ from openstack_image_manager.relations import Relations
 
 @dataclass(frozen=True)
 class Outlook:
-    """One cloud on one day. `roll_back`: definitions and the version that shall be current."""
+    """One cloud on one day. `roll_back`: definitions and the version that shall be current. `follower`: gives
+    definitions without versions the newest builds of their upstreams."""
 
     glance: Glance
     policy: Policy
     day: date
     roll_back: Mapping[str, str] = field(default_factory=dict)
+    follower: Follower | None = None
 
     def plan(
         self, definitions: Sequence[Definition], findings: Sequence[Finding], names: Collection[str] | None
@@ -40,7 +43,7 @@ class Outlook:
         others = [image for image in found if not admin and image.owner != policy.project]
         ours = [image for image in found if admin or image.owner == policy.project]
         told += of_others(others, known, policy.force)
-        known, troubles = resolve(known, ours, policy.force)
+        known, troubles = resolve(known, ours, policy.force, self.follower)
         told += troubles
         images = relations.with_members(known, ours)
 

@@ -15,6 +15,8 @@ from openstack_image_manager.errors import Error, VerificationError
 from openstack_image_manager.format import Checksum, Definition, Version, public_url
 
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+# What is kept of a build beside its version and URL, in this order.
+EVIDENCE = ("checksum", "checksums_url", "size", "build_date", "signed_by", "signed_at")
 MAGIC = {"qcow2": b"QFI\xfb"}
 
 
@@ -49,6 +51,13 @@ Fetch = Callable[[str], bytes]
 # bytes that may be read, the fingerprint of the primary key and the time of the signature. Raises VerificationError.
 # A FetchError with status 404 from `fetch` is to be let through: there is no signature.
 Verify = Callable[[Signature, bytes, Fetch], tuple[bytes, str | None, str | None]]
+
+
+def version_of(build: Build) -> Version:
+    """The build as a version of a definition, with all its evidence."""
+    fields = {name: getattr(build, name) for name in EVIDENCE}
+    checksum = str(build.checksum) if build.checksum else None
+    return Version.model_validate({"version": build.version, "url": build.url, **fields, "checksum": checksum})
 
 
 def file_name(url: str) -> str:
@@ -123,7 +132,7 @@ def check_recorded(definition: Definition, build: Build) -> None:
     if newest is not None and is_new(definition, build) and order(build.version) < order(newest.version):
         raise Error(
             f"the upstream's newest build {build.version} ({public_url(build.url)}) is older than {newest.version}, "
-            "which the definition has: a mirror that lags behind, or somebody who takes you back; nothing is changed"
+            "which is there already: a mirror that lags behind, or somebody who takes you back; nothing is changed"
         )
     for version in definition.versions:
         if version.version != build.version or version.url != build.url or urlsplit(build.url).path.endswith(PACKED):
@@ -132,5 +141,5 @@ def check_recorded(definition: Definition, build: Build) -> None:
         if had and build.checksum and had.algorithm == build.checksum.algorithm and had != build.checksum:
             raise VerificationError(
                 f"the upstream has replaced build {build.version}: {public_url(build.url)} has {build.checksum} now, "
-                f"the definition has {had}; find out why, then remove the version or its checksum"
+                f"it had {had} before; find out why, then remove the version that is there, or its checksum"
             )

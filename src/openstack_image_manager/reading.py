@@ -31,10 +31,12 @@ def read(path: str, data: bytes) -> tuple[tuple[Definition, ...], dict[str, Posi
 @dataclass
 class Reading:
     """What was found so far, and where each name and id was first seen. `alone`: there is only one file. `complete`
-    gives resolvers what they take over from shipped ones; without it they are not looked into."""
+    gives resolvers what they take over from shipped ones; without it they are not looked into. `follows`: definitions
+    without versions get one when they are used."""
 
     alone: bool
     complete: Callable[[Resolver], Resolver] | None = None
+    follows: bool = False
     complaints: list[Complaint] = field(default_factory=list)
     warnings: list[Complaint] = field(default_factory=list)
     definitions: list[Definition] = field(default_factory=list)
@@ -214,7 +216,7 @@ class _Entry:
         seen_by_members = {definition.visibility, *(version.visibility for version in definition.versions)}
         if definition.members and "shared" not in seen_by_members:
             self._complain(("members",), "has no effect: only images of visibility shared have members", warning=True)
-        if not definition.versions:
+        if not definition.versions and not self.reading.follows:
             self._complain(("versions",), "is empty: no image is wanted", warning=True)
         odd = scs.unusual(definition.meta)
         for key, message in odd:

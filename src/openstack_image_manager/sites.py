@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from openstack_image_manager.cache import Cache, default_directory
-from openstack_image_manager.errors import Error, FetchError, Interrupted, VerificationError
+from openstack_image_manager.errors import Error, FetchError, Interrupted, UsageError, VerificationError
 from openstack_image_manager.fetch import Download
 from openstack_image_manager.format import public_url
 
@@ -25,6 +25,7 @@ TIMEOUT = 120.0  # seconds for one document, all retries together
 PER_HOST = 4  # requests to one host at a time
 HOPS = 5
 BEGINNING = 1024  # bytes
+MIRRORS = "OPENSTACK_IMAGE_MANAGER_MIRRORS"  # URL=URL, with blanks in between
 T = TypeVar("T")
 GITHUB = "https://api.github.com/"
 
@@ -139,7 +140,7 @@ class Sites:
             raise _copy(error) from None
 
     def _document(self, url: str, page: bool, fresh: bool) -> Document:
-        kept = self._cache.get(self._real(url)) if self._cache and not fresh else None
+        kept = self._cache.get(self.real(url)) if self._cache and not fresh else None
         with self._open(url, kept.conditions() if kept else {}) as download:
             if kept and download.status == 304:
                 return Document(url, kept.data, kept.validators.get("Last-Modified"))
@@ -152,12 +153,12 @@ class Sites:
             if not page and _is_page(data):
                 raise FetchError(f"{public_url(url)}: a web page came instead of the file")
             if self._cache:
-                self._cache.put(self._real(url), data, download.answer)
+                self._cache.put(self.real(url), data, download.answer)
             return Document(url, data, download.last_modified)
 
     @contextmanager
     def _open(self, url: str, headers: Mapping[str, str] | None = None, follow: bool = True) -> Iterator[Download]:
-        real = self._real(url)
+        real = self.real(url)
         secret = {"Authorization": f"Bearer {self._token}"} if self._token and real.startswith(GITHUB) else {}
         try:
             host = urlsplit(real).netloc
@@ -176,7 +177,7 @@ class Sites:
         finally:
             slot.release()
 
-    def _real(self, url: str) -> str:
+    def real(self, url: str) -> str:
         """Where requests of an address go to."""
         for upstream, mirror in self._mirrors:
             if url.startswith(upstream):
@@ -194,11 +195,21 @@ class Sites:
 def of_environment(
     mirrors: Mapping[str, str] | None = None, use_cache: bool = True, stop: threading.Event | None = None
 ) -> Sites:
-    """Sites with the cache of the user, and the GITHUB_TOKEN of the environment."""
+    """Sites with the cache of the user, the GITHUB_TOKEN and the mirrors of the environment, which `mirrors` come
+    before. Raises UsageError."""
     cache = Cache(default_directory()) if use_cache else None
     if cache:
         cache.tidy()
-    return Sites(mirrors=mirrors, cache=cache, token=os.environ.get("GITHUB_TOKEN"), stop=stop)
+    known = {**mirrors_of(os.environ.get(MIRRORS, "").split(), MIRRORS), **(mirrors or {})}
+    return Sites(mirrors=known, cache=cache, token=os.environ.get("GITHUB_TOKEN"), stop=stop)
+
+
+def mirrors_of(pairs: Iterable[str], where: str) -> dict[str, str]:
+    """Mirrors as people write them: URL=URL. Raises UsageError, which names `where` they stand."""
+    mirrors = dict(pair.partition("=")[::2] for pair in pairs)
+    if not all(there for pair in mirrors.items() for there in pair):
+        raise UsageError(f"{where} takes two addresses, like https://download.example.org/=http://mirror.internal/")
+    return mirrors
 
 
 def _is_page(data: bytes) -> bool:

@@ -119,8 +119,7 @@ NEWEST: dict[str, tuple[Definition, tuple[Any, ...]]] = {
         definition("ubuntu", "24.04"),
         (
             "20260705.1",
-            "https://cloud-images.ubuntu.com/releases/server/releases/noble/release-20260705.1/"
-            "ubuntu-24.04-server-cloudimg-amd64.img",
+            "https://cloud-images.ubuntu.com/releases/noble/release-20260705.1/ubuntu-24.04-server-cloudimg-amd64.img",
             sha256(image("ubuntu")),
             "https://cloud-images.ubuntu.com/releases/streams/v1/com.ubuntu.cloud:released:download.sjson",
             "2026-07-05",

@@ -85,11 +85,13 @@ DOORS = (
     "apply",
     "claim",
     "cache",
+    "catalogue",
     "cli",
     "definitions",
     "evidence",
     "eoldata",
     "fetch",
+    "follow",
     "ftp",
     "glance",
     "importer",
@@ -198,7 +200,13 @@ def test_there_is_no_drawer_for_odds_and_ends() -> None:
     assert not [module for module in MODULES for name in imports(module) if is_or_below(name, "asyncio")]
 
 
-@pytest.mark.parametrize("command", [[], ["plan"], ["apply"], ["validate"], ["check-updates"], ["keys"], ["sandbox"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        *([name] for name in ("plan", "apply", "validate", "update", "check-updates", "catalogue", "keys", "sandbox")),
+    ],
+)
 def test_help_answers_without_loading_what_only_work_needs(command: list[str]) -> None:
     code = f"import sys; sys.argv = ['openstack-image-manager', *{command!r}, '--help']; "
     code += f"from {PACKAGE}.cli.app import main; main()"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from cloud import TODAY, definition, made, settled
 
+from openstack_image_manager.follow import Follower
 from openstack_image_manager.format import Checksum, Definition, Version
 from openstack_image_manager.latest import Upstream, pin, resolve
 from openstack_image_manager.model import Image, Policy
 from openstack_image_manager.plan import plan
+from openstack_image_manager.sites import Sites
 
 DAY = "20261122"
 NEW, OLD = Checksum("sha256", "a" * 64), Checksum("sha256", "b" * 64)
@@ -152,3 +156,59 @@ def test_images_are_known_as_everywhere(tmp_path: Path, known_by: str) -> None:
     other = Image("other", "public", properties={**properties, "image_name": "other", "internal_version": "3"})
     (resolved,), findings = resolve([given], [other, found])
     assert (resolved.versions[0].version, findings) == ("20250101", [])
+
+
+def followed(folder: Path, content: bytes, version: str = "20261101") -> Definition:
+    """A definition without versions, whose upstream has a file in the folder."""
+    image = folder / f"{version}.img"
+    image.write_bytes(content)
+    entry = {"version": version, "checksum": f"sha256:{hashlib.sha256(content).hexdigest()}"}
+    steps = [{"static": [entry]}]
+    resolver = {"steps": steps, "url": image.as_uri(), "version": "{version}", "build_date": "{version}"}
+    return definition(name="Followed", format="raw", versions=[], resolve=resolver)
+
+
+def nobody_signs(*_: object) -> NoReturn:
+    raise AssertionError("nothing is signed here")
+
+
+def follower() -> Follower:
+    return Follower(Sites(), nobody_signs)
+
+
+def test_definitions_without_versions_are_followed(tmp_path: Path) -> None:
+    """They converge and rotate; what left the upstream is no longer defined."""
+    given = followed(tmp_path, b"one")
+    (first,), findings = resolve(
+        [
+            given,
+        ],
+        [],
+        follower=follower(),
+    )
+    (version,) = first.versions
+    assert (version.version, version.build_date, version.mirror_url, findings) == ("20261101", "2026-11-01", None, [])
+    assert version.checksum == f"sha256:{hashlib.sha256(b'one').hexdigest()}"
+    cloud = settled([first])
+    (again,), _ = resolve([given], cloud, follower=follower())
+    assert plan([again], cloud, Policy(), TODAY).changes == ()
+    newer = followed(tmp_path, b"two", "20261120")
+    (second,), _ = resolve([newer], cloud, follower=follower())
+    cloud = made(plan([second], cloud, Policy(), TODAY), cloud)
+    names = {image.name: image.properties["internal_version"] for image in cloud}
+    assert names == {"Followed": "20261120", "Followed (20261101)": "20261101"}
+    _, (finding,) = resolve([given], cloud, follower=follower())
+    assert "build 20261101 " in finding.message
+    assert "is older than 20261120, which is there already" in finding.message
+
+
+def test_the_whole_of_two_images_of_one_version_tells_what_the_cloud_has(tmp_path: Path) -> None:
+    given = followed(tmp_path, b"one")
+    (first,), _ = resolve([given], [], follower=follower())
+    (whole,) = settled([first])
+    left = replace(whole, id="left", status="queued", properties={**whole.properties, "internal_version": "20261105"})
+    usable = replace(left, id="usable", status="active")
+    for images in ([whole, left, usable], [whole, usable, left]):
+        _, (finding,) = resolve([given], images, follower=follower())
+        assert "is older than 20261105" in finding.message
+    assert resolve([given], [whole, left], follower=follower())[1] == []

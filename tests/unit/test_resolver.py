@@ -630,7 +630,7 @@ def test_what_is_new() -> None:
     check_recorded(having(packed), build(url="https://x/2.xz"))
     with pytest.raises(VerificationError, match="the upstream has replaced build 2"):
         check_recorded(having({**same_file, "version": "2", "checksum": "b" * 64}), build())
-    with pytest.raises(Error, match=r"newest build 2 \(https://x/2\) is older than 10, which the definition has"):
+    with pytest.raises(Error, match=r"newest build 2 \(https://x/2\) is older than 10, which is there already"):
         check_recorded(having(one, {"version": "10", "url": "https://x/10"}), build())
 
 

@@ -10,6 +10,7 @@ import typer
 from openstack_image_manager import __version__
 from openstack_image_manager.cli import check_updates, plan, rollback, share, status, update, validate
 from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli.catalogue import catalogue_app
 from openstack_image_manager.cli.keys import keys_app
 from openstack_image_manager.cli.sandbox import sandbox_app
 from openstack_image_manager.errors import Error
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 for module in (plan, status, rollback, share, update, check_updates, validate):
     module.register(app)
+app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(keys_app, name="keys")
 app.add_typer(sandbox_app, name="sandbox")
 

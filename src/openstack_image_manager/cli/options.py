@@ -96,7 +96,12 @@ Clouds = Annotated[
 AllClouds = Annotated[bool, typer.Option("--all-clouds", help="All clouds of clouds.yaml, side by side.")]
 SameIds = Annotated[bool, typer.Option("--same-ids", help="Give a version the same image id in every cloud.")]
 Images = Annotated[
-    str, typer.Option("--images", metavar="PATH", help="Definitions: a directory, a file, or a pattern with **.")
+    str,
+    typer.Option(
+        "--images",
+        metavar="PATH",
+        help="Definitions: a directory, a file, a pattern with **, or the shipped ones: catalogue: or catalogue:FILE.",
+    ),
 ]
 Filter = Annotated[
     str | None, typer.Option("--filter", metavar="REGEX", help="Only definitions whose name matches (a search).")

@@ -54,7 +54,7 @@ def _where(ready: Prepared) -> dict[str, str | None]:
 
 
 def _absolute(images: str) -> str:
-    return images if "**" in images else str(Path(images).absolute())
+    return images if "**" in images or images.startswith("catalogue:") else str(Path(images).absolute())
 
 
 def read(path: Path) -> tuple[Request, Approved]:

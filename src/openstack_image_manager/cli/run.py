@@ -22,6 +22,7 @@ from openstack_image_manager.model import Finding, Image, Plan
 from openstack_image_manager.plan import beyond_limit
 
 if TYPE_CHECKING:
+    from openstack_image_manager.follow import Follower
     from openstack_image_manager.glance import Glance
     from openstack_image_manager.ways import ImportOptions
 
@@ -66,8 +67,9 @@ def prepared(requests: Sequence[Request]) -> Iterator[Clouds]:
     """Read the definitions, look at each cloud once, all side by side, and plan. Nothing is written. A cloud that can't
     be looked at stops no other; where it is the only one, its Error is raised."""
     loaded = load(requests[0].images, name_filter=requests[0].filter)
+    follower = _follower() if loaded.follows else None
     with ExitStack() as stack:
-        answers = side_by_side(lambda request: _look(request, loaded, stack), requests)
+        answers = side_by_side(lambda request: _look(request, loaded, follower, stack), requests)
         clouds = Clouds([each for each in answers if isinstance(each, Prepared)])
         for request, answer in zip(requests, answers, strict=True):
             if isinstance(answer, Error):
@@ -100,7 +102,17 @@ def side_by_side(function: Callable[[Any], T], items: Sequence[Any]) -> list[T |
     return done
 
 
-def _look(request: Request, loaded: Loaded, stack: ExitStack) -> Prepared:
+def _follower() -> Follower:
+    """Upstreams with the mirrors, the cache and the keys of this user; each is asked once, however many clouds."""
+    from openstack_image_manager import keys, sites
+    from openstack_image_manager.evidence import Evidence
+    from openstack_image_manager.follow import Follower
+
+    asked = sites.of_environment()
+    return Follower(asked, Evidence(keys.keyring(), real=asked.real))
+
+
+def _look(request: Request, loaded: Loaded, follower: Follower | None, stack: ExitStack) -> Prepared:
     """The plan of one cloud."""
     from openstack_image_manager.glance import Glance
     from openstack_image_manager.outlook import Outlook
@@ -111,8 +123,8 @@ def _look(request: Request, loaded: Loaded, stack: ExitStack) -> Prepared:
     parts = [str(warning).partition(": ") for warning in loaded.warnings]
     findings = [Finding("warning", where, message) for where, _, message in parts]
     policy = replace(request.policy, project=glance.project)
-    outlook = Outlook(glance, policy, datetime.now(UTC).date(), request.roll_back)
-    names = loaded.positions.keys() if request.filter is None else None
+    outlook = Outlook(glance, policy, datetime.now(UTC).date(), request.roll_back, follower)
+    names = None if loaded.is_part else loaded.positions.keys()
     made, definitions, images = outlook.plan(loaded.definitions, findings, names)
     return Prepared(replace(request, policy=policy), made, glance, definitions, images)
 

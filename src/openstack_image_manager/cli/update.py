@@ -68,29 +68,27 @@ def update_command(
     if name is not None and name_filter is not None:
         raise UsageError("--name and --filter exclude each other; give one of them")
     loaded = load(images, name_filter=name_filter)
+    if loaded.follows:
+        names = images.partition(":")[2].replace(",", " ") or "debian"
+        copy = f"openstack-image-manager catalogue show {names} > images/catalogue.yml"
+        raise UsageError(
+            f"{images} follows its upstreams by itself and is not edited; copy it first: {copy}, then update that"
+        )
     chosen = [each for each in loaded.definitions if (each.enable if name is None else each.name == name)]
     if name is not None and not chosen:
         raise UsageError(f"there is no definition '{name}' in {images}")
+    asked = sites.of_environment(sites.mirrors_of(mirror or [], "--mirror"), use_cache=cache)
     found = update(
         chosen,
         loaded.positions,
-        sites.of_environment(_mirrors(mirror or []), use_cache=cache),
-        Evidence(keyrings.keyring(keys)),
+        asked,
+        Evidence(keyrings.keyring(keys), real=asked.real),
         datetime.now(UTC).date(),
         keep=keep_versions,
         dry_run=dry_run,
     )
     _show(found, len(chosen) - len(found), output, dry_run)
     raise typer.Exit(1 if any(each.error for each in found) else 0)
-
-
-def _mirrors(pairs: list[str]) -> dict[str, str]:
-    from openstack_image_manager.errors import UsageError
-
-    mirrors = dict(pair.partition("=")[::2] for pair in pairs)
-    if not all(there for pair in mirrors.items() for there in pair):
-        raise UsageError("--mirror takes two addresses, like https://download.example.org/=http://mirror.internal/")
-    return mirrors
 
 
 def _show(found: Sequence[News], silent: int, output: given.Output, dry_run: bool) -> None:

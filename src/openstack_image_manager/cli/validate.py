@@ -19,7 +19,7 @@ def validate(
     path: Annotated[
         str | None,
         typer.Argument(
-            metavar="PATH", help=f"A file, a directory, or a pattern such as 'images/**'; default {IMAGES}."
+            metavar="PATH", help=f"A file, a directory, a pattern such as 'images/**', or catalogue:; default {IMAGES}."
         ),
     ] = None,
     images: Annotated[str | None, typer.Option("--images", metavar="PATH", help="The same as PATH.")] = None,

@@ -1,0 +1,59 @@
+"""`catalogue`: the definitions that come with this package."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from openstack_image_manager.cli import options as given
+
+catalogue_app = typer.Typer(
+    help="Definitions that come with this package; use them with `--images catalogue:`.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@catalogue_app.command("list")
+def list_catalogue(
+    output: Annotated[given.Form, typer.Option("--output", help="Form of the table.")] = given.Form.TEXT,
+) -> None:
+    """Show what is in the catalogue, where it is looked for, and who must have signed it.
+
+    \b
+    Example:
+      openstack-image-manager catalogue list --output json
+    """
+    import json
+    from dataclasses import asdict
+
+    from openstack_image_manager import catalogue, render
+    from openstack_image_manager.definitions import load
+
+    loaded = load(catalogue.PREFIX)
+    entries = catalogue.entries(loaded.definitions, loaded.positions)
+    if output is given.Form.JSON:
+        typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
+    else:
+        render.table([catalogue.HEAD, *map(catalogue.cells, entries)], render.console())
+
+
+@catalogue_app.command("show")
+def show(
+    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Files or definitions of the catalogue.")],
+) -> None:
+    """Print definitions as YAML, for a file of your own that `update` keeps current.
+
+    \b
+    Examples:
+      openstack-image-manager catalogue show debian > images/debian.yml
+      openstack-image-manager catalogue show "Debian 13" "Ubuntu 24.04" > images/ours.yml
+    """
+    from openstack_image_manager import catalogue
+    from openstack_image_manager.definitions import load
+
+    loaded = load(catalogue.PREFIX)
+    typer.echo(catalogue.excerpt(names, loaded.definitions, loaded.positions), nl=False)

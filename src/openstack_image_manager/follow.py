@@ -1,0 +1,96 @@
+"""Definitions of the catalogue have no versions of their own: theirs is what the upstream has now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from openstack_image_manager import desired, upstream, values
+from openstack_image_manager.candidates import order
+from openstack_image_manager.errors import Error
+from openstack_image_manager.format import Checksum, Definition, Version
+from openstack_image_manager.lineup import is_usable
+from openstack_image_manager.model import Image
+from openstack_image_manager.published import Build, Verify, is_new, version_of
+from openstack_image_manager.sites import Sites
+
+NOWHERE = "https://unknown.invalid/"  # the source of an image that does not tell it
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """Asks the upstreams of one run, whose documents all clouds share."""
+
+    sites: Sites
+    verify: Verify
+
+    def resolve(
+        self, definitions: Sequence[Definition], there: Mapping[str, Mapping[str, Image]]
+    ) -> dict[str, Definition | Error]:
+        """By name: the definitions with their upstream's newest build as their one version, or why it is not known.
+        `there`: the cloud's images by definition and version. A build that is older than the newest of them is an
+        Error. Raises Interrupted."""
+        newest = {each.name: _newest(there.get(each.name, {})) for each in definitions}
+        asked = [each.model_copy(update={"versions": _recorded(newest[each.name])}) for each in definitions]
+        found: dict[str, Definition | Error] = {}
+        for definition, answer in upstream.check_all(asked, self.sites, self.verify):
+            if isinstance(answer, Error):
+                found[definition.name] = answer
+            else:
+                version = pinned(definition, answer, newest[definition.name])
+                real = self.sites.real(version.url)
+                if real != version.url:
+                    version = version.model_copy(update={"mirror_url": real})
+                found[definition.name] = definition.model_copy(update={"versions": [version]})
+        return found
+
+
+def _newest(images: Mapping[str, Image]) -> tuple[str, Image] | None:
+    """The newest version that the cloud has, and its image; what an interrupted run left does not count."""
+    usable = [
+        (version, image) for version, image in images.items() if is_usable(image) and not desired.is_pending(image)
+    ]
+    return max(usable, key=lambda each: order(each[0]), default=None)
+
+
+def _recorded(newest: tuple[str, Image] | None) -> list[Version]:
+    """The cloud's newest version as a definition would have it, so that no upstream can take the cloud back."""
+    if newest is None:
+        return []
+    version, image = newest
+    try:
+        url = values.url(image.properties.get("image_source", ""))
+    except ValueError:  # private, or changed by somebody
+        url = NOWHERE
+    verified = image.properties.get(desired.VERIFIED, "").partition(" ")[0]
+    try:
+        checksum = str(Checksum.parse(verified))
+    except ValueError:  # unverified, or made by another tool
+        checksum = None
+    return [Version.model_validate({"version": version, "url": url, "checksum": checksum})]
+
+
+def pinned(definition: Definition, build: Build, newest: tuple[str, Image] | None) -> Version:
+    """PURE: the build as a version. Where the image is in the cloud already, under this or another name, it is that
+    version, and what the image tells of the build stays: indexes are signed anew each day, and the time of a file on a
+    mirror says when it was copied, but that makes no other image."""
+    version = version_of(build)
+    if newest is None or is_new(definition, build):
+        return version
+    name, image = newest
+    kept: dict[str, str] = {"version": name}
+    built = image.properties.get("image_build_date")
+    if built is not None and _is_valid(version, {"build_date": built}):
+        kept["build_date"] = built
+    signed_by, _, signed_at = image.properties.get(desired.SIGNED_BY, "").partition(" ")
+    if signed_by == build.signed_by and _is_valid(version, {"signed_at": signed_at}):
+        kept["signed_at"] = signed_at
+    return version.model_copy(update=kept)
+
+
+def _is_valid(version: Version, fields: Mapping[str, str]) -> bool:
+    try:
+        Version.model_validate({**version.model_dump(), **fields})
+    except ValueError:
+        return False
+    return True
