@@ -202,11 +202,16 @@ def retired(image: Image, role: Role, name: str, properties: dict[str, str]) -> 
 def clear(group: str, image: Image, today: date, findings: list[Finding]) -> list[Delete]:
     """Delete what an interrupted run left and nobody will finish; another run may be at it, until a day has passed."""
     what = f"{image.id} is {image.status} and was left by an interrupted run"
-    touched = retention.as_day(image.updated_at)
-    if image.import_task is None and touched is not None and (today - touched).days > 1:
-        return [Delete(group, image, f"{what} on {touched}", junk=True)]
+    if image.import_task is None and is_stale(image, today):
+        return [Delete(group, image, f"{what} on {image.updated_at[:10]}", junk=True)]
     findings.append(Finding("warning", group, f"{what}; it is removed when it is two days old"))
     return []
+
+
+def is_stale(image: Image, today: date) -> bool:
+    """True for an image that nothing has happened to for more than a day: no run is at it any more."""
+    touched = retention.as_day(image.updated_at)
+    return touched is not None and (today - touched).days > 1
 
 
 def is_usable(image: Image | None) -> bool:

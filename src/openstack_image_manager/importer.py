@@ -8,10 +8,11 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager import checksums, desired
-from openstack_image_manager.builds import WHOLE
+from openstack_image_manager.builds import WHOLE, is_stale
 from openstack_image_manager.changes import diff
 from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
 from openstack_image_manager.format import public_url
@@ -156,8 +157,7 @@ class Importer:
             if left and left.status in WHOLE and not desired.has_wrong_bytes(left):
                 return left, False
             if left and left.disk_format == initial.disk_format:
-                promised = left.properties.get(desired.VERIFIED) == properties[desired.VERIFIED]
-                if is_staged(left) and promised:
+                if is_staged(left) and left.properties.get(desired.VERIFIED) == properties[desired.VERIFIED]:
                     return left, False
                 if version.id and left.status == "queued":
                     return self.glance.patch(left.id, diff(left, initial)), True
@@ -224,7 +224,9 @@ class Importer:
             if current.status == "queued" and waited < quiet:
                 self._pause(0.5)
                 continue
-            if current.status not in ("uploading", "saving") or is_staged(current):
+            # What nothing has happened to for days was left by a Glance that died itself.
+            idle = current.status not in ("uploading", "saving") or is_stale(current, datetime.now(UTC).date())
+            if idle or is_staged(current):
                 return current
             if waited > SETTLE:
                 raise CloudError(f"{image_id} is being uploaded by someone else; run again when that is done")
