@@ -151,8 +151,8 @@ class Importer:
             status="queued",
             properties=properties,
         )
-        left, number = change.left, 0
-        while number < MOST_IDS:
+        left = change.left
+        for number in range(MOST_IDS):
             left = self._settled(left.id, QUIET) if left else None
             if left and left.status in WHOLE and not desired.has_wrong_bytes(left):
                 return left, False
@@ -172,7 +172,6 @@ class Importer:
                 if error.status != 409 or version.id:
                     raise
             left = self._twin(self._id(change, number), initial)
-            number += left is None
         raise CloudError(f"found no free id for version {version.version}; try again tomorrow")
 
     def _id(self, change: Create, number: int) -> str:
