@@ -181,7 +181,7 @@ class Importer:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, "\n".join(map(str, what))))
 
     def _twin(self, image_id: str, initial: Image) -> Image | None:
-        """The image that has the id already, if it stands for the same version; None: gone, or something else."""
+        """The image that has the id already, if it is ours and the same version; None: gone, or something else."""
         try:
             twin = self.glance.get(image_id)
         except CloudError as error:
@@ -190,7 +190,7 @@ class Importer:
             return None
         keys = ("image_name", "internal_version")
         same = all(twin.properties.get(key) == initial.properties[key] for key in keys)
-        return twin if same and self.tag in twin.tags else None
+        return twin if same and self.tag in twin.tags and twin.owner == self.glance.project else None
 
     def _record_if_may_publish(self, initial: Image) -> Image:
         """Only Glance's policy knows who may publish. Ask it before bytes move, with a record that is hidden and
