@@ -202,9 +202,10 @@ def retired(image: Image, role: Role, name: str, properties: dict[str, str]) -> 
 def clear(group: str, image: Image, today: date, findings: list[Finding]) -> list[Delete]:
     """Delete what an interrupted run left and nobody will finish; another run may be at it, until a day has passed."""
     what = f"{image.id} is {image.status} and was left by an interrupted run"
-    if image.import_task is None and is_stale(image, today):
+    if image.import_task is None and is_stale(image, today) and not image.protected:
         return [Delete(group, image, f"{what} on {image.updated_at[:10]}", junk=True)]
-    findings.append(Finding("warning", group, f"{what}; it is removed when it is two days old"))
+    then = "it is protected, so it stays" if image.protected else "it is removed when it is two days old"
+    findings.append(Finding("warning", group, f"{what}; {then}"))
     return []
 
 
