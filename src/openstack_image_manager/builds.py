@@ -58,7 +58,7 @@ class Builds:
                 findings += _byte_findings(definition, defined.get(build), image)
                 findings += self._held(roles[build], image)
         for build, image in twins:
-            more, remarks = self._twin(build, images[build], image, newest)
+            more, remarks = self._twin(build, images[build], image, newest, roles.get(build))
             updates += more
             findings += remarks
         deletes = [change for change in updates if isinstance(change, Delete)]
@@ -137,8 +137,11 @@ class Builds:
             properties["os_purpose"] = "oldgeneric"
         return retired(image, role, name, {**properties, **desired.hiding(role)})
 
-    def _twin(self, build: str, standing: Image, image: Image, newest: Version) -> tuple[list[Change], list[Finding]]:
-        """A second image of one version: it goes the way of outdated ones, and stops where anyone depends on it."""
+    def _twin(
+        self, build: str, standing: Image, image: Image, newest: Version, its: Role | None
+    ) -> tuple[list[Change], list[Finding]]:
+        """A second image of one version: it goes the way of outdated ones, and stops where anyone depends on it. It is
+        seen by no more people than the one that stands, whose role is `its`."""
         findings: list[Finding] = []
         if not is_usable(image):
             return list(clear(self.definition.name, image, self.day, findings)), findings
@@ -148,6 +151,7 @@ class Builds:
             visibility, hidden = retention.out_of_sight(
                 visibility, hidden, self.policy.hidden_visibility, self.policy.use_os_hidden
             )
+        visibility = retention.narrower(visibility, its.visibility if its else visibility)
         message = f"version {build} is there twice: {standing.id} stands for it, {image.id} does not"
         findings.append(Finding("warning", self.definition.name, message))
         since = hidden_since(image, stage, True, self.day)
@@ -231,9 +235,9 @@ def one_per_version(found: Sequence[tuple[str, Image]]) -> tuple[dict[str, Image
     return {version: images[0] for version, images in candidates.items()}, others
 
 
-def _standing(image: Image) -> tuple[bool, bool, int, str, str]:
-    wide = retention.WIDEST_FIRST.index(image.visibility)
-    return not is_usable(image), image.status != "active", wide, image.created_at, image.id
+def _standing(image: Image) -> tuple[bool, bool, int, bool, str, str]:
+    wide, retired = retention.WIDEST_FIRST.index(image.visibility), desired.HIDDEN_SINCE in image.properties
+    return not is_usable(image), image.status != "active", wide, retired, image.created_at, image.id
 
 
 def _byte_findings(definition: Definition, version: Version | None, image: Image) -> list[Finding]:
