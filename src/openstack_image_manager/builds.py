@@ -147,7 +147,7 @@ class Builds:
             return list(clear(self.definition.name, image, self.day, findings)), findings
         stage, _ = retention.decide(self._situation(image, 1, 1), self.policy, self.day)
         visibility, hidden = image.visibility, image.hidden
-        if stage >= Stage.HIDE:
+        if stage >= Stage.HIDE and not is_hidden(image):
             visibility, hidden = retention.out_of_sight(
                 visibility, hidden, self.policy.hidden_visibility, self.policy.use_os_hidden
             )
@@ -189,6 +189,12 @@ def hidden_since(image: Image | None, stage: Stage, outdated: bool, today: date)
     if stage >= Stage.HIDE:
         return there if retention.as_day(there) else today.isoformat()
     return there if outdated else None
+
+
+def is_hidden(image: Image) -> bool:
+    """True for an image that was hidden before and still is: hiding again what became private or shared by that would
+    change it once more."""
+    return desired.HIDDEN_SINCE in image.properties and (image.visibility != "public" or image.hidden)
 
 
 def retired(image: Image, role: Role, name: str, properties: dict[str, str]) -> Image:

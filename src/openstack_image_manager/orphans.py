@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date
 
 from openstack_image_manager import desired, retention
-from openstack_image_manager.builds import Usage, clear, hidden_since, is_usable, retired, situation_of
+from openstack_image_manager.builds import Usage, clear, hidden_since, is_hidden, is_usable, retired, situation_of
 from openstack_image_manager.changes import diff
 from openstack_image_manager.model import Change, Delete, Finding, Image, Policy, Role, Stage, Update
 
@@ -54,9 +54,9 @@ def _stage(image: Image, policy: Policy, today: date, usage: Usage) -> tuple[Sta
 
 
 def _hide(name: str, image: Image, stage: Stage, policy: Policy, today: date, reason: str) -> list[Change]:
-    visibility, hidden = retention.out_of_sight(
-        image.visibility, image.hidden, policy.hidden_visibility, policy.use_os_hidden
-    )
+    visibility, hidden = image.visibility, image.hidden
+    if not is_hidden(image):
+        visibility, hidden = retention.out_of_sight(visibility, hidden, policy.hidden_visibility, policy.use_os_hidden)
     since = hidden_since(image, stage, True, today)
     role = Role(False, True, True, stage, reason, visibility, hidden, since)
     wanted = retired(image, role, image.name, {**image.properties, **desired.hiding(role)})
