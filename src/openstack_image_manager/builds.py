@@ -31,14 +31,15 @@ class Builds:
         images, twins = one_per_version(found)
         defined = {version.version: version for version in definition.versions}
         newest = max(definition.versions, key=lambda version: desired.version_key(version.version))
+        checksums = {version.version: version.checksum for version in definition.versions}
+        usable = {build: image for build, image in images.items() if is_usable(image, checksums.get(build))}
         missing = [
             version
             for version in definition.versions
-            if (version is newest or not (policy.latest and definition.multi))
-            and not is_usable(images.get(version.version))
+            if (version is newest or not (policy.latest and definition.multi)) and version.version not in usable
         ]
-        junk = [image for build, image in images.items() if build not in defined and not is_usable(image)]
-        present = {build for build, image in images.items() if is_usable(image)} | {v.version for v in missing}
+        junk = [image for build, image in images.items() if build not in defined and build not in usable]
+        present = {*usable, *(version.version for version in missing)}
         # The newest defined one is the current build, even when the cloud has a later one, which was withdrawn then.
         # A later one counts as the oldest of all: whoever withdrew it wants it out of sight before the others.
         latest = desired.version_key(newest.version)
@@ -52,8 +53,7 @@ class Builds:
         updates: list[Change] = []
         findings: list[Finding] = []
         for build in order:
-            image = images.get(build)
-            if image is not None and is_usable(image):
+            if image := usable.get(build):
                 updates += self._change(defined.get(build), newest, roles[build], image)
                 findings += _byte_findings(definition, defined.get(build), image)
                 findings += self._held(roles[build], image)
@@ -103,6 +103,8 @@ class Builds:
             reason = f"version {version.version} is not in the cloud"
         elif desired.has_wrong_bytes(left):
             reason = f"{left.id} has other bytes than its checksum promises and was never published: replaced"
+        elif left.status in WHOLE:
+            reason = f"{left.id} was not verified with the version's checksum and never published: replaced"
         else:
             reason = f"{left.id} is {left.status}: an interrupted run left it"
         wanted = desired.wanted_image(self.definition, version, role, self.policy.tag)
@@ -225,9 +227,9 @@ def is_stale(image: Image, today: date) -> bool:
     return touched is not None and (today - touched).days > 1
 
 
-def is_usable(image: Image | None) -> bool:
-    """True for an image with bytes that may be published."""
-    return image is not None and image.status in WHOLE and not desired.has_wrong_bytes(image)
+def is_usable(image: Image | None, checksum: str | None = None) -> bool:
+    """True for an image with bytes that may be published; `checksum` is that of its version."""
+    return image is not None and image.status in WHOLE and not desired.has_wrong_bytes(image, checksum)
 
 
 def one_per_version(found: Sequence[tuple[str, Image]]) -> tuple[dict[str, Image], list[tuple[str, Image]]]:

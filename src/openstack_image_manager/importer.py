@@ -151,10 +151,10 @@ class Importer:
             status="queued",
             properties=properties,
         )
-        left = change.left
+        left, checksum = change.left, None if self.options.verify is False else version.checksum
         for number in range(MOST_IDS):
             left = self._settled(left.id, QUIET) if left else None
-            if left and left.status in WHOLE and not desired.has_wrong_bytes(left):
+            if left and left.status in WHOLE and not desired.has_wrong_bytes(left, checksum):
                 return left, False
             if left and left.disk_format == initial.disk_format:
                 if is_staged(left) and left.properties.get(desired.VERIFIED) == properties[desired.VERIFIED]:
