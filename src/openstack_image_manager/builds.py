@@ -9,7 +9,7 @@ from datetime import date
 from openstack_image_manager import desired, identity, retention
 from openstack_image_manager.changes import diff, reasons_for
 from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.lineup import LineUp, is_usable, line_up, one_per_version
+from openstack_image_manager.lineup import WHOLE, LineUp, is_usable, line_up, one_per_version
 from openstack_image_manager.model import Change, Create, Delete, Finding, Image, Policy, Role, Stage, Update
 
 Usage = Callable[[str], int | None]
@@ -28,7 +28,8 @@ class Builds:
     def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding]]:
         """Changes in the order in which they are made, and what else is to be told."""
         images, twins = one_per_version(found)
-        usable = {build: image for build, image in images.items() if is_usable(image)}
+        checksums = {version.version: version.checksum for version in self.definition.versions}
+        usable = {build: image for build, image in images.items() if is_usable(image, checksums.get(build))}
         line = line_up(self.definition, usable, self.policy, self.roll_back_to)
         roles = {build: self._role(line, build, images.get(build)) for build in line.order}
         carried = self._carried(usable)
@@ -45,7 +46,7 @@ class Builds:
                 findings += _byte_findings(self.definition, version, image)
                 findings += self._held(roles[build], image)
         for build, image in twins:
-            more, remarks = self._twin(build, images[build], image, line)
+            more, remarks = self._twin(build, images[build], image, line, roles.get(build))
             updates += more
             findings += remarks
         deletes = [change for change in updates if isinstance(change, Delete)]
@@ -122,6 +123,8 @@ class Builds:
             reason = f"version {version.version} is not in the cloud"
         elif desired.has_wrong_bytes(left):
             reason = f"{left.id} has other bytes than its checksum promises and was never published: replaced"
+        elif left.status in WHOLE:
+            reason = f"{left.id} was not verified with the version's checksum and never published: replaced"
         else:
             reason = f"{left.id} is {left.status}: an interrupted run left it"
         wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, carried=carried)
@@ -178,16 +181,20 @@ class Builds:
             status=definition.status,
         )
 
-    def _twin(self, build: str, standing: Image, image: Image, line: LineUp) -> tuple[list[Change], list[Finding]]:
-        """A second image of one version: it goes the way of outdated ones, and stops where anyone depends on it."""
+    def _twin(
+        self, build: str, standing: Image, image: Image, line: LineUp, its: Role | None
+    ) -> tuple[list[Change], list[Finding]]:
+        """A second image of one version: it goes the way of outdated ones, and stops where anyone depends on it. It is
+        seen by no more people than the one that stands, whose role is `its`."""
         findings: list[Finding] = []
         if not is_usable(image):
             return list(clear(self.definition.name, image, self.day, findings)), findings
         situation = self._situation(image, 1, 1)
         stage, _ = retention.decide(situation, self.policy, self.day)
         visibility, hidden = image.visibility, image.hidden
-        if stage >= Stage.HIDE:
+        if stage >= Stage.HIDE and not is_hidden(image):
             visibility, hidden = self._out_of_sight(visibility, hidden, situation)
+        visibility = retention.narrower(visibility, its.visibility if its else visibility)
         message = f"version {build} is there twice: {standing.id} stands for it, {image.id} does not"
         findings.append(Finding("warning", self.definition.name, message))
         since = hidden_since(image, stage, True, self.day)
@@ -227,6 +234,12 @@ def hidden_since(image: Image | None, stage: Stage, outdated: bool, today: date)
     return there if outdated else None
 
 
+def is_hidden(image: Image) -> bool:
+    """True for an image that was hidden before and still is: hiding again what became private or shared by that would
+    change it once more."""
+    return desired.HIDDEN_SINCE in image.properties and (image.visibility != "public" or image.hidden)
+
+
 def retired(image: Image, role: Role, name: str, properties: dict[str, str]) -> Image:
     """The image on its way out; never seen by more than before."""
     return replace(
@@ -257,14 +270,17 @@ def without_copies(updates: Iterable[Update]) -> tuple[list[Change], list[Change
 def clear(group: str, image: Image, today: date, findings: list[Finding]) -> list[Delete]:
     """Delete what an interrupted run left and nobody will finish; another run may be at it, until a day has passed."""
     what = f"{image.id} is {image.status} and was left by an interrupted run"
-    touched = retention.as_day(image.updated_at)
-    if image.protected:
-        findings.append(Finding("warning", group, f"{what}; it is protected, so it stays"))
-        return []
-    if image.import_task is None and touched is not None and (today - touched).days > 1:
-        return [Delete(group, image, f"{what} on {touched}", junk=True)]
-    findings.append(Finding("warning", group, f"{what}; it is removed when it is two days old"))
+    if image.import_task is None and is_stale(image, today) and not image.protected:
+        return [Delete(group, image, f"{what} on {image.updated_at[:10]}", junk=True)]
+    then = "it is protected, so it stays" if image.protected else "it is removed when it is two days old"
+    findings.append(Finding("warning", group, f"{what}; {then}"))
     return []
+
+
+def is_stale(image: Image, today: date) -> bool:
+    """True for an image that nothing has happened to for more than a day: no run is at it any more."""
+    touched = retention.as_day(image.updated_at)
+    return touched is not None and (today - touched).days > 1
 
 
 def _byte_findings(definition: Definition, version: Version | None, image: Image) -> list[Finding]:

@@ -8,8 +8,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from openstack_image_manager import desired
+from openstack_image_manager.builds import is_stale
 from openstack_image_manager.changes import diff
 from openstack_image_manager.errors import CloudError, Error, Interrupted
 from openstack_image_manager.glance import Glance
@@ -17,7 +19,7 @@ from openstack_image_manager.identity import Key
 from openstack_image_manager.lineup import WHOLE
 from openstack_image_manager.model import Create, Image
 from openstack_image_manager.sources import Reporter
-from openstack_image_manager.ways import Way
+from openstack_image_manager.ways import UNVERIFIED, Way
 
 QUIET = 10.0  # seconds after which an empty record that nobody fills is taken for left behind
 MOST_IDS = 50
@@ -71,18 +73,15 @@ class Claims:
             stores=None,
             properties=properties,
         )
-        left, number = change.left, 0
-        while number < MOST_IDS:
+        left, checksum = change.left, None if way.promise == UNVERIFIED else version.checksum
+        for number in range(MOST_IDS):
             left = self.settled(left.id, QUIET) if left else None
-            if left and left.status in WHOLE and not desired.has_wrong_bytes(left):
+            if left and left.status in WHOLE and not desired.has_wrong_bytes(left, checksum):
                 return left, False
             if left and left.disk_format == initial.disk_format:
-                promised = left.properties.get(desired.VERIFIED) == properties[desired.VERIFIED]
-                if is_staged(left) and promised:
+                if is_staged(left) and left.properties.get(desired.VERIFIED) == properties[desired.VERIFIED]:
                     return left, False
-                if version.id and left.status == "queued":
-                    return self.glance.patch(left.id, diff(left, initial)), True
-                if self.same_ids and left.status == "queued" and left.id == self._id(change, number):
+                if left.status == "queued" and (version.id or self._keeps(left.id, change, number)):
                     return self.glance.patch(left.id, diff(left, initial)), True
             if left:
                 self.discard(left.id)
@@ -95,8 +94,11 @@ class Claims:
                 if error.status != 409 or version.id:
                     raise
             left = self._twin(self._id(change, number), initial)
-            number += left is None
         raise CloudError(f"found no free id for version {version.version}; try again tomorrow")
+
+    def _keeps(self, image_id: str, change: Create, number: int) -> bool:
+        """True for an id that other clouds have for the version too: deleted, it could never be had again."""
+        return self.same_ids and any(image_id == self._id(change, n) for n in range(number + 1))
 
     def _id(self, change: Create, number: int) -> str:
         """An id that runs at the same moment agree on; `number` counts those that were used up (today). With the same
@@ -112,7 +114,7 @@ class Claims:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, "\n".join(what)))
 
     def _twin(self, image_id: str, initial: Image) -> Image | None:
-        """The image that has the id already, if it stands for the same version; None: gone, or something else."""
+        """The image that has the id already, if it is ours and the same version; None: gone, or something else."""
         try:
             twin = self.glance.get(image_id)
         except CloudError as error:
@@ -121,7 +123,7 @@ class Claims:
             return None
         keys = ("image_name", "internal_version")
         same = all(twin.properties.get(key) == initial.properties[key] for key in keys)
-        return twin if same and self.tag in twin.tags else None
+        return twin if same and self.tag in twin.tags and twin.owner == self.glance.project else None
 
     def _record_if_may_publish(self, initial: Image) -> Image:
         """Only Glance's policy knows who may publish. Ask it before bytes move, with a record that is hidden and
@@ -154,7 +156,9 @@ class Claims:
             if current.status == "queued" and waited < quiet:
                 self.pause(0.5)
                 continue
-            if current.status not in ("uploading", "saving") or is_staged(current):
+            # What nothing has happened to for days was left by a Glance that died itself.
+            idle = current.status not in ("uploading", "saving") or is_stale(current, datetime.now(UTC).date())
+            if idle or is_staged(current):
                 return current
             if waited > SETTLE:
                 raise CloudError(f"{image_id} is being uploaded by someone else; run again when that is done")

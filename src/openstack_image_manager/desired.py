@@ -188,12 +188,14 @@ def is_pending(image: Image) -> bool:
     return image.properties.get(VERIFIED, "").startswith(PENDING)
 
 
-def has_wrong_bytes(image: Image) -> bool:
-    """True for an unpublished image whose stored bytes do not have the digest that was promised for them.
+def has_wrong_bytes(image: Image, checksum: str | None = None) -> bool:
+    """True for an unpublished image whose stored bytes do not have the digest that was promised for them, or for which
+    the `checksum` that its version has by now was not promised.
 
     `os_hash_value` is of the data as stored: a promise to be checked after the import is only made in that digest.
     """
-    promise = image.properties.get(VERIFIED, "")
-    if not promise.startswith(PENDING) or not promise.endswith(AFTER):
+    if not is_pending(image):
         return False
-    return promise != f"{PENDING}{image.hash_algorithm}:{image.hash_value}{AFTER}"
+    promise = image.properties[VERIFIED].removeprefix(PENDING)
+    stored = f"{image.hash_algorithm}:{image.hash_value}{AFTER}"
+    return (promise.endswith(AFTER) and promise != stored) or not promise.startswith(f"{checksum} " if checksum else "")

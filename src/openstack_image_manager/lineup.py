@@ -83,9 +83,9 @@ def _chosen(definition: Definition, usable: Mapping[str, Image], to: str, curren
     return to or before[-1]
 
 
-def is_usable(image: Image | None) -> bool:
-    """True for an image with bytes that may be published."""
-    return image is not None and image.status in WHOLE and not desired.has_wrong_bytes(image)
+def is_usable(image: Image | None, checksum: str | None = None) -> bool:
+    """True for an image with bytes that may be published; `checksum` is that of its version."""
+    return image is not None and image.status in WHOLE and not desired.has_wrong_bytes(image, checksum)
 
 
 def one_per_version(found: Sequence[tuple[str, Image]]) -> tuple[dict[str, Image], list[tuple[str, Image]]]:
@@ -99,6 +99,6 @@ def one_per_version(found: Sequence[tuple[str, Image]]) -> tuple[dict[str, Image
     return {version: images[0] for version, images in candidates.items()}, others
 
 
-def _standing(image: Image) -> tuple[bool, bool, int, str, str]:
-    wide = retention.WIDEST_FIRST.index(image.visibility)
-    return not is_usable(image), image.status != "active", wide, image.created_at, image.id
+def _standing(image: Image) -> tuple[bool, bool, int, bool, str, str]:
+    wide, retired = retention.WIDEST_FIRST.index(image.visibility), desired.HIDDEN_SINCE in image.properties
+    return not is_usable(image), image.status != "active", wide, retired, image.created_at, image.id

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from openstack_image_manager import desired, retention
-from openstack_image_manager.builds import Usage, clear, hidden_since, retired, situation_of
+from openstack_image_manager.builds import Usage, clear, hidden_since, is_hidden, retired, situation_of
 from openstack_image_manager.changes import diff
 from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Change, Delete, Finding, Image, Policy, Role, Stage, Update
@@ -68,9 +68,9 @@ def _stage(image: Image, rank: int, policy: Policy, today: date, usage: Usage) -
 
 
 def _hide(name: str, image: Image, stage: Stage, policy: Policy, today: date, reason: str) -> list[Change]:
-    visibility, hidden = retention.out_of_sight(
-        image.visibility, image.hidden, policy.hidden_visibility, policy.use_os_hidden
-    )
+    visibility, hidden = image.visibility, image.hidden
+    if not is_hidden(image):
+        visibility, hidden = retention.out_of_sight(visibility, hidden, policy.hidden_visibility, policy.use_os_hidden)
     since = hidden_since(image, stage, True, today)
     role = Role(False, True, True, stage, reason, visibility, hidden, since)
     wanted = retired(image, role, image.name, {**image.properties, **desired.kept_on_image(role)})

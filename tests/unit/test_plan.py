@@ -356,6 +356,20 @@ def test_an_unpublished_image_is_finished_or_replaced_by_what_its_bytes_are():
     assert "never published" in change.reason
 
 
+def test_what_was_imported_without_the_checksum_that_its_version_has_now_is_replaced():
+    (image,) = settled([definition()])
+    pending = replace(image, properties={**image.properties, desired.VERIFIED: desired.PENDING + "none"})
+    checked = [definition(versions=[{"version": "20240416", "url": "https://e.org/a", "checksum": "md5:" + "0" * 32}])]
+    (change,) = planned(checked, [pending]).changes
+    assert (type(change), change.left) == (Create, pending)
+    assert change.reason == f"{image.id} was not verified with the version's checksum and never published: replaced"
+    promised = f"{desired.PENDING}md5:{'0' * 32}{desired.BEFORE}"
+    (change,) = planned(
+        checked, [replace(pending, properties={**image.properties, desired.VERIFIED: promised})]
+    ).changes
+    assert type(change) is Update
+
+
 def test_of_two_images_of_one_version_the_one_in_use_stands():
     image = settled([definition()])[0]
     twin = replace(image, id="twin", visibility="private", created_at="2020")

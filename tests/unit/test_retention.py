@@ -277,3 +277,36 @@ def test_the_reason_of_a_hidden_orphan_build_is_told():
     *_, update = plan([definition(versions=["4"])], found, Policy(), TODAY).changes
     assert update.reason == "its version is no longer defined"
     assert {field.field for field in update.fields} == {"visibility", desired.HIDDEN_SINCE}
+
+
+def test_junk_that_is_protected_stays_and_is_told():
+    junk = replace(outdated_cloud()[0], id="junk", status="killed", updated_at="2026-01-01T00:00:00Z", protected=True)
+    result = planned([*outdated_cloud(), junk], Policy())
+    assert not result.changes
+    assert "junk is killed and was left by an interrupted run; it is protected, so it stays" in str(result.findings)
+
+
+def test_a_twin_is_seen_by_no_more_people_than_the_image_that_stands():
+    image = settled([definition()])[0]
+    twin = replace(image, id="twin", created_at="2020-01-01T00:00:00Z", visibility="community")
+    for policy in (Policy(), Policy(outdated="keep")):
+        private = [definition(visibility="private")]
+        after = made(plan(private, [image, twin], policy, TODAY), [image, twin])
+        assert {each.visibility for each in after} == {"private"}
+    after = settled(private, found=[image, twin])
+    assert {each.id: each.name for each in after} == {image.id: "Ubuntu 24.04", "twin": "Ubuntu 24.04 (20240416)"}
+    assert not plan(private, after, Policy(), TODAY).changes
+
+
+@pytest.mark.parametrize("visibility", ["community", "shared", "private"])
+def test_what_is_hidden_stays_as_hiding_made_it(visibility):
+    image = settled([definition()])[0]
+    cloud = [image, replace(image, id="twin"), replace(orphan(), id="orphan")]
+    policy = Policy(orphans="hide", hidden_visibility=visibility)
+
+    def again(found):
+        return plan([definition()], found, policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 0)
+
+    after = made(again(cloud), cloud)
+    assert sorted(each.visibility for each in after) == sorted(["public", visibility, visibility])
+    assert not again(after).changes

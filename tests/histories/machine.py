@@ -1,0 +1,199 @@
+"""The machine that draws histories; the world that it drives is given to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from openstack_image_manager.model import Image, Policy
+from tests.histories.laws import number
+from tests.histories.world import (
+    BUILD_EDITS,
+    BUILDS,
+    FIELD_EDITS,
+    HAND_EDITS,
+    LEFT,
+    MADE,
+    POLICY_EDITS,
+    Build,
+    Spec,
+    another,
+    by_hand,
+)
+
+AGED = Policy(outdated="delete", unknown_usage="delete")
+STARTS = (Policy(), AGED, AGED, replace(AGED, grace=2), replace(AGED, max_deletes=0), replace(AGED, orphans="delete"))
+TROUBLES = ("refuse", "refuse", "forbid", "busy", "kill", "kill", "other run", "by hand")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the next run is told. `uses`: None where use can't be seen; `only`: what a filter leaves."""
+
+    specs: Mapping[str, Spec]
+    policy: Policy
+    uses: Mapping[str, int] | None = field(default_factory=dict)
+    only: str | None = None
+    wrong: str | None = None
+
+
+class World(Protocol):
+    """A cloud, and a program that is run against it; the laws are judged there at every step of a run."""
+
+    def images(self) -> list[Image]:
+        """All images in the order of their creation, whoever's."""
+        ...
+
+    def put(self, old: Image, new: Image | None) -> None:
+        """Somebody changes or deletes an image."""
+        ...
+
+    def make(self, image: Image, kind: str) -> None:
+        """Somebody makes an image."""
+        ...
+
+    def spoil(self, name: str, version: str, how: str | None) -> None:
+        """The upstream's bytes are "gone" or "wrong", or (None) right again."""
+        ...
+
+    def pass_days(self, days: int) -> None:
+        """Days pass."""
+        ...
+
+    def run(self, told: Told, troubles: Mapping[int, str], at: int) -> None:
+        """Run the program; `troubles` by the number of the call that meets them, `at` tells them apart."""
+        ...
+
+    def settles(self, told: Told) -> None:
+        """Assert that a run without troubles would leave nothing to do."""
+        ...
+
+
+def all_say_whose(images: list[Image]) -> bool:
+    """True when every image says which definition it is; else only all definitions together can tell."""
+    return all("image_name" in image.properties for image in images)
+
+
+specs, picks = st.sampled_from(tuple(BUILDS)), st.integers(0, 15)
+troubles = st.dictionaries(st.integers(1, 8), st.sampled_from(TROUBLES), min_size=1, max_size=3)
+
+
+class Histories(RuleBasedStateMachine):
+    """Definitions, policy and use change, people change images, days pass, and the program runs."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.told = Told({}, Policy())
+        self.removed: dict[str, Spec] = {}
+
+    @initialize(
+        policy=st.sampled_from(STARTS),
+        number=st.sampled_from([3, 1, 2, 5]),
+        validity=st.sampled_from(["none", "last-2", None]),
+    )
+    def begin(self, policy: Policy, number: int, validity: str | None) -> None:
+        builds = {name: tuple(map(Build, pool[:number])) for name, pool in BUILDS.items()}
+        self.told = Told({n: Spec(n, b, uuid_validity=validity) for n, b in builds.items()}, policy)
+        self.world.run(self.told, {}, 0)
+
+    def _tell(self, **fields: object) -> None:
+        self.told = replace(self.told, **fields)  # type: ignore[arg-type]
+
+    def _spec(self, name: str, spec: Spec) -> None:
+        if name in self.told.specs:
+            self._tell(specs={**self.told.specs, name: spec})
+
+    @rule(name=specs, edit=st.sampled_from(FIELD_EDITS))
+    def edit(self, name: str, edit: tuple[str, object]) -> None:
+        if name in self.told.specs:
+            self._spec(name, replace(self.told.specs[name], **{edit[0]: edit[1]}))  # type: ignore[arg-type]
+
+    @rule(name=specs, what=st.sampled_from(BUILD_EDITS), number=picks)
+    def edit_builds(self, name: str, what: str, number: int) -> None:
+        if name in self.told.specs:
+            self._spec(name, self.told.specs[name].with_build(what, number))
+
+    @rule(name=specs, troubles=st.just({}) | troubles)
+    def retire(self, name: str, troubles: dict[int, str]) -> None:
+        """Only the newest build is defined any more, and the others may go."""
+        self._tell(policy=replace(self.told.policy, outdated="delete", unknown_usage="delete", grace=0))
+        if name in self.told.specs and self.told.specs[name].builds:
+            newest = max(self.told.specs[name].builds, key=lambda build: number(build.version))
+            self._spec(name, replace(self.told.specs[name], builds=(newest,), uuid_validity="none", keep=False))
+        self.world.run(self.told, troubles, 0)
+
+    @rule(name=specs)
+    def remove_or_restore(self, name: str) -> None:
+        there = dict(self.told.specs)
+        if name in there:
+            self.removed[name] = there.pop(name)
+        else:
+            there[name] = self.removed.pop(name)
+        self._tell(specs=there)
+
+    @rule(edit=st.sampled_from(POLICY_EDITS))
+    def edit_policy(self, edit: tuple[str, object]) -> None:
+        self._tell(policy=replace(self.told.policy, **{edit[0]: edit[1]}))  # type: ignore[arg-type]
+
+    @rule(number=picks, uses=st.sampled_from([0, 2, None]))
+    def use(self, number: int, uses: int | None) -> None:
+        """An image comes into use or out of it, or (None) use can't be seen any more until somebody uses one."""
+        if uses is None:
+            self._tell(uses=None)
+        elif image := self._pick(number):
+            self._tell(uses={**(self.told.uses or {}), image.id: uses})
+
+    def _pick(self, number: int) -> Image | None:
+        images = self.world.images()
+        return images[number % len(images)] if images else None
+
+    @rule(number=picks, edit=st.sampled_from(HAND_EDITS))
+    def change_by_hand(self, number: int, edit: tuple[str, object]) -> None:
+        if image := self._pick(number):
+            self.world.put(image, by_hand(image, *edit))
+
+    @rule(number=picks)
+    def delete_by_hand(self, number: int) -> None:
+        if image := self._pick(number):
+            self.world.put(image, None)
+
+    @rule(number=picks, kind=st.sampled_from(MADE + LEFT))
+    def make_by_hand(self, number: int, kind: str) -> None:
+        if image := self._pick(number):
+            self.world.make(another(image, kind), kind)
+
+    @rule(name=specs, number=picks, how=st.sampled_from(["gone", "wrong", None]))
+    def spoil_upstream(self, name: str, number: int, how: str | None) -> None:
+        self.world.spoil(name, BUILDS[name][number % len(BUILDS[name])], how)
+
+    @rule(days=st.sampled_from([1, 3, 31]))
+    def wait(self, days: int) -> None:
+        self.world.pass_days(days)
+
+    @rule()
+    def run(self) -> None:
+        self.world.run(self.told, {}, 0)
+
+    @rule(troubles=troubles, at=picks)
+    def run_in_trouble(self, troubles: dict[int, str], at: int) -> None:
+        self.world.run(self.told, troubles, at)
+
+    @rule(name=specs, what=st.sampled_from(BUILD_EDITS), number=picks, troubles=troubles, at=picks)
+    def rotate_in_trouble(self, name: str, what: str, number: int, troubles: dict[int, str], at: int) -> None:
+        self.edit_builds(name, what, number)
+        self.world.run(self.told, troubles, at)
+
+    @rule(name=specs, wrong=st.booleans())
+    def run_partly(self, name: str, wrong: bool) -> None:
+        """A definition is wrong, or a filter leaves nothing else."""
+        if wrong or all_say_whose(self.world.images()):
+            self.world.run(replace(self.told, **{"wrong" if wrong else "only": name}), {}, 0)
+
+    @invariant()
+    def settles(self) -> None:
+        self.world.settles(self.told)

@@ -1,0 +1,272 @@
+"""A Glance of values, and a run as `apply` does it, in steps that can be refused, cut off and disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from openstack_image_manager import desired
+from openstack_image_manager.changes import diff
+from openstack_image_manager.model import Change, Create, Delete, FieldChange, Finding, Image, Plan, Update
+from openstack_image_manager.plan import beyond_limit, plan
+from openstack_image_manager.ways import ImportOptions, Way, choose
+from tests.histories.glance import GIB, Cloud, Refused, digest
+from tests.histories.laws import Order, judge
+
+METHODS = frozenset({"glance-direct", "web-download"})
+WHOLE = ("active", "deactivated")
+MOST_IDS = 50
+Steps = Generator[None, None, None]  # whoever advances it lets one call to Glance happen, or throws Refused instead
+
+
+def planned(order: Order) -> Plan:
+    """The plan as the command line makes it: use is looked up for those that are to go."""
+    found = [image for image in order.found.values() if order.ours(image)]
+    chosen = [d for name, d in order.definitions.items() if order.only is None or name in order.only]
+    told = [Finding("error", name, "is wrong") for name in order.wrong]
+    names = order.definitions.keys() if order.only is None else None
+    made = plan(chosen, found, order.policy, order.day, told, names, lambda _: 0)
+    doomed = {change.found.id for change in made.changes if _is_final(change)}
+    if not doomed:
+        return made
+    uses = order.uses
+
+    def usage(image_id: str) -> int | None:
+        return None if uses is None else uses.get(image_id, 0) if image_id in doomed else 0
+
+    return plan(chosen, found, order.policy, order.day, told, names, usage)
+
+
+def _is_final(change: Change) -> bool:
+    if isinstance(change, Update):
+        return any(each.field == "status" and each.after == "deactivated" for each in change.fields)
+    return isinstance(change, Delete) and not change.junk
+
+
+@dataclass
+class Run:
+    """One run of the program. `troubles`: what happens before its n-th call: "refuse", "forbid", "busy" (Glance refuses
+    it), "kill", or what `others` do meanwhile. `side_by_side`: definitions take turns."""
+
+    cloud: Cloud
+    order: Order
+    troubles: Mapping[int, str] = field(default_factory=dict)
+    others: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    side_by_side: bool = False
+    meddled: bool = False
+    failed: set[str] = field(default_factory=set)
+
+    def go(self) -> Plan:
+        """Plan, and carry it out; the laws are judged after every call."""
+        made = planned(self.order)
+        if beyond_limit(made, self.order.policy):
+            self.cloud.events["too many"] += 1
+            return made
+        deletes = [change for change in made.changes if isinstance(change, Delete) and not change.junk]
+        assert len(deletes) <= self.order.policy.max_deletes
+        groups: dict[str, list[Change]] = {}
+        for change in made.changes:
+            groups.setdefault(change.group, []).append(change)
+        work = {name: self._group(changes, made) for name, changes in groups.items()}
+        for name in list(work):
+            self._advance(name, work, None)
+        number = 0
+        while work:
+            name = next(iter(work))
+            number += 1
+            trouble = self.troubles.get(number)
+            if trouble == "kill":
+                self.cloud.events["killed"] += 1
+                break
+            refusal = {"refuse": Refused(500), "forbid": Refused(403), "busy": Refused(409)}
+            if trouble in self.others:
+                self.cloud.events[trouble] += 1
+                self.others[trouble]()
+                self.meddled |= trouble == "by hand"
+            before, failed = dict(self.cloud.images), frozenset(self.failed)
+            self._advance(name, work, refusal.get(trouble or ""))
+            self.cloud.events.update(judge(self.order, before, self.cloud.images, failed, name, self.meddled))
+            if self.side_by_side and name in work:
+                work[name] = work.pop(name)
+        for steps in work.values():
+            steps.close()
+        return made
+
+    def _advance(self, name: str, work: dict[str, Steps], refusal: Refused | None) -> None:
+        try:
+            if refusal:
+                work[name].throw(refusal)
+            else:
+                next(work[name])
+        except StopIteration:
+            del work[name]
+        except Refused:
+            self.cloud.events["failed"] += 1
+            self.failed.add(name)
+            del work[name]
+
+    def _group(self, changes: list[Change], made: Plan) -> Steps:
+        for change in changes:
+            if isinstance(change, Create):
+                yield from self._create(change, made.converts)
+            elif isinstance(change, Update):
+                yield from self._update(change)
+            else:
+                yield from self._delete(change)
+
+    def _delete(self, change: Delete) -> Steps:
+        try:
+            yield
+            if self._unchanged(change.found).protected:
+                raise Refused(403)
+            self.cloud.delete(change.found.id)
+        except Refused as refused:
+            if refused.status != 409:
+                raise
+
+    def _update(self, change: Update) -> Steps:
+        yield
+        current = self._unchanged(change.found, change.wanted)
+        if diff(current, change.wanted):
+            yield from self._change(current, change.fields)
+
+    def _unchanged(self, found: Image, wanted: Image | None = None) -> Image:
+        current = self.cloud.get(found.id)
+        if current.import_task:
+            self.cloud.finish(found.id)
+            current = self.cloud.get(found.id)
+        if diff(found, current) and not (wanted and not diff(current, wanted)):
+            raise Refused(412)
+        return current
+
+    def _change(self, image: Image, changes: tuple[FieldChange, ...]) -> Steps:
+        """The first call is made at once, the others when it is their turn."""
+        status = next((change.after for change in changes if change.field == "status"), None)
+        others = any(change.field != "status" for change in changes)
+        if status == "deactivated":
+            self._set_status(image.id, status)
+            if others:
+                yield
+        if others:
+            self.cloud.patch(image.id, changes)
+            if status == "active":
+                yield
+        if status == "active":
+            self._set_status(image.id, status)
+
+    def _set_status(self, image_id: str, status: str) -> None:
+        self.cloud.put(image_id, replace(self.cloud.get(image_id), status=status))
+
+    def _create(self, change: Create, converts: bool | None) -> Steps:
+        way = choose(change.version, METHODS, converts, ImportOptions())
+        if self.cloud.upstream.get(change.version.url) == "gone":
+            raise Refused(404)
+        image_id, ours = yield from self._record(change, way)
+        try:
+            if self.cloud.get(image_id).status not in WHOLE:
+                yield from self._fill(change, image_id, way)
+            if desired.has_wrong_bytes(self.cloud.get(image_id)):
+                raise Refused(400)
+        except Refused:
+            if ours:
+                yield from self._discard(image_id)
+            raise
+        image = self.cloud.get(image_id)
+        wanted = desired.wanted_image(change.definition, change.version, change.role, self.order.policy.tag, image)
+        changes = diff(image, wanted)
+        if not changes:
+            return
+        try:
+            yield
+            yield from self._change(self.cloud.get(image_id), changes)
+        except Refused as refused:
+            if refused.status == 403 and desired.is_pending(image):
+                yield from self._discard(image_id)
+            raise
+
+    def _fill(self, change: Create, image_id: str, way: Way) -> Steps:
+        url = change.version.url
+        wrong = self.cloud.upstream.get(url) == "wrong"
+        if way.method == "glance-direct" and not _is_staged(self.cloud.get(image_id)):
+            yield
+            if wrong and change.version.checksum:
+                raise Refused(400)
+            self.cloud.put(image_id, replace(self.cloud.get(image_id), status="uploading", size=GIB))
+        yield
+        image = self.cloud.get(image_id)
+        if image.status in ("queued", "uploading"):
+            self.cloud.jobs[image_id] = digest(url + "wrong" if wrong else url)
+            self.cloud.put(image_id, replace(image, status="importing", import_task="a-task"))
+        yield
+        if self.cloud.get(image_id).status == "importing":
+            self.cloud.finish(image_id)
+        if self.cloud.get(image_id).status not in WHOLE:
+            raise Refused(400)
+
+    def _discard(self, image_id: str) -> Steps:
+        try:
+            yield
+            current = self.cloud.get(image_id)
+            if current.status not in WHOLE or desired.is_pending(current):
+                self.cloud.delete(image_id)
+        except Refused:
+            return
+
+    def _record(self, change: Create, way: Way) -> Generator[None, None, tuple[str, bool]]:
+        """The record to be filled, and whether it is this run's own; as the importer finds or makes it."""
+        version, promise = change.version, desired.PENDING + way.promise
+        initial = replace(
+            change.wanted,
+            name=desired.image_name(change.definition, version.version, newest=False),
+            visibility="private",
+            hidden=False,
+            status="queued",
+            owner=self.order.project,
+            properties={**change.wanted.properties, desired.VERIFIED: promise, desired.RUN: "a-run"},
+        )
+        left = change.left
+        for number in range(MOST_IDS):
+            left = self._settled(left) if left else None
+            if left and left.status in WHOLE and not desired.has_wrong_bytes(left, version.checksum):
+                return left.id, False
+            if left and _is_staged(left) and left.properties.get(desired.VERIFIED) == promise:
+                return left.id, False
+            if left:
+                yield from self._discard(left.id)
+            image_id = "/".join((change.definition.name, version.version, str(self.order.day), str(number)))
+            yield
+            try:
+                return self.cloud.add(replace(initial, id=image_id)).id, True
+            except Refused:
+                left = self._twin(image_id, initial)
+        raise Refused(409)
+
+    def _twin(self, image_id: str, initial: Image) -> Image | None:
+        twin = self.cloud.images.get(image_id)
+        keys = ("image_name", "internal_version")
+        same = (
+            twin
+            and twin.owner == self.order.project
+            and all(twin.properties.get(key) == initial.properties[key] for key in keys)
+        )
+        return twin if same and twin and self.order.policy.tag in twin.tags else None
+
+    def _settled(self, left: Image) -> Image | None:
+        if left.id not in self.cloud.images:
+            return None
+        if self.cloud.images[left.id].status == "importing":
+            self.cloud.finish(left.id)
+        current = self.cloud.images[left.id]
+        if is_stuck(current) and (self.cloud.day - date.fromisoformat(current.updated_at[:10])).days < 2:
+            raise Refused(409)
+        return current
+
+
+def is_stuck(image: Image) -> bool:
+    """True for an upload that may still be under way."""
+    return image.status in ("uploading", "saving") and not _is_staged(image)
+
+
+def _is_staged(image: Image) -> bool:
+    return image.status == "uploading" and image.size is not None

@@ -1,0 +1,76 @@
+"""Random histories on a real Glance: the program runs after every step, and the laws are judged after every call of it.
+
+The same few histories at every test run; `OIM_REAL_HISTORIES=100 python -m pytest tests/real/test_histories.py` takes
+as many others as it says. What is drawn, and the laws, are those of tests/unit/test_histories.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+from openstack.connection import Connection
+
+from openstack_image_manager.sandbox import Sandbox
+from openstack_image_manager.sandbox.site import serving
+from tests.histories.machine import Histories
+from tests.real.bench import Bench
+from tests.real.conftest import delete_images
+from tests.real.histories import Real
+from tests.services.consumers import Consumers
+from tests.services.proxy import Proxy
+
+WANTED = int(os.environ.get("OIM_REAL_HISTORIES", "0"))
+PROFILE = settings(
+    derandomize=not WANTED,
+    max_examples=WANTED or 6,
+    print_blob=bool(WANTED),
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    stateful_step_count=6,
+)
+
+
+@pytest.fixture
+def consumers() -> Iterator[Consumers]:
+    with serving(Consumers()) as running:
+        yield running
+
+
+class RealHistories(Histories):
+    """Histories that leave nothing behind."""
+
+    def teardown(self) -> None:
+        assert isinstance(self.world, Real)
+        delete_images(self.world.bench.admin, self.world.tag)
+
+
+@pytest.mark.timeout(300 + 60 * WANTED)
+def test_random_histories_keep_the_laws(
+    watched: Bench,
+    proxy: Proxy,
+    sandbox: Sandbox,
+    consumers: Consumers,
+    connections: dict[str, Connection],
+    tmp_path: Path,
+) -> None:
+    region = "    region_name: RegionOne\n"
+    more = f"    compute_endpoint_override: {consumers.url}\n    block_storage_endpoint_override: {consumers.url}\n"
+    direct = tmp_path / "direct.yaml"
+    direct.write_text(sandbox.clouds_yaml.read_text().replace(region, region + more))
+    watched.clouds.write_text(watched.clouds.read_text().replace(region, region + more))
+    others = connections["member"].current_project_id
+    seen: Counter[str] = Counter()
+
+    def history() -> RealHistories:
+        return RealHistories(Real(watched, proxy, consumers, sandbox, others, direct, seen))
+
+    run_state_machine_as_test(history, settings=PROFILE)
+    print(seen)
+    assert {"imported", "rotated", "hidden", "outdated deleted", "kill", "refuse", "other run"} <= seen.keys(), seen

@@ -1,0 +1,160 @@
+"""Random histories of a simulated cloud, with the laws checked at every step of every run.
+
+Every test run takes the same few hundred histories (profile "few" of hypothesis). With `OIM_HISTORIES=20000` in the
+environment it is as many others as that says (profile "many"), 30 a second; what fails is shown as a short history.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+from tests.histories.glance import Cloud, digest
+from tests.histories.laws import Order, law, lost_or_twins, settled
+from tests.histories.machine import Histories, Told, all_say_whose
+from tests.histories.simulation import Run, is_stuck, planned
+from tests.histories.world import HAND_EDITS, Spec, by_hand
+
+from openstack_image_manager.desired import is_pending
+from openstack_image_manager.format import Definition
+from openstack_image_manager.model import Image
+
+WANTED = int(os.environ.get("OIM_HISTORIES", "0"))
+COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck), "stateful_step_count": 15}
+settings.register_profile("few", derandomize=True, max_examples=250, **COMMON)
+settings.register_profile("many", derandomize=False, max_examples=WANTED or 1, print_blob=True, **COMMON)
+PROFILE = settings.get_profile("many" if WANTED else "few")
+ENOUGH = 10**6
+
+
+def source(name: str, version: str, checksum: bool) -> dict[str, str]:
+    url = f"https://example.org/{name.replace(' ', '_')}/{version}.img"
+    return {"url": url, **({"checksum": f"sha512:{digest(url)}"} if checksum else {})}
+
+
+@cache
+def defined(spec: Spec) -> Definition:
+    return spec.definition(source)
+
+
+@dataclass
+class Simulated:
+    """The world of values."""
+
+    cloud: Cloud = field(default_factory=Cloud)
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.cloud.events = self.seen
+
+    def images(self) -> list[Image]:
+        return list(self.cloud.images.values())
+
+    def put(self, old: Image, new: Image | None) -> None:
+        if new is None:
+            del self.cloud.images[old.id]
+        else:
+            self.cloud.put(old.id, new)
+
+    def make(self, image: Image, kind: str) -> None:
+        made = self.cloud.add(replace(image, id=f"{kind} {len(self.cloud.used)}"))
+        if kind == "importing":
+            self.cloud.jobs[made.id] = None
+
+    def spoil(self, name: str, version: str, how: str | None) -> None:
+        url = source(name, version, True)["url"]
+        self.cloud.upstream.pop(url, None)
+        if how:
+            self.cloud.upstream[url] = how
+
+    def pass_days(self, days: int) -> None:
+        self.cloud.pass_days(days)
+
+    def run(self, told: Told, troubles: Mapping[int, str], at: int) -> None:
+        others = {"other run": partial(self.run, told, {}, 0), "by hand": partial(self.meddle, at)}
+        Run(self.cloud, order_of(told, self.cloud), troubles, others, side_by_side=at % 2 == 1).go()
+
+    def meddle(self, at: int) -> None:
+        images = [image for image in self.images() if not is_pending(image)]
+        if images:
+            image = images[at % len(images)]
+            self.put(image, by_hand(image, *HAND_EDITS[at * 7 % len(HAND_EDITS)]))
+
+    def settles(self, told: Told) -> None:
+        """In a copy of the cloud."""
+        cloud = self.cloud.copy()
+        self.alone(told)
+        told = replace(told, policy=replace(told.policy, max_deletes=ENOUGH))
+        if any(map(is_stuck, cloud.images.values())):
+            cloud.pass_days(2)  # until it is clear that no one is at it any more
+        before = order_of(told, cloud)
+        run = Run(cloud, before)
+        run.go()
+        assert not run.failed, "a run without troubles fails"
+        if lost_or_twins(before, cloud.images):
+            Run(cloud, order_of(told, cloud)).go()
+        order = order_of(told, cloud)
+        left = planned(order).changes
+        law(not left, "after a run there is nothing left to do", left)
+        settled(order, cloud.images)
+
+    def alone(self, told: Told) -> None:
+        """Assert that each definition on its own has the same plan."""
+        if not all_say_whose(self.images()):
+            return
+        order = order_of(told, self.cloud)
+        together = planned(order).changes
+        for name in told.specs:
+            alone = planned(replace(order, only=frozenset({name}))).changes
+            law(alone == tuple(each for each in together if each.group == name), f"{name} has a plan of its own", alone)
+
+
+def order_of(told: Told, cloud: Cloud) -> Order:
+    return Order(
+        {name: defined(spec) for name, spec in told.specs.items()},
+        replace(told.policy, project="ours"),
+        cloud.day,
+        told.uses,
+        dict(cloud.images),
+        only=None if told.only is None else frozenset({told.only}),
+        wrong=frozenset({told.wrong} if told.wrong in told.specs else ()),
+    )
+
+
+@cache
+def histories() -> tuple[Counter[str], BaseException | None]:
+    """Run them, once for all tests of this module: what happened in them, and what they found."""
+    seen: Counter[str] = Counter()
+    try:
+        run_state_machine_as_test(lambda: Histories(Simulated(seen=seen)), settings=PROFILE)
+    except BaseException as found:
+        return seen, found
+    print(seen)
+    return seen, None
+
+
+@pytest.mark.timeout(120 + WANTED)
+def test_random_histories_keep_the_laws() -> None:
+    _, found = histories()
+    if found:
+        raise found
+
+
+@pytest.mark.timeout(120 + WANTED)
+@pytest.mark.parametrize(
+    "event",
+    [
+        *("imported", "published", "rotated", "hidden", "deactivated"),
+        *("outdated deleted", "orphan deleted", "twin deleted", "twin renamed", "junk cleared"),
+        *("failed", "killed", "other run", "by hand", "too many"),
+    ],
+)
+def test_the_histories_get_to_where_it_matters(event: str) -> None:
+    seen, _ = histories()
+    assert seen[event] >= 3
