@@ -28,13 +28,14 @@ class Loaded:
     """What was read: the definitions, what is odd about them, and where each one stands (by name).
 
     `follows`: they come from the catalogue, and those without versions stand for the newest builds of their upstreams.
-    `is_part`: there are more, which were not asked for."""
+    `is_part`: there are more, which were not asked for; `left_out`: those of them that were read."""
 
     definitions: tuple[Definition, ...]
     warnings: tuple[Complaint, ...]
     positions: Mapping[str, Position]
     follows: bool = False
     is_part: bool = False
+    left_out: tuple[Definition, ...] = ()
 
 
 def load(path: str, *, name_filter: str | None = None) -> Loaded:
@@ -64,7 +65,8 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
         warnings.append(Complaint(path, None, None, None, None, message))
     positions = {definition.name: reading.names[definition.name] for definition in chosen}
     is_part = name_filter is not None or (follows and path != catalogue.PREFIX)
-    return Loaded(chosen, tuple(warnings), positions, follows, is_part)
+    left_out = tuple(definition for definition in definitions if definition.name not in positions)
+    return Loaded(chosen, tuple(warnings), positions, follows, is_part, left_out)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -10,7 +10,7 @@ from openstack_image_manager import desired
 from openstack_image_manager.follow import Follower
 from openstack_image_manager.format import Definition
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.identity import of_others, strangers
+from openstack_image_manager.identity import identify, of_others, strangers
 from openstack_image_manager.latest import resolve
 from openstack_image_manager.model import Create, Finding, Image, Plan, Policy
 from openstack_image_manager.plan import is_final, plan
@@ -20,13 +20,15 @@ from openstack_image_manager.relations import Relations
 @dataclass(frozen=True)
 class Outlook:
     """One cloud on one day. `roll_back`: definitions and the version that shall be current. `follower`: gives
-    definitions without versions the newest builds of their upstreams."""
+    definitions without versions the newest builds of their upstreams. `left_out`: definitions that a filter keeps from
+    the plan, with their images."""
 
     glance: Glance
     policy: Policy
     day: date
     roll_back: Mapping[str, str] = field(default_factory=dict)
     follower: Follower | None = None
+    left_out: Sequence[Definition] = ()
 
     def plan(
         self, definitions: Sequence[Definition], findings: Sequence[Finding], names: Collection[str] | None
@@ -37,7 +39,7 @@ class Outlook:
         known, troubles = relations.resolve(definitions, policy.force)
         told = [*findings, *troubles]
         owners = {definition.owner for definition in known}
-        found = glance.list(policy.tag, owners)
+        found = self._of_these(known, glance.list(policy.tag, owners))
         # An administrator looks after the public images of all projects, others after those of their own.
         admin = glance.is_admin()
         others = [image for image in found if not admin and image.owner != policy.project]
@@ -67,6 +69,15 @@ class Outlook:
             remarks = strangers(namesakes, policy.tag, policy.project)
             result = replace(result, findings=(*result.findings, *remarks))
         return result, known, images
+
+    def _of_these(self, known: Sequence[Definition], found: list[Image]) -> list[Image]:
+        """The images without those of definitions that are left out, which might look like one of the others."""
+        if not self.left_out:
+            return found
+        every = {definition.name: definition for definition in (*known, *self.left_out)}
+        away = {definition.name for definition in self.left_out}
+        keys = [(identify(image, every), image) for image in found]
+        return [image for key, image in keys if key is None or key[0] not in away]
 
 
 def _inherits(change: object) -> bool:

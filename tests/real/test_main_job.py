@@ -230,3 +230,21 @@ def test_budgets(watched: Bench, proxy: Proxy) -> None:
     proxy.clear()
     assert watched.run().code == 0
     assert [(call.method, call.path) for call in proxy.calls] == [("GET", "/v2/images")] * 2
+
+
+def test_a_filter_makes_no_image_the_other_definitions(bench: Bench) -> None:
+    """An image of an earlier tool, of a definition that the filter leaves out, with a name that fits another one."""
+    short, name = f"Ubuntu-{bench.tag}", f"Ubuntu-{bench.tag} 24.04"
+    bench.version("24.04")
+    content = (bench.site.directory / "24.04.img").read_bytes()
+    theirs = bench.make(content, name=name, image_description=short, internal_version="24.04")
+    bench.define(
+        bench.ubuntu("22.04", name=short, multi=False, visibility="private"),
+        bench.ubuntu("1", name=name, visibility="private"),
+    )
+    before = bench.images()
+    assert bench.run("--filter", "24.04").code == 0
+    assert [image for image in bench.images() if image.id == theirs] == before
+    assert bench.run("plan", "--filter", "24.04", "--exit-code").code == 0
+    assert bench.run().code == 0
+    bench.converged()

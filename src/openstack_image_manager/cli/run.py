@@ -123,7 +123,7 @@ def _look(request: Request, loaded: Loaded, follower: Follower | None, stack: Ex
     parts = [str(warning).partition(": ") for warning in loaded.warnings]
     findings = [Finding("warning", where, message) for where, _, message in parts]
     policy = replace(request.policy, project=glance.project)
-    outlook = Outlook(glance, policy, datetime.now(UTC).date(), request.roll_back, follower)
+    outlook = Outlook(glance, policy, datetime.now(UTC).date(), request.roll_back, follower, loaded.left_out)
     names = None if loaded.is_part else loaded.positions.keys()
     made, definitions, images = outlook.plan(loaded.definitions, findings, names)
     return Prepared(replace(request, policy=policy), made, glance, definitions, images)
