@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from openstack_image_manager import shipped, variables
 from openstack_image_manager.complaints import Position, near
 from openstack_image_manager.errors import UsageError
 from openstack_image_manager.format import Definition
-from openstack_image_manager.placeholders import fill
-from openstack_image_manager.resolver import Resolver
+from openstack_image_manager.upstreams import shipped, variables
+from openstack_image_manager.upstreams.placeholders import fill
+from openstack_image_manager.upstreams.resolver import Resolver
 
 PREFIX = "catalogue:"
 HEAD = ("File", "Name", "Architecture", "OS version", "Login", "Resolver", "Signature")

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition, Member, Version
-from openstack_image_manager.resolver import ATTRIBUTES, ChecksumRule, Lookup, Resolver, SignatureRule
+from openstack_image_manager.upstreams.resolver import ATTRIBUTES, ChecksumRule, Lookup, Resolver, SignatureRule
 
 Loc = tuple[str | int, ...]
 

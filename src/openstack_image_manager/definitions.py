@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
-from openstack_image_manager import catalogue, shipped
+from openstack_image_manager import catalogue
 from openstack_image_manager.complaints import Complaint, DefinitionErrors, Position
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.format import Definition
 from openstack_image_manager.reading import Reading
 from openstack_image_manager.schema import json_schema
+from openstack_image_manager.upstreams import shipped
 
 __all__ = ["Complaint", "DefinitionErrors", "Loaded", "Position", "json_schema", "load"]
 

@@ -11,10 +11,10 @@ from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager import checksums, identity
 from openstack_image_manager.errors import Error
-from openstack_image_manager.follow import Follower
 from openstack_image_manager.format import Checksum, Definition, Version
 from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Finding, Image
+from openstack_image_manager.upstreams.follow import Follower
 
 LATEST = "latest"
 UPSTREAM_CHECKSUM = "upstream_checksum"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from openstack_image_manager import desired
-from openstack_image_manager.follow import Follower
 from openstack_image_manager.format import Definition
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.identity import identify, of_others, strangers
@@ -15,6 +14,7 @@ from openstack_image_manager.latest import resolve
 from openstack_image_manager.model import Create, Finding, Image, Plan, Policy
 from openstack_image_manager.plan import is_final, plan
 from openstack_image_manager.relations import Relations
+from openstack_image_manager.upstreams.follow import Follower
 
 
 @dataclass(frozen=True)

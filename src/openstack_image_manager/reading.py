@@ -10,12 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 from yaml import MappingNode, Node, SequenceNode
 
-from openstack_image_manager import desired, scs, soundness, variables
+from openstack_image_manager import desired, scs
 from openstack_image_manager.complaints import Complaint, DefinitionErrors, Position, dotted, near, sentence
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition
 from openstack_image_manager.records import record
-from openstack_image_manager.resolver import Resolver
+from openstack_image_manager.upstreams import soundness, variables
+from openstack_image_manager.upstreams.resolver import Resolver
 from openstack_image_manager.yamltree import NULL, Broken, Loc, Tree
 
 MAX_NAME = 255

@@ -16,7 +16,7 @@ from openstack_image_manager.format import public_url
 from openstack_image_manager.model import Create, Delete, FieldChange, Finding, Image, Plan, Result, Update
 
 if TYPE_CHECKING:
-    from openstack_image_manager.news import News
+    from openstack_image_manager.upstreams.news import News
 
 _LEVEL_STYLE = {"note": "dim", "warning": "yellow", "error": "red"}
 _USERINFO = re.compile(r"(\w+://)[^/?#\s\"]+@")
@@ -178,7 +178,7 @@ def plan_markdown(plan: Plan, cloud: str) -> str:
 
 def news_markdown(found: Sequence[News]) -> str:
     """What upstreams published, as a Markdown note fit for a merge request."""
-    from openstack_image_manager import news
+    from openstack_image_manager.upstreams import news
 
     head, *rows = news.markdown(found)
     lines = ["## Image updates", "", _md(news.counts(found)), ""]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.resolver import KINDS as STEPS
 from openstack_image_manager.scs import PROPERTIES
+from openstack_image_manager.upstreams.resolver import KINDS as STEPS
 from openstack_image_manager.yamltree import Kind
 
 FIELDS = (Definition.model_fields, Version.model_fields)

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from openstack_image_manager import shipped
+from openstack_image_manager.upstreams import shipped
 from tests.services.site import Switches
 from tests.services.upstreams import (
     World,

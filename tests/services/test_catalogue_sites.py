@@ -10,16 +10,16 @@ import pytest
 from openstack_image_manager import desired
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import Error
-from openstack_image_manager.evidence import Evidence
-from openstack_image_manager.follow import Follower
 from openstack_image_manager.format import Definition
-from openstack_image_manager.keys import Keyring
 from openstack_image_manager.latest import resolve
 from openstack_image_manager.model import Image
-from openstack_image_manager.resolver import Lookup
 from openstack_image_manager.scs import PROPERTIES
-from openstack_image_manager.sites import Sites
-from openstack_image_manager.upstream import Build, check_all
+from openstack_image_manager.signing.evidence import Evidence
+from openstack_image_manager.signing.keys import Keyring
+from openstack_image_manager.upstreams.follow import Follower
+from openstack_image_manager.upstreams.resolver import Lookup
+from openstack_image_manager.upstreams.sites import Sites
+from openstack_image_manager.upstreams.upstream import Build, check_all
 from tests.real.bench import run_main
 from tests.services import catalogue_sites
 from tests.services.site import Switches

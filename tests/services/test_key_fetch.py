@@ -9,9 +9,9 @@ import pysequoia
 import pytest
 
 from openstack_image_manager.errors import FetchError, VerificationError
-from openstack_image_manager.keys import LARGEST, Keyring, fetch_key
 from openstack_image_manager.sandbox.site import serving
-from openstack_image_manager.signatures import verify_detached
+from openstack_image_manager.signing.keys import LARGEST, Keyring, fetch_key
+from openstack_image_manager.signing.signatures import verify_detached
 from tests.services.site import Switches, TestSite
 
 WANTED, OTHER = (pysequoia.Tsk.generate(f"{name} <{name}@example.org>") for name in ("wanted", "other"))

@@ -18,10 +18,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from openstack_image_manager.cache import KEEP, Cache, default_directory
 from openstack_image_manager.errors import FetchError, Interrupted, VerificationError
 from openstack_image_manager.sandbox.site import serving
-from openstack_image_manager.sites import Sites, of_environment
+from openstack_image_manager.upstreams.cache import KEEP, Cache, default_directory
+from openstack_image_manager.upstreams.sites import Sites, of_environment
 from tests.services.site import Gate, Switches, TestSite
 from tests.services.test_fetch import DAY, Script, answer, chunked, whole
 from tests.services.upstreams import image

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from openstack_image_manager import shipped
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Checksum, Definition
-from openstack_image_manager.sites import Sites
-from openstack_image_manager.upstream import Build, can_be_asked, check_all, is_new, newest
+from openstack_image_manager.upstreams import shipped
+from openstack_image_manager.upstreams.sites import Sites
+from openstack_image_manager.upstreams.upstream import Build, can_be_asked, check_all, is_new, newest
 from tests.services import upstreams
 from tests.services.site import Switches
 from tests.services.upstreams import SIGNED_AT, World, definition, digest, image, signature, verify

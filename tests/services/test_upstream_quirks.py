@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from openstack_image_manager.errors import Error, FetchError, Interrupted, UsageError, VerificationError
 from openstack_image_manager.format import Definition
-from openstack_image_manager.published import Fetch, Signature
-from openstack_image_manager.search import NothingFoundError
-from openstack_image_manager.sites import Sites
-from openstack_image_manager.upstream import Build, can_be_asked, check_all, is_new, newest
+from openstack_image_manager.upstreams.published import Fetch, Signature
+from openstack_image_manager.upstreams.search import NothingFoundError
+from openstack_image_manager.upstreams.sites import Sites
+from openstack_image_manager.upstreams.upstream import Build, can_be_asked, check_all, is_new, newest
 from tests.services import upstreams
 from tests.services.site import Gate, Switches
 from tests.services.test_upstream import NEWEST

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from openstack_image_manager import signatures
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.format import Definition
-from openstack_image_manager.keys import Keyring
-from openstack_image_manager.published import Fetch, Signature, Verify
-from openstack_image_manager.sites import Sites
-from openstack_image_manager.upstream import newest
+from openstack_image_manager.signing import signatures
+from openstack_image_manager.signing.keys import Keyring
+from openstack_image_manager.upstreams.published import Fetch, Signature, Verify
+from openstack_image_manager.upstreams.sites import Sites
+from openstack_image_manager.upstreams.upstream import newest
 from tests.services import upstreams
 from tests.services.upstreams import World, bsd, definition, image, products
 from tests.unit.signers import Made

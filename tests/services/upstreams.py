@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.format import Definition
-from openstack_image_manager.published import Fetch, Signature
 from openstack_image_manager.sandbox.site import serving
+from openstack_image_manager.upstreams.published import Fetch, Signature
 from tests.services.site import Switches, TestSite
 
 SIGNED_AT = "2026-08-01 10:00:00"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from openstack_image_manager.edit import AddVersion, Edit, edit
+from openstack_image_manager.editing.edit import AddVersion, Edit, edit
 
 # A file, its edits, and what stands there afterwards instead of what; nothing else may change.
 Case = tuple[str, list[Edit], list[tuple[str, str]]]

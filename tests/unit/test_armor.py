@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signers import made
 
-from openstack_image_manager.armor import Block, armored, blocks, cleartext, crc24, is_binary
 from openstack_image_manager.errors import VerificationError
+from openstack_image_manager.signing.armor import Block, armored, blocks, cleartext, crc24, is_binary
 
 KEY = "PGP PUBLIC KEY BLOCK"
 TEXT = b"SHA256 (disk.img) = aa\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from openstack_image_manager.eoldata import catalogue
+from openstack_image_manager.upstreams.eoldata import catalogue
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -12,12 +12,13 @@ import pytest
 from catalogue_images import MANDATORY, NEVER_SIGNED, RECOMMENDED, SOURCES, image_of
 from tests.real.bench import run_main
 
-from openstack_image_manager import catalogue, desired, shipped
+from openstack_image_manager import catalogue, desired
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import UsageError
 from openstack_image_manager.format import Definition
 from openstack_image_manager.scs import PROPERTIES
-from openstack_image_manager.upstream import can_be_asked
+from openstack_image_manager.upstreams import shipped
+from openstack_image_manager.upstreams.upstream import can_be_asked
 
 ROOT = Path(__file__).parents[2]
 LOADED = load(catalogue.PREFIX)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from edits import DASHES_BELOW_KEY, DIGEST, INDENTED, Case, add, check, foreign, versions
 
-from openstack_image_manager.edit import AddVersion, RemoveVersion, SetImageField, SetVersionField
+from openstack_image_manager.editing.edit import AddVersion, RemoveVersion, SetImageField, SetVersionField
 
 CASES: dict[str, Case] = {
     "the newest goes last where the oldest is first": (

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 from edits import add
 
-from openstack_image_manager.edit import (
+from openstack_image_manager.editing.edit import (
     AddVersion,
     Edit,
     RemoveVersion,
@@ -17,8 +17,8 @@ from openstack_image_manager.edit import (
     check_result,
     edit,
 )
+from openstack_image_manager.editing.layout import Layout
 from openstack_image_manager.errors import Error
-from openstack_image_manager.layout import Layout
 from openstack_image_manager.reading import read
 
 SHARED = """\

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openstack_image_manager import checksums, documents, indexes, listings
-from openstack_image_manager.candidates import Candidate, is_prerelease, newest_first, order
+from openstack_image_manager import checksums
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.format import Checksum
+from openstack_image_manager.upstreams import documents, indexes, listings
+from openstack_image_manager.upstreams.candidates import Candidate, is_prerelease, newest_first, order
 
 PRE = """<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 3.2 Final//EN">
 <html><head><title>Index of /noble</title></head>

@@ -10,11 +10,19 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from signers import DAY, THEN, Hand, made, packet, rsa_key, stored
 
-from openstack_image_manager import keys
 from openstack_image_manager.cli.app import main
 from openstack_image_manager.errors import Error, FetchError, VerificationError
-from openstack_image_manager.keys import Keyring, PublicKey, default_directory, fetch_key, key_files, keyring, read
-from openstack_image_manager.openpgp import Certificate
+from openstack_image_manager.signing import keys
+from openstack_image_manager.signing.keys import (
+    Keyring,
+    PublicKey,
+    default_directory,
+    fetch_key,
+    key_files,
+    keyring,
+    read,
+)
+from openstack_image_manager.signing.openpgp import Certificate
 
 HAND, OTHER = Hand(), Hand(number=1)
 DER = rsa_key().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -10,12 +10,12 @@ from typing import NoReturn
 import pytest
 from cloud import TODAY, definition, made, settled
 
-from openstack_image_manager.follow import Follower
 from openstack_image_manager.format import Checksum, Definition, Version
 from openstack_image_manager.latest import Upstream, pin, resolve
 from openstack_image_manager.model import Image, Policy
 from openstack_image_manager.plan import plan
-from openstack_image_manager.sites import Sites
+from openstack_image_manager.upstreams.follow import Follower
+from openstack_image_manager.upstreams.sites import Sites
 
 DAY = "20261122"
 NEW, OLD = Checksum("sha256", "a" * 64), Checksum("sha256", "b" * 64)

@@ -8,12 +8,12 @@ import pytest
 from cloud import TODAY, definition
 
 from openstack_image_manager import desired
-from openstack_image_manager.edit import AddVersion, RemoveVersion, SetVersionField
+from openstack_image_manager.editing.edit import AddVersion, RemoveVersion, SetVersionField
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Checksum
 from openstack_image_manager.model import Role, Stage
-from openstack_image_manager.news import News, counts, data, line, markdown, news
-from openstack_image_manager.published import Build
+from openstack_image_manager.upstreams.news import News, counts, data, line, markdown, news
+from openstack_image_manager.upstreams.published import Build
 
 DIGEST = Checksum("sha256", "a" * 64)
 BUILD = Build(

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signers import DAY, THEN, Hand, made, old_packet, packet, seconds, subpacket
 
-from openstack_image_manager import openpgp
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.openpgp import certificates, signatures
+from openstack_image_manager.signing import openpgp
+from openstack_image_manager.signing.openpgp import certificates, signatures
 
 HAND = Hand()
 DATA = b"data\n"

@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from openstack_image_manager import placeholders, shipped, soundness, variables
 from openstack_image_manager.definitions import DefinitionErrors, json_schema, load
 from openstack_image_manager.errors import Error, VerificationError
 from openstack_image_manager.format import Checksum, Definition, Version
-from openstack_image_manager.published import (
+from openstack_image_manager.reasons import reason
+from openstack_image_manager.records import plain
+from openstack_image_manager.upstreams import placeholders, shipped, soundness, variables
+from openstack_image_manager.upstreams.published import (
     Build,
     check_address,
     check_beginning,
@@ -27,9 +29,7 @@ from openstack_image_manager.published import (
     placed,
     recorded,
 )
-from openstack_image_manager.reasons import reason
-from openstack_image_manager.records import plain
-from openstack_image_manager.resolver import KINDS, Resolver, Step
+from openstack_image_manager.upstreams.resolver import KINDS, Resolver, Step
 from openstack_image_manager.yamltree import Broken
 
 HEAD = """\
@@ -413,7 +413,7 @@ def test_the_schema_knows_resolvers(tmp_path: Path) -> None:
         "{prereleases: x}",
     ):
         assert errors(f"{HEAD}    resolve: {resolve}\n") != [], resolve
-    shipped_data = yaml.safe_load((Path(shipped.__file__).parent / "catalogue" / "resolvers.yml").read_text())
+    shipped_data = yaml.safe_load((Path(shipped.__file__).parents[1] / "catalogue" / "resolvers.yml").read_text())
     for name, resolver in shipped_data["resolvers"].items():
         resolve = yaml.safe_dump({"resolve": resolver}, default_flow_style=True, width=10_000)
         assert errors(HEAD + "    " + resolve[1:-2]) == [], name

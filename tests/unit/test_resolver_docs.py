@@ -9,9 +9,9 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from openstack_image_manager import soundness
 from openstack_image_manager.definitions import load
-from openstack_image_manager.resolver import KINDS, ChecksumRule, Lookup, Resolver, SignatureRule, Step
+from openstack_image_manager.upstreams import soundness
+from openstack_image_manager.upstreams.resolver import KINDS, ChecksumRule, Lookup, Resolver, SignatureRule, Step
 
 DOCS = Path(__file__).parents[2] / "docs" / "resolvers.md"
 

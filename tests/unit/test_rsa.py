@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from signers import rsa_key
 
-from openstack_image_manager.armor import Block, armored
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.keys import Keyring
-from openstack_image_manager.signatures import Rsa, Signed, verify_rsa
+from openstack_image_manager.signing.armor import Block, armored
+from openstack_image_manager.signing.keys import Keyring
+from openstack_image_manager.signing.signatures import Rsa, Signed, verify_rsa
 
 IMAGE = b"unpacked image\n" * 1000
 

@@ -15,17 +15,17 @@ import pytest
 from signers import DAY, INLINE, THEN, Hand, Made, made, packet, seconds, stored, subpacket
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.keys import Keyring
-from openstack_image_manager.openpgp import certificates, signatures
-from openstack_image_manager.sequoia import report
-from openstack_image_manager.signatures import (
+from openstack_image_manager.signing.keys import Keyring
+from openstack_image_manager.signing.openpgp import certificates, signatures
+from openstack_image_manager.signing.sequoia import report
+from openstack_image_manager.signing.signatures import (
     OpenPGP,
     Signed,
     verify_clearsigned,
     verify_detached,
 )
-from openstack_image_manager.verdict import Outcome, outcome
-from openstack_image_manager.verifier import Check
+from openstack_image_manager.signing.verdict import Outcome, outcome
+from openstack_image_manager.signing.verifier import Check
 
 DATA = b"SHA256 (disk.img) = aa\n"
 FORGED = b"SHA256 (disk.img) = ff\n"
@@ -296,9 +296,9 @@ import sys
 sys.modules["pysequoia"] = None
 from pathlib import Path
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.openpgp import certificates, signatures
-from openstack_image_manager.sequoia import report
-from openstack_image_manager.signatures import Keyring, verify_detached
+from openstack_image_manager.signing.openpgp import certificates, signatures
+from openstack_image_manager.signing.sequoia import report
+from openstack_image_manager.signing.signatures import Keyring, verify_detached
 try:
     verify_detached(b"", Path("signature").read_bytes(), sys.argv[1:], Keyring([Path("keys")]))
 except VerificationError as error:

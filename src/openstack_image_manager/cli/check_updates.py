@@ -45,8 +45,9 @@ def check_updates(
     Example:
       openstack-image-manager check-updates --images images/
     """
-    from openstack_image_manager import endoflife, eoldata, render
+    from openstack_image_manager import render
     from openstack_image_manager.definitions import load
+    from openstack_image_manager.upstreams import endoflife, eoldata
 
     source = eoldata.site(eol_url) if eol_data is None else eoldata.files(eol_data)
     today = datetime.now(UTC).date()

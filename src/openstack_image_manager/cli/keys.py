@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from openstack_image_manager.keys import AnyKey
+    from openstack_image_manager.signing.keys import AnyKey
 
 keys_app = typer.Typer(
     help="Public keys that signatures of upstreams are checked with.",
@@ -45,7 +45,7 @@ def fetch(
       openstack-image-manager keys fetch https://repo.almalinux.org/almalinux/RPM-GPG-KEY-AlmaLinux-9 \\
         BF18AC2876178908D6E71267D36CB86CB86B3716
     """
-    from openstack_image_manager.keys import default_directory, fetch_key
+    from openstack_image_manager.signing.keys import default_directory, fetch_key
 
     path = fetch_key(url, fingerprint, keys or default_directory())
     typer.echo(f"stored: {path}")
@@ -54,7 +54,7 @@ def fetch(
 @keys_app.command("list")
 def list_keys(keys: Keys = None) -> None:
     """Show the keys that are kept: fingerprint, whose it is, file."""
-    from openstack_image_manager.keys import default_directory, listing
+    from openstack_image_manager.signing.keys import default_directory, listing
 
     directory = keys or default_directory()
     lines = [_line(path, key) for path, key in listing(directory)]
@@ -62,7 +62,7 @@ def list_keys(keys: Keys = None) -> None:
 
 
 def _line(path: Path, key: AnyKey | str) -> str:
-    from openstack_image_manager.keys import PublicKey
+    from openstack_image_manager.signing.keys import PublicKey
 
     if isinstance(key, str):
         return f"(unusable: {key})  {path}"

@@ -22,8 +22,8 @@ from openstack_image_manager.model import Finding, Image, Plan
 from openstack_image_manager.plan import beyond_limit
 
 if TYPE_CHECKING:
-    from openstack_image_manager.follow import Follower
     from openstack_image_manager.glance import Glance
+    from openstack_image_manager.upstreams.follow import Follower
     from openstack_image_manager.ways import ImportOptions
 
 __all__ = ["Clouds", "Prepared", "Request", "carry_out", "cloud_names", "prepared", "requests"]
@@ -104,9 +104,10 @@ def side_by_side(function: Callable[[Any], T], items: Sequence[Any]) -> list[T |
 
 def _follower() -> Follower:
     """Upstreams with the mirrors, the cache and the keys of this user; each is asked once, however many clouds."""
-    from openstack_image_manager import keys, sites
-    from openstack_image_manager.evidence import Evidence
-    from openstack_image_manager.follow import Follower
+    from openstack_image_manager.signing import keys
+    from openstack_image_manager.signing.evidence import Evidence
+    from openstack_image_manager.upstreams import sites
+    from openstack_image_manager.upstreams.follow import Follower
 
     asked = sites.of_environment()
     return Follower(asked, Evidence(keys.keyring(), real=asked.real))

@@ -13,7 +13,7 @@ from openstack_image_manager.cli import options as given
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from openstack_image_manager.news import News
+    from openstack_image_manager.upstreams.news import News
 
 
 def register(app: typer.Typer) -> None:
@@ -56,13 +56,13 @@ def update_command(
     """
     from datetime import UTC, datetime
 
-    from openstack_image_manager import keys as keyrings
-    from openstack_image_manager import sites
     from openstack_image_manager.cli.logs import set_up
     from openstack_image_manager.definitions import load
     from openstack_image_manager.errors import UsageError
-    from openstack_image_manager.evidence import Evidence
-    from openstack_image_manager.update import update
+    from openstack_image_manager.signing import keys as keyrings
+    from openstack_image_manager.signing.evidence import Evidence
+    from openstack_image_manager.upstreams import sites
+    from openstack_image_manager.upstreams.update import update
 
     set_up(debug)
     if name is not None and name_filter is not None:
@@ -92,7 +92,8 @@ def update_command(
 
 
 def _show(found: Sequence[News], silent: int, output: given.Output, dry_run: bool) -> None:
-    from openstack_image_manager import news, render
+    from openstack_image_manager import render
+    from openstack_image_manager.upstreams import news
 
     if output is given.Output.JSON:
         typer.echo(json.dumps([news.data(each) for each in found], indent=2))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.openpgp import Certificate, Signature
+from openstack_image_manager.signing.openpgp import Certificate, Signature
 
 PATIENCE = 60.0  # seconds that a program may take nothing of the data, or not end
 # What gpgv 2.2 knows for certain (RFC 4880): RSA, DSA, ECDSA and EdDSA. Later ones know more.

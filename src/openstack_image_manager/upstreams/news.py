@@ -8,10 +8,10 @@ from datetime import date
 from typing import Any
 
 from openstack_image_manager import desired, retention
-from openstack_image_manager.edit import AddVersion, Edit, RemoveVersion, SetVersionField, Value
+from openstack_image_manager.editing.edit import AddVersion, Edit, RemoveVersion, SetVersionField, Value
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition, Version, public_url
-from openstack_image_manager.published import EVIDENCE, Build, is_new, recorded
+from openstack_image_manager.upstreams.published import EVIDENCE, Build, is_new, recorded
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from openstack_image_manager import checksums, listings
-from openstack_image_manager.candidates import order
+from openstack_image_manager import checksums
 from openstack_image_manager.errors import FetchError, VerificationError
 from openstack_image_manager.format import Checksum, Definition, public_url
-from openstack_image_manager.published import Build, check_beginning, day, file_name, placed
-from openstack_image_manager.sites import Sites
+from openstack_image_manager.upstreams import listings
+from openstack_image_manager.upstreams.candidates import order
+from openstack_image_manager.upstreams.published import Build, check_beginning, day, file_name, placed
+from openstack_image_manager.upstreams.sites import Sites
 
 TRIED = 3  # of the newest directories
 GONE = (404, 410)

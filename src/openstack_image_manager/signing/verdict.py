@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.openpgp import Certificate, Key, Signature
+from openstack_image_manager.signing.openpgp import Certificate, Key, Signature
 
 CLOCK = 24 * 3600  # seconds that a signature may be ahead of this machine's clock
 _WEAK_HASHES = {1: "MD5", 2: "SHA-1", 3: "RIPEMD-160"}

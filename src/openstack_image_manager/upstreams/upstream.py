@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from openstack_image_manager import shipped, soundness, variables
 from openstack_image_manager.complaints import dotted
 from openstack_image_manager.errors import Error, Interrupted, UsageError, VerificationError
 from openstack_image_manager.format import Definition
-from openstack_image_manager.moving import Moving
-from openstack_image_manager.published import Build, Signature, Verify, check_recorded, is_new
-from openstack_image_manager.resolver import Resolver
-from openstack_image_manager.search import Search
-from openstack_image_manager.sites import Sites
+from openstack_image_manager.upstreams import shipped, soundness, variables
+from openstack_image_manager.upstreams.moving import Moving
+from openstack_image_manager.upstreams.published import Build, Signature, Verify, check_recorded, is_new
+from openstack_image_manager.upstreams.resolver import Resolver
+from openstack_image_manager.upstreams.search import Search
+from openstack_image_manager.upstreams.sites import Sites
 
 __all__ = ["Build", "Signature", "Verify", "can_be_asked", "check_all", "is_new", "newest"]
 

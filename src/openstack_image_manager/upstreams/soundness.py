@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Set
 
 from openstack_image_manager.complaints import Loc, near
 from openstack_image_manager.errors import Error
-from openstack_image_manager.placeholders import has_stray_brace, pattern, used
-from openstack_image_manager.resolver import INITIAL, KINDS, POLICIES, Resolver, SignatureRule, Step
+from openstack_image_manager.upstreams.placeholders import has_stray_brace, pattern, used
+from openstack_image_manager.upstreams.resolver import INITIAL, KINDS, POLICIES, Resolver, SignatureRule, Step
 
 Problem = tuple[Loc, str]
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from openstack_image_manager.cache import Cache, default_directory
 from openstack_image_manager.errors import Error, FetchError, Interrupted, UsageError, VerificationError
 from openstack_image_manager.fetch import Download
 from openstack_image_manager.format import public_url
+from openstack_image_manager.upstreams.cache import Cache, default_directory
 
 LIMIT = 32 * 1024 * 1024  # bytes of a document: product files of simplestreams have a few MiB
 TIMEOUT = 120.0  # seconds for one document, all retries together

@@ -14,9 +14,9 @@ from itertools import pairwise
 from yaml import MappingNode, Node, SequenceNode
 
 from openstack_image_manager.desired import version_key
-from openstack_image_manager.layout import Splice, own
-from openstack_image_manager.splices import Place
-from openstack_image_manager.yamlstyle import STEP, Hand, Value
+from openstack_image_manager.editing.layout import Splice, own
+from openstack_image_manager.editing.splices import Place
+from openstack_image_manager.editing.yamlstyle import STEP, Hand, Value
 
 _REST_OF_LINE = re.compile(" *,? *(#.*)?")
 

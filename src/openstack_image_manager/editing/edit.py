@@ -12,13 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from openstack_image_manager.complaints import Complaint, DefinitionErrors, Position, near, sentence
+from openstack_image_manager.editing.layout import Layout, Splice, spliced
+from openstack_image_manager.editing.splices import Place
+from openstack_image_manager.editing.versionlist import add_version, goes_first, remove_version
+from openstack_image_manager.editing.yamlstyle import Value
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition
-from openstack_image_manager.layout import Layout, Splice, spliced
 from openstack_image_manager.reading import read
-from openstack_image_manager.splices import Place
-from openstack_image_manager.versionlist import add_version, goes_first, remove_version
-from openstack_image_manager.yamlstyle import Value
 
 __all__ = ["AddVersion", "Edit", "RemoveVersion", "SetImageField", "SetVersionField", "Value", "edit"]
 

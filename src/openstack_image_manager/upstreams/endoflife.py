@@ -11,7 +11,7 @@ from typing import Any, Literal
 from openstack_image_manager import desired
 from openstack_image_manager.format import Definition
 from openstack_image_manager.model import Finding
-from openstack_image_manager.releases import EOL, EndRule, Product, Release
+from openstack_image_manager.upstreams.releases import EOL, EndRule, Product, Release
 
 Kind = Literal["missing", "ended", "ending", "provided_until", "older", "unknown"]
 FINDINGS = ("missing", "ended")

@@ -14,7 +14,7 @@ from openstack_image_manager.complaints import near
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition
 from openstack_image_manager.records import nested
-from openstack_image_manager.resolver import Resolver
+from openstack_image_manager.upstreams.resolver import Resolver
 from openstack_image_manager.yamltree import Tree
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from openstack_image_manager import checksums, documents, indexes, listings
-from openstack_image_manager.candidates import Candidate
+from openstack_image_manager import checksums
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.placeholders import Variables, fill, groups, pattern
-from openstack_image_manager.published import placed
-from openstack_image_manager.resolver import Step
-from openstack_image_manager.sites import Document, Sites
+from openstack_image_manager.upstreams import documents, indexes, listings
+from openstack_image_manager.upstreams.candidates import Candidate
+from openstack_image_manager.upstreams.placeholders import Variables, fill, groups, pattern
+from openstack_image_manager.upstreams.published import placed
+from openstack_image_manager.upstreams.resolver import Step
+from openstack_image_manager.upstreams.sites import Document, Sites
 
 GITHUB_RELEASES = "https://api.github.com/repos/{}/releases?per_page=100"
 # What a signature can be over, by kind of step.

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from openstack_image_manager import armor, openpgp
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.keys import Keyring
-from openstack_image_manager.verdict import Outcome, Signed, judge, obstacle, outcome, pins
-from openstack_image_manager.verifier import Check
+from openstack_image_manager.signing import armor, openpgp
+from openstack_image_manager.signing.keys import Keyring
+from openstack_image_manager.signing.verdict import Outcome, Signed, judge, obstacle, outcome, pins
+from openstack_image_manager.signing.verifier import Check
 
 __all__ = ["OpenPGP", "Rsa", "Signed", "verify_clearsigned", "verify_detached", "verify_rsa"]
 

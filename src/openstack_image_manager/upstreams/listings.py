@@ -6,9 +6,9 @@ import html
 import re
 from urllib.parse import quote, unquote, urljoin
 
-from openstack_image_manager.documents import load_json, mapping, sequence
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.format import public_url
+from openstack_image_manager.upstreams.documents import load_json, mapping, sequence
 
 _TAG = re.compile(r"<a\s([^<>]{0,4096})>", re.IGNORECASE)
 _HREF = re.compile(r"""(?:^|\s)href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)

@@ -11,10 +11,17 @@ from typing import Any
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.fetch import Download
 from openstack_image_manager.format import Checksum
-from openstack_image_manager.keys import Keyring
-from openstack_image_manager.published import Fetch, Signature
-from openstack_image_manager.signatures import OpenPGP, Rsa, Signed, verify_clearsigned, verify_detached, verify_rsa
+from openstack_image_manager.signing.keys import Keyring
+from openstack_image_manager.signing.signatures import (
+    OpenPGP,
+    Rsa,
+    Signed,
+    verify_clearsigned,
+    verify_detached,
+    verify_rsa,
+)
 from openstack_image_manager.stream import CHUNK, unpacked
+from openstack_image_manager.upstreams.published import Fetch, Signature
 
 
 class Evidence:

@@ -6,16 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from openstack_image_manager import upstream
 from openstack_image_manager.complaints import Position
-from openstack_image_manager.edit import edit
+from openstack_image_manager.editing.edit import edit
+from openstack_image_manager.editing.rewrite import rewrite
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition
-from openstack_image_manager.news import News, news
-from openstack_image_manager.published import Build, Verify
 from openstack_image_manager.reading import read
-from openstack_image_manager.rewrite import rewrite
-from openstack_image_manager.sites import Sites
+from openstack_image_manager.upstreams import upstream
+from openstack_image_manager.upstreams.news import News, news
+from openstack_image_manager.upstreams.published import Build, Verify
+from openstack_image_manager.upstreams.sites import Sites
 
 
 def update(

@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from openstack_image_manager import armor
 from openstack_image_manager.errors import VerificationError
+from openstack_image_manager.signing import armor
 
 LARGEST_SIGNATURE = 256 * 1024  # bytes; the largest of one key (SLH-DSA) has 50 KiB
 MOST_SIGNATURES = 16

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from openstack_image_manager import desired, upstream, values
-from openstack_image_manager.candidates import order
+from openstack_image_manager import desired, values
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Checksum, Definition, Version
 from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Image
-from openstack_image_manager.published import Build, Verify, is_new, version_of
-from openstack_image_manager.sites import Sites
+from openstack_image_manager.upstreams import upstream
+from openstack_image_manager.upstreams.candidates import order
+from openstack_image_manager.upstreams.published import Build, Verify, is_new, version_of
+from openstack_image_manager.upstreams.sites import Sites
 
 NOWHERE = "https://unknown.invalid/"  # the source of an image that does not tell it
 

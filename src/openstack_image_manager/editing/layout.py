@@ -26,8 +26,8 @@ from yaml.tokens import (
 )
 
 from openstack_image_manager.complaints import Complaint
+from openstack_image_manager.editing.lines import Lines
 from openstack_image_manager.errors import Error
-from openstack_image_manager.lines import Lines
 from openstack_image_manager.yamltree import MERGE, Broken, Tree
 
 Splice = tuple[int, int, str]  # what stands from the first offset to the second gives way to the text

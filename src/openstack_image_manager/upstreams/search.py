@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from openstack_image_manager import checksums
-from openstack_image_manager.candidates import Candidate, is_prerelease, newest_first
 from openstack_image_manager.errors import Error, FetchError, VerificationError
 from openstack_image_manager.format import Checksum, public_url
-from openstack_image_manager.placeholders import Variables, fill, pattern, used
-from openstack_image_manager.published import (
+from openstack_image_manager.upstreams.candidates import Candidate, is_prerelease, newest_first
+from openstack_image_manager.upstreams.placeholders import Variables, fill, pattern, used
+from openstack_image_manager.upstreams.published import (
     Build,
     Signature,
     Verify,
@@ -20,9 +20,9 @@ from openstack_image_manager.published import (
     file_name,
     placed,
 )
-from openstack_image_manager.resolver import POLICIES, Resolver, SignatureRule
-from openstack_image_manager.sites import Document, Sites
-from openstack_image_manager.steps import Asking
+from openstack_image_manager.upstreams.resolver import POLICIES, Resolver, SignatureRule
+from openstack_image_manager.upstreams.sites import Document, Sites
+from openstack_image_manager.upstreams.steps import Asking
 
 TRIED = 3  # of the newest ones, when there is nothing below the newest
 GONE = (404, 410)

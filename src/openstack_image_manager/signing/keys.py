@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openstack_image_manager import armor, openpgp
 from openstack_image_manager.errors import Error, VerificationError
 from openstack_image_manager.fetch import fetch_bytes
 from openstack_image_manager.format import public_url
-from openstack_image_manager.openpgp import Certificate
-from openstack_image_manager.verdict import pins
+from openstack_image_manager.signing import armor, openpgp
+from openstack_image_manager.signing.openpgp import Certificate
+from openstack_image_manager.signing.verdict import pins
 
 SUFFIXES = (".asc", ".gpg", ".pgp", ".pem", ".pub")
 RPM_PREFIX = "RPM-GPG-KEY"  # distributions of the RPM family name their keys so, without a suffix

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from openstack_image_manager import endoflife
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.fetch import fetch_text
 from openstack_image_manager.format import public_url
-from openstack_image_manager.releases import Product, Release, by_product, decode, releases
+from openstack_image_manager.upstreams import endoflife
+from openstack_image_manager.upstreams.releases import Product, Release, by_product, decode, releases
 
 REQUESTS = 4  # at the same time
 TIMEOUT = 60.0  # seconds for one document, retries and all

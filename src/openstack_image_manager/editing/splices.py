@@ -12,9 +12,9 @@ from typing import NoReturn
 from yaml import MappingNode, Node, SequenceNode
 from yaml.tokens import Token
 
+from openstack_image_manager.editing.layout import Layout, Splice, own
+from openstack_image_manager.editing.yamlstyle import Hand, Scalar, Value, as_read, is_one_line, scalar
 from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.layout import Layout, Splice, own
-from openstack_image_manager.yamlstyle import Hand, Scalar, Value, as_read, is_one_line, scalar
 from openstack_image_manager.yamltree import NULL
 
 IMAGE_FIELDS, VERSION_FIELDS = tuple(Definition.model_fields), tuple(Version.model_fields)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition
-from openstack_image_manager.placeholders import Variables, fill, used
-from openstack_image_manager.resolver import Lookup, Resolver
+from openstack_image_manager.upstreams.placeholders import Variables, fill, used
+from openstack_image_manager.upstreams.resolver import Lookup, Resolver
 
 _OF_META = ("os_version", "os_distro", "architecture")
 

@@ -10,9 +10,9 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager import values
-from openstack_image_manager.candidates import order
 from openstack_image_manager.errors import Error, VerificationError
 from openstack_image_manager.format import Checksum, Definition, Version, public_url
+from openstack_image_manager.upstreams.candidates import order
 
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 # What is kept of a build beside its version and URL, in this order.
