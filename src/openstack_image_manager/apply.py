@@ -148,6 +148,7 @@ class _Run:
                 raise CloudError(f"{planned.id} is gone since the plan was made; plan again", 404) from None
             raise
         if current.import_task:
+            self.reporter.line(current.name, "Glance still holds its import: waiting for it")
             limit = time.monotonic() + self.importer.options.timeout
             current = self.glance.wait(current.id, limit, self.stop)
         moved = _moved(planned, current)

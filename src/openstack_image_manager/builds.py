@@ -75,7 +75,7 @@ class Builds:
         visibility: str = (version.visibility if version else None) or definition.visibility
         hidden = bool(version.hidden) if version else False
         validity = {**definition.meta, **line.newest.meta}.get("uuid_validity")
-        rank = line.order.index(build)
+        rank = line.rank(build)
         rolled_back = self._rolled_back(line, build, image)
         situation = replace(
             self._situation(image, rank, retention.visible_builds(validity, self.day)),
@@ -93,8 +93,8 @@ class Builds:
         superseded = not current
         if version is not None and not definition.multi:
             superseded = desired.is_superseded(definition, version, line.newest)
-        since = hidden_since(image, stage, outdated, self.day)
-        pinned = line.pinned_over if current else None
+        since = hidden_since(image, stage, outdated or situation.kept, self.day)
+        pinned = line.pins.get(build)
         return Role(current, superseded, outdated, stage, why, visibility, hidden, since, pinned, rolled_back)
 
     def _rolled_back(self, line: LineUp, build: str, image: Image | None) -> str | None:
@@ -149,7 +149,7 @@ class Builds:
         fields = diff(image, wanted, reasons_for(self.definition, line.current, role, image, wanted))
         if not fields:
             return []
-        if role.pinned_over:
+        if role.pinned_over and role.newest:
             reason = f"rolled back from {role.pinned_over}"
         elif any(change.field == "name" and not role.newest for change in fields):
             reason = f"superseded by {line.current}"
@@ -226,12 +226,12 @@ def situation_of(
     )
 
 
-def hidden_since(image: Image | None, stage: Stage, outdated: bool, today: date) -> str | None:
-    """The day to keep on the image: the one that is there already, or today."""
+def hidden_since(image: Image | None, stage: Stage, keeps: bool, today: date) -> str | None:
+    """The day to keep on the image: the one that is there already, or today. `keeps`: it stays out of sight."""
     there = image.properties.get(desired.HIDDEN_SINCE) if image else None
     if stage >= Stage.HIDE:
         return there if retention.as_day(there) else today.isoformat()
-    return there if outdated else None
+    return there if keeps else None
 
 
 def is_hidden(image: Image) -> bool:

@@ -43,7 +43,7 @@ def reasons_for(definition: Definition, current: str, role: Role, found: Image, 
         reasons["min_disk"] = "raised to the virtual size of the image"
     reasons[desired.RECORD] = "record of what is managed"
     reasons[desired.VERIFIED] = "the import is complete"
-    if role.pinned_over:
+    if role.pinned_over and role.newest:
         reasons["name"] = reasons["visibility"] = reasons[desired.PINNED_OVER] = f"rolled back from {role.pinned_over}"
     elif role.newest:
         reasons["name"] = "the newest build has the plain name" if definition.multi else "as defined"

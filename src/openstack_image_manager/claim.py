@@ -94,6 +94,8 @@ class Claims:
                 if error.status != 409 or version.id:
                     raise
             left = self._twin(self._id(change, number), initial)
+            if self.same_ids and left is None:
+                self.reporter.line(change.subject, f"its id {self._id(change, number)} was used up here: another one")
         raise CloudError(f"found no free id for version {version.version}; try again tomorrow")
 
     def _keeps(self, image_id: str, change: Create, number: int) -> bool:

@@ -11,7 +11,7 @@ from openstack_image_manager.identity import Key
 from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Image
 
-ABSENT = "-"
+ABSENT, UNSEEN = "-", "?"
 
 
 def ids_elsewhere(cloud: str, images: Mapping[str, Iterable[Image]]) -> dict[Key, list[str]]:
@@ -42,18 +42,23 @@ def current(definition: Definition, images: Iterable[Image]) -> dict[str, Image]
     return found
 
 
-def table(definitions: Mapping[str, Iterable[Definition]], images: Mapping[str, Sequence[Image]]) -> list[list[str]]:
-    """Rows for people: the name, what each cloud has (version and digest), and whether that is the same everywhere."""
+def table(
+    definitions: Mapping[str, Iterable[Definition]], images: Mapping[str, Sequence[Image]], unseen: Sequence[str] = ()
+) -> list[list[str]]:
+    """Rows for people: the name, what each cloud has (version and digest), and whether that is the same everywhere.
+    `unseen`: clouds that could not be looked at."""
     names: dict[str, dict[str, Image]] = defaultdict(dict)
     for cloud, its in images.items():
         for definition in definitions[cloud]:
             for name, image in current(definition, its).items():
                 names[name][cloud] = image
-    rows = [["Image", *images, "Same everywhere"]]
+    rows = [["Image", *images, *unseen, "Same everywhere"]]
     for name in sorted(names):
-        by_cloud = names[name]
-        cells = [_cell(by_cloud.get(cloud)) for cloud in images]
-        rows.append([name, *cells, _verdict([by_cloud.get(cloud) for cloud in images])])
+        found = [names[name].get(cloud) for cloud in images]
+        verdict = _verdict(found)
+        if unseen and verdict.startswith("yes"):
+            verdict = "unknown: not all clouds were seen"
+        rows.append([name, *map(_cell, found), *(UNSEEN for _ in unseen), verdict])
     return rows
 
 

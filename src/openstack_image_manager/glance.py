@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from openstack_image_manager.errors import CloudError, Interrupted
@@ -20,6 +20,7 @@ from openstack_image_manager.wire import NOT_PATCHED, as_image, name_filters, op
 
 PAGE = 1000  # the most that Glance gives at once
 STAGE_TIMEOUT = 600.0  # seconds for the answer after the last byte of an upload
+ABANDONED = 60.0  # seconds without a sign of life of an import that has all its bytes
 RETRIES = 3
 RETRIABLE = (429, 502, 503, 504)
 BODY: dict[str, Any] = {
@@ -82,14 +83,21 @@ class Glance:
     def list(self, tag: str, owners: Collection[str | None] = ()) -> list[Image]:
         """Visible and hidden images with the tag that are public, our project's, or that of one of the `owners`."""
         whose = {self.project, *owners}
+        # Community images of other projects are in no listing but one of all; an administrator may look after some.
+        every = {"visibility": "all"} if self.is_admin() else {}
         try:
             hidden = ("false", "true")
-            pages = [page for value in hidden for page in self._pages({"tag": tag, "os_hidden": value})]
+            pages = [page for value in hidden for page in self._pages({"tag": tag, "os_hidden": value, **every})]
         except CloudError as error:
             if error.status is None:
                 raise
             raise CloudError(f"cloud '{self.cloud}': its images can't be listed: {error}", error.status) from None
         return [image for image in map(as_image, pages) if image.owner in whose or image.visibility == "public"]
+
+    def ours(self, tag: str, owners: Collection[str | None] = ()) -> Sequence[Image]:
+        """Those of `list` that this user looks after: an administrator all, others those of their own project."""
+        found, admin = self.list(tag, owners), self.is_admin()
+        return [image for image in found if admin or image.owner == self.project]
 
     def _pages(self, which: dict[str, str]) -> Iterator[dict[str, Any]]:
         path, params = "/images", {"limit": str(PAGE), **which}
@@ -145,7 +153,7 @@ class Glance:
     def named(self, names: Collection[str]) -> Iterator[Image]:
         """All images that this user sees, managed or not, with one of the names."""
         for value in name_filters(names):
-            yield from map(as_image, self._pages({"name": value}))
+            yield from map(as_image, self._pages({"name": value, "visibility": "all"}))
 
     def stores(self) -> frozenset[str]:
         """The ids of the cloud's stores; empty where it has but one, without a name."""
@@ -188,12 +196,16 @@ class Glance:
     ) -> Image:
         """Wait until the import is done; `deadline` in seconds of time.monotonic(). Raises CloudError with the reason
         that Glance's task gives. Failure is a property or a task, never a guess from elapsed time."""
-        pause = 0.1
+        pause, changed, seen = 0.1, time.monotonic(), ""
         while True:
             image = self._get(image_id)
             status = image["status"]
+            if image["updated_at"] != seen:
+                changed, seen = time.monotonic(), image["updated_at"]
             # While the import still holds its lock it also still saves the image as it was, over any change of ours.
-            if status in ("active", "deactivated") and not image.get("os_glance_import_task"):
+            # A Glance that died holds it for ever: with all copies made and nothing happening, it is left behind.
+            dead = not image.get("os_glance_importing_to_stores") and time.monotonic() - changed > ABANDONED
+            if status in ("active", "deactivated") and (dead or not image.get("os_glance_import_task")):
                 return as_image(image)
             failed = image.get("os_glance_failed_import") or status in ("killed", "deleted", "pending_delete")
             task = self._task(image_id) if failed or status == "queued" or progress else {}

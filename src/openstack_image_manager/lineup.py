@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from openstack_image_manager import desired, retention
@@ -16,16 +16,21 @@ WHOLE = ("active", "deactivated")
 
 @dataclass(frozen=True, slots=True)
 class LineUp:
-    """`order`: all builds, the current one first. `bad`: those that were rolled back from; `pinned_over`: the newest of
-    them, as long as that lasts. `newest`: the newest defined version."""
+    """`order`: all builds, the current one first. `newest`: the newest defined version. `bad`: builds that were rolled
+    back from; `pins`: builds that a rollback made current → the newest version that each is current in place of."""
 
     defined: Mapping[str, Version]
     newest: Version
     current: str
     order: tuple[str, ...]
     missing: tuple[Version, ...]
-    bad: frozenset[str] = frozenset()
-    pinned_over: str | None = None
+    bad: frozenset[str]
+    pins: Mapping[str, str]
+
+    def rank(self, build: str) -> int:
+        """How many builds come before it; what was rolled back from takes no one's place."""
+        before = self.order[: self.order.index(build)]
+        return sum(other not in self.bad for other in before)
 
 
 def line_up(definition: Definition, usable: Mapping[str, Image], policy: Policy, to: str | None = None) -> LineUp:
@@ -34,22 +39,17 @@ def line_up(definition: Definition, usable: Mapping[str, Image], policy: Policy,
     key = desired.version_key
     defined = {version.version: version for version in definition.versions}
     newest = max(definition.versions, key=lambda version: key(version.version))
-    current, over = newest.version, None
-    if definition.multi:
-        lasting = _pins(usable, newest.version)
-        if lasting:
-            current = max(lasting, key=lambda build: (key(lasting[build]), key(build)))
-            over = lasting[current]
-        if to is not None:
-            current = _chosen(definition, usable, to, current)
-            over = newest.version if key(current) < key(newest.version) else None
-    passed_over = {build for build in {*defined, *usable} if over and key(current) < key(build) <= key(over)}
+    pins, bad = _rollbacks(usable, newest.version, {*defined, *usable}) if definition.multi else ({}, frozenset())
+    current = _current(defined, pins, bad)
+    if definition.multi and to is not None:
+        current = _chosen(definition, usable, to, current, bad)
+        pins = {current: newest.version} if key(current) < key(newest.version) else {}
+        later = {build for build in {*defined, *usable} if key(current) < key(build) <= key(newest.version)}
+        bad = (bad | later) - {current}
     missing = [
         version
         for build, version in defined.items()
-        if build not in usable
-        and build not in passed_over
-        and (build == current or not (policy.latest and definition.multi))
+        if build not in usable and build not in bad and (build == current or not (policy.latest and definition.multi))
     ]
     present = {*usable, *(version.version for version in missing)}
     # The newest defined one is the current build, even when the cloud has a later one, which was withdrawn then. A
@@ -58,28 +58,42 @@ def line_up(definition: Definition, usable: Mapping[str, Image], policy: Policy,
     withdrawn = [build for build in rest if key(build) > key(current)]
     order = [current, *(build for build in rest if build not in withdrawn), *withdrawn]
     missing.sort(key=lambda version: key(version.version), reverse=True)
-    return LineUp(defined, newest, current, tuple(order), tuple(missing), frozenset(passed_over), over)
+    return LineUp(defined, newest, current, tuple(order), tuple(missing), bad - {current}, pins)
 
 
-def _pins(usable: Mapping[str, Image], newest: str) -> dict[str, str]:
-    """What earlier rollbacks left on images: version → the version that it stays current in place of. That lasts until
-    a version is defined that is newer than that one."""
+def _rollbacks(
+    usable: Mapping[str, Image], newest: str, builds: Iterable[str]
+) -> tuple[dict[str, str], frozenset[str]]:
+    """What earlier rollbacks left on images: builds that are current in place of a newer version, and the bad ones. A
+    pin lasts until a version is defined that is newer than the one it was made over; what was bad stays bad."""
     key = desired.version_key
-    pins = {build: image.properties.get(desired.PINNED_OVER) for build, image in usable.items()}
-    return {build: over for build, over in pins.items() if over and key(build) < key(newest) <= key(over)}
+    marks = {build: image.properties.get(desired.PINNED_OVER, "") for build, image in usable.items()}
+    pins = {build: over for build, over in marks.items() if over and key(over) >= key(newest)}
+    bad = {build for build, image in usable.items() if desired.ROLLED_BACK in image.properties}
+    bad |= {build for build in builds for pin, over in pins.items() if key(pin) < key(build) <= key(over)}
+    return pins, frozenset(bad)
 
 
-def _chosen(definition: Definition, usable: Mapping[str, Image], to: str, current: str) -> str:
+def _current(defined: Mapping[str, Version], pins: Mapping[str, str], bad: frozenset[str]) -> str:
+    """The newest version that is not bad; a build that a rollback chose counts though it is no longer defined, unless
+    it is newer than all that are. Where all are bad, the newest is better than none."""
+    key = desired.version_key
+    newest = max(defined, key=key)
+    candidates = [build for build in {*defined, *(pin for pin in pins if key(pin) < key(newest))} if build not in bad]
+    return max(candidates, key=key, default=newest)
+
+
+def _chosen(definition: Definition, usable: Mapping[str, Image], to: str, current: str, bad: frozenset[str]) -> str:
     """The version to roll back to. Raises Error when the cloud does not have it."""
     key = desired.version_key
     newest = max(key(version.version) for version in definition.versions)
     usable = {build: image for build, image in usable.items() if key(build) <= newest}  # later ones were withdrawn
-    before = sorted((build for build in usable if key(build) < key(current)), key=key)
+    before = sorted((build for build in usable if key(build) < key(current) and build not in bad), key=key)
     choice = ", ".join(sorted(usable, key=key, reverse=True)) or "none"
     if to and to not in usable:
         raise Error(f"{definition.name}: version {to} is not in the cloud; it has: {choice}")
     if not to and not before:
-        raise Error(f"{definition.name}: there is no build before {current} to go back to; the cloud has: {choice}")
+        raise Error(f"{definition.name}: no good build is before {current} to go back to; the cloud has: {choice}")
     return to or before[-1]
 
 

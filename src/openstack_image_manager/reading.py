@@ -219,6 +219,9 @@ class _Entry:
             self._complain(("members",), "has no effect: only images of visibility shared have members", warning=True)
         if not definition.versions and not self.reading.follows:
             self._complain(("versions",), "is empty: no image is wanted", warning=True)
+        for key in ("image_name", "internal_version"):
+            if key in definition.meta:
+                self._complain(("meta", key), "has no effect: the tool sets it, to know its images by", warning=True)
         odd = scs.unusual(definition.meta)
         for key, message in odd:
             self._complain(("meta", key), message, warning=True)

@@ -89,6 +89,8 @@ class Relations:
         accepts = self.glance.is_admin()
         there = members.members(self.glance, image.id)
         # Whom we can accept for is a member only when that is done; a member that said no stays as it is.
-        wanted = desired.members(asked[key[0]]) or frozenset()
+        wanted = desired.members(asked[key[0]])
+        if wanted is None:  # whom the next build is shared with as well
+            return replace(image, members=frozenset(p for p, status in there.items() if status != "rejected"))
         waiting = {project for project, status in there.items() if status == "pending" and accepts} & wanted
         return replace(image, members=frozenset(there) - waiting)

@@ -90,27 +90,31 @@ def narrower(one: str, other: str) -> str:
 
 def visible_builds(uuid_validity: str | None, today: date) -> int | None:
     """How many of the newest builds stay in sight; None: all of them."""
-    if uuid_validity in ("notice", "forever"):
-        return None
+    if uuid_validity is None:
+        return DEFAULT_VISIBLE
     if uuid_validity == "none":
         return 1
-    if uuid_validity and (last := LAST.fullmatch(uuid_validity)):
+    if last := LAST.fullmatch(uuid_validity):
         return max(1, int(last.group(1)))
     until = as_day(uuid_validity)
-    return None if until and until >= today else DEFAULT_VISIBLE
+    # notice, forever, and whatever can't be understood: a mistyped promise is kept rather than broken.
+    return DEFAULT_VISIBLE if until and until < today else None
 
 
 def promise(properties: Mapping[str, str], rank: int, today: date) -> str | None:
     """What an image whose definition is gone promises by itself, so that it stays; None: nothing. `rank`: 0 is the
     newest of its kind. A date in `provided_until` that has passed ends what `last-N` promises."""
-    for name in ("uuid_validity", "provided_until"):
-        value = properties.get(name)
+    validity, provided = properties.get("uuid_validity"), properties.get("provided_until")
+    for name, value in (("uuid_validity", validity), ("provided_until", provided)):
         until = as_day(value)
         if value in ("notice", "forever") or (until and until >= today):
             return f"its {name} is {value}"
-    validity = properties.get("uuid_validity", "")
-    last, ended = LAST.fullmatch(validity), as_day(properties.get("provided_until")) is not None
-    return f"its uuid_validity is {validity}" if last and rank < int(last[1]) and not ended else None
+    if validity is None or validity == "none" or as_day(validity):
+        return None
+    last, ended = LAST.fullmatch(validity), as_day(provided) is not None
+    if last is None:
+        return f"its uuid_validity is {validity}, which can't be understood"
+    return f"its uuid_validity is {validity}" if rank < int(last[1]) and not ended else None
 
 
 def as_day(value: str | None) -> date | None:

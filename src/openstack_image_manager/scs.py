@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
 from typing import Literal
 
@@ -113,13 +114,26 @@ def unusual(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
     found = []
     for key, value in meta.items():
         known = PROPERTIES.get("trait:*" if key.startswith("trait:") else key)
-        if known is None or value is None or known.allows(value):
+        if known is None or value is None or (known.allows(value) and not _no_day(key, value)):
             continue
         near = get_close_matches(value[:50], known.values, 1)
         meant = f"; did you mean '{near[0]}'?" if near else ""
-        found.append((key, f"'{value}' is unusual, known are {known.allowed}{meant}"))
+        # A promise that can't be understood is kept rather than broken.
+        until = "; until that is mended, all builds stay in sight" if key == "uuid_validity" else ""
+        found.append((key, f"'{value}' is unusual, known are {known.allowed}{meant}{until}"))
     if all(
         (meta.get(f"license_{word}") or "").lower() in ("true", "yes", "on", "1") for word in ("included", "required")
     ):
         found.append(("license_required", "a licence is either included or required; remove one of the two"))
     return found
+
+
+def _no_day(key: str, value: str) -> bool:
+    """True for a date that no calendar has, such as 2027-02-30."""
+    if key not in ("uuid_validity", "provided_until", "maintained_until") or not re.fullmatch(DATE, value):
+        return False
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return True
+    return False

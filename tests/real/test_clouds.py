@@ -81,6 +81,8 @@ def test_a_cloud_that_fails_stops_no_other(watched: Bench, proxy: Proxy, connect
     assert outcome.code == 1
     assert "error: cloud 'openstack': its images can't be listed: Glance answered 500: no database" in outcome.err
     assert "second: 1 ok, 0 failed, 0 skipped" in outcome.out
+    row = next(line for line in outcome.out.splitlines() if line.endswith("unknown: not all clouds were seen"))
+    assert " ?  " in row
     assert len(watched.images(connections["second"])) == 1
     assert watched.images() == []
 

@@ -223,3 +223,11 @@ def test_the_second_image_of_a_version_goes_the_way_of_outdated_ones(bench: Benc
     assert bench.run("plan", "--exit-code").code == 0
     assert bench.run(*DELETE, *UNSEEN).code == 0
     assert [image.id for image in bench.images()] == [one.id]
+
+
+@pytest.mark.parametrize("text", ["images: []", "images:", ""])
+def test_no_definitions_at_all_make_no_orphans(aged: Bench, text: str) -> None:
+    (aged.directory / "images" / "images.yml").write_text(text)
+    outcome = aged.run("--orphans", "delete", *UNSEEN, "--max-deletes", "99")
+    assert "holds no definitions" in outcome.out
+    assert len(versions(aged)) == 5

@@ -168,9 +168,17 @@ def test_wrong_shares(bench: Bench, shared: Image) -> None:
         (("--share-target", "member", "--share-image", "Nothing"), 1, "one managed image must be called 'Nothing'"),
         (("--share-target", "member", "--tag", "other"), 1, "there is none"),
         (("--share-target", "member", "--share-action", "steal"), 2, "steal"),
+        (("--share-target", "member", "--dry-run"), 2, "--share-image knows no --dry-run"),
     ]:
         outcome = bench.run("--share-image", shared.name, *options)
         assert (options, outcome.code, outcome.out, said in outcome.err) == (options, code, "", True), outcome.text
+
+
+def test_a_target_without_an_image_shares_nothing_and_applies_nothing(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1"))
+    outcome = bench.run("--share-target", "member")
+    assert (outcome.code, "--share-target goes with --share-image" in outcome.err) == (2, True)
+    assert bench.images() == []
 
 
 def test_only_shared_images_have_members(bench: Bench) -> None:

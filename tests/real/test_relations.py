@@ -115,6 +115,13 @@ def test_sharing_by_hand_is_carried_to_the_next_build(bench: Bench, member: Conn
     outcome = bench.run("unshare", name, "--domain", "default")
     assert (outcome.code, "no longer shared with member" in outcome.out) == (0, True)
     assert members(bench, bench.image("2").id) == {}
+    # Who has said no is asked no more by later builds.
+    assert bench.run("share", name, "--project", "member").code == 0
+    path = f"/images/{bench.image('2').id}/members/{project}"
+    assert member.image.put(path, json={"status": "rejected"}).status_code == 200
+    bench.define(bench.ubuntu("1", "2", "3", visibility="shared"))
+    assert bench.run().code == 0
+    assert members(bench, bench.image("3").id) == {}
     outcome = bench.run("unshare", name, "--project", "member", "--domain", "default")
     assert outcome.out == f"{name}: was not shared with member ({project})\n"
     assert bench.run("share", name).code == 2
@@ -168,6 +175,22 @@ def test_owner_is_desired_state_for_an_administrator(bench: Bench, member: Conne
     assert {image.min_ram for image in bench.images()} == {128}
     bench.converged()
     bench.cloud = "openstack"
+    bench.converged()
+
+
+def test_outdated_images_of_the_owner_stay_in_our_hands(bench: Bench, member: Connection) -> None:
+    """Public ones become community ones of another project, which no ordinary listing shows."""
+    meta = {"uuid_validity": "none"}
+    bench.define(bench.ubuntu("1", "2", owner="member", meta=meta))
+    assert bench.run().code == 0
+    assert {(i.owner, i.visibility) for i in bench.images()} == {
+        (member.current_project_id, "public"),
+        (member.current_project_id, "community"),
+    }
+    bench.converged()
+    bench.define(bench.ubuntu("2", "3", owner="member", meta=meta))
+    assert bench.run("--outdated", "delete", "--unknown-usage", "delete").code == 0
+    assert len(bench.images()) == 2
     bench.converged()
 
 
@@ -228,12 +251,14 @@ def test_images_of_our_names_that_are_not_ours_are_told_and_left(bench: Bench, m
         bench.make(content, name=name, tags=[]),
         bench.make(content, name=name, tags=[], visibility="public", owner=member.current_project_id),
         bench.make(content, name=name, tags=[], visibility="private", owner=member.current_project_id),
+        bench.make(content, name=name, tags=[], visibility="community", owner=member.current_project_id),
     ]
     try:
         bench.define(bench.ubuntu("1"))
         outcome = bench.run("plan")
         assert f"{ids[0]} is called that too, but has not the tag {bench.tag}: not touched" in outcome.out
         assert f"the public image {ids[1]} of project {member.current_project_id} is called that too" in outcome.out
+        assert f"the community image {ids[3]} of project {member.current_project_id} is called that too" in outcome.out
         assert ids[2] not in outcome.out
         before = [bench.admin.image.get(f"/images/{each}").json() for each in ids]
         assert bench.run().code == 0

@@ -80,7 +80,7 @@ def test_a_rollback_twice_goes_back_two_builds(three: Bench) -> None:
     assert state(three)["20240416"][0] == name(three)
     outcome = three.run("rollback", name(three), "--yes")
     assert outcome.code == 1
-    assert "there is no build before 20240416 to go back to; the cloud has: 20240514, 20240422, 20240416" in outcome.err
+    assert "no good build is before 20240416 to go back to; the cloud has: 20240514, 20240422, 20240416" in outcome.err
 
 
 def test_a_build_that_left_the_definition_can_be_the_current_one(three: Bench) -> None:

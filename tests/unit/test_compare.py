@@ -47,6 +47,12 @@ def test_the_table():
     assert rows[1:] == [[NAME, "2 sha256:aaaaaaaa", "-", "no: missing"]]
 
 
+def test_clouds_that_were_not_seen():
+    rows = table({"a": [WANTED]}, {"a": cloud("1", "2")}, ["b"])
+    assert rows[0] == ["Image", "a", "b", "Same everywhere"]
+    assert rows[1][2:] == ["?", "unknown: not all clouds were seen"]
+
+
 def test_without_multi_every_version_has_a_name():
     wanted = definition(versions=("1", "2"), multi=False)
     images = settled([wanted])

@@ -551,7 +551,16 @@ WARNINGS = [
     (
         "    meta: {uuid_validity: soon}\n" + TAIL + "        meta: {a: b}\n",
         "a.yml:4:27: A: meta.uuid_validity: 'soon' is unusual, known are none, notice, forever, last-N (the newest N "
-        "builds), a date YYYY-MM-DD",
+        "builds), a date YYYY-MM-DD; until that is mended, all builds stay in sight",
+    ),
+    (
+        "    meta: {uuid_validity: '2027-02-30'}\n" + TAIL,
+        "a.yml:4:27: A: meta.uuid_validity: '2027-02-30' is unusual, known are none, notice, forever, last-N (the "
+        "newest N builds), a date YYYY-MM-DD; until that is mended, all builds stay in sight",
+    ),
+    (
+        "    meta: {image_name: B}\n" + TAIL,
+        "a.yml:4:24: A: meta.image_name: has no effect: the tool sets it, to know its images by",
     ),
     (
         "    meta: {license_included: true}\n" + TAIL + "        meta: {license_required: yes}\n",

@@ -97,7 +97,7 @@ def test_two_generic_builds_of_one_system_are_not_both_generic():
         ("forever", ["5", "4", "3", "2", "1"]),
         ("2027-01-01", ["5", "4", "3", "2", "1"]),
         ("2025-01-01", ["5", "4", "3"]),
-        ("nonsense", ["5", "4", "3"]),
+        *((odd, ["5", "4", "3", "2", "1"]) for odd in ("nonsense", "Forever", "2027-02-30", "2027-1-1", "last-x")),
     ],
 )
 def test_older_builds_leave_the_public_list(validity, visible):

@@ -198,6 +198,14 @@ def test_a_promised_time_that_is_over_is_told(until, told):
     assert [finding.message for finding in result.findings] == ([message] if told else [])
 
 
+def test_what_is_kept_keeps_the_day_of_hiding():
+    found = settled([definition(versions=("5",))], Policy(), outdated_cloud())
+    days = {i.id: i.properties.get(desired.HIDDEN_SINCE) for i in found}
+    for policy, keep in ((Policy(keep=True), False), (Policy(), True)):
+        after = settled([definition(versions=("5",), keep=keep)], policy, found)
+        assert {i.id: i.properties.get(desired.HIDDEN_SINCE) for i in after} == days
+
+
 def test_protected_junk_stays():
     left = replace(orphan(), status="queued", updated_at="2020-01-01T00:00:00Z", protected=True)
     result = plan([definition()], [left], Policy(), TODAY, names={"Ubuntu 24.04"})
@@ -213,6 +221,8 @@ def test_protected_junk_stays():
         ({"uuid_validity": "last-2", "provided_until": "2026-11-21"}, 0, None),
         ({"uuid_validity": "last-2", "provided_until": "2026-11-22"}, 0, "its provided_until is 2026-11-22"),
         ({"uuid_validity": "none", "provided_until": "none"}, 0, None),
+        ({"uuid_validity": "2020-01-01"}, 0, None),
+        ({"uuid_validity": "forver"}, 9, "its uuid_validity is forver, which can't be understood"),
         ({"provided_until": "notice"}, 9, "its provided_until is notice"),
         ({}, 0, None),
     ],

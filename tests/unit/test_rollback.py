@@ -107,16 +107,55 @@ def test_to_a_build_that_is_no_longer_defined():
     assert not plan([now], after, Policy(), TODAY).changes
 
 
-def test_a_pin_is_gone_with_its_image():
+def test_what_was_bad_stays_bad_when_the_good_build_is_gone():
     wanted, after = rolled_back()
     left = [image for image in after if image.properties["internal_version"] != "2"]
-    assert names(settled([wanted], Policy(), left))["3"] == NAME
+    again = settled([wanted], Policy(), left)
+    assert names(again)["2"] == NAME
+    assert by_version(again)["3"].visibility == "community"
+    assert not plan([wanted], again, Policy(), TODAY).changes
+
+
+def test_a_definition_that_loses_the_bad_version_for_a_while_brings_it_back_no_more():
+    wanted, after = rolled_back()
+    after = settled([definition(versions=("1", "2"))], Policy(), after)
+    assert by_version(after)["2"].properties[desired.PINNED_OVER] == "3"
+    after = settled([wanted], Policy(), after)
+    assert names(after)["2"] == NAME
+    assert by_version(after)["3"].visibility == "community"
+    # Not even when it was deleted in between.
+    gone = [image for image in after if image.properties["internal_version"] != "3"]
+    assert names(settled([wanted], Policy(), gone)) == {"1": f"{NAME} (1)", "2": NAME}
+
+
+def test_a_second_rollback_passes_over_what_was_bad_before():
+    _, after = rolled_back()
+    wanted = definition(versions=("1", "2", "3", "4"))
+    after = settled([wanted], Policy(), after)
+    after = made(plan([wanted], after, LATEST, TODAY, roll_back={NAME: ""}), after)
+    assert names(after)["2"] == NAME
+    assert {by_version(after)[bad].visibility for bad in "34"} == {"community"}
+    assert not plan([wanted], after, Policy(), TODAY).changes
+
+
+def test_what_was_bad_takes_no_place_among_those_in_sight():
+    _, after = rolled_back(meta={"uuid_validity": "last-3"})
+    wanted = definition(versions=("1", "2", "3", "4"), meta={"uuid_validity": "last-3"})
+    seen = {v: i.visibility for v, i in by_version(settled([wanted], Policy(), after)).items()}
+    assert seen == {"1": "public", "2": "public", "3": "community", "4": "public"}
+
+
+def test_where_all_are_bad_the_newest_is_better_than_none():
+    wanted, after = rolled_back(versions=("1", "2"))
+    marked = [replace(i, properties={**i.properties, desired.ROLLED_BACK: "2026-01-01"}) for i in after]
+    bare = [replace(i, properties={k: v for k, v in i.properties.items() if k != desired.PINNED_OVER}) for i in marked]
+    assert names(settled([wanted], Policy(), bare))["2"] == NAME
 
 
 @pytest.mark.parametrize(
     ("to", "versions", "message"),
     [
-        ("", ("1",), "there is no build before 1 to go back to; the cloud has: 1"),
+        ("", ("1",), "no good build is before 1 to go back to; the cloud has: 1"),
         ("7", ("1", "2"), "version 7 is not in the cloud; it has: 2, 1"),
     ],
 )

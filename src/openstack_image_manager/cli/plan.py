@@ -65,7 +65,7 @@ def plan_command(
         if out is not None:
             write(out, clouds.ready[0])
         if clouds.several and output is given.Output.TEXT:
-            run.show_comparison(clouds.ready, {each.glance.cloud: each.images for each in clouds.ready})
+            run.show_comparison(clouds)
     if clouds.has_errors:
         raise typer.Exit(1)
     if exit_code and any(each.plan.changes for each in clouds.ready):

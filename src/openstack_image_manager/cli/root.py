@@ -23,6 +23,8 @@ def run_root(**o: Any) -> int:
     if o["delete"] and not (o["sure"] or o["dry_run"]):
         raise UsageError("--delete goes with --yes-i-really-know-what-i-do; look at the plan first: --dry-run")
     requests = run.requests({**o, "outdated": _outdated(o)})
+    if o["share_image"] is None and o["share_target"] is not None:
+        raise UsageError("--share-target goes with --share-image: the image to share")
     if o["share_image"] is not None:
         from openstack_image_manager.cli.share import share
 
@@ -30,6 +32,8 @@ def run_root(**o: Any) -> int:
             raise UsageError("--share-image goes with one cloud")
         if o["share_target"] is None:
             raise UsageError("--share-image needs --share-target: the project or domain to share with")
+        if o["dry_run"]:
+            raise UsageError("--share-image knows no --dry-run; look at the members with: openstack image member list")
         ending = o["share_action"] is given.ShareAction.DELETE
         whom = (o["share_target"], o["share_type"].value, o["share_domain"])
         return share(requests[0].cloud, requests[0].policy.tag, o["share_image"], *whom, ending)
@@ -40,7 +44,7 @@ def run_root(**o: Any) -> int:
         if not o["dry_run"]:
             return run.carry_out(clouds, import_options(o), o["workers"])
         if clouds.several:
-            run.show_comparison(clouds.ready, {each.glance.cloud: each.images for each in clouds.ready})
+            run.show_comparison(clouds)
         return 1 if clouds.has_errors else 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -125,7 +125,8 @@ def _look(request: Request, loaded: Loaded, follower: Follower | None, stack: Ex
     findings = [Finding("warning", where, message) for where, _, message in parts]
     policy = replace(request.policy, project=glance.project)
     outlook = Outlook(glance, policy, datetime.now(UTC).date(), request.roll_back, follower, loaded.left_out)
-    names = None if loaded.is_part else loaded.positions.keys()
+    # Where there is no definition at all, something went wrong with the files, and not with all images.
+    names = None if loaded.is_part or not loaded.positions else loaded.positions.keys()
     made, definitions, images = outlook.plan(loaded.definitions, findings, names)
     return Prepared(replace(request, policy=policy), made, glance, definitions, images)
 
@@ -163,29 +164,31 @@ def carry_out(clouds: Clouds, options: ImportOptions, workers: int) -> int:
             render.results_text(its, out, each.glance.cloud if clouds.several else None)
     flat = [result for its in results for result in its]
     if clouds.several:
-        _compare_after(going)
+        _compare_after(clouds)
     if any(result.state == "skipped" for result in flat):
         return 130
     return 1 if any(result.state == "failed" for result in flat) or clouds.has_errors else 0
 
 
-def _compare_after(going: Sequence[Prepared]) -> None:
+def _compare_after(clouds: Clouds) -> None:
     """The clouds as they are now, in one table."""
 
     def look(each: Prepared) -> Sequence[Image]:
         owners = {definition.owner for definition in each.definitions}
-        return each.glance.list(each.request.policy.tag, owners)
+        return each.glance.ours(each.request.policy.tag, owners)
 
-    answers = side_by_side(look, going)
-    now = {each.glance.cloud: a for each, a in zip(going, answers, strict=True) if not isinstance(a, Error)}
-    show_comparison(going, now)
+    answers = side_by_side(look, clouds.ready)
+    now = {each.glance.cloud: a for each, a in zip(clouds.ready, answers, strict=True) if not isinstance(a, Error)}
+    show_comparison(clouds, now)
 
 
-def show_comparison(ready: Sequence[Prepared], images: dict[str, Sequence[Image]]) -> None:
-    """Is it the same version with the same bytes in every cloud?"""
-    if len(images) > 1:
-        definitions = {each.glance.cloud: each.definitions for each in ready}
-        render.table(compare.table(definitions, images), render.console())
+def show_comparison(clouds: Clouds, images: Mapping[str, Sequence[Image]] | None = None) -> None:
+    """Is it the same version with the same bytes in every cloud? `images`: what each has now."""
+    seen = images if images is not None else {each.glance.cloud: each.images for each in clouds.ready}
+    unseen = [cloud for cloud in [*clouds.failed, *(each.glance.cloud for each in clouds.ready)] if cloud not in seen]
+    if seen and len(seen) + len(unseen) > 1:
+        definitions = {each.glance.cloud: each.definitions for each in clouds.ready}
+        render.table(compare.table(definitions, seen, unseen), render.console())
 
 
 def expect(made: Plan, wanted: str | None) -> None:

@@ -67,7 +67,7 @@ def status_command(
                 render.table(status.table(rows[each.glance.cloud]), out)
                 render.findings(each.plan.findings, out)
             if found.several:
-                run.show_comparison(found.ready, {each.glance.cloud: each.images for each in found.ready})
+                run.show_comparison(found)
             for error in found.failed.values():
                 typer.echo(f"error: {error}", err=True)
     overdue = any(row.overdue for its in rows.values() for row in its)
