@@ -193,6 +193,7 @@ class Glance:
         deadline: float,
         stop: threading.Event,
         progress: Callable[[str], None] | None = None,
+        abandoned: float = ABANDONED,
     ) -> Image:
         """Wait until the import is done; `deadline` in seconds of time.monotonic(). Raises CloudError with the reason
         that Glance's task gives. Failure is a property or a task, never a guess from elapsed time."""
@@ -204,7 +205,7 @@ class Glance:
                 changed, seen = time.monotonic(), image["updated_at"]
             # While the import still holds its lock it also still saves the image as it was, over any change of ours.
             # A Glance that died holds it for ever: with all copies made and nothing happening, it is left behind.
-            dead = not image.get("os_glance_importing_to_stores") and time.monotonic() - changed > ABANDONED
+            dead = not image.get("os_glance_importing_to_stores") and time.monotonic() - changed > abandoned
             if status in ("active", "deactivated") and (dead or not image.get("os_glance_import_task")):
                 return as_image(image)
             failed = image.get("os_glance_failed_import") or status in ("killed", "deleted", "pending_delete")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from openstack_image_manager.glance import Glance
 from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.sandbox.site import serving
 from tests.real.bench import Bench
@@ -145,6 +148,15 @@ def test_an_import_that_never_gives_its_lock_back(bench: Bench, sandbox: Sandbox
     assert "did not finish in time: the image is still active (--import-timeout)" in said
     assert bench.image("1").min_ram == 64
     made(bench)
+
+
+def test_an_import_whose_glance_is_dead(bench: Bench, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has all bytes, and nobody will ever take the lock away."""
+    found = drifted(bench, min_ram=128)
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(bench.clouds))
+    with locked(sandbox, found), closing(Glance.connect("openstack")) as glance:
+        limit = time.monotonic() + 60
+        assert glance.wait(found, limit, threading.Event(), abandoned=0.3).id == found
 
 
 def test_sharing_that_glance_refuses(watched: Bench, proxy: Proxy) -> None:
