@@ -92,10 +92,10 @@ class Sandbox:
         """
         if convert and not shutil.which("qemu-img"):
             raise Error("--convert needs the program qemu-img; install it (Debian and Ubuntu: apt install qemu-utils)")
-        if object_storage:
-            self.object_store.check()
         wanted = Options(convert, token_expiration, keystone or {}, glance or {}, object_storage)
         with process.locked(self.state / "lock", say):
+            if object_storage:
+                self.object_store.check()
             record = read(self.state)
             running = self._running()
             joins = object_storage and not record.options.object_storage

@@ -63,7 +63,6 @@ class ObjectStore:
         if not hasattr(os, "setxattr"):
             raise Error("--object-storage needs Linux: Swift does not run elsewhere")
         probe = self.state / "xattr-probe"
-        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             probe.touch()
             os.setxattr(probe, "user.swift.probe", b"x")
