@@ -37,8 +37,8 @@ class Rule:
     """What happens to matching requests, from the `nth` (counted from 1) on, `times` of them (None: all).
 
     `method` and `path` are regular expressions for the whole method and path. Order: `before`, `hold`, `reset`
-    "before", `status`, forwarding, `after`, `reset` "after" (the answer is lost). `cut`: both connections are reset after
-    so many bytes of a body, the request's if it has one, else the answer's.
+    "before", `status`, forwarding, `after`, `reset` "after" (the answer is lost). `cut`: both connections are reset
+    after so many bytes of a body, the request's if it has one, else the answer's.
     """
 
     method: str = ".*"

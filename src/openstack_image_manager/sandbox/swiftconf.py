@@ -30,15 +30,14 @@ _FILTERS: Config = {
     "s3api": _S3,
     "tempauth": {},
     "copy": {},
-    "container-quotas": {},
+    "container_quotas": {},
     # at once, since nothing runs that would remove the parts of a deleted object later
     "slo": {"max_manifest_segments": "10000", "allow_async_delete": "false"},
     "dlo": {},
-    "proxy-logging": {},
 }
-_EGGS = {"container-quotas": "container_quotas", "proxy-logging": "proxy_logging"}
 
 # Swift writes to a syslog daemon whatever one configures, besides what it is asked for; this is its hook for loggers.
+# (The log of requests, Swift's proxy_logging, has no such hook, and would open a UDP port to all networks.)
 LOGGING = """\
 from logging.handlers import SysLogHandler
 
@@ -98,7 +97,7 @@ def _proxy(directory: Path, port: int, keys: Keys) -> str:
         "app:proxy-server": {"use": "egg:swift#proxy", "account_autocreate": "true"},
     }
     for name, settings in _FILTERS.items():
-        sections[f"filter:{name}"] = {"use": f"egg:swift#{_EGGS.get(name, name)}", **settings}
+        sections[f"filter:{name}"] = {"use": f"egg:swift#{name}", **settings}
     return ini(sections, {"filter:tempauth": users})
 
 
