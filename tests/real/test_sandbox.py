@@ -158,7 +158,7 @@ def test_an_object_storage_joins_and_keeps_what_it_has(with_swift: Sandbox) -> N
     at = ("--state", with_swift.state)
     assert with_swift.up()
     assert not (with_swift.state / "swift").exists()
-    with pytest.raises(Error, match="no object-storage"):
+    with pytest.raises(Error, match="no object storage"):
         with_swift.account()
     before = {service.name: service.pid for service in with_swift.status()}
     code, text = run("up", "--object-storage", *at)
@@ -188,6 +188,8 @@ def test_an_object_storage_joins_and_keeps_what_it_has(with_swift: Sandbox) -> N
         assert client.get_object(Bucket="kept", Key="a")["Body"].read() == b"a"
     with_swift.reset()
     assert not file.exists()
+    with pytest.raises(Error, match="no object storage"):
+        with_swift.account()
     assert with_swift.up(object_storage=True)
     with s3_client(with_swift.account()) as client:
         assert client.list_buckets()["Buckets"] == []
@@ -260,6 +262,12 @@ def test_conversion_needs_qemu_img(tmp_path: Path) -> None:
     assert (code, "qemu-utils" in text) == (1, True), text
     code, text = run("up", "--state", "/dev/null/x")
     assert (code, text.startswith("error: "), "Traceback" in text) == (1, True, False)
+
+
+def test_swift_needs_a_plain_name(tmp_path: Path) -> None:
+    code, text = run("up", "--object-storage", "--state", tmp_path / "100%")
+    assert (code, text.count("\n"), "because of the %" in text) == (1, 1, True), text
+    assert not (tmp_path / "100%" / "venv").exists()
 
 
 def test_the_default_is_in_the_data_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

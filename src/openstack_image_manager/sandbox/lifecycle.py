@@ -65,7 +65,8 @@ class Sandbox:
 
     def account(self, user: str = "admin") -> Account:
         """How the user `admin` or `member` reaches the object storage."""
-        return self.object_store.account(self.url(objectstore.SERVICES[0]), user)
+        port = read(self.state).ports.get(objectstore.SERVICES[0])
+        return self.object_store.account(f"http://{HOST}:{port}", user)
 
     def url(self, service: str) -> str:
         """The address of a service, without a slash at its end."""

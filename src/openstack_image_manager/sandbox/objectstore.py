@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from openstack_image_manager.errors import Error
@@ -30,7 +30,7 @@ class Account:
 
     url: str
     access_key: str
-    secret_key: str
+    secret_key: str = field(repr=False)
     region: str = swiftconf.REGION
 
     def environment(self) -> Mapping[str, str]:
@@ -62,6 +62,10 @@ class ObjectStore:
         """Raises `Error` where Swift cannot work: it is for Linux, and keeps metadata in extended attributes."""
         if not hasattr(os, "setxattr"):
             raise Error("--object-storage needs Linux: Swift does not run elsewhere")
+        if "%" in str(self.state):  # its configuration files would read more into it
+            raise Error(
+                f"--object-storage: Swift cannot live in {self.state}, because of the %; choose another --state"
+            )
         probe = self.state / "xattr-probe"
         try:
             probe.touch()
@@ -124,4 +128,10 @@ class ObjectStore:
         return Account(url, f"{swiftconf.ACCOUNT}:{user}", getattr(self._keys(), user))
 
     def _keys(self) -> Keys:
-        return Keys(**json.loads((self.directory / KEYS).read_text()))
+        try:
+            return Keys(**json.loads((self.directory / KEYS).read_text()))
+        except FileNotFoundError:
+            raise Error(
+                f"there is no object storage in {self.state}; "
+                "start it: openstack-image-manager sandbox up --object-storage"
+            ) from None

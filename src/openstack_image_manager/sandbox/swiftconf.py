@@ -8,7 +8,7 @@ import json
 import struct
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from openstack_image_manager.sandbox.config import Config, ini
@@ -53,9 +53,9 @@ def no_syslog(conf, name, log_to_console, log_route, fmt, logger, adapted_logger
 class Keys:
     """The secrets of one object storage."""
 
-    admin: str  # of the user who may do everything
-    member: str  # of the user who may do nothing until an ACL lets them
-    tokens: str  # base64 of 32 bytes: what Swift's own tokens are encrypted with
+    admin: str = field(repr=False)  # of the user who may do everything
+    member: str = field(repr=False)  # of the user who may do nothing until an ACL lets them
+    tokens: str = field(repr=False)  # base64 of 32 bytes: what Swift's own tokens are encrypted with
 
 
 def files(directory: Path, ports: Mapping[str, int], keys: Keys) -> Mapping[str, bytes]:
