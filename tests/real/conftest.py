@@ -8,15 +8,17 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import openstack
 import pytest
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
-from openstack_image_manager.sandbox import Sandbox
+from openstack_image_manager.sandbox import Account, Sandbox
 from openstack_image_manager.sandbox.site import serving
 from tests.real.bench import Bench
+from tests.real.s3 import remove_bucket, s3_client
 from tests.services.proxy import Proxy
 from tests.services.site import TestSite
 
@@ -129,6 +131,29 @@ def proxied_clouds(proxy: Proxy, clouds_yaml: Path, tmp_path: Path) -> Path:
     path = tmp_path / "proxied-clouds.yaml"
     path.write_text(clouds_yaml.read_text().replace(region, f"{region}    image_endpoint_override: {proxy.url}\n"))
     return path
+
+
+@pytest.fixture(scope="session")
+def object_storage(sandbox: Sandbox) -> Account:
+    """Swift with its S3 API, which joins the running sandbox when a test asks for it first."""
+    sandbox.up(object_storage=True, say=lambda line: print(line, flush=True))
+    return sandbox.account()
+
+
+@pytest.fixture(scope="session")
+def s3(object_storage: Account) -> Iterator[Any]:
+    """An S3 client of the user who may do everything."""
+    with s3_client(object_storage) as client:
+        yield client
+
+
+@pytest.fixture
+def bucket(s3: Any) -> Iterator[str]:
+    """An empty bucket of this test alone."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=name)
+    yield name
+    remove_bucket(s3, name)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -16,14 +17,16 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
+from botocore.exceptions import ClientError
 from openstack.connection import Connection
 from oslo_utils.imageutils import format_inspector
 
 from openstack_image_manager.errors import Error
-from openstack_image_manager.sandbox import Sandbox, default_state
+from openstack_image_manager.sandbox import Account, Sandbox, default_state
 from openstack_image_manager.sandbox.disks import disk_image
 from openstack_image_manager.sandbox.install import install
 from tests.real.conftest import connection
+from tests.real.s3 import keys, s3_client
 from tests.services.site import TestSite
 
 CIRROS = "cirros/0.6.0/cirros-0.6.0-x86_64-disk.img"
@@ -39,6 +42,13 @@ def own(sandbox: Sandbox, tmp_path: Path) -> Iterator[Sandbox]:
     other = Sandbox(state)
     yield other
     other.down()
+
+
+@pytest.fixture
+def with_swift(own: Sandbox, sandbox: Sandbox, object_storage: Account) -> Sandbox:
+    """The second sandbox, where Swift is installed too."""
+    (own.state / "swift-venv").symlink_to(sandbox.state / "swift-venv", target_is_directory=True)
+    return own
 
 
 def run(*arguments: str | Path, **env: str) -> tuple[int, str]:
@@ -144,6 +154,81 @@ def test_conversion_token_life_and_other_settings(own: Sandbox) -> None:
         assert image["size"] == 4 * 1024 * 1024
 
 
+def test_an_object_storage_joins_and_keeps_what_it_has(with_swift: Sandbox) -> None:
+    at = ("--state", with_swift.state)
+    assert with_swift.up()
+    assert not (with_swift.state / "swift").exists()
+    with pytest.raises(Error, match="no object storage"):
+        with_swift.account()
+    before = {service.name: service.pid for service in with_swift.status()}
+    code, text = run("up", "--object-storage", *at)
+    assert code == 0, text
+    assert "Starting object-storage, swift-account, swift-container, swift-object\n" in text
+    file = with_swift.object_store.environment_file()
+    assert f"  . '{file}'" in text
+    assert with_swift.account().secret_key not in text
+    assert {service.name: service.pid for service in with_swift.status()}.items() > before.items()
+    assert {file.stat().st_mode & 0o077, (with_swift.state / "swift" / "keys.json").stat().st_mode & 0o077} == {0}
+    shell = subprocess.run(
+        ["sh", "-c", '. "$0"; env', file], capture_output=True, text=True, check=True, timeout=10, env={}
+    ).stdout
+    assert {f"{name}={value}" for name, value in with_swift.account().environment().items()} <= set(shell.split())
+    with s3_client(with_swift.account()) as client:
+        client.create_bucket(Bucket="kept")
+        client.put_object(Bucket="kept", Key="a", Body=b"a")
+
+    psutil.Process({service.name: service.pid for service in with_swift.status()}["swift-object"]).kill()
+    assert run("status", *at)[0] == 1
+    code, text = run("up", *at)
+    assert (code, text.splitlines()[0]) == (0, "Starting swift-object")
+    assert run("down", *at)[0] == 0
+    assert run("up", *at)[1].splitlines()[0] == "Starting keystone, glance-one, glance-two, site"
+    assert with_swift.up(object_storage=True)
+    with s3_client(with_swift.account()) as client:
+        assert client.get_object(Bucket="kept", Key="a")["Body"].read() == b"a"
+    with_swift.reset()
+    assert not file.exists()
+    with pytest.raises(Error, match="no object storage"):
+        with_swift.account()
+    assert with_swift.up(object_storage=True)
+    with s3_client(with_swift.account()) as client:
+        assert client.list_buckets()["Buckets"] == []
+
+
+def test_an_object_storage_whose_ports_were_taken(with_swift: Sandbox) -> None:
+    assert with_swift.up(object_storage=True)
+    with s3_client(with_swift.account()) as client:
+        client.create_bucket(Bucket="kept")
+        client.put_object(Bucket="kept", Key="a", Body=b"a")
+    before = {service.name: (service.pid, service.url) for service in with_swift.status()}
+    killed = psutil.Process(before["swift-object"][0])
+    killed.kill()
+    killed.wait(10)
+    with socket.create_server(("127.0.0.1", int(before["swift-object"][1].rpartition(":")[2]))):
+        said: list[str] = []
+        assert with_swift.up(say=said.append)
+    assert said == ["Starting object-storage, swift-account, swift-container, swift-object"]
+    after = {service.name: (service.pid, service.url) for service in with_swift.status()}
+    assert {name for name in before if before[name] == after[name]} == {"keystone", "glance-one", "glance-two", "site"}
+    assert {name for name in before if before[name][1] != after[name][1]} == {"swift-object"}
+    with s3_client(with_swift.account()) as client:
+        assert keys(client, "kept") == ["a"]
+        assert client.get_object(Bucket="kept", Key="a")["Body"].read() == b"a"
+    found = {entry.laddr.ip for process in processes(with_swift) for entry in process.net_connections("inet")}
+    assert found == {"127.0.0.1"}
+
+
+def test_an_object_storage_of_another_version_starts_empty(with_swift: Sandbox) -> None:
+    (with_swift.state / "swift" / "devices").mkdir(parents=True)
+    (with_swift.state / "swift" / "made-from").write_text("something else")
+    assert with_swift.up()
+    said: list[str] = []
+    assert with_swift.up(object_storage=True, say=said.append)
+    assert any("object storage was made by another version" in line for line in said)
+    with s3_client(with_swift.account("member")) as client, pytest.raises(ClientError, match="AccessDenied"):
+        client.list_buckets()
+
+
 def test_a_process_with_a_reused_pid_is_left_alone(own: Sandbox) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as other:
         stale = {"options": {}, "ports": {"keystone": 1}, "processes": {"keystone": [other.pid, "1"]}}
@@ -177,6 +262,12 @@ def test_conversion_needs_qemu_img(tmp_path: Path) -> None:
     assert (code, "qemu-utils" in text) == (1, True), text
     code, text = run("up", "--state", "/dev/null/x")
     assert (code, text.startswith("error: "), "Traceback" in text) == (1, True, False)
+
+
+def test_swift_needs_a_plain_name(tmp_path: Path) -> None:
+    code, text = run("up", "--object-storage", "--state", tmp_path / "100%")
+    assert (code, text.count("\n"), "because of the %" in text) == (1, 1, True), text
+    assert not (tmp_path / "100%" / "venv").exists()
 
 
 def test_the_default_is_in_the_data_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A proxy in front of the real Glance that counts requests and breaks the n-th one that matches a rule.
+"""A proxy in front of a real service (Glance, Swift) that counts requests and breaks the n-th one that matches a rule.
 
 Bodies pass through in pieces in both directions, and a connection that breaks off on one side breaks off on the other.
 """
@@ -9,7 +9,7 @@ import contextlib
 import http.client
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
@@ -37,7 +37,8 @@ class Rule:
     """What happens to matching requests, from the `nth` (counted from 1) on, `times` of them (None: all).
 
     `method` and `path` are regular expressions for the whole method and path. Order: `before`, `hold`, `reset`
-    "before", `status`, forwarding, `after`, `reset` "after" (the answer is lost).
+    "before", `status`, forwarding, `after`, `reset` "after" (the answer is lost). `cut`: both connections are reset
+    after so many bytes of a body, the request's if it has one, else the answer's.
     """
 
     method: str = ".*"
@@ -49,6 +50,7 @@ class Rule:
     status: int | None = None
     body: str = ""
     reset: Literal["before", "after"] | None = None
+    cut: int | None = None
     after: Callable[[], object] | None = None
     seen: int = 0
 
@@ -107,7 +109,7 @@ class _Lost(Exception):
 
 @contextlib.contextmanager
 def _losing() -> Iterator[None]:
-    """Tell the client's broken connection from Glance's."""
+    """Tell the client's broken connection from the service's."""
     try:
         yield
     except OSError as error:
@@ -121,8 +123,10 @@ class _Handler(BaseHTTPRequestHandler):
     def serve(self) -> None:
         path = urlsplit(self.path).path
         self.logged = False
+        rule = self.server.rule_for(self.command, path)
+        self.cut = rule.cut
         try:
-            self.pass_on(self.server.rule_for(self.command, path))
+            self.pass_on(rule)
         except (OSError, http.client.HTTPException, _Lost):
             self.close_connection = True
             reset_on_close(self.connection)
@@ -146,10 +150,10 @@ class _Handler(BaseHTTPRequestHandler):
         if rule.status is not None:
             self.answer(rule.status, rule.body.encode())
             return
-        glance = http.client.HTTPConnection(*self.server.target, timeout=120)
+        service = http.client.HTTPConnection(*self.server.target, timeout=120)
         try:
-            self.send_request(glance)
-            response = glance.getresponse()
+            self.send_request(service)
+            response = service.getresponse()
             if rule.after:
                 rule.after()
             if rule.reset == "after":
@@ -157,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise _Lost
             self.send_back(response)
         finally:
-            glance.close()
+            service.close()
 
     def answer(self, status: int, body: bytes) -> None:
         for _ in self.body():
@@ -166,23 +170,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
-    def send_request(self, glance: http.client.HTTPConnection) -> None:
-        # Host stays the proxy's: Glance builds the addresses in its version document from it
-        glance.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+    def send_request(self, service: http.client.HTTPConnection) -> None:
+        # Host stays the proxy's: signatures of S3 requests cover it, and Glance builds its own addresses from it
+        service.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         chunked = "Transfer-Encoding" in self.headers
         for name, value in self.headers.items():
             if name.lower() not in _HOP | {"expect"}:
-                glance.putheader(name, value)
+                service.putheader(name, value)
         if chunked:
-            glance.putheader("Transfer-Encoding", "chunked")
-        glance.endheaders()
+            service.putheader("Transfer-Encoding", "chunked")
+        service.endheaders()
         try:
-            for piece in self.body():
-                glance.send(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+            for piece in self.until_cut(self.body()):
+                service.send(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
             if chunked:
-                glance.send(b"0\r\n\r\n")
+                service.send(b"0\r\n\r\n")
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # Glance refuses the rest, and may have said why
 
@@ -195,6 +200,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.line()
         else:
             yield from self.exactly(int(self.headers.get("Content-Length") or 0))
+
+    def until_cut(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The same pieces. Raises _Lost where the rule cuts."""
+        for piece in pieces:
+            if self.cut is not None and self.cut <= len(piece):
+                yield piece[: self.cut]
+                raise _Lost
+            if self.cut is not None:
+                self.cut -= len(piece)
+            yield piece
 
     def line(self) -> bytes:
         with _losing():
@@ -224,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         sent = 0
-        while piece := response.read1(_CHUNK):
+        for piece in self.until_cut(iter(lambda: response.read1(_CHUNK), b"")):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
             sent += len(piece)
         if chunked:

@@ -34,10 +34,13 @@ def up(
     convert: Annotated[
         bool, typer.Option("--convert", help="Let Glance unpack images and convert them to raw; needs qemu-img.")
     ] = False,
+    object_storage: Annotated[
+        bool, typer.Option("--object-storage", help="Start Swift too, an object storage with the S3 API.")
+    ] = False,
 ) -> None:
     """Start everything; the first time, install it."""
     sandbox = _sandbox(state)
-    started = sandbox.up(convert, say=typer.echo)
+    started = sandbox.up(convert, say=typer.echo, object_storage=object_storage)
     typer.echo("The sandbox is up." if started else "The sandbox is up already.")
     if sandbox.options.convert != convert:
         now, other = ("with", "without") if sandbox.options.convert else ("without", "with")
@@ -58,16 +61,17 @@ def down(state: State = None) -> None:
 def status(state: State = None) -> None:
     """Show every service; exit code 1 if one is down."""
     found = _sandbox(state).status()
+    width = max(len(service.name) for service in found)
     for service in found:
         pid = f"pid {service.pid}" if service.pid else ""
-        typer.echo(f"{service.name:<11} {'up' if service.up else 'down':<5} {service.url:<23} {pid}".rstrip())
+        typer.echo(f"{service.name:<{width}} {'up' if service.up else 'down':<5} {service.url:<23} {pid}".rstrip())
     if not all(service.up for service in found):
         raise typer.Exit(1)
 
 
 @sandbox_app.command()
 def reset(state: State = None) -> None:
-    """Stop everything and empty both clouds."""
+    """Stop everything, empty both clouds and the object storage."""
     _sandbox(state).reset()
     typer.echo("The sandbox is down and its clouds are empty. What was installed stays; start it with: sandbox up")
 
@@ -81,7 +85,7 @@ def _sandbox(state: Path | None) -> Sandbox:
 def _usage(sandbox: Sandbox) -> str:
     import shlex
 
-    return f"""
+    text = f"""
   export OS_CLIENT_CONFIG_FILE={shlex.quote(str(sandbox.clouds_yaml))}
 
 Clouds:
@@ -89,3 +93,10 @@ Clouds:
   member      region RegionOne, ordinary user of another project
   second      region RegionTwo, administrator; images of its own
 Site with small bootable images: {sandbox.url("site")}/"""
+    if sandbox.options.object_storage:
+        file = shlex.quote(str(sandbox.object_store.environment_file()))
+        text += f"""
+Object storage with the S3 API: {sandbox.account().url}
+
+  . {file}   # AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION"""
+    return text

@@ -1,8 +1,10 @@
-"""Real Keystone and Glance from PyPI on loopback, for trying the tool and for its tests.
+"""Real Keystone, Glance and Swift from PyPI on loopback, for trying the tool and for its tests.
 
 Not for anything that matters: the services run without TLS, as the user who starts them.
 """
 
-from openstack_image_manager.sandbox.lifecycle import Options, Sandbox, Service, default_state
+from openstack_image_manager.sandbox.lifecycle import Sandbox, Service, default_state
+from openstack_image_manager.sandbox.objectstore import Account
+from openstack_image_manager.sandbox.record import Options
 
-__all__ = ["Options", "Sandbox", "Service", "default_state"]
+__all__ = ["Account", "Options", "Sandbox", "Service", "default_state"]

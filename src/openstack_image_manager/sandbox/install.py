@@ -17,7 +17,14 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 MARKER = "made-from"  # written last and removed first: a directory without it was cut short
 
 
-def install(directory: Path, log: Path, say: Say, requirements: Path = REQUIREMENTS) -> Path:
+def install(
+    directory: Path,
+    log: Path,
+    say: Say,
+    requirements: Path = REQUIREMENTS,
+    what: str = "Keystone and Glance",
+    duration: str = "one to three minutes",
+) -> Path:
     """Make sure `directory` holds the environment for `requirements`, and return its python.
 
     A complete one is used as it is; anything else is removed and made anew. pip runs with the user's own settings.
@@ -30,7 +37,7 @@ def install(directory: Path, log: Path, say: Say, requirements: Path = REQUIREME
     if directory.exists():
         say(f"Removing an incomplete or outdated installation in {directory}")
     discard(directory)
-    say(f"Installing Keystone and Glance into {directory} (once; one to three minutes)")
+    say(f"Installing {what} into {directory} (once; {duration})")
     try:
         venv.create(directory, with_pip=True)
     except subprocess.CalledProcessError as error:

@@ -1,51 +1,39 @@
-"""One sandbox: two small clouds and an upstream site, kept in a state directory."""
+"""One sandbox: two small clouds, an upstream site and, if asked for, an object storage, kept in a state directory."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openstack_image_manager.errors import Error
-from openstack_image_manager.sandbox import config, disks, process, template
+from openstack_image_manager.sandbox import config, disks, objectstore, process, template
+from openstack_image_manager.sandbox.files import write_private
 from openstack_image_manager.sandbox.install import MARKER, REQUIREMENTS, discard, fingerprint, install, is_complete
+from openstack_image_manager.sandbox.objectstore import Account, ObjectStore
 from openstack_image_manager.sandbox.process import HOST, Say
+from openstack_image_manager.sandbox.record import Options, Record, read, write
 
 SERVICES = ("keystone", "glance-one", "glance-two", "site")
 
 
-@dataclass(frozen=True)
-class Options:
-    """How the clouds are set up. Changing them needs a `down` and an `up`."""
-
-    convert: bool = False
-    token_expiration: int = 3600
-    keystone: config.Config = field(default_factory=dict)
-    glance: config.Config = field(default_factory=dict)
+def services(options: Options) -> tuple[str, ...]:
+    """Names of all that runs with these options."""
+    return SERVICES + objectstore.SERVICES * options.object_storage
 
 
 @dataclass(frozen=True)
 class Service:
-    """One of the four services as found."""
+    """One of the services as found."""
 
     name: str
     url: str
     pid: int | None
     up: bool
-
-
-@dataclass
-class _Record:
-    """What running.json keeps: ports survive `down`, so that clouds.yaml stays true; pids and start times do not."""
-
-    options: Options = field(default_factory=Options)
-    ports: dict[str, int] = field(default_factory=dict)
-    processes: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
 def default_state() -> Path:
@@ -56,7 +44,7 @@ def default_state() -> Path:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """Keystone, two Glances (RegionOne, RegionTwo) and a site on 127.0.0.1, all below the directory `state`.
+    """Keystone, two Glances (RegionOne, RegionTwo), a site and perhaps Swift on 127.0.0.1, below the directory `state`.
 
     Every method raises `Error` with a message for the user.
     """
@@ -71,9 +59,18 @@ class Sandbox:
     def site_directory(self) -> Path:
         return self.state / "site"
 
+    @property
+    def object_store(self) -> ObjectStore:
+        return ObjectStore(self.state)
+
+    def account(self, user: str = "admin") -> Account:
+        """How the user `admin` or `member` reaches the object storage."""
+        port = read(self.state).ports.get(objectstore.SERVICES[0])
+        return self.object_store.account(f"http://{HOST}:{port}", user)
+
     def url(self, service: str) -> str:
-        """The address of one of `SERVICES`, without a slash at its end."""
-        ports = self._read().ports
+        """The address of a service, without a slash at its end."""
+        ports = read(self.state).ports
         if service not in ports:
             raise Error(f"there is no {service} in {self.state}; start the sandbox: openstack-image-manager sandbox up")
         return f"http://{HOST}:{ports[service]}"
@@ -86,22 +83,29 @@ class Sandbox:
         token_expiration: int = 3600,
         keystone: config.Config | None = None,
         glance: config.Config | None = None,
+        object_storage: bool = False,
     ) -> bool:
         """Bring everything up and return True, or False if it ran already. Repairs what an earlier command left.
 
         `convert`: Glance decompresses and converts to raw on import. `token_expiration`: seconds. `keystone`, `glance`:
-        more settings, section → key → value. Services that run already keep the options they were started with.
+        more settings, section → key → value. `object_storage`: Swift too. Services that run already keep the options
+        they were started with; an object storage joins them.
         """
         if convert and not shutil.which("qemu-img"):
             raise Error("--convert needs the program qemu-img; install it (Debian and Ubuntu: apt install qemu-utils)")
-        wanted = Options(convert, token_expiration, keystone or {}, glance or {})
+        wanted = Options(convert, token_expiration, keystone or {}, glance or {}, object_storage)
         with process.locked(self.state / "lock", say):
-            record = self._read()
+            if object_storage:
+                self.object_store.check()
+            record = read(self.state)
             running = self._running()
-            if len(running) == len(SERVICES) and self.clouds_yaml.exists():
+            joins = object_storage and not record.options.object_storage
+            if len(running) == len(services(record.options)) and self.clouds_yaml.exists() and not joins:
                 return False
             if not running:
                 record.options = wanted
+            elif joins:
+                record.options = replace(record.options, object_storage=True)
             self._start(record, running, say)
             return True
 
@@ -109,15 +113,16 @@ class Sandbox:
         """Stop everything, keep the clouds' contents; False if nothing ran."""
         self._must_be_ours()
         with process.locked(self.state / "lock", lambda _: None):
-            return self._stop(self._read())
+            return self._stop(read(self.state))
 
     def reset(self) -> bool:
-        """Stop everything and empty both clouds; the next `up` is as quick as any. Returns what `down` returns."""
+        """Stop everything and empty it; the next `up` is as quick as any. Returns what `down` returns."""
         self._must_be_ours()
         with process.locked(self.state / "lock", lambda _: None):
-            stopped = self._stop(self._read())
+            stopped = self._stop(read(self.state))
             for name in ("data", "data.partial"):
                 discard(self.state / name)
+            self.object_store.empty()
             self.clouds_yaml.unlink(missing_ok=True)
             return stopped
 
@@ -132,10 +137,10 @@ class Sandbox:
         self.state.mkdir(parents=True, exist_ok=True)
 
     def status(self) -> list[Service]:
-        """All four services as they are now."""
-        record = self._read()
+        """All services as they are now."""
+        record = read(self.state)
         found = []
-        for name in SERVICES:
+        for name in services(record.options):
             pid, started = record.processes.get(name, (None, ""))
             port = record.ports.get(name)
             url = f"http://{HOST}:{port}" if port else ""
@@ -146,53 +151,40 @@ class Sandbox:
     @property
     def options(self) -> Options:
         """What it was last started with."""
-        return self._read().options
-
-    def _read(self) -> _Record:
-        try:
-            read = json.loads((self.state / "running.json").read_text())
-            return _Record(Options(**read["options"]), read["ports"], read["processes"])
-        except FileNotFoundError:
-            return _Record()
-        except (ValueError, TypeError, KeyError) as error:
-            raise Error(
-                f"{self.state}/running.json cannot be understood ({error}); end the processes it names, then remove it"
-            ) from error
-
-    def _write(self, record: _Record) -> None:
-        partial = self.state / "running.json.partial"
-        partial.write_text(json.dumps(asdict(record), indent=1))
-        partial.replace(self.state / "running.json")
+        return read(self.state).options
 
     def _running(self) -> set[str]:
         return {service.name for service in self.status() if service.up}
 
-    def _stop(self, record: _Record, names: Iterable[str] = SERVICES) -> bool:
-        stopped = [name for name in names if name in record.processes]
+    def _stop(self, record: Record, names: Iterable[str] | None = None) -> bool:
+        stopped = [name for name in record.processes if names is None or name in names]
         # services end side by side: a busy one takes its seconds of grace
-        with ThreadPoolExecutor(len(SERVICES)) as pool:
+        with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda name: process.stop(*record.processes[name]), stopped))
         for name in stopped:
             del record.processes[name]
-        self._write(record)
+        write(self.state, record)
         return bool(stopped)
 
-    def _start(self, record: _Record, running: set[str], say: Say) -> None:
+    def _start(self, record: Record, running: set[str], say: Say) -> None:
         logs = self.state / "log"
         logs.mkdir(parents=True, exist_ok=True)
         (self.state / ".gitignore").write_text("*\n")  # keys and passwords, should someone keep it in a checkout
-        if running and not self._is_current():
+        if running and not self._is_current(record.options):
             self._stop(record)
             running = set()
         python = install(self.state / "venv", logs / "pip.log", say)
         template.make(self.state / "template", python, logs / "template.log", say)
-        self._stop(record, set(SERVICES) - running)
-        if self._choose_ports(record, running):
-            self._stop(record)
-            running = set()
+        if record.options.object_storage:
+            self.object_store.install(say)
+        self._stop(record, set(record.processes) - running)
+        running -= self._choose_ports(record, running)
+        self._stop(record, set(record.processes) - running)
         self._fill(self.state / "data", say)
         self._prepare(record.ports, record.options, python)
-        missing = [name for name in SERVICES if name not in running]
+        if record.options.object_storage:
+            self.object_store.prepare(record.ports, say)
+        missing = [name for name in services(record.options) if name not in running]
         say("Starting " + ", ".join(missing or ["nothing"]))
         started = {}
         try:
@@ -201,19 +193,21 @@ class Sandbox:
                 found = process.spawn(*self._command(name, record.ports[name], python), log)
                 started[name] = (found, record.ports[name], log)
                 record.processes[name] = (found.pid, found.started)
-                self._write(record)
+                write(self.state, record)
             process.wait_for(started)
         except BaseException:
             self._stop(record, started)
             raise
 
-    def _choose_ports(self, record: _Record, running: set[str]) -> bool:
-        """Keep every port that is ours or still free; True if one changed."""
-        before = dict(record.ports)
-        for name in SERVICES:
-            if name not in running and not (name in record.ports and process.is_free(record.ports[name])):
-                record.ports[name] = process.free_port(set(record.ports.values()))
-        return record.ports != before
+    def _choose_ports(self, record: Record, running: set[str]) -> set[str]:
+        """Keep every port that is ours or still free; returns who must start anew, as a port of theirs changed."""
+        stale: set[str] = set()
+        for group in (SERVICES, services(record.options)[len(SERVICES) :]):
+            for name in group:
+                if name not in running and not (name in record.ports and process.is_free(record.ports[name])):
+                    record.ports[name] = process.free_port(set(record.ports.values()))
+                    stale.update(group)
+        return stale
 
     def _prepare(self, ports: Mapping[str, int], options: Options, python: Path) -> None:
         """Write the configuration, clouds.yaml and the site's images."""
@@ -230,15 +224,17 @@ class Sandbox:
             directory, port = data / name, ports[name]
             urls["image", region] = f"http://{HOST}:{port}"
             settings = config.glance(directory, paste, port, keystone_url, password, region, extra)
-            _private(directory / "glance-api.conf", settings)
+            write_private(directory / "glance-api.conf", settings)
             (directory / "gunicorn.conf.py").write_text(config.gunicorn("glance", directory, port))
         template.point(data / "keystone" / "keystone.sqlite", urls)
-        _private(self.clouds_yaml, config.clouds(keystone_url, password))
+        write_private(self.clouds_yaml, config.clouds(keystone_url, password))
         disks.make_images(self.site_directory)
 
-    def _is_current(self) -> bool:
+    def _is_current(self, options: Options) -> bool:
         """Whether everything was made by this version of the sandbox, so that services that run may stay."""
         made = template.wanted()
+        if options.object_storage and self.object_store.is_outdated():
+            return False
         return is_complete(self.state / "venv", fingerprint(REQUIREMENTS)) and all(
             is_complete(self.state / name, made) for name in ("template", "data")
         )
@@ -265,13 +261,6 @@ class Sandbox:
         if name == "site":
             script = Path(disks.__file__).with_name("site.py")
             return [sys.executable, "-P", str(script), str(self.site_directory), str(port)], os.environ
+        if name in objectstore.SERVICES:
+            return self.object_store.command(name)
         return [str(python), "-m", "gunicorn"], config.environment(self.state / "data" / name)
-
-
-def _private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, because it holds a password; never half of it."""
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    partial.replace(path)
