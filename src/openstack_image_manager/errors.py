@@ -29,6 +29,14 @@ class FetchError(Error):
         self.status = status
 
 
+class StorageError(Error):
+    """The object storage refused, or cannot be reached. `code` is S3's name of the reason, where there was one."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class VerificationError(Error):
     """Bytes are not what the definition promises: checksum, format or safety."""
 

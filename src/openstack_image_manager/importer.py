@@ -6,16 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from urllib.parse import unquote, urlsplit
 
-from openstack_image_manager import checksums, desired
+from openstack_image_manager import desired
 from openstack_image_manager.claim import Claims, is_staged
 from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
 from openstack_image_manager.format import public_url
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.lineup import WHOLE
 from openstack_image_manager.model import Create, Image
-from openstack_image_manager.sources import Reporter, Source, Sources, urls_of
+from openstack_image_manager.sources import Reporter, Source, Sources, urls_of, with_checksum
 from openstack_image_manager.ways import ImportOptions, Way, choose
 
 STAGE_TRIES = 3
@@ -49,7 +48,8 @@ class Importer:
 
     def bring_in(self, change: Create) -> Image:
         """The image, active and verified but not yet published. Whatever fails is removed again. Raises Error."""
-        change = self._with_checksum(change)
+        if self.options.verify is not False:
+            change = replace(change, version=with_checksum(change.version))
         way = choose(change.version, self.methods(), self.converts, self.options)
         deadline = time.monotonic() + self.options.timeout
         for attempt in range(1, self.options.tries + 1):
@@ -66,17 +66,6 @@ class Importer:
                 self.reporter.line(change.subject, f"{error}; next try")
                 change = replace(change, left=None)
         raise AssertionError("unreachable")
-
-    def _with_checksum(self, change: Create) -> Create:
-        """The checksum from the version's checksum file, where the definition names the file only."""
-        version = change.version
-        if version.checksum or not version.checksum_file or self.options.verify is False:
-            return change
-        from openstack_image_manager.fetch import fetch_text
-
-        text = fetch_text(version.checksum_file)
-        checksum = checksums.find(text, unquote(urlsplit(version.url).path.rpartition("/")[2]))
-        return replace(change, version=version.model_copy(update={"checksum": str(checksum)}))
 
     def _attempt(self, change: Create, way: Way, deadline: float) -> Image:
         # Before anything is made in Glance, a wrong address or a wrong file leaves no trace there. Where Glance must be

@@ -188,6 +188,13 @@ def news_markdown(found: Sequence[News]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def table_markdown(title: str, summary: str, rows: Sequence[Sequence[str]]) -> str:
+    """A table below its first row as a Markdown note."""
+    head, *rest = rows
+    lines = [f"## {_md(title)}", "", _md(summary), ""]
+    return "\n".join([*lines, _row(head), "|" + " --- |" * len(head), *map(_row, rest)]) + "\n"
+
+
 def findings_markdown(title: str, summary: str, found: Iterable[Finding]) -> str:
     """Findings as a Markdown note, fit for an issue."""
     lines = [f"- **{each.level}** {_md(each.subject)}: {_md(each.message)}" for each in found]

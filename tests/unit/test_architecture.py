@@ -19,6 +19,8 @@ LONGEST = 300  # lines
 
 # Each library has one room, or one folder of rooms, that knows it.
 LIBRARIES = {
+    "boto3": ("mirroring/bucket",),
+    "botocore": ("mirroring/bucket",),
     "openstack": ("glance", "login"),
     "keystoneauth1": ("glance", "login"),
     "requests": ("fetch",),
@@ -55,6 +57,10 @@ PURE = (
     "upstreams/documents",
     "upstreams/indexes",
     "upstreams/listings",
+    "mirroring/record",
+    "mirroring/report",
+    "mirroring/target",
+    "mirroring/verdict",
     "model",
     "upstreams/news",
     "signing/openpgp",
@@ -99,6 +105,9 @@ DOORS = (
     "latest",
     "login",
     "members",
+    "mirroring/bucket",
+    "mirroring/copying",
+    "mirroring/mirror",
     "outlook",
     "relations",
     "editing/rewrite",
@@ -205,7 +214,20 @@ def test_there_is_no_drawer_for_odds_and_ends() -> None:
     "command",
     [
         [],
-        *([name] for name in ("plan", "apply", "validate", "update", "check-updates", "catalogue", "keys", "sandbox")),
+        *(
+            [name]
+            for name in (
+                "plan",
+                "apply",
+                "validate",
+                "update",
+                "check-updates",
+                "mirror",
+                "catalogue",
+                "keys",
+                "sandbox",
+            )
+        ),
     ],
 )
 def test_help_answers_without_loading_what_only_work_needs(command: list[str]) -> None:
@@ -218,6 +240,8 @@ def test_help_answers_without_loading_what_only_work_needs(command: list[str]) -
     loaded = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if line.startswith("import time:")}
     assert f"{PACKAGE}.cli.app" in loaded
     heavy = (
+        "boto3",
+        "botocore",
         "openstack",
         "keystoneauth1",
         "requests",

@@ -1,0 +1,1 @@
+"""Upstream images in an object storage of ours: keys, records, verdicts, copies."""

@@ -1,0 +1,282 @@
+"""The door to the object storage: S3's calls one by one, each with time limits, bounded retries and a message.
+
+What decides here, and why, is in docs/decisions/014 and 016.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import boto3  # type: ignore[import-untyped]
+from botocore.config import Config  # type: ignore[import-untyped]
+from botocore.exceptions import (  # type: ignore[import-untyped]
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ResponseStreamingError,
+)
+
+from openstack_image_manager.errors import Error, Interrupted, StorageError
+from openstack_image_manager.format import public_url
+from openstack_image_manager.mirroring.record import MADE_BY, MAKER, Record, parsed, written
+from openstack_image_manager.mirroring.target import RECORD
+
+PART = 16 * 1024 * 1024
+IN_FLIGHT = 4  # parts, of all uploads together: what memory holds is these, and one part of each upload
+MOST_PARTS = 10_000
+TRIES = 5
+CONNECT_TIMEOUT, READ_TIMEOUT = 15, 60  # seconds
+CHUNK = 1024 * 1024
+MOST_RECORD = 64 * 1024  # bytes
+_ADVICE = {
+    "NoSuchBucket": "there is no such bucket; create it, or correct --bucket",
+    "AccessDenied": "these credentials may not do that here; look at the bucket's policy or ACL",
+    "SignatureDoesNotMatch": "the credentials are wrong; look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "InvalidAccessKeyId": "the credentials are wrong; look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "RequestTimeTooSkewed": "this machine's clock is wrong; set it",
+    "EntityTooLarge": "it is full, or its quota is; make room, or raise the quota",
+    "QuotaExceeded": "it is full, or its quota is; make room, or raise the quota",
+    "SlowDown": f"it is overloaded; given up after {TRIES} tries: run again later, with fewer --workers",
+    "403": "these credentials may not do that here; look at the bucket's policy or ACL",  # HEAD tells no reason
+    "PreconditionFailed": "there is an object already",
+}
+EXISTS = "PreconditionFailed"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a listing."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An upload in parts that is neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+    since: datetime
+
+
+class Bucket:
+    """One bucket, with the credentials and the configuration that all AWS tools use. `with` closes it."""
+
+    def __init__(self, name: str, endpoint: str | None = None) -> None:
+        self.name = name
+        config = Config(
+            s3={"addressing_style": "path"},
+            retries={"mode": "standard", "total_max_attempts": TRIES},
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            max_pool_connections=64,
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+        try:
+            session = boto3.session.Session()
+            region = session.region_name or "us-east-1"
+            self._client: Any = session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
+        except (BotoCoreError, ValueError) as error:
+            raise StorageError(f"--endpoint {public_url(endpoint or '')}: {error}") from None
+        self.endpoint: str = self._client.meta.endpoint_url
+        self._senders = ThreadPoolExecutor(IN_FLIGHT, "part")
+        self._room = threading.BoundedSemaphore(IN_FLIGHT)
+
+    def __enter__(self) -> Bucket:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._senders.shutdown()
+        self._client.close()
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        """Every failure becomes a StorageError that says where, what, and what to do."""
+        where = f"s3://{self.name} at {public_url(self.endpoint)}: {what}"
+        try:
+            yield
+        except ClientError as error:
+            answer = error.response
+            status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            code = str(answer.get("Error", {}).get("Code", ""))
+            told = _ADVICE.get("SlowDown" if status in (429, 503) else code)
+            said = f"{status} {code}" + (f" {answer['Error'].get('Message', '')}" if not told else "")
+            raise StorageError(f"{where}: {said.strip()}" + (f": {told}" if told else ""), code) from None
+        except (NoCredentialsError, PartialCredentialsError):
+            hint = "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+            raise StorageError(f"{where}: {hint}") from None
+        except (BotoCoreError, HTTPClientError) as error:
+            raise StorageError(f"{where}: {error}") from None
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """All objects below the prefix, records too."""
+        with self._asking("listing"):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+                for each in page.get("Contents", ()):
+                    yield Entry(each["Key"], each["Size"], each["LastModified"])
+
+    def record(self, key: str) -> Record | None:
+        """The record of an object; None if there is none of ours."""
+        with self._asking(f"reading {key}{RECORD}"):
+            try:
+                answer = self._client.get_object(Bucket=self.name, Key=key + RECORD)
+            except self._client.exceptions.NoSuchKey:
+                return None
+            with answer["Body"] as body:
+                return parsed(body.read(MOST_RECORD))
+
+    def head(self, key: str) -> tuple[Entry, bool] | None:
+        """The object, and whether its metadata say that it is ours; None if there is none."""
+        with self._asking(f"looking at {key}"):
+            try:
+                head = self._client.head_object(Bucket=self.name, Key=key)
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                    return None
+                raise
+        return Entry(key, head["ContentLength"], head["LastModified"]), head["Metadata"].get(MADE_BY) == MAKER
+
+    def put_record(self, key: str, record: Record) -> None:
+        """Write the record beside its object."""
+        with self._asking(f"writing {key}{RECORD}"):
+            self._client.put_object(
+                Bucket=self.name, Key=key + RECORD, Body=written(record), ContentType="application/json"
+            )
+
+    def delete(self, key: str) -> None:
+        """Delete the object first and then its record: who is killed in between leaves nothing that looks whole. (On
+        Swift the parts go too, which they do not when an object is written over.)"""
+        with self._asking(f"deleting {key}"):
+            self._client.delete_object(Bucket=self.name, Key=key)
+        self.delete_record(key)
+
+    def delete_record(self, key: str) -> None:
+        """Delete the record alone, which belongs to nothing any more."""
+        with self._asking(f"deleting {key}{RECORD}"):
+            self._client.delete_object(Bucket=self.name, Key=key + RECORD)
+
+    def read(self, key: str, stop: threading.Event) -> Iterator[bytes]:
+        """The object's bytes. A broken connection goes on where it was. Raises Interrupted when `stop` is set."""
+        done, failures = 0, 0
+        while True:
+            try:
+                with self._asking(f"reading {key}"):
+                    given = {"Range": f"bytes={done}-"} if done else {}
+                    answer = self._client.get_object(Bucket=self.name, Key=key, **given)
+                    with answer["Body"] as body:
+                        while chunk := body.read(CHUNK):
+                            if stop.is_set():
+                                raise Interrupted("interrupted")
+                            yield chunk
+                            done, failures = done + len(chunk), 0
+                return
+            except StorageError as error:
+                if not isinstance(error.__context__, IncompleteReadError | ResponseStreamingError | HTTPClientError):
+                    raise
+                failures += 1
+                if failures == TRIES:
+                    raise
+                stop.wait(2.0**failures / 4)
+
+    def begin(self, key: str, metadata: Mapping[str, str]) -> Upload:
+        """An upload in parts, of which nothing can be seen before it is completed."""
+        with self._asking(f"uploading {key}"):
+            answer = self._client.create_multipart_upload(
+                Bucket=self.name, Key=key, Metadata=dict(metadata), ContentType="application/octet-stream"
+            )
+        return Upload(self, key, answer["UploadId"])
+
+    def begun(self, prefix: str) -> list[Begun]:
+        """Uploads below the prefix that nobody has finished."""
+        with self._asking("listing uploads"):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
+            found = [each for page in pages for each in page.get("Uploads", ())]
+        return [Begun(each["Key"], each["UploadId"], each["Initiated"]) for each in found]
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Remove an upload's parts; one that is gone already is fine."""
+        with self._asking(f"aborting the upload of {key}"), suppress(self._client.exceptions.NoSuchUpload):
+            self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
+
+    def send(self, key: str, upload_id: str, number: int, part: bytes) -> Future[str]:
+        """Send a part as soon as there is room, and wait no longer than until then; its ETag."""
+        self._room.acquire()
+
+        def work() -> str:
+            try:
+                with self._asking(f"uploading {key}, part {number}"):
+                    where = {"Bucket": self.name, "Key": key, "UploadId": upload_id}
+                    answer = self._client.upload_part(**where, PartNumber=number, Body=part)
+                    return str(answer["ETag"])
+            finally:
+                self._room.release()
+
+        return self._senders.submit(work)
+
+    def complete(self, key: str, upload_id: str, tags: list[str]) -> None:
+        """Make the object visible, where nothing is. Raises StorageError, with code EXISTS where something is."""
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
+        with self._asking(f"completing {key}"):
+            self._client.complete_multipart_upload(
+                Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+            )
+
+
+class Upload:
+    """One upload: `write` what comes, then `flush` and `complete`. `with` aborts it if it was not completed."""
+
+    def __init__(self, bucket: Bucket, key: str, upload_id: str) -> None:
+        self._bucket, self._key, self._id = bucket, key, upload_id
+        self._buffer = bytearray()
+        self._sent: list[Future[str]] = []
+        self._is_complete = False
+
+    def __enter__(self) -> Upload:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_complete:
+            for each in self._sent:
+                each.exception()  # a part that arrives after the abort would stay behind
+            with suppress(Error):  # what went wrong first is what counts; the sweep finds what is left
+                self._bucket.abort(self._key, self._id)
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes, and send a part of them when there are enough. Raises StorageError."""
+        self._buffer += chunk
+        while len(self._buffer) >= PART:
+            self._send(bytes(self._buffer[:PART]))
+            del self._buffer[:PART]
+
+    def flush(self) -> None:
+        """Send the rest, and wait until everything has arrived. Raises StorageError."""
+        if self._buffer:
+            self._send(bytes(self._buffer))
+            self._buffer.clear()
+        for each in self._sent:
+            each.result()
+
+    def complete(self) -> None:
+        """See Bucket.complete."""
+        self._bucket.complete(self._key, self._id, [each.result() for each in self._sent])
+        self._is_complete = True
+
+    def _send(self, part: bytes) -> None:
+        for each in self._sent:
+            if each.done():
+                each.result()
+        if len(self._sent) == MOST_PARTS:
+            raise StorageError(f"{self._key}: larger than {PART * MOST_PARTS // 1024**3} GiB, which no such image is")
+        self._sent.append(self._bucket.send(self._key, self._id, len(self._sent) + 1, part))

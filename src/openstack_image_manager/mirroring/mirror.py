@@ -1,0 +1,177 @@
+"""The mirror: look at the bucket, copy what is missing or wrong, sweep, prune, and write addresses into definitions."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from openstack_image_manager.complaints import Position
+from openstack_image_manager.editing.edit import SetVersionField, edit
+from openstack_image_manager.editing.rewrite import rewrite
+from openstack_image_manager.errors import Error, Interrupted
+from openstack_image_manager.format import Definition
+from openstack_image_manager.mirroring import verdict
+from openstack_image_manager.mirroring.bucket import Begun, Bucket
+from openstack_image_manager.mirroring.copying import Copier, found
+from openstack_image_manager.mirroring.report import Outcome
+from openstack_image_manager.mirroring.target import Item, Target, items
+from openstack_image_manager.mirroring.verdict import Judged, Plan, Stored, Verdict
+from openstack_image_manager.reading import read
+from openstack_image_manager.sources import Reporter
+
+PER_HOST = 4  # downloads from one upstream at a time
+STALE = timedelta(days=1)
+LOOKERS = 16  # records read at a time
+T = TypeVar("T")
+
+
+def look(
+    bucket: Bucket,
+    where: Target,
+    chosen: Sequence[Definition],
+    others: Iterable[Definition],
+    now: datetime,
+    grace: timedelta,
+) -> Plan:
+    """What is to be done. `others`: definitions that are not asked for now, and need their objects all the same. Raises
+    StorageError."""
+    everything = items([*chosen, *others], where)
+    asked = {definition.name for definition in chosen if definition.enable}
+    wanted = [item for item in everything if item.definition.name in asked]
+    there = found(bucket, where.prefix, {item.key for item in everything}, LOOKERS)
+    return verdict.plan(wanted, everything, there, now, grace)
+
+
+def verify(made: Plan, copier: Copier, workers: int) -> tuple[Plan, dict[str, Error]]:
+    """The plan after the bytes of CURRENT objects were read again, and the errors (by key) of those that could not be
+    read. Raises Interrupted."""
+    answers = _side_by_side(copier.verified, made.judged, copier, workers)
+    judged = tuple(old if isinstance(new, Error) else new for old, new in zip(made.judged, answers, strict=True))
+    failed = {each.item.key: new for each, new in zip(made.judged, answers, strict=True) if isinstance(new, Error)}
+    return Plan(judged, made.unneeded, made.kept), failed
+
+
+def copy(made: Plan, copier: Copier, workers: int, failed: Mapping[str, Error] | None = None) -> list[Outcome]:
+    """Bring in what is missing, unfinished or wrong; one that fails stops no other. `failed`: what could not be
+    verified."""
+    hosts: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(PER_HOST))
+    limits = {each.item.key: hosts[urlsplit(each.item.version.url).netloc] for each in made.judged}
+
+    def work(judged: Judged) -> Outcome:
+        if failed and judged.item.key in failed:
+            return Outcome(judged, "failed", str(failed[judged.item.key]))
+        if judged.verdict is Verdict.CURRENT:
+            return Outcome(judged, "ok", "", judged.stored.record if judged.stored else None)
+        if judged.is_hopeless:
+            return Outcome(judged, "failed", judged.reason)
+        with limits[judged.item.key]:
+            if copier.stop.is_set():
+                raise Interrupted("interrupted")
+            message, record = copier.bring(judged)
+        copier.reporter.line(judged.item.subject, message)
+        return Outcome(judged, "ok", message, record)
+
+    answers = _side_by_side(work, made.judged, copier, workers, interruptible=True)
+    return [_outcome(each, answer) for each, answer in zip(made.judged, answers, strict=True)]
+
+
+def _outcome(judged: Judged, answer: Outcome | Error) -> Outcome:
+    if isinstance(answer, Outcome):
+        return answer
+    if isinstance(answer, Interrupted):
+        return Outcome(judged, "skipped", "interrupted; the next run goes on from here")
+    return Outcome(judged, "failed", str(answer))
+
+
+def _side_by_side(
+    work: Callable[[Judged], T], all_: Sequence[Judged], copier: Copier, workers: int, interruptible: bool = False
+) -> list[T | Error]:
+    """The results, or the Errors they ended with, in order. After Ctrl-C all stop soon; then Interrupted is raised,
+    or with `interruptible` is the result of those that had not ended."""
+
+    def safely(judged: Judged) -> T | Error:
+        try:
+            if copier.stop.is_set():
+                raise Interrupted("interrupted")
+            return work(judged)
+        except Error as error:
+            return error
+        finally:
+            copier.reporter.finished(judged.item.subject)
+
+    with ThreadPoolExecutor(workers, "mirror") as pool:
+        futures: list[Future[T | Error]] = [pool.submit(safely, judged) for judged in all_]
+        try:
+            for each in futures:
+                each.exception()
+        except KeyboardInterrupt:
+            copier.stop.set()
+            copier.reporter.line("interrupted", "aborting the uploads under way")
+    if copier.stop.is_set() and not interruptible:
+        raise Interrupted("interrupted; nothing was changed")
+    return [each.result() for each in futures]
+
+
+def prune(made: Plan, bucket: Bucket, reporter: Reporter) -> dict[str, Error | None]:
+    """Delete what nobody needs; what became of each key."""
+    gone: dict[str, Error | None] = {}
+    for stored in made.unneeded:
+        try:
+            bucket.delete(stored.key)
+        except Error as error:
+            gone[stored.key] = error
+        else:
+            gone[stored.key] = None
+            reporter.line(stored.key, "deleted")
+    return gone
+
+
+def sweep(bucket: Bucket, where: Target, known: Iterable[str], now: datetime) -> list[Begun]:
+    """Abort the uploads that killed runs left more than a day ago; which they were. Without a prefix of ours only those
+    of keys that are `known` to be ours. Raises StorageError."""
+    keys = set(known)
+    stale = [
+        each for each in bucket.begun(where.prefix) if now - each.since > STALE and (where.prefix or each.key in keys)
+    ]
+    for each in stale:
+        bucket.abort(each.key, each.upload_id)
+    return stale
+
+
+def write(present: Iterable[Item], where: Target, positions: Mapping[str, Position]) -> dict[str, int | Error]:
+    """Put `mirror_url` into the definitions of what is in the bucket: how many, for each file, or its Error."""
+    files: dict[str, list[SetVersionField]] = defaultdict(list)
+    for each in verdict.edits(present, where):
+        files[positions[each.image].file].append(each)
+    return {file: _write(file, its) for file, its in files.items()}
+
+
+def _write(file: str, wanted: Sequence[SetVersionField]) -> int | Error:
+    done: list[SetVersionField] = []
+
+    def change(text: str) -> str:
+        known = {
+            (definition.name, version.version)
+            for definition in read(file, text.encode())[0]
+            for version in definition.versions
+            if version.mirror_url is None
+        }
+        done[:] = [each for each in wanted if (each.image, each.version) in known]
+        return edit(text, done, file)
+
+    try:
+        rewrite(file, change)
+    except Error as error:
+        return error
+    return len(done)
+
+
+def known_keys(made: Plan) -> set[str]:
+    """Keys that are ours."""
+    unneeded: Iterable[Stored] = made.unneeded
+    return {each.item.key for each in made.judged} | {each.key for each in unneeded}

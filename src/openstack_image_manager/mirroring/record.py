@@ -1,0 +1,79 @@
+"""PURE: what the bucket says about an object of ours: metadata of the object itself, and the record beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from openstack_image_manager.format import Version, public_url
+
+MAKER = "openstack-image-manager"
+MADE_BY = "made-by"
+VALUE_BYTES = 256  # of one value of metadata, as Swift takes it; ASCII everywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of an object once it is complete.
+
+    `sha256`, `sha512`, `size`: of the object as stored. `source_digest` (algorithm:digest), `source_size`: of the file
+    as published at `source`. `checksum`: what was promised and came true, of one of the two; `proof`: who promised it:
+    definition, checksums_url, or computed: nobody did. `at`: when, ISO 8601 with time zone.
+    """
+
+    name: str
+    version: str
+    source: str
+    source_digest: str
+    source_size: int
+    checksum: str | None
+    proof: str
+    signed_by: str | None
+    signed_at: str | None
+    sha256: str
+    sha512: str
+    size: int
+    at: str
+
+    @property
+    def time(self) -> datetime:
+        """`at` as a time."""
+        return datetime.fromisoformat(self.at)
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Everything that is known about its bytes, as algorithm:digest."""
+        known = (self.checksum, self.source_digest, f"sha256:{self.sha256}", f"sha512:{self.sha512}")
+        return tuple(dict.fromkeys(digest for digest in known if digest))
+
+
+def written(record: Record) -> bytes:
+    """The record as JSON."""
+    return json.dumps({MADE_BY: MAKER, **asdict(record)}, indent=2).encode() + b"\n"
+
+
+def parsed(data: bytes) -> Record | None:
+    """The record that was written; None for anything else."""
+    try:
+        found: dict[str, Any] = json.loads(data)
+        if found.pop(MADE_BY) != MAKER:
+            return None
+        record = Record(**{field.name: found[field.name] for field in fields(Record)})
+        sound = all(isinstance(each, int) for each in (record.size, record.source_size))
+        sound &= all(isinstance(each, str) for each in (record.sha256, record.sha512, record.source, record.at))
+        return record if sound and record.time.tzinfo else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def metadata(version: Version) -> dict[str, str]:
+    """What is known before an upload begins, and so can be metadata of the object; what does not fit is left out."""
+    known = {
+        MADE_BY: MAKER,
+        "source": public_url(version.url),
+        "source-checksum": version.checksum,
+        "signed-by": version.signed_by,
+    }
+    return {name: value for name, value in known.items() if value and value.isascii() and len(value) <= VALUE_BYTES}

@@ -1,0 +1,94 @@
+"""PURE: the mirror in words and plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from openstack_image_manager.format import public_url
+from openstack_image_manager.mirroring.record import Record
+from openstack_image_manager.mirroring.target import Target
+from openstack_image_manager.mirroring.verdict import Judged, Plan, Stored, Verdict
+
+STYLES = {
+    Verdict.CURRENT: "",
+    Verdict.MISSING: "green",
+    Verdict.MISMATCH: "yellow",
+    Verdict.UNFINISHED: "yellow",
+    Verdict.FOREIGN: "red",
+    Verdict.INVALID: "red",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one version."""
+
+    judged: Judged
+    state: Literal["ok", "failed", "skipped"]
+    message: str = ""
+    record: Record | None = None
+
+
+def line(judged: Judged) -> str:
+    """One line of the plan; the verdict comes first."""
+    return f"{judged.verdict:10}  {judged.item.subject}  {judged.item.key or '(no key)'}: {judged.reason}"
+
+
+def unneeded_line(stored: Stored, now: datetime) -> str:
+    """One line about what no definition needs."""
+    since = stored.record.time if stored.record else stored.modified
+    return f"{'UNNEEDED':10}  {stored.key}: no definition needs it; written {(now - since).days} days ago (--prune)"
+
+
+def counts(made: Plan) -> str:
+    """`3 CURRENT, 1 MISSING`, without what there is none of."""
+    numbers = {each: sum(judged.verdict is each for judged in made.judged) for each in Verdict}
+    parts = [f"{number} {each}" for each, number in numbers.items() if number]
+    parts += [f"{len(made.unneeded)} UNNEEDED"] if made.unneeded else []
+    return ", ".join(parts) or "nothing to mirror"
+
+
+def data(made: Plan, where: Target, outcomes: Sequence[Outcome] = ()) -> dict[str, Any]:
+    """The plan, and what became of it, as plain values without secrets."""
+    done = {(each.judged.item.subject, each.judged.item.key): each for each in outcomes}
+    return {
+        "bucket": str(where),
+        "versions": [_version(each, where, done.get((each.item.subject, each.item.key))) for each in made.judged],
+        "unneeded": [{"key": each.key, "size": each.size} for each in made.unneeded],
+    }
+
+
+def _version(judged: Judged, where: Target, outcome: Outcome | None) -> dict[str, Any]:
+    item = judged.item
+    record = outcome.record if outcome else judged.stored.record if judged.stored else None
+    known: dict[str, Any] = {
+        "image": item.definition.name,
+        "version": item.version.version,
+        "key": item.key or None,
+        "mirror_url": where.url(item.key) if item.key else None,
+        "source": public_url(item.version.url),
+        "verdict": str(judged.verdict),
+        "reason": judged.reason,
+    }
+    if record:
+        known |= {"sha256": record.sha256, "sha512": record.sha512, "size": record.size, "proof": record.proof}
+    return known | ({"state": outcome.state, "message": outcome.message} if outcome else {})
+
+
+def rows(made: Plan, outcomes: Sequence[Outcome] = ()) -> list[list[str]]:
+    """The same as rows of a table, below its head."""
+    became = {id(each.judged): f"{each.state} {each.message}".strip() for each in outcomes}
+    table = [["Verdict", "Image", "Key", "Reason", "Became"]]
+    for each in made.judged:
+        table.append([str(each.verdict), each.item.subject, each.item.key, each.reason, became.get(id(each), "")])
+    return table + [["UNNEEDED", "", each.key, "no definition needs it", ""] for each in made.unneeded]
+
+
+def result_counts(outcomes: Sequence[Outcome]) -> str:
+    """`4 ok, 1 failed, 0 skipped`."""
+    return ", ".join(
+        f"{sum(each.state == state for each in outcomes)} {state}" for state in ("ok", "failed", "skipped")
+    )

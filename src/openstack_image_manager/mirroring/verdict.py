@@ -1,0 +1,129 @@
+"""PURE: what is in the bucket against what shall be there: a verdict for each version, and what nobody needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from openstack_image_manager.editing.edit import SetVersionField
+from openstack_image_manager.errors import Error
+from openstack_image_manager.format import public_url
+from openstack_image_manager.mirroring.record import Record
+from openstack_image_manager.mirroring.target import Item, Target
+
+
+class Verdict(StrEnum):
+    """What is at the key of a version."""
+
+    CURRENT = "CURRENT"
+    MISSING = "MISSING"
+    MISMATCH = "MISMATCH"
+    UNFINISHED = "UNFINISHED"
+    FOREIGN = "FOREIGN"
+    INVALID = "INVALID"  # there is no key
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object and its record. `size` is None where there is a record only; `ours`: its metadata says so."""
+
+    key: str
+    size: int | None
+    modified: datetime
+    record: Record | None = None
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A version, what became of its object, and why that is so."""
+
+    item: Item
+    verdict: Verdict
+    reason: str
+    stored: Stored | None = None
+
+    @property
+    def is_hopeless(self) -> bool:
+        """True where only a person can help."""
+        return self.verdict in (Verdict.FOREIGN, Verdict.INVALID)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All versions asked for, and what no definition needs. `kept`: why nothing may be deleted, if so."""
+
+    judged: tuple[Judged, ...]
+    unneeded: tuple[Stored, ...]
+    kept: str = ""
+
+
+def plan(
+    chosen: Iterable[Item], everything: Iterable[Item], found: Mapping[str, Stored], now: datetime, grace: timedelta
+) -> Plan:
+    """Compare. `everything`: the versions of all definitions, which all are needed."""
+    known = list(everything)
+    unneeded = unneeded_of(found, {item.key for item in known}, now, grace)
+    unsure = any(item.error for item in known)
+    kept = "it can't be told of every version which object it needs" if unsure and unneeded else ""
+    return Plan(tuple(judge(item, found.get(item.key)) for item in chosen), unneeded, kept)
+
+
+def unneeded_of(found: Mapping[str, Stored], needed: set[str], now: datetime, grace: timedelta) -> tuple[Stored, ...]:
+    """What we wrote, no definition needs, and is older than the grace; in the order of the keys."""
+    return tuple(
+        stored
+        for key, stored in sorted(found.items())
+        if key not in needed and stored.record and now - max(stored.record.time, stored.modified) >= grace
+    )
+
+
+def judge(item: Item, stored: Stored | None) -> Judged:
+    """The verdict on what lies at the item's key."""
+    if item.error:
+        return Judged(item, Verdict.INVALID, str(item.error))
+    if stored is None or stored.size is None:
+        return Judged(item, Verdict.MISSING, "not in the bucket", stored)
+    if stored.record is None and stored.ours:
+        return Judged(item, Verdict.UNFINISHED, "it has no record yet", stored)
+    if stored.record is None:
+        message = "somebody else's object is there, and is never touched; move it, or set another mirror_url"
+        return Judged(item, Verdict.FOREIGN, message, stored)
+    if reason := _difference(item, stored.size, stored.record):
+        return Judged(item, Verdict.MISMATCH, reason, stored)
+    proof = "" if stored.record.checksum else ", which nobody has promised"
+    return Judged(item, Verdict.CURRENT, f"sha256:{stored.record.sha256}{proof}", stored)
+
+
+def _difference(item: Item, size: int, record: Record) -> str | None:
+    version = item.version
+    if size != record.size:
+        return f"it has {size} bytes, and had {record.size} when it was written"
+    if version.checksum and version.checksum not in record.digests:
+        return f"the definition says {version.checksum}, its record {', '.join(record.digests)}"
+    if version.size and version.size != record.source_size:
+        return f"the definition says {version.size} bytes, its source had {record.source_size}"
+    if not version.checksum and record.source != public_url(version.url):
+        return f"it came from {record.source}, and the definition has no checksum to compare"
+    return None
+
+
+def beyond_limit(made: Plan, most: int) -> Error | None:
+    """Why so much must not be deleted."""
+    if len(made.unneeded) <= most:
+        return None
+    return Error(
+        f"{len(made.unneeded)} objects would be deleted, more than --max-deletes {most}; nothing was done: "
+        "look at them with --dry-run"
+    )
+
+
+def edits(present: Iterable[Item], where: Target) -> list[SetVersionField]:
+    """Definitions of what is in the bucket get its address, where they have none."""
+    return [
+        SetVersionField(item.definition.name, item.version.version, "mirror_url", where.url(item.key))
+        for item in present
+        if item.version.mirror_url is None
+    ]
