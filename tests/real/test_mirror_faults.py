@@ -132,7 +132,7 @@ def test_who_may_not_and_what_is_not_there(mirror: Mirror, sandbox: Sandbox, obj
 
 def test_a_full_quota_is_told(mirror: Mirror, object_storage: Account) -> None:
     storage, token = swift(object_storage)
-    quota = {"X-Container-Meta-Quota-Bytes": "1000"}
+    quota = {"X-Container-Meta-Quota-Bytes": "10"}
     assert requests.post(f"{storage}/{mirror.bucket}", headers=token | quota, timeout=10).status_code == 204
     outcome = mirror.run()
     assert (outcome.code, left(mirror)) == (1, ([], []))
@@ -246,7 +246,7 @@ def test_a_killed_run_leaves_nothing_that_can_be_seen(mirror: Mirror) -> None:
 
 
 def test_an_interrupted_run_aborts_its_upload(mirror: Mirror) -> None:
-    mirror.site.on("/1.raw", Switches(delay=0.05))
+    mirror.site.on("/1.raw", Switches(delay=0.01))
     run = killed(mirror, signal.SIGINT)
     text, _ = run.communicate(timeout=60)
     assert (run.returncode, left(mirror)) == (130, ([], [])), text

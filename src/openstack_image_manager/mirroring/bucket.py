@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,7 +36,6 @@ MOST_PARTS = 10_000
 TRIES = 5
 CONNECT_TIMEOUT, READ_TIMEOUT = 15, 60  # seconds
 CHUNK = 1024 * 1024
-MOST_RECORD = 64 * 1024  # bytes
 _ADVICE = {
     "NoSuchBucket": "there is no such bucket; create it, or correct --bucket",
     "AccessDenied": "these credentials may not do that here; look at the bucket's policy or ACL",
@@ -129,13 +128,12 @@ class Bucket:
 
     def record(self, key: str) -> Record | None:
         """The record of an object; None if there is none of ours."""
-        with self._asking(f"reading {key}{RECORD}"):
-            try:
-                answer = self._client.get_object(Bucket=self.name, Key=key + RECORD)
-            except self._client.exceptions.NoSuchKey:
+        try:
+            return parsed(next(self.read(key + RECORD, threading.Event()), b""))
+        except StorageError as error:
+            if error.code == "NoSuchKey":
                 return None
-            with answer["Body"] as body:
-                return parsed(body.read(MOST_RECORD))
+            raise
 
     def head(self, key: str) -> tuple[Entry, bool] | None:
         """The object, and whether its metadata say that it is ours; None if there is none."""
@@ -175,7 +173,7 @@ class Bucket:
                 with self._asking(f"reading {key}"):
                     given = {"Range": f"bytes={done}-"} if done else {}
                     answer = self._client.get_object(Bucket=self.name, Key=key, **given)
-                    with answer["Body"] as body:
+                    with closing(answer["Body"]) as body:
                         while chunk := body.read(CHUNK):
                             if stop.is_set():
                                 raise Interrupted("interrupted")

@@ -68,7 +68,7 @@ def target(bucket: str, endpoint: str, public: str | None = None) -> Target:
 
 def split(bucket: str) -> tuple[str, str]:
     """Name and prefix of s3://NAME/prefix. Raises UsageError."""
-    found = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]+)/*(.*?)/*", bucket)
+    found = re.fullmatch(r"s3://([A-Za-z0-9][A-Za-z0-9._-]*)/*(.*?)/*", bucket)
     if not found:
         raise UsageError(f"--bucket {bucket}: write it like s3://NAME or s3://NAME/prefix")
     return found[1], f"{found[2]}/" if found[2] else ""

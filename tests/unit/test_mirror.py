@@ -1,0 +1,231 @@
+"""The mirror's decisions: keys, records, verdicts, what is pruned, what is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openstack_image_manager.editing.edit import SetVersionField
+from openstack_image_manager.errors import Error, UsageError
+from openstack_image_manager.format import Definition
+from openstack_image_manager.mirroring import report
+from openstack_image_manager.mirroring.record import VALUE_BYTES, Record, metadata, parsed, written
+from openstack_image_manager.mirroring.report import Outcome
+from openstack_image_manager.mirroring.target import LONGEST, Item, Target, items, split, target
+from openstack_image_manager.mirroring.verdict import Plan, Stored, Verdict, beyond_limit, edits, judge, plan
+
+HERE = target("s3://b/p", "https://s3.example.org")
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+SUM = "sha256:" + "1" * 64
+URL = "https://example.org/1.qcow2"
+RECORD = Record(
+    "A", "1", URL, SUM, 7, SUM, "definition", None, None, "2" * 64, "3" * 128, 9, "2026-06-01T00:00:00+00:00"
+)
+
+
+def definition(*versions: dict[str, Any], **fields: Any) -> Definition:
+    given = [{"url": URL, **version} for version in versions]
+    return Definition.model_validate({"name": "A", "format": "qcow2", "versions": given, **fields})
+
+
+def item(**version: Any) -> Item:
+    (made,) = items([definition({"version": "1", **version})], HERE)
+    return made
+
+
+def stored(key: str = "p/a/1-a.qcow2", size: int | None = 9, record: Record | None = RECORD) -> Stored:
+    return Stored(key, size, NOW - timedelta(days=30), record)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "public", "made"),
+    [
+        ("s3://b", None, Target("b", "", "https://s3.example.org/b")),
+        ("s3://b/", None, Target("b", "", "https://s3.example.org/b")),
+        ("s3://b/x/y z/", None, Target("b", "x/y z/", "https://s3.example.org/b/x/y%20z")),
+        ("s3://b/x", "https://cdn.example.org/i/", Target("b", "x/", "https://cdn.example.org/i")),
+    ],
+)
+def test_targets(bucket: str, public: str | None, made: Target) -> None:
+    assert target(bucket, "https://s3.example.org/", public) == made
+    assert str(made) == bucket.rstrip("/")
+
+
+@pytest.mark.parametrize("bucket", ["b", "s3://", "https://b/x", "s3:///x"])
+def test_what_names_no_bucket_is_refused(bucket: str) -> None:
+    with pytest.raises(UsageError, match="write it like s3://NAME"):
+        split(bucket)
+
+
+@pytest.mark.parametrize("public", ["example.org", "ftp://example.org", "https://u:p@example.org", "https://h/?a=b"])
+def test_what_is_no_plain_address_is_refused(public: str) -> None:
+    with pytest.raises(UsageError, match="no plain address") as caught:
+        target("s3://b", "https://s3.example.org", public)
+    assert "u:p" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "version", "key"),
+    [
+        ({}, "1", "p/a/1-a.qcow2"),
+        ({"shortname": "noble"}, "20240416", "p/noble/20240416-noble.qcow2"),
+        ({"name": "AlmaLinux 9 (Beta)"}, "9.4 / x", "p/almalinux-9-beta/9.4-x-almalinux-9-beta.qcow2"),
+        ({"shortname": "../x"}, "..1", "p/x/1-x.qcow2"),
+    ],
+)
+def test_keys_by_the_template(fields: dict[str, Any], version: str, key: str) -> None:
+    (made,) = items([definition({"version": version}, **fields)], HERE)
+    assert (made.key, made.error) == (key, None)
+
+
+def test_keys_by_mirror_url() -> None:
+    assert item(mirror_url="https://s3.example.org/b/p/x/y%20%2B.img").key == "p/x/y +.img"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("https://example.org/x?token=secret", r"mirror_url https://example.org/x is not below .* --public-url"),
+        ("https://s3.example.org/b/p2/x", "is not below"),
+        ("https://s3.example.org/b/p/x?a=b", "is not below"),
+        ("https://s3.example.org/b/p/", "makes no key"),
+        ("https://s3.example.org/b/p/a/../x", "makes no key"),
+        ("https://s3.example.org/b/p/a//x", "makes no key"),
+        ("https://s3.example.org/b/p/a%0A", "makes no key"),
+        ("https://s3.example.org/b/p/a.mirror.json", "does not end with"),
+        ("https://s3.example.org/b/p/" + "a" * LONGEST, "has at most"),
+    ],
+)
+def test_addresses_that_make_no_key(url: str, message: str) -> None:
+    made = item(mirror_url=url)
+    with pytest.raises(Error, match=message):
+        raise made.error or AssertionError
+    assert judge(made, None).verdict is Verdict.INVALID
+
+
+def test_a_name_without_a_letter_makes_no_key() -> None:
+    (made,) = items([definition({"version": "1"}, name="~")], HERE)
+    assert str(made.error) == "'p//1-.qcow2' makes no key of an object"
+
+
+@given(name=st.text(min_size=1, max_size=30), version=st.text(min_size=1, max_size=30))
+def test_the_address_of_a_key_leads_back_to_it(name: str, version: str) -> None:
+    try:
+        one = definition({"version": version}, name="A", shortname=name)
+    except ValueError:
+        return
+    for made in items([one], HERE):
+        if not made.error:
+            (again,) = items([definition({"version": version, "mirror_url": HERE.url(made.key)}, shortname=name)], HERE)
+            assert again.key == made.key
+            assert made.key.startswith("p/")
+
+
+def test_one_key_for_two_versions_is_an_error_of_both() -> None:
+    made = items([definition({"version": "1+2"}, {"version": "1 2"}, {"version": "3"}, {"version": "latest"})], HERE)
+    assert [bool(each.error) for each in made] == [True, True, False]  # what moves has no copy
+    assert "'p/a/1-2-a.qcow2' would also be the key of A 1 2; set another" in str(made[0].error)
+
+
+def test_records_are_read_as_they_were_written() -> None:
+    assert parsed(written(RECORD)) == RECORD
+    assert RECORD.digests == (SUM, "sha256:" + "2" * 64, "sha512:" + "3" * 128)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"made-by": "x"}, {"size": "9"}, {"sha256": None}, {"at": "never"}, {"at": "2026-06-01T00:00:00"}, {"at": None}],
+)
+def test_what_is_no_record_of_ours_says_nothing(change: dict[str, Any]) -> None:
+    assert parsed(json.dumps({**json.loads(written(RECORD)), **change}).encode()) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"3", b"\xff", b'{"made-by": "openstack-image-manager"}'])
+def test_what_is_no_record_at_all_says_nothing(data: bytes) -> None:
+    assert parsed(data) is None
+
+
+def test_metadata_hold_what_is_known_before_and_fits() -> None:
+    version = item(url="https://u:p@example.org/1", checksum=SUM, signed_by="A" * 40).version
+    common = {"made-by": "openstack-image-manager", "source-checksum": SUM, "signed-by": "A" * 40}
+    assert metadata(version) == {**common, "source": "https://example.org/1"}
+    for url in ("https://example.org/" + "x" * VALUE_BYTES, "https://example.org/ü"):
+        assert metadata(version.model_copy(update={"url": url})) == common
+
+
+@pytest.mark.parametrize(
+    ("version", "there", "verdict", "reason"),
+    [
+        ({}, None, Verdict.MISSING, "not in the bucket"),
+        ({}, stored(size=None), Verdict.MISSING, "not in the bucket"),
+        ({}, stored(record=None), Verdict.FOREIGN, "somebody else's object is there"),
+        ({}, replace(stored(record=None), ours=True), Verdict.UNFINISHED, "it has no record yet"),
+        ({}, stored(size=8), Verdict.MISMATCH, "it has 8 bytes, and had 9 when it was written"),
+        ({"checksum": "md5:" + "4" * 32}, stored(), Verdict.MISMATCH, "the definition says md5:4444"),
+        ({"size": 8}, stored(), Verdict.MISMATCH, "the definition says 8 bytes, its source had 7"),
+        ({"url": "https://example.org/2"}, stored(), Verdict.MISMATCH, f"it came from {URL}, and"),
+        ({"url": "https://example.org/2", "checksum": SUM}, stored(), Verdict.CURRENT, "sha256:2222"),
+        ({"checksum": "sha512:" + "3" * 128, "size": 7}, stored(), Verdict.CURRENT, "sha256:2222"),
+        ({}, stored(record=replace(RECORD, checksum=None)), Verdict.CURRENT, f"sha256:{'2' * 64}, which nobody has"),
+    ],
+)
+def test_verdicts(version: dict[str, Any], there: Stored | None, verdict: Verdict, reason: str) -> None:
+    judged = judge(item(**version), there)
+    assert judged.verdict is verdict
+    assert judged.reason.startswith(reason)
+    assert judged.is_hopeless == (verdict is Verdict.FOREIGN)
+
+
+def planned(*there: Stored, grace: int = 7, more: tuple[Item, ...] = ()) -> Plan:
+    chosen = [item()]
+    return plan(chosen, [*chosen, *more], {each.key: each for each in there}, NOW, timedelta(days=grace))
+
+
+def test_only_old_objects_of_ours_that_nobody_needs_are_unneeded() -> None:
+    old, theirs = stored("p/old"), stored("p/theirs", record=None)
+    young = stored("p/young", record=replace(RECORD, at="2026-06-30T00:00:00+00:00"))
+    touched = replace(stored("p/touched"), modified=NOW)
+    needed, alone = replace(item(), key="p/needed"), stored("p/alone", size=None)
+    made = planned(old, theirs, young, touched, alone, stored(), stored("p/needed"), more=(needed,))
+    assert ([each.key for each in made.unneeded], made.kept) == (["p/alone", "p/old"], "")
+    assert [each.verdict for each in made.judged] == [Verdict.CURRENT]
+    assert beyond_limit(made, 2) is None
+    assert str(beyond_limit(made, 1)).startswith("2 objects would be deleted, more than --max-deletes 1; nothing")
+    broken = replace(item(), key="", error=Error("x"))
+    assert planned(old, more=(broken,)).kept == "it can't be told of every version which object it needs"
+    assert planned(more=(broken,)).kept == ""
+
+
+def test_addresses_are_written_where_there_are_none() -> None:
+    there = item(mirror_url="https://s3.example.org/b/p/x")
+    url = "https://s3.example.org/b/p/a/1-a.qcow2"
+    assert edits([item(), there], HERE) == [SetVersionField("A", "1", "mirror_url", url)]
+
+
+def test_what_is_told() -> None:
+    made = planned(stored("p/old"), stored())
+    broken = replace(made, judged=(*made.judged, judge(item(mirror_url="https://example.org/x"), None)))
+    assert report.line(made.judged[0]) == f"CURRENT     A 1  p/a/1-a.qcow2: sha256:{'2' * 64}"
+    assert report.line(broken.judged[1]).startswith(
+        "INVALID     A 1  (no key): mirror_url https://example.org/x is not"
+    )
+    assert report.unneeded_line(made.unneeded[0], NOW).endswith("it; written 30 days ago (--prune)")
+    assert report.unneeded_line(replace(made.unneeded[0], record=None), NOW).endswith("written 30 days ago (--prune)")
+    assert report.counts(broken) == "1 CURRENT, 1 INVALID, 1 UNNEEDED"
+    assert report.counts(Plan((), ())) == "nothing to mirror"
+    done = [Outcome(broken.judged[0], "ok", "copied", RECORD), Outcome(broken.judged[1], "failed", "no")]
+    assert report.result_counts(done) == "1 ok, 1 failed, 0 skipped"
+    assert [row[0] for row in report.rows(broken, done)] == ["Verdict", "CURRENT", "INVALID", "UNNEEDED"]
+    assert [row[4] for row in report.rows(broken, done)] == ["Became", "ok copied", "failed no", ""]
+    told = report.data(broken, HERE, done)
+    assert told["unneeded"] == [{"key": "p/old", "size": 9}]
+    assert [each["state"] for each in told["versions"]] == ["ok", "failed"]
+    assert (told["versions"][0]["size"], told["versions"][1]["mirror_url"]) == (9, None)
+    assert "state" not in report.data(planned(), HERE)["versions"][0]
+    assert "sha256" not in report.data(planned(), HERE)["versions"][0]
