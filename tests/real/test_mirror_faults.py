@@ -111,7 +111,7 @@ def test_a_download_for_verification_that_breaks_goes_on(mirror: Mirror) -> None
 
 
 def test_who_may_not_and_what_is_not_there(mirror: Mirror, sandbox: Sandbox, object_storage: Account) -> None:
-    wrong = mirror.run(AWS_SECRET_ACCESS_KEY="wrong")
+    wrong = mirror.run(AWS_SECRET_ACCESS_KEY="mistyped-key")
     assert (wrong.code, wrong.out) == (1, "")
     assert "listing: 403 SignatureDoesNotMatch: the credentials are wrong; look at AWS_ACCESS_KEY_ID" in wrong.err
     member = mirror.run(account=sandbox.account("member"))
@@ -122,7 +122,8 @@ def test_who_may_not_and_what_is_not_there(mirror: Mirror, sandbox: Sandbox, obj
     nobody = mirror.run(endpoint="http://127.0.0.1:9")
     assert (nobody.code, "Could not connect to the endpoint URL" in nobody.err) == (1, True)
     nonsense = mirror.run(endpoint="nonsense")
-    assert (nonsense.code, nonsense.err) == (1, "error: --endpoint nonsense: Invalid endpoint: nonsense\n")
+    told = f"error: s3://{mirror.bucket}: Invalid endpoint: nonsense; look at --endpoint and the AWS_* variables\n"
+    assert (nonsense.code, nonsense.err) == (1, told)
     bucket, mirror.bucket = mirror.bucket, "not-there"
     missing = mirror.run()
     assert (missing.code, "listing: 404 NoSuchBucket: there is no such bucket; create it" in missing.err) == (1, True)
@@ -207,6 +208,28 @@ def test_somebody_else_writes_the_key_meanwhile(mirror: Mirror) -> None:
     assert (outcome.code, left(mirror)) == (1, ([KEY], []))
     assert "another program has written it meanwhile: FOREIGN, somebody else's object is there" in outcome.out
     assert mirror.content(KEY) == b"theirs"
+
+
+def test_a_repair_that_fails_at_its_end_leaves_nothing_wrong(mirror: Mirror) -> None:
+    assert mirror.run().code == 0
+    new = image("new")
+    mirror.site.put("/1.raw", new)
+    mirror.define({**mirror.version("1", new), "checksum": f"sha256:{sha256(new)}"})
+    mirror.proxy.add(
+        Rule("POST", f".*{KEY}", nth=2, times=None, status=403, body="<Error><Code>AccessDenied</Code></Error>")
+    )
+    outcome = mirror.run()
+    assert (outcome.code, left(mirror)) == (1, ([], [])), outcome.text
+    mirror.proxy.clear()
+    assert (mirror.run("--verify").code, mirror.content(KEY)) == (0, new)
+
+
+def test_secrets_are_not_shown(mirror: Mirror, object_storage: Account) -> None:
+    outcome = mirror.run("--debug", AWS_SESSION_TOKEN="x-session-token-x")
+    assert outcome.code == 0, outcome.out
+    assert "upload_part" in outcome.err.lower() or "uploadid" in outcome.err.lower()
+    for secret in (object_storage.secret_key, "x-session-token-x", "Signature=0", "AWS4-HMAC-SHA256 Credential"):
+        assert secret not in outcome.text, secret
 
 
 def killed(mirror: Mirror, how: signal.Signals) -> subprocess.Popen[str]:

@@ -8,7 +8,7 @@ import os
 import re
 from urllib.parse import quote
 
-_VARIABLE = re.compile(r"OS_\w*(?:PASS|SECRET|TOKEN)")
+_VARIABLE = re.compile(r"(?:OS|AWS)_\w*(?:PASS|SECRET|TOKEN)")
 _USERINFO = re.compile(r"(\w+://)[^/?#\s\"]+@")
 _PARAMETER = re.compile(r"([?&][\w.-]*(?:sig|token|key|credential|secret|passw|policy)[\w.-]*=)[^&\s\"'#]+", re.I)
 _HEADER = re.compile(r"((?:authorization|cookie):\s*)[^\r\n\"']+|(x-[\w-]*(?:token|key|secret):\s*)[^\s\"',]+", re.I)

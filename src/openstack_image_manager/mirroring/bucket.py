@@ -88,7 +88,7 @@ class Bucket:
             region = session.region_name or "us-east-1"
             self._client: Any = session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
         except (BotoCoreError, ValueError) as error:
-            raise StorageError(f"--endpoint {public_url(endpoint or '')}: {error}") from None
+            raise StorageError(f"s3://{name}: {error}; look at --endpoint and the AWS_* variables") from None
         self.endpoint: str = self._client.meta.endpoint_url
         self._senders = ThreadPoolExecutor(IN_FLIGHT, "part")
         self._room = threading.BoundedSemaphore(IN_FLIGHT)
@@ -208,9 +208,12 @@ class Bucket:
         with self._asking(f"aborting the upload of {key}"), suppress(self._client.exceptions.NoSuchUpload):
             self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
 
-    def send(self, key: str, upload_id: str, number: int, part: bytes) -> Future[str]:
-        """Send a part as soon as there is room, and wait no longer than until then; its ETag."""
+    def send(self, key: str, upload_id: str, number: int, buffer: bytearray) -> Future[str]:
+        """Empty the buffer into a part as soon as there is room for one, and wait no longer than until then; the part's
+        ETag."""
         self._room.acquire()
+        part = bytes(buffer)
+        buffer.clear()
 
         def work() -> str:
             try:
@@ -253,16 +256,18 @@ class Upload:
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes, and send a part of them when there are enough. Raises StorageError."""
-        self._buffer += chunk
-        while len(self._buffer) >= PART:
-            self._send(bytes(self._buffer[:PART]))
-            del self._buffer[:PART]
+        left = memoryview(chunk)
+        while left:
+            room = PART - len(self._buffer)
+            self._buffer += left[:room]
+            left = left[room:]
+            if len(self._buffer) == PART:
+                self._send()
 
     def flush(self) -> None:
         """Send the rest, and wait until everything has arrived. Raises StorageError."""
         if self._buffer:
-            self._send(bytes(self._buffer))
-            self._buffer.clear()
+            self._send()
         for each in self._sent:
             each.result()
 
@@ -271,10 +276,10 @@ class Upload:
         self._bucket.complete(self._key, self._id, [each.result() for each in self._sent])
         self._is_complete = True
 
-    def _send(self, part: bytes) -> None:
+    def _send(self) -> None:
         for each in self._sent:
             if each.done():
                 each.result()
         if len(self._sent) == MOST_PARTS:
             raise StorageError(f"{self._key}: larger than {PART * MOST_PARTS // 1024**3} GiB, which no such image is")
-        self._sent.append(self._bucket.send(self._key, self._id, len(self._sent) + 1, part))
+        self._sent.append(self._bucket.send(self._key, self._id, len(self._sent) + 1, self._buffer))
