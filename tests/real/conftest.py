@@ -18,6 +18,7 @@ from openstack.connection import Connection
 from openstack_image_manager.sandbox import Account, Sandbox
 from openstack_image_manager.sandbox.site import serving
 from tests.real.bench import Bench
+from tests.real.mirrors import BIG, Mirror
 from tests.real.s3 import remove_bucket, s3_client
 from tests.services.proxy import Proxy
 from tests.services.site import TestSite
@@ -167,3 +168,12 @@ def watched(bench: Bench, proxied_clouds: Path, proxy: Proxy) -> Bench:
     """The same, but the tool's calls go through the `proxy`, which counts and breaks them."""
     bench.clouds = proxied_clouds
     return bench
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, site: TestSite, object_storage: Account, s3: Any, bucket: str) -> Iterator[Mirror]:
+    """A bench for the mirror, with one version of several parts defined."""
+    with serving(Proxy(object_storage.url)) as proxy:
+        made = Mirror(tmp_path, site, object_storage, s3, bucket, proxy)
+        made.define(made.version("1", BIG))
+        yield made

@@ -18,6 +18,7 @@ import yaml
 
 from openstack_image_manager.sandbox import Account
 from tests.real.bench import Outcome, run_main
+from tests.real.s3 import keys, uploads
 from tests.services.proxy import Proxy
 from tests.services.site import TestSite
 
@@ -31,6 +32,11 @@ def image(seed: str, mebibytes: int = 1) -> bytes:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+BIG = image("big", 40)
+KEY = "m/a/1-a.raw"
+BOTH = [KEY, f"{KEY}.mirror.json"]
 
 
 @dataclass
@@ -53,8 +59,7 @@ class Mirror:
         """A version of raw bytes that the site has, with its checksum."""
         path = f"/{name}.raw.xz" if packed else f"/{name}.raw"
         published = lzma.compress(data) if packed else data
-        if not (self.site.directory / path[1:]).exists():
-            self.site.put(path, published)
+        self.site.put(path, published)
         return {"version": name, "url": self.site.url + path, "checksum": f"sha256:{sha256(published)}"}
 
     def define(self, *versions: Mapping[str, Any], **fields: Any) -> None:
@@ -79,11 +84,15 @@ class Mirror:
         environment = {**self.environment(account), **variables}
         return run_main(self.arguments(*options, endpoint=endpoint), environment)
 
-    def start(self, *options: str) -> subprocess.Popen[str]:
+    def start(self, *options: str, **variables: str) -> subprocess.Popen[str]:
         """Start the command as a process of its own."""
         command = [sys.executable, "-m", "openstack_image_manager", *self.arguments(*options)]
         return subprocess.Popen(
-            command, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            env={**self.environment(), **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def content(self, key: str) -> bytes:
@@ -98,3 +107,16 @@ class Mirror:
         """The mirror_url of each version in the file."""
         (definition,) = yaml.safe_load(self.file.read_text())["images"]
         return [version.get("mirror_url") for version in definition["versions"]]
+
+
+def left(mirror: Mirror) -> tuple[list[str], list[Any]]:
+    """Keys of objects, and uploads that nobody ended."""
+    return keys(mirror.client, mirror.bucket), uploads(mirror.client, mirror.bucket)
+
+
+def assert_next_run_completes(mirror: Mirror) -> None:
+    mirror.proxy.clear()
+    outcome = mirror.run("--verify")
+    assert outcome.code == 0, outcome.text
+    assert left(mirror) == (BOTH, [])
+    assert mirror.content(KEY) == BIG

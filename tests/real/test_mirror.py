@@ -5,30 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
 
 from openstack_image_manager.sandbox import Account
-from openstack_image_manager.sandbox.site import serving
 from tests.real.bench import Bench
-from tests.real.mirrors import PATTERN, Mirror, image, sha256
+from tests.real.mirrors import BIG, PATTERN, Mirror, image, sha256
 from tests.real.s3 import keys, upload, uploads
 from tests.real.test_object_storage import swift
-from tests.services.proxy import Proxy
-from tests.services.site import TestSite
-
-BIG = image("big", 40)
-pytestmark = pytest.mark.usefixtures("object_storage")
-
-
-@pytest.fixture
-def mirror(tmp_path: Path, site: TestSite, object_storage: Account, s3: Any, bucket: str) -> Iterator[Mirror]:
-    with serving(Proxy(object_storage.url)) as proxy:
-        yield Mirror(tmp_path, site, object_storage, s3, bucket, proxy)
 
 
 def test_what_is_missing_is_copied_once_and_written_into_the_definitions(mirror: Mirror, s3: Any) -> None:

@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
-
 import pytest
 import requests
 
-from openstack_image_manager.mirroring import mirror as glue
-from openstack_image_manager.mirroring.bucket import Bucket
-from openstack_image_manager.mirroring.target import Target
 from openstack_image_manager.sandbox import Account, Sandbox
-from openstack_image_manager.sandbox.site import serving
-from tests.real.mirrors import Mirror, image, sha256
-from tests.real.s3 import keys, uploads
+from tests.real.mirrors import BIG, BOTH, KEY, Mirror, assert_next_run_completes, image, left, sha256
 from tests.real.test_object_storage import SLOW_DOWN, swift
-from tests.services.proxy import Proxy, Rule
-from tests.services.site import Gate, Switches, TestSite
+from tests.services.proxy import Rule
+from tests.services.site import Switches
 
-BIG = image("big", 40)
-KEY = "m/a/1-a.raw"
-BOTH = [KEY, f"{KEY}.mirror.json"]
 PAGE = "<!DOCTYPE html><html><body>Sorry</body></html>"
-
-
-@pytest.fixture
-def mirror(tmp_path: Path, site: TestSite, object_storage: Account, s3: Any, bucket: str) -> Iterator[Mirror]:
-    with serving(Proxy(object_storage.url)) as proxy:
-        made = Mirror(tmp_path, site, object_storage, s3, bucket, proxy)
-        made.define(made.version("1", BIG))
-        yield made
-
-
-def left(mirror: Mirror) -> tuple[list[str], list[Any]]:
-    """Keys of objects, and uploads that nobody ended."""
-    return keys(mirror.client, mirror.bucket), uploads(mirror.client, mirror.bucket)
-
-
-def assert_next_run_completes(mirror: Mirror) -> None:
-    mirror.proxy.clear()
-    outcome = mirror.run("--verify")
-    assert outcome.code == 0, outcome.text
-    assert left(mirror) == (BOTH, [])
-    assert mirror.content(KEY) == BIG
 
 
 @pytest.mark.parametrize(
@@ -182,107 +144,69 @@ def test_an_upstream_that_changes_between_two_runs(mirror: Mirror) -> None:
     outcome = mirror.run()
     assert (outcome.code, "MISMATCH" in outcome.out) == (0, True), outcome.text
     assert mirror.content(KEY) == new
-    mirror.site.put("/1.raw", image("newest"))
     mirror.define({**mirror.version("1", BIG), "checksum": f"sha256:{sha256(BIG)}"})
+    mirror.site.put("/1.raw", image("newest"))
     assert mirror.run().code == 1
     assert mirror.content(KEY) == new  # what can't be replaced stays, and is told every time
 
 
-def test_two_runs_at_the_same_moment(mirror: Mirror) -> None:
-    """Both have read that the object is missing; the second completion is refused."""
-    gate = Gate(2)
-    mirror.site.on("/1.raw", Switches(gate=gate))
-    runs = [mirror.start() for _ in range(2)]
-    texts = [run.communicate(timeout=60)[0] for run in runs]
-    assert ([run.returncode for run in runs], gate.opened) == ([0, 0], True), texts
-    assert left(mirror) == (BOTH, [])
-    assert_next_run_completes(mirror)
-
-
-def test_somebody_else_writes_the_key_meanwhile(mirror: Mirror) -> None:
-    def theirs() -> None:
-        mirror.client.put_object(Bucket=mirror.bucket, Key=KEY, Body=b"theirs")
-
-    mirror.proxy.add(Rule("POST", f".*{KEY}", nth=2, before=theirs))
-    outcome = mirror.run()
-    assert (outcome.code, left(mirror)) == (1, ([KEY], []))
-    assert "another program has written it meanwhile: FOREIGN, somebody else's object is there" in outcome.out
-    assert mirror.content(KEY) == b"theirs"
-
-
-def test_a_repair_that_fails_at_its_end_leaves_nothing_wrong(mirror: Mirror) -> None:
-    assert mirror.run().code == 0
-    new = image("new")
-    mirror.site.put("/1.raw", new)
-    mirror.define({**mirror.version("1", new), "checksum": f"sha256:{sha256(new)}"})
-    mirror.proxy.add(
-        Rule("POST", f".*{KEY}", nth=2, times=None, status=403, body="<Error><Code>AccessDenied</Code></Error>")
-    )
-    outcome = mirror.run()
-    assert (outcome.code, left(mirror)) == (1, ([], [])), outcome.text
-    mirror.proxy.clear()
-    assert (mirror.run("--verify").code, mirror.content(KEY)) == (0, new)
-
-
 def test_secrets_are_not_shown(mirror: Mirror, object_storage: Account) -> None:
-    outcome = mirror.run("--debug", AWS_SESSION_TOKEN="x-session-token-x")
-    assert outcome.code == 0, outcome.out
-    assert "upload_part" in outcome.err.lower() or "uploadid" in outcome.err.lower()
+    text, _ = (run := mirror.start("--debug", AWS_SESSION_TOKEN="x-session-token-x")).communicate(timeout=60)
+    assert (run.returncode, "operationmodel(name=uploadpart)" in text.lower()) == (0, True)
     for secret in (object_storage.secret_key, "x-session-token-x", "Signature=0", "AWS4-HMAC-SHA256 Credential"):
-        assert secret not in outcome.text, secret
+        assert secret not in text, secret
 
 
-def killed(mirror: Mirror, how: signal.Signals) -> subprocess.Popen[str]:
-    """Start a run, and end it when a part has arrived and others have not."""
-    arrived = threading.Event()
-    mirror.proxy.add(Rule("PUT", f".*{KEY}", after=arrived.set))
-    mirror.proxy.add(Rule("PUT", f".*{KEY}", times=None, hold=(hold := threading.Event())))
-    run = mirror.start()
-    assert arrived.wait(60)
-    os.kill(run.pid, how)
-    hold.set()
-    return run
-
-
-def test_a_killed_run_leaves_nothing_that_can_be_seen(mirror: Mirror) -> None:
-    run = killed(mirror, signal.SIGKILL)
-    assert run.wait(30) == -signal.SIGKILL
-    run.communicate()
-    visible, begun = left(mirror)
-    assert (visible, [each["Key"] for each in begun]) == ([], [KEY])
+def test_what_may_not_be_deleted_or_swept_is_told(mirror: Mirror) -> None:
+    assert mirror.run().code == 0
+    mirror.define(mirror.version("2", image("2")))
+    denied = "<Error><Code>AccessDenied</Code></Error>"
+    mirror.proxy.add(Rule("DELETE", f".*{KEY}", status=403, body=denied))
+    mirror.proxy.add(Rule("GET", f"/{mirror.bucket}", nth=2, status=403, body=denied))
+    outcome = mirror.run("--prune", "--grace", "0")
+    assert outcome.code == 1
+    assert f"{KEY}: s3://{mirror.bucket} at {mirror.endpoint}: deleting {KEY}: 403 AccessDenied" in outcome.out
+    assert "unfinished uploads: s3://" in outcome.out
     mirror.proxy.clear()
-    assert mirror.run("--verify").code == 0
-    assert (mirror.content(KEY), len(left(mirror)[1])) == (BIG, 1)  # it might be that of a run that goes on
-    where = Target(mirror.bucket, "m/", "")
-    os.environ.update(environment := {k: v for k, v in mirror.environment().items() if k.startswith("AWS_")})
-    try:
-        with Bucket(mirror.bucket, mirror.endpoint) as bucket:
-            now = datetime.now(UTC)
-            assert glue.sweep(bucket, where, [], now + timedelta(hours=23)) == []
-            assert glue.sweep(bucket, Target(mirror.bucket, "", ""), ["m/other"], now + timedelta(days=2)) == []
-            assert len(glue.sweep(bucket, where, [], now + timedelta(hours=25))) == 1
-            assert glue.sweep(bucket, where, [], now + timedelta(hours=25)) == []
-    finally:
-        for name in environment:
-            del os.environ[name]
+    assert mirror.run("--prune", "--grace", "0").code == 0
+    assert left(mirror)[0] == ["m/a/2-a.raw", "m/a/2-a.raw.mirror.json"]
+
+
+def test_a_file_that_can_not_be_edited_is_told_and_written_next_time(mirror: Mirror) -> None:
+    mirror.file.chmod(0o444)
+    outcome = mirror.run("--write")
+    assert (outcome.code, left(mirror)) == (1, (BOTH, []))
+    assert f"{mirror.file}: is read-only; chmod u+w lets it be changed" in outcome.out
+    mirror.file.chmod(0o644)
+    assert (mirror.run("--write").code, mirror.urls()) == (0, [f"{mirror.endpoint}/{mirror.bucket}/{KEY}"])
+
+
+def test_versions_that_move_are_told(mirror: Mirror) -> None:
+    sums = mirror.site.put("/SUMS", b"")
+    moving = {**mirror.version("2", image("2")), "version": "latest", "checksums_url": sums}
+    mirror.define(mirror.version("1", BIG), moving)
+    outcome = mirror.run()
+    assert outcome.code == 0, outcome.text
+    assert "note: A: its version latest moves, and is not mirrored" in outcome.out
     assert left(mirror) == (BOTH, [])
 
 
-def test_an_interrupted_run_aborts_its_upload(mirror: Mirror) -> None:
-    mirror.site.on("/1.raw", Switches(delay=0.01))
-    run = killed(mirror, signal.SIGINT)
-    text, _ = run.communicate(timeout=60)
-    assert (run.returncode, left(mirror)) == (130, ([], [])), text
-    assert "skipped: A 1: interrupted; the next run goes on from here" in text
-    mirror.site.on("/1.raw", Switches())
-    assert_next_run_completes(mirror)
-
-
-def test_downloads_go_side_by_side_but_no_more_than_four_of_one_upstream(mirror: Mirror) -> None:
-    gate = Gate(4)
-    versions = [mirror.version(str(number), image(str(number))) for number in range(2, 10)]
-    for version in versions:
-        mirror.site.on(f"/{version['version']}.raw", Switches(gate=gate, delay=0.01))
-    mirror.define(*versions)
-    outcome = mirror.run("--workers", "8")
-    assert (outcome.code, gate.opened, mirror.site.busiest) == (0, True, 4), outcome.text
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--grace", "soon"], "error: --grace soon: give a number of days, like 7 or 7d\n"),
+        (
+            ["--images", "catalogue:debian"],
+            "error: catalogue:debian follows its upstreams and has no versions to mirror",
+        ),
+        (["--bucket", "images"], "error: --bucket images: write it like s3://NAME or s3://NAME/prefix\n"),
+        (
+            ["--public-url", "images"],
+            "error: --public-url images is no plain address like https://example.org/images\n",
+        ),
+    ],
+)
+def test_wrong_options(mirror: Mirror, options: list[str], message: str) -> None:
+    outcome = mirror.run(*options)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(message)

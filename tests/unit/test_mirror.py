@@ -195,6 +195,8 @@ def test_only_old_objects_of_ours_that_nobody_needs_are_unneeded() -> None:
     made = planned(old, theirs, young, touched, alone, stored(), stored("p/needed"), more=(needed,))
     assert ([each.key for each in made.unneeded], made.kept) == (["p/alone", "p/old"], "")
     assert [each.verdict for each in made.judged] == [Verdict.CURRENT]
+    ahead = replace(stored("p/ahead"), modified=NOW + timedelta(seconds=1))
+    assert planned(ahead, grace=0).unneeded == (ahead,)
     assert beyond_limit(made, 2) is None
     assert str(beyond_limit(made, 1)).startswith("2 objects would be deleted, more than --max-deletes 1; nothing")
     broken = replace(item(), key="", error=Error("x"))

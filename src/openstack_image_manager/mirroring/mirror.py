@@ -111,7 +111,7 @@ def _side_by_side(
                 each.exception()
         except KeyboardInterrupt:
             copier.stop.set()
-            copier.reporter.line("interrupted", "aborting the uploads under way")
+            copier.reporter.line("interrupted", "finishing what is under way")
     if copier.stop.is_set() and not interruptible:
         raise Interrupted("interrupted; nothing was changed")
     return [each.result() for each in futures]

@@ -76,8 +76,13 @@ def unneeded_of(found: Mapping[str, Stored], needed: set[str], now: datetime, gr
     return tuple(
         stored
         for key, stored in sorted(found.items())
-        if key not in needed and stored.record and now - max(stored.record.time, stored.modified) >= grace
+        if key not in needed and stored.record and _age(stored, stored.record, now) >= grace
     )
+
+
+def _age(stored: Stored, record: Record, now: datetime) -> timedelta:
+    """Never negative: storages round up to whole seconds, and clocks differ."""
+    return max(now - max(record.time, stored.modified), timedelta(0))
 
 
 def judge(item: Item, stored: Stored | None) -> Judged:

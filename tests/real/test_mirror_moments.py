@@ -1,0 +1,146 @@
+"""Several runs at once, runs that are killed, others who write meanwhile: nothing wrong is ever visible."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from datetime import UTC, datetime, timedelta
+
+from openstack_image_manager.mirroring import mirror as glue
+from openstack_image_manager.mirroring.bucket import Bucket
+from openstack_image_manager.mirroring.target import Target
+from tests.real.mirrors import BIG, BOTH, KEY, Mirror, assert_next_run_completes, image, left, sha256
+from tests.services.proxy import Rule
+from tests.services.site import Gate, Switches
+
+
+def test_two_runs_at_the_same_moment(mirror: Mirror) -> None:
+    """Both have read that the object is missing; the second completion is refused."""
+    gate = Gate(2)
+    mirror.site.on("/1.raw", Switches(gate=gate))
+    runs = [mirror.start() for _ in range(2)]
+    texts = [run.communicate(timeout=60)[0] for run in runs]
+    assert ([run.returncode for run in runs], gate.opened) == ([0, 0], True), texts
+    assert left(mirror) == (BOTH, [])
+    assert_next_run_completes(mirror)
+
+
+def test_somebody_else_writes_the_key_meanwhile(mirror: Mirror) -> None:
+    def theirs() -> None:
+        mirror.client.put_object(Bucket=mirror.bucket, Key=KEY, Body=b"theirs")
+
+    mirror.proxy.add(Rule("POST", f".*{KEY}", nth=2, before=theirs))
+    outcome = mirror.run()
+    assert (outcome.code, left(mirror)) == (1, ([KEY], []))
+    assert "another program has written it meanwhile: FOREIGN, somebody else's object is there" in outcome.out
+    assert mirror.content(KEY) == b"theirs"
+
+
+def test_a_repair_that_fails_at_its_end_leaves_nothing_wrong(mirror: Mirror) -> None:
+    assert mirror.run().code == 0
+    new = image("new")
+    mirror.site.put("/1.raw", new)
+    mirror.define({**mirror.version("1", new), "checksum": f"sha256:{sha256(new)}"})
+    mirror.proxy.add(
+        Rule("POST", f".*{KEY}", nth=2, times=None, status=403, body="<Error><Code>AccessDenied</Code></Error>")
+    )
+    outcome = mirror.run()
+    assert (outcome.code, left(mirror)) == (1, ([], [])), outcome.text
+    mirror.proxy.clear()
+    assert (mirror.run("--verify").code, mirror.content(KEY)) == (0, new)
+
+
+def killed(mirror: Mirror, how: signal.Signals) -> subprocess.Popen[str]:
+    """Start a run, and end it when a part has arrived and others have not."""
+    arrived = threading.Event()
+    mirror.proxy.add(Rule("PUT", f".*{KEY}", after=arrived.set))
+    mirror.proxy.add(Rule("PUT", f".*{KEY}", times=None, hold=(hold := threading.Event())))
+    run = mirror.start()
+    assert arrived.wait(60)
+    os.kill(run.pid, how)
+    hold.set()
+    return run
+
+
+def test_a_killed_run_leaves_nothing_that_can_be_seen(mirror: Mirror) -> None:
+    run = killed(mirror, signal.SIGKILL)
+    assert run.wait(30) == -signal.SIGKILL
+    run.communicate()
+    visible, begun = left(mirror)
+    assert (visible, [each["Key"] for each in begun]) == ([], [KEY])
+    mirror.proxy.clear()
+    assert mirror.run("--verify").code == 0
+    assert (mirror.content(KEY), len(left(mirror)[1])) == (BIG, 1)  # it might be that of a run that goes on
+    where = Target(mirror.bucket, "m/", "")
+    os.environ.update(environment := {k: v for k, v in mirror.environment().items() if k.startswith("AWS_")})
+    try:
+        with Bucket(mirror.bucket, mirror.endpoint) as bucket:
+            now = datetime.now(UTC)
+            assert glue.sweep(bucket, where, [], now + timedelta(hours=23)) == []
+            assert glue.sweep(bucket, Target(mirror.bucket, "", ""), ["m/other"], now + timedelta(days=2)) == []
+            assert len(glue.sweep(bucket, where, [], now + timedelta(hours=25))) == 1
+            assert glue.sweep(bucket, where, [], now + timedelta(hours=25)) == []
+    finally:
+        for name in environment:
+            del os.environ[name]
+    assert left(mirror) == (BOTH, [])
+
+
+def test_an_interrupted_run_aborts_its_upload(mirror: Mirror) -> None:
+    mirror.site.on("/1.raw", Switches(delay=0.01))
+    run = killed(mirror, signal.SIGINT)
+    text, _ = run.communicate(timeout=60)
+    assert (run.returncode, left(mirror)) == (130, ([], [])), text
+    assert "skipped: A 1: interrupted; the next run goes on from here" in text
+    mirror.site.on("/1.raw", Switches())
+    assert_next_run_completes(mirror)
+
+
+def test_downloads_go_side_by_side_but_no_more_than_four_of_one_upstream(mirror: Mirror) -> None:
+    gate = Gate(4)
+    versions = [mirror.version(str(number), image(str(number))) for number in range(2, 10)]
+    for version in versions:
+        mirror.site.on(f"/{version['version']}.raw", Switches(gate=gate, delay=0.01))
+    mirror.define(*versions)
+    outcome = mirror.run("--workers", "8")
+    assert (outcome.code, gate.opened, mirror.site.busiest) == (0, True, 4), outcome.text
+
+
+def test_another_run_was_faster_and_has_written_its_record(mirror: Mirror) -> None:
+    def other() -> None:
+        text, _ = (run := mirror.start()).communicate(timeout=60)
+        assert run.returncode == 0, text
+
+    mirror.proxy.add(Rule("POST", f".*{KEY}", nth=2, before=other))
+    outcome = mirror.run()
+    assert (outcome.code, left(mirror)) == (0, (BOTH, [])), outcome.text
+    assert "A 1: another run has copied it meanwhile\n" in outcome.out
+
+
+def test_what_was_written_meanwhile_is_gone_again(mirror: Mirror) -> None:
+    def theirs() -> None:
+        mirror.client.put_object(Bucket=mirror.bucket, Key=KEY, Body=b"theirs")
+
+    def gone() -> None:
+        mirror.client.delete_object(Bucket=mirror.bucket, Key=KEY)
+
+    mirror.proxy.add(Rule("POST", f".*{KEY}", nth=2, before=theirs, after=gone))
+    outcome = mirror.run()
+    assert (outcome.code, left(mirror)) == (1, ([], []))
+    assert "written it meanwhile: MISSING, not in the bucket" in outcome.out
+    assert_next_run_completes(mirror)
+
+
+def test_a_verification_can_be_interrupted(mirror: Mirror) -> None:
+    assert mirror.run().code == 0
+    reading = threading.Event()
+    mirror.proxy.add(Rule("GET", f".*{KEY}", before=reading.set, hold=(hold := threading.Event())))
+    run = mirror.start("--verify")
+    assert reading.wait(60)
+    os.kill(run.pid, signal.SIGINT)
+    hold.set()
+    text, _ = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert text == "interrupted: finishing what is under way\nerror: interrupted; nothing was changed\n"
