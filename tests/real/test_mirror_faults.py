@@ -44,7 +44,7 @@ def test_a_storage_that_stays_overloaded_is_given_up(mirror: Mirror) -> None:
 
 
 def test_the_answer_to_the_completion_is_lost(mirror: Mirror) -> None:
-    """It is asked again, hears that there is an object, finds that it is right, and writes its record."""
+    """It is asked for again, and whatever the storage says then, the object is right and gets its record."""
     mirror.proxy.add(Rule("POST", f".*{KEY}", nth=2, reset="after"))
     outcome = mirror.run()
     assert (outcome.code, left(mirror)[0]) == (0, BOTH), outcome.text

@@ -119,6 +119,18 @@ def test_another_run_was_faster_and_has_written_its_record(mirror: Mirror) -> No
     assert "A 1: another run has copied it meanwhile\n" in outcome.out
 
 
+def test_another_run_was_faster_and_was_killed_before_its_record(mirror: Mirror) -> None:
+    def other() -> None:
+        ours = {"made-by": "openstack-image-manager"}
+        mirror.client.put_object(Bucket=mirror.bucket, Key=KEY, Body=BIG, Metadata=ours)
+
+    mirror.proxy.add(Rule("POST", f".*{KEY}", nth=2, before=other))
+    outcome = mirror.run()
+    assert (outcome.code, left(mirror)) == (0, (BOTH, [])), outcome.text
+    assert "A 1: another run has copied it meanwhile; the record was written\n" in outcome.out
+    assert_next_run_completes(mirror)
+
+
 def test_what_was_written_meanwhile_is_gone_again(mirror: Mirror) -> None:
     def theirs() -> None:
         mirror.client.put_object(Bucket=mirror.bucket, Key=KEY, Body=b"theirs")
