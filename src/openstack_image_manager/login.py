@@ -83,7 +83,7 @@ def _region(cloud: str | None, where: str) -> Any:
             )
         there = ", ".join(sorted(set(map(str, clouds)) - {"defaults", config.envvar_key})) or "none"
         raise CloudError(f"{where}: not in {config.config_filename}; name one with --cloud (its clouds: {there})")
-    if cloud is not None and not isinstance(clouds[cloud], dict):
+    if cloud is not None and clouds[cloud] is None:
         raise CloudError(f"{where}: its entry in {config.config_filename} is empty; give it auth and region_name")
     region = config.get_one(cloud or config.envvar_key)
     region.config["api_timeout"] = region.config.get("api_timeout") or ANSWER_TIMEOUT

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from openstack_image_manager import desired
+from openstack_image_manager.builds import Usage
 from openstack_image_manager.format import Definition
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.identity import identify, of_others, strangers
 from openstack_image_manager.latest import resolve
-from openstack_image_manager.model import Create, Finding, Image, Plan, Policy
+from openstack_image_manager.model import Change, Create, Finding, Image, Plan, Policy
 from openstack_image_manager.plan import is_final, plan
 from openstack_image_manager.relations import Relations
 from openstack_image_manager.upstreams.follow import Follower
@@ -37,38 +38,40 @@ class Outlook:
         glance, policy = self.glance, self.policy
         relations = Relations(glance)
         known, troubles = relations.resolve(definitions, policy.force)
-        told = [*findings, *troubles]
-        owners = {definition.owner for definition in known}
-        found = self._of_these(known, glance.list(policy.tag, owners))
+        found = self._of_these(known, glance.list(policy.tag, {definition.owner for definition in known}))
         # An administrator looks after the public images of all projects, others after those of their own.
         admin = glance.is_admin()
         others = [image for image in found if not admin and image.owner != policy.project]
         ours = [image for image in found if admin or image.owner == policy.project]
-        told += of_others(others, known, policy.force)
+        told = [*findings, *troubles, *of_others(others, known, policy.force)]
         known, troubles = resolve(known, ours, policy.force, self.follower)
         told += troubles
         images = relations.with_members(known, ours)
 
-        def made(**more: object) -> Plan:
-            return plan(known, images, policy, self.day, told, names, roll_back=self.roll_back, **more)  # type: ignore[arg-type]
+        def made(usage: Usage) -> Plan:
+            return plan(known, images, policy, self.day, told, names, usage, self.roll_back)
 
-        result = made(usage=lambda _: 0)
+        result = made(lambda _: 0)
         if carried := [change.group for change in result.changes if _inherits(change)]:
             images = relations.with_members(known, images, carried)
-            result = made(usage=lambda _: 0)
+            result = made(lambda _: 0)
         if doomed := [change.found.id for change in result.changes if is_final(change)]:
             from openstack_image_manager.usage import look
 
             usage, remarks = look(glance, doomed)
             told += remarks
-            result = made(usage=usage)
-        imports = [change for change in result.changes if isinstance(change, Create)]
-        if wanted := {name for change in imports for name in _names(change)}:
-            known_ids = {image.id for image in found}
-            namesakes = [image for image in glance.named(wanted) if image.id not in known_ids]
-            remarks = strangers(namesakes, policy.tag, policy.project)
-            result = replace(result, findings=(*result.findings, *remarks))
-        return result, known, images
+            result = made(usage)
+        remarks = self._namesakes(result, {image.id for image in found})
+        return replace(result, findings=(*result.findings, *remarks)), known, images
+
+    def _namesakes(self, made: Plan, known: Collection[str]) -> list[Finding]:
+        """What to know of images that are called as those to be imported; asked for only if there are some."""
+        imports = [change for change in made.changes if isinstance(change, Create)]
+        wanted = {name for change in imports for name in _names(change)}
+        if not wanted:
+            return []
+        namesakes = [image for image in self.glance.named(wanted) if image.id not in known]
+        return strangers(namesakes, self.policy.tag, self.policy.project)
 
     def _of_these(self, known: Sequence[Definition], found: list[Image]) -> list[Image]:
         """The images without those of definitions that are left out, which might look like one of the others."""
@@ -80,10 +83,11 @@ class Outlook:
         return [image for key, image in keys if key is None or key[0] not in away]
 
 
-def _inherits(change: object) -> bool:
+def _inherits(change: Change) -> bool:
     """True for a new build that is shared with whoever the one before it was shared with by hand."""
-    shared = isinstance(change, Create) and change.wanted.visibility == "shared"
-    return shared and change.role.newest and change.definition.members is None  # type: ignore[attr-defined]
+    if not isinstance(change, Create) or not change.role.newest:
+        return False
+    return change.wanted.visibility == "shared" and change.definition.members is None
 
 
 def _names(change: Create) -> tuple[str, str]:

@@ -97,6 +97,7 @@ def refused(outcome: Outcome, *parts: str) -> None:
         ("clouds:\n\topenstack:\n", ("cloud 'openstack': ", "clouds.yaml", "line 2, column 1")),
         ("- openstack\n", ("clouds.yaml", "not a valid mapping")),
         ("clouds:\n  - openstack\n", ("check the cloud's entry in clouds.yaml",)),
+        ("clouds:\n  openstack:\n", ("its entry in", "is empty; give it auth and region_name")),
         ("clouds:\n  openstack: admin\n", ("check the cloud's entry in clouds.yaml",)),
         ("clouds:\n  openstack:\n    auth: admin\n", ("check the cloud's entry in clouds.yaml",)),
         ("clouds:\n  openstack:\n    auth: {}\n", ("login data is incomplete", "auth_url")),

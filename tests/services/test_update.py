@@ -8,6 +8,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,6 +162,59 @@ def test_a_build_older_than_the_recorded_one_is_refused(distribution: Distributi
     outcome = distribution.run()
     assert (outcome.code, "is older than 20240514, which is there already" in outcome.out) == (1, True), outcome.text
     assert file.read_text() == before
+
+
+def test_a_lagging_mirror_is_refused_though_the_definition_has_its_build(distribution: Distribution) -> None:
+    distribution.publish(**{"20240416": image("one")})
+    site = distribution.site.url
+    listed = "".join(f"\n      - {{version: '{n}', url: {site}/a/{n}.qcow2}}" for n in ("20240514", "20240416"))
+    file = distribution.write(distribution.definition(versions=listed))
+    before = file.read_text()
+    outcome = distribution.run()
+    assert (outcome.code, "is older than 20240514" in outcome.out) == (1, True), outcome.text
+    assert file.read_text() == before
+
+
+def test_a_packed_image_that_was_replaced_is_noticed(distribution: Distribution) -> None:
+    content = bz2.compress(image("one"))
+    rule = f"kind: detached, over: image, policy: none, keys: {distribution.key.fingerprint}"
+    packed(distribution, content, b"", rule)
+    assert distribution.run().code == 0
+    written = distribution.images / "a.yml"
+    text = written.read_text()
+    packed(distribution, bz2.compress(image("two")), b"", rule)
+    written.write_text(text)
+    outcome = distribution.run()
+    assert (outcome.code, "the upstream has replaced build 1" in outcome.out) == (1, True), outcome.text
+
+
+def test_what_only_a_signature_over_the_image_would_prove_is_not_added(distribution: Distribution) -> None:
+    content = bz2.compress(image("one"))
+    rule = f"kind: detached, over: image, keys: {distribution.key.fingerprint}"
+    packed(distribution, content, distribution.key.sign(content + b"x"), rule)
+    file = distribution.images / "a.yml"
+    url = f"{distribution.site.url}/p/x-1.qcow2.bz2"
+    file.write_text(file.read_text().replace("versions: []", f"versions: [{{version: '1', url: {url}}}]"))
+    assert distribution.run().code == 0
+    assert "checksum:" not in file.read_text()
+
+
+def test_a_site_that_hangs_does_not_hold_whoever_wants_to_stop(distribution: Distribution) -> None:
+    hold = threading.Event()
+    distribution.publish(**{"20240416": image("one")})
+    distribution.site.on("/a/SUMS", Switches(hold=hold))
+    distribution.write(distribution.definition())
+    command = [sys.executable, "-m", "openstack_image_manager", "update", "--images", str(distribution.images)]
+    command += ["--keys", str(distribution.keys), "--no-cache"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while not distribution.site.count("/a/SUMS"):
+                assert process.poll() is None
+            process.terminate()
+            _, said = process.communicate(timeout=20)
+        finally:
+            hold.set()
+    assert (process.returncode, said) == (130, "error: interrupted; nothing was written, ask again\n")
 
 
 def test_a_file_that_cannot_be_edited_is_told(distribution: Distribution) -> None:

@@ -225,7 +225,7 @@ def test_what_the_verifier_is_told(world: World) -> None:
 
     def look(wanted: Signature, data: bytes, fetch: Fetch) -> tuple[bytes, str | None, str | None]:
         told.append((wanted, data))
-        return data, None, None
+        return data, "AB" * 20, None
 
     keys = ("ab" * 32, "cd" * 32)
     rule = {"kind": "openssl-rsa", "over": "unpacked-image", "url": "{url}.sig", "keys": "{key}"}
@@ -237,6 +237,14 @@ def test_what_the_verifier_is_told(world: World) -> None:
     assert told.pop() == (image_signature, b"")
     newest(linux(signature={**CLEARSIGNED, "kind": "detached", "url": f"{BASE}/x"}), Sites(mirrors=world.mirrors), look)
     assert told.pop() == (Signature("detached", "checksum", f"{BASE}/SUMS", f"{BASE}/x", (KEY,)), text.encode())
+
+
+def test_a_verifier_that_names_no_signer(world: World) -> None:
+    """Whatever way led to a build: where a signed document is required, one was read."""
+    put(world, {NAME: image("new")})
+    rule = {**CLEARSIGNED, "kind": "detached", "url": f"{BASE}/x"}
+    with pytest.raises(VerificationError, match="no signed checksum was read, and its signature is required"):
+        newest(linux(signature=rule), Sites(mirrors=world.mirrors), lambda _wanted, data, _fetch: (data, None, None))
 
 
 LISTING = {"listing": f"{BASE}/builds/", "match": r"linux-(?P<version>\d+)\.qcow2"}
@@ -351,9 +359,12 @@ def test_no_way_back(world: World) -> None:
     assert message.startswith(f"the upstream's newest build 20260701 ({BASE}/{NAME}) is older than 20260801, ")
     same = {"version": "20260701", "url": f"{BASE}/{NAME}"}
     assert not is_new(linux(old, same), ask(world, linux(old, same)))
-    # An older one that the definition has is no way back, and `latest` is no version.
+    # Nor is it when the definition has the older one too; the same bytes under an older name are no way back, and
+    # `latest` is no version.
     latest = {"version": "latest", "url": f"{BASE}/1", "checksums_url": f"{BASE}/SUMS"}
-    assert not is_new(linux(same, later), ask(world, linux(same, later)))
+    assert "is older than 20260801" in refused(world, linux(same, later), Error)
+    named = {"version": "20260801", "url": f"{BASE}/{NAME}", "checksum": digest(image("new"))}
+    assert not is_new(linux(named), ask(world, linux(named)))
     assert is_new(linux(latest), ask(world, linux(latest)))
 
 
@@ -364,7 +375,8 @@ def test_a_build_that_was_replaced_under_its_name(world: World) -> None:
     assert message.startswith(
         f"the upstream has replaced build 20260701: {BASE}/{NAME} has sha256:{digest(image('new'))}"
     )
-    for fine in ({"checksum": digest(image("new"))}, {"checksum": digest(b"", "md5")}, {"url": f"{BASE}/else"}):
+    assert "has replaced build 20260701" in refused(world, linux({**had, "url": f"{BASE}/else"}))
+    for fine in ({"checksum": digest(image("new"))}, {"checksum": digest(b"", "md5")}):
         assert not is_new(linux({**had, **fine}), ask(world, linux({**had, **fine})))
 
 

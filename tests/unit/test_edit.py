@@ -219,6 +219,23 @@ CASES: dict[str, Case] = {
             ),
         ],
     ),
+    "properties are indented like those of the neighbour": (
+        versions("""\
+            versions:
+              - version: '1'
+                url: https://x/1
+                meta:
+                    a: b
+            """),
+        [AddVersion("A", {"version": "2", "url": "https://x/2", "meta": {"a": "c", "d": "e"}})],
+        [
+            (
+                "      - version: '1'\n",
+                "      - version: '2'\n        url: https://x/2\n        meta:\n            a: c\n            d: e\n"
+                "      - version: '1'\n",
+            )
+        ],
+    ),
     "anchors stay, and what is merged can be overridden": (
         """\
 images:

@@ -306,6 +306,27 @@ def test_what_steps_give_is_known_to_what_follows() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("last", "checksum", "message"),
+    [
+        ({"checksum-file": "https://x/S", "match": "(?P<a>x)"}, None, "the last step (checksum-file) reads no index"),
+        ({"listing": "https://x/", "match": "(?P<a>x)"}, None, "the last step (listing) reads no index"),
+        ({"static": {"a": "b"}}, None, "the last step (static) reads no index"),
+        ({"pointer": "https://x/", "redirect": "(?P<a>.*)"}, None, "the last step (redirect) reads no index"),
+        ({"pointer": "https://x/", "match": "(?P<a>.*)"}, {"url": "https://x/S"}, "which nobody signs then"),
+        ({"pointer": "https://x/", "match": "(?P<a>.*)"}, None, None),
+    ],
+)
+def test_what_is_signed_is_what_the_digest_comes_from(last: Any, checksum: Any, message: str | None) -> None:
+    rule = {"kind": "detached", "over": "index", "url": "https://x/y", "keys": "A" * 40}
+    values = {"steps": [last], "url": "https://x/{a}", "version": "{a}", "signature": rule}
+    if checksum:
+        values["checksum"] = checksum
+    found = soundness.problems(Resolver.model_validate(values))
+    assert [loc for loc, _ in found] == ([("signature", "over")] if message else [])
+    assert message is None or message in found[0][1]
+
+
 @pytest.mark.parametrize("name", shipped.shipped().resolvers)
 def test_shipped_resolvers_are_sound(name: str) -> None:
     resolver = shipped.shipped().resolvers[name]

@@ -81,25 +81,25 @@ def prepared(requests: Sequence[Request]) -> Iterator[Clouds]:
 
 def side_by_side(function: Callable[[Any], T], items: Sequence[Any]) -> list[T | Error]:
     """The function's results, or the Errors it raised, in the order of the items; one thread for each."""
-    results: list[T | Error | BaseException | None] = [None] * len(items)
+    results: dict[int, T | Error] = {}
+    crashes: list[BaseException] = []
 
     def work(index: int) -> None:
         try:
             results[index] = function(items[index])
-        except BaseException as error:  # handed to the main thread
+        except Error as error:
             results[index] = error
+        except BaseException as crash:  # handed to the main thread, which raises it
+            crashes.append(crash)
 
     threads = [threading.Thread(target=work, args=(index,), daemon=True) for index in range(len(items))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    done: list[T | Error] = []
-    for result in results:
-        if isinstance(result, BaseException) and not isinstance(result, Error):
-            raise result
-        done.append(result)  # type: ignore[arg-type]
-    return done
+    if crashes:
+        raise crashes[0]
+    return [results[index] for index in range(len(items))]
 
 
 def _follower() -> Follower:

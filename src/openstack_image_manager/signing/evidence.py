@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,8 @@ from openstack_image_manager.signing.signatures import (
 )
 from openstack_image_manager.stream import CHUNK, unpacked
 from openstack_image_manager.upstreams.published import Fetch, Signature
+
+IMAGE_TIMEOUT = 3600.0  # seconds for one image that is read for the signature over it
 
 
 class Evidence:
@@ -49,10 +52,11 @@ class Evidence:
 
     def _image(self, wanted: Signature, signature: bytes) -> Signed:
         checksum = wanted.checksum or Checksum("sha256", "")
+        limit = time.monotonic() + IMAGE_TIMEOUT
         kind = Rsa if wanted.kind == "openssl-rsa" else OpenPGP
         with (
             kind(signature, wanted.keys, self._keyring) as check,
-            Download(self._real(wanted.subject), checksum.algorithm, stop=self._stop) as download,
+            Download(self._real(wanted.subject), checksum.algorithm, limit, self._stop, hint="") as download,
         ):
             published: Any = io.BufferedReader(download, CHUNK)
             image = unpacked(published) if wanted.over == "unpacked-image" else published
@@ -66,6 +70,6 @@ class Evidence:
             return check.finish()
 
 
-def moment(time: datetime | None) -> str | None:
+def moment(when: datetime | None) -> str | None:
     """A time as definitions write it: YYYY-MM-DD hh:mm:ss, UTC."""
-    return time.strftime("%Y-%m-%d %H:%M:%S") if time else None
+    return when.strftime("%Y-%m-%d %H:%M:%S") if when else None

@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,11 @@ def read(data: bytes) -> tuple[AnyKey, ...]:
 
 def default_directory() -> Path:
     """The user's own keys (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    base = os.environ.get("XDG_DATA_HOME")
+    try:
+        base = base or str(Path.home() / ".local" / "share")
+    except RuntimeError:
+        raise Error("there is no home directory to keep keys in; set XDG_DATA_HOME, or give --keys DIR") from None
     return Path(base) / "openstack-image-manager" / "keys"
 
 
@@ -110,7 +115,10 @@ class Keyring:
 
 def keyring(directory: Path | None = None) -> Keyring:
     """The keys in `directory`, then the user's own, then the system's."""
-    return Keyring([*([directory] if directory else []), default_directory(), *SYSTEM])
+    places = [directory] if directory else []
+    with suppress(Error):  # a user without a home has no keys there
+        places.append(default_directory())
+    return Keyring([*places, *SYSTEM])
 
 
 def key_files(place: Path) -> Iterator[Path]:

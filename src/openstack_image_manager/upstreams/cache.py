@@ -16,7 +16,7 @@ KEEP = 90 * 24 * 3600  # seconds since a document was last asked for
 
 
 def default_directory() -> Path:
-    """Where caches of a user are (XDG Base Directory Specification)."""
+    """Where caches of a user are (XDG Base Directory Specification). Raises RuntimeError where there is no home."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return Path(base if os.path.isabs(base) else Path.home() / ".cache") / "openstack-image-manager" / "documents"
 

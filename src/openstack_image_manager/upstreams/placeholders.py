@@ -31,7 +31,7 @@ def fill(text: str, variables: Variables) -> str:
 def pattern(text: str, variables: Variables) -> re.Pattern[str]:
     """A regular expression whose placeholders stand for their values, character by character. Raises Error."""
     try:
-        return re.compile(_filled(text, variables, re.escape))
+        return re.compile(_filled(text, variables, re.escape), re.ASCII)
     except (re.error, RecursionError, OverflowError) as error:
         raise Error(f"'{text}' is not a regular expression: {error}") from None
 

@@ -129,17 +129,19 @@ def check_recorded(definition: Definition, build: Build) -> None:
     """Refuse to go back: raises Error for a build that is older than what the definition has, VerificationError for
     one that was replaced under its name."""
     newest = recorded(definition)
-    if newest is not None and is_new(definition, build) and order(build.version) < order(newest.version):
+    if newest is not None and order(build.version) < order(newest.version) and not _same(newest, build):
         raise Error(
             f"the upstream's newest build {build.version} ({public_url(build.url)}) is older than {newest.version}, "
             "which is there already: a mirror that lags behind, or somebody who takes you back; nothing is changed"
         )
     for version in definition.versions:
-        if version.version != build.version or version.url != build.url or urlsplit(build.url).path.endswith(PACKED):
-            continue
         had = Checksum.parse(version.checksum) if version.checksum else None
-        if had and build.checksum and had.algorithm == build.checksum.algorithm and had != build.checksum:
+        # The digest of a packed file may be that of the image in it, unless its size was recorded with it.
+        of_image = urlsplit(build.url).path.endswith(PACKED) and version.size is None
+        if version.version != build.version or had is None or build.checksum is None or of_image:
+            continue
+        if had.algorithm == build.checksum.algorithm and had != build.checksum:
             raise VerificationError(
                 f"the upstream has replaced build {build.version}: {public_url(build.url)} has {build.checksum} now, "
-                f"it had {had} before; find out why, then remove the version that is there, or its checksum"
+                f"the definition has {had}; find out why, then remove the version or its checksum"
             )

@@ -124,12 +124,19 @@ class Search:
                 f"{public_url(url)}: has {beginning.size} bytes, {public_url(source or '')} says {size}"
             )
         signed_by, signed_at = self._signed
+        self._must_be_signed(url, signed_by, known)
         told = day(fill(self.resolver.build_date, known)) if self.resolver.build_date else None
         build_date = told or day(beginning.last_modified or "") or signed_at
         version = fill(self.resolver.version, known)
         source = source if checksum else None
         build = Build(version, url, checksum, source, size or beginning.size, build_date, signed_by, signed_at)
         return self._with_image_signature(build, known)
+
+    def _must_be_signed(self, url: str, signed_by: str | None, known: Variables) -> None:
+        """Whatever way led here: where a signed document is required, one was read. Raises VerificationError."""
+        rule = self.resolver.signature
+        if rule and rule.over in ("index", "checksum") and not signed_by and self._policy(rule, known) == "required":
+            raise VerificationError(f"{public_url(url)}: no signed {rule.over} was read, and its signature is required")
 
     def _names_site(self) -> bool:
         """True if the resolver itself says on which site images are, and no document of a site does."""

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -82,6 +82,10 @@ class Sites:
         self._lock = threading.Lock()
         self._slots: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(per_host))
         self._known: dict[Hashable, Future[Any]] = {}
+
+    def stop(self) -> None:
+        """End what is under way, with Interrupted."""
+        self._stop.set()
 
     def document(self, url: str, page: bool = False, fresh: bool = False) -> Document:
         """The document, from the cache if the site says that it has not changed. `page`: web pages are welcome; else
@@ -197,7 +201,10 @@ def of_environment(
 ) -> Sites:
     """Sites with the cache of the user, the GITHUB_TOKEN and the mirrors of the environment, which `mirrors` come
     before. Raises UsageError."""
-    cache = Cache(default_directory()) if use_cache else None
+    cache = None
+    # A user without a home, as in some containers, has no cache either.
+    with suppress(RuntimeError):
+        cache = Cache(default_directory()) if use_cache else None
     if cache:
         cache.tidy()
     known = {**mirrors_of(os.environ.get(MIRRORS, "").split(), MIRRORS), **(mirrors or {})}

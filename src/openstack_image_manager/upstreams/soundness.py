@@ -19,6 +19,7 @@ _KEY_MESSAGES = (
     "must be the whole fingerprint of a primary key: 40 or 64 digits",
     "must be the whole SHA-256 of a public key: 64 digits",
 )
+INDEXES = ("json", "simplestreams", "debian-manifest", "github-release", "pointer")
 _POINTERS = ("keys", "match", "redirect")
 
 
@@ -53,8 +54,8 @@ class _Check:
             yield from self._address(("checksum", "url"), resolver.checksum.url)
             self.known.add("checksum_url")
         if resolver.signature:
-            has_checksums = resolver.checksum is not None or resolver.steps[-1].kind == "checksum-file"
-            yield from self._signature(resolver.signature, has_checksums)
+            yield from self._signature(resolver.signature)
+            yield from self._signed_document(resolver, resolver.signature)
 
     def _variables(self, resolver: Resolver) -> Iterator[Problem]:
         for name, lookup in resolver.variables.items():
@@ -126,7 +127,19 @@ class _Check:
                 yield from self._pattern((name,), text)
                 self.known |= {"tag"} if name == "tag" else set()
 
-    def _signature(self, rule: SignatureRule, has_checksums: bool) -> Iterator[Problem]:
+    def _signed_document(self, resolver: Resolver, rule: SignatureRule) -> Iterator[Problem]:
+        """What is signed must be what the digest comes from."""
+        last = resolver.steps[-1]
+        loc: Loc = ("signature", "over")
+        if rule.over == "checksum" and resolver.checksum is None and last.kind != "checksum-file":
+            yield loc, "no checksum file is read here: neither by the last step nor by checksum"
+        if rule.over == "index" and (last.kind not in INDEXES or last.redirect):
+            what = "redirect" if last.redirect else last.kind
+            yield loc, f"the last step ({what}) reads no index that could be signed; {', '.join(INDEXES)} do"
+        elif rule.over == "index" and resolver.checksum is not None:
+            yield loc, "the digest comes from the file that checksum names, which nobody signs then; use over: checksum"
+
+    def _signature(self, rule: SignatureRule) -> Iterator[Problem]:
         loc: Loc = ("signature",)
         if rule.url:
             yield from self._address((*loc, "url"), rule.url)
@@ -134,8 +147,6 @@ class _Check:
             yield loc, f"{rule.kind} needs url, where the signature is; add it"
         if rule.kind == "clearsigned" and (rule.url or rule.over not in ("index", "checksum")):
             yield loc, "clearsigned texts are an index or a checksum file and hold their signature; no url belongs here"
-        if rule.over == "checksum" and not has_checksums:
-            yield (*loc, "over"), "no checksum file is read here: neither by the last step nor by checksum"
         yield from self._template((*loc, "policy"), rule.policy)
         if not used(rule.policy) and rule.policy not in POLICIES:
             yield (*loc, "policy"), f"must be one of {', '.join(POLICIES)}" + near(rule.policy, POLICIES)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from queue import SimpleQueue
 from typing import TypeVar
 
 from openstack_image_manager.complaints import dotted
@@ -54,7 +58,8 @@ def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
     check_recorded(definition, found.build)
     if is_new(definition, found.build):
         return search(False).with_verified_image(found)
-    return found.build
+    # What only the signature over the image would prove is not told of one that is not read again.
+    return replace(found.build, checksum=None, checksums_url=None) if found.over_image else found.build
 
 
 def _sound(resolver: Resolver, definition: Definition) -> dict[str, str]:
@@ -81,13 +86,35 @@ def check_all(
     """The newest build of each definition, or why it is not known, in their order; one that fails stops no other.
     Raises Interrupted."""
 
-    def ask(definition: Definition) -> Build | Error:
-        try:
-            return newest(definition, sites, verify)
-        except Interrupted:
-            raise
-        except Error as error:
-            return error
+    answers: dict[int, Build | Error] = {}
+    crashes: list[BaseException] = []
+    waiting: SimpleQueue[int] = SimpleQueue()
+    for index in range(len(definitions)):
+        waiting.put(index)
 
-    with ThreadPoolExecutor(max_workers=max(1, min(AT_ONCE, len(definitions)))) as pool:
-        return list(zip(definitions, pool.map(ask, definitions), strict=True))
+    def work() -> None:
+        with suppress(queue.Empty):
+            while not crashes:
+                index = waiting.get_nowait()
+                try:
+                    answers[index] = newest(definitions[index], sites, verify)
+                except Interrupted as error:
+                    crashes.append(error)
+                except Error as error:
+                    answers[index] = error
+                except BaseException as crash:  # handed to the main thread, which raises it
+                    crashes.append(crash)
+
+    # Not a pool: it would be waited for, and a site that hangs does not hear that someone pressed Ctrl-C.
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(definitions)))]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        sites.stop()
+        raise Interrupted("interrupted; nothing was written, ask again") from None
+    if crashes:
+        raise crashes[0]
+    return [(definition, answers[index]) for index, definition in enumerate(definitions)]
