@@ -9,10 +9,23 @@ from datetime import date
 from openstack_image_manager import desired, identity, retention
 from openstack_image_manager.changes import diff, reasons_for
 from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.leftovers import clear
 from openstack_image_manager.lineup import WHOLE, LineUp, is_usable, line_up, one_per_version
 from openstack_image_manager.model import Change, Create, Delete, Finding, Image, Policy, Role, Stage, Update
 
 Usage = Callable[[str], int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The images of a definition by version, the usable ones among them, others of the same versions (`twins`), the
+    line of all builds, and what each is in it."""
+
+    images: Mapping[str, Image]
+    twins: tuple[tuple[str, Image], ...]
+    usable: Mapping[str, Image]
+    line: LineUp
+    roles: Mapping[str, Role]
 
 
 @dataclass(frozen=True)
@@ -27,11 +40,8 @@ class Builds:
 
     def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding]]:
         """Changes in the order in which they are made, and what else is to be told."""
-        images, twins = one_per_version(found)
-        checksums = {version.version: version.checksum for version in self.definition.versions}
-        usable = {build: image for build, image in images.items() if is_usable(image, checksums.get(build))}
-        line = line_up(self.definition, usable, self.policy, self.roll_back_to)
-        roles = {build: self._role(line, build, images.get(build)) for build in line.order}
+        standing = self.standing(found)
+        images, usable, line, roles = standing.images, standing.usable, standing.line, standing.roles
         carried = self._carried(usable)
         creates = [
             self._create(version, roles[version.version], images.get(version.version), carried)
@@ -45,7 +55,7 @@ class Builds:
                 updates += self._change(version, line, roles[build], image, carried)
                 findings += _byte_findings(self.definition, version, image)
                 findings += self._held(roles[build], image)
-        for build, image in twins:
+        for build, image in standing.twins:
             more, remarks = self._twin(build, images[build], image, line, roles.get(build))
             updates += more
             findings += remarks
@@ -60,6 +70,15 @@ class Builds:
         later: list[Change] = [change for change in creates if not change.role.newest]
         kept, copies = without_copies(change for change in updates if isinstance(change, Update))
         return [*first, *kept, *later, *copies, *deletes], findings
+
+    def standing(self, found: Sequence[tuple[str, Image]]) -> Standing:
+        """Who is who among the images found: the ground of all changes."""
+        images, twins = one_per_version(found)
+        checksums = {version.version: version.checksum for version in self.definition.versions}
+        usable = {build: image for build, image in images.items() if is_usable(image, checksums.get(build))}
+        line = line_up(self.definition, usable, self.policy, self.roll_back_to)
+        roles = {build: self._role(line, build, images.get(build)) for build in line.order}
+        return Standing(images, tuple(twins), usable, line, roles)
 
     def _ended(self, line: LineUp) -> list[Finding]:
         """A word about a definition whose promised time is over; what becomes of it is for a person to say."""
@@ -155,6 +174,8 @@ class Builds:
             reason = f"superseded by {line.current}"
         elif desired.is_pending(image):
             reason = "an interrupted run left it unpublished"
+        elif self.policy.tag not in image.tags:
+            reason = "taken over: it has the id of the version"
         else:
             reason = "differs from its definition" if version else "its version is no longer defined"
         return [Update(name, image, wanted, fields, reason)]
@@ -265,22 +286,6 @@ def without_copies(updates: Iterable[Update]) -> tuple[list[Change], list[Change
         if stores:
             copies.append(replace(update, found=between, fields=stores, reason="its stores differ"))
     return kept, copies
-
-
-def clear(group: str, image: Image, today: date, findings: list[Finding]) -> list[Delete]:
-    """Delete what an interrupted run left and nobody will finish; another run may be at it, until a day has passed."""
-    what = f"{image.id} is {image.status} and was left by an interrupted run"
-    if image.import_task is None and is_stale(image, today) and not image.protected:
-        return [Delete(group, image, f"{what} on {image.updated_at[:10]}", junk=True)]
-    then = "it is protected, so it stays" if image.protected else "it is removed when it is two days old"
-    findings.append(Finding("warning", group, f"{what}; {then}"))
-    return []
-
-
-def is_stale(image: Image, today: date) -> bool:
-    """True for an image that nothing has happened to for more than a day: no run is at it any more."""
-    touched = retention.as_day(image.updated_at)
-    return touched is not None and (today - touched).days > 1
 
 
 def _byte_findings(definition: Definition, version: Version | None, image: Image) -> list[Finding]:

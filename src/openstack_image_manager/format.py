@@ -163,7 +163,7 @@ class Version(_Record):
     )
     id: Annotated[str, AfterValidator(values.uuid)] | None = Field(
         None,
-        description="The id that the image shall get; an id once deleted can't be used again.",
+        description="The id that the image has or shall get; an id once deleted can't be used again.",
         examples=["6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f"],
     )
 

@@ -16,7 +16,7 @@ from openstack_image_manager.errors import CloudError, Interrupted
 from openstack_image_manager.format import public_url
 from openstack_image_manager.login import ANSWER_TIMEOUT, ENVIRONMENT, log_in, translated
 from openstack_image_manager.model import FieldChange, Image
-from openstack_image_manager.wire import NOT_PATCHED, as_image, name_filters, operation, sentence
+from openstack_image_manager.wire import NOT_PATCHED, as_image, id_filters, name_filters, operation, sentence
 
 PAGE = 1000  # the most that Glance gives at once
 STAGE_TIMEOUT = 600.0  # seconds for the answer after the last byte of an upload
@@ -80,21 +80,22 @@ class Glance:
             session = self._connection.session
             return "admin" in session.auth.get_access(session).role_names
 
-    def list(self, tag: str, owners: Collection[str | None] = ()) -> list[Image]:
-        """Visible and hidden images with the tag that are public, our project's, or that of one of the `owners`."""
+    def list(self, tag: str | None, owners: Collection[str | None] = ()) -> list[Image]:
+        """Visible and hidden images with the tag (None: all) that are public, ours, or of one of the `owners`."""
         whose = {self.project, *owners}
         # Community images of other projects are in no listing but one of all; an administrator may look after some.
         every = {"visibility": "all"} if self.is_admin() else {}
+        which = {"tag": tag} if tag else {}
         try:
             hidden = ("false", "true")
-            pages = [page for value in hidden for page in self._pages({"tag": tag, "os_hidden": value, **every})]
+            pages = [page for value in hidden for page in self._pages({**which, "os_hidden": value, **every})]
         except CloudError as error:
             if error.status is None:
                 raise
             raise CloudError(f"cloud '{self.cloud}': its images can't be listed: {error}", error.status) from None
         return [image for image in map(as_image, pages) if image.owner in whose or image.visibility == "public"]
 
-    def ours(self, tag: str, owners: Collection[str | None] = ()) -> Sequence[Image]:
+    def ours(self, tag: str | None, owners: Collection[str | None] = ()) -> Sequence[Image]:
         """Those of `list` that this user looks after: an administrator all, others those of their own project."""
         found, admin = self.list(tag, owners), self.is_admin()
         return [image for image in found if admin or image.owner == self.project]
@@ -154,6 +155,12 @@ class Glance:
         """All images that this user sees, managed or not, with one of the names."""
         for value in name_filters(names):
             yield from map(as_image, self._pages({"name": value, "visibility": "all"}))
+
+    def with_ids(self, ids: Collection[str]) -> Iterator[Image]:
+        """All images that this user sees, managed or not, hidden or not, with one of the ids."""
+        for value in id_filters(ids):
+            for hidden in ("false", "true"):
+                yield from map(as_image, self._pages({"id": value, "visibility": "all", "os_hidden": hidden}))
 
     def stores(self) -> frozenset[str]:
         """The ids of the cloud's stores; empty where it has but one, without a name."""

@@ -13,13 +13,17 @@ Key = tuple[str, str]
 
 
 def identify(image: Image, definitions: Mapping[str, Definition]) -> Key | None:
-    """(definition, version) of an image: by its properties, else by its name; None: none of these definitions.
+    """(definition, version) of an image: by its properties, else by its id, else by its name; None: none of these.
 
     Never by the Glance name when properties say otherwise: names are not unique. Images of earlier tools may lack
     `image_name`; their `image_description` was the definition's name unless told otherwise.
     """
     properties = image.properties
     name = properties.get("image_name")
+    if name is not None and name in definitions and "internal_version" in properties:
+        return name, properties["internal_version"]
+    if by_id := _by_id(image.id, definitions):
+        return by_id
     if name is not None:
         definition = definitions.get(name)
     else:
@@ -73,6 +77,14 @@ def _others_message(images: Sequence[Image]) -> str:
         f"left alone: the image {first.id} with this tag belongs to project {first.owner} (there are {len(images)}); "
         "log in to that project, give its images to yours (openstack image set --project), or use a --tag of your own"
     )
+
+
+def _by_id(image_id: str, definitions: Mapping[str, Definition]) -> Key | None:
+    """The version that is to have this very id."""
+    if not image_id:
+        return None
+    ids = ((d.name, v) for d in definitions.values() for v in d.versions)
+    return next(((name, version.version) for name, version in ids if version.id == image_id), None)
 
 
 def _by_name(name: str, definitions: Mapping[str, Definition]) -> Definition | None:

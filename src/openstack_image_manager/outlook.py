@@ -12,6 +12,7 @@ from openstack_image_manager.format import Definition
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.identity import identify, of_others, strangers
 from openstack_image_manager.latest import resolve
+from openstack_image_manager.lineup import WHOLE
 from openstack_image_manager.model import Change, Create, Finding, Image, Plan, Policy
 from openstack_image_manager.plan import is_final, plan
 from openstack_image_manager.relations import Relations
@@ -39,6 +40,7 @@ class Outlook:
         relations = Relations(glance)
         known, troubles = relations.resolve(definitions, policy.force)
         found = self._of_these(known, glance.list(policy.tag, {definition.owner for definition in known}))
+        found += self._by_their_ids(known, found)
         # An administrator looks after the public images of all projects, others after those of their own.
         admin = glance.is_admin()
         others = [image for image in found if not admin and image.owner != policy.project]
@@ -72,6 +74,22 @@ class Outlook:
             return []
         namesakes = [image for image in self.glance.named(wanted) if image.id not in known]
         return strangers(namesakes, self.policy.tag, self.policy.project)
+
+    def _by_their_ids(self, known: Sequence[Definition], found: Sequence[Image]) -> list[Image]:
+        """Images without the tag that have the very id of a version: they are taken over as they are, for an id can't
+        be had a second time. Those of other projects are not ours to take."""
+        wanted = [d for d in known if d.enable or self.policy.force]
+        ids = {version.id: d.owner for d in wanted for version in d.versions if version.id}
+        missing = ids.keys() - {image.id for image in found}
+        if not missing:
+            return []
+        may = self.glance.is_admin()
+        return [
+            image
+            for image in self.glance.with_ids(missing)
+            if image.status in WHOLE
+            and (image.owner in (self.policy.project, ids[image.id]) or (may and image.visibility == "public"))
+        ]
 
     def _of_these(self, known: Sequence[Definition], found: list[Image]) -> list[Image]:
         """The images without those of definitions that are left out, which might look like one of the others."""

@@ -101,6 +101,19 @@ def visible_builds(uuid_validity: str | None, today: date) -> int | None:
     return DEFAULT_VISIBLE if until and until < today else None
 
 
+def rule(uuid_validity: str | None, today: date) -> str:
+    """What visible_builds makes of a value, and why, in words."""
+    visible = visible_builds(uuid_validity, today)
+    if uuid_validity is None:
+        return f"no uuid_validity: the newest {visible} builds stay in sight"
+    if visible is None:
+        until = f" until {day}" if (day := as_day(uuid_validity)) else ""
+        return f"uuid_validity {uuid_validity}: all builds stay in sight{until}"
+    builds = "only the current build stays" if visible == 1 else f"the newest {visible} builds stay"
+    over = ", a day that has passed" if as_day(uuid_validity) else ""
+    return f"uuid_validity {uuid_validity}{over}: {builds} in sight"
+
+
 def promise(properties: Mapping[str, str], rank: int, today: date) -> str | None:
     """What an image whose definition is gone promises by itself, so that it stays; None: nothing. `rank`: 0 is the
     newest of its kind. A date in `provided_until` that has passed ends what `last-N` promises."""

@@ -63,6 +63,12 @@ def sentence(answer: Any, who: str) -> str:
     return f"{who} answered {answer.status_code}: {text or answer.reason}"
 
 
+def id_filters(ids: Collection[str]) -> list[str]:
+    """Values of the filter `id` that together find all of the ids."""
+    every = sorted(ids)
+    return [f"in:{','.join(every[start : start + NAMES])}" for start in range(0, len(every), NAMES)]
+
+
 def name_filters(names: Collection[str]) -> list[str]:
     """Values of the filter `name` that together find all of the names, in few requests with short URLs."""
     # Glance takes quotes around a name, but no quote or backslash in it.

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from cloud import definition, settled
 
-from openstack_image_manager.identity import of_others
+from openstack_image_manager.identity import identify, of_others
+from openstack_image_manager.model import Image
 
 
 @pytest.mark.parametrize(("enable", "force", "told"), [(True, False, 1), (False, False, 0), (False, True, 1)])
@@ -20,3 +21,23 @@ def test_a_definition_with_images_of_another_project_is_an_error(enable: bool, f
     for finding in findings:
         assert (finding.level, finding.subject) == ("error", "Ubuntu 24.04")
         assert "belongs to project theirs (there are 2)" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("properties", "key"),
+    [
+        ({}, ("B", "2")),
+        ({"image_name": "gone", "internal_version": "7"}, ("B", "2")),
+        ({"image_name": "A"}, ("B", "2")),
+        ({"image_description": "A", "internal_version": "7"}, ("B", "2")),
+        # What an image of ours says of itself goes before an id that was moved to another version.
+        ({"image_name": "A", "internal_version": "7"}, ("A", "7")),
+        ({"image_name": "B", "internal_version": "1"}, ("B", "1")),
+    ],
+)
+def test_an_id_in_a_definition_says_which_image_is_meant(properties: dict[str, str], key: tuple[str, str]) -> None:
+    chosen = "6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f"
+    version = {"version": "2", "url": "https://example.org/2.img", "id": chosen}
+    known = {each.name: each for each in (definition("A", ["1"]), definition("B", ["1", version]))}
+    assert identify(Image("A", "public", id=chosen, properties=properties), known) == key
+    assert identify(Image("x", "public", id="", properties={}), known) is None
