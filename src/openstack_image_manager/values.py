@@ -13,6 +13,8 @@ RESERVED = frozenset(
     | {"updated_at", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "min_disk", "min_ram"}
     | {"disk_format", "container_format", "self", "file", "schema", "locations", "direct_url", "stores"}
 )
+# Where an image is from of which nobody knows it: no host can have a name that ends in .invalid (RFC 6761).
+NOWHERE = "https://unknown.invalid/"
 URL_SCHEMES = ("http", "https", "ftp", "file")
 
 

@@ -97,7 +97,11 @@ class Bench:
 
     def arguments(self, *arguments: str) -> list[str]:
         """The arguments with cloud, images and tag after the command's name."""
-        commands = [a for a in arguments[:1] if a in ("plan", "apply", "status", "rollback", "share", "unshare")]
+        commands = [
+            a
+            for a in arguments[:1]
+            if a in ("plan", "apply", "status", "rollback", "share", "unshare", "show", "explain")
+        ]
         rest = arguments[len(commands) :]
         common = ["--cloud", self.cloud, "--images", str(self.directory / "images"), "--tag", self.tag]
         if commands and commands[0].endswith("share"):

@@ -15,8 +15,6 @@ from openstack_image_manager.upstreams.candidates import order
 from openstack_image_manager.upstreams.published import Build, Verify, is_new, version_of
 from openstack_image_manager.upstreams.sites import Sites
 
-NOWHERE = "https://unknown.invalid/"  # the source of an image that does not tell it
-
 
 @dataclass(frozen=True, slots=True)
 class Follower:
@@ -62,7 +60,7 @@ def _recorded(newest: tuple[str, Image] | None) -> list[Version]:
     try:
         url = values.url(image.properties.get("image_source", ""))
     except ValueError:  # private, or changed by somebody
-        url = NOWHERE
+        url = values.NOWHERE
     verified = image.properties.get(desired.VERIFIED, "").partition(" ")[0]
     try:
         checksum = str(Checksum.parse(verified))

@@ -1,0 +1,79 @@
+"""`adopt`: definitions from images that are in the cloud already."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from openstack_image_manager.cli import options as given
+
+if TYPE_CHECKING:
+    from openstack_image_manager.adopting.adopt import Adopted
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("adopt")(adopt_command)
+
+
+def adopt_command(
+    cloud: given.Cloud = None,
+    name_filter: given.Filter = None,
+    tag: given.Tag = given.TAG,
+    debug: given.Debug = False,
+    log_format: given.LogFormat = given.LogForm.TEXT,
+) -> None:
+    """Write definitions of the images that are in the cloud already, and change nothing.
+
+    A run with them imports nothing and lets each image be what it is to its users: it only writes the managed tag and
+    its records on those that have none. What can have no definition is told on standard error.
+
+    \b
+    Example:
+      openstack-image-manager adopt --cloud openstack --filter "^(Debian|Ubuntu)" > images/adopted.yml
+    """
+    import re
+
+    from openstack_image_manager import render
+    from openstack_image_manager.adopting.adopt import adopt
+    from openstack_image_manager.adopting.text import text
+    from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.cli.request import cloud_names
+    from openstack_image_manager.errors import UsageError
+    from openstack_image_manager.glance import Glance
+    from openstack_image_manager.model import Policy
+
+    set_up(debug, log_format.value)
+    try:
+        only = re.compile(name_filter) if name_filter is not None else None
+    except (re.error, RecursionError, OverflowError) as error:
+        raise UsageError(f"--filter '{name_filter}' is not a regular expression: {error}") from None
+    (one,) = cloud_names([cloud] if cloud else None)
+    today = datetime.now(UTC).date()
+    with closing(Glance.connect(one)) as glance:
+        found = adopt(glance.ours(None), Policy(tag=tag, project=glance.project), today, only)
+        where = glance.cloud
+    head = f"Images of the cloud {where} as they were on {today}; made by openstack-image-manager adopt."
+    typer.echo(text(found.items, [head]), nl=False)
+    out = render.console(stderr=True)
+    for line in _told(found):
+        render.say(out, line)
+
+
+def _told(found: Adopted) -> list[str]:
+    """What a person should know before the first run with the definitions."""
+    from openstack_image_manager import render
+
+    lines = [f"left out: {image.name or '(no name)'} ({image.id}): {why}" for image, why in found.left_out]
+    images = sum(len(definition.versions) for definition in found.definitions)
+    counts = f"{render.count(len(found.definitions), 'definition')} of {render.count(images, 'image')}"
+    lines.append(f"{counts}; {render.count(len(found.left_out), 'image')} left out")
+    if found.written:
+        fields = ", ".join(f"{field} ({number})" for field, number in found.written)
+        lines.append(f"The first run imports nothing; it writes on images that are new to it: {fields}")
+    else:
+        lines.append("A run with them has nothing to do")
+    return lines

@@ -1,0 +1,355 @@
+"""Definitions from images that are there: a run with them finds nothing to do but to write down what it manages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from cloud import GIB, TAG, TODAY, definition, made, settled
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openstack_image_manager import desired
+from openstack_image_manager.adopting.adopt import WRITTEN, Adopted, adopt
+from openstack_image_manager.adopting.text import text
+from openstack_image_manager.model import Image, Policy, Update
+from openstack_image_manager.plan import plan
+from openstack_image_manager.reading import read
+
+POLICY = Policy(project="ours")
+NAMES = [
+    *("Ubuntu 24.04", "Ubuntu 24.04 (20240416)", "Ubuntu 24.04 (20240422)", "Ubuntu 24.04-(old)", "Ubuntu"),
+    *("Flatcar 1.0", "Flatcar 1.1", "Flatcar-2", "no", "null", " blank", "a: b # c", "'\"\\", "ü(1)", "ü", "(x)", ""),
+]
+KEYS = [
+    *("os_distro", "os_version", "os_purpose", "uuid_validity", "image_name", "image_description", "internal_version"),
+    *(
+        "image_build_date",
+        "image_source",
+        "image_original_user",
+        "hw:x/~",
+        "no",
+        "y",
+        "<<",
+        "db_password",
+        "image_type",
+    ),
+    *(
+        "trait:COMPUTE",
+        "owner_specified.openstack.sha256",
+        "provided_until",
+        desired.HIDDEN_SINCE,
+        desired.CHECKSUMS_URL,
+    ),
+]
+VALUES = [
+    *(
+        "generic",
+        "ubuntu",
+        "24.04",
+        "1.0",
+        "20240416",
+        "last-2",
+        "none",
+        "last-x",
+        "forever",
+        "2024-05-06",
+        "2025-01-01",
+    ),
+    *("https://example.org/a.qcow2.xz", "https://u:hunter2@example.org/a.img", "https://example.org/?token=hunter2"),
+    *("private", "", " a\n b ", "Ubuntu 24.04", "Flatcar", "file:///a.img", "07", "1:30", "no", "snapshot"),
+]
+
+
+def image(name: str, number: int = 1, **fields: object) -> Image:
+    """An image that somebody made by hand."""
+    given_ = {"visibility": "public", "disk_format": "qcow2", "owner": "ours", "created_at": "2024-05-06T01:02:03Z"}
+    return Image(name=name, id=str(UUID(int=number)), **{**given_, **fields})  # type: ignore[arg-type]
+
+
+@st.composite
+def by_hand(draw):
+    images = []
+    for number, name in enumerate(draw(st.lists(st.sampled_from(NAMES), max_size=6)), 1):
+        images.append(
+            image(
+                name,
+                number,
+                visibility=draw(st.sampled_from(["public", "public", "private", "community", "shared"])),
+                status=draw(st.sampled_from(["active", "active", "active", "deactivated", "queued"])),
+                hidden=draw(st.sampled_from([False, False, True])),
+                min_disk=draw(st.sampled_from([0, 1, 10])),
+                min_ram=draw(st.sampled_from([0, 0, 512])),
+                protected=draw(st.booleans()),
+                tags=draw(st.frozensets(st.sampled_from([TAG, "os:ubuntu", "x", "it's"]))),
+                properties=draw(st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=6)),
+                disk_format=draw(st.sampled_from(["qcow2", "raw", "raw", None])),
+                created_at=draw(st.sampled_from(["2024-05-06T01:02:03Z", "2023-01-01T00:00:00Z", ""])),
+                virtual_size=draw(st.sampled_from([None, 3 * GIB])),
+            )
+        )
+    return images
+
+
+@st.composite
+def by_a_run(draw):
+    """Images that this tool made, retired and all, of definitions that nobody has any more."""
+    versions = draw(st.lists(st.sampled_from(["1", "2", "9", "10", "11"]), min_size=1, max_size=5, unique=True))
+    meta = draw(
+        st.dictionaries(st.sampled_from(["os_distro", "uuid_validity", "a"]), st.sampled_from(["none", "last-2"]))
+    )
+    fields = {"multi": draw(st.booleans()), "meta": meta, "tags": draw(st.sampled_from([[], ["x"]])), "login": "me"}
+    first = settled([definition("Debian 13", versions, **fields)], POLICY)
+    kept = draw(st.lists(st.sampled_from(versions), min_size=1, unique=True))
+    images = settled([definition("Debian 13", kept, **fields)], POLICY, first)
+    ids = {each.id: str(UUID(int=1000 + number)) for number, each in enumerate(images)}
+    return [replace(each, id=ids[each.id]) for each in images]
+
+
+def taken(found: Adopted, images: list[Image]) -> list[Image]:
+    """What a run with the definitions sees of the cloud: images with the tag, and those that it takes by their ids."""
+    ids = {version.id for each in found.definitions for version in each.versions}
+    return [each for each in images if TAG in each.tags or each.id in ids]
+
+
+def check(images: list[Image]) -> Adopted:
+    """Adopt, hold the laws, and give what came of it."""
+    found = adopt(images, POLICY, TODAY)
+    written = text(found.items, ["made by\na test"])
+    assert read("x", written.encode())[0] == found.definitions if found.items else "images: []" in written
+    assert "hunter2" not in written
+    there = taken(found, images)
+    result = plan(found.definitions, there, POLICY, TODAY)
+    for change in result.changes:
+        assert isinstance(change, Update), change
+        for field in change.fields:
+            assert field.field in (*WRITTEN, "tags", "min_disk"), field
+            assert field.field != "tags" or field.before < field.after
+            assert field.field != "min_disk" or field.before < field.after <= 3
+    after = made(result, there)
+    assert {each.id for each in after} == {each.id for each in there}
+    assert plan(found.definitions, after, POLICY, TODAY).changes == ()
+    defined = sum(len(each.versions) for each in found.definitions)
+    assert defined + len(found.left_out) == len(images)
+    return found
+
+
+@settings(max_examples=150)
+@given(by_hand())
+def test_a_cloud_that_was_filled_by_hand_stays_as_it_is(images):
+    check(images)
+
+
+@settings(max_examples=60)
+@given(by_a_run(), by_hand())
+def test_a_cloud_that_was_filled_by_runs_stays_as_it_is(ours, others):
+    found = adopt(ours, POLICY, TODAY)
+    # What stands side by side is in sight as long as it is defined, and a later build would have the plain name.
+    for each, _ in found.left_out:
+        assert desired.HIDDEN_SINCE in each.properties or each.name.endswith(")"), each
+    if not found.left_out:
+        assert found.written == ()
+        assert plan(found.definitions, ours, POLICY, TODAY).changes == ()
+    check([*ours, *others])
+
+
+def yaml_of(images: list[Image], **options: object) -> str:
+    return text(adopt(images, POLICY, TODAY, **options).items)  # type: ignore[arg-type]
+
+
+def test_dated_names_are_builds_of_the_plain_one():
+    meta = {"os_distro": "ubuntu", "image_source": "https://example.org/noble/20240422/noble.qcow2.xz"}
+    images = [
+        image("Ubuntu 24.04", 1, properties=meta, created_at="2024-04-23T00:00:00Z", disk_format="raw"),
+        image("Ubuntu 24.04 (20240416)", 2, properties={"os_distro": "ubuntu"}),
+    ]
+    assert (
+        yaml_of(images)
+        == """\
+---
+images:
+  - name: Ubuntu 24.04
+    format: qcow2
+    visibility: public
+    multi: true
+    meta:
+      os_distro: ubuntu
+    versions:
+      - version: '20240423'
+        url: https://example.org/noble/20240422/noble.qcow2.xz
+        id: 00000000-0000-0000-0000-000000000001
+      - version: '20240416'
+        # the address is not known; put it here, or the image can't be imported a second time
+        url: https://unknown.invalid/Ubuntu%2024.04/20240416
+        source: private
+        id: 00000000-0000-0000-0000-000000000002
+"""
+    )
+    assert check(images).left_out == ()
+
+
+def test_images_of_the_existing_tool_need_no_ids():
+    """As it leaves them: managed tag, image_name, internal_version, and all of meta as properties."""
+    common = {"image_description": "RancherOS", "image_name": "RancherOS", "image_original_user": "rancher"}
+    images = [
+        image(
+            f"RancherOS {version}",
+            number,
+            tags=frozenset({TAG, "os:rancher"}),
+            properties={
+                **common,
+                "os_distro": "rancher",
+                "os_version": version,
+                "internal_version": version,
+                "image_source": f"https://example.org/{version}.img",
+                "image_build_date": "2018-04-02",
+            },
+        )
+        for number, version in enumerate(("1.3.0", "1.4.0"), 1)
+    ]
+    found = check(images)
+    (one,) = found.definitions
+    assert (one.name, one.multi, one.login, one.tags) == ("RancherOS", False, "rancher", [])
+    assert [(v.version, v.build_date, v.id, v.source) for v in one.versions] == [
+        ("1.4.0", "2018-04-02", None, None),
+        ("1.3.0", "2018-04-02", None, None),
+    ]
+    assert found.written == ((desired.RECORD, 2),)
+
+
+def test_builds_beyond_the_visible_ones_stay_where_they_are():
+    old = [image(f"Debian 13 ({number})", number + 1) for number in range(1, 6)]
+    newest = image("Debian 13", 1, properties={"internal_version": "6"})
+    found = check([newest, *old])
+    (one,) = found.definitions
+    assert [version.visibility for version in one.versions] == [None] + ["public"] * 5
+
+
+def test_a_build_that_was_withdrawn_hinders_no_definition():
+    """Each could be defined by itself; together they can't, since the later one says what it is a build of."""
+    first = settled([definition("A", ["1", "2"])], POLICY)
+    images = settled([definition("A", ["1"])], POLICY, first)
+    found = check([replace(each, id=str(UUID(int=number))) for number, each in enumerate(images, 1)])
+    assert [(each.name, [v.version for v in each.versions]) for each in found.definitions] == [("A", ["1"])]
+    assert [(each.name, why) for each, why in found.left_out] == [("A (2)", "no definition would leave it as it is")]
+
+
+def test_what_no_rotation_would_leave_alone_is_defined_by_itself():
+    """A superseded build that says generic would become oldgeneric, and one without a plain name would get it."""
+    generic = {"os_purpose": "generic"}
+    found = check([image("A", 1, properties=generic), image("A (1)", 2, properties=generic)])
+    assert [each.name for each in found.definitions] == ["A", "A (1)"]
+
+
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        ({"name": ""}, "it has no name"),
+        ({"name": "x "}, "its name begins or ends with a blank; remove it"),
+        ({"name": "password hunter2"}, "its name looks like a secret"),
+        ({"status": "queued"}, "it is queued, and has no bytes to be used"),
+        ({"disk_format": None}, "its format None is none that a definition can have"),
+        ({"properties": {"image_type": "snapshot"}}, "it is a snapshot of a server"),
+        ({"properties": {"instance_uuid": "1"}}, "it is a snapshot of a server"),
+        ({"properties": {desired.VERIFIED: "pending none"}}, "a run has not published it yet"),
+        ({"properties": {desired.HIDDEN_SINCE: "2024-01-01"}}, "no definition would leave it as it is"),
+        ({"name": "twin"}, "00000000-0000-0000-0000-000000000009 has the same name and goes first"),
+    ],
+)
+def test_what_can_have_no_definition_is_told(odd, why):
+    found = check([image("twin", 9, created_at="2026-01-01T00:00:00Z"), image(**{"name": "x", "number": 1, **odd})])
+    assert [(each.id, reason) for each, reason in found.left_out] == [(str(UUID(int=1)), why)]
+    assert [each.name for each in found.definitions] == ["twin"]
+
+
+def test_the_filter_is_about_definitions_and_takes_their_older_builds_along():
+    images = [image("Debian 13", 1), image("Debian 13 (1)", 2), image("Ubuntu", 3), image("Ubuntu ", 4)]
+    found = adopt(images, POLICY, TODAY, re.compile("13$"))
+    assert [(each.name, len(each.versions)) for each in found.definitions] == [("Debian 13", 2)]
+    assert found.left_out == ()
+
+
+def test_secrets_stay_on_the_image_and_out_of_the_file():
+    properties = {
+        "admin_password": "hunter2",
+        "note": "see https://u:hunter2@example.org/",
+        "image_source": "https://u:hunter2@example.org/a.img",
+        "image_description": "token hunter2",
+        "internal_version": "secret-hunter2",
+        "kept": "yes",
+    }
+    found = check([image("A", 1, properties=properties, tags=frozenset({"secret:hunter2", "web"}))])
+    (one,) = found.definitions
+    assert (one.meta, one.tags, one.versions[0].source) == ({"kept": "yes"}, ["web"], "private")
+
+
+def test_what_was_verified_and_signed_is_taken_over():
+    key = "D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81"
+    version = {"version": "1", "url": "https://example.org/1.img", "checksums_url": "https://example.org/SHA256SUMS"}
+    version |= {"signed_by": key, "signed_at": "2024-04-16 09:12:33", "checksum": f"sha256:{'a' * 64}"}
+    (made_,) = settled([definition("A", [version])], POLICY)
+    verified = {**made_.properties, desired.VERIFIED: f"sha256:{'a' * 64} before import"}
+    found = check([replace(made_, id=str(UUID(int=1)), properties=verified)])
+    assert found.written == ()
+    assert found.definitions[0].versions[0].model_dump(exclude_none=True, exclude={"meta"}) == version
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {desired.VERIFIED: "none"},
+        {desired.VERIFIED: "crc:12 before import"},
+        {desired.SIGNED_BY: "nobody 2024-01-01"},
+        {desired.SIGNED_BY: "D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81 once"},
+        {desired.CHECKSUMS_URL: "nowhere"},
+    ],
+)
+def test_what_can_t_be_understood_is_not_taken_over(properties):
+    version = check([image("A", 1, properties=properties)]).definitions[0].versions[0]
+    assert (version.signed_by, version.signed_at, version.checksum, version.checksums_url) == (None, None, None, None)
+
+
+def test_a_number_does_not_become_the_truth_of_another():
+    assert yaml_of([image("A", 1, min_disk=1, min_ram=1)]).count(": true\n") == 1
+
+
+def test_an_empty_cloud_gives_a_file_with_nothing_in_it():
+    assert yaml_of([]) == "---\nimages: []\n"
+
+
+def test_each_image_gets_a_definition_of_a_name_of_its_own_or_is_told():
+    by_a_tool = [
+        image(f"Flatcar {version}", version, properties={"image_name": "Flatcar", "internal_version": str(version)})
+        for version in (1, 2)
+    ]
+    found = check(
+        [
+            *by_a_tool,
+            image("Flatcar", 3),
+            *(image(f"A{rest}", 4 + n) for n, rest in enumerate(("", " (1)", " (2)", "-(3)"))),
+        ]
+    )
+    assert [(each.name, each.separator, len(each.versions)) for each in found.definitions] == [
+        ("A", " ", 3),
+        ("A-(3)", " ", 1),
+        ("Flatcar", " ", 2),
+    ]
+    assert [(each.name, why) for each, why in found.left_out] == [
+        ("Flatcar", "the definition Flatcar is that of other images")
+    ]
+
+
+def test_what_an_interrupted_run_left_hinders_no_definition():
+    """It is of no use to anyone, and the next run deletes it, as every run would."""
+    properties = {"image_name": "A", "internal_version": "0"}
+    left = image("A (0)", 2, status="queued", tags=frozenset({TAG}), properties=properties, updated_at="2024-01-01")
+    found = adopt([image("A", 1), left], POLICY, TODAY)
+    assert [each.name for each in found.definitions] == ["A"]
+    assert [why for _, why in found.left_out] == ["it is queued, and has no bytes to be used"]
+
+
+def test_a_property_that_no_definition_can_have_stays_on_the_image():
+    found = check([image("A", 1, properties={"x" * 256: "y", "uuid_validity": "last-0"})])
+    assert found.definitions[0].meta == {}
