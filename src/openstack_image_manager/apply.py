@@ -21,6 +21,7 @@ from openstack_image_manager.identity import Key
 from openstack_image_manager.importer import Importer
 from openstack_image_manager.model import Change, Create, Delete, FieldChange, Image, Plan, Policy, Result, Update
 from openstack_image_manager.sources import Reporter
+from openstack_image_manager.told import about
 from openstack_image_manager.ways import ImportOptions
 from openstack_image_manager.wire import NOT_PATCHED
 
@@ -55,7 +56,7 @@ class _Run:
         except Error as error:
             self.reporter.line(change.subject, f"failed: {error}")
             at = "" if change.subject == name else f"{change.subject}: "
-            return Result(name, "failed", tuple(done), f"{at}{error}")
+            return Result(name, "failed", tuple(done), f"{at}{error}", error.kind)
         return Result(name, "ok", tuple(done))
 
     def _do(self, change: Change, copies: list[Update]) -> str:
@@ -254,7 +255,8 @@ def _work(
             while not stop.is_set():
                 name = names.get_nowait()
                 try:
-                    results[name] = run.definition(name, changes[name])
+                    with about(run.glance.cloud, name):
+                        results[name] = run.definition(name, changes[name])
                 except BaseException as crash:  # handed to the main thread, which raises it
                     crashes.append(crash)
                     stop.set()

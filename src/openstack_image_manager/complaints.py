@@ -49,6 +49,8 @@ class Complaint:
 class DefinitionErrors(Error):
     """Definitions that cannot be used; `complaints` are all there are, in the order of files and lines."""
 
+    kind = "definition"
+
     def __init__(self, complaints: tuple[Complaint, ...]) -> None:
         super().__init__("\n".join(str(complaint) for complaint in complaints))
         self.complaints = complaints

@@ -2,19 +2,23 @@
 
 
 class Error(Exception):
-    """Something a user can cause or mend. `exit_code` is what the command line ends with."""
+    """Something a user can cause or mend. The command line ends with `exit_code`; metrics count it as `kind`."""
 
     exit_code = 1
+    kind = "other"
 
 
 class UsageError(Error):
     """The command was called in a way that cannot work."""
 
     exit_code = 2
+    kind = "usage"
 
 
 class CloudError(Error):
     """The cloud refused, or cannot be reached. `status` is the HTTP status where there was one."""
+
+    kind = "cloud"
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -24,6 +28,8 @@ class CloudError(Error):
 class FetchError(Error):
     """A download failed for good, after bounded retries. `status` is the HTTP status where that was the reason."""
 
+    kind = "download"
+
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
@@ -31,6 +37,8 @@ class FetchError(Error):
 
 class StorageError(Error):
     """The object storage refused, or cannot be reached. `code` is S3's name of the reason, where there was one."""
+
+    kind = "storage"
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -40,8 +48,13 @@ class StorageError(Error):
 class VerificationError(Error):
     """Bytes are not what the definition promises: checksum, format or safety."""
 
+    kind = "verification"
+
 
 class Interrupted(Error):
     """The user asked to stop."""
 
     exit_code = 130
+
+
+KINDS = ("cloud", "download", "storage", "verification", "usage", "definition", "other")

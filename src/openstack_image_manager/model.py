@@ -182,9 +182,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one definition."""
+    """What became of one definition; `kind`: the class of its failure (errors.KINDS)."""
 
     definition: str
     state: Literal["ok", "failed", "skipped"]
     done: tuple[str, ...] = ()
     message: str = ""
+    kind: str = ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from openstack_image_manager.render import clean, say
+from openstack_image_manager.told import LOG
 
 
 class Named:
@@ -19,7 +21,7 @@ class Named:
 
     def line(self, subject: str, message: str) -> None:
         """A line of its own."""
-        self._reporter.line(f"{self._cloud}: {subject}", message)
+        self._reporter.line(subject, message, self._cloud)
 
     def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
         """Move the subject's bar."""
@@ -38,9 +40,10 @@ class Lines:
     def __init__(self, out: Console) -> None:
         self._out = out
 
-    def line(self, subject: str, message: str) -> None:
+    def line(self, subject: str, message: str, cloud: str = "") -> None:
         """A line of its own."""
-        say(self._out, f"{subject}: {message}")
+        say(self._out, f"{_prefix(cloud)}{subject}: {message}")
+        _log(subject, message)
 
     def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
         """Bytes are not told here."""
@@ -67,9 +70,10 @@ class Bars:
         self._tasks: dict[str, TaskID] = {}
         self._lock = threading.Lock()
 
-    def line(self, subject: str, message: str) -> None:
+    def line(self, subject: str, message: str, cloud: str = "") -> None:
         """A line above the bars."""
-        say(self._progress.console, f"{subject}: {message}")
+        say(self._progress.console, f"{_prefix(cloud)}{subject}: {message}")
+        _log(subject, message)
 
     def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
         """Move the subject's bar."""
@@ -93,6 +97,15 @@ class Bars:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+
+def _prefix(cloud: str) -> str:
+    return f"{cloud}: " if cloud else ""
+
+
+def _log(subject: str, message: str) -> None:
+    level = logging.ERROR if message.startswith("failed: ") else logging.INFO
+    LOG.log(level, "%s", message, extra={"image": subject})
 
 
 def reporter(out: Console) -> Lines | Bars:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager import checksums
-from openstack_image_manager.errors import FetchError, VerificationError
+from openstack_image_manager.errors import Error, FetchError, VerificationError
 from openstack_image_manager.format import Checksum, Version, public_url
 from openstack_image_manager.model import Create
 from openstack_image_manager.ways import ImportOptions
@@ -71,17 +71,19 @@ class Sources:
     def first(self, change: Create, deadline: float) -> Source:
         """The first address of the version that has the beginning of an image. Raises VerificationError with what is
         wrong with each of them when none has."""
-        failures: list[str] = []
+        failures: list[Error] = []
         for url in urls_of(change.version):
             try:
                 source = self.open(url, change, deadline)
             except (FetchError, VerificationError) as error:
-                failures.append(str(error))
+                failures.append(error)
                 continue
             if failures:
                 self.reporter.line(change.subject, f"{failures[0]}; taken from {public_url(url)}")
             return source
-        raise VerificationError("; ".join(failures))
+        none = VerificationError("; ".join(map(str, failures)))
+        none.kind = failures[-1].kind
+        raise none
 
     def open(self, url: str, change: Create, deadline: float) -> Source:
         """Open the address and read the first bytes. Raises FetchError, VerificationError."""

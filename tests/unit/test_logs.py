@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openstack_image_manager.cli.logs import mask, set_up
+from openstack_image_manager import told
+from openstack_image_manager.cli.logs import is_json, mask, say, set_up
 
 SECRET = "s3cr3t-W0rd"
 FERNET = "gAAAAABmX2l4d0Z5c3RlbS10b2tlbi1vZi1rZXlzdG9uZQ-_=="
@@ -135,3 +136,52 @@ def test_debug_logs_to_standard_error_without_secrets(root: logging.Logger, caps
     assert err.count("X-Auth-Token: ***") == 1
     assert "https://***@example.org/" in err
     assert "keystoneauth" in err
+
+
+def test_json_is_one_object_a_line_with_the_place_and_without_secrets(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up(debug=True, form="json")
+    log = logging.getLogger("keystoneauth")
+    with told.about(cloud="prod"):
+        with told.about(definition="Debian 13"):
+            log.debug('REQ: curl -H "X-Auth-Token: %s"\n-d x', SECRET)
+            told.LOG.info("imported", extra={"image": "Debian 13 (1)"})
+        log.warning("odd")
+    try:
+        raise ValueError(f"https://user:{SECRET}@example.org/")
+    except ValueError:
+        log.exception("failed")
+    say("error", f"https://user:{SECRET}@example.org/")
+    out, err = capsys.readouterr()
+    assert (out, SECRET in err) == ("", False)
+    first, second, third, fourth, fifth = map(json.loads, err.splitlines())
+    assert first.pop("time").endswith("+00:00")
+    assert first == {
+        "level": "debug",
+        "logger": "keystoneauth",
+        "message": 'REQ: curl -H "X-Auth-Token: ***"\n-d x',
+        "cloud": "prod",
+        "definition": "Debian 13",
+    }
+    assert (second["image"], second["definition"], second["level"]) == ("Debian 13 (1)", "Debian 13", "info")
+    assert (third["cloud"], "definition" in third) == ("prod", False)
+    assert (fourth["message"], "https://***@example.org/" in fourth["exception"]) == ("failed", True)
+    assert (fifth["level"], fifth["message"], "cloud" in fifth) == ("error", "https://***@example.org/", False)
+
+
+def test_json_without_debug_has_what_a_run_tells_and_what_others_warn_of(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up(debug=False, form="json")
+    assert is_json()
+    logging.getLogger("urllib3").info("not this")
+    logging.getLogger("urllib3").warning("this")
+    told.LOG.info("and this")
+    assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == ["this", "and this"]
+
+
+def test_what_a_person_must_see_is_a_line_of_text(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(debug=False)
+    say("warning", f"https://user:{SECRET}@example.org/")
+    assert capsys.readouterr().err == "warning: https://***@example.org/\n"
