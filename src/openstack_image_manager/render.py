@@ -13,7 +13,7 @@ from rich.text import Text
 from openstack_image_manager import changes as values
 from openstack_image_manager import desired
 from openstack_image_manager.format import public_url
-from openstack_image_manager.model import Create, Delete, FieldChange, Finding, Image, Plan, Result, Update
+from openstack_image_manager.model import Change, Create, Delete, FieldChange, Finding, Image, Plan, Result, Update
 
 if TYPE_CHECKING:
     from openstack_image_manager.upstreams.news import News
@@ -48,15 +48,28 @@ def plan_text(plan: Plan, cloud: str, out: Console, with_heading: bool = False) 
     which cloud it is for."""
     if with_heading:
         heading(f"Cloud {cloud}", out)
-    for change in plan.changes:
-        if isinstance(change, Create):
-            _create_text(change, out)
-        elif isinstance(change, Update):
-            _update_text(change, out)
-        else:
-            say(out, (f"- {change.subject}", "red"), f"  {change.found.id}: delete: {change.reason}")
+    for each in plan.changes:
+        change(each, out)
     findings(plan.findings, out)
     say(out, summary(plan, cloud))
+
+
+def change(made: Change, out: Console) -> None:
+    """One change, with all that it changes."""
+    if isinstance(made, Create):
+        _create_text(made, out)
+    elif isinstance(made, Update):
+        _update_text(made, out)
+    else:
+        say(out, (f"- {made.subject}", "red"), f"  {made.found.id}: delete: {made.reason}")
+
+
+def pairs(rows: Iterable[tuple[str, str]], out: Console) -> None:
+    """Names and values in two columns, below a heading."""
+    listed = list(rows)
+    width = max((len(name) for name, _ in listed), default=0)
+    for name, value in listed:
+        say(out, (f"  {name:{width}}", "dim"), f"  {value}")
 
 
 def heading(text: str, out: Console) -> None:
@@ -160,7 +173,7 @@ def plans_json(plans: Iterable[tuple[Plan, str]], failed: dict[str, str]) -> str
 
 def plan_markdown(plan: Plan, cloud: str) -> str:
     """The plan as a Markdown note, fit for a merge request."""
-    lines = [f"## Image plan for {_md(cloud)}", "", _md(summary(plan, cloud)), ""]
+    lines = [f"## Image plan for {markdown(cloud)}", "", markdown(summary(plan, cloud)), ""]
     if plan.changes:
         lines += ["| image | field | before | after | reason |", "| --- | --- | --- | --- | --- |"]
     for change in plan.changes:
@@ -172,7 +185,7 @@ def plan_markdown(plan: Plan, cloud: str) -> str:
         else:
             for field in change.fields:
                 lines.append(_row([change.subject, field.field, *_sides(field), field.reason]))
-    lines += ["", *(f"- **{f.level}** {_md(f.subject)}: {_md(f.message)}" for f in plan.findings)]
+    lines += ["", *(f"- **{f.level}** {markdown(f.subject)}: {markdown(f.message)}" for f in plan.findings)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -181,31 +194,32 @@ def news_markdown(found: Sequence[News]) -> str:
     from openstack_image_manager.upstreams import news
 
     head, *rows = news.markdown(found)
-    lines = ["## Image updates", "", _md(news.counts(found)), ""]
+    lines = ["## Image updates", "", markdown(news.counts(found)), ""]
     if rows:
         lines += [_row(head), _row(["---"] * len(head)).replace("\\", ""), *(_row(row) for row in rows), ""]
-    lines += [f"- **failed** {_md(each.name)}: {_md(str(each.error))}" for each in found if each.error]
+    lines += [f"- **failed** {markdown(each.name)}: {markdown(str(each.error))}" for each in found if each.error]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def table_markdown(title: str, summary: str, rows: Sequence[Sequence[str]]) -> str:
     """A table below its first row as a Markdown note."""
     head, *rest = rows
-    lines = [f"## {_md(title)}", "", _md(summary), ""]
+    lines = [f"## {markdown(title)}", "", markdown(summary), ""]
     return "\n".join([*lines, _row(head), "|" + " --- |" * len(head), *map(_row, rest)]) + "\n"
 
 
 def findings_markdown(title: str, summary: str, found: Iterable[Finding]) -> str:
     """Findings as a Markdown note, fit for an issue."""
-    lines = [f"- **{each.level}** {_md(each.subject)}: {_md(each.message)}" for each in found]
-    return "\n".join([f"## {_md(title)}", "", _md(summary), *([""] if lines else []), *lines]) + "\n"
+    lines = [f"- **{each.level}** {markdown(each.subject)}: {markdown(each.message)}" for each in found]
+    return "\n".join([f"## {markdown(title)}", "", markdown(summary), *([""] if lines else []), *lines]) + "\n"
 
 
 def _row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(_md(cell) for cell in cells) + " |"
+    return "| " + " | ".join(markdown(cell) for cell in cells) + " |"
 
 
-def _md(text: str) -> str:
+def markdown(text: str) -> str:
+    """The text as Markdown that shows just that."""
     return _MARKS.sub(r"\\\g<0>", clean(text))
 
 
@@ -216,8 +230,13 @@ def results_text(results: Sequence[Result], out: Console, cloud: str | None = No
         if result.state != "ok":
             style = "red" if result.state == "failed" else "yellow"
             say(out, (f"{result.state}: {where}{result.definition}: {result.message}", style))
-    counts = {state: sum(result.state == state for result in results) for state in ("ok", "failed", "skipped")}
-    say(out, where + ", ".join(f"{number} {state}" for state, number in counts.items()))
+    say(out, where + counts(results))
+
+
+def counts(results: Sequence[Result]) -> str:
+    """`4 ok, 1 failed, 0 skipped`."""
+    states = ("ok", "failed", "skipped")
+    return ", ".join(f"{sum(result.state == state for result in results)} {state}" for state in states)
 
 
 def images_table(images: Sequence[Image], out: Console) -> None:

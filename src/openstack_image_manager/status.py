@@ -112,10 +112,11 @@ def _absent(create: Create) -> Row:
 
 def table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     """The rows in words, below their head."""
-    return [HEAD, *(_cells(row) for row in rows)]
+    return [HEAD, *(cells(row) for row in rows)]
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def cells(row: Row) -> tuple[str, ...]:
+    """A row in words, below HEAD."""
     state = f"{row.state}: {', '.join(row.drift)}" if row.drift else row.state
     days = "" if row.age is None else f"{row.age} d"
     due = f"{row.due or ''}{' OVERDUE' if row.overdue else ''}".strip()

@@ -55,7 +55,10 @@ def mirror_command(
         int, typer.Option("--workers", min=1, max=64, metavar="N", help="Images copied at the same time.")
     ] = 4,
     output: Annotated[given.Output, typer.Option("--output", help="Form of what is told.")] = given.Output.TEXT,
+    report: given.Reports = None,
+    metrics: given.Metrics = None,
     debug: given.Debug = False,
+    log_format: given.LogFormat = given.LogForm.TEXT,
 ) -> None:
     """Copy the images of the definitions into an object storage, verified.
 
@@ -70,7 +73,9 @@ def mirror_command(
     import threading
 
     from openstack_image_manager import progress, render
+    from openstack_image_manager.cli import content
     from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.definitions import load
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.mirroring import bucket as door
@@ -78,37 +83,41 @@ def mirror_command(
     from openstack_image_manager.mirroring.copying import Copier
     from openstack_image_manager.mirroring.verdict import beyond_limit
 
-    set_up(debug)
+    set_up(debug, log_format.value)
     days = re.fullmatch(r"(\d{1,4})d?", grace)
     if not days:
         raise UsageError(f"--grace {grace}: give a number of days, like 7 or 7d")
     name, _ = target.split(bucket)
-    loaded = load(images, name_filter=name_filter)
-    if loaded.follows:
-        raise UsageError(f"{images} follows its upstreams and has no versions to mirror; copy it: catalogue show")
-    now = datetime.now(UTC)
-    out = render.console(stderr=output is not given.Output.TEXT)
-    stop = threading.Event()
-    with door.Bucket(name, endpoint) as opened:
-        where = target.target(bucket, opened.endpoint, public_url)
-        made = mirror.look(opened, where, loaded.definitions, loaded.left_out, now, timedelta(days=int(days[1])))
-        unread: dict[str, Error] = {}
-        if verify:
-            with progress.reporter(out) as reporter:
-                made, unread = mirror.verify(made, Copier(opened, stop, reporter), workers)
-        if output is given.Output.TEXT:
-            _show(loaded, made, where, now)
-        if prune and not dry_run and (refusal := beyond_limit(made, max_deletes)):
-            raise refusal
-        outcomes: Sequence[Outcome] = []
-        wrong = bool(unread) or any(each.is_hopeless for each in made.judged)
-        if not dry_run:
-            with progress.reporter(out) as reporter:
-                outcomes = mirror.copy(made, Copier(opened, stop, reporter), workers, unread)
-                wrong |= _after(loaded, made, outcomes, where, opened, reporter, write=write, prune=prune)
-    _tell(made, outcomes, where, output, dry_run)
-    skipped = any(each.state == "skipped" for each in outcomes)
-    raise typer.Exit(130 if skipped else 1 if wrong or any(each.state == "failed" for each in outcomes) else 0)
+    with recording("mirror", report, metrics) as record:
+        loaded = load(images, name_filter=name_filter)
+        if loaded.follows:
+            raise UsageError(f"{images} follows its upstreams and has no versions to mirror; copy it: catalogue show")
+        now = datetime.now(UTC)
+        out = render.console(stderr=output is not given.Output.TEXT)
+        stop = threading.Event()
+        with door.Bucket(name, endpoint) as opened:
+            where = target.target(bucket, opened.endpoint, public_url)
+            made = mirror.look(opened, where, loaded.definitions, loaded.left_out, now, timedelta(days=int(days[1])))
+            unread: dict[str, Error] = {}
+            if verify:
+                with progress.reporter(out) as reporter:
+                    made, unread = mirror.verify(made, Copier(opened, stop, reporter), workers)
+            record.content = content.of_mirror(made, where, (), dry_run)
+            if output is given.Output.TEXT:
+                _show(loaded, made, where, now)
+            if prune and not dry_run and (refusal := beyond_limit(made, max_deletes)):
+                raise refusal
+            outcomes: Sequence[Outcome] = []
+            wrong = bool(unread) or any(each.is_hopeless for each in made.judged)
+            if not dry_run:
+                with progress.reporter(out) as reporter:
+                    outcomes = mirror.copy(made, Copier(opened, stop, reporter), workers, unread)
+                    wrong |= _after(loaded, made, outcomes, where, opened, reporter, write=write, prune=prune)
+        record.content = content.of_mirror(made, where, outcomes, dry_run)
+        record.failures += ["storage" for each in outcomes if each.state == "failed"]
+        _tell(made, outcomes, where, output, dry_run)
+        skipped = any(each.state == "skipped" for each in outcomes)
+        raise typer.Exit(130 if skipped else 1 if wrong or any(each.state == "failed" for each in outcomes) else 0)
 
 
 def _after(

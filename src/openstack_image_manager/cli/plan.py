@@ -42,7 +42,10 @@ def plan_command(
         Path | None, typer.Option("--out", metavar="FILE", help="Write the plan to a file, for `apply FILE`.")
     ] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 3 when there are changes.")] = False,
+    report: given.Reports = None,
+    metrics: given.Metrics = None,
     debug: given.Debug = False,
+    log_format: given.LogFormat = given.LogForm.TEXT,
 ) -> None:
     """Show what would be done, and why; change nothing.
 
@@ -52,24 +55,26 @@ def plan_command(
     """
     from openstack_image_manager.cli.logs import set_up
 
-    set_up(debug)
+    set_up(debug, log_format.value)
     from openstack_image_manager.cli import run
     from openstack_image_manager.cli.planfile import write
+    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.errors import UsageError
 
     requests = run.requests(context.params)
     if out is not None and len(requests) > 1:
         raise UsageError("--out goes with one cloud; write a plan file for each cloud")
-    with run.prepared(requests) as clouds:
+    with recording("plan", report, metrics) as record, run.prepared(requests) as clouds:
+        record.about(clouds, applies=False)
         show(clouds, output)
         if out is not None:
             write(out, clouds.ready[0])
         if clouds.several and output is given.Output.TEXT:
             run.show_comparison(clouds)
-    if clouds.has_errors:
-        raise typer.Exit(1)
-    if exit_code and any(each.plan.changes for each in clouds.ready):
-        raise typer.Exit(run.PENDING)
+        if clouds.has_errors:
+            raise typer.Exit(1)
+        if exit_code and any(each.plan.changes for each in clouds.ready):
+            raise typer.Exit(run.PENDING)
 
 
 def apply_command(
@@ -102,7 +107,10 @@ def apply_command(
     import_timeout: given.Timeout = 1800,
     verify_checksum: given.VerifyChecksum = None,
     stuck_retry: given.StuckRetry = 0,
+    report: given.Reports = None,
+    metrics: given.Metrics = None,
     debug: given.Debug = False,
+    log_format: given.LogFormat = given.LogForm.TEXT,
 ) -> None:
     """Plan, show the plan, ask, and do it.
 
@@ -113,9 +121,10 @@ def apply_command(
     """
     from openstack_image_manager.cli.logs import set_up
 
-    set_up(debug)
+    set_up(debug, log_format.value)
     from openstack_image_manager.cli import run
     from openstack_image_manager.cli.planfile import read, refuse_beside_file, same
+    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.ways import ImportOptions
 
@@ -128,7 +137,8 @@ def apply_command(
     if expect is not None and len(requests) > 1:
         raise UsageError("--expect goes with one cloud, as each cloud has a plan of its own")
     options = ImportOptions(import_method.value, verify_checksum, import_timeout, stuck_retry + 1)
-    with run.prepared(requests) as clouds:
+    with recording("apply", report, metrics) as record, run.prepared(requests) as clouds:
+        record.about(clouds, applies=True)
         if approved is not None:
             same(approved, clouds.ready[0])
         show(clouds, given.Output.TEXT)
@@ -136,12 +146,14 @@ def apply_command(
             run.expect(clouds.ready[0].plan, expect)
         run.confirm(clouds, yes)
         code = run.carry_out(clouds, options, workers)
-    raise typer.Exit(code)
+        record.look_again(clouds)
+        raise typer.Exit(code)
 
 
 def show(clouds: Clouds, output: given.Output) -> None:
     """Print the plans in the form asked for."""
     from openstack_image_manager import render
+    from openstack_image_manager.cli.logs import say
 
     plans = [(each.plan, each.glance.cloud) for each in clouds.ready]
     if output is given.Output.JSON:
@@ -154,4 +166,4 @@ def show(clouds: Clouds, output: given.Output) -> None:
             render.plan_text(*plan, render.console(), with_heading=clouds.several)
     if clouds.several and output is not given.Output.JSON:
         for error in clouds.failed.values():
-            typer.echo(f"error: {error}", err=True)
+            say("error", str(error))

@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 
 def rollback_command(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the definition.")],
+    name: given.Definition,
     cloud: given.Clouds = None,
     all_clouds: given.AllClouds = False,
     images: given.Images = given.IMAGES,
@@ -28,7 +28,10 @@ def rollback_command(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    report: given.Reports = None,
+    metrics: given.Metrics = None,
     debug: given.Debug = False,
+    log_format: given.LogFormat = given.LogForm.TEXT,
 ) -> None:
     """Give the plain name back to an earlier build, and take the current one out of sight.
 
@@ -39,30 +42,29 @@ def rollback_command(
     Example:
       openstack-image-manager rollback "Ubuntu 24.04" --cloud openstack --images images/
     """
-    import re
-
     from openstack_image_manager.cli import run
     from openstack_image_manager.cli.logs import set_up
     from openstack_image_manager.cli.plan import show
-    from openstack_image_manager.definitions import load
+    from openstack_image_manager.cli.recording import recording
+    from openstack_image_manager.cli.request import defined, only
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.model import Policy
     from openstack_image_manager.ways import ImportOptions
 
-    set_up(debug)
-    definition = next((each for each in load(images).definitions if each.name == name), None)
-    if definition is None:
-        raise UsageError(f"there is no definition '{name}' in {images}")
+    set_up(debug, log_format.value)
+    definition, _ = defined(name, images)
     if not definition.multi:
         raise UsageError(f"the versions of {name} stand side by side (multi: false); there is nothing to roll back")
     # The older versions that are missing are no business of a rollback.
     policy = Policy(tag=tag, latest=True, hidden_visibility=hidden_visibility.value, use_os_hidden=use_os_hidden)
-    only, chosen = f"^{re.escape(name)}$", {name: to or ""}
-    requests = [run.Request(each, images, only, policy, chosen) for each in run.cloud_names(cloud, all_clouds)]
-    with run.prepared(requests) as clouds:
+    chosen = {name: to or ""}
+    requests = [run.Request(each, images, only(name), policy, chosen) for each in run.cloud_names(cloud, all_clouds)]
+    with recording("rollback", report, metrics) as record, run.prepared(requests) as clouds:
+        record.about(clouds, applies=not dry_run)
         show(clouds, given.Output.TEXT)
         code = 1 if clouds.has_errors else 0
         if not dry_run:
             run.confirm(clouds, yes)
             code = run.carry_out(clouds, ImportOptions(), 4)
-    raise typer.Exit(code)
+            record.look_again(clouds)
+        raise typer.Exit(code)

@@ -12,6 +12,7 @@ from openstack_image_manager.cli import options as given
 from openstack_image_manager.cli import run
 from openstack_image_manager.cli.logs import set_up
 from openstack_image_manager.cli.plan import show
+from openstack_image_manager.cli.recording import recording
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import UsageError
 from openstack_image_manager.ways import ImportOptions, Method
@@ -19,12 +20,14 @@ from openstack_image_manager.ways import ImportOptions, Method
 
 def run_root(**o: Any) -> int:
     """Do what the options `o` of the root command say; the exit code."""
-    set_up(o["debug"])
+    set_up(o["debug"], o["log_format"].value)
     if o["delete"] and not (o["sure"] or o["dry_run"]):
         raise UsageError("--delete goes with --yes-i-really-know-what-i-do; look at the plan first: --dry-run")
     requests = run.requests({**o, "outdated": _outdated(o)})
     if o["share_image"] is None and o["share_target"] is not None:
         raise UsageError("--share-target goes with --share-image: the image to share")
+    if (o["check_only"] or o["check_age"]) and (o["report"] or o["metrics"]):
+        raise UsageError("--check-only and --check-age look at no cloud: --report and --metrics don't go with them")
     if o["share_image"] is not None:
         from openstack_image_manager.cli.share import share
 
@@ -32,20 +35,25 @@ def run_root(**o: Any) -> int:
             raise UsageError("--share-image goes with one cloud")
         if o["share_target"] is None:
             raise UsageError("--share-image needs --share-target: the project or domain to share with")
+        if o["metrics"] is not None:
+            raise UsageError("--share-image has no --metrics")
         if o["dry_run"]:
             raise UsageError("--share-image knows no --dry-run; look at the members with: openstack image member list")
         ending = o["share_action"] is given.ShareAction.DELETE
         whom = (o["share_target"], o["share_type"].value, o["share_domain"])
-        return share(requests[0].cloud, requests[0].policy.tag, o["share_image"], *whom, ending)
+        return share(requests[0].cloud, requests[0].policy.tag, o["share_image"], *whom, ending, o["report"])
     if o["check_only"] or o["check_age"]:
         return _check(o)
-    with run.prepared(requests) as clouds:
+    with recording("run", o["report"], o["metrics"]) as record, run.prepared(requests) as clouds:
+        record.about(clouds, applies=not o["dry_run"])
         show(clouds, given.Output.TEXT)
+        code = 1 if clouds.has_errors else 0
         if not o["dry_run"]:
-            return run.carry_out(clouds, import_options(o), o["workers"])
-        if clouds.several:
+            code = run.carry_out(clouds, import_options(o), o["workers"])
+            record.look_again(clouds)
+        elif clouds.several:
             run.show_comparison(clouds)
-        return 1 if clouds.has_errors else 0
+        raise typer.Exit(code)
 
 
 def _outdated(o: dict[str, Any]) -> given.Outdated:

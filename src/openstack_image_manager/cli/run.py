@@ -14,12 +14,14 @@ import typer
 
 from openstack_image_manager import compare, progress, render
 from openstack_image_manager.changes import checksum
+from openstack_image_manager.cli import logs
 from openstack_image_manager.cli.request import Request, cloud_names, requests
 from openstack_image_manager.definitions import Loaded, load
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.format import Definition
-from openstack_image_manager.model import Finding, Image, Plan
+from openstack_image_manager.model import Finding, Image, Plan, Result
 from openstack_image_manager.plan import beyond_limit
+from openstack_image_manager.told import about
 
 if TYPE_CHECKING:
     from openstack_image_manager.glance import Glance
@@ -40,14 +42,18 @@ class Prepared:
     glance: Glance
     definitions: Sequence[Definition]
     images: Sequence[Image]
+    again: Callable[[Prepared], Prepared]
 
 
 @dataclass(frozen=True, slots=True)
 class Clouds:
-    """All clouds of a run; `failed`: those that could not be looked at or may not be changed, and why."""
+    """All clouds of a run; `failed`: those that could not be looked at or may not be changed, and why. By cloud:
+    `results`, what became of a plan that was applied, and `after`, how the cloud stands then, where that was asked."""
 
     ready: list[Prepared]
     failed: dict[str, Error] = field(default_factory=dict)
+    results: dict[str, list[Result]] = field(default_factory=dict)
+    after: dict[str, Prepared] = field(default_factory=dict)
 
     @property
     def several(self) -> bool:
@@ -115,6 +121,11 @@ def _follower() -> Follower:
 
 def _look(request: Request, loaded: Loaded, follower: Follower | None, stack: ExitStack) -> Prepared:
     """The plan of one cloud."""
+    with about(request.cloud):
+        return _planned(request, loaded, follower, stack)
+
+
+def _planned(request: Request, loaded: Loaded, follower: Follower | None, stack: ExitStack) -> Prepared:
     from openstack_image_manager.glance import Glance
     from openstack_image_manager.outlook import Outlook
 
@@ -128,7 +139,22 @@ def _look(request: Request, loaded: Loaded, follower: Follower | None, stack: Ex
     # Where there is no definition at all, something went wrong with the files, and not with all images.
     names = None if loaded.is_part or not loaded.positions else loaded.positions.keys()
     made, definitions, images = outlook.plan(loaded.definitions, findings, names)
-    return Prepared(replace(request, policy=policy), made, glance, definitions, images)
+
+    def again(before: Prepared) -> Prepared:
+        # What was found out about upstreams and checksum files holds for the whole run.
+        broken = [finding for finding in before.plan.findings if finding.level == "error"]
+        later = replace(outlook, follower=None, roll_back={})
+        now, _, its = later.plan(before.definitions, [*findings, *broken], names)
+        return replace(before, plan=replace(now, findings=tuple(dict.fromkeys(now.findings))), images=its)
+
+    return Prepared(replace(request, policy=policy), made, glance, definitions, images, again)
+
+
+def look_again(clouds: Clouds) -> None:
+    """See how the clouds stand after the changes; of one that can't be looked at any more nothing new is known."""
+    changed = [each for each in clouds.ready if each.glance.cloud in clouds.results]
+    answers = side_by_side(lambda each: each.again(each), changed)
+    clouds.after.update({now.glance.cloud: now for now in answers if isinstance(now, Prepared)})
 
 
 def carry_out(clouds: Clouds, options: ImportOptions, workers: int) -> int:
@@ -143,7 +169,7 @@ def carry_out(clouds: Clouds, options: ImportOptions, workers: int) -> int:
             raise Error(f"{refusal}; nothing was done")
         if refusal:
             clouds.failed[each.glance.cloud] = Error(f"cloud '{each.glance.cloud}': {refusal}; nothing was done there")
-            typer.echo(f"error: {clouds.failed[each.glance.cloud]}", err=True)
+            logs.say("error", str(clouds.failed[each.glance.cloud]))
         else:
             going.append(each)
     images = {each.glance.cloud: each.images for each in clouds.ready}
@@ -160,6 +186,7 @@ def carry_out(clouds: Clouds, options: ImportOptions, workers: int) -> int:
         ]
         results = apply(jobs, options, workers) if jobs else []
     for each, its in zip(going, results, strict=True):
+        clouds.results[each.glance.cloud] = its
         if its:
             render.results_text(its, out, each.glance.cloud if clouds.several else None)
     flat = [result for its in results for result in its]

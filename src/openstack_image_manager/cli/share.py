@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,7 +35,9 @@ def share_command(
     domain: Domain = None,
     cloud: given.Cloud = None,
     tag: given.Tag = given.TAG,
+    report: given.Reports = None,
     debug: given.Debug = False,
+    log_format: given.LogFormat = given.LogForm.TEXT,
 ) -> None:
     """Share an image of visibility shared with a project, or with all projects of a domain.
 
@@ -44,7 +47,8 @@ def share_command(
     Example:
       openstack-image-manager share "Ubuntu 24.04" --project shop --cloud openstack
     """
-    raise typer.Exit(_command(name, project, domain, cloud, tag, debug, ending=False))
+    _set_up(debug, log_format)
+    raise typer.Exit(_command(name, project, domain, cloud, tag, report, ending=False))
 
 
 def unshare_command(
@@ -53,7 +57,9 @@ def unshare_command(
     domain: Domain = None,
     cloud: given.Cloud = None,
     tag: given.Tag = given.TAG,
+    report: given.Reports = None,
     debug: given.Debug = False,
+    log_format: given.LogFormat = given.LogForm.TEXT,
 ) -> None:
     """End the sharing of an image with a project, or with all projects of a domain.
 
@@ -61,41 +67,66 @@ def unshare_command(
     Example:
       openstack-image-manager unshare "Ubuntu 24.04" --domain customers --cloud openstack
     """
-    raise typer.Exit(_command(name, project, domain, cloud, tag, debug, ending=True))
+    _set_up(debug, log_format)
+    raise typer.Exit(_command(name, project, domain, cloud, tag, report, ending=True))
+
+
+def _set_up(debug: bool, log_format: given.LogForm) -> None:
+    from openstack_image_manager.cli.logs import set_up
+
+    set_up(debug, log_format.value)
 
 
 def _command(
-    name: str, project: str | None, domain: str | None, cloud: str | None, tag: str, debug: bool, ending: bool
+    name: str,
+    project: str | None,
+    domain: str | None,
+    cloud: str | None,
+    tag: str,
+    reports: list[Path] | None,
+    ending: bool,
 ) -> int:
-    from openstack_image_manager.cli.logs import set_up
     from openstack_image_manager.cli.request import cloud_names
     from openstack_image_manager.errors import UsageError
 
-    set_up(debug)
     if project is None and domain is None:
         raise UsageError("name --project, or --domain for all of its projects")
     (one,) = cloud_names([cloud] if cloud else None)
     if project is not None:
-        return share(one, tag, name, project, "project", domain or "default", ending)
-    return share(one, tag, name, domain or "", "domain", "default", ending)
+        return share(one, tag, name, project, "project", domain or "default", ending, reports)
+    return share(one, tag, name, domain or "", "domain", "default", ending, reports)
 
 
-def share(cloud: str | None, tag: str, name: str, target: str, kind: str, domain: str, ending: bool) -> int:
+def share(
+    cloud: str | None,
+    tag: str,
+    name: str,
+    target: str,
+    kind: str,
+    domain: str,
+    ending: bool,
+    reports: list[Path] | None = None,
+) -> int:
     """Share the managed image of a name with a project, or with all of a domain, or end that; the exit code."""
     from openstack_image_manager import members
+    from openstack_image_manager.cli.content import Lines
+    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.glance import Glance
 
-    with closing(Glance.connect(cloud)) as glance:
+    with recording("unshare" if ending else "share", reports) as record, closing(Glance.connect(cloud)) as glance:
         image = _image(glance, tag, name)
+        told = Lines(f"Members of {image.name}")
+        record.content = told.content()
         for project, title in members.projects(glance, target, kind, domain).items():
             if project == image.owner:
                 continue
             if ending:
-                ended = members.remove(glance, image.id, project)
-                typer.echo(f"{image.name}: {'no longer' if ended else 'was not'} shared with {title} ({project})")
+                state = "no longer shared" if members.remove(glance, image.id, project) else "was not shared"
             else:
-                accepted = members.add(glance, image.id, project)
-                typer.echo(f"{image.name}: shared with {title} ({project}), {'accepted' if accepted else 'invited'}")
+                state = f"shared, {'accepted' if members.add(glance, image.id, project) else 'invited'}"
+            told.lines.append((image.name, f"{title} ({project})", state))
+            verb, _, more = state.partition(",")
+            typer.echo(f"{image.name}: {verb} with {title} ({project}){',' if more else ''}{more}")
     return 0
 
 

@@ -30,7 +30,10 @@ def status_command(
         typer.Option("--max-age", min=1, metavar="DAYS", help="Builds older than this are overdue in any case."),
     ] = None,
     output: Annotated[given.Form, typer.Option("--output", help="Form of the table.")] = given.Form.TEXT,
+    report: given.Reports = None,
+    metrics: given.Metrics = None,
     debug: given.Debug = False,
+    log_format: given.LogFormat = given.LogForm.TEXT,
 ) -> None:
     """Show how each version stands in the cloud: age, when a newer build is due, drift, and what was verified.
 
@@ -41,23 +44,27 @@ def status_command(
       openstack-image-manager status --cloud openstack --images images/
     """
     from openstack_image_manager import render, status
-    from openstack_image_manager.cli import run
-    from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.cli import content, run
+    from openstack_image_manager.cli.logs import say, set_up
+    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.model import Policy
 
-    set_up(debug)
+    set_up(debug, log_format.value)
     today = datetime.now(UTC).date()
     clouds = run.cloud_names(cloud, all_clouds)
     policy = Policy(tag=tag, force=force)
     requests = [run.Request(each, images, name_filter, policy) for each in clouds]
     out = render.console()
-    with run.prepared(requests) as found:
+    with recording("status", report, metrics) as record, run.prepared(requests) as found:
+        record.about(found, applies=False)
+        record.max_age = max_age
         rows = {
             each.glance.cloud: status.rows(each.plan, each.definitions, each.images, today, max_age)
             for each in found.ready
         }
+        failed = {name: str(error) for name, error in found.failed.items()}
+        record.content = content.of_status(rows, failed)
         if output is given.Form.JSON:
-            failed = {name: str(error) for name, error in found.failed.items()}
             data = {name: status.data(its) for name, its in rows.items()}
             typer.echo(json.dumps({"clouds": data, "failed": failed}, indent=2))
         else:
@@ -69,6 +76,6 @@ def status_command(
             if found.several:
                 run.show_comparison(found)
             for error in found.failed.values():
-                typer.echo(f"error: {error}", err=True)
-    overdue = any(row.overdue for its in rows.values() for row in its)
-    raise typer.Exit(1 if found.has_errors else OVERDUE if overdue else 0)
+                say("error", str(error))
+        overdue = any(row.overdue for its in rows.values() for row in its)
+        raise typer.Exit(1 if found.has_errors else OVERDUE if overdue else 0)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli.completion import definitions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,8 @@ def update_command(
     images: given.Images = given.IMAGES,
     name_filter: given.Filter = None,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="Only the definition of this name.")
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Only the definition of this name.", autocompletion=definitions),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is new and change no file.")] = False,
     keep_versions: Annotated[
@@ -43,7 +45,10 @@ def update_command(
         typer.Option("--mirror", metavar="URL=URL", help="Ask the second address instead of the first, and below it."),
     ] = None,
     output: Annotated[given.Output, typer.Option("--output", help="Form of what is told.")] = given.Output.TEXT,
+    report: given.Reports = None,
+    metrics: given.Metrics = None,
     debug: given.Debug = False,
+    log_format: given.LogFormat = given.LogForm.TEXT,
 ) -> None:
     """Ask the download sites for the newest builds, and write them into the definitions.
 
@@ -56,7 +61,9 @@ def update_command(
     """
     from datetime import UTC, datetime
 
+    from openstack_image_manager.cli import content
     from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.definitions import load
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.signing import keys as keyrings
@@ -64,31 +71,34 @@ def update_command(
     from openstack_image_manager.upstreams import sites
     from openstack_image_manager.upstreams.update import update
 
-    set_up(debug)
+    set_up(debug, log_format.value)
     if name is not None and name_filter is not None:
         raise UsageError("--name and --filter exclude each other; give one of them")
-    loaded = load(images, name_filter=name_filter)
-    if loaded.follows:
-        names = images.partition(":")[2].replace(",", " ") or "debian"
-        copy = f"openstack-image-manager catalogue show {names} > images/catalogue.yml"
-        raise UsageError(
-            f"{images} follows its upstreams by itself and is not edited; copy it first: {copy}, then update that"
+    with recording("update", report, metrics) as record:
+        loaded = load(images, name_filter=name_filter)
+        if loaded.follows:
+            names = images.partition(":")[2].replace(",", " ") or "debian"
+            copy = f"openstack-image-manager catalogue show {names} > images/catalogue.yml"
+            raise UsageError(
+                f"{images} follows its upstreams by itself and is not edited; copy it first: {copy}, then update that"
+            )
+        chosen = [each for each in loaded.definitions if (each.enable if name is None else each.name == name)]
+        if name is not None and not chosen:
+            raise UsageError(f"there is no definition '{name}' in {images}")
+        asked = sites.of_environment(sites.mirrors_of(mirror or [], "--mirror"), use_cache=cache)
+        found = update(
+            chosen,
+            loaded.positions,
+            asked,
+            Evidence(keyrings.keyring(keys), real=asked.real),
+            datetime.now(UTC).date(),
+            keep=keep_versions,
+            dry_run=dry_run,
         )
-    chosen = [each for each in loaded.definitions if (each.enable if name is None else each.name == name)]
-    if name is not None and not chosen:
-        raise UsageError(f"there is no definition '{name}' in {images}")
-    asked = sites.of_environment(sites.mirrors_of(mirror or [], "--mirror"), use_cache=cache)
-    found = update(
-        chosen,
-        loaded.positions,
-        asked,
-        Evidence(keyrings.keyring(keys), real=asked.real),
-        datetime.now(UTC).date(),
-        keep=keep_versions,
-        dry_run=dry_run,
-    )
-    _show(found, len(chosen) - len(found), output, dry_run)
-    raise typer.Exit(1 if any(each.error for each in found) else 0)
+        record.content = content.of_news(found)
+        record.failures += [each.error.kind for each in found if each.error]
+        _show(found, len(chosen) - len(found), output, dry_run)
+        raise typer.Exit(1 if any(each.error for each in found) else 0)
 
 
 def _show(found: Sequence[News], silent: int, output: given.Output, dry_run: bool) -> None:

@@ -1,0 +1,180 @@
+"""What a command tells, once for people and programs alike: plain values, Markdown, and cases of JUnit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from openstack_image_manager import render
+from openstack_image_manager.cli.run import Clouds, Prepared
+from openstack_image_manager.junit import Case
+from openstack_image_manager.metrics import Cloud
+from openstack_image_manager.mirroring import report
+from openstack_image_manager.mirroring.report import Outcome
+from openstack_image_manager.mirroring.target import Target
+from openstack_image_manager.mirroring.verdict import Plan as MirrorPlan
+from openstack_image_manager.mirroring.verdict import Verdict
+from openstack_image_manager.model import Result
+from openstack_image_manager.status import HEAD, Row, cells
+from openstack_image_manager.status import data as row_data
+from openstack_image_manager.upstreams import news as words
+from openstack_image_manager.upstreams.news import News
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The same content in three forms, each made when it is asked for."""
+
+    data: Callable[[], dict[str, Any]]
+    markdown: Callable[[], str]
+    cases: Callable[[], Sequence[Case]]
+
+
+def of_clouds(clouds: Clouds, applies: bool) -> Content:
+    """Plans of clouds and, where it `applies` them, what became of them."""
+    return Content(
+        lambda: {
+            "clouds": [_cloud_data(each, clouds.results.get(each.glance.cloud)) for each in clouds.ready],
+            "failed": {cloud: str(error) for cloud, error in clouds.failed.items()},
+        },
+        lambda: "\n".join(
+            [
+                *(_cloud_markdown(each, clouds.results.get(each.glance.cloud)) for each in clouds.ready),
+                *_failed_markdown(clouds),
+            ]
+        ),
+        lambda: [
+            *(case for each in clouds.ready for case in _cases(each, clouds.results.get(each.glance.cloud), applies)),
+            *(Case("cloud", cloud, failure=str(error)) for cloud, error in clouds.failed.items()),
+        ],
+    )
+
+
+def _cloud_data(each: Prepared, results: Sequence[Result] | None) -> dict[str, Any]:
+    data = render.plan_data(each.plan, each.glance.cloud)
+    if results is not None:
+        data["results"] = [
+            {"definition": r.definition, "state": r.state, "done": list(r.done), "message": r.message} for r in results
+        ]
+    return data
+
+
+def _cloud_markdown(each: Prepared, results: Sequence[Result] | None) -> str:
+    text = render.plan_markdown(each.plan, each.glance.cloud)
+    if not results:
+        return text
+    rows = [["definition", "state", "what was done"]]
+    rows += [[r.definition, r.state, "; ".join(filter(None, (*r.done, r.message)))] for r in results]
+    return f"{text}\n" + render.table_markdown(f"Results in {each.glance.cloud}", render.counts(results), rows)
+
+
+def _failed_markdown(clouds: Clouds) -> list[str]:
+    return [f"**error** {render.markdown(str(error))}\n" for error in clouds.failed.values()]
+
+
+def _cases(each: Prepared, results: Sequence[Result] | None, applies: bool) -> Iterable[Case]:
+    """One for each definition: a failure, or what was not done and why."""
+    became = {result.definition: result for result in results or ()}
+    errors = {f.subject: f.message for f in each.plan.findings if f.level == "error"}
+    pending: dict[str, list[str]] = {}
+    for change in each.plan.changes:
+        pending.setdefault(change.group, []).append(f"{change.subject}: {change.reason}")
+    names = dict.fromkeys([*(d.name for d in each.definitions), *pending, *became])
+    for name in names:
+        result = became.get(name)
+        failure = errors.get(name) or (result.message if result and result.state == "failed" else None)
+        skipped = result.message if result and result.state == "skipped" else None
+        if result is None and name in pending:
+            skipped = ("not done: " if applies else "to be done: ") + "\n".join(pending[name])
+        yield Case(name, each.glance.cloud, failure, skipped)
+
+
+def metrics(clouds: Clouds, rows: Callable[[Prepared], Sequence[Row]]) -> list[Cloud]:
+    """The clouds as they stand after the run, for metrics."""
+    found = []
+    for each in clouds.ready:
+        results = clouds.results.get(each.glance.cloud, ())
+        errors = [f for f in each.plan.findings if f.level == "error"]
+        failures = [r.kind for r in results if r.state == "failed"] + ["definition" for _ in errors]
+        if (refusal := clouds.failed.get(each.glance.cloud)) is not None:
+            failures.append(refusal.kind)
+        now = clouds.after.get(each.glance.cloud, each)
+        complete = not failures and all(r.state == "ok" for r in results)
+        found.append(Cloud(each.glance.cloud, now.plan, rows(now), failures, complete))
+    ready = {each.name for each in found}
+    return found + [Cloud(name, None, (), [e.kind]) for name, e in clouds.failed.items() if name not in ready]
+
+
+def of_status(rows: Mapping[str, Sequence[Row]], failed: Mapping[str, str]) -> Content:
+    """How the versions stand."""
+
+    def markdown() -> str:
+        tables = [
+            render.table_markdown(f"Images in {cloud}", render.count(len(its), "version"), [HEAD, *map(cells, its)])
+            for cloud, its in rows.items()
+        ]
+        return "\n".join([*tables, *(f"**error** {render.markdown(error)}\n" for error in failed.values())])
+
+    def cases() -> list[Case]:
+        found = [_row_case(cloud, row) for cloud, its in rows.items() for row in its]
+        return found + [Case("cloud", cloud, failure=error) for cloud, error in failed.items()]
+
+    return Content(
+        lambda: {"clouds": {name: row_data(its) for name, its in rows.items()}, "failed": dict(failed)}, markdown, cases
+    )
+
+
+def _row_case(cloud: str, row: Row) -> Case:
+    failure = f"overdue: built {row.built}, a newer build was due on {row.due}" if row.overdue else None
+    drift = f": {', '.join(row.drift)}" if row.drift else ""
+    return Case(f"{row.definition} {row.version}", cloud, failure, None if row.state == "ok" else row.state + drift)
+
+
+def of_news(found: Sequence[News]) -> Content:
+    """What upstreams published."""
+    return Content(
+        lambda: {"definitions": [words.data(each) for each in found]},
+        lambda: render.news_markdown(found),
+        lambda: [Case(each.name, each.file, failure=str(each.error) if each.error else None) for each in found],
+    )
+
+
+def of_mirror(made: MirrorPlan, where: Target, outcomes: Sequence[Outcome], dry_run: bool) -> Content:
+    """What is in the bucket, and what came into it."""
+    became = {id(each.judged): each for each in outcomes}
+
+    def cases() -> Iterable[Case]:
+        for judged in made.judged:
+            outcome = became.get(id(judged))
+            failure = outcome.message if outcome and outcome.state == "failed" else None
+            if judged.is_hopeless:
+                failure = f"{judged.verdict}: {judged.reason}"
+            skipped = outcome.message or "interrupted" if outcome and outcome.state == "skipped" else None
+            if outcome is None and dry_run and judged.verdict is not Verdict.CURRENT:
+                skipped = f"to be done: {judged.verdict}: {judged.reason}"
+            yield Case(judged.item.subject, str(where), failure, skipped)
+
+    summary = f"{where}: {report.counts(made)}"
+    return Content(
+        lambda: report.data(made, where, outcomes),
+        lambda: render.table_markdown("Image mirror", summary, report.rows(made, outcomes)),
+        lambda: list(cases()),
+    )
+
+
+@dataclass
+class Lines:
+    """What a command tells line by line: the image, whom it is about, and what became of it."""
+
+    title: str
+    lines: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def content(self) -> Content:
+        """All lines so far, and those that come."""
+        keys = ("image", "project", "state")
+        return Content(
+            lambda: {"lines": [dict(zip(keys, line, strict=True)) for line in self.lines]},
+            lambda: render.table_markdown(self.title, render.count(len(self.lines), "project"), [keys, *self.lines]),
+            lambda: [Case(project, image) for image, project, _ in self.lines],
+        )

@@ -1,0 +1,178 @@
+"""What a run leaves for programs: reports and metrics, written whatever became of the run."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from openstack_image_manager.cli.content import Content
+    from openstack_image_manager.cli.run import Clouds
+    from openstack_image_manager.metrics import Cloud
+
+FORMS = (".json", ".md", ".xml")
+
+
+@dataclass
+class Recording:
+    """What is known of the run so far: `content` for reports. `failures`: classes of what went wrong that belongs to no
+    cloud. `max_age`: see `status.rows`."""
+
+    command: str
+    reports: Sequence[Path] = ()
+    metrics: Path | None = None
+    content: Content | None = None
+    max_age: int | None = None
+    _clouds: Clouds | None = None
+    failures: list[str] = field(default_factory=list)
+
+    def about(self, clouds: Clouds, applies: bool) -> None:
+        """The run is about these clouds, and `applies` their plans; what becomes of them is seen at the end."""
+        from openstack_image_manager.cli import content
+
+        self.content = content.of_clouds(clouds, applies)
+        self._clouds = clouds
+
+    def look_again(self, clouds: Clouds) -> None:
+        """Metrics are about how the clouds stand after the changes."""
+        from openstack_image_manager.cli.run import look_again
+
+        if self.metrics is not None:
+            look_again(clouds)
+
+    def measured(self) -> Sequence[Cloud]:
+        """The clouds for metrics."""
+        from openstack_image_manager import status
+        from openstack_image_manager.cli import content
+
+        if self._clouds is None:
+            return ()
+        today = datetime.now(UTC).date()
+        return content.metrics(
+            self._clouds,
+            lambda each: status.rows(each.plan, each.definitions, each.images, today, self.max_age),
+        )
+
+
+@contextmanager
+def recording(command: str, reports: list[Path] | None, metrics: Path | None = None) -> Iterator[Recording]:
+    """Make sure first that all files can be written, and write them at the end, also of a run that fails, crashes or is
+    interrupted. Raises UsageError and Error."""
+    from openstack_image_manager import written
+
+    record = Recording(command, tuple(reports or ()), metrics)
+    for path in record.reports:
+        written.check(path, FORMS, "--report")
+    if metrics is not None:
+        written.check(metrics, (".prom",), "--metrics")
+    started, begun = time.time(), time.monotonic()
+    code, error = 0, ""
+    try:
+        yield record
+    except typer.Exit as end:
+        code = end.exit_code
+        raise
+    except BaseException as failure:
+        code, error = _end(failure, record)
+        raise
+    finally:
+        if record.reports or metrics is not None:
+            _write(record, started, time.monotonic() - begun, code, error)
+
+
+def _end(failure: BaseException, record: Recording) -> tuple[int, str]:
+    """The exit code of a run that an exception ends, and what to say of it."""
+    from openstack_image_manager.errors import Error
+
+    if isinstance(failure, Error):
+        record.failures.append(failure.kind)
+        return failure.exit_code, str(failure)
+    if isinstance(failure, KeyboardInterrupt):
+        return 130, "interrupted"
+    if isinstance(failure, typer.Abort):
+        return 1, "not confirmed; nothing was done"
+    record.failures.append("other")
+    return 1, f"crashed: {type(failure).__name__}"
+
+
+def _write(record: Recording, started: float, seconds: float, code: int, error: str) -> None:
+    from openstack_image_manager import written
+    from openstack_image_manager.cli.logs import mask
+
+    texts = {".json": _json, ".md": _markdown, ".xml": _junit}
+    for path in record.reports:
+        written.write(path, texts[path.suffix](record, started, seconds, code, mask(error)))
+    if record.metrics is not None:
+        from openstack_image_manager.metrics import Run, exposition
+
+        # Findings (3) are what a run is for, and no failure of it.
+        clouds = record.measured()
+        complete = code in (0, 3) and not record.failures and all(cloud.complete for cloud in clouds)
+        former = written.read(record.metrics)
+        run = Run(record.command, started, seconds, code, complete, clouds, record.failures, former)
+        written.write(record.metrics, exposition(run))
+
+
+def _json(record: Recording, started: float, seconds: float, code: int, error: str) -> str:
+    from openstack_image_manager import __version__
+
+    envelope = {
+        "command": record.command,
+        "version": __version__,
+        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "exit_code": code,
+        "error": error or None,
+    }
+    data = record.content.data() if record.content else {}
+    return json.dumps(_masked({**envelope, **data}), indent=2, ensure_ascii=False) + "\n"
+
+
+def _masked(value: Any) -> Any:
+    """The same without secrets in its texts."""
+    from openstack_image_manager.cli.logs import mask
+
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        return {key: _masked(each) for key, each in value.items()}
+    return [_masked(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _markdown(record: Recording, _started: float, _seconds: float, code: int, error: str) -> str:
+    from openstack_image_manager.cli.logs import mask
+    from openstack_image_manager.render import markdown
+
+    text = mask(record.content.markdown()) if record.content else ""
+    end = f"**error** {markdown(error)}\n" if error else ""
+    parts = [text, end, f"`{record.command}` ended with exit code {code}.\n"]
+    return "\n".join(part for part in parts if part)
+
+
+def _junit(record: Recording, _started: float, seconds: float, _code: int, error: str) -> str:
+    from dataclasses import replace
+
+    from openstack_image_manager.cli.logs import mask
+    from openstack_image_manager.junit import Case, suite
+
+    cases = [
+        replace(
+            case,
+            failure=None if case.failure is None else mask(case.failure),
+            skipped=None if case.skipped is None else mask(case.skipped),
+        )
+        for case in (record.content.cases() if record.content else ())
+    ]
+    # A run that came to nothing must not look like one without anything to do.
+    return suite(
+        f"openstack-image-manager {record.command}",
+        [*cases, Case("run", record.command, failure=error or None, seconds=seconds)],
+    )

@@ -1,0 +1,58 @@
+"""Door to files that are written anew in each run: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from openstack_image_manager.errors import Error, UsageError
+
+
+def check(path: Path, suffixes: tuple[str, ...], option: str) -> None:
+    """Make sure that the file can be written later. Raises UsageError and Error."""
+    if path.suffix not in suffixes:
+        raise UsageError(f"{option} {path}: the name must end in {' or '.join(suffixes)}")
+    try:
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            raise Error(f"{option} {path}: is there already, and is no file; nothing was done")
+        # The directory is what is written to: to its rights alone it can't be told.
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise Error(f"{option} {path}: can't be written: {error.strerror}; nothing was done") from None
+
+
+def write(path: Path, text: str) -> None:
+    """Replace the file in one step, for others to read; a symbolic link stays and what it names is replaced. Raises
+    Error."""
+    target = Path(os.path.realpath(path))
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fchmod(stream.fileno(), target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
+            os.fsync(stream.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise Error(f"{path}: can't be written: {error.strerror}") from None
+
+
+def read(path: Path) -> str:
+    """What the file held before; nothing if there is none, or none that can be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,111 @@
+"""Metrics as Prometheus reads them, and what survives a run that fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from cloud import TODAY, definition, settled
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from openstack_image_manager.errors import KINDS
+from openstack_image_manager.metrics import HELP, PREFIX, Cloud, Run, exposition, last_successes
+from openstack_image_manager.model import Finding, Plan, Policy
+from openstack_image_manager.plan import plan
+from openstack_image_manager.status import rows
+
+ALERTS = Path(__file__).parents[2] / "docs" / "examples" / "alerts.yml"
+
+
+def parsed(text: str) -> dict[tuple[str, ...], float]:
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return {(each.name.removeprefix(PREFIX), *each.labels.values()): each.value for each in samples}
+
+
+def cloud(name: str = "prod", complete: bool = True) -> Cloud:
+    """A cloud with the builds of two definitions; a third is missing."""
+    meta = {"replace_frequency": "weekly", "provided_until": "none"}
+    version = {"version": "20240416", "url": "https://example.org/a.img", "build_date": "2024-04-16"}
+    there = [definition("A", [version], meta=meta), definition("B", ["1", "2"])]
+    images = settled(there)
+    wanted = [*there, definition("C")]
+    found = plan(wanted, images, Policy(), TODAY, [Finding("warning", "B", "odd")])
+    return Cloud(name, found, rows(found, wanted, images, TODAY), (), complete)
+
+
+def test_a_run_in_numbers() -> None:
+    failed = Cloud("down", failures=["cloud"])
+    text = exposition(Run("apply", 1000.5, 2.5, 1, False, [cloud(), failed], ["other"]))
+    found = parsed(text)
+    assert {key: value for key, value in found.items() if value and key[0] != "failures"} == {
+        ("last_run_timestamp_seconds", "apply"): 1000.5,
+        ("run_duration_seconds", "apply"): 2.5,
+        ("run_exit_code", "apply"): 1,
+        ("cloud_up", "apply", "prod"): 1,
+        ("definitions", "apply", "prod"): 3,
+        ("images", "apply", "prod"): 3,
+        ("pending_changes", "apply", "prod", "import"): 1,
+        ("findings", "apply", "prod", "warning"): 1,
+        ("verified_images", "apply", "prod", "no"): 3,
+        ("build_timestamp_seconds", "apply", "prod", "A"): 1713225600,
+        ("build_due_timestamp_seconds", "apply", "prod", "A"): 1713916800,
+        ("build_overdue", "apply", "prod", "A"): 1,
+        ("last_success_timestamp_seconds", "apply", "prod"): 1003,
+    }
+    assert {key for key, value in found.items() if value and key[0] == "failures"} == {
+        ("failures", "apply", "other"),
+        ("failures", "apply", "down", "cloud"),
+    }
+    assert len([key for key in found if key[0] == "failures"]) == 3 * len(KINDS)
+    for name in {key[0] for key in found}:
+        assert text.count(f"# HELP {PREFIX}{name} {HELP[name]}\n# TYPE {PREFIX}{name} gauge\n") == 1
+
+
+def test_the_last_success_survives_what_fails_after_it() -> None:
+    first = exposition(Run("apply", 100, 1, 0, True, [cloud("a"), cloud("b"), cloud("gone")]))
+    second = exposition(Run("apply", 200, 1, 1, False, [cloud("a"), Cloud("b", failures=["cloud"])], former=first))
+    assert {key[2:]: value for key, value in parsed(second).items() if key[0] == "last_success_timestamp_seconds"} == {
+        (): 101,
+        ("a",): 201,
+        ("b",): 101,
+    }
+    # A run that does not even get to its clouds knows nothing better than before.
+    third = exposition(Run("apply", 300, 1, 1, False, former=second))
+    assert last_successes(third) == last_successes(second)
+    other = exposition(Run("plan", 300, 1, 1, False, former=second))
+    assert last_successes(other) == []
+
+
+def test_a_broken_file_is_no_reason_to_write_none() -> None:
+    former = f'{PREFIX}last_success_timestamp_seconds{{command="apply"}} 1.2.3\n\x00nonsense'
+    assert last_successes(former) == []
+    assert ("run_exit_code", "apply") in parsed(exposition(Run("apply", 1, 1, 1, False, former=former)))
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"), min_size=1))
+def test_names_of_clouds_come_back_as_they_were(name: str) -> None:
+    text = exposition(Run("apply", 1, 1, 0, True, [Cloud(name, Plan(()), complete=True)]))
+    assert ({"command": "apply", "cloud": name}, 2.0) in last_successes(text)
+    assert ("cloud_up", "apply", name) in parsed(text)
+
+
+def test_alerts_are_about_metrics_that_there_are() -> None:
+    rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+    assert len(rules) > 3
+    import re
+
+    for rule in rules:
+        assert set(rule) >= {"alert", "expr", "labels", "annotations"}, rule
+        names = re.findall(rf"{PREFIX}(\w+)", rule["expr"])
+        assert names, rule["alert"]
+        assert set(names) <= set(HELP), rule["alert"]
+        for label in re.findall(r"\$labels\.(\w+)", str(rule["annotations"])):
+            assert label in ("command", "cloud", "definition", "class"), rule["alert"]
+
+
+@pytest.mark.parametrize("name", HELP)
+def test_every_metric_is_documented(name: str) -> None:
+    assert f"`{PREFIX}{name}" in (ALERTS.parents[1] / "monitoring.md").read_text()

@@ -1,0 +1,107 @@
+"""Reports and metrics are written whatever becomes of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import typer
+
+from openstack_image_manager.cli.content import Content, Lines, of_news
+from openstack_image_manager.cli.recording import Recording, recording
+from openstack_image_manager.errors import Error, FetchError, UsageError
+from openstack_image_manager.junit import Case
+from openstack_image_manager.upstreams.news import News
+
+SECRET = "https://u:hunter2@example.org/?token=hunter2"
+
+
+def content() -> Content:
+    return Content(
+        lambda: {"lines": [{"text": SECRET, "number": 1, "more": (SECRET,)}]},
+        lambda: f"## Note\n\n{SECRET}\n",
+        lambda: [Case("a", "b", failure=SECRET), Case("c", "d", skipped=SECRET)],
+    )
+
+
+def run(tmp_path: Path, end: Callable[[Recording], Any]) -> tuple[dict[str, Any], str, dict[str, str | None], str]:
+    """What the files say of a run with that end: JSON, Markdown, the messages of the cases, metrics."""
+    paths = [tmp_path / f"r.{suffix}" for suffix in ("json", "md", "xml")]
+    ends = (typer.Exit, typer.Abort, Error, KeyboardInterrupt, ZeroDivisionError)
+    with suppress(*ends), recording("mirror", paths, tmp_path / "r.prom") as record:
+        end(record)
+    cases = ElementTree.parse(paths[2]).getroot().iter("testcase")
+    messages = {case.attrib["name"]: case[0].attrib["message"] if len(case) else None for case in cases}
+    metrics = (tmp_path / "r.prom").read_text()
+    return json.loads(paths[0].read_text()), paths[1].read_text(), messages, metrics
+
+
+def stop(error: BaseException) -> Callable[[Recording], None]:
+    def end(record: Recording) -> None:
+        record.content = content()
+        raise error
+
+    return end
+
+
+def test_a_run_that_ends_well(tmp_path: Path) -> None:
+    data, note, cases, metrics = run(tmp_path, bool)
+    assert (data["command"], data["exit_code"], data["error"]) == ("mirror", 0, None)
+    assert note == "`mirror` ended with exit code 0.\n"
+    assert cases == {"run": None}
+    assert 'last_success_timestamp_seconds{command="mirror"}' in metrics
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message", "kind"),
+    [
+        (typer.Exit(3), 3, None, None),
+        (typer.Exit(1), 1, None, None),
+        (FetchError(f"{SECRET} is gone"), 1, "https://***@example.org/?token=*** is gone", "download"),
+        (UsageError("so not"), 2, "so not", "usage"),
+        (KeyboardInterrupt(), 130, "interrupted", None),
+        (typer.Abort(), 1, "not confirmed; nothing was done", None),
+        (ZeroDivisionError(), 1, "crashed: ZeroDivisionError", "other"),
+    ],
+)
+def test_a_run_that_is_ended(
+    tmp_path: Path, error: BaseException, code: int, message: str | None, kind: str | None
+) -> None:
+    data, note, cases, metrics = run(tmp_path, stop(error))
+    assert (data["exit_code"], data["error"]) == (code, message)
+    assert data["lines"] == [{"text": "https://***@example.org/?token=***", "number": 1, "more": [cases["a"]]}]
+    assert cases == {"a": "https://***@example.org/?token=***", "c": cases["a"], "run": message}
+    assert f"ended with exit code {code}" in note
+    assert ("**error**" in note) == bool(message)
+    assert "hunter2" not in f"{data}{note}{cases}{metrics}"
+    failed = [line for line in metrics.splitlines() if "_failures{" in line and line.endswith(" 1")]
+    assert [f'class="{kind}"' in line for line in failed] == ([True] if kind else [])
+    assert ("last_success" in metrics) == (code == 3)
+
+
+def test_nothing_is_written_where_nothing_was_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with recording("mirror", None):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_as_they_come() -> None:
+    lines = Lines("Members of x")
+    told = lines.content()
+    lines.lines.append(("x", "shop (1)", "shared, invited"))
+    assert told.data() == {"lines": [{"image": "x", "project": "shop (1)", "state": "shared, invited"}]}
+    assert "| x | shop (1) | shared, invited |" in told.markdown()
+    assert told.cases() == [Case("shop (1)", "x")]
+
+
+def test_what_upstreams_published() -> None:
+    told = of_news([News("A", "a.yml"), News("B", "a.yml", error=FetchError("404"))])
+    assert [each["state"] for each in told.data()["definitions"]] == ["current", "failed"]
+    assert told.cases() == [Case("A", "a.yml"), Case("B", "a.yml", failure="404")]
+    assert "1 failed" in told.markdown()
