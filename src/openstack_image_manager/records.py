@@ -87,3 +87,14 @@ def _plain(tree: Tree, node: Node, around: tuple[int, ...]) -> Any:
     if isinstance(node, SequenceNode):
         return [_plain(tree, item, (*around, id(node))) for item, _ in tree.items(node, ())]
     return None if node.tag == NULL else node.value
+
+
+def keys_below(data: bytes, name: str) -> list[str]:
+    """The keys of the mapping that a key at the top of a YAML file has; none where there is no such thing."""
+    try:
+        tree = Tree(data)
+        root = tree.root
+        _, found = tree.entries(root, ()).get(name, (None, None)) if isinstance(root, MappingNode) else (None, None)
+        return list(tree.entries(found, (name,))) if isinstance(found, MappingNode) else []
+    except Broken:
+        return []

@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from openstack_image_manager import __version__
-from openstack_image_manager.cli import check_updates, mirror, plan, rollback, share, status, update, validate
+from openstack_image_manager.cli import (
+    adopt,
+    check_updates,
+    explain,
+    listing,
+    mirror,
+    plan,
+    rollback,
+    share,
+    show,
+    status,
+    update,
+    validate,
+)
 from openstack_image_manager.cli import options as given
 from openstack_image_manager.cli.catalogue import catalogue_app
 from openstack_image_manager.cli.keys import keys_app
@@ -21,7 +34,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (plan, status, rollback, share, update, check_updates, mirror, validate):
+for module in (
+    *(plan, status, listing, show, explain, rollback, share, update, check_updates, mirror, adopt, validate),
+):
     module.register(app)
 app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(keys_app, name="keys")
@@ -84,7 +99,10 @@ def root(
     import_timeout: given.Timeout = 1800,
     verify_checksum: given.VerifyChecksum = None,
     workers: given.Workers = 4,
+    report: given.Reports = None,
+    metrics: given.Metrics = None,
     debug: given.Debug = False,
+    log_format: given.LogFormat = given.LogForm.TEXT,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -129,7 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments)
     except Error as error:
-        from openstack_image_manager.cli.logs import mask
+        from openstack_image_manager.cli.logs import say
 
-        sys.stderr.write(f"error: {mask(str(error))}\n")
+        say("error", str(error))
         sys.exit(error.exit_code)

@@ -53,7 +53,12 @@ def fetch(
 
 @keys_app.command("list")
 def list_keys(keys: Keys = None) -> None:
-    """Show the keys that are kept: fingerprint, whose it is, file."""
+    """Show the keys that are kept: fingerprint, whose it is, file.
+
+    \b
+    Example:
+      openstack-image-manager keys list
+    """
     from openstack_image_manager.signing.keys import default_directory, listing
 
     directory = keys or default_directory()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from openstack_image_manager.cli import completion
 from openstack_image_manager.defaults import DEFAULT_IMAGES, DEFAULT_TAG
 
 
@@ -57,6 +59,21 @@ class Form(StrEnum):
     JSON = "json"
 
 
+class ListForm(StrEnum):
+    """Forms of the list of definitions."""
+
+    TEXT = "text"
+    JSON = "json"
+    RST = "rst"
+
+
+class LogForm(StrEnum):
+    """Forms of what is logged."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class ImportMethod(StrEnum):
     """Ways into Glance."""
 
@@ -88,10 +105,21 @@ class ShareType(StrEnum):
 
 
 _CLOUD = "Default: the OS_* environment (OS_CLOUD, OS_AUTH_URL …), else 'openstack'."
-Cloud = Annotated[str | None, typer.Option("--cloud", metavar="NAME", help=f"Cloud in clouds.yaml. {_CLOUD}")]
+Cloud = Annotated[
+    str | None,
+    typer.Option("--cloud", metavar="NAME", help=f"Cloud in clouds.yaml. {_CLOUD}", autocompletion=completion.clouds),
+]
+Definition = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the definition.", autocompletion=completion.definitions)
+]
 Clouds = Annotated[
     list[str] | None,
-    typer.Option("--cloud", metavar="NAME", help=f"Cloud in clouds.yaml; for several, give it again. {_CLOUD}"),
+    typer.Option(
+        "--cloud",
+        metavar="NAME",
+        help=f"Cloud in clouds.yaml; for several, give it again. {_CLOUD}",
+        autocompletion=completion.clouds,
+    ),
 ]
 AllClouds = Annotated[bool, typer.Option("--all-clouds", help="All clouds of clouds.yaml, side by side.")]
 SameIds = Annotated[bool, typer.Option("--same-ids", help="Give a version the same image id in every cloud.")]
@@ -151,5 +179,20 @@ StuckRetry = Annotated[
     int, typer.Option("--stuck-retry", min=0, max=20, metavar="N", help="Retries of an import that Glance failed.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show what is asked of the cloud and of the sites.")]
+LogFormat = Annotated[
+    LogForm, typer.Option("--log-format", help="json: what happens as JSON on standard error, one object a line.")
+]
+Reports = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="Write what is told to FILE.json, FILE.md or FILE.xml (JUnit) too; for several, give it again.",
+    ),
+]
+Metrics = Annotated[
+    Path | None,
+    typer.Option("--metrics", metavar="FILE", help="Write FILE.prom for the textfile collector of Prometheus."),
+]
 IMAGES = DEFAULT_IMAGES
 TAG = DEFAULT_TAG

@@ -6,10 +6,14 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openstack_image_manager.errors import UsageError
 from openstack_image_manager.model import Policy
+
+if TYPE_CHECKING:
+    from openstack_image_manager.complaints import Position
+    from openstack_image_manager.format import Definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,24 @@ def cloud_names(options: list[str] | None, all_clouds: bool = False) -> list[str
     if named := os.environ.get("OS_CLOUD"):
         return [named]
     return [None if os.environ.get("OS_AUTH_URL") else "openstack"]
+
+
+def defined(name: str, images: str) -> tuple[Definition, Position]:
+    """The definition of a name, and where it stands. Raises UsageError with a name that is like it."""
+    from openstack_image_manager.complaints import near
+    from openstack_image_manager.definitions import load
+
+    loaded = load(images)
+    definition = next((each for each in loaded.definitions if each.name == name), None)
+    if definition is None:
+        hint = near(name, loaded.positions) or "; see: openstack-image-manager list"
+        raise UsageError(f"there is no definition '{name}' in {images}{hint}")
+    return definition, loaded.positions[name]
+
+
+def only(name: str) -> str:
+    """The --filter that lets this one definition through."""
+    return rf"\A{re.escape(name)}\Z"
 
 
 def requests(options: Mapping[str, Any]) -> list[Request]:

@@ -38,7 +38,12 @@ def up(
         bool, typer.Option("--object-storage", help="Start Swift too, an object storage with the S3 API.")
     ] = False,
 ) -> None:
-    """Start everything; the first time, install it."""
+    """Start everything; the first time, install it.
+
+    \b
+    Example:
+      openstack-image-manager sandbox up --object-storage
+    """
     sandbox = _sandbox(state)
     started = sandbox.up(convert, say=typer.echo, object_storage=object_storage)
     typer.echo("The sandbox is up." if started else "The sandbox is up already.")
@@ -52,14 +57,24 @@ def up(
 
 @sandbox_app.command()
 def down(state: State = None) -> None:
-    """Stop everything; the clouds keep their images for the next `up`."""
+    """Stop everything; the clouds keep their images for the next `up`.
+
+    \b
+    Example:
+      openstack-image-manager sandbox down
+    """
     stopped = _sandbox(state).down()
     typer.echo("The sandbox is down." if stopped else "The sandbox was down already.")
 
 
 @sandbox_app.command()
 def status(state: State = None) -> None:
-    """Show every service; exit code 1 if one is down."""
+    """Show every service; exit code 1 if one is down.
+
+    \b
+    Example:
+      openstack-image-manager sandbox status
+    """
     found = _sandbox(state).status()
     width = max(len(service.name) for service in found)
     for service in found:
@@ -71,7 +86,12 @@ def status(state: State = None) -> None:
 
 @sandbox_app.command()
 def reset(state: State = None) -> None:
-    """Stop everything, empty both clouds and the object storage."""
+    """Stop everything, empty both clouds and the object storage.
+
+    \b
+    Example:
+      openstack-image-manager sandbox reset
+    """
     _sandbox(state).reset()
     typer.echo("The sandbox is down and its clouds are empty. What was installed stays; start it with: sandbox up")
 

@@ -1,0 +1,103 @@
+"""`explain`: why the plan says what it says of one image."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from openstack_image_manager.cli import options as given
+
+if TYPE_CHECKING:
+    from openstack_image_manager.cli.run import Prepared
+    from openstack_image_manager.explain import Explanation
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("explain")(explain_command)
+
+
+def explain_command(
+    context: typer.Context,
+    name: given.Definition,
+    cloud: given.Clouds = None,
+    all_clouds: given.AllClouds = False,
+    images: given.Images = given.IMAGES,
+    tag: given.Tag = given.TAG,
+    latest: given.Latest = False,
+    keep: given.Keep = False,
+    force: given.Force = False,
+    hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
+    use_os_hidden: given.UseOsHidden = False,
+    outdated: given.OutdatedOption = given.Outdated.HIDE,
+    grace: given.Grace = "0",
+    unknown_usage: given.UnknownUsageOption = given.UnknownUsage.KEEP,
+    output: Annotated[given.Form, typer.Option("--output", help="Form of what is told.")] = given.Form.TEXT,
+    debug: given.Debug = False,
+    log_format: given.LogFormat = given.LogForm.TEXT,
+) -> None:
+    """Explain what the plan does with one image: which build is current and why, what stays in sight, and what is next.
+
+    Give the options with which you run the plan. Changes nothing.
+
+    \b
+    Example:
+      openstack-image-manager explain "Ubuntu 24.04" --cloud openstack --images images/
+    """
+    from openstack_image_manager import explain
+    from openstack_image_manager.cli import run
+    from openstack_image_manager.cli.logs import say, set_up
+    from openstack_image_manager.cli.request import defined, only
+
+    set_up(debug, log_format.value)
+    defined(name, images)
+    settled = {"orphans": given.Orphans.KEEP, "max_deletes": 0, "same_ids": False}
+    requests = run.requests({**context.params, **settled, "name_filter": only(name)})
+    with run.prepared(requests) as found:
+        told = {each.glance.cloud: _explained(each) for each in found.ready}
+        failed = {each: str(error) for each, error in found.failed.items()}
+        if output is given.Form.JSON:
+            clouds = {each: explain.data(explanation) for each, explanation in told.items()}
+            typer.echo(json.dumps({"clouds": clouds, "failed": failed}, indent=2))
+        else:
+            for each, explanation in told.items():
+                _show(explanation, each)
+            for error in failed.values():
+                say("error", error)
+        code = 1 if found.has_errors else 0
+    raise typer.Exit(code)
+
+
+def _explained(each: Prepared) -> Explanation:
+    from openstack_image_manager import usage
+    from openstack_image_manager.builds import Usage
+    from openstack_image_manager.explain import explain
+    from openstack_image_manager.identity import identify
+
+    (definition,) = each.definitions
+    policy, day = each.request.policy, datetime.now(UTC).date()
+    uses: Usage = lambda _: 0  # noqa: E731
+    if policy.outdated in ("deactivate", "delete"):
+        its = [image.id for image in each.images if identify(image, {definition.name: definition})]
+        uses, _ = usage.look(each.glance, its)
+    return explain(definition, each.plan, each.images, policy, day, uses)
+
+
+def _show(explanation: Explanation, cloud: str) -> None:
+    from openstack_image_manager import render
+
+    out = render.console()
+    render.heading(f"{explanation.definition} in cloud {cloud}", out)
+    render.pairs(explanation.said, out)
+    for build in explanation.builds:
+        known = f" ({build.id})" if build.id else ""
+        render.say(out, "")
+        render.heading(f"{build.version}  {build.name}{known}", out)
+        render.pairs(build.said, out)
+        if not build.changes:
+            render.pairs([("plan", "nothing to do")], out)
+        for change in build.changes:
+            render.change(change, out)

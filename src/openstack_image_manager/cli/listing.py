@@ -1,0 +1,45 @@
+"""`list`: what is defined."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from openstack_image_manager.cli import options as given
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("list")(list_command)
+
+
+def list_command(
+    images: given.Images = given.IMAGES,
+    name_filter: given.Filter = None,
+    output: Annotated[
+        given.ListForm, typer.Option("--output", help="rst: a table of names, logins and passwords for documentation.")
+    ] = given.ListForm.TEXT,
+) -> None:
+    """Show which images are defined, with their newest version, login and password. Asks no cloud.
+
+    \b
+    Examples:
+      openstack-image-manager list --images images/
+      openstack-image-manager list --images images/ --output rst > images.rst
+    """
+    from openstack_image_manager import inventory, render
+    from openstack_image_manager.cli.logs import say
+    from openstack_image_manager.definitions import load
+
+    loaded = load(images, name_filter=name_filter)
+    entries = inventory.entries(loaded.definitions, loaded.positions)
+    if output is given.ListForm.JSON:
+        typer.echo(json.dumps(inventory.data(entries), indent=2, ensure_ascii=False))
+    elif output is given.ListForm.RST:
+        typer.echo(inventory.rst(entries), nl=False)
+    else:
+        render.table(inventory.table(entries), render.console())
+    for warning in loaded.warnings:
+        say("warning", str(warning))

@@ -1,0 +1,101 @@
+"""`show`: one image: what defines it, and how it stands in every cloud."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from openstack_image_manager.cli import options as given
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from openstack_image_manager.cli.run import Clouds
+    from openstack_image_manager.model import Image
+    from openstack_image_manager.status import Row
+
+HEAD = ("Version", "Name", "Status", "Visibility", "Built", "State", "Verified", "ID")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("show")(show_command)
+
+
+def show_command(
+    name: given.Definition,
+    cloud: given.Clouds = None,
+    all_clouds: given.AllClouds = False,
+    images: given.Images = given.IMAGES,
+    tag: given.Tag = given.TAG,
+    output: Annotated[given.Form, typer.Option("--output", help="Form of what is told.")] = given.Form.TEXT,
+    debug: given.Debug = False,
+    log_format: given.LogFormat = given.LogForm.TEXT,
+) -> None:
+    """Show one image: its definition, and each version of it in every cloud. Changes nothing.
+
+    \b
+    Example:
+      openstack-image-manager show "Ubuntu 24.04" --all-clouds --images images/
+    """
+    from openstack_image_manager import inventory, render, status
+    from openstack_image_manager.cli import run
+    from openstack_image_manager.cli.logs import say, set_up
+    from openstack_image_manager.cli.request import defined, only
+    from openstack_image_manager.model import Policy
+
+    set_up(debug, log_format.value)
+    definition, position = defined(name, images)
+    policy, today = Policy(tag=tag, force=True), datetime.now(UTC).date()
+    requests = [run.Request(each, images, only(name), policy) for each in run.cloud_names(cloud, all_clouds)]
+    with run.prepared(requests) as found:
+        rows = {each.glance.cloud: status.rows(each.plan, each.definitions, each.images, today) for each in found.ready}
+        failed = {each: str(error) for each, error in found.failed.items()}
+        if output is given.Form.JSON:
+            about = inventory.described(definition, position)
+            typer.echo(json.dumps({"definition": about, "clouds": _data(found, rows), "failed": failed}, indent=2))
+        else:
+            out = render.console()
+            render.heading(name, out)
+            render.pairs(inventory.details(definition, position), out)
+            for each in found.ready:
+                render.heading(f"Cloud {each.glance.cloud}", out)
+                by_id = {image.id: image for image in each.images}
+                render.table([HEAD, *(_cells(row, by_id) for row in rows[each.glance.cloud])], out)
+                render.findings(each.plan.findings, out)
+            for error in failed.values():
+                say("error", error)
+        code = 1 if found.has_errors else 0
+    raise typer.Exit(code)
+
+
+def _cells(row: Row, images: Mapping[str, Image]) -> tuple[str, ...]:
+    image = images.get(row.id or "")
+    seen = "" if image is None else image.visibility + (", hidden" if image.hidden else "")
+    drift = f": {', '.join(row.drift)}" if row.drift else ""
+    status, built = image.status if image else "", row.built or "unknown"
+    return row.version, row.name, status, seen, built, row.state + drift, row.verified[:40], row.id or ""
+
+
+def _data(found: Clouds, rows: Mapping[str, Sequence[Row]]) -> dict[str, list[dict[str, object]]]:
+    """How the versions stand, and what else the clouds say of their images."""
+    from dataclasses import asdict
+
+    data = {}
+    for each in found.ready:
+        by_id = {image.id: image for image in each.images}
+        data[each.glance.cloud] = [
+            {**asdict(row), **_image(by_id.get(row.id or ""))} for row in rows[each.glance.cloud]
+        ]
+    return data
+
+
+def _image(image: Image | None) -> dict[str, object]:
+    if image is None:
+        return {}
+    names = ("status", "visibility", "hidden", "protected", "owner", "created_at")
+    sizes = ("size", "virtual_size", "disk_format")
+    return {name: getattr(image, name) for name in (*names, *sizes)} | {"tags": sorted(image.tags)}
