@@ -36,6 +36,10 @@ LIBRARIES = {
     "cryptography": ("signing/signatures",),
 }
 PURE = (
+    "adopting/adopt",
+    "adopting/describe",
+    "adopting/groups",
+    "adopting/text",
     "age",
     "signing/armor",
     "checksums",
@@ -44,6 +48,11 @@ PURE = (
     "editing/edit",
     "upstreams/endoflife",
     "errors",
+    "explain",
+    "inventory",
+    "junit",
+    "leftovers",
+    "metrics",
     "builds",
     "upstreams/candidates",
     "changes",
@@ -123,6 +132,7 @@ DOORS = (
     "upstreams/steps",
     "upstreams/update",
     "upstreams/upstream",
+    "written",
 )
 WORLD = {"asyncio", "os", "pathlib", "random", "secrets", "shutil", "socket", "subprocess", "sys", "tempfile", "time"}
 CLOCKS = {"now", "today", "utcnow"}
@@ -219,6 +229,10 @@ def test_there_is_no_drawer_for_odds_and_ends() -> None:
             for name in (
                 "plan",
                 "apply",
+                "adopt",
+                "explain",
+                "list",
+                "show",
                 "validate",
                 "update",
                 "check-updates",
