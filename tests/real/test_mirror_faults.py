@@ -105,8 +105,8 @@ def test_a_full_quota_is_told(mirror: Mirror, object_storage: Account) -> None:
 @pytest.mark.parametrize(
     ("switches", "message"),
     [
-        (Switches(truncate=30 * 2**20, ranges=False, times=9), "given up after 5 tries"),
-        (Switches(reset=30 * 2**20, ranges=False, times=9), "given up after 5 tries"),
+        (Switches(truncate=30 * 2**20, ranges=False, times=99), "given up after 5 tries"),
+        (Switches(reset=30 * 2**20, ranges=False, times=99), "given up after 5 tries"),
         (Switches(status=404), "404 Not Found"),
         (Switches(html=PAGE), "a web page came instead of an image"),
         (Switches(contents=[BIG[:-1]]), "wrong checksum: expected sha256:"),
