@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -151,5 +152,16 @@ StuckRetry = Annotated[
     int, typer.Option("--stuck-retry", min=0, max=20, metavar="N", help="Retries of an import that Glance failed.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show what is asked of the cloud and of the sites.")]
+EolData = Annotated[
+    Path | None,
+    typer.Option(
+        "--eol-data",
+        metavar="PATH",
+        help="Documents of endoflife.date kept here: a directory with PRODUCT.json, or one file with several.",
+    ),
+]
+EolUrl = Annotated[
+    str, typer.Option("--eol-url", metavar="URL", help="Where the documents are fetched from: URL/PRODUCT/.")
+]
 IMAGES = DEFAULT_IMAGES
 TAG = DEFAULT_TAG
