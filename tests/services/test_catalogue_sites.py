@@ -13,7 +13,7 @@ from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition
 from openstack_image_manager.latest import resolve
 from openstack_image_manager.model import Image
-from openstack_image_manager.scs import PROPERTIES
+from openstack_image_manager.scs.properties import PROPERTIES
 from openstack_image_manager.signing.evidence import Evidence
 from openstack_image_manager.signing.keys import Keyring
 from openstack_image_manager.upstreams.follow import Follower

@@ -13,6 +13,7 @@ from openstack_image_manager.cli import options as given
 from openstack_image_manager.cli.catalogue import catalogue_app
 from openstack_image_manager.cli.keys import keys_app
 from openstack_image_manager.cli.sandbox import sandbox_app
+from openstack_image_manager.cli.scs import scs_app
 from openstack_image_manager.errors import Error
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ for module in (plan, status, rollback, share, update, check_updates, mirror, val
     module.register(app)
 app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(keys_app, name="keys")
+app.add_typer(scs_app, name="scs")
 app.add_typer(sandbox_app, name="sandbox")
 
 
