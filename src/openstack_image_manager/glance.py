@@ -76,9 +76,12 @@ class Glance:
 
     def is_admin(self) -> bool:
         """True if the token has the role admin; policies may give rights to others too."""
+        return "admin" in self.access().role_names
+
+    def access(self) -> Any:
+        """What the token says: user, project, roles."""
         with translated(self.cloud):
-            session = self._connection.session
-            return "admin" in session.auth.get_access(session).role_names
+            return self._connection.session.auth.get_access(self._connection.session)
 
     def list(self, tag: str, owners: Collection[str | None] = ()) -> list[Image]:
         """Visible and hidden images with the tag that are public, our project's, or that of one of the `owners`."""

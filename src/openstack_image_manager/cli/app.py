@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from openstack_image_manager import __version__
-from openstack_image_manager.cli import check_updates, mirror, plan, rollback, share, status, update, validate
+from openstack_image_manager.cli import check_updates, doctor, mirror, plan, rollback, share, status, update, validate
 from openstack_image_manager.cli import options as given
 from openstack_image_manager.cli.catalogue import catalogue_app
 from openstack_image_manager.cli.keys import keys_app
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (plan, status, rollback, share, update, check_updates, mirror, validate):
+for module in (plan, status, rollback, share, update, check_updates, mirror, validate, doctor):
     module.register(app)
 app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(keys_app, name="keys")
