@@ -128,16 +128,17 @@ def conversion(converts: bool | None, kinds: Mapping[str, str] | None, needs: Ne
     return Check(topic, "unknown", f"Glance does not tell, and no managed image shows it yet{told}", why, change)
 
 
-def no_limits(registered: Mapping[str, int] | None, used: int, needs: Needs) -> Check:
-    """Glance counts nothing by unified limits. `registered`: those of images in Keystone; None: not told. `used`: bytes
-    of the project's images."""
+def no_limits(registered: Mapping[str, int] | None, used: int | None, needs: Needs) -> Check:
+    """Glance counts nothing by unified limits. `registered`: those of images in Keystone; `used`: bytes of the
+    project's images; None: not told."""
     why = "all images of this tool are in one project, and count against its quota"
     change = "[DEFAULT] user_storage_quota in glance-api.conf: high enough for all images, or 0 for no limit"
     if registered:
         listed = ", ".join(f"{name} {limit}" for name, limit in sorted(registered.items()))
         what = f"Keystone has limits ({listed}), and Glance does not go by them"
         return Check("quota", "warning", what, why, f"[DEFAULT] use_keystone_limits = true, or else {change}")
-    what = f"user_storage_quota can't be seen from outside; this project's images take {_size(used)}; {room(needs)}"
+    taken = "" if used is None else f"this project's images take {_size(used)}; "
+    what = f"user_storage_quota can't be seen from outside; {taken}{room(needs)}"
     return Check("quota", "unknown", what, why, change)
 
 

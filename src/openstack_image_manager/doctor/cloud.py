@@ -58,9 +58,19 @@ def limits(glance: Glance, needs: Needs, workers: int) -> list[Check]:
         usage = {}
     if usage:
         return advice.limits({name: (each["usage"], each["limit"]) for name, each in usage.items()}, needs, workers)
+    return [advice.no_limits(_registered(glance), _used(glance), needs)]
+
+
+def _used(glance: Glance) -> int | None:
+    """Bytes of the images of this project; None: they can't be listed."""
     own = {"owner": glance.project or ""}
-    images = [page for hidden in ("false", "true") for page in glance.pages({**own, "os_hidden": hidden})]
-    return [advice.no_limits(_registered(glance), sum(page.get("size") or 0 for page in images), needs)]
+    try:
+        images = [page for hidden in ("false", "true") for page in glance.pages({**own, "os_hidden": hidden})]
+    except CloudError as error:
+        if error.status is None:
+            raise
+        return None
+    return sum(page.get("size") or 0 for page in images)
 
 
 def _registered(glance: Glance) -> Mapping[str, int] | None:

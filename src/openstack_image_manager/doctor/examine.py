@@ -10,6 +10,7 @@ from datetime import date
 from openstack_image_manager.definitions import Loaded
 from openstack_image_manager.doctor import advice, cloud, probe, sites
 from openstack_image_manager.doctor.needs import Answer, Needs, needs, to_import
+from openstack_image_manager.doctor.probe import Probe
 from openstack_image_manager.doctor.reach import Reached
 from openstack_image_manager.doctor.report import Check
 from openstack_image_manager.errors import CloudError, Error
@@ -53,7 +54,8 @@ class Doctor:
                 plan, known, trouble = self._plan(glance, definitions)
                 answers = reached.ask(known)
                 wanted = needs(known, plan, answers) if self.loaded else Needs()
-                checks += [*trouble, *self._cloud(glance, plan, wanted, answers)]
+                checks += trouble
+                checks += self._cloud(glance, plan, wanted, answers)
             except CloudError as error:
                 checks.append(_silent(error))
                 return Found(tuple(checks), tuple(to_import(definitions, None)))
@@ -86,10 +88,11 @@ class Doctor:
         checks = [advice.methods(methods, needs), advice.stores(stores, kinds, needs)]
         checks.append(advice.conversion(plan.converts if plan else None, kinds, needs))
         checks += cloud.limits(glance, needs, self.workers)
-        checks += probe.rights(glance, methods, stores, needs)
+        asked = Probe(glance, self.policy.tag)
+        checks += probe.rights(asked, methods, stores, needs)
         if "web-download" in methods:
             origins = sites.origins(answers)
-            fetches = probe.fetches(glance, origins) if self.ask_glance else None
+            fetches = probe.fetches(asked, origins) if self.ask_glance else None
             checks += sites.filters(origins, fetches)
         return checks
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from openstack_image_manager.doctor import advice
 from openstack_image_manager.doctor.needs import Needs
@@ -24,14 +26,25 @@ from openstack_image_manager.model import Image
 
 TAG = "image_manager_doctor"
 NOTHING = "image_manager_doctor_nothing"  # a property that no image has, a store that no cloud has
+STALE = 600.0  # seconds after which a record was left behind
 FETCH_TIMEOUT = 20.0  # seconds for Glance to say what became of a fetch
 
 
-def rights(glance: Glance, methods: Iterable[str], stores: Iterable[str], needs: Needs) -> list[Check]:
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A cloud to be asked. `tag`: that of managed images, by which the record is told from those of other runs."""
+
+    glance: Glance
+    tag: str
+    stale: float = STALE
+
+
+def rights(probe: Probe, methods: Collection[str], stores: Collection[str], needs: Needs) -> list[Check]:
     """What this user may do, and whether a byte can be staged. Leaves nothing behind."""
+    glance = probe.glance
     checks: list[Check] = []
     try:
-        with _record(glance) as record:
+        with _record(probe) as record:
             checks.append(advice.right("add_image", True, needs))
             for name, visibility in (("publicize_image", "public"), ("communitize_image", "community")):
                 checks.append(_visibility(glance, record.id, name, visibility, needs))
@@ -55,14 +68,12 @@ class _DeleteError(CloudError):
 
 
 @contextmanager
-def _record(glance: Glance) -> Iterator[Image]:
-    """A record that nobody else sees, for as long as it is needed, whatever happens meanwhile. Clears away first what a
-    killed run left."""
-    for page in list(glance.pages({"tag": TAG, "os_hidden": "true", "owner": glance.project or ""})):
-        with suppress(CloudError):
-            glance.delete(page["id"])
+def _record(probe: Probe) -> Iterator[Image]:
+    """A record that nobody else sees, for as long as it is needed, whatever happens meanwhile."""
+    _sweep(probe)
+    glance = probe.glance
     wanted = Image(
-        name="image-manager-doctor",
+        name=f"doctor of {probe.tag}",
         visibility="private",
         hidden=True,
         tags=frozenset({TAG}),
@@ -77,6 +88,17 @@ def _record(glance: Glance) -> Iterator[Image]:
             glance.delete(wanted.id)
         except CloudError as error:
             raise _DeleteError(f"{error}; the empty record {wanted.id} is left", error.status) from None
+
+
+def _sweep(probe: Probe) -> None:
+    """Delete what a killed run left. What is new may belong to one that is alive."""
+    now = datetime.now(UTC)
+    with suppress(CloudError):
+        query = {"tag": TAG, "os_hidden": "true", "owner": probe.glance.project or ""}
+        for page in list(probe.glance.pages(query)):
+            made = datetime.fromisoformat(page["created_at"])
+            if page["name"] == f"doctor of {probe.tag}" and (now - made).total_seconds() >= probe.stale:
+                probe.glance.delete(page["id"])
 
 
 def _visibility(glance: Glance, image_id: str, name: str, visibility: str, needs: Needs) -> Check:
@@ -125,13 +147,13 @@ def _stage(glance: Glance, image_id: str) -> Check:
     return advice.staging(None)
 
 
-def fetches(glance: Glance, origins: Iterable[str]) -> dict[str, Fetch]:
+def fetches(probe: Probe, origins: Iterable[str]) -> dict[str, Fetch]:
     """Let Glance fetch a file that is not there from each origin. It keeps the tasks of these fetches for two days.
     Raises CloudError."""
     told: dict[str, Fetch] = {}
     for origin in origins:
-        with _record(glance) as record:
-            told[origin] = _fetch(glance, record.id, f"{origin}/{NOTHING}-{uuid.uuid4()}")
+        with _record(probe) as record:
+            told[origin] = _fetch(probe.glance, record.id, f"{origin}/{NOTHING}-{uuid.uuid4()}")
     return told
 
 
@@ -147,4 +169,4 @@ def _fetch(glance: Glance, image_id: str, url: str) -> Fetch:
         # That there is no such file is what it should find out; its task often says no more than "Internal Error".
         if time.monotonic() - begun > FETCH_TIMEOUT / 2:
             return Fetch(False, f"its filter takes the address, and no answer came to Glance in {FETCH_TIMEOUT:.0f} s")
-    return Fetch(True, "its filter takes the address, and Glance had an answer at once")
+    return Fetch(True, "its filter takes the address; what came of the fetch, Glance does not tell")

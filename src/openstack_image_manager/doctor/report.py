@@ -13,8 +13,8 @@ STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "problem": "red"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`what` was found about a `topic`, `why` it matters, and what to `change`. `state`: problem where what is asked for
-    will fail, warning where some of it may, unknown where it can't be seen."""
+    """`what` was found about a `topic`, `why` it matters, and what to `change`. `state`: problem where what is asked
+    for will fail, warning where some of it may, unknown where it can't be seen."""
 
     topic: str
     state: State
