@@ -58,7 +58,7 @@ def doctor_command(
     Rights are found out with a record without bytes that nobody else sees, and that is deleted at once. Exit code 3
     when something is a problem.
 
-    \\b
+    \b
     Example:
       openstack-image-manager doctor --cloud openstack --images images/
     """
@@ -70,9 +70,11 @@ def doctor_command(
     from openstack_image_manager.doctor.examine import Doctor
     from openstack_image_manager.doctor.reach import Reached
     from openstack_image_manager.login import ENVIRONMENT
+    from openstack_image_manager.mirroring import target
     from openstack_image_manager.model import Policy
 
     set_up(debug)
+    name = target.split(bucket)[0] if bucket is not None else None
     path = images or (given.IMAGES if os.path.exists(given.IMAGES) else None)
     loaded = load(path, name_filter=name_filter) if path else None
     follower = run.follower() if loaded and loaded.follows else None
@@ -80,15 +82,15 @@ def doctor_command(
     doctor = Doctor(policy, datetime.now(UTC).date(), workers, ask_glance, loaded, follower)
     reached = Reached()
     # One after the other, and in this thread: an interrupt must find the record that is to be deleted.
-    found = {name or ENVIRONMENT: doctor.examine(name, reached) for name in run.cloud_names(cloud, all_clouds)}
+    found = {each or ENVIRONMENT: doctor.examine(each, reached) for each in run.cloud_names(cloud, all_clouds)}
     here: list[Check] = []
     if loaded:
         missed = [each for each in doctor.enabled(loaded.definitions) if each.name not in reached.definitions]
         answers = reached.ask(missed)
         wanted = [each for its in found.values() for each in its.wanted]
         here += sites.reachability(list(reached.definitions.values()), answers, wanted)
-    if bucket is not None:
-        here.append(_storage(bucket, endpoint))
+    if name is not None:
+        here.append(_storage(name, endpoint))
     groups = {**{name: list(its.checks) for name, its in found.items()}, **({HERE: here} if here else {})}
     if output is given.Form.JSON:
         clouds = {name: report.data(checks) for name, checks in groups.items() if name in found}
@@ -98,15 +100,13 @@ def doctor_command(
     raise typer.Exit(PROBLEM if any(report.has_problem(checks) for checks in groups.values()) else 0)
 
 
-def _storage(bucket: str, endpoint: str | None) -> Check:
+def _storage(name: str, endpoint: str | None) -> Check:
     """Whether the bucket of the mirror can be reached, by one HEAD."""
     from openstack_image_manager.doctor.report import Check
     from openstack_image_manager.errors import StorageError
     from openstack_image_manager.mirroring import bucket as door
-    from openstack_image_manager.mirroring import target
 
     why = "`mirror` keeps its copies there; whether it may write shows with the first of them"
-    name, _ = target.split(bucket)
     try:
         with door.Bucket(name, endpoint) as opened:
             opened.check()

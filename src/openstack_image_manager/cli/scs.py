@@ -80,7 +80,7 @@ def check_command(
     line and column. With --cloud, the public and community images that are there; together with --images also what
     the definitions would mend of it. Exit code 3 when there are errors; 1 when a cloud can't be looked at.
 
-    \\b
+    \b
     Examples:
       openstack-image-manager scs check --images images/
       openstack-image-manager scs check --cloud openstack --images images/
