@@ -13,10 +13,12 @@ from openstack_image_manager.format import Definition
 from openstack_image_manager.model import Create, Plan
 from openstack_image_manager.records import record
 from openstack_image_manager.scs.check import Report, judge
+from openstack_image_manager.scs.rules import LEVELS
 from openstack_image_manager.scs.verdict import Verdict
 from openstack_image_manager.yamltree import Broken, Loc, Tree
 
 _VERSION_FIELDS = {"image_build_date": "build_date", "image_source": "source", "image_description": "image_description"}
+END = 1 << 62  # after every line
 _IMAGE_FIELDS = ("min_disk", "min_ram", "name", "tags")
 
 
@@ -56,7 +58,13 @@ def lint(
             field = dotted(loc) if loc and loc[-1] == verdict.key else verdict.key
             place = Complaint(position.file, position.line, position.column, definition.name, field, verdict.message)
         told.setdefault((verdict.test, verdict.level, str(place)), Remark(verdict, place))
-    return report, list(told.values())
+    return report, sorted(told.values(), key=_order)
+
+
+def _order(remark: Remark) -> tuple[int, str, int, int]:
+    """The worst first, and then as they stand in the files."""
+    place = remark.place
+    return -LEVELS.index(remark.verdict.level), place.file, place.line or END, place.column or 0
 
 
 def _loc(definition: Definition, version: str, key: str) -> Loc:
