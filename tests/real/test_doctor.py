@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import openstack
@@ -20,11 +22,13 @@ from openstack_image_manager.doctor.probe import TAG, Probe, rights
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.sandbox import Account, Sandbox
 from tests.real.bench import Bench, Outcome, run_main
+from tests.real.conftest import connection
 from tests.services.proxy import Proxy, Rule
 from tests.services.site import Switches
 
 CLOSED = "http://127.0.0.1:9"  # discard: nobody listens there
 Checks = dict[str, dict[str, Any]]
+LIMITS = {"image_size_total": 1, "image_count_total": 10, "image_stage_total": 1000, "image_count_uploading": 10}
 
 
 def doctor(bench: Bench, *arguments: str) -> Outcome:
@@ -219,6 +223,51 @@ def test_a_cloud_with_other_settings(watched: Bench, proxy: Proxy) -> None:
     assert (found["import methods"], found["conversion to raw"]) == ("warning", "unknown")
     assert "a store is Ceph RBD" in cloud["conversion to raw"]["what"]
     assert {"staging", "right copy_image"} & set(cloud) == set()
+
+
+@pytest.fixture
+def limited(sandbox: Sandbox, bench: Bench, connections: dict[str, Connection], tmp_path: Path) -> Iterator[Bench]:
+    """A bench at a cloud of its own that converts, and whose Glance goes by unified limits."""
+    state = tmp_path / "limited"
+    state.mkdir()
+    (state / "venv").symlink_to(sandbox.state / "venv", target_is_directory=True)
+    shutil.copytree(sandbox.state / "template", state / "template")
+    made = Sandbox(state)
+    made.up()
+    with connection(made.clouds_yaml, "openstack") as admin:
+        (service,) = [each for each in admin.identity.services() if each.type == "image"]
+        for name, limit in LIMITS.items():
+            admin.identity.create_registered_limit(
+                service_id=service.id, resource_name=name, default_limit=limit, region_id="RegionOne"
+            )
+        (endpoint,) = [
+            each
+            for each in admin.identity.endpoints(service_id=service.id, interface="public")
+            if each.region_id == "RegionOne"
+        ]
+        auth = yaml.safe_load(made.clouds_yaml.read_text())["clouds"]["openstack"]["auth"]
+    made.down()
+    limits = {"endpoint_id": endpoint.id, "auth_type": "password", **auth}
+    made.up(convert=True, glance={"DEFAULT": {"use_keystone_limits": "true"}, "oslo_limit": limits})
+    with connection(made.clouds_yaml, "openstack") as admin:
+        yield Bench(tmp_path, made.clouds_yaml, bench.tag, bench.site, admin)
+    made.down()
+
+
+def test_a_cloud_that_converts_and_has_limits(limited: Bench) -> None:
+    limited.define(limited.ubuntu("1"))
+    code, cloud, _ = checks(limited)
+    assert cloud["limit image_count_total"]["what"] == "0 used of 10, and the imports need 1 more"
+    full = "0 MiB used of 1 MiB, and the imports need 1 MiB more: nearly full"
+    assert cloud["limit image_size_total"]["what"] == full
+    assert (code, cloud["limit image_size_total"]["state"], "quota" in cloud) == (0, "warning", False)
+    assert cloud["conversion to raw"]["state"] == "unknown"
+    assert limited.run().code == 0
+    limited.define(limited.ubuntu("1", "2"))
+    code, cloud, _ = checks(limited)
+    assert cloud["conversion to raw"]["what"] == "this cloud converts what it imports, as its images show"
+    assert cloud["limit image_size_total"]["what"] == "8 MiB used of 1 MiB, and the imports need 1 MiB more"
+    assert (code, cloud["limit image_size_total"]["state"], cloud["right add_image"]["state"]) == (3, "problem", "ok")
 
 
 def test_limits_that_glance_does_not_go_by(bench: Bench, proxy: Proxy, watched: Bench) -> None:
