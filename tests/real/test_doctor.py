@@ -142,7 +142,7 @@ def test_what_a_policy_forbids(restricted: Callable[..., Bench], connections: di
     assert {topic: state for topic, state in states(cloud).items() if state in ("warning", "problem")}.items() >= {
         ("definitions", "problem"),
         ("stores", "problem"),
-        ("right communitize_image", "warning"),
+        ("right communitize_image", "problem"),
         ("right deactivate", "problem"),
         ("right copy_image", "warning"),
     }
@@ -206,6 +206,13 @@ def test_what_glance_should_have_refused(watched: Bench, proxy: Proxy) -> None:
     assert code == 3
     assert {states(cloud)[f"right {name}"] for name in RIGHTS[1:4]} == {"unknown"}
     assert "Glance answered 410: elsewhere" in cloud["staging"]["what"]
+
+
+def test_a_project_that_is_full(watched: Bench, proxy: Proxy) -> None:
+    proxy.add(Rule("POST", "/v2/images", status=413, body="Resource image_count_total is over limit"))
+    code, cloud, _ = checks(watched)
+    assert (code, cloud["quota"]["state"], "right add_image" in cloud) == (3, "problem", False)
+    assert "image_count_total is over limit" in cloud["quota"]["what"]
 
 
 def test_a_cloud_with_other_settings(watched: Bench, proxy: Proxy) -> None:

@@ -87,13 +87,14 @@ def test_rights(name: str, allowed: bool | None, needed: Needs, state: str) -> N
 
 
 def test_the_rights_that_definitions_need() -> None:
-    def rights(*versions: dict[str, Any], **fields: Any) -> set[str]:
-        return set(needs([definition(*versions, **fields)], None, {}).rights)
+    def rights(*versions: dict[str, Any], **fields: Any) -> tuple[set[str], set[str]]:
+        made = needs([definition(*versions, **fields)], None, {})
+        return set(made.rights), set(made.useful)
 
-    assert rights() == set()
-    assert rights(visibility="community") == {"communitize_image"}
-    assert rights(version("1", "http://x/1", visibility="public")) == {"publicize_image", "communitize_image"}
-    assert rights(status="deactivated", stores=["fast"]) == {"deactivate", "copy_image"}
+    assert rights() == (set(), set())
+    assert rights(visibility="community") == ({"communitize_image"}, set())
+    assert rights(version("1", "http://x/1", visibility="public")) == ({"publicize_image"}, {"communitize_image"})
+    assert rights(status="deactivated", stores=["fast"]) == ({"deactivate"}, {"copy_image"})
 
 
 @pytest.mark.parametrize(
@@ -167,6 +168,10 @@ def test_quota_without_unified_limits() -> None:
     assert (ignored.state, "image_size_total 1000" in ignored.what) == ("warning", True)
     assert "images take" not in advice.no_limits(None, None, NOTHING).what
     assert ignored.change.startswith("[DEFAULT] use_keystone_limits = true")
+
+
+def test_a_project_that_is_full() -> None:
+    assert (advice.full("413").state, advice.full("413").topic) == ("problem", "quota")
 
 
 def test_unified_limits() -> None:

@@ -58,9 +58,11 @@ def right(name: str, allowed: bool | None, needs: Needs, message: str = "") -> C
         return Check(topic, "ok", "allowed", why)
     said = f" ({message})" if message else ""
     if name in ("add_image", "delete_image") or name in needs.rights:
-        # Retirement has other ways, and an image in one of its stores can be used.
-        state: State = "warning" if name in ("communitize_image", "copy_image") else "problem"
-        return Check(topic, state, f"not allowed{said}, and the definitions need it", why, _POLICY.format(name))
+        return Check(topic, "problem", f"not allowed{said}, and it is needed", why, _POLICY.format(name))
+    if name in needs.useful:
+        return Check(
+            topic, "warning", f"not allowed{said}, and the definitions would use it", why, _POLICY.format(name)
+        )
     if needs.known:
         return Check(topic, "ok", "not allowed, and no definition needs it", why)
     return Check(topic, "warning", f"not allowed{said}", why, _POLICY.format(name))
@@ -126,6 +128,13 @@ def conversion(converts: bool | None, kinds: Mapping[str, str] | None, needs: Ne
         return Check(topic, "warning", what, why, change)
     told = "; a store is Ceph RBD, so it should" if on_ceph else ""
     return Check(topic, "unknown", f"Glance does not tell, and no managed image shows it yet{told}", why, change)
+
+
+def full(message: str) -> Check:
+    """Not even an empty record has room."""
+    why = "nothing can be imported into a project that is full"
+    change = "the limits of this project (image_count_total), or delete images that nobody needs"
+    return Check("quota", "problem", message, why, change)
 
 
 def no_limits(registered: Mapping[str, int] | None, used: int | None, needs: Needs) -> Check:

@@ -24,7 +24,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What is to be imported, and which rights it takes. None of definitions: nothing is known."""
+    """What is to be imported, and which rights it takes: `rights` without which it fails, `useful` ones for which there
+    are ways around. Not `known`: there are no definitions."""
 
     known: bool = False
     imports: int = 0
@@ -34,6 +35,7 @@ class Needs:
     formats: frozenset[str] = frozenset()
     stores: frozenset[str] = frozenset()
     rights: frozenset[str] = frozenset()
+    useful: frozenset[str] = frozenset()
     through_here: int = 0  # images that Glance can't fetch by itself
 
 
@@ -51,6 +53,7 @@ def needs(definitions: Sequence[Definition], plan: Plan | None, answers: Mapping
         formats=frozenset(definition.format for definition in definitions),
         stores=frozenset(store for definition in definitions for store in definition.stores or ()),
         rights=frozenset(_rights(definitions)),
+        useful=frozenset(_useful(definitions)),
         through_here=sum(urlsplit(version.url).scheme.lower() not in WEB for _, version in wanted),
     )
 
@@ -74,14 +77,22 @@ def _size(version: Version, answers: Mapping[str, Answer]) -> int | None:
 
 def _rights(definitions: Iterable[Definition]) -> Iterable[str]:
     for definition in definitions:
-        seen = {definition.visibility, *(version.visibility for version in definition.versions)}
+        seen = _seen(definition)
         if "public" in seen:
             yield "publicize_image"
-            # What is outdated becomes community unless told otherwise.
-            yield "communitize_image"
         if "community" in seen:
             yield "communitize_image"
         if definition.status == "deactivated":
             yield "deactivate"
+
+
+def _useful(definitions: Iterable[Definition]) -> Iterable[str]:
+    for definition in definitions:
+        if "public" in _seen(definition):
+            yield "communitize_image"  # what is outdated becomes that, unless told otherwise
         if definition.stores:
-            yield "copy_image"
+            yield "copy_image"  # an image in one of its stores can be used
+
+
+def _seen(definition: Definition) -> set[str]:
+    return {definition.visibility, *(version.visibility or "" for version in definition.versions)}

@@ -56,8 +56,11 @@ def rights(probe: Probe, methods: Collection[str], stores: Collection[str], need
     except _DeleteError as error:
         checks.append(advice.right("delete_image", False, needs, str(error)))
     except CloudError as error:
-        allowed = False if error.status in (403, 413) else None
-        checks.append(advice.right("add_image", allowed, needs, str(error)))
+        if error.status == 413:
+            checks.append(advice.full(str(error)))
+        else:
+            allowed = False if error.status == 403 else None
+            checks.append(advice.right("add_image", allowed, needs, str(error)))
     else:
         checks.append(advice.right("delete_image", True, needs))
     return checks
