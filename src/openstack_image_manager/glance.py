@@ -76,9 +76,12 @@ class Glance:
 
     def is_admin(self) -> bool:
         """True if the token has the role admin; policies may give rights to others too."""
+        return "admin" in self.access().role_names
+
+    def access(self) -> Any:
+        """What the token says: user, project, roles."""
         with translated(self.cloud):
-            session = self._connection.session
-            return "admin" in session.auth.get_access(session).role_names
+            return self._connection.session.auth.get_access(self._connection.session)
 
     def list(self, tag: str, owners: Collection[str | None] = ()) -> list[Image]:
         """Visible and hidden images with the tag that are public, our project's, or that of one of the `owners`."""
@@ -87,7 +90,7 @@ class Glance:
         every = {"visibility": "all"} if self.is_admin() else {}
         try:
             hidden = ("false", "true")
-            pages = [page for value in hidden for page in self._pages({"tag": tag, "os_hidden": value, **every})]
+            pages = [page for value in hidden for page in self.pages({"tag": tag, "os_hidden": value, **every})]
         except CloudError as error:
             if error.status is None:
                 raise
@@ -99,7 +102,8 @@ class Glance:
         found, admin = self.list(tag, owners), self.is_admin()
         return [image for image in found if admin or image.owner == self.project]
 
-    def _pages(self, which: dict[str, str]) -> Iterator[dict[str, Any]]:
+    def pages(self, which: dict[str, str]) -> Iterator[dict[str, Any]]:
+        """The images, as the API writes them, that these query parameters find."""
         path, params = "/images", {"limit": str(PAGE), **which}
         while path:
             page = self.ask("GET", path, "images", params=params)
@@ -153,7 +157,12 @@ class Glance:
     def named(self, names: Collection[str]) -> Iterator[Image]:
         """All images that this user sees, managed or not, with one of the names."""
         for value in name_filters(names):
-            yield from map(as_image, self._pages({"name": value, "visibility": "all"}))
+            yield from map(as_image, self.pages({"name": value, "visibility": "all"}))
+
+    def offered(self) -> Sequence[Image]:
+        """All public and community images that are not hidden, of whichever project."""
+        pages = [page for value in ("public", "community") for page in self.pages({"visibility": value})]
+        return [as_image(page) for page in pages]
 
     def stores(self) -> frozenset[str]:
         """The ids of the cloud's stores; empty where it has but one, without a name."""

@@ -149,13 +149,17 @@ def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
 
 def plan_json(plan: Plan, cloud: str) -> str:
     """The plan as JSON, keys in a fixed order."""
-    return _USERINFO.sub(r"\1***@", json.dumps(plan_data(plan, cloud), indent=2))
+    return clean_json(plan_data(plan, cloud))
+
+
+def clean_json(data: Any) -> str:
+    """Plain values as JSON, without user and password of URLs."""
+    return _USERINFO.sub(r"\1***@", json.dumps(data, indent=2))
 
 
 def plans_json(plans: Iterable[tuple[Plan, str]], failed: dict[str, str]) -> str:
     """The plans of several clouds as JSON; `failed`: the clouds that could not be looked at, and why."""
-    data = {"clouds": [plan_data(plan, cloud) for plan, cloud in plans], "failed": failed}
-    return _USERINFO.sub(r"\1***@", json.dumps(data, indent=2))
+    return clean_json({"clouds": [plan_data(plan, cloud) for plan, cloud in plans], "failed": failed})
 
 
 def plan_markdown(plan: Plan, cloud: str) -> str:

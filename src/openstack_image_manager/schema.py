@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.scs import PROPERTIES
+from openstack_image_manager.scs.properties import PROPERTIES
 from openstack_image_manager.upstreams.resolver import KINDS as STEPS
 from openstack_image_manager.yamltree import Kind
 

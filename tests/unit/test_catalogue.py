@@ -16,7 +16,7 @@ from openstack_image_manager import catalogue, desired
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import UsageError
 from openstack_image_manager.format import Definition
-from openstack_image_manager.scs import PROPERTIES
+from openstack_image_manager.scs.properties import PROPERTIES
 from openstack_image_manager.upstreams import shipped
 from openstack_image_manager.upstreams.upstream import can_be_asked
 

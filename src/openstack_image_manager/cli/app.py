@@ -8,11 +8,23 @@ from typing import Annotated
 import typer
 
 from openstack_image_manager import __version__
-from openstack_image_manager.cli import build, check_updates, mirror, plan, rollback, share, status, update, validate
+from openstack_image_manager.cli import (
+    build,
+    check_updates,
+    doctor,
+    mirror,
+    plan,
+    rollback,
+    share,
+    status,
+    update,
+    validate,
+)
 from openstack_image_manager.cli import options as given
 from openstack_image_manager.cli.catalogue import catalogue_app
 from openstack_image_manager.cli.keys import keys_app
 from openstack_image_manager.cli.sandbox import sandbox_app
+from openstack_image_manager.cli.scs import scs_app
 from openstack_image_manager.errors import Error
 
 app = typer.Typer(
@@ -21,11 +33,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (plan, status, rollback, share, update, check_updates, mirror, validate):
+for module in (plan, status, rollback, share, update, check_updates, mirror, validate, doctor):
     module.register(app)
 build.register(catalogue_app)
 app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(keys_app, name="keys")
+app.add_typer(scs_app, name="scs")
 app.add_typer(sandbox_app, name="sandbox")
 
 

@@ -67,9 +67,9 @@ def prepared(requests: Sequence[Request]) -> Iterator[Clouds]:
     """Read the definitions, look at each cloud once, all side by side, and plan. Nothing is written. A cloud that can't
     be looked at stops no other; where it is the only one, its Error is raised."""
     loaded = load(requests[0].images, name_filter=requests[0].filter)
-    follower = _follower() if loaded.follows else None
+    asked = follower() if loaded.follows else None
     with ExitStack() as stack:
-        answers = side_by_side(lambda request: _look(request, loaded, follower, stack), requests)
+        answers = side_by_side(lambda request: _look(request, loaded, asked, stack), requests)
         clouds = Clouds([each for each in answers if isinstance(each, Prepared)])
         for request, answer in zip(requests, answers, strict=True):
             if isinstance(answer, Error):
@@ -102,7 +102,7 @@ def side_by_side(function: Callable[[Any], T], items: Sequence[Any]) -> list[T |
     return [results[index] for index in range(len(items))]
 
 
-def _follower() -> Follower:
+def follower() -> Follower:
     """Upstreams with the mirrors, the cache and the keys of this user; each is asked once, however many clouds."""
     from openstack_image_manager.signing import keys
     from openstack_image_manager.signing.evidence import Evidence

@@ -45,6 +45,7 @@ _ADVICE = {
     "EntityTooLarge": "it is full, or its quota is; make room, or raise the quota",
     "QuotaExceeded": "it is full, or its quota is; make room, or raise the quota",
     "SlowDown": f"it is overloaded; given up after {TRIES} tries: run again later, with fewer --workers",
+    "404": "there is no such bucket; create it, or correct --bucket",
     "403": "these credentials may not do that here; look at the bucket's policy or ACL",  # HEAD tells no reason
     "PreconditionFailed": "there is an object already",
 }
@@ -145,6 +146,11 @@ class Bucket:
                     return None
                 raise
         return Entry(key, head["ContentLength"], head["LastModified"]), head["Metadata"].get(MADE_BY) == MAKER
+
+    def check(self) -> None:
+        """Raises StorageError where the bucket is not there or may not be looked at."""
+        with self._asking("looking at the bucket"):
+            self._client.head_bucket(Bucket=self.name)
 
     def put_record(self, key: str, record: Record) -> None:
         """Write the record beside its object."""

@@ -1,0 +1,48 @@
+"""PURE: results as JUnit XML, as CI systems read it (https://github.com/testmoapp/junitxml)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+# XML 1.0 has no way to write these.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One thing that was looked at or done: failed (why), skipped (why) or fine."""
+
+    name: str
+    classname: str
+    failure: str | None = None
+    skipped: str | None = None
+    seconds: float | None = None
+
+
+def suite(name: str, cases: Sequence[Case]) -> str:
+    """A document with one suite. Secrets are for the caller to leave out."""
+    counts = {
+        "tests": len(cases),
+        "failures": sum(case.failure is not None for case in cases),
+        "errors": 0,
+        "skipped": sum(case.failure is None and case.skipped is not None for case in cases),
+    }
+    root = Element("testsuites")
+    top = SubElement(root, "testsuite", {"name": _text(name), **{key: str(number) for key, number in counts.items()}})
+    for case in cases:
+        seconds = {} if case.seconds is None else {"time": f"{case.seconds:.3f}"}
+        made = SubElement(top, "testcase", {"name": _text(case.name), "classname": _text(case.classname), **seconds})
+        if case.failure is not None:
+            first = case.failure.partition("\n")[0]
+            SubElement(made, "failure", message=_text(first)).text = _text(case.failure)
+        elif case.skipped is not None:
+            SubElement(made, "skipped", message=_text(case.skipped))
+    indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+
+
+def _text(text: str) -> str:
+    return _FORBIDDEN.sub("\ufffd", text)
