@@ -32,6 +32,7 @@ LIBRARIES = {
     "pydantic": ("format", "upstreams/resolver", "reading", "complaints", "schema", "editing/edit"),
     "zstandard": ("stream",),
     "oslo_utils": ("stream",),
+    "regex": ("upstreams/patience", "upstreams/placeholders", "upstreams/steps"),
     "pysequoia": ("signing/sequoia",),
     "cryptography": ("signing/signatures",),
 }
@@ -116,7 +117,9 @@ DOORS = (
     "signing/signatures",
     "usage",
     "signing/verifier",
+    "upstreams/comparing",
     "upstreams/moving",
+    "upstreams/patience",
     "upstreams/search",
     "upstreams/shipped",
     "upstreams/sites",
