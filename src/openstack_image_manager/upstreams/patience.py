@@ -10,7 +10,7 @@ import regex
 from openstack_image_manager.errors import Error
 from openstack_image_manager.upstreams.documents import shown
 
-SECONDS = 5.0  # of computing, for all patterns of one look at an upstream; a name takes some microseconds
+SECONDS = 2.0  # of computing, for all patterns of one look at an upstream; a name takes some microseconds
 
 
 class Patience:

@@ -108,9 +108,9 @@ def check_all(
 
     # Not a pool: it would be waited for, and a site that hangs does not hear that someone pressed Ctrl-C.
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(definitions)))]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         for thread in threads:
             thread.join()
     except KeyboardInterrupt:
