@@ -16,7 +16,12 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from openstack_image_manager.errors import FetchError
+from openstack_image_manager.fetch import fetch_bytes
 from openstack_image_manager.sandbox.site import serving
+from openstack_image_manager.signing.evidence import Evidence
+from openstack_image_manager.signing.keys import Keyring
+from openstack_image_manager.upstreams.published import Signature
 from tests.services.distribution import Distribution, image, sums
 from tests.services.site import Switches, TestSite
 from tests.unit.signers import made
@@ -254,6 +259,20 @@ def test_a_signature_over_the_image(distribution: Distribution) -> None:
     assert f"signed by {distribution.key.fingerprint}" in outcome.out, outcome.text
     packed(distribution, content, distribution.key.sign(content + b"x"), rule)
     assert distribution.run().code == 1
+
+
+def test_an_image_that_takes_for_ever_to_be_read(distribution: Distribution) -> None:
+    """One chunk, a little later the next: nothing hangs, and yet it must end."""
+    content = image("one") * 400
+    rule = f"kind: detached, over: image, keys: {distribution.key.fingerprint}"
+    packed(distribution, content, distribution.key.sign(content), rule)
+    distribution.site.on("/p/x-1.qcow2.bz2", Switches(delay=0.2))
+    keyring = Keyring([distribution.keys])
+    url = f"{distribution.site.url}/p/x-1"
+    wanted = Signature("detached", "image", f"{url}.qcow2.bz2", f"{url}.sig", (distribution.key.fingerprint,))
+    with pytest.raises(FetchError, match=rf"^{url}\.qcow2\.bz2: not finished in time, after \d+ bytes$"):
+        Evidence(keyring, timeout=0.5)(wanted, b"", fetch_bytes)
+    assert Evidence(keyring)(wanted, b"", fetch_bytes)[1] == distribution.key.fingerprint
 
 
 def test_an_rsa_signature_over_the_unpacked_image(distribution: Distribution) -> None:

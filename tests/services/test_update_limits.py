@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -80,6 +82,49 @@ def test_what_was_answered_is_written_when_somebody_stops_it(distribution: Distr
     assert process.returncode == 130
     assert said == "error: interrupted; what had been answered is written, run again for the rest\n"
     assert {each.name for each in load(str(file)).definitions if each.versions} == {"A"}
+
+
+def target(descriptor: str) -> str | None:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except FileNotFoundError:  # closed meanwhile
+        return None
+
+
+def test_files_that_were_written_when_somebody_stops_it_are_told(distribution: Distribution, tmp_path: Path) -> None:
+    """The second file waits for another process; a file that is not written is told, and so is one that is."""
+    distribution.publish(**{"20240416": image("one")})
+    first = distribution.write(distribution.definition())
+    second = tmp_path / "images" / "z" / "b.yml"
+    second.parent.mkdir()
+    second.write_text("images:\n" + distribution.definition("B"))
+    third = tmp_path / "images" / "zz.yml"
+    third.write_text("images:\n" + distribution.definition("C"))
+    locked = os.open(second.parent, os.O_RDONLY)
+    fcntl.flock(locked, fcntl.LOCK_EX)
+
+    def stop() -> None:
+        opened: list[str] = []
+        while len(opened) < 2:  # ours, and that of the one who waits for the lock
+            opened = [number for number in os.listdir("/proc/self/fd") if target(number) == str(second.parent)]
+        os.kill(os.getpid(), signal.SIGINT)
+
+    distribution.images = tmp_path / "images" / "**"
+    thread = threading.Thread(target=stop)
+    thread.start()
+    outcome = distribution.run()
+    thread.join()
+    os.close(locked)
+    assert outcome.code == 130
+    lines = outcome.out.splitlines()
+    assert lines[0].startswith("A: nothing → 20240416 (")
+    assert lines[1:] == [
+        f"{name}: interrupted: {file}: stopped before this file was written for certain; run again"
+        for name, file in (("B", second), ("C", third))
+    ] + ["3 definitions asked: 1 updated, 2 interrupted"]
+    assert outcome.err == "error: interrupted; what had been answered is written, run again for the rest\n"
+    assert ["20240416.qcow2" in file.read_text() for file in (first, second, third)] == [True, False, False]
+    assert [path.name for path in second.parent.iterdir()] == ["b.yml"]
 
 
 def test_a_filter_that_fits_nothing_is_told(distribution: Distribution) -> None:

@@ -541,6 +541,17 @@ def test_interrupted(world: World) -> None:
     assert [type(answer) for _, answer in answers] == [Interrupted] * 2
 
 
+def test_a_mistake_of_the_program_is_not_taken_for_a_site_that_fails(world: World) -> None:
+    put(world, {NAME: image("new")})
+    world.host(HOST).put("/SUMS.asc", b"x")
+
+    def broken(wanted: Signature, data: bytes, fetch: Fetch) -> tuple[bytes, str | None, str | None]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        check_all([linux(signature=DETACHED)], Sites(mirrors=world.mirrors), broken)
+
+
 @pytest.mark.timeout(60)
 def test_all_hosts_are_asked_at_the_same_time(world: World) -> None:
     """No host answers before each of them was asked."""

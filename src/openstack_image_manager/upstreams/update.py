@@ -42,13 +42,11 @@ def update(
             found[definition.name] = News(definition.name, file, error=error)
         else:
             builds[file][definition.name] = answer
-    stopped = False
-    for file, its in builds.items():
-        try:
-            done = _unwritten(file, its) if stopped else _file(file, its, keep, today, dry_run)
-        except KeyboardInterrupt:
-            done, stopped = _unwritten(file, its), True
-        found |= {each.name: each for each in done}
+    try:
+        for file, its in builds.items():
+            found |= {each.name: each for each in _file(file, its, keep, today, dry_run)}
+    except KeyboardInterrupt:
+        found |= {name: _unwritten(name, file) for file, its in builds.items() for name in its if name not in found}
     return [found[definition.name] for definition in asked]
 
 
@@ -75,10 +73,9 @@ def _file(file: str, builds: Mapping[str, Build], keep: int | None, today: date,
     return done
 
 
-def _unwritten(file: str, names: Iterable[str]) -> Sequence[News]:
+def _unwritten(name: str, file: str) -> News:
     """A file is replaced whole or not at all, but which of both it was, who is interrupted meanwhile can't tell."""
-    message = f"{file}: stopped before this file was written for certain; run again"
-    return [News(name, file, error=Interrupted(message)) for name in names]
+    return News(name, file, error=Interrupted(f"{file}: stopped before this file was written for certain; run again"))
 
 
 def _gone(name: str, file: str) -> News:
