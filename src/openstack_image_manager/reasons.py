@@ -13,6 +13,7 @@ _WORDS = (
         re.compile(r"No connection adapters were found for '(.*)'"),
         r"redirected to \1, which is neither http: nor https:, and not followed",
     ),
+    (re.compile(r"^HTTPS?Connection(?:Pool)?\(host=[^)]*\): "), ""),
     (re.compile(r"Exceeded (\d+) redirects\."), r"redirected \1 times, without an end"),
 )
 
