@@ -162,6 +162,7 @@ def test_a_dry_run_tells_that_a_directory_can_t_be_written() -> None:
             distribution.publish(**{"20240416": image("one")})
             file = distribution.write(distribution.definition())
             file.chmod(0o666)
+            assert distribution.run("--dry-run").code == 0  # and all modules are loaded, wherever nobody may not look
             distribution.images.chmod(0o555)
             with without_rights():
                 real, dry = distribution.run(), distribution.run("--dry-run")
