@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager import checksums, identity
@@ -15,6 +14,7 @@ from openstack_image_manager.format import Checksum, Definition, Version
 from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.upstreams.follow import Follower
+from openstack_image_manager.upstreams.published import day
 
 LATEST = "latest"
 UPSTREAM_CHECKSUM = "upstream_checksum"
@@ -86,12 +86,9 @@ def _ask(definition: Definition) -> Upstream:
     version = next(version for version in definition.versions if version.version == LATEST)
     name = unquote(urlsplit(version.url).path.rpartition("/")[2])
     checksum = checksums.find(fetch.fetch_text(version.checksum_file or ""), name)
-    modified = fetch.last_modified(version.url)
-    try:
-        day = parsedate_to_datetime(modified or "")
-    except (ValueError, OverflowError):
-        day = datetime.now(UTC)
-    return Upstream(checksum, day.strftime("%Y%m%d"))
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    modified = day(fetch.last_modified(version.url) or "") or today
+    return Upstream(checksum, min(modified[:10], today).replace("-", ""))  # the clock of a site may be wrong
 
 
 def pin(definition: Definition, upstream: Upstream, there: Mapping[str, Image]) -> Definition:

@@ -188,7 +188,8 @@ def news_markdown(found: Sequence[News]) -> str:
     lines = ["## Image updates", "", _md(news.counts(found)), ""]
     if rows:
         lines += [_row(head), _row(["---"] * len(head)).replace("\\", ""), *(_row(row) for row in rows), ""]
-    lines += [f"- **failed** {_md(each.name)}: {_md(str(each.error))}" for each in found if each.error]
+    lines += [f"- **warning** {_md(each.name)}: {_md(each.warning)}" for each in found if each.warning]
+    lines += [f"- **{each.state}** {_md(each.name)}: {_md(str(each.error))}" for each in found if each.error]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from openstack_image_manager import desired
 from openstack_image_manager.definitions import load
-from openstack_image_manager.errors import Error
+from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.format import Definition
 from openstack_image_manager.latest import resolve
 from openstack_image_manager.model import Image
@@ -169,6 +169,14 @@ def test_those_that_fail_or_are_disabled_are_left_alone_and_nothing_else(world: 
     assert not [each for each in world.host("repo.almalinux.org").requests if "/10/" in each.path]
     # Definitions of one's own follow nobody.
     assert resolve([good], []) == ([good], [])
+
+
+def test_who_stops_it_gets_no_half_of_an_answer(world: World) -> None:
+    catalogue_sites.almalinux(world, "9", "x86_64")
+    sites = Sites(mirrors=world.mirrors)
+    sites.stop()
+    with pytest.raises(Interrupted, match="interrupted while the upstreams were asked; nothing was changed"):
+        Follower(sites, verify).resolve([named("AlmaLinux 9")], {})
 
 
 def pinned(name: str, key: Made) -> Definition:

@@ -33,6 +33,7 @@ LIBRARIES = {
     "pydantic": ("format", "upstreams/resolver", "reading", "complaints", "schema", "editing/edit", "tenants/offers"),
     "zstandard": ("stream",),
     "oslo_utils": ("stream",),
+    "regex": ("upstreams/patience", "upstreams/placeholders", "upstreams/steps"),
     "pysequoia": ("signing/sequoia",),
     "cryptography": ("signing/signatures",),
 }
@@ -142,7 +143,9 @@ DOORS = (
     "tenants/look",
     "usage",
     "signing/verifier",
+    "upstreams/comparing",
     "upstreams/moving",
+    "upstreams/patience",
     "upstreams/search",
     "upstreams/shipped",
     "upstreams/sites",

@@ -110,6 +110,8 @@ def follower() -> Follower:
     from openstack_image_manager.upstreams.follow import Follower
 
     asked = sites.of_environment()
+    for warning in asked.warnings:
+        typer.echo(f"warning: {warning}", err=True)
     return Follower(asked, Evidence(keys.keyring(), real=asked.real))
 
 

@@ -48,7 +48,8 @@ def update_command(
     """Ask the download sites for the newest builds, and write them into the definitions.
 
     All sites are asked at once. Digests and signatures are verified before a line is written, and nothing else in the
-    files is touched. Exit code 1 when a site or a file failed; the others are updated all the same.
+    files is touched. Exit code 1 when a site or a file failed; the others are updated all the same. Who stops it with
+    Ctrl-C keeps what was answered until then (exit code 130).
 
     \\b
     Example:
@@ -58,7 +59,7 @@ def update_command(
 
     from openstack_image_manager.cli.logs import set_up
     from openstack_image_manager.definitions import load
-    from openstack_image_manager.errors import UsageError
+    from openstack_image_manager.errors import Interrupted, UsageError
     from openstack_image_manager.signing import keys as keyrings
     from openstack_image_manager.signing.evidence import Evidence
     from openstack_image_manager.upstreams import sites
@@ -87,7 +88,13 @@ def update_command(
         keep=keep_versions,
         dry_run=dry_run,
     )
+    # What is odd about a definition is for `validate`; that none is meant is for whoever chose.
+    for warning in (*(each for each in loaded.warnings if each.line is None), *asked.warnings):
+        typer.echo(f"warning: {warning}", err=True)
     _show(found, len(chosen) - len(found), output, dry_run)
+    if any(isinstance(each.error, Interrupted) for each in found):
+        done = "what had been answered is written" if any(each.edits for each in found) and not dry_run else ""
+        raise Interrupted(f"interrupted; {done or 'nothing was written'}, run again for the rest")
     raise typer.Exit(1 if any(each.error for each in found) else 0)
 
 
