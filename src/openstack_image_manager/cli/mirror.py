@@ -63,7 +63,7 @@ def mirror_command(
     what is wrong is replaced; what others put there is left alone. Credentials come from the environment and the
     configuration that AWS tools use. Exit code 1 when a version failed; the others are copied all the same.
 
-    \\b
+    \b
     Example:
       openstack-image-manager mirror --bucket s3://images/mirror --endpoint https://s3.example.org --write
     """

@@ -51,7 +51,7 @@ def update_command(
     files is touched. Exit code 1 when a site or a file failed; the others are updated all the same. Who stops it with
     Ctrl-C keeps what was answered until then (exit code 130).
 
-    \\b
+    \b
     Example:
       openstack-image-manager update --images images/ --output markdown
     """
