@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from openstack_image_manager import desired, identity, retention
 from openstack_image_manager.changes import diff, reasons_for
 from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.handover import Taken, reasons_for_taking
+from openstack_image_manager.leftovers import clear
 from openstack_image_manager.lineup import WHOLE, LineUp, is_usable, line_up, one_per_version
 from openstack_image_manager.model import Change, Create, Delete, Finding, Image, Policy, Role, Stage, Update
 
@@ -17,13 +19,15 @@ Usage = Callable[[str], int | None]
 
 @dataclass(frozen=True)
 class Builds:
-    """The builds of one definition. `roll_back_to`: the version that a person wants to be the current one."""
+    """The builds of one definition. `roll_back_to`: the version that a person wants to be the current one. `taken`: the
+    images of former owners among those it is given, by their ids."""
 
     definition: Definition
     policy: Policy
     day: date
     usage: Usage
     roll_back_to: str | None = None
+    taken: Mapping[str, Taken] = field(default_factory=dict)
 
     def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding]]:
         """Changes in the order in which they are made, and what else is to be told."""
@@ -146,7 +150,11 @@ class Builds:
         else:
             carried = carried if desired.is_pending(image) else None
             wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image, carried)
-        fields = diff(image, wanted, reasons_for(self.definition, line.current, role, image, wanted))
+        reasons = reasons_for(self.definition, line.current, role, image, wanted)
+        if taken := self.taken.get(image.id):
+            fields = diff(taken.found, wanted, {**reasons, **reasons_for_taking(taken, wanted)})
+            return [Update(name, taken.found, wanted, fields, "given over by its former owner", taken.proof)]
+        fields = diff(image, wanted, reasons)
         if not fields:
             return []
         if role.pinned_over and role.newest:
@@ -265,22 +273,6 @@ def without_copies(updates: Iterable[Update]) -> tuple[list[Change], list[Change
         if stores:
             copies.append(replace(update, found=between, fields=stores, reason="its stores differ"))
     return kept, copies
-
-
-def clear(group: str, image: Image, today: date, findings: list[Finding]) -> list[Delete]:
-    """Delete what an interrupted run left and nobody will finish; another run may be at it, until a day has passed."""
-    what = f"{image.id} is {image.status} and was left by an interrupted run"
-    if image.import_task is None and is_stale(image, today) and not image.protected:
-        return [Delete(group, image, f"{what} on {image.updated_at[:10]}", junk=True)]
-    then = "it is protected, so it stays" if image.protected else "it is removed when it is two days old"
-    findings.append(Finding("warning", group, f"{what}; {then}"))
-    return []
-
-
-def is_stale(image: Image, today: date) -> bool:
-    """True for an image that nothing has happened to for more than a day: no run is at it any more."""
-    touched = retention.as_day(image.updated_at)
-    return touched is not None and (today - touched).days > 1
 
 
 def _byte_findings(definition: Definition, version: Version | None, image: Image) -> list[Finding]:

@@ -88,6 +88,7 @@ def change_data(change: Change) -> dict[str, Any]:
         "image": change.subject,
         "id": change.found.id,
         "reason": change.reason,
+        **({"proof": change.proof} if change.proof else {}),
         "fields": [
             {"field": f.field, "before": _plain(f.before), "after": _plain(f.after), "reason": f.reason}
             for f in change.fields
