@@ -37,6 +37,7 @@ LIBRARIES = {
 }
 PURE = (
     "age",
+    "approval",
     "signing/armor",
     "checksums",
     "defaults",
