@@ -49,6 +49,7 @@ class Builds:
                 updates += self._change(version, line, roles[build], image, carried)
                 findings += _byte_findings(self.definition, version, image)
                 findings += self._held(roles[build], image)
+        updates = [self._given_up(change, usable.get(line.current)) for change in updates]
         for build, image in twins:
             more, remarks = self._twin(build, images[build], image, line, roles.get(build))
             updates += more
@@ -64,6 +65,13 @@ class Builds:
         later: list[Change] = [change for change in creates if not change.role.newest]
         kept, copies = without_copies(change for change in updates if isinstance(change, Update))
         return [*first, *kept, *later, *copies, *deletes], findings
+
+    def _given_up(self, change: Change, current: Image | None) -> Change:
+        """Another run may be taking the plain name from the current build at the same moment: never from both."""
+        name = self.definition.name
+        if current is None or not isinstance(change, Update) or change.found.id == current.id:
+            return change
+        return replace(change, keeper=current.id) if change.found.name == name != change.wanted.name else change
 
     def _ended(self, line: LineUp) -> list[Finding]:
         """A word about a definition whose promised time is over; what becomes of it is for a person to say."""
@@ -178,8 +186,11 @@ class Builds:
         if definition.multi and properties.get("os_purpose") == before:
             properties["os_purpose"] = after
         properties |= desired.kept_on_image(role)
+        named = desired.members(definition)
         if not role.newest:
-            return retired(image, role, name, properties)
+            wanted = retired(image, role, name, properties)
+            members = (image.members or frozenset()) & named if named is not None else image.members
+            return replace(wanted, members=members if wanted.visibility == "shared" else image.members)
         return replace(
             image,
             name=name,
@@ -187,6 +198,7 @@ class Builds:
             visibility=role.visibility,
             hidden=role.hidden,
             status=definition.status,
+            members=image.members if named is None or role.visibility != "shared" else named,
         )
 
     def _twin(

@@ -110,8 +110,8 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Make one image as wanted: `fields` is the whole difference. `proof`: the checksum that its bytes must have, or
-    else nothing is changed."""
+    """Make one image as wanted: `fields` is the whole difference. `proof`: the checksum that its bytes must have,
+    `keeper`: the id of the image that must have its name too before it gives it up; or else nothing is changed."""
 
     group: str
     found: Image
@@ -119,6 +119,7 @@ class Update:
     fields: tuple[FieldChange, ...]
     reason: str
     proof: str | None = None
+    keeper: str | None = None
 
     @property
     def subject(self) -> str:

@@ -13,7 +13,7 @@ from openstack_image_manager.glance import Glance
 from openstack_image_manager.handover import split
 from openstack_image_manager.identity import identify, of_others, strangers
 from openstack_image_manager.latest import resolve
-from openstack_image_manager.model import Change, Create, Finding, Image, Plan, Policy
+from openstack_image_manager.model import Change, Create, Delete, Finding, Image, Plan, Policy
 from openstack_image_manager.plan import is_final, plan
 from openstack_image_manager.relations import Relations
 from openstack_image_manager.upstreams.follow import Follower
@@ -54,7 +54,7 @@ class Outlook:
             return plan(known, images, policy, self.day, told, names, usage, self.roll_back, given)
 
         result = made(lambda _: 0)
-        if carried := [change.group for change in result.changes if _inherits(change)]:
+        if carried := [change.group for change in result.changes if inherits(change)]:
             images = relations.with_members(known, images, carried)
             result = made(lambda _: 0)
         if doomed := [change.found.id for change in result.changes if is_final(change)]:
@@ -87,11 +87,12 @@ class Outlook:
         return [image for key, image in keys if key is None or key[0] not in away]
 
 
-def _inherits(change: Change) -> bool:
-    """True for a new build that is shared with whoever the one before it was shared with by hand."""
-    if not isinstance(change, Create) or not change.role.newest:
+def inherits(change: Change) -> bool:
+    """True for a new build that is shared with whoever the one before it was shared with by hand; also where a run that
+    was interrupted has left it to be published."""
+    if isinstance(change, Delete) or change.wanted.visibility != "shared" or change.wanted.members is not None:
         return False
-    return change.wanted.visibility == "shared" and change.definition.members is None
+    return change.role.newest if isinstance(change, Create) else desired.is_pending(change.found)
 
 
 def _names(change: Create) -> tuple[str, str]:
