@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from openstack_image_manager import desired, identity, retention
+from openstack_image_manager import desired, retention
 from openstack_image_manager.changes import diff, reasons_for
 from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.handover import Taken, reasons_for_taking
@@ -46,7 +46,7 @@ class Builds:
         for build in line.order:
             if build in usable:
                 image, version = usable[build], line.defined.get(build)
-                updates += self._change(version, line, roles[build], image, carried)
+                updates += self._change(build, version, line, roles[build], image, carried)
                 findings += _byte_findings(self.definition, version, image)
                 findings += self._held(roles[build], image)
         updates = [self._given_up(change, usable.get(line.current)) for change in updates]
@@ -68,8 +68,8 @@ class Builds:
 
     def _given_up(self, change: Change, current: Image | None) -> Change:
         """Another run may be taking the plain name from the current build at the same moment: never from both."""
-        name = self.definition.name
-        if current is None or not isinstance(change, Update) or change.found.id == current.id:
+        name, multi = self.definition.name, self.definition.multi
+        if current is None or not multi or not isinstance(change, Update) or change.found.id == current.id:
             return change
         return replace(change, keeper=current.id) if change.found.name == name != change.wanted.name else change
 
@@ -144,6 +144,7 @@ class Builds:
 
     def _change(
         self,
+        build: str,
         version: Version | None,
         line: LineUp,
         role: Role,
@@ -154,7 +155,7 @@ class Builds:
         if role.stage is Stage.DELETE:
             return [Delete(name, image, f"its version is no longer defined; {role.why}")]
         if version is None:
-            wanted = self._undefined(role, image)
+            wanted = self._undefined(build, role, image)
         else:
             carried = carried if desired.is_pending(image) else None
             wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image, carried)
@@ -175,12 +176,11 @@ class Builds:
             reason = "differs from its definition" if version else "its version is no longer defined"
         return [Update(name, image, wanted, fields, reason)]
 
-    def _undefined(self, role: Role, image: Image) -> Image:
+    def _undefined(self, build: str, role: Role, image: Image) -> Image:
         """An image whose version left the definition: name, os_purpose and what retention says; never wider, unless a
         rollback made it the current one."""
         definition = self.definition
-        version = image.properties.get("internal_version") or identity.version_in_name(image.name, definition)
-        name = desired.image_name(definition, version, role.newest) if definition.multi and version else image.name
+        name = desired.image_name(definition, build, role.newest) if definition.multi else image.name
         properties = {key: value for key, value in image.properties.items() if key not in desired.MARKS}
         before, after = ("oldgeneric", "generic") if role.newest else ("generic", "oldgeneric")
         if definition.multi and properties.get("os_purpose") == before:
@@ -219,7 +219,7 @@ class Builds:
         findings.append(Finding("warning", self.definition.name, message))
         since = hidden_since(image, stage, True, self.day)
         role = Role(False, True, True, stage, f"{standing.id} stands for version {build}", visibility, hidden, since)
-        return self._change(None, line, role, image), findings
+        return self._change(build, None, line, role, image), findings
 
     def _held(self, role: Role, image: Image) -> list[Finding]:
         """What keeps an outdated image from going as far as asked."""

@@ -169,12 +169,12 @@ def _sharing(order: Order, was: Image, now: Image) -> Iterator[str]:
     key = order.key(was)
     definition = order.definitions[key[0]] if key else None
     named = {each.project for each in (definition and definition.members) or ()}
-    if definition is None or members(now) - members(was) - named:
+    if members(now) - members(was) - named:
         heirs = {p for i in order.found.values() if key and i.name == key[0] for p in members(i)}
         law(definition and definition.members is None, "an image is shared with whom the definition says", was, now)
         law(_pending(was), "what is published is shared by hand alone", was, now)
         law(members(now) <= heirs, "no one inherits an image who did not have the one before", was, now)
-    elif _pending(was) and not _pending(now) and now.visibility == "shared" and definition.multi:
+    elif definition and definition.multi and _pending(was) and not _pending(now) and now.visibility == "shared":
         plain = [
             i for i in order.found.values() if key and order.key(i) == (key[0], i.properties.get("internal_version"))
         ]
@@ -380,7 +380,7 @@ def settled(order: Order, after: Cloud) -> None:
         if named is not None and image.visibility == "shared" and not order.left_alone(name):
             says = {each.project for each in named}
             law(members(image) <= says, "an image is shared with no one else than the definition says", image, says)
-            wanted = build in order.versions(name) or image.name == name
+            wanted = (build in order.versions(name) or image.name == name) and not _better(order, image)
             law(members(image) == says or not wanted, "an image is shared with whom the definition says", image, says)
 
 
