@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
-from openstack_image_manager import desired, identity, retention
+from openstack_image_manager import desired, retention
 from openstack_image_manager.changes import diff, reasons_for
 from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.handover import Taken, reasons_for_taking
+from openstack_image_manager.leftovers import clear
 from openstack_image_manager.lineup import WHOLE, LineUp, is_usable, line_up, one_per_version
 from openstack_image_manager.model import Change, Create, Delete, Finding, Image, Policy, Role, Stage, Update
 
@@ -17,13 +19,15 @@ Usage = Callable[[str], int | None]
 
 @dataclass(frozen=True)
 class Builds:
-    """The builds of one definition. `roll_back_to`: the version that a person wants to be the current one."""
+    """The builds of one definition. `roll_back_to`: the version that a person wants to be the current one. `taken`: the
+    images of former owners among those it is given, by their ids."""
 
     definition: Definition
     policy: Policy
     day: date
     usage: Usage
     roll_back_to: str | None = None
+    taken: Mapping[str, Taken] = field(default_factory=dict)
 
     def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding]]:
         """Changes in the order in which they are made, and what else is to be told."""
@@ -42,9 +46,10 @@ class Builds:
         for build in line.order:
             if build in usable:
                 image, version = usable[build], line.defined.get(build)
-                updates += self._change(version, line, roles[build], image, carried)
+                updates += self._change(build, version, line, roles[build], image, carried)
                 findings += _byte_findings(self.definition, version, image)
                 findings += self._held(roles[build], image)
+        updates = [self._given_up(change, usable.get(line.current)) for change in updates]
         for build, image in twins:
             more, remarks = self._twin(build, images[build], image, line, roles.get(build))
             updates += more
@@ -60,6 +65,13 @@ class Builds:
         later: list[Change] = [change for change in creates if not change.role.newest]
         kept, copies = without_copies(change for change in updates if isinstance(change, Update))
         return [*first, *kept, *later, *copies, *deletes], findings
+
+    def _given_up(self, change: Change, current: Image | None) -> Change:
+        """Another run may be taking the plain name from the current build at the same moment: never from both."""
+        name, multi = self.definition.name, self.definition.multi
+        if current is None or not multi or not isinstance(change, Update) or change.found.id == current.id:
+            return change
+        return replace(change, keeper=current.id) if change.found.name == name != change.wanted.name else change
 
     def _ended(self, line: LineUp) -> list[Finding]:
         """A word about a definition whose promised time is over; what becomes of it is for a person to say."""
@@ -132,6 +144,7 @@ class Builds:
 
     def _change(
         self,
+        build: str,
         version: Version | None,
         line: LineUp,
         role: Role,
@@ -142,11 +155,15 @@ class Builds:
         if role.stage is Stage.DELETE:
             return [Delete(name, image, f"its version is no longer defined; {role.why}")]
         if version is None:
-            wanted = self._undefined(role, image)
+            wanted = self._undefined(build, role, image)
         else:
             carried = carried if desired.is_pending(image) else None
             wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image, carried)
-        fields = diff(image, wanted, reasons_for(self.definition, line.current, role, image, wanted))
+        reasons = reasons_for(self.definition, line.current, role, image, wanted)
+        if taken := self.taken.get(image.id):
+            fields = diff(taken.found, wanted, {**reasons, **reasons_for_taking(taken, wanted)})
+            return [Update(name, taken.found, wanted, fields, "given over by its former owner", taken.proof)]
+        fields = diff(image, wanted, reasons)
         if not fields:
             return []
         if role.pinned_over and role.newest:
@@ -159,19 +176,21 @@ class Builds:
             reason = "differs from its definition" if version else "its version is no longer defined"
         return [Update(name, image, wanted, fields, reason)]
 
-    def _undefined(self, role: Role, image: Image) -> Image:
+    def _undefined(self, build: str, role: Role, image: Image) -> Image:
         """An image whose version left the definition: name, os_purpose and what retention says; never wider, unless a
         rollback made it the current one."""
         definition = self.definition
-        version = image.properties.get("internal_version") or identity.version_in_name(image.name, definition)
-        name = desired.image_name(definition, version, role.newest) if definition.multi and version else image.name
+        name = desired.image_name(definition, build, role.newest) if definition.multi else image.name
         properties = {key: value for key, value in image.properties.items() if key not in desired.MARKS}
         before, after = ("oldgeneric", "generic") if role.newest else ("generic", "oldgeneric")
         if definition.multi and properties.get("os_purpose") == before:
             properties["os_purpose"] = after
         properties |= desired.kept_on_image(role)
+        named = desired.members(definition)
         if not role.newest:
-            return retired(image, role, name, properties)
+            wanted = retired(image, role, name, properties)
+            members = (image.members or frozenset()) & named if named is not None else image.members
+            return replace(wanted, members=members if wanted.visibility == "shared" else image.members)
         return replace(
             image,
             name=name,
@@ -179,6 +198,7 @@ class Builds:
             visibility=role.visibility,
             hidden=role.hidden,
             status=definition.status,
+            members=image.members if named is None or role.visibility != "shared" else named,
         )
 
     def _twin(
@@ -199,7 +219,7 @@ class Builds:
         findings.append(Finding("warning", self.definition.name, message))
         since = hidden_since(image, stage, True, self.day)
         role = Role(False, True, True, stage, f"{standing.id} stands for version {build}", visibility, hidden, since)
-        return self._change(None, line, role, image), findings
+        return self._change(build, None, line, role, image), findings
 
     def _held(self, role: Role, image: Image) -> list[Finding]:
         """What keeps an outdated image from going as far as asked."""
@@ -265,22 +285,6 @@ def without_copies(updates: Iterable[Update]) -> tuple[list[Change], list[Change
         if stores:
             copies.append(replace(update, found=between, fields=stores, reason="its stores differ"))
     return kept, copies
-
-
-def clear(group: str, image: Image, today: date, findings: list[Finding]) -> list[Delete]:
-    """Delete what an interrupted run left and nobody will finish; another run may be at it, until a day has passed."""
-    what = f"{image.id} is {image.status} and was left by an interrupted run"
-    if image.import_task is None and is_stale(image, today) and not image.protected:
-        return [Delete(group, image, f"{what} on {image.updated_at[:10]}", junk=True)]
-    then = "it is protected, so it stays" if image.protected else "it is removed when it is two days old"
-    findings.append(Finding("warning", group, f"{what}; {then}"))
-    return []
-
-
-def is_stale(image: Image, today: date) -> bool:
-    """True for an image that nothing has happened to for more than a day: no run is at it any more."""
-    touched = retention.as_day(image.updated_at)
-    return touched is not None and (today - touched).days > 1
 
 
 def _byte_findings(definition: Definition, version: Version | None, image: Image) -> list[Finding]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from openstack_image_manager import desired
-from openstack_image_manager.builds import is_stale
 from openstack_image_manager.changes import diff
 from openstack_image_manager.errors import CloudError, Error, Interrupted
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.identity import Key
+from openstack_image_manager.leftovers import is_stale
 from openstack_image_manager.lineup import WHOLE
 from openstack_image_manager.model import Create, Image
 from openstack_image_manager.sources import Reporter

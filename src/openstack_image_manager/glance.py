@@ -58,6 +58,14 @@ class Glance:
             return project
 
     @property
+    def project_name(self) -> str | None:
+        """The name of that project, as the token says."""
+        with translated(self.cloud):
+            session = self._connection.session
+            name: str | None = session.auth.get_access(session).project_name
+            return name
+
+    @property
     def region(self) -> str | None:
         """The region as configured."""
         region: str | None = self._connection.config.get_region_name()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -50,9 +50,9 @@ def plan_text(plan: Plan, cloud: str, out: Console, with_heading: bool = False) 
         heading(f"Cloud {cloud}", out)
     for change in plan.changes:
         if isinstance(change, Create):
-            _create_text(change, out)
+            _create_text(change, plan.projects, out)
         elif isinstance(change, Update):
-            _update_text(change, out)
+            _update_text(change, plan.projects, out)
         else:
             say(out, (f"- {change.subject}", "red"), f"  {change.found.id}: delete: {change.reason}")
     findings(plan.findings, out)
@@ -85,7 +85,7 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def _create_text(change: Create, out: Console) -> None:
+def _create_text(change: Create, names: Mapping[str, str], out: Console) -> None:
     version, wanted = change.version, change.wanted
     say(out, (f"+ {change.subject}", "green"), f"  import version {version.version}: {change.reason}")
     rows = [("from", public_url(version.url))]
@@ -104,7 +104,8 @@ def _create_text(change: Create, out: Console) -> None:
         rows.append(("protected", "True"))
     for name in ("owner", "members", "stores"):
         if (value := getattr(wanted, name)) is not None:
-            rows.append((name, ", ".join(sorted(value)) if isinstance(value, frozenset) else value))
+            parts = value if isinstance(value, frozenset) else {value}
+            rows.append((name, ", ".join(sorted(_project(part, names) for part in parts))))
     shown = {key: value for key, value in wanted.properties.items() if key != desired.RECORD}
     rows += sorted(shown.items())
     width = max(len(key) for key, _ in rows)
@@ -112,27 +113,34 @@ def _create_text(change: Create, out: Console) -> None:
         say(out, f"    {key:{width}}  {value}")
 
 
-def _update_text(change: Update, out: Console) -> None:
+def _update_text(change: Update, names: Mapping[str, str], out: Console) -> None:
     say(out, (f"~ {change.subject}", "yellow"), f"  {change.found.id}: {change.reason}")
     width = max(len(field.field) for field in change.fields)
     for field in change.fields:
-        say(out, f"    {field.field:{width}}  {shown(field)}  ", (field.reason, "dim"))
+        say(out, f"    {field.field:{width}}  {shown(field, names)}  ", (field.reason, "dim"))
 
 
-def shown(field: FieldChange) -> str:
-    """before → after; of a set only what comes and goes."""
-    return " → ".join(side for side in _sides(field) if side)
+def shown(field: FieldChange, names: Mapping[str, str] | None = None) -> str:
+    """before → after; of a set only what comes and goes. `names` of projects by their ids."""
+    return " → ".join(side for side in _sides(field, names or {}) if side)
 
 
-def _sides(field: FieldChange) -> tuple[str, str]:
+def _project(project: str, names: Mapping[str, str]) -> str:
+    """A project by its name, where that is known, and its id."""
+    return f"{names[project]} ({project})" if project in names else project
+
+
+def _sides(field: FieldChange, names: Mapping[str, str]) -> tuple[str, str]:
     """What it is and what it shall be; the first is empty where only the second says something."""
+    if field.field not in ("owner", "members"):
+        names = {}
     if field.field == desired.RECORD:
         return ("(none)", "(written)") if field.before is None else ("", "(rewritten)")
     if isinstance(field.before, frozenset) and isinstance(field.after, frozenset):
-        gone = [f"-{tag}" for tag in sorted(field.before - field.after)]
-        return "", " ".join(gone + [f"+{tag}" for tag in sorted(field.after - field.before)])
-    before = "(none)" if field.before is None else str(field.before) or '""'
-    return before, "(removed)" if field.after is None else str(field.after) or '""'
+        gone = [f"-{_project(each, names)}" for each in sorted(field.before - field.after)]
+        return "", " ".join(gone + [f"+{_project(each, names)}" for each in sorted(field.after - field.before)])
+    before = "(none)" if field.before is None else _project(str(field.before), names) or '""'
+    return before, "(removed)" if field.after is None else _project(str(field.after), names) or '""'
 
 
 def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
@@ -142,6 +150,7 @@ def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
         "checksum": values.checksum(plan),
         "definitions": plan.definitions,
         "images": plan.images,
+        **({"projects": dict(sorted(plan.projects.items()))} if plan.projects else {}),
         "changes": [values.change_data(change) for change in plan.changes],
         "findings": [{"level": f.level, "subject": f.subject, "message": f.message} for f in plan.findings],
     }
@@ -175,7 +184,7 @@ def plan_markdown(plan: Plan, cloud: str) -> str:
             lines.append(_row([change.subject, "delete", change.found.id, "", change.reason]))
         else:
             for field in change.fields:
-                lines.append(_row([change.subject, field.field, *_sides(field), field.reason]))
+                lines.append(_row([change.subject, field.field, *_sides(field, plan.projects), field.reason]))
     lines += ["", *(f"- **{f.level}** {_md(f.subject)}: {_md(f.message)}" for f in plan.findings)]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -39,6 +39,7 @@ LIBRARIES = {
 }
 PURE = (
     "age",
+    "approval",
     "signing/armor",
     "checksums",
     "defaults",
@@ -55,6 +56,8 @@ PURE = (
     "changes",
     "compare",
     "format",
+    "handover",
+    "leftovers",
     "orphans",
     "identity",
     "junit",
@@ -135,6 +138,7 @@ DOORS = (
     "mirroring/mirror",
     "outlook",
     "relations",
+    "stored",
     "editing/rewrite",
     "sandbox",
     "signing/sequoia",

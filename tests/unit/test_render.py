@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from cloud import TODAY, definition, settled
 from rich.console import Console
 
 from openstack_image_manager import progress, render
-from openstack_image_manager.changes import checksum
-from openstack_image_manager.model import FieldChange, Finding, Image, Plan, Policy, Result
+from openstack_image_manager.changes import checksum, diff
+from openstack_image_manager.model import FieldChange, Finding, Image, Plan, Policy, Result, Update
 from openstack_image_manager.plan import plan
 
 ODD = "[red]x[/] :smile: \\[b] {0}"
@@ -325,3 +326,20 @@ def test_a_terminal_gets_bars_and_the_lines_above_them(environment: pytest.Monke
     assert f"{ODD} " in text
     assert "fetching 3 MiB" in text
     assert f"{ODD} 3 MiB of 12 MiB" in text
+
+
+def test_projects_have_names_where_these_are_known():
+    names = {"7": "shop", "8": "cart"}
+    found = Image("A", "shared", owner="7", members=frozenset({"8", "9"}), id="x", properties={"a": "7"})
+    wanted = replace(found, owner="8", members=frozenset({"7", "9"}), properties={"a": "8"})
+    plan_ = Plan((Update("A", found, wanted, diff(found, wanted), "why"),), projects=names)
+    told = {line.split()[0]: line for line in text_of(plan_).splitlines() if line.startswith("    ")}
+    assert "shop (7) → cart (8)" in told["owner"]
+    assert "-cart (8) +shop (7)" in told["members"]
+    assert "7 → 8" in told["a"]
+    assert "shop (7)" in render.plan_markdown(plan_, "prod")
+    data = json.loads(render.plan_json(plan_, "prod"))
+    assert (data["projects"], data["changes"][0]["fields"][0]["after"]) == (names, "8")
+    imported = replace(importing(owner="7", visibility="shared", members=["8"]), projects=names)
+    rows = {line.split()[0]: line.split(None, 1)[1] for line in text_of(imported).splitlines() if line[:4] == "    "}
+    assert (rows["owner"], rows["members"]) == ("shop (7)", "cart (8)")

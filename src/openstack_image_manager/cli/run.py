@@ -33,13 +33,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan, the cloud it is for, and what it was made of."""
+    """A plan, the cloud it is for, and what it was made of; `day`: YYYY-MM-DD."""
 
     request: Request
     plan: Plan
     glance: Glance
     definitions: Sequence[Definition]
     images: Sequence[Image]
+    day: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +127,12 @@ def _look(request: Request, loaded: Loaded, follower: Follower | None, stack: Ex
     parts = [str(warning).partition(": ") for warning in loaded.warnings]
     findings = [Finding("warning", where, message) for where, _, message in parts]
     policy = replace(request.policy, project=glance.project)
-    outlook = Outlook(glance, policy, datetime.now(UTC).date(), request.roll_back, follower, loaded.left_out)
+    day = datetime.now(UTC).date()
+    outlook = Outlook(glance, policy, day, request.roll_back, follower, loaded.left_out)
     # Where there is no definition at all, something went wrong with the files, and not with all images.
     names = None if loaded.is_part or not loaded.positions else loaded.positions.keys()
     made, definitions, images = outlook.plan(loaded.definitions, findings, names)
-    return Prepared(replace(request, policy=policy), made, glance, definitions, images)
+    return Prepared(replace(request, policy=policy), made, glance, definitions, images, day.isoformat())
 
 
 def carry_out(clouds: Clouds, options: ImportOptions, workers: int) -> int:
