@@ -4,7 +4,7 @@ from openstack_image_manager import __version__
 
 project = "openstack-image-manager"
 version = release = __version__
-copyright = "its authors, Apache-2.0"  # noqa: A001
+copyright = "its authors, Apache-2.0"
 extensions = ["myst_parser"]
 exclude_patterns = ["examples"]
 nitpicky = True

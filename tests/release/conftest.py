@@ -44,7 +44,7 @@ def packages(shared: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def installed(shared: Path) -> Path:
-    """The root of the container's build stage: below it /opt/openstack-image-manager with runtime dependencies alone."""
+    """The root of the container's build stage: in opt/openstack-image-manager the tool with runtime dependencies alone."""
     root = shared / "container"
     with once(root) as first:
         if first:

@@ -1,4 +1,4 @@
-"""A Containerfile as far as ours goes: its stages and their instructions, and what a build stage leaves, without an engine."""
+"""A Containerfile as far as ours goes: stages, instructions, and what a build stage leaves, without an engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Containerfile: what a linter says, and what can be told of it without an engine. Its build stage is run by `installed`."""
+"""The Containerfile: what a linter says, and what can be told without an engine. `installed` runs its build stage."""
 
 from __future__ import annotations
 
@@ -53,8 +53,7 @@ def test_annotations_are_those_of_oci() -> None:
 
 
 def test_the_engine_sees_only_what_is_copied() -> None:
-    let_in = [
-        line[1:] for line in (ROOT / ".containerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"
-    ]
+    lines = (ROOT / ".containerignore").read_text(encoding="utf-8").splitlines()
+    let_in = [line[1:] for line in lines if line.startswith("!")]
     copied = [word for each in of("build", "COPY") for word in each.split()[:-1]]
     assert sorted(let_in) == sorted(copied)

@@ -1,4 +1,4 @@
-"""The documentation as a site: it builds without a warning, every page is in it, and it asks nobody else for anything."""
+"""The documentation as a site: it builds without a warning, every page is in it, and nothing is asked of others."""
 
 from __future__ import annotations
 
