@@ -44,7 +44,7 @@ def packages(shared: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def installed(shared: Path) -> Path:
-    """The root of the container's build stage: in opt/openstack-image-manager the tool with runtime dependencies alone."""
+    """The root of the container's build stage, with the tool and its runtime dependencies below opt/."""
     root = shared / "container"
     with once(root) as first:
         if first:
