@@ -8,6 +8,7 @@ copyright = "its authors, Apache-2.0"
 extensions = ["myst_parser"]
 exclude_patterns = ["examples"]
 nitpicky = True
+smartquotes = False  # it would make one dash of the two of an option
 
 myst_heading_anchors = 3  # links such as life-cycle.md#growing-old work here as on a forge
 suppress_warnings = ["misc.highlighting_failure"]  # excerpts with … are no whole documents
