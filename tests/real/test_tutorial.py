@@ -57,6 +57,7 @@ def home(tmp_path: Path, sandbox: Sandbox, connections: dict[str, Connection]) -
     delete_images(connections["openstack"], DEFAULT_TAG)
 
 
+@pytest.mark.timeout(300)  # two dozen runs of the command
 def test_the_tutorial_does_what_it_shows(home: Path) -> None:
     steps = [(command, shown) for command, shown in blocks() if not command.startswith(NOT_RUN)]
     assert sum(command.startswith("openstack-image-manager") for command, _ in steps) >= 12
@@ -79,7 +80,7 @@ def test_the_tutorial_does_what_it_shows(home: Path) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         check=True,
-        timeout=110,
+        timeout=280,
     )
     answers = run.stdout.split(f"{END}\n")
     assert len(answers) == len(steps) + 1
