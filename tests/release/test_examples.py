@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
+import pytest
 import yaml
 
+from openstack_image_manager.definitions import load
 from tests.release.container import ROOT, of
 from tests.unit.test_automation_docs import problem
 
@@ -32,6 +35,21 @@ def test_systemd_takes_its_units(tmp_path: Path) -> None:
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
+@pytest.mark.parametrize(
+    ("folder", "options"),
+    [
+        ("github", ["--builtin-schema", "vendor.github-workflows"]),
+        ("gitlab", ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]),
+    ],
+)
+def test_forges_take_their_jobs(folder: str, options: list[str]) -> None:
+    files = sorted(map(str, (EXAMPLES / folder).glob("*.yml")))
+    assert files
+    command = [Path(sys.executable).parent / "check-jsonschema", *options, *files]
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
 def test_kubernetes_takes_the_cron_job() -> None:
     kubernetes_validate.validate(read("kubernetes/cronjob.yaml"), kubernetes_validate.latest_version(), strict=True)
 
@@ -51,6 +69,19 @@ def test_the_cron_job_fits_the_container_and_the_command_line() -> None:
     assert environment["XDG_CACHE_HOME"] == mounts["tmp"]  # all else is read-only
     assert [str(pod["securityContext"]["fsGroup"])] == of("", "USER")
     assert job["spec"]["concurrencyPolicy"] == "Forbid"
+
+
+def test_definitions_are_read_as_a_config_map_mounts_them(tmp_path: Path) -> None:
+    """Each file is a link into a directory that is a link to the current one; both names begin with dots."""
+    current = tmp_path / "..2026_11_24_02_30_00.1"
+    current.mkdir()
+    (tmp_path / "..data").symlink_to(current.name, target_is_directory=True)
+    for name in ("ubuntu", "debian"):
+        (current / f"{name}.yml").write_text(
+            f"images: [{{name: {name}, format: raw, versions: []}}]\n", encoding="utf-8"
+        )
+        (tmp_path / f"{name}.yml").symlink_to(f"..data/{name}.yml")
+    assert sorted(each.name for each in load(str(tmp_path)).definitions) == ["debian", "ubuntu"]
 
 
 def test_kustomize_makes_what_the_cron_job_mounts() -> None:
