@@ -53,7 +53,7 @@ def test_annotations_are_those_of_oci() -> None:
 
 
 def test_the_engine_sees_only_what_is_copied() -> None:
-    lines = (ROOT / ".containerignore").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     let_in = [line[1:] for line in lines if line.startswith("!")]
     copied = [word for each in of("build", "COPY") for word in each.split()[:-1]]
     assert sorted(let_in) == sorted(copied)
