@@ -12,7 +12,7 @@ from rich.text import Text
 
 from openstack_image_manager import changes as values
 from openstack_image_manager import desired
-from openstack_image_manager.format import public_url
+from openstack_image_manager.format import Version, public_url
 from openstack_image_manager.model import Create, Delete, FieldChange, Finding, Image, Plan, Result, Update
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _create_text(change: Create, names: Mapping[str, str], out: Console) -> None
     if version.mirror_url:
         rows.append(("mirror", public_url(version.mirror_url)))
     rows += [
-        ("checksum", version.checksum or "none: the bytes can't be verified"),
+        ("checksum", _checksum(version)),
         ("format", wanted.disk_format or ""),
         ("visibility", wanted.visibility + (", hidden" if wanted.hidden else "")),
         ("needs", f"{wanted.min_disk} GiB disk, {wanted.min_ram} MiB memory"),
@@ -111,6 +111,12 @@ def _create_text(change: Create, names: Mapping[str, str], out: Console) -> None
     width = max(len(key) for key, _ in rows)
     for key, value in rows:
         say(out, f"    {key:{width}}  {value}")
+
+
+def _checksum(version: Version) -> str:
+    if version.checksum is None and version.checksum_file is not None:
+        return f"the one in {public_url(version.checksum_file)}"
+    return version.checksum or "none: the bytes can't be verified"
 
 
 def _update_text(change: Update, names: Mapping[str, str], out: Console) -> None:

@@ -87,6 +87,12 @@ def test_an_import_without_checksum_says_so() -> None:
     assert "    visibility         public\n" in text
 
 
+def test_an_import_whose_checksum_is_in_a_file_names_the_file() -> None:
+    version = {"version": "1", "url": "https://example.org/d.img", "checksums_url": "https://u:p@example.org/SUMS"}
+    lines = [line.split(maxsplit=1) for line in text_of(importing(versions=[version])).splitlines()]
+    assert ["checksum", "the one in https://example.org/SUMS"] in lines
+
+
 def test_a_change_is_told_field_by_field_with_its_reason() -> None:
     made = rotation()
     before = made.changes[-1].found.id  # type: ignore[union-attr]
