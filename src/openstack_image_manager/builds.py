@@ -31,7 +31,7 @@ class Builds:
 
     def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding]]:
         """Changes in the order in which they are made, and what else is to be told."""
-        images, twins = one_per_version(found)
+        images, twins = one_per_version(found, self.definition.status)
         checksums = {version.version: version.checksum for version in self.definition.versions}
         usable = {build: image for build, image in images.items() if is_usable(image, checksums.get(build))}
         line = line_up(self.definition, usable, self.policy, self.roll_back_to)

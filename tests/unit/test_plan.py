@@ -388,6 +388,17 @@ def test_of_two_images_of_one_version_the_one_in_use_stands():
     assert [change.found.id for change in planned([definition()], [twin, image], deleting).changes] == ["twin"]
 
 
+def test_the_image_that_stands_is_the_same_one_in_the_next_run():
+    off = definition(status="deactivated")
+    image = settled([off])[0]
+    assert image.status == "deactivated"
+    twin = replace(image, id="twin", status="active", created_at="2030")
+    keeping = Policy(outdated="keep")
+    after = settled([off], keeping, [image, twin])
+    assert not planned([off], after, keeping).changes
+    assert {each.id: each.name for each in after} == {image.id: "Ubuntu 24.04", "twin": "Ubuntu 24.04 (20240416)"}
+
+
 def test_deleted_images_do_not_count():
     gone = [replace(image, status="pending_delete") for image in settled([definition()])]
     assert isinstance(only(planned([definition()], gone)), Create)
