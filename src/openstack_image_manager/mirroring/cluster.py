@@ -19,7 +19,7 @@ from openstack_image_manager.mirroring.record import Record
 from openstack_image_manager.mirroring.target import Target
 from openstack_image_manager.mirroring.verdict import Judged
 
-CONNECT_TIMEOUT = 10  # seconds
+CONNECT_TIMEOUT = 5  # seconds
 LOOK = 1.0  # seconds between looks at what was submitted
 ALONE = 60.0  # seconds that a cluster may be without workers
 LONGEST = 8 * 3600.0  # seconds for one version, with the time that it waits for a worker
