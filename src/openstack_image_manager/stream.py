@@ -185,14 +185,14 @@ class _Filled(io.RawIOBase):
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = (memoryview(chunk) for chunk in chunks if chunk)
-        self._left = memoryview(b"")
+        self._left = self._end = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         done = 0
-        while done < len(buffer) and (left := self._left or next(self._chunks, None)):
+        while done < len(buffer) and (left := self._left or next(self._chunks, self._end)):
             count = min(len(buffer) - done, len(left))
             buffer[done : done + count] = left[:count]
             self._left = left[count:]

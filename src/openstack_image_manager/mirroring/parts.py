@@ -17,7 +17,9 @@ MOST_PARTS = 10_000
 class Parts(Protocol):
     """What an upload in parts asks of its bucket."""
 
-    def send(self, key: str, upload_id: str, number: int, part: bytearray) -> Future[str]: ...
+    def buffer(self) -> bytearray: ...
+
+    def send(self, key: str, upload_id: str, number: int, part: bytearray, size: int) -> Future[str]: ...
 
     def complete(self, key: str, upload_id: str, tags: list[str]) -> None: ...
 
@@ -31,7 +33,8 @@ class PartsUpload:
 
     def __init__(self, bucket: Parts, key: str, upload_id: str) -> None:
         self._bucket, self._key, self._id = bucket, key, upload_id
-        self._buffer = bytearray()
+        self._buffer: bytearray | None = None
+        self._filled = 0
         self._sent: list[Future[str]] = []
         self._is_complete = False
 
@@ -49,15 +52,18 @@ class PartsUpload:
         """Take the next bytes, and send a part of them when there are enough. Raises StorageError."""
         left = memoryview(chunk)
         while left:
-            room = PART - len(self._buffer)
-            self._buffer += left[:room]
-            left = left[room:]
-            if len(self._buffer) == PART:
+            if self._buffer is None:
+                self._buffer = self._bucket.buffer()
+            count = min(PART - self._filled, len(left))
+            self._buffer[self._filled : self._filled + count] = left[:count]
+            self._filled += count
+            left = left[count:]
+            if self._filled == PART:
                 self._send()
 
     def flush(self) -> None:
         """Send the rest, and wait until everything has arrived. Raises StorageError."""
-        if self._buffer:
+        if self._filled:
             self._send()
         for each in self._sent:
             each.result()
@@ -74,5 +80,6 @@ class PartsUpload:
                 each.result()
         if len(self._sent) == MOST_PARTS:
             raise StorageError(f"{self._key}: larger than {PART * MOST_PARTS // 1024**3} GiB, which no such image is")
-        part, self._buffer = self._buffer, bytearray()
-        self._sent.append(self._bucket.send(self._key, self._id, len(self._sent) + 1, part))
+        part, size = self._buffer or bytearray(), self._filled
+        self._buffer, self._filled = None, 0
+        self._sent.append(self._bucket.send(self._key, self._id, len(self._sent) + 1, part, size))
