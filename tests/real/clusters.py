@@ -38,9 +38,9 @@ class DaskCluster:
     def executor(self) -> str:
         return f"dask://{HOST}:{self.port}"
 
-    def start_scheduler(self) -> None:
+    def start_scheduler(self, settings: Mapping[str, str]) -> None:
         options = ["--host", HOST, "--port", str(self.port), "--no-dashboard", "--no-show"]
-        self.scheduler = self._start("scheduler", options, {}, "Scheduler at:")
+        self.scheduler = self._start("scheduler", options, settings, "Scheduler at:")
         assert self.ready["scheduler"].wait(60), self.logs
 
     def start_workers(self, names: list[str], environment: Mapping[str, str]) -> None:
@@ -85,11 +85,11 @@ class DaskCluster:
 
 
 @contextmanager
-def cluster(directory: Path) -> Iterator[DaskCluster]:
-    """A scheduler without workers."""
+def cluster(directory: Path, **settings: str) -> Iterator[DaskCluster]:
+    """A scheduler without workers; `settings` are variables of Dask's configuration."""
     made = DaskCluster(directory)
     try:
-        made.start_scheduler()
+        made.start_scheduler(settings)
         yield made
     finally:
         made.stop()

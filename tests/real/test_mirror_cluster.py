@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.real.clusters import Wire, cluster, free_port
-from tests.real.mirrors import Mirror, image, left, sha256
+from tests.real.mirrors import BIG, KEY, Mirror, image, left, sha256
 from tests.services.proxy import Rule
-from tests.services.site import Gate, Switches
 
 
 @pytest.mark.timeout(240)
@@ -66,15 +65,24 @@ def test_what_goes_wrong_on_workers_is_told_here(mirror: Mirror, tmp_path: Path)
     nobody = mirror.run("--executor", f"dask://127.0.0.1:{port}")
     assert (nobody.code, nobody.out) == (1, "")
     assert nobody.err.startswith(f"error: --executor dask://127.0.0.1:{port}: no scheduler answers there")
-    gate = Gate(4)
-    versions = [mirror.version(str(number), image(str(number))) for number in range(2, 10)]
-    for version in versions:
-        mirror.site.on(f"/{version['version']}.raw", Switches(gate=gate, delay=0.01))
-    mirror.define(*versions)
-    with cluster(tmp_path) as running:
+    mirror.define(mirror.version("1", BIG), mirror.version("2", image("2")))
+    arrived, hold = threading.Event(), threading.Event()
+    with cluster(tmp_path, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as running:
         text, _ = (run := mirror.start("--executor", running.executor)).communicate(timeout=60)
         assert (run.returncode, "the cluster has no workers; start some with: dask worker tcp://" in text) == (1, True)
         running.start_workers(["blind"], dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ""))
         text, _ = (run := mirror.start("--executor", running.executor)).communicate(timeout=60)
-        assert (run.returncode, text.count("there are no credentials; set AWS_ACCESS_KEY_ID")) == (1, 8), text
+        assert (run.returncode, text.count("there are no credentials; set AWS_ACCESS_KEY_ID")) == (1, 2), text
         assert left(mirror) == ([], [])
+        running.workers["blind"].kill()
+        running.start_workers(["good"], {k: v for k, v in mirror.environment().items() if k.startswith("AWS_")})
+        mirror.define(mirror.version("1", BIG))
+        mirror.proxy.add(Rule("PUT", f".*{KEY}", after=arrived.set))
+        mirror.proxy.add(Rule("PUT", f".*{KEY}", hold=hold))
+        run = mirror.start("--executor", running.executor)
+        assert arrived.wait(60)
+        running.workers["good"].kill()
+        hold.set()
+        text, _ = run.communicate(timeout=60)
+        told = f"failed: A 1: {KEY}: workers were lost over it (1 of them); look at their logs\n"
+        assert (run.returncode, told in text, left(mirror)[0]) == (1, True, []), text

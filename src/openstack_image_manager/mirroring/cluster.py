@@ -23,7 +23,6 @@ CONNECT_TIMEOUT = 5  # seconds
 LOOK = 1.0  # seconds between looks at what was submitted
 ALONE = 60.0  # seconds that a cluster may be without workers
 LONGEST = 8 * 3600.0  # seconds for one version, with the time that it waits for a worker
-LOST = 3  # workers that may be lost over one version
 
 
 def address(executor: str) -> str:
@@ -71,7 +70,8 @@ class Cluster:
         self._client.close()
 
     def bring(self, judged: Judged) -> tuple[str, Record]:
-        """Have it done by a worker; by another one if that is lost, three times at the most. Raises Error, Interrupted
+        """Have it done by a worker; by another one if that is lost, as often as the
+        scheduler allows. Raises Error, Interrupted
         (a worker then ends what it has begun)."""
         work = job(judged, self._where, self._endpoint, self._keys)
         future = self._client.submit(
@@ -79,10 +79,9 @@ class Cluster:
         )
         try:
             return answer_of(self._wait(future, judged))
-        except self._library.KilledWorker:
-            raise Error(
-                f"{judged.item.key}: {LOST} workers were lost over it, one after the other; see their logs"
-            ) from None
+        except self._library.KilledWorker as error:
+            lost = error.allowed_failures + 1
+            raise Error(f"{judged.item.key}: workers were lost over it ({lost} of them); look at their logs") from None
         except (Error, Interrupted):
             raise
         except Exception as error:
