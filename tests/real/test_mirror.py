@@ -34,6 +34,11 @@ def test_what_is_missing_is_copied_once_and_written_into_the_definitions(mirror:
         "source": f"{mirror.site.url}/1.raw",
         "source-checksum": f"sha256:{sha256(BIG)}",
     }
+    sums = mirror.content("m/a/SHA256SUMS").decode()
+    assert {f"{sha256(BIG)}  1-a.raw", f"{sha256(small)}  2-a.raw"} < set(sums.splitlines())
+    index = json.loads(mirror.content("m/streams/v1/images.json"))["products"]["openstack-image-manager:a:unknown"]
+    assert index["versions"]["2"]["items"]["disk.raw"]["path"] == "a/2-a.raw"
+    assert s3.head_object(Bucket=mirror.bucket, Key="m/a/SHA256SUMS")["ContentType"] == "text/plain"
     record = mirror.record("m/a/2-a.raw")
     packed = lzma.compress(small)
     assert record["sha256"] == sha256(small)

@@ -174,6 +174,16 @@ def test_what_may_not_be_deleted_or_swept_is_told(mirror: Mirror) -> None:
     assert left(mirror)[0] == ["m/a/2-a.raw", "m/a/2-a.raw.mirror.json"]
 
 
+def test_an_index_that_can_not_be_written_is_told_and_written_next_time(mirror: Mirror) -> None:
+    denied = "<Error><Code>AccessDenied</Code></Error>"
+    mirror.proxy.add(Rule("PUT", ".*/images.json", status=403, body=denied))
+    outcome = mirror.run()
+    assert (outcome.code, left(mirror)) == (1, (BOTH, []))
+    assert f"index: s3://{mirror.bucket} at {mirror.endpoint}: writing m/streams/v1/images.json: 403" in outcome.out
+    again = mirror.run()
+    assert (again.code, "index: 2 files written\n" in again.out) == (0, True), again.text
+
+
 def test_a_file_that_can_not_be_edited_is_told_and_written_next_time(mirror: Mirror) -> None:
     mirror.file.chmod(0o444)
     outcome = mirror.run("--write")

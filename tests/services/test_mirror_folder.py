@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,24 @@ def test_what_is_wrong_is_replaced_what_is_foreign_stays_and_what_nobody_needs_g
         [name.replace("a/1-a", "b/1-b").replace("a/S", "b/S") for name in WHOLE] + ["a/3-a.raw"]
     )
     (mirror.tree / "a/3-a.raw").unlink()
+
+
+def test_a_terminal_shows_each_image_and_the_total(mirror: Carried) -> None:
+    mirror.define(mirror.version("1", image("1", 2)), mirror.version("2", image("2", 2)))
+    for name in ("1", "2"):
+        mirror.site.on(f"/{name}.raw", Switches(delay=0.02))  # long enough for a picture of it
+    terminal, end = os.openpty()
+    command = [sys.executable, "-m", "openstack_image_manager", "mirror", "--images", str(mirror.file)]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "150"}
+    run = subprocess.Popen([*command, "--bucket", mirror.tree.as_uri()], stdout=end, stderr=end, env=environment)
+    os.close(end)
+    text = b""
+    with open(terminal, "rb", buffering=0) as reader, suppress(OSError):  # EIO: the other end was closed
+        while chunk := reader.read(65536):
+            text += chunk
+    assert run.wait(60) == 0, text
+    assert b"copying " in text
+    assert re.search(rb"in total.*[01] of 2 images, \d+ MiB", text)
 
 
 def test_a_failed_copy_leaves_nothing(mirror: Carried) -> None:
