@@ -45,9 +45,11 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
     testable = bool(checksum and checksum.startswith("sha512:")) and converts is False
     parts = urlsplit(version.url.lower())
     ours_only = parts.scheme not in ("http", "https") or parts.path.endswith(PACKED)
+    # A mirror on this machine's disk: Glance would try the upstream instead, which may be out of reach.
+    here = (version.mirror_url or "").lower().startswith("file:") and "glance-direct" in methods
     if options.method != "auto":
         method = options.method
-    elif ours_only or (checksum and not testable):
+    elif ours_only or here or (checksum and not testable):
         method = "glance-direct"
     else:
         method = "web-download" if "web-download" in methods else "glance-direct"
