@@ -22,7 +22,7 @@ def test_what_is_missing_is_copied_once_and_written_into_the_definitions(mirror:
     before = mirror.file.read_text()
     dry = mirror.run("--dry-run", "--write")
     assert (dry.code, held(s3, mirror.bucket), mirror.file.read_text()) == (0, [], before), dry.text
-    assert "MISSING     A 1  m/a/1-a.raw: not in the bucket\n" in dry.out
+    assert "MISSING     A 1  m/a/1-a.raw: not there\n" in dry.out
     outcome = mirror.run("--write")
     assert outcome.code == 0, outcome.text
     assert outcome.out.endswith("2 ok, 0 failed, 0 skipped\n")
@@ -168,7 +168,7 @@ def test_json_and_markdown(mirror: Mirror) -> None:
     assert told["versions"][0]["sha256"] == sha256(image("1"))
     table = mirror.run("--dry-run", "--output", "markdown").out
     assert table.startswith("## Image mirror\n\ns3://")
-    assert "| MISSING | A 2 | m/a/2-a.raw | not in the bucket |  |\n" in table
+    assert "| MISSING | A 2 | m/a/2-a.raw | not there |  |\n" in table
 
 
 def test_an_import_takes_the_copy_first(mirror: Mirror, bench: Bench, s3: Any, object_storage: Account) -> None:

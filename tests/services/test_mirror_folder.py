@@ -125,7 +125,7 @@ def test_a_run_that_was_killed_before_the_name_was_given_is_made_good(mirror: Ca
     assert mirror.run()[0] == 0
     (mirror.tree / KEY).unlink()
     code, text = mirror.run()
-    assert (code, f"MISSING     A 1  {KEY}: not in the bucket" in text) == (0, True), text
+    assert (code, f"MISSING     A 1  {KEY}: not there" in text) == (0, True), text
     assert mirror.files() == WHOLE
 
 

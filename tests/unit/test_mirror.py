@@ -194,8 +194,8 @@ def test_metadata_hold_what_is_known_before_and_fits() -> None:
 @pytest.mark.parametrize(
     ("version", "there", "verdict", "reason"),
     [
-        ({}, None, Verdict.MISSING, "not in the bucket"),
-        ({}, stored(size=None), Verdict.MISSING, "not in the bucket"),
+        ({}, None, Verdict.MISSING, "not there"),
+        ({}, stored(size=None), Verdict.MISSING, "not there"),
         ({}, stored(record=None), Verdict.FOREIGN, "somebody else's object is there"),
         ({}, replace(stored(record=None), ours=True), Verdict.UNFINISHED, "it has no record yet"),
         ({}, stored(size=8), Verdict.MISMATCH, "it has 8 bytes, and had 9 when it was written"),

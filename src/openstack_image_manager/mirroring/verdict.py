@@ -107,7 +107,7 @@ def judge(item: Item, stored: Stored | None) -> Judged:
     if item.error:
         return Judged(item, Verdict.INVALID, str(item.error))
     if stored is None or stored.size is None:
-        return Judged(item, Verdict.MISSING, "not in the bucket", stored)
+        return Judged(item, Verdict.MISSING, "not there", stored)
     if stored.record is None and stored.ours:
         return Judged(item, Verdict.UNFINISHED, "it has no record yet", stored)
     if stored.record is None:
