@@ -39,12 +39,15 @@ class Folder:
         self._lock = -1
         with self._doing(""):
             self._lock = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
-        if writes:
-            try:
+        try:
+            if writes:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(self._lock)
-                raise StorageError(f"{self.address}: another run is at work there; wait for its end") from None
+        except OSError as error:  # some network file systems lock no directories
+            os.close(self._lock)
+            why = f"it can't be locked ({error.strerror}); take a directory on a local file system"
+            if isinstance(error, BlockingIOError):
+                why = "another run is at work there; wait for its end"
+            raise StorageError(f"{self.address}: {why}") from None
 
     def __enter__(self) -> Folder:
         return self
@@ -89,7 +92,7 @@ class Folder:
 
     def _files(self, prefix: str) -> Iterator[Path]:
         with self._doing("listing"):
-            for folder, folders, names in os.walk(self.root / prefix):
+            for folder, folders, names in os.walk(self.root / prefix, onerror=_unless_gone):
                 folders.sort()
                 yield from (Path(folder) / name for name in sorted(names))
 
@@ -176,6 +179,12 @@ class Folder:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
             return path, partial, os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+
+
+def _unless_gone(error: OSError) -> None:
+    """A directory that can't be read would look as if nothing was in it."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 class FolderUpload:
