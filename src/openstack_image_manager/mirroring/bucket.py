@@ -25,7 +25,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped]
 
 from openstack_image_manager.errors import Interrupted, StorageError
 from openstack_image_manager.format import public_url
-from openstack_image_manager.mirroring.parts import PART, PartsUpload
+from openstack_image_manager.mirroring.parts import PART, Buffer, PartsUpload
 from openstack_image_manager.mirroring.record import MADE_BY, MAKER
 from openstack_image_manager.mirroring.store import CHUNK, EXISTS, LARGEST, Begun, Entry
 
@@ -71,7 +71,7 @@ class Bucket:
             self._client.meta.config.s3["payload_signing_enabled"] = False
         self._senders = ThreadPoolExecutor(IN_FLIGHT, "part")
         self._room = threading.BoundedSemaphore(IN_FLIGHT)
-        self._spare: list[bytearray] = []
+        self._spare: list[Buffer] = []
 
     def __enter__(self) -> Bucket:
         return self
@@ -184,14 +184,14 @@ class Bucket:
         with self._asking(f"aborting the upload of {key}"), suppress(self._client.exceptions.NoSuchUpload):
             self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
 
-    def buffer(self) -> bytearray:
+    def buffer(self) -> Buffer:
         """Memory for one part; `send` takes it back. Memory that is used again need not be cleared again."""
         try:
             return self._spare.pop()
         except IndexError:
-            return bytearray(PART)
+            return Buffer(PART)
 
-    def send(self, key: str, upload_id: str, number: int, part: bytearray, size: int) -> Future[str]:
+    def send(self, key: str, upload_id: str, number: int, part: Buffer, size: int) -> Future[str]:
         """Begin to send the first `size` bytes as a part as soon as there is room for one, and wait no longer than
         until then; its ETag."""
         self._room.acquire()

@@ -14,12 +14,19 @@ PART = 16 * 1024 * 1024
 MOST_PARTS = 10_000
 
 
+class Buffer(bytearray):
+    """Memory for one part, which logs for debugging do not spell out."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
 class Parts(Protocol):
     """What an upload in parts asks of its bucket."""
 
-    def buffer(self) -> bytearray: ...
+    def buffer(self) -> Buffer: ...
 
-    def send(self, key: str, upload_id: str, number: int, part: bytearray, size: int) -> Future[str]: ...
+    def send(self, key: str, upload_id: str, number: int, part: Buffer, size: int) -> Future[str]: ...
 
     def complete(self, key: str, upload_id: str, tags: list[str]) -> None: ...
 
@@ -33,7 +40,7 @@ class PartsUpload:
 
     def __init__(self, bucket: Parts, key: str, upload_id: str) -> None:
         self._bucket, self._key, self._id = bucket, key, upload_id
-        self._buffer: bytearray | None = None
+        self._buffer: Buffer | None = None
         self._filled = 0
         self._sent: list[Future[str]] = []
         self._is_complete = False
@@ -80,6 +87,6 @@ class PartsUpload:
                 each.result()
         if len(self._sent) == MOST_PARTS:
             raise StorageError(f"{self._key}: larger than {PART * MOST_PARTS // 1024**3} GiB, which no such image is")
-        part, size = self._buffer or bytearray(), self._filled
+        part, size = self._buffer or Buffer(), self._filled
         self._buffer, self._filled = None, 0
         self._sent.append(self._bucket.send(self._key, self._id, len(self._sent) + 1, part, size))
