@@ -49,9 +49,11 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
         raise VerificationError("has no checksum to verify (--verify-checksum): add one to the definition")
     testable = bool(checksum and checksum.startswith("sha512:")) and converts is False
     ours_only = urlsplit(version.url.lower()).scheme not in ("http", "https") or is_packed(version.url)
+    # A mirror on this machine's disk: Glance would try the upstream instead, which may be out of reach.
+    here = (version.mirror_url or "").lower().startswith("file:") and "glance-direct" in methods
     if options.method != "auto":
         method = options.method
-    elif ours_only or (checksum and not testable):
+    elif ours_only or here or (checksum and not testable):
         method = "glance-direct"
     else:
         method = "web-download" if "web-download" in methods else "glance-direct"

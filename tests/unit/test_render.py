@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -310,6 +311,33 @@ def test_logs_get_a_line_for_each_event_and_none_for_bytes() -> None:
         lines.finished(ODD)
     assert not reporter.live
     assert shown(out) == f"{ODD}: {ODD} fetched\n"
+
+
+def test_a_terminal_gets_a_total_of_what_is_expected(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("COLUMNS", "200")
+    out = console(force_terminal=True, width=200)
+    with progress.reporter(out) as bars:
+        bars.expect(3)
+        bars.progress("a", "copying", 3 * 1024**2, 12 * 1024**2)
+        bars.progress("b", "copying", 4 * 1024**2)
+        bars._progress.refresh()  # type: ignore[union-attr]
+        bars.progress("a", "copying", 12 * 1024**2, 12 * 1024**2)
+        bars.finished("a")
+        bars.finished("never seen")
+        bars._progress.refresh()  # type: ignore[union-attr]
+    text = shown(out)
+    assert re.search("in total .*0 of 3 images, 7 MiB", text)
+    assert re.search("in total .*1 of 3 images, 16 MiB", text)
+
+
+def test_one_image_is_its_own_total(environment: pytest.MonkeyPatch) -> None:
+    out = console(force_terminal=True, width=200)
+    with progress.reporter(out) as bars:
+        bars.expect(1)
+        bars.progress("a", "copying", 3 * 1024**2)
+        bars._progress.refresh()  # type: ignore[union-attr]
+    assert "in total" not in shown(out)
+    progress.reporter(console(force_terminal=False, width=200)).expect(3)
 
 
 def test_a_terminal_gets_bars_and_the_lines_above_them(environment: pytest.MonkeyPatch) -> None:
