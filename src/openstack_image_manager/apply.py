@@ -12,7 +12,7 @@ from itertools import chain
 from queue import SimpleQueue
 from typing import Any
 
-from openstack_image_manager import desired, members
+from openstack_image_manager import desired, members, stored
 from openstack_image_manager.changes import FIELDS, diff
 from openstack_image_manager.claim import Claims, explained
 from openstack_image_manager.errors import CloudError, Error, Interrupted
@@ -113,7 +113,16 @@ class _Run:
         current = self._unchanged(change.found, change.wanted)
         if not diff(current, change.wanted):
             return f"is as it shall be meanwhile ({change.found.id})"
+        if change.keeper and self.glance.get(change.keeper).name != current.name:
+            raise CloudError(f"another run gives '{current.name}' to another image; plan again")
+        if change.proof:
+            with self.imports:
+                stored.prove(self.glance, change, self.importer.options.timeout, self.stop, self.reporter)
         self._change(current, change.fields)
+        if change.wanted.members is not None and current.visibility != "shared" == change.wanted.visibility:
+            # Glance keeps members of an image that is not shared, and does not tell them before it is shared again.
+            for project in sorted(members.members(self.glance, current.id).keys() - change.wanted.members):
+                members.remove(self.glance, current.id, project)
         renamed = f", is now {change.wanted.name}" if change.wanted.name != current.name else ""
         return f"changed {', '.join(field.field for field in change.fields)} ({change.found.id}){renamed}"
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 
-from openstack_image_manager import desired, identity, retention
+from openstack_image_manager import desired, retention
 from openstack_image_manager.changes import diff, reasons_for
 from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.handover import Taken, reasons_for_taking
 from openstack_image_manager.leftovers import clear
 from openstack_image_manager.lineup import WHOLE, LineUp, is_usable, line_up, one_per_version
 from openstack_image_manager.model import Change, Create, Delete, Finding, Image, Policy, Role, Stage, Update
-
-Usage = Callable[[str], int | None]
+from openstack_image_manager.retiring import Usage, hidden_since, is_hidden, retired, situation_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,15 @@ class Standing:
 
 @dataclass(frozen=True)
 class Builds:
-    """The builds of one definition. `roll_back_to`: the version that a person wants to be the current one."""
+    """The builds of one definition. `roll_back_to`: the version that a person wants to be the current one. `taken`: the
+    images of former owners among those it is given, by their ids."""
 
     definition: Definition
     policy: Policy
     day: date
     usage: Usage
     roll_back_to: str | None = None
+    taken: Mapping[str, Taken] = field(default_factory=dict)
 
     def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding]]:
         """Changes in the order in which they are made, and what else is to be told."""
@@ -52,9 +54,10 @@ class Builds:
         for build in line.order:
             if build in usable:
                 image, version = usable[build], line.defined.get(build)
-                updates += self._change(version, line, roles[build], image, carried)
+                updates += self._change(build, version, line, roles[build], image, carried)
                 findings += _byte_findings(self.definition, version, image)
                 findings += self._held(roles[build], image)
+        updates = [self._given_up(change, usable.get(line.current)) for change in updates]
         for build, image in standing.twins:
             more, remarks = self._twin(build, images[build], image, line, roles.get(build))
             updates += more
@@ -73,12 +76,19 @@ class Builds:
 
     def standing(self, found: Sequence[tuple[str, Image]]) -> Standing:
         """Who is who among the images found: the ground of all changes."""
-        images, twins = one_per_version(found)
+        images, twins = one_per_version(found, self.definition.status)
         checksums = {version.version: version.checksum for version in self.definition.versions}
         usable = {build: image for build, image in images.items() if is_usable(image, checksums.get(build))}
         line = line_up(self.definition, usable, self.policy, self.roll_back_to)
         roles = {build: self._role(line, build, images.get(build)) for build in line.order}
         return Standing(images, tuple(twins), usable, line, roles)
+
+    def _given_up(self, change: Change, current: Image | None) -> Change:
+        """Another run may be taking the plain name from the current build at the same moment: never from both."""
+        name, multi = self.definition.name, self.definition.multi
+        if current is None or not multi or not isinstance(change, Update) or change.found.id == current.id:
+            return change
+        return replace(change, keeper=current.id) if change.found.name == name != change.wanted.name else change
 
     def _ended(self, line: LineUp) -> list[Finding]:
         """A word about a definition whose promised time is over; what becomes of it is for a person to say."""
@@ -151,6 +161,7 @@ class Builds:
 
     def _change(
         self,
+        build: str,
         version: Version | None,
         line: LineUp,
         role: Role,
@@ -161,11 +172,15 @@ class Builds:
         if role.stage is Stage.DELETE:
             return [Delete(name, image, f"its version is no longer defined; {role.why}")]
         if version is None:
-            wanted = self._undefined(role, image)
+            wanted = self._undefined(build, role, image)
         else:
             carried = carried if desired.is_pending(image) else None
             wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image, carried)
-        fields = diff(image, wanted, reasons_for(self.definition, line.current, role, image, wanted))
+        reasons = reasons_for(self.definition, line.current, role, image, wanted)
+        if taken := self.taken.get(image.id):
+            fields = diff(taken.found, wanted, {**reasons, **reasons_for_taking(taken, wanted)})
+            return [Update(name, taken.found, wanted, fields, "given over by its former owner", taken.proof)]
+        fields = diff(image, wanted, reasons)
         if not fields:
             return []
         if role.pinned_over and role.newest:
@@ -180,19 +195,21 @@ class Builds:
             reason = "differs from its definition" if version else "its version is no longer defined"
         return [Update(name, image, wanted, fields, reason)]
 
-    def _undefined(self, role: Role, image: Image) -> Image:
+    def _undefined(self, build: str, role: Role, image: Image) -> Image:
         """An image whose version left the definition: name, os_purpose and what retention says; never wider, unless a
         rollback made it the current one."""
         definition = self.definition
-        version = image.properties.get("internal_version") or identity.version_in_name(image.name, definition)
-        name = desired.image_name(definition, version, role.newest) if definition.multi and version else image.name
+        name = desired.image_name(definition, build, role.newest) if definition.multi else image.name
         properties = {key: value for key, value in image.properties.items() if key not in desired.MARKS}
         before, after = ("oldgeneric", "generic") if role.newest else ("generic", "oldgeneric")
         if definition.multi and properties.get("os_purpose") == before:
             properties["os_purpose"] = after
         properties |= desired.kept_on_image(role)
+        named = desired.members(definition)
         if not role.newest:
-            return retired(image, role, name, properties)
+            wanted = retired(image, role, name, properties)
+            members = (image.members or frozenset()) & named if named is not None else image.members
+            return replace(wanted, members=members if wanted.visibility == "shared" else image.members)
         return replace(
             image,
             name=name,
@@ -200,6 +217,7 @@ class Builds:
             visibility=role.visibility,
             hidden=role.hidden,
             status=definition.status,
+            members=image.members if named is None or role.visibility != "shared" else named,
         )
 
     def _twin(
@@ -220,7 +238,7 @@ class Builds:
         findings.append(Finding("warning", self.definition.name, message))
         since = hidden_since(image, stage, True, self.day)
         role = Role(False, True, True, stage, f"{standing.id} stands for version {build}", visibility, hidden, since)
-        return self._change(None, line, role, image), findings
+        return self._change(build, None, line, role, image), findings
 
     def _held(self, role: Role, image: Image) -> list[Finding]:
         """What keeps an outdated image from going as far as asked."""
@@ -228,49 +246,6 @@ class Builds:
         if not role.outdated or role.stage >= asked or role.why == retention.STILL_DEFINED:
             return []
         return [Finding("note", self.definition.name, f"{image.name} ({image.id}) goes no further: {role.why}")]
-
-
-def situation_of(
-    image: Image | None, rank: int, visible: int | None, policy: Policy, usage: Usage, owner: str | None = None
-) -> retention.Situation:
-    """What is known of an image, for the rule of retention; None: it is not in the cloud yet. `owner`: the project that
-    the definition gives its images to."""
-    if image is None:
-        return retention.Situation(rank, visible)
-    return retention.Situation(
-        rank,
-        visible,
-        protected=image.protected,
-        foreign=policy.project is not None and image.owner not in (policy.project, owner),
-        uses=usage(image.id),
-        hidden_since=retention.as_day(image.properties.get(desired.HIDDEN_SINCE)),
-    )
-
-
-def hidden_since(image: Image | None, stage: Stage, keeps: bool, today: date) -> str | None:
-    """The day to keep on the image: the one that is there already, or today. `keeps`: it stays out of sight."""
-    there = image.properties.get(desired.HIDDEN_SINCE) if image else None
-    if stage >= Stage.HIDE:
-        return there if retention.as_day(there) else today.isoformat()
-    return there if keeps else None
-
-
-def is_hidden(image: Image) -> bool:
-    """True for an image that was hidden before and still is: hiding again what became private or shared by that would
-    change it once more."""
-    return desired.HIDDEN_SINCE in image.properties and (image.visibility != "public" or image.hidden)
-
-
-def retired(image: Image, role: Role, name: str, properties: dict[str, str]) -> Image:
-    """The image on its way out; never seen by more than before."""
-    return replace(
-        image,
-        name=name,
-        properties=properties,
-        visibility=retention.narrower(image.visibility, role.visibility),
-        hidden=image.hidden or role.hidden,
-        status="deactivated" if role.stage >= Stage.DEACTIVATE else image.status,
-    )
 
 
 def without_copies(updates: Iterable[Update]) -> tuple[list[Change], list[Change]]:

@@ -39,6 +39,8 @@ def files(path: str = PREFIX) -> list[str]:
     asked = [name.strip() for name in path.removeprefix(PREFIX).split(",")]
     if asked == [""]:
         return list(there.values())
+    if "" in asked:
+        raise UsageError(f"{path}: there is no name between two commas, or at an end; write {PREFIX}debian,ubuntu")
     for name in asked:
         if name not in there:
             hint = near(name, there) or f"; there are {', '.join(there)}"

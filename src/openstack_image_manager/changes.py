@@ -65,13 +65,14 @@ def change_data(change: Change) -> dict[str, Any]:
             "version": version.version,
             "image": change.subject,
             "left": change.left.id if change.left else None,
+            **({"id": version.id} if version.id else {}),
             "reason": change.reason,
             "url": public_url(version.url),
             "mirror_url": public_url(version.mirror_url) if version.mirror_url else None,
             "checksum": version.checksum,
             "disk_format": wanted.disk_format,
-            **{name: _plain(value) for name in FIELDS if (value := getattr(wanted, name)) is not None},
-            "properties": {key: _plain(value) for key, value in sorted(wanted.properties.items())},
+            **{name: plain(value) for name in FIELDS if (value := getattr(wanted, name)) is not None},
+            "properties": {key: plain(value) for key, value in sorted(wanted.properties.items())},
         }
     if isinstance(change, Delete):
         return {
@@ -88,14 +89,16 @@ def change_data(change: Change) -> dict[str, Any]:
         "image": change.subject,
         "id": change.found.id,
         "reason": change.reason,
+        **({"proof": change.proof} if change.proof else {}),
         "fields": [
-            {"field": f.field, "before": _plain(f.before), "after": _plain(f.after), "reason": f.reason}
+            {"field": f.field, "before": plain(f.before), "after": plain(f.after), "reason": f.reason}
             for f in change.fields
         ],
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value fit for JSON, sets in order, URLs without secrets."""
     if isinstance(value, frozenset):
         return sorted(value)
     return re.sub(r"\w+://\S+", lambda url: public_url(url[0]), value) if isinstance(value, str) else value

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from openstack_image_manager import desired, identity, retention
-from openstack_image_manager.builds import Builds, Standing, Usage
+from openstack_image_manager import desired, handover, identity, retention
+from openstack_image_manager.builds import Builds, Standing
 from openstack_image_manager.changes import change_data, reasons_for
 from openstack_image_manager.format import Definition
 from openstack_image_manager.lineup import LineUp
 from openstack_image_manager.model import Change, Create, Image, Plan, Policy, Role
+from openstack_image_manager.retiring import Usage
 
 GONE = ("deleted", "pending_delete")
 Said = tuple[str, str]  # what it is about, and what there is to say
@@ -48,19 +49,18 @@ def explain(
     if any(level == "error" for level, _ in told) or not definition.versions:
         return Explanation(definition.name, (("left alone", "nothing is changed, whatever it is"), *told), ())
     known = {definition.name: definition}
-    found = [
-        (key[1], image)
-        for image in images
-        if image.status not in GONE
-        and (key := identity.identify(image, known))
-        and identity.belongs(image, definition, policy.project)
-    ]
-    builds = Builds(definition, policy, today, usage)
-    standing = builds.standing(found)
+    its = [(key[1], image) for image in images if image.status not in GONE and (key := identity.identify(image, known))]
+    found = [(build, image) for build, image in its if identity.belongs(image, definition, policy.project)]
+    # Of the images of former owners there are only those that the plan takes.
+    given = [(build, image) for build, image in its if (build, image) not in found]
+    taken, _ = handover.choose(definition, given, ())
+    found += [(build, each.believed) for build, each in taken.items()]
+    standing = Builds(definition, policy, today, usage).standing(found)
+    theirs = {each.found.id: each.found for each in taken.values()}
     return Explanation(
         definition.name,
         (*_rules(definition, standing.line, policy, today), *told),
-        (*_builds(definition, standing, changes), *_others(standing, changes)),
+        (*_builds(definition, standing, changes, theirs), *_others(standing, changes)),
     )
 
 
@@ -83,14 +83,19 @@ def _why_current(definition: Definition, line: LineUp) -> str:
     return "the newest version that is defined" if definition.multi else "the newest version"
 
 
-def _builds(definition: Definition, standing: Standing, changes: Sequence[Change]) -> list[Build]:
+def _builds(
+    definition: Definition, standing: Standing, changes: Sequence[Change], taken: Mapping[str, Image]
+) -> list[Build]:
+    """`taken`: images of former owners, as they are, by their ids."""
     made = []
     for build in standing.line.order:
         image, role = standing.images.get(build), standing.roles[build]
         own = tuple(change for change in changes if _is_about(change, build, image))
         usable = standing.usable.get(build)
-        name = usable.name if usable else desired.image_name(definition, build, role.newest)
+        name = taken.get(usable.id, usable).name if usable else desired.image_name(definition, build, role.newest)
         said = [("place", _place(standing.line, build, role)), *_there(standing, build, image)]
+        if usable and usable.id in taken:
+            said.append(("owner", f"given over by its former owner {taken[usable.id].owner}"))
         said.append(("name", _name(definition, standing, build, role, usable)))
         said.append(("visibility", _visibility(standing, build, role)))
         said.append(("stage", f"{role.stage.name.lower()}: {role.why}"))

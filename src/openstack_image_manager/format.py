@@ -211,6 +211,12 @@ class Definition(_Record):
     owner: str | None = Field(
         None, min_length=1, description="Name or id of the project that the image belongs to.", examples=["service"]
     )
+    former_owners: list[Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=list,
+        description="Names or ids of projects that images of the defined versions are taken from, once their bytes are "
+        "known to be right; without owner they become ours.",
+        examples=[["staging"]],
+    )
     stores: list[Annotated[str, Field(min_length=1)]] | None = Field(
         None,
         min_length=1,

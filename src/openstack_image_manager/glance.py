@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
+from openstack_image_manager import wire
 from openstack_image_manager.errors import CloudError, Interrupted
 from openstack_image_manager.format import public_url
 from openstack_image_manager.login import ANSWER_TIMEOUT, ENVIRONMENT, log_in, translated
@@ -58,6 +59,14 @@ class Glance:
             return project
 
     @property
+    def project_name(self) -> str | None:
+        """The name of that project, as the token says."""
+        with translated(self.cloud):
+            session = self._connection.session
+            name: str | None = session.auth.get_access(session).project_name
+            return name
+
+    @property
     def region(self) -> str | None:
         """The region as configured."""
         region: str | None = self._connection.config.get_region_name()
@@ -76,9 +85,12 @@ class Glance:
 
     def is_admin(self) -> bool:
         """True if the token has the role admin; policies may give rights to others too."""
+        return "admin" in self.access().role_names
+
+    def access(self) -> Any:
+        """What the token says: user, project, roles."""
         with translated(self.cloud):
-            session = self._connection.session
-            return "admin" in session.auth.get_access(session).role_names
+            return self._connection.session.auth.get_access(self._connection.session)
 
     def list(self, tag: str | None, owners: Collection[str | None] = ()) -> list[Image]:
         """Visible and hidden images with the tag (None: all) that are public, ours, or of one of the `owners`."""
@@ -88,7 +100,7 @@ class Glance:
         which = {"tag": tag} if tag else {}
         try:
             hidden = ("false", "true")
-            pages = [page for value in hidden for page in self._pages({**which, "os_hidden": value, **every})]
+            pages = [page for value in hidden for page in self.pages({**which, "os_hidden": value, **every})]
         except CloudError as error:
             if error.status is None:
                 raise
@@ -100,7 +112,8 @@ class Glance:
         found, admin = self.list(tag, owners), self.is_admin()
         return [image for image in found if admin or image.owner == self.project]
 
-    def _pages(self, which: dict[str, str]) -> Iterator[dict[str, Any]]:
+    def pages(self, which: dict[str, str]) -> Iterator[dict[str, Any]]:
+        """The images, as the API writes them, that these query parameters find."""
         path, params = "/images", {"limit": str(PAGE), **which}
         while path:
             page = self.ask("GET", path, "images", params=params)
@@ -120,20 +133,8 @@ class Glance:
 
     def create(self, image: Image, container_format: str = "bare") -> Image:
         """Make the record, everything in one POST; the caller chooses the id, so that a lost answer does no harm."""
-        body = {
-            **image.properties,
-            "id": image.id,
-            "name": image.name,
-            "visibility": image.visibility,
-            "os_hidden": image.hidden,
-            "min_disk": image.min_disk,
-            "min_ram": image.min_ram,
-            "tags": sorted(image.tags),
-            "disk_format": image.disk_format,
-            "container_format": container_format,
-        }
         try:
-            return as_image(self.ask("POST", "/images", "id", json=body))
+            return as_image(self.ask("POST", "/images", "id", json=wire.creation(image, container_format)))
         except CloudError as error:
             # 409: the first try of ours got through although its answer was lost, or the id was used before.
             if error.status != 409:
@@ -154,13 +155,18 @@ class Glance:
     def named(self, names: Collection[str]) -> Iterator[Image]:
         """All images that this user sees, managed or not, with one of the names."""
         for value in name_filters(names):
-            yield from map(as_image, self._pages({"name": value, "visibility": "all"}))
+            yield from map(as_image, self.pages({"name": value, "visibility": "all"}))
+
+    def offered(self) -> Sequence[Image]:
+        """All public and community images that are not hidden, of whichever project."""
+        pages = [page for value in ("public", "community") for page in self.pages({"visibility": value})]
+        return [as_image(page) for page in pages]
 
     def with_ids(self, ids: Collection[str]) -> Iterator[Image]:
         """All images that this user sees, managed or not, hidden or not, with one of the ids."""
         for value in id_filters(ids):
             for hidden in ("false", "true"):
-                yield from map(as_image, self._pages({"id": value, "visibility": "all", "os_hidden": hidden}))
+                yield from map(as_image, self.pages({"id": value, "visibility": "all", "os_hidden": hidden}))
 
     def stores(self) -> frozenset[str]:
         """The ids of the cloud's stores; empty where it has but one, without a name."""
@@ -181,11 +187,8 @@ class Glance:
     ) -> None:
         """Ask for the import; Glance refuses a URI that its filter does not like with 400, at once. `stores`: where the
         bytes go; one of them that fails does not undo the others."""
-        body: dict[str, Any] = {"method": {"name": method, **({"uri": uri} if uri else {})}}
-        if stores:
-            body |= {"stores": sorted(stores), "all_stores_must_succeed": False}
         try:
-            self.call("POST", f"/images/{image_id}/import", json=body)
+            self.call("POST", f"/images/{image_id}/import", json=wire.order(method, uri, stores))
         except CloudError as error:
             # 409: the first try got through although its answer was lost, or another run has asked already.
             if error.status != 409:

@@ -1,19 +1,19 @@
-"""PURE: results in the form that JUnit made common, which the continuous integration of most forges shows."""
+"""PURE: results as JUnit XML, as CI systems read it (https://github.com/testmoapp/junitxml)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-# What XML 1.0 has no place for.
+# XML 1.0 has no way to write these.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One thing that was done or checked. `failure`, `skipped`: why it is not well or was not done, None: it is."""
+    """One thing that was looked at or done: failed (why), skipped (why) or fine."""
 
     name: str
     classname: str
@@ -23,34 +23,30 @@ class Case:
 
 
 def suite(name: str, cases: Sequence[Case]) -> str:
-    """An XML document with one suite."""
-    root = ElementTree.Element("testsuites")
+    """A document with one suite. Secrets are for the caller to leave out."""
     counts = {
         "tests": len(cases),
         "failures": sum(case.failure is not None for case in cases),
         "errors": 0,
         "skipped": sum(case.failure is None and case.skipped is not None for case in cases),
     }
-    numbers = {key: str(value) for key, value in counts.items()}
-    element = ElementTree.SubElement(root, "testsuite", {"name": _text(name), **numbers})
+    root = Element("testsuites")
+    top = SubElement(root, "testsuite", {"name": _text(name), **{key: str(number) for key, number in counts.items()}})
     for case in cases:
-        about = {"classname": _text(case.classname), "name": _text(case.name)}
-        if case.seconds is not None:
-            about["time"] = f"{case.seconds:.3f}"
-        child = ElementTree.SubElement(element, "testcase", about)
+        seconds = {} if case.seconds is None else {"time": f"{case.seconds:.3f}"}
+        made = SubElement(top, "testcase", {"name": _text(case.name), "classname": _text(case.classname), **seconds})
         if case.failure is not None:
-            _reason(child, "failure", case.failure)
+            _reason(made, "failure", case.failure)
         elif case.skipped is not None:
-            _reason(child, "skipped", case.skipped)
-    ElementTree.indent(root)
-    text: str = ElementTree.tostring(root, encoding="unicode")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+            _reason(made, "skipped", case.skipped)
+    indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def _reason(case: ElementTree.Element, kind: str, reason: str) -> None:
+def _reason(case: Element, kind: str, reason: str) -> None:
     text = _text(reason)
-    ElementTree.SubElement(case, kind, {"message": text.partition("\n")[0]}).text = text
+    SubElement(case, kind, message=text.partition("\n")[0]).text = text
 
 
-def _text(value: str) -> str:
-    return _FORBIDDEN.sub("\ufffd", value)
+def _text(text: str) -> str:
+    return _FORBIDDEN.sub("\ufffd", text)

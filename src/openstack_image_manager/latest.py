@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager import checksums, identity
@@ -15,6 +14,7 @@ from openstack_image_manager.format import Checksum, Definition, Version
 from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.upstreams.follow import Follower
+from openstack_image_manager.upstreams.published import day
 
 LATEST = "latest"
 UPSTREAM_CHECKSUM = "upstream_checksum"
@@ -50,13 +50,11 @@ def resolve(
         if key and (is_usable(image) or key[1] not in there[key[0]]):
             there[key[0]][key[1]] = image
     answers: dict[str, Definition | Error] = {}
-    if moving:
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            for definition, answer in zip(moving, pool.map(_asked(_ask), moving), strict=True):
-                if isinstance(answer, Upstream):
-                    answers[definition.name] = pin(definition, answer, there[definition.name])
-                else:
-                    answers[definition.name] = answer
+    for definition, answer in zip(moving, ask(moving), strict=True):
+        if isinstance(answer, Upstream):
+            answers[definition.name] = pin(definition, answer, there[definition.name])
+        else:
+            answers[definition.name] = answer
     if follower is not None and followed:
         answers |= follower.resolve(followed, there)
     resolved: list[Definition] = []
@@ -70,14 +68,19 @@ def resolve(
     return resolved, findings
 
 
-def _asked(ask: Callable[[Definition], Upstream]) -> Callable[[Definition], Upstream | Error]:
+def ask(moving: Sequence[Definition]) -> list[Upstream | Error]:
+    """What the upstreams of definitions with a version `latest` have now, or why that is not known, in their order."""
+
     def answer(definition: Definition) -> Upstream | Error:
         try:
-            return ask(definition)
+            return _ask(definition)
         except Error as error:
             return error
 
-    return answer
+    if not moving:
+        return []
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return list(pool.map(answer, moving))
 
 
 def _ask(definition: Definition) -> Upstream:
@@ -86,20 +89,21 @@ def _ask(definition: Definition) -> Upstream:
     version = next(version for version in definition.versions if version.version == LATEST)
     name = unquote(urlsplit(version.url).path.rpartition("/")[2])
     checksum = checksums.find(fetch.fetch_text(version.checksum_file or ""), name)
-    modified = fetch.last_modified(version.url)
-    try:
-        day = parsedate_to_datetime(modified or "")
-    except (ValueError, OverflowError):
-        day = datetime.now(UTC)
-    return Upstream(checksum, day.strftime("%Y%m%d"))
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    modified = day(fetch.last_modified(version.url) or "") or today
+    return Upstream(checksum, min(modified[:10], today).replace("-", ""))  # the clock of a site may be wrong
 
 
 def pin(definition: Definition, upstream: Upstream, there: Mapping[str, Image]) -> Definition:
     """PURE: the definition with `latest` as a version of its own: the one in the cloud that has the upstream's
     checksum, or else a new one, called by the day."""
+    return named(definition, upstream, {v: image.properties.get(UPSTREAM_CHECKSUM, "") for v, image in there.items()})
+
+
+def named(definition: Definition, upstream: Upstream, there: Mapping[str, str]) -> Definition:
+    """PURE: see `pin`; `there`: the upstream's checksums of the versions that there are."""
     digest = upstream.checksum.digest
-    same = (v for v, image in there.items() if image.properties.get(UPSTREAM_CHECKSUM, "").endswith(digest))
-    name = next(same, None)
+    name = next((version for version, known in there.items() if known.endswith(digest)), None)
     if name is None:
         taken = set(there) | {version.version for version in definition.versions}
         candidates = [upstream.day, *(f"{upstream.day}.{number}" for number in range(1, len(taken) + 2))]

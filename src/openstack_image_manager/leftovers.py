@@ -1,4 +1,4 @@
-"""PURE: what becomes of images that interrupted runs left."""
+"""PURE: what interrupted runs left of a version, once nobody will finish it."""
 
 from __future__ import annotations
 

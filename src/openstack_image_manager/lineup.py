@@ -102,17 +102,21 @@ def is_usable(image: Image | None, checksum: str | None = None) -> bool:
     return image is not None and image.status in WHOLE and not desired.has_wrong_bytes(image, checksum)
 
 
-def one_per_version(found: Sequence[tuple[str, Image]]) -> tuple[dict[str, Image], list[tuple[str, Image]]]:
-    """The image that stands for each version (whole, seen by most, oldest), and the others with their versions."""
+def one_per_version(
+    found: Sequence[tuple[str, Image]], status: str = "active"
+) -> tuple[dict[str, Image], list[tuple[str, Image]]]:
+    """The image that stands for each version (whole, of the status that the definition wants, seen by most, oldest),
+    and the others with their versions."""
+
+    # One that has the status already, not the active one: what a run deactivates would not be the one of the next run.
+    def standing(image: Image) -> tuple[bool, bool, int, bool, str, str]:
+        wide, retired = retention.WIDEST_FIRST.index(image.visibility), desired.HIDDEN_SINCE in image.properties
+        return not is_usable(image), image.status != status, wide, retired, image.created_at, image.id
+
     candidates: dict[str, list[Image]] = defaultdict(list)
     for version, image in found:
         candidates[version].append(image)
     for images in candidates.values():
-        images.sort(key=_standing)
+        images.sort(key=standing)
     others = [(version, image) for version, images in candidates.items() for image in images[1:]]
     return {version: images[0] for version, images in candidates.items()}, others
-
-
-def _standing(image: Image) -> tuple[bool, bool, int, bool, str, str]:
-    wide, retired = retention.WIDEST_FIRST.index(image.visibility), desired.HIDDEN_SINCE in image.properties
-    return not is_usable(image), image.status != "active", wide, retired, image.created_at, image.id

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal
@@ -109,13 +110,16 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Make one image as wanted: `fields` is the whole difference."""
+    """Make one image as wanted: `fields` is the whole difference. `proof`: the checksum that its bytes must have,
+    `keeper`: the id of the image that must have its name too before it gives it up; or else nothing is changed."""
 
     group: str
     found: Image
     wanted: Image
     fields: tuple[FieldChange, ...]
     reason: str
+    proof: str | None = None
+    keeper: str | None = None
 
     @property
     def subject(self) -> str:
@@ -159,6 +163,7 @@ class Plan:
     definitions: int = 0
     images: int = 0
     converts: bool | None = None  # does this cloud convert what it imports? None: nothing tells
+    projects: Mapping[str, str] = field(default_factory=dict)  # names by ids, those that are known
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from datetime import date
 from typing import Any
 
 from openstack_image_manager import desired, retention
-from openstack_image_manager.builds import Usage, hidden_since, is_hidden, retired, situation_of
 from openstack_image_manager.changes import diff
 from openstack_image_manager.leftovers import clear
 from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Change, Delete, Finding, Image, Policy, Role, Stage, Update
+from openstack_image_manager.retiring import Usage, hidden_since, is_hidden, retired, situation_of
 
 
 def plan(

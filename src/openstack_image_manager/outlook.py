@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from openstack_image_manager import desired
-from openstack_image_manager.builds import Usage
 from openstack_image_manager.format import Definition
 from openstack_image_manager.glance import Glance
+from openstack_image_manager.handover import split
 from openstack_image_manager.identity import identify, of_others, strangers
 from openstack_image_manager.latest import resolve
 from openstack_image_manager.lineup import WHOLE
-from openstack_image_manager.model import Change, Create, Finding, Image, Plan, Policy
+from openstack_image_manager.model import Change, Create, Delete, Finding, Image, Plan, Policy
 from openstack_image_manager.plan import is_final, plan
 from openstack_image_manager.relations import Relations
+from openstack_image_manager.retiring import Usage
 from openstack_image_manager.upstreams.follow import Follower
 
 
@@ -39,22 +40,23 @@ class Outlook:
         glance, policy = self.glance, self.policy
         relations = Relations(glance)
         known, troubles = relations.resolve(definitions, policy.force)
-        found = self._of_these(known, glance.list(policy.tag, {definition.owner for definition in known}))
+        whose = {owner for definition in known for owner in (definition.owner, *definition.former_owners)}
+        found = self._of_these(known, glance.list(policy.tag, whose))
         found += self._by_their_ids(known, found)
         # An administrator looks after the public images of all projects, others after those of their own.
         admin = glance.is_admin()
         others = [image for image in found if not admin and image.owner != policy.project]
-        ours = [image for image in found if admin or image.owner == policy.project]
+        ours, given = split([i for i in found if admin or i.owner == policy.project], known, policy.project)
         told = [*findings, *troubles, *of_others(others, known, policy.force)]
         known, troubles = resolve(known, ours, policy.force, self.follower)
         told += troubles
-        images = relations.with_members(known, ours)
+        images, given = relations.with_members(known, ours), relations.with_members(known, given)
 
         def made(usage: Usage) -> Plan:
-            return plan(known, images, policy, self.day, told, names, usage, self.roll_back)
+            return plan(known, images, policy, self.day, told, names, usage, self.roll_back, given)
 
         result = made(lambda _: 0)
-        if carried := [change.group for change in result.changes if _inherits(change)]:
+        if carried := [change.group for change in result.changes if inherits(change)]:
             images = relations.with_members(known, images, carried)
             result = made(lambda _: 0)
         if doomed := [change.found.id for change in result.changes if is_final(change)]:
@@ -64,7 +66,9 @@ class Outlook:
             told += remarks
             result = made(usage)
         remarks = self._namesakes(result, {image.id for image in found})
-        return replace(result, findings=(*result.findings, *remarks)), known, images
+        result = replace(result, findings=(*result.findings, *remarks), projects=relations.names())
+        taken = {change.found.id for change in result.changes if not isinstance(change, Create)}
+        return result, known, [*images, *(image for image in given if image.id in taken)]
 
     def _namesakes(self, made: Plan, known: Collection[str]) -> list[Finding]:
         """What to know of images that are called as those to be imported; asked for only if there are some."""
@@ -101,11 +105,12 @@ class Outlook:
         return [image for key, image in keys if key is None or key[0] not in away]
 
 
-def _inherits(change: Change) -> bool:
-    """True for a new build that is shared with whoever the one before it was shared with by hand."""
-    if not isinstance(change, Create) or not change.role.newest:
+def inherits(change: Change) -> bool:
+    """True for a new build that is shared with whoever the one before it was shared with by hand; also where a run that
+    was interrupted has left it to be published."""
+    if isinstance(change, Delete) or change.wanted.visibility != "shared" or change.wanted.members is not None:
         return False
-    return change.wanted.visibility == "shared" and change.definition.members is None
+    return change.role.newest if isinstance(change, Create) else desired.is_pending(change.found)
 
 
 def _names(change: Create) -> tuple[str, str]:

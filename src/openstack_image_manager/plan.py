@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import TypeGuard
 
-from openstack_image_manager import identity, orphans
-from openstack_image_manager.builds import Builds, Usage
+from openstack_image_manager import handover, identity, orphans
+from openstack_image_manager.builds import Builds
 from openstack_image_manager.format import Definition
-from openstack_image_manager.lineup import WHOLE
+from openstack_image_manager.lineup import WHOLE, is_usable
 from openstack_image_manager.model import Change, Delete, Finding, Image, Plan, Policy, Update
+from openstack_image_manager.retiring import Usage
 
 GONE = ("deleted", "pending_delete")
 
@@ -25,12 +26,13 @@ def plan(
     names: Collection[str] | None = None,
     usage: Usage = lambda _: None,
     roll_back: Mapping[str, str] | None = None,
+    given: Iterable[Image] = (),
 ) -> Plan:
     """The plan for all definitions. `findings` of the level error name definitions that must be left alone.
 
     `names`: all definitions there are, filtered out ones too; images of none of them are orphans. None: nothing is an
     orphan. `usage`: how many servers, volumes and snapshots came from the image with an id; None: can't be seen.
-    `roll_back`: definitions and the version that shall be current."""
+    `roll_back`: definitions and the version that shall be current. `given`: images of former owners."""
     known = {definition.name: definition for definition in definitions}
     broken = {finding.subject for finding in findings if finding.level == "error"}
     by_definition: dict[str, list[tuple[str, Image]]] = defaultdict(list)
@@ -45,6 +47,10 @@ def plan(
             by_definition[key[0]].append((key[1], image))
         else:
             rest.append(image)
+    theirs: dict[str, list[tuple[str, Image]]] = defaultdict(list)
+    for image in given:
+        if (key := identity.identify(image, known)) and image.status not in GONE:
+            theirs[key[0]].append((key[1], image))
     changes: list[Change] = []
     told = list(findings)
     for name, definition in known.items():
@@ -52,7 +58,12 @@ def plan(
             told.append(Finding("note", name, "enable is false: left exactly as it is (--force includes it)"))
         elif name not in broken and definition.versions:
             to = (roll_back or {}).get(name)
-            more, remarks = Builds(definition, policy, today, usage, to).plan(by_definition[name])
+            its = by_definition[name]
+            taken, remarks = handover.choose(definition, theirs[name], _usable(definition, its))
+            its += [(build, each.believed) for build, each in taken.items()]
+            told += remarks
+            by_id = {each.found.id: each for each in taken.values()}
+            more, remarks = Builds(definition, policy, today, usage, to, by_id).plan(its)
             changes += more
             told += remarks
     if names is not None:
@@ -62,6 +73,12 @@ def plan(
     images = sum(map(len, by_definition.values())) + (len(rest) if names is not None else 0)
     converts = _converts((known[name].format, image) for name, its in by_definition.items() for _, image in its)
     return Plan(tuple(changes), tuple(told), len(known), images, converts)
+
+
+def _usable(definition: Definition, found: Iterable[tuple[str, Image]]) -> set[str]:
+    """The versions that have an image with bytes that may be published."""
+    checksums = {version.version: version.checksum for version in definition.versions}
+    return {build for build, image in found if is_usable(image, checksums.get(build))}
 
 
 def beyond_limit(plan: Plan, policy: Policy) -> str | None:

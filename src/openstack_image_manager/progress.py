@@ -31,6 +31,10 @@ class Named:
         """Take the subject's bar away."""
         self._reporter.finished(f"{self._cloud}: {subject}")
 
+    def expect(self, count: int) -> None:
+        """Tell of a total."""
+        self._reporter.expect(count)
+
 
 class Lines:
     """Progress for logs: a line per event, none for bytes."""
@@ -51,6 +55,9 @@ class Lines:
     def finished(self, subject: str) -> None:
         """Nothing to take away."""
 
+    def expect(self, count: int) -> None:
+        """Nothing to add up."""
+
     def __enter__(self) -> Lines:
         return self
 
@@ -59,7 +66,7 @@ class Lines:
 
 
 class Bars:
-    """Progress for a terminal: a bar per import, lines above the bars."""
+    """Progress for a terminal: a bar per image and, where a number is expected, one for all; lines above the bars."""
 
     live = True
 
@@ -68,6 +75,9 @@ class Bars:
         columns = (subject, BarColumn(), message)
         self._progress = Progress(*columns, console=out, transient=True)
         self._tasks: dict[str, TaskID] = {}
+        self._moved: dict[str, int] = {}
+        self._expected = self._finished = 0
+        self._total: TaskID | None = None
         self._lock = threading.Lock()
 
     def line(self, subject: str, message: str, cloud: str = "") -> None:
@@ -83,13 +93,31 @@ class Bars:
             if subject not in self._tasks:
                 self._tasks[subject] = self._progress.add_task("", subject=clean(subject), message="", total=None)
             self._progress.update(self._tasks[subject], completed=done or 0, total=total, message=clean(message))
+            self._moved[subject] = done or self._moved.get(subject, 0)
+            self._add_up()
+
+    def expect(self, count: int) -> None:
+        """A bar for all, of so many images."""
+        with self._lock:
+            self._expected = count
+            if count > 1:
+                self._total = self._progress.add_task("", subject="in total", message="", total=count)
+                self._add_up()
+
+    def _add_up(self) -> None:
+        if self._total is not None:
+            moved = sum(self._moved.values()) / 1024**2
+            message = f"{self._finished} of {self._expected} images, {moved:.0f} MiB"
+            self._progress.update(self._total, completed=self._finished, message=message)
 
     def finished(self, subject: str) -> None:
         """Take the subject's bar away."""
         with self._lock:
             task = self._tasks.pop(subject, None)
-        if task is not None:
-            self._progress.remove_task(task)
+            if task is not None:
+                self._progress.remove_task(task)
+                self._finished += 1
+                self._add_up()
 
     def __enter__(self) -> Bars:
         self._progress.start()

@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 from yaml import MappingNode, Node, SequenceNode
 
-from openstack_image_manager import desired, scs
+from openstack_image_manager import desired
 from openstack_image_manager.complaints import Complaint, DefinitionErrors, Position, dotted, near, sentence
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition
 from openstack_image_manager.records import record
+from openstack_image_manager.scs.properties import unusual
 from openstack_image_manager.upstreams import soundness, variables
 from openstack_image_manager.upstreams.resolver import Resolver
 from openstack_image_manager.yamltree import NULL, Broken, Loc, Tree
@@ -222,14 +223,14 @@ class _Entry:
         for key in ("image_name", "internal_version"):
             if key in definition.meta:
                 self._complain(("meta", key), "has no effect: the tool sets it, to know its images by", warning=True)
-        odd = scs.unusual(definition.meta)
+        odd = unusual(definition.meta)
         for key, message in odd:
             self._complain(("meta", key), message, warning=True)
         for index, version in enumerate(definition.versions):
             loc: Loc = ("versions", index)
-            for key, message in scs.unusual({**definition.meta, **version.meta}) if version.meta else ():
+            for key, message in unusual({**definition.meta, **version.meta}) if version.meta else ():
                 if (key, message) not in odd:
                     self._complain((*loc, "meta", key), message, warning=True)
             if version.source:
-                for _, message in scs.unusual({"image_source": version.source}):
+                for _, message in unusual({"image_source": version.source}):
                     self._complain((*loc, "source"), message, warning=True)

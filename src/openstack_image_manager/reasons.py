@@ -7,6 +7,16 @@ from typing import Any
 
 from openstack_image_manager.format import public_url
 
+_WORDS = (
+    # What the HTTP library says of answers that somebody can do something about.
+    (
+        re.compile(r"No connection adapters were found for '(.*)'"),
+        r"redirected to \1, which is neither http: nor https:, and not followed",
+    ),
+    (re.compile(r"^HTTPS?Connection(?:Pool)?\(host=[^)]*\): "), ""),
+    (re.compile(r"Exceeded (\d+) redirects\."), r"redirected \1 times, without an end"),
+)
+
 
 def reason(error: Exception | str) -> str:
     """The innermost reason in one line: the libraries wrap it several times."""
@@ -19,4 +29,7 @@ def reason(error: Exception | str) -> str:
     text = getattr(seen, "strerror", None) or str(seen) or type(seen).__name__
     line = " ".join(text.split())
     line = line.rpartition("object at 0x")[2].partition(">: ")[2] or line
-    return re.sub(r"\w+://[^\s'\"]+", lambda url: public_url(url.group()), line)
+    line = re.sub(r"\w+://[^\s'\"]+", lambda url: public_url(url.group()), line)
+    for said, words in _WORDS:
+        line = said.sub(words, line)
+    return line

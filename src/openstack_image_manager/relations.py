@@ -50,10 +50,28 @@ class Relations:
             else:
                 owner = wanted
             changes["owner"] = owner
+        if definition.former_owners:
+            changes |= self._former(definition, owner, findings)
         if definition.members is not None:
             ids = {project for member in definition.members for project in self._ids(member.project, member.domain)}
             changes["members"] = [Member(project=project, domain=None) for project in sorted(ids - {owner})]
         return definition.model_copy(update=changes) if changes else definition
+
+    def _former(self, definition: Definition, owner: str | None, findings: list[Finding]) -> dict[str, object]:
+        """Whose images may be taken, and who gets them: without `owner` we do."""
+        if not self.glance.is_admin():
+            message = "former_owners has no effect: only an administrator can take images of other projects"
+            findings.append(Finding("warning", definition.name, message))
+            return {"former_owners": []}
+        ids = {project for name in definition.former_owners for project in self._ids(name, None)}
+        return {"former_owners": sorted(ids - {owner, self.glance.project}), "owner": owner}
+
+    def names(self) -> dict[str, str]:
+        """Names of projects by their ids: those that were looked up, and our own where any was."""
+        found = {key: name for its in self._projects.values() for key, name in its.items() if name != key}
+        if self._projects and self.glance.project and self.glance.project_name:
+            found.setdefault(self.glance.project, self.glance.project_name)
+        return found
 
     def _ids(self, project: str | None, domain: str | None) -> Collection[str]:
         kind, target = ("domain", domain) if project is None else ("project", project)

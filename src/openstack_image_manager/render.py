@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from openstack_image_manager import changes as values
 from openstack_image_manager import desired
-from openstack_image_manager.format import public_url
+from openstack_image_manager.format import Version, public_url
 from openstack_image_manager.model import Change, Create, Delete, FieldChange, Finding, Image, Plan, Result, Update
 
 if TYPE_CHECKING:
@@ -49,17 +49,17 @@ def plan_text(plan: Plan, cloud: str, out: Console, with_heading: bool = False) 
     if with_heading:
         heading(f"Cloud {cloud}", out)
     for each in plan.changes:
-        change(each, out)
+        change(each, out, plan.projects)
     findings(plan.findings, out)
     say(out, summary(plan, cloud))
 
 
-def change(made: Change, out: Console) -> None:
-    """One change, with all that it changes."""
+def change(made: Change, out: Console, names: Mapping[str, str]) -> None:
+    """One change, with all that it changes. `names` of projects by their ids."""
     if isinstance(made, Create):
-        _create_text(made, out)
+        _create_text(made, names, out)
     elif isinstance(made, Update):
-        _update_text(made, out)
+        _update_text(made, names, out)
     else:
         say(out, (f"- {made.subject}", "red"), f"  {made.found.id}: delete: {made.reason}")
 
@@ -98,14 +98,14 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def _create_text(change: Create, out: Console) -> None:
+def _create_text(change: Create, names: Mapping[str, str], out: Console) -> None:
     version, wanted = change.version, change.wanted
     say(out, (f"+ {change.subject}", "green"), f"  import version {version.version}: {change.reason}")
     rows = [("from", public_url(version.url))]
     if version.mirror_url:
         rows.append(("mirror", public_url(version.mirror_url)))
     rows += [
-        ("checksum", version.checksum or "none: the bytes can't be verified"),
+        ("checksum", _checksum(version)),
         ("format", wanted.disk_format or ""),
         ("visibility", wanted.visibility + (", hidden" if wanted.hidden else "")),
         ("needs", f"{wanted.min_disk} GiB disk, {wanted.min_ram} MiB memory"),
@@ -117,7 +117,8 @@ def _create_text(change: Create, out: Console) -> None:
         rows.append(("protected", "True"))
     for name in ("owner", "members", "stores"):
         if (value := getattr(wanted, name)) is not None:
-            rows.append((name, ", ".join(sorted(value)) if isinstance(value, frozenset) else value))
+            parts = value if isinstance(value, frozenset) else {value}
+            rows.append((name, ", ".join(sorted(_project(part, names) for part in parts))))
     shown = {key: value for key, value in wanted.properties.items() if key != desired.RECORD}
     rows += sorted(shown.items())
     width = max(len(key) for key, _ in rows)
@@ -125,27 +126,40 @@ def _create_text(change: Create, out: Console) -> None:
         say(out, f"    {key:{width}}  {value}")
 
 
-def _update_text(change: Update, out: Console) -> None:
+def _checksum(version: Version) -> str:
+    if version.checksum is None and version.checksum_file is not None:
+        return f"the one in {public_url(version.checksum_file)}"
+    return version.checksum or "none: the bytes can't be verified"
+
+
+def _update_text(change: Update, names: Mapping[str, str], out: Console) -> None:
     say(out, (f"~ {change.subject}", "yellow"), f"  {change.found.id}: {change.reason}")
     width = max(len(field.field) for field in change.fields)
     for field in change.fields:
-        say(out, f"    {field.field:{width}}  {shown(field)}  ", (field.reason, "dim"))
+        say(out, f"    {field.field:{width}}  {shown(field, names)}  ", (field.reason, "dim"))
 
 
-def shown(field: FieldChange) -> str:
-    """before → after; of a set only what comes and goes."""
-    return " → ".join(side for side in _sides(field) if side)
+def shown(field: FieldChange, names: Mapping[str, str] | None = None) -> str:
+    """before → after; of a set only what comes and goes. `names` of projects by their ids."""
+    return " → ".join(side for side in _sides(field, names or {}) if side)
 
 
-def _sides(field: FieldChange) -> tuple[str, str]:
+def _project(project: str, names: Mapping[str, str]) -> str:
+    """A project by its name, where that is known, and its id."""
+    return f"{names[project]} ({project})" if project in names else project
+
+
+def _sides(field: FieldChange, names: Mapping[str, str]) -> tuple[str, str]:
     """What it is and what it shall be; the first is empty where only the second says something."""
+    if field.field not in ("owner", "members"):
+        names = {}
     if field.field == desired.RECORD:
         return ("(none)", "(written)") if field.before is None else ("", "(rewritten)")
     if isinstance(field.before, frozenset) and isinstance(field.after, frozenset):
-        gone = [f"-{tag}" for tag in sorted(field.before - field.after)]
-        return "", " ".join(gone + [f"+{tag}" for tag in sorted(field.after - field.before)])
-    before = "(none)" if field.before is None else str(field.before) or '""'
-    return before, "(removed)" if field.after is None else str(field.after) or '""'
+        gone = [f"-{_project(each, names)}" for each in sorted(field.before - field.after)]
+        return "", " ".join(gone + [f"+{_project(each, names)}" for each in sorted(field.after - field.before)])
+    before = "(none)" if field.before is None else _project(str(field.before), names) or '""'
+    return before, "(removed)" if field.after is None else _project(str(field.after), names) or '""'
 
 
 def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
@@ -155,6 +169,7 @@ def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
         "checksum": values.checksum(plan),
         "definitions": plan.definitions,
         "images": plan.images,
+        **({"projects": dict(sorted(plan.projects.items()))} if plan.projects else {}),
         "changes": [values.change_data(change) for change in plan.changes],
         "findings": [{"level": f.level, "subject": f.subject, "message": f.message} for f in plan.findings],
     }
@@ -162,13 +177,17 @@ def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
 
 def plan_json(plan: Plan, cloud: str) -> str:
     """The plan as JSON, keys in a fixed order."""
-    return _USERINFO.sub(r"\1***@", json.dumps(plan_data(plan, cloud), indent=2))
+    return clean_json(plan_data(plan, cloud))
+
+
+def clean_json(data: Any) -> str:
+    """Plain values as JSON, without user and password of URLs."""
+    return _USERINFO.sub(r"\1***@", json.dumps(data, indent=2))
 
 
 def plans_json(plans: Iterable[tuple[Plan, str]], failed: dict[str, str]) -> str:
     """The plans of several clouds as JSON; `failed`: the clouds that could not be looked at, and why."""
-    data = {"clouds": [plan_data(plan, cloud) for plan, cloud in plans], "failed": failed}
-    return _USERINFO.sub(r"\1***@", json.dumps(data, indent=2))
+    return clean_json({"clouds": [plan_data(plan, cloud) for plan, cloud in plans], "failed": failed})
 
 
 def plan_markdown(plan: Plan, cloud: str) -> str:
@@ -184,7 +203,7 @@ def plan_markdown(plan: Plan, cloud: str) -> str:
             lines.append(_row([change.subject, "delete", change.found.id, "", change.reason]))
         else:
             for field in change.fields:
-                lines.append(_row([change.subject, field.field, *_sides(field), field.reason]))
+                lines.append(_row([change.subject, field.field, *_sides(field, plan.projects), field.reason]))
     lines += ["", *(f"- **{f.level}** {markdown(f.subject)}: {markdown(f.message)}" for f in plan.findings)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -197,7 +216,8 @@ def news_markdown(found: Sequence[News]) -> str:
     lines = ["## Image updates", "", markdown(news.counts(found)), ""]
     if rows:
         lines += [_row(head), _row(["---"] * len(head)).replace("\\", ""), *(_row(row) for row in rows), ""]
-    lines += [f"- **failed** {markdown(each.name)}: {markdown(str(each.error))}" for each in found if each.error]
+    lines += [f"- **warning** {markdown(each.name)}: {markdown(each.warning)}" for each in found if each.warning]
+    lines += [f"- **{each.state}** {markdown(each.name)}: {markdown(str(each.error))}" for each in found if each.error]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.scs import PROPERTIES
+from openstack_image_manager.scs.properties import PROPERTIES
 from openstack_image_manager.upstreams.resolver import KINDS as STEPS
 from openstack_image_manager.yamltree import Kind
 
@@ -63,7 +63,7 @@ def _field(name: str, raw: dict[str, Any]) -> dict[str, Any]:
         return {"$ref": "#/$defs/Meta", **about}
     if name == "versions":
         return {"type": ["array", "null"], "items": {"$ref": "#/$defs/Version"}, **about}
-    if name == "tags":
+    if name in ("tags", "former_owners"):
         return {"type": ["array", "null"], "items": {**schema["items"], "type": UNQUOTED["text"]}, **about}
     if name == "members":
         return {"type": ["array", "null"], "items": {"$ref": "#/$defs/Member"}, **about}

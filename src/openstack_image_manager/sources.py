@@ -33,6 +33,9 @@ class Reporter(Protocol):
     def finished(self, subject: str) -> None:
         """No more progress of this one."""
 
+    def expect(self, count: int) -> None:
+        """So many will make progress: there is a total."""
+
 
 class Body:
     """The body of an upload, whose first bytes were read before the upload begins: what is wrong from the start, Glance

@@ -49,6 +49,7 @@ class Verified:
         self._checksum = checksum
         self._cap = cap
         self._started = False
+        self.packed = False  # known when the first chunk is
 
     def __iter__(self) -> Iterator[bytes]:
         if self._started:
@@ -57,7 +58,8 @@ class Verified:
         self._started = True
         published = _reader(_chunks(self._source))
         stream = published if self._format in AS_PUBLISHED else unpacked(published)
-        digest = hashlib.new(self._checksum.algorithm) if self._checksum and stream is not published else None
+        self.packed = stream is not published
+        digest = hashlib.new(self._checksum.algorithm) if self._checksum and self.packed else None
         inspection = Inspection(self._format)
         held, size = b"", 0
         for chunk in _chunks(stream):
@@ -79,10 +81,8 @@ class Verified:
         yield held
 
     def _compare(self, image_digest: str | None) -> None:
-        if self._checksum is None:
-            return
         digests = [self._source.hexdigest(), image_digest]
-        if self._checksum.digest not in digests:
+        if self._checksum is not None and self._checksum.digest not in digests:
             got = f"{self._checksum.algorithm}:{digests[0]}"
             raise VerificationError(f"wrong checksum: expected {self._checksum}, got {got}; nothing was published")
 
@@ -184,19 +184,20 @@ class _Filled(io.RawIOBase):
     """A raw reader over chunks of any size. A read is short at the end only, so that peek() shows the whole head."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._left = bytearray()
+        self._chunks = (memoryview(chunk) for chunk in chunks if chunk)
+        self._left = self._end = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while len(self._left) < len(buffer) and (chunk := next(self._chunks, None)) is not None:
-            self._left += chunk
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        del self._left[:count]
-        return count
+        done = 0
+        while done < len(buffer) and (left := self._left or next(self._chunks, self._end)):
+            count = min(len(buffer) - done, len(left))
+            buffer[done : done + count] = left[:count]
+            self._left = left[count:]
+            done += count
+        return done
 
 
 def _broken(reason: object) -> VerificationError:

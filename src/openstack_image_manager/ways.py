@@ -35,6 +35,11 @@ class Way:
     promise: str
 
 
+def is_packed(url: str) -> bool:
+    """True for a URL that names a packed file."""
+    return urlsplit(url.lower()).path.endswith(PACKED)
+
+
 def choose(version: Version, methods: frozenset[str], converts: bool | None, options: ImportOptions) -> Way:
     """PURE: the way for a version. Staging verifies before anything is published, at the price of our bandwidth; after
     a web-download only `os_hash_value` (a sha512 of the data as stored) can tell, so it must be a sha512 and the cloud
@@ -43,11 +48,12 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
     if options.verify and not checksum:
         raise VerificationError("has no checksum to verify (--verify-checksum): add one to the definition")
     testable = bool(checksum and checksum.startswith("sha512:")) and converts is False
-    parts = urlsplit(version.url.lower())
-    ours_only = parts.scheme not in ("http", "https") or parts.path.endswith(PACKED)
+    ours_only = urlsplit(version.url.lower()).scheme not in ("http", "https") or is_packed(version.url)
+    # A mirror on this machine's disk: Glance would try the upstream instead, which may be out of reach.
+    here = (version.mirror_url or "").lower().startswith("file:") and "glance-direct" in methods
     if options.method != "auto":
         method = options.method
-    elif ours_only or (checksum and not testable):
+    elif ours_only or here or (checksum and not testable):
         method = "glance-direct"
     else:
         method = "web-download" if "web-download" in methods else "glance-direct"

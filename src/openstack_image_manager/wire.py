@@ -47,6 +47,28 @@ def as_image(data: dict[str, Any]) -> Image:
     )
 
 
+def creation(image: Image, container_format: str) -> dict[str, Any]:
+    """The body of the POST that makes the record of an image."""
+    return {
+        **image.properties,
+        "id": image.id,
+        "name": image.name,
+        "visibility": image.visibility,
+        "os_hidden": image.hidden,
+        "min_disk": image.min_disk,
+        "min_ram": image.min_ram,
+        "tags": sorted(image.tags),
+        "disk_format": image.disk_format,
+        "container_format": container_format,
+    }
+
+
+def order(method: str, uri: str | None, stores: Collection[str] | None) -> dict[str, Any]:
+    """The body of the POST that asks for an import."""
+    body: dict[str, Any] = {"method": {"name": method, **({"uri": uri} if uri else {})}}
+    return body | ({"stores": sorted(stores), "all_stores_must_succeed": False} if stores else {})
+
+
 def operation(change: FieldChange) -> dict[str, Any]:
     """One JSON patch operation; `add` creates or replaces, `replace` of what is missing would be a 409."""
     path = "/" + _PATHS.get(change.field, change.field).replace("~", "~0").replace("/", "~1")

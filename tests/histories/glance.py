@@ -80,7 +80,8 @@ class Cloud:
                 properties[change.field] = change.after
             elif properties.pop(change.field, None) is None:
                 raise Refused(409)
-        values.pop("status", None)
+        for apart in ("status", "members"):
+            values.pop(apart, None)
         self.put(image_id, replace(image, properties=properties, **values))
 
     def delete(self, image_id: str) -> None:

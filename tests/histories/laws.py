@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from openstack_image_manager.format import Definition, Version
@@ -16,6 +16,7 @@ from openstack_image_manager.model import Image, Policy
 
 WIDTH = {"private": 0, "shared": 1, "community": 2, "public": 3}
 VERIFIED, HIDDEN_SINCE = "image_manager_verified", "image_manager_hidden_since"
+PINNED_OVER, ROLLED_BACK = "image_manager_pinned_over", "image_manager_rolled_back"
 Cloud = Mapping[str, Image]
 
 
@@ -33,6 +34,7 @@ class Order:
     only: frozenset[str] | None = None
     wrong: frozenset[str] = frozenset()
     digests: Mapping[str, str] = field(default_factory=dict)
+    roll_back: Mapping[str, str] = field(default_factory=dict)
 
     def key(self, image: Image) -> tuple[str, str] | None:
         """Which definition and version it is."""
@@ -92,7 +94,8 @@ def judge(
             key = order.key(now)
             law(key and not order.left_alone(key[0]), "images are made for enabled definitions only", now)
             if group is not None:
-                law(now.visibility == "private" and now.properties[VERIFIED].startswith("pending "), "new is private")
+                alone = now.visibility == "private" or (now.visibility == "shared" and not now.members)
+                law(alone and now.properties[VERIFIED].startswith("pending "), "what is new is seen by no one", now)
     for name, definition in order.definitions.items():
         if definition.multi and not order.left_alone(name) and not meddled:
             _plain_name(order, definition, before, after)
@@ -103,7 +106,13 @@ def _same(was: Image, now: Image) -> bool:
     """True when no one but Glance changed it."""
     fields = ("name", "visibility", "hidden", "min_disk", "min_ram", "protected", "tags", "properties", "owner")
     whole = {was.status, now.status} <= {"active", "deactivated"}
-    return all(getattr(was, each) == getattr(now, each) for each in fields) and (not whole or was.status == now.status)
+    same = all(getattr(was, each) == getattr(now, each) for each in fields) and members(was) == members(now)
+    return same and (not whole or was.status == now.status)
+
+
+def members(image: Image) -> frozenset[str]:
+    """Whom it is shared with, where it is shared."""
+    return image.members or frozenset()
 
 
 def usable(image: Image) -> bool:
@@ -123,17 +132,18 @@ def _wrong_bytes(image: Image) -> bool:
 def _change(order: Order, was: Image, now: Image) -> Iterator[str]:
     key = order.key(was)
     version = order.versions(key[0]).get(key[1]) if key else None
+    # What a rollback chose is as good as defined.
+    wanted = key and (version or key[1] == current(order, key[0]))
     if WIDTH[now.visibility] > WIDTH[was.visibility]:
-        law(key and version and not _better(order, was), "only a defined version is shown to more people", was, now)
+        law(wanted and not _better(order, was), "only a defined version is shown to more people", was, now)
         assert key
-        assert version
-        says = version.visibility or order.definitions[key[0]].visibility
+        says = (version and version.visibility) or order.definitions[key[0]].visibility
         law(WIDTH[now.visibility] <= WIDTH[says], "no one sees more than the definition says", was, now, says)
         law(_pending(was) or now.visibility == says, "hiding shows an image to no one else", was, now, says)
     if was.hidden and not now.hidden:
-        law(version and not version.hidden, "only what the definition shows leaves os_hidden", was, now)
+        law(wanted and not (version and version.hidden), "only what the definition shows leaves os_hidden", was, now)
     if (was.status, now.status) == ("deactivated", "active"):
-        law(key and version and order.definitions[key[0]].status == "active", "no one activates it but the definition")
+        law(key and wanted and order.definitions[key[0]].status == "active", "no one activates it but the definition")
     since = now.properties.get(HIDDEN_SINCE)
     if since != was.properties.get(HIDDEN_SINCE):
         law(since in (None, order.day.isoformat()), "waiting counts from the day of hiding", was, now)
@@ -149,6 +159,33 @@ def _change(order: Order, was: Image, now: Image) -> Iterator[str]:
         yield "deactivated"
     if _pending(was) and not _pending(now):
         yield "published"
+    if now.properties.get(PINNED_OVER, "") > was.properties.get(PINNED_OVER, ""):
+        yield "rolled back"
+    yield from _sharing(order, was, now)
+
+
+def _sharing(order: Order, was: Image, now: Image) -> Iterator[str]:
+    """No one is given an image but whom the definition names, or who was given the build before by hand."""
+    key = order.key(was)
+    definition = order.definitions[key[0]] if key else None
+    named = {each.project for each in (definition and definition.members) or ()}
+    if members(now) - members(was) - named:
+        heirs = {p for i in order.found.values() if key and i.name == key[0] for p in members(i)}
+        law(definition and definition.members is None, "an image is shared with whom the definition says", was, now)
+        law(_pending(was), "what is published is shared by hand alone", was, now)
+        law(members(now) <= heirs, "no one inherits an image who did not have the one before", was, now)
+    elif definition and definition.multi and _pending(was) and not _pending(now) and now.visibility == "shared":
+        plain = [
+            i for i in order.found.values() if key and order.key(i) == (key[0], i.properties.get("internal_version"))
+        ]
+        heirs = {
+            p for i in plain if i.name == definition.name and usable(i) and i.visibility == "shared" for p in members(i)
+        }
+        law(definition.members is not None or heirs <= members(now), "who had the one before has the new one", was, now)
+    if members(now) - members(was):
+        yield "shared"
+    if members(was) - members(now):
+        yield "unshared"
 
 
 def _bytes(order: Order, was: Image, now: Image, version: Version | None) -> None:
@@ -206,19 +243,62 @@ def _still_wanted(order: Order, key: tuple[str, str], before: Cloud | None) -> s
         return "its version is defined"
     if definition.keep or order.policy.keep:
         return "it is to be kept"
-    newest = max(defined, key=number)
+    newest, now, passed = max(defined, key=number), current(order, name), bad(order, name)
     sight = in_sight({**definition.meta, **defined[newest].meta}.get("uuid_validity"), order.day)
-    found = {k[1] for i in order.found.values() if usable(i) and order.ours(i) and (k := order.key(i)) and k[0] == name}
-    all_defined = set(defined) if not (order.policy.latest and definition.multi) else {newest}
-    # What was withdrawn from above the current build is the oldest of all.
-    place = {each: (number(each) <= number(newest), number(each)) for each in found | all_defined}
-    ahead = sum(place[each] > place[build] for each in place)
+    if build in passed and sight < float("inf"):
+        return _no_current(order, (name, now), before)
+    found = standing_for(order, name).keys()
+    all_defined = set(defined) if not (order.policy.latest and definition.multi) else {now}
+    # What was withdrawn from above the current build is the oldest of all; what was rolled back from takes no place.
+    place = {each: (number(each) <= number(now), number(each)) for each in found | all_defined}
+    ahead = sum(place[each] > place[build] for each in place.keys() - passed)
     if ahead < sight:
         return f"only {ahead} builds are before it, and {sight} are promised"
+    return _no_current(order, (name, now), before)
+
+
+def _no_current(order: Order, key: tuple[str, str], before: Cloud | None) -> str:
     if before is None:
         return ""
-    current = [i for i in before.values() if order.key(i) == (name, newest) and usable(i) and not _pending(i)]
-    return "" if current else "the current build is not in the cloud"
+    there = [i for i in before.values() if order.key(i) == key and usable(i) and not _pending(i)]
+    return "" if there else "the current build is not in the cloud"
+
+
+def standing_for(order: Order, name: str) -> dict[str, Image]:
+    """The builds of a definition that the cloud had, and the image that stands for each."""
+    mine = [i for i in order.found.values() if order.ours(i) and _usable_as(order, i) and not _better(order, i)]
+    return {key[1]: i for i in mine if (key := order.key(i)) and key[0] == name}
+
+
+def bad(order: Order, name: str) -> frozenset[str]:
+    """The builds that were rolled back from, or passed over by that."""
+    return _rollback(order, name)[1]
+
+
+def current(order: Order, name: str) -> str:
+    """The build that shall have the plain name: the newest that is defined, unless a rollback says otherwise."""
+    return _rollback(order, name)[0]
+
+
+def _rollback(order: Order, name: str) -> tuple[str, frozenset[str]]:
+    """From docs/life-cycle.md: a build that was rolled back to is current until the definition has a version newer than
+    the one that it replaces; what was bad stays bad."""
+    defined, there = order.versions(name), standing_for(order, name)
+    newest = max(defined, key=number)
+    if not order.definitions[name].multi:
+        return newest, frozenset()
+    over = {build: i.properties[PINNED_OVER] for build, i in there.items() if i.properties.get(PINNED_OVER)}
+    pins = {build: pin for build, pin in over.items() if number(pin) >= number(newest)}
+    passed = {build for build, image in there.items() if ROLLED_BACK in image.properties}
+    for build, pin in pins.items():
+        passed |= {each for each in {*defined, *there} if number(build) < number(each) <= number(pin)}
+    good = {*defined, *(pin for pin in pins if number(pin) < number(newest))} - passed
+    now = max(good, key=number, default=newest)
+    if name in order.roll_back:
+        back = {build for build in there if number(build) < number(now) and build not in passed}
+        now = order.roll_back[name] or max(back, key=number, default=now)
+        passed |= {each for each in {*defined, *there} if number(now) < number(each) <= number(newest)}
+    return now, frozenset(passed - {now})
 
 
 def _promised(order: Order, image: Image) -> str:
@@ -244,8 +324,17 @@ def _better(order: Order, image: Image) -> bool:
     return key is not None and any(
         order.key(other) == key and standing(other) < standing(me)
         for other in order.found.values()
-        if order.ours(other) and usable(other) and other.id != image.id
+        if order.ours(other) and _usable_as(order, other) and other.id != image.id
     )
+
+
+def _usable_as(order: Order, image: Image) -> bool:
+    """True for a usable image that was not left unpublished without the checksum that its version has by now."""
+    key = order.key(image)
+    version = order.versions(key[0]).get(key[1]) if key else None
+    promise = image.properties.get(VERIFIED, "").removeprefix("pending ")
+    broken = _pending(image) and version and version.checksum and promise.split()[0] != version.checksum
+    return usable(image) and not broken
 
 
 def in_sight(validity: str | None, day: date) -> float:
@@ -284,8 +373,15 @@ def settled(order: Order, after: Cloud) -> None:
     for name, definition in order.definitions.items():
         if definition.multi and not order.left_alone(name):
             plain = [build for (owner, build), image in mine if owner == name == image.name]
-            newest = max(order.versions(name), key=number)
-            law(plain == [newest], f"{newest} alone is called {name}", plain)
+            now = current(replace(order, found=after, roll_back={}), name)
+            law(plain == [now], f"{now} alone is called {name}", plain)
+    for (name, build), image in mine:
+        named = order.definitions[name].members
+        if named is not None and image.visibility == "shared" and not order.left_alone(name):
+            says = {each.project for each in named}
+            law(members(image) <= says, "an image is shared with no one else than the definition says", image, says)
+            wanted = (build in order.versions(name) or image.name == name) and not _better(order, image)
+            law(members(image) == says or not wanted, "an image is shared with whom the definition says", image, says)
 
 
 def lost_or_twins(order: Order, after: Cloud) -> bool:
@@ -302,8 +398,8 @@ def _plain_name(order: Order, definition: Definition, before: Cloud, after: Clou
     name = definition.name
     had, has = _holders(order, name, before), _holders(order, name, after)
     law(has or not had, f"there is always an image {name}", had)
-    newest = max(definition.versions, key=lambda version: number(version.version))
-    if newest.visibility or newest.hidden or definition.status != "active":
+    now = order.versions(name).get(current(order, name))
+    if (now and (now.visibility or now.hidden)) or definition.status != "active":
         return
     seen, sees = (max((WIDTH[i.visibility] for i in each if _in_sight(i)), default=-1) for each in (had, has))
     law(sees >= min(seen, WIDTH[definition.visibility]), f"{name} never goes out of sight", had, has)

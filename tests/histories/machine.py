@@ -39,6 +39,7 @@ class Told:
     uses: Mapping[str, int] | None = field(default_factory=dict)
     only: str | None = None
     wrong: str | None = None
+    roll_back: Mapping[str, str] = field(default_factory=dict)
 
 
 class World(Protocol):
@@ -112,6 +113,20 @@ class Histories(RuleBasedStateMachine):
     def edit(self, name: str, edit: tuple[str, object]) -> None:
         if name in self.told.specs:
             self._spec(name, replace(self.told.specs[name], **{edit[0]: edit[1]}))  # type: ignore[arg-type]
+
+    @rule(name=specs, members=st.sampled_from([None, (), ("shop",), ("shop", "cart")]))
+    def share(self, name: str, members: tuple[str, ...] | None) -> None:
+        """The definition is for some projects only, which it names or (None) does not."""
+        if name in self.told.specs:
+            self._spec(name, replace(self.told.specs[name], visibility="shared", members=members))
+
+    @rule(name=specs, number=picks, members=st.sampled_from([(), ("shop",), ("cart", "shop")]))
+    def share_by_hand(self, name: str, number: int, members: tuple[str, ...]) -> None:
+        """Somebody shares an image, often the one with the plain name."""
+        plain = [image for image in self.world.images() if image.name == name]
+        image = plain[0] if plain and number % 2 else self._pick(number)
+        if image is not None and image.visibility == "shared":
+            self.world.put(image, by_hand(image, "members", frozenset(members)))
 
     @rule(name=specs, what=st.sampled_from(BUILD_EDITS), number=picks)
     def edit_builds(self, name: str, what: str, number: int) -> None:
@@ -193,6 +208,15 @@ class Histories(RuleBasedStateMachine):
         """A definition is wrong, or a filter leaves nothing else."""
         if wrong or all_say_whose(self.world.images()):
             self.world.run(replace(self.told, **{"wrong" if wrong else "only": name}), {}, 0)
+
+    @rule(name=specs, to=st.none() | picks, troubles=st.just({}) | troubles, at=picks)
+    def roll_back(self, name: str, to: int | None, troubles: dict[int, str], at: int) -> None:
+        """Somebody takes the build before, or a certain one, for the current one."""
+        if name in self.told.specs and self.told.specs[name].multi and all_say_whose(self.world.images()):
+            version = "" if to is None else BUILDS[name][to % len(BUILDS[name])]
+            hiding = {key: getattr(self.told.policy, key) for key in ("hidden_visibility", "use_os_hidden")}
+            policy = Policy(latest=True, **hiding)
+            self.world.run(replace(self.told, policy=policy, only=name, roll_back={name: version}), troubles, at)
 
     @invariant()
     def settles(self) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 
 from openstack_image_manager import desired
 from openstack_image_manager.changes import diff
+from openstack_image_manager.errors import Error
+from openstack_image_manager.format import Definition
+from openstack_image_manager.identity import identify
 from openstack_image_manager.model import Change, Create, Delete, FieldChange, Finding, Image, Plan, Update
+from openstack_image_manager.outlook import inherits
 from openstack_image_manager.plan import beyond_limit, plan
 from openstack_image_manager.ways import ImportOptions, Way, choose
 from tests.histories.glance import GIB, Cloud, Refused, digest
@@ -22,11 +27,22 @@ Steps = Generator[None, None, None]  # whoever advances it lets one call to Glan
 
 def planned(order: Order) -> Plan:
     """The plan as the command line makes it: use is looked up for those that are to go."""
-    found = [image for image in order.found.values() if order.ours(image)]
+    ours = [image for image in order.found.values() if order.ours(image)]
     chosen = [d for name, d in order.definitions.items() if order.only is None or name in order.only]
     told = [Finding("error", name, "is wrong") for name in order.wrong]
     names = order.definitions.keys() if order.only is None else None
-    made = plan(chosen, found, order.policy, order.day, told, names, lambda _: 0)
+
+    def made_with(usage: Callable[[str], int | None], carried: Collection[str] = ()) -> Plan:
+        found = with_members(ours, chosen, carried)
+        return plan(chosen, found, order.policy, order.day, told, names, usage, order.roll_back)
+
+    try:
+        made = made_with(lambda _: 0)
+    except Error:
+        return Plan(())  # there is nothing to go back to
+    heirs = [change.group for change in made.changes if inherits(change)]
+    if heirs:
+        made = made_with(lambda _: 0, heirs)
     doomed = {change.found.id for change in made.changes if _is_final(change)}
     if not doomed:
         return made
@@ -35,7 +51,18 @@ def planned(order: Order) -> Plan:
     def usage(image_id: str) -> int | None:
         return None if uses is None else uses.get(image_id, 0) if image_id in doomed else 0
 
-    return plan(chosen, found, order.policy, order.day, told, names, usage)
+    return made_with(usage, heirs)
+
+
+def with_members(images: list[Image], chosen: list[Definition], carried: Collection[str]) -> list[Image]:
+    """The images with whom they are shared with, as far as the program asks Glance for it."""
+    asked = {each.name: each for each in chosen if each.members is not None or each.name in carried}
+    return [_with_members(image) if identify(image, asked) else replace(image, members=None) for image in images]
+
+
+def _with_members(image: Image) -> Image:
+    shared = image.visibility == "shared"
+    return replace(image, members=(image.members or frozenset()) if shared else frozenset())
 
 
 def _is_final(change: Change) -> bool:
@@ -129,31 +156,59 @@ class Run:
         yield
         current = self._unchanged(change.found, change.wanted)
         if diff(current, change.wanted):
+            if change.keeper and self.cloud.get(change.keeper).name != current.name:
+                raise Refused(412)
             yield from self._change(current, change.fields)
+            if change.wanted.members is not None and current.visibility != "shared" == change.wanted.visibility:
+                surplus = (self.cloud.get(current.id).members or frozenset()) - change.wanted.members
+                for project in sorted(surplus):
+                    yield
+                    self._share(current.id, project, False)
 
     def _unchanged(self, found: Image, wanted: Image | None = None) -> Image:
         current = self.cloud.get(found.id)
         if current.import_task:
             self.cloud.finish(found.id)
             current = self.cloud.get(found.id)
-        if diff(found, current) and not (wanted and not diff(current, wanted)):
+        if diff(found, replace(current, members=None)) and not (wanted and not diff(current, wanted)):
             raise Refused(412)
-        return current
+        return replace(current, members=found.members)
 
     def _change(self, image: Image, changes: tuple[FieldChange, ...]) -> Steps:
         """The first call is made at once, the others when it is their turn."""
         status = next((change.after for change in changes if change.field == "status"), None)
-        others = any(change.field != "status" for change in changes)
+        others = any(change.field not in ("status", "members") for change in changes)
+        shares = list(self._shares(image.id, changes))
         if status == "deactivated":
             self._set_status(image.id, status)
             if others:
+                yield
+        if image.visibility == "shared":
+            for share in shares:
+                share()
                 yield
         if others:
             self.cloud.patch(image.id, changes)
             if status == "active":
                 yield
+        if image.visibility != "shared":
+            for share in shares:
+                yield
+                share()
         if status == "active":
             self._set_status(image.id, status)
+
+    def _shares(self, image_id: str, changes: tuple[FieldChange, ...]) -> Iterator[Callable[[], None]]:
+        """The calls that share an image with a project, or end that."""
+        for change in changes:
+            if change.field == "members":
+                for project in sorted(change.after ^ change.before):
+                    yield partial(self._share, image_id, project, project in change.after)
+
+    def _share(self, image_id: str, project: str, begin: bool) -> None:
+        image = self.cloud.get(image_id)
+        members = (image.members or frozenset()) - {project}
+        self.cloud.put(image_id, replace(image, members=members | {project} if begin else members))
 
     def _set_status(self, image_id: str, status: str) -> None:
         self.cloud.put(image_id, replace(self.cloud.get(image_id), status=status))
@@ -172,14 +227,16 @@ class Run:
             if ours:
                 yield from self._discard(image_id)
             raise
-        image = self.cloud.get(image_id)
-        wanted = desired.wanted_image(change.definition, change.version, change.role, self.order.policy.tag, image)
+        carried = change.wanted.members
+        image = replace(self.cloud.get(image_id), members=None if carried is None else frozenset())
+        tag = self.order.policy.tag
+        wanted = desired.wanted_image(change.definition, change.version, change.role, tag, image, carried)
         changes = diff(image, wanted)
         if not changes:
             return
         try:
             yield
-            yield from self._change(self.cloud.get(image_id), changes)
+            yield from self._change(image, changes)
         except Refused as refused:
             if refused.status == 403 and desired.is_pending(image):
                 yield from self._discard(image_id)
@@ -219,7 +276,8 @@ class Run:
         initial = replace(
             change.wanted,
             name=desired.image_name(change.definition, version.version, newest=False),
-            visibility="private",
+            visibility="shared" if change.wanted.members else "private",
+            members=frozenset(),
             hidden=False,
             status="queued",
             owner=self.order.project,

@@ -42,6 +42,7 @@ class Spec:
     min_ram: int = 0
     uuid_validity: str | None = None
     os_purpose: str | None = "generic"
+    members: tuple[str, ...] | None = None
 
     def data(self, source: Source) -> dict[str, Any]:
         """The definition as it stands in a file."""
@@ -56,6 +57,7 @@ class Spec:
             "enable": self.enable,
             "separator": self.separator,
             "min_ram": self.min_ram,
+            **({} if self.members is None else {"members": list(self.members)}),
             "meta": {key: value for key, value in meta.items() if value is not None},
             "versions": [
                 {
@@ -151,8 +153,12 @@ HAND_EDITS: tuple[tuple[str, Any], ...] = (
     (desired.RECORD, None),
     (desired.HIDDEN_SINCE, "2026-11-01"),
     (desired.HIDDEN_SINCE, "soon"),
+    (desired.PINNED_OVER, None),
+    (desired.PINNED_OVER, "10"),
+    (desired.ROLLED_BACK, None),
+    (desired.ROLLED_BACK, "2026-11-01"),
 )
-FIELDS = ("name", "visibility", "hidden", "status", "protected", "owner", "tags", "min_ram")
+FIELDS = ("name", "visibility", "hidden", "status", "protected", "owner", "tags", "min_ram", "members")
 # What people and other programs make: a second image of a version, or what a run that died has left.
 MADE = ("twin", "private twin", "twin of others", "of the existing tool", "copy of nothing")
 LEFT = ("queued", "uploading", "saving", "importing", "killed", "staged", "pending_delete")
@@ -171,13 +177,14 @@ def by_hand(image: Image, field: str, value: Any) -> Image:
 def another(image: Image, kind: str) -> Image:
     """Another image like this one, of that kind; the caller gives it its id and its times."""
     common = replace(image, protected=False, import_task=None)
-    ours = {desired.VERIFIED, desired.RECORD, desired.RUN, desired.HIDDEN_SINCE}
+    ours = {desired.VERIFIED, desired.RECORD, desired.RUN, *desired.MARKS}
     known = {key: value for key, value in image.properties.items() if key not in ours}
     if kind in LEFT:
         properties = {**known, desired.VERIFIED: desired.PENDING + "none"}
         status = "uploading" if kind == "staged" else kind
         size = image.size if kind == "staged" else None
         task = "a-task" if kind == "importing" else None
+        common = replace(common, members=frozenset())
         empty = replace(common, size=size, virtual_size=None, hash_algorithm=None, hash_value=None, import_task=task)
         return replace(empty, status=status, properties=properties, visibility="private", hidden=False)
     if kind == "private twin":

@@ -86,7 +86,7 @@ class Real:
             return
         operations: list[dict[str, Any]] = []
         for name in FIELDS:
-            if name != "status" and getattr(old, name) != getattr(new, name):
+            if name not in ("status", "members") and getattr(old, name) != getattr(new, name):
                 operations.append({"op": "add", "path": f"/{self._path(name)}", "value": self._plain(new, name)})
         for key in old.properties.keys() | new.properties.keys():
             if key not in new.properties:
@@ -161,7 +161,8 @@ class Real:
         running: list[Popen[str]] = []
         for number, trouble in troubles.items():
             self.seen[trouble] += 1
-            self.proxy.add(self._rule(trouble, number, arguments, at, running))
+            others = self._arguments(replace(told, roll_back={}))
+            self.proxy.add(self._rule(trouble, number, others, at, running))
         self.meddled = "by hand" in troubles.values()
         self._watch(order)
         if "kill" in troubles.values():
@@ -225,6 +226,7 @@ class Real:
         """Write the definitions, and look at the cloud before the run."""
         data = [spec.data(self._source) for spec in told.specs.values()]
         for each in data:
+            each.pop("members", None)  # the projects of histories are in no Keystone
             each["versions"] = [{k: v for k, v in version.items() if v is not None} for version in each["versions"]]
         self.bench.define(*data)
         definitions = {each.name: each for each in load(str(self.bench.directory / "images")).definitions}
@@ -243,10 +245,14 @@ class Real:
             only=None if told.only is None else frozenset({told.only}),
             wrong=frozenset(told.specs if told.wrong in told.specs else ()),
             digests=self.digests,
+            roll_back=told.roll_back,
         )
 
     def _arguments(self, told: Told) -> list[str]:
         policy = told.policy
+        for name, version in told.roll_back.items():
+            hiding = ["--hidden-visibility", policy.hidden_visibility, *(["--use-os-hidden"] * policy.use_os_hidden)]
+            return ["rollback", name, "--yes", *hiding, *(["--to", version] if version else [])]
         values = {
             "--outdated": policy.outdated,
             "--grace": policy.grace,

@@ -11,8 +11,8 @@ import requests
 
 from openstack_image_manager.sandbox import Account
 from tests.real.bench import Bench
-from tests.real.mirrors import BIG, PATTERN, Mirror, image, sha256
-from tests.real.s3 import keys, upload, uploads
+from tests.real.mirrors import BIG, PATTERN, Mirror, held, image, sha256
+from tests.real.s3 import upload, uploads
 from tests.real.test_object_storage import swift
 
 
@@ -21,12 +21,12 @@ def test_what_is_missing_is_copied_once_and_written_into_the_definitions(mirror:
     mirror.define(mirror.version("1", BIG), mirror.version("2", small, packed=True))
     before = mirror.file.read_text()
     dry = mirror.run("--dry-run", "--write")
-    assert (dry.code, keys(s3, mirror.bucket), mirror.file.read_text()) == (0, [], before), dry.text
-    assert "MISSING     A 1  m/a/1-a.raw: not in the bucket\n" in dry.out
+    assert (dry.code, held(s3, mirror.bucket), mirror.file.read_text()) == (0, [], before), dry.text
+    assert "MISSING     A 1  m/a/1-a.raw: not there\n" in dry.out
     outcome = mirror.run("--write")
     assert outcome.code == 0, outcome.text
     assert outcome.out.endswith("2 ok, 0 failed, 0 skipped\n")
-    assert keys(s3, mirror.bucket) == [f"m/a/{key}" for key in PATTERN]
+    assert held(s3, mirror.bucket) == [f"m/a/{key}" for key in PATTERN]
     assert (mirror.content("m/a/1-a.raw"), mirror.content("m/a/2-a.raw")) == (BIG, small)
     head = s3.head_object(Bucket=mirror.bucket, Key="m/a/1-a.raw")["Metadata"]
     assert head == {
@@ -34,6 +34,11 @@ def test_what_is_missing_is_copied_once_and_written_into_the_definitions(mirror:
         "source": f"{mirror.site.url}/1.raw",
         "source-checksum": f"sha256:{sha256(BIG)}",
     }
+    sums = mirror.content("m/a/SHA256SUMS").decode()
+    assert {f"{sha256(BIG)}  1-a.raw", f"{sha256(small)}  2-a.raw"} < set(sums.splitlines())
+    index = json.loads(mirror.content("m/streams/v1/images.json"))["products"]["openstack-image-manager:a:unknown"]
+    assert index["versions"]["2"]["items"]["disk.raw"]["path"] == "a/2-a.raw"
+    assert s3.head_object(Bucket=mirror.bucket, Key="m/a/SHA256SUMS")["ContentType"] == "text/plain"
     record = mirror.record("m/a/2-a.raw")
     packed = lzma.compress(small)
     assert record["sha256"] == sha256(small)
@@ -55,8 +60,9 @@ def test_a_second_run_asks_for_one_listing_and_each_record(mirror: Mirror) -> No
     assert mirror.run().code == 0
     mirror.proxy.clear()
     assert mirror.run().code == 0
-    assert [call.method for call in mirror.proxy.calls] == ["GET"] * 7
-    assert mirror.proxy.count("GET", ".*[.]mirror[.]json") == 5  # and the lists of objects and of uploads
+    assert [call.method for call in mirror.proxy.calls] == ["GET"] * 10
+    assert mirror.proxy.count("GET", ".*[.]mirror[.]json") == 5  # and the lists of objects and of uploads, and the
+    assert mirror.proxy.count("GET", ".*/(SHA256SUMS|index.json|images.json)") == 3  # index
 
 
 def test_a_checksum_file_is_asked_and_without_any_the_record_says_so(mirror: Mirror) -> None:
@@ -130,27 +136,27 @@ def test_only_what_we_wrote_and_nobody_needs_is_pruned(mirror: Mirror, s3: Any) 
     assert mirror.run().code == 0
     s3.put_object(Bucket=mirror.bucket, Key="m/a/theirs.raw", Body=b"theirs")
     s3.put_object(Bucket=mirror.bucket, Key="m/a/theirs.raw.mirror.json", Body=b"{}")
-    everything = keys(s3, mirror.bucket)
+    everything = held(s3, mirror.bucket)
     mirror.define(versions[0])
     young = mirror.run("--prune")
-    assert (young.code, keys(s3, mirror.bucket)) == (0, everything)
+    assert (young.code, held(s3, mirror.bucket)) == (0, everything)
     assert "UNNEEDED" not in young.out
     listed = mirror.run("--grace", "0")
-    assert (listed.code, listed.out.count("UNNEEDED    m/a/"), keys(s3, mirror.bucket)) == (0, 3, everything)
+    assert (listed.code, listed.out.count("UNNEEDED    m/a/"), held(s3, mirror.bucket)) == (0, 3, everything)
     refused = mirror.run("--grace", "0d", "--prune", "--max-deletes", "2")
-    assert (refused.code, keys(s3, mirror.bucket)) == (1, everything)
+    assert (refused.code, held(s3, mirror.bucket)) == (1, everything)
     assert "3 objects would be deleted, more than --max-deletes 2; nothing was done" in refused.err
     broken = {**versions[1], "url": f"{mirror.site.url}/none.raw", "version": "9"}
     mirror.define(versions[0], broken)
     unsure = mirror.run("--grace", "0", "--prune")
-    assert (unsure.code, keys(s3, mirror.bucket)) == (1, everything)
+    assert (unsure.code, held(s3, mirror.bucket)) == (1, everything)
     assert "prune: nothing was deleted: some versions failed" in unsure.out
     mirror.define(versions[0], {**broken, "mirror_url": "https://example.org/elsewhere"})
     assert "can't be told of every version" in mirror.run("--grace", "0", "--prune").out
     mirror.define(versions[0])
     assert mirror.run("--filter", "nobody", "--grace", "0", "--prune").code == 0
     left = ["m/a/0-a.raw", "m/a/0-a.raw.mirror.json", "m/a/theirs.raw", "m/a/theirs.raw.mirror.json"]
-    assert keys(s3, mirror.bucket) == left
+    assert held(s3, mirror.bucket) == left
 
 
 def test_json_and_markdown(mirror: Mirror) -> None:
@@ -162,7 +168,7 @@ def test_json_and_markdown(mirror: Mirror) -> None:
     assert told["versions"][0]["sha256"] == sha256(image("1"))
     table = mirror.run("--dry-run", "--output", "markdown").out
     assert table.startswith("## Image mirror\n\ns3://")
-    assert "| MISSING | A 2 | m/a/2-a.raw | not in the bucket |  |\n" in table
+    assert "| MISSING | A 2 | m/a/2-a.raw | not there |  |\n" in table
 
 
 def test_an_import_takes_the_copy_first(mirror: Mirror, bench: Bench, s3: Any, object_storage: Account) -> None:

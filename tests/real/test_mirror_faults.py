@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 import requests
 
@@ -105,8 +107,8 @@ def test_a_full_quota_is_told(mirror: Mirror, object_storage: Account) -> None:
 @pytest.mark.parametrize(
     ("switches", "message"),
     [
-        (Switches(truncate=30 * 2**20, ranges=False, times=9), "given up after 5 tries"),
-        (Switches(reset=30 * 2**20, ranges=False, times=9), "given up after 5 tries"),
+        (Switches(truncate=30 * 2**20, ranges=False), "given up after 5 tries"),
+        (Switches(reset=30 * 2**20, ranges=False), "given up after 5 tries"),
         (Switches(status=404), "404 Not Found"),
         (Switches(html=PAGE), "a web page came instead of an image"),
         (Switches(contents=[BIG[:-1]]), "wrong checksum: expected sha256:"),
@@ -153,6 +155,7 @@ def test_an_upstream_that_changes_between_two_runs(mirror: Mirror) -> None:
 def test_secrets_are_not_shown(mirror: Mirror, object_storage: Account) -> None:
     text, _ = (run := mirror.start("--debug", AWS_SESSION_TOKEN="x-session-token-x")).communicate(timeout=60)
     assert (run.returncode, "operationmodel(name=uploadpart)" in text.lower()) == (0, True)
+    assert len(text) < 2**20  # no bytes of the image
     for secret in (object_storage.secret_key, "x-session-token-x", "Signature=0", "AWS4-HMAC-SHA256 Credential"):
         assert secret not in text, secret
 
@@ -172,6 +175,16 @@ def test_what_may_not_be_deleted_or_swept_is_told(mirror: Mirror) -> None:
     assert left(mirror)[0] == ["m/a/2-a.raw", "m/a/2-a.raw.mirror.json"]
 
 
+def test_an_index_that_can_not_be_written_is_told_and_written_next_time(mirror: Mirror) -> None:
+    denied = "<Error><Code>AccessDenied</Code></Error>"
+    mirror.proxy.add(Rule("PUT", ".*/images.json", status=403, body=denied))
+    outcome = mirror.run()
+    assert (outcome.code, left(mirror)) == (1, (BOTH, []))
+    assert f"index: s3://{mirror.bucket} at {mirror.endpoint}: writing m/streams/v1/images.json: 403" in outcome.out
+    again = mirror.run()
+    assert (again.code, "index: 2 files written\n" in again.out) == (0, True), again.text
+
+
 def test_a_file_that_can_not_be_edited_is_told_and_written_next_time(mirror: Mirror) -> None:
     mirror.file.chmod(0o444)
     outcome = mirror.run("--write")
@@ -181,14 +194,66 @@ def test_a_file_that_can_not_be_edited_is_told_and_written_next_time(mirror: Mir
     assert (mirror.run("--write").code, mirror.urls()) == (0, [f"{mirror.endpoint}/{mirror.bucket}/{KEY}"])
 
 
-def test_versions_that_move_are_told(mirror: Mirror) -> None:
-    sums = mirror.site.put("/SUMS", b"")
-    moving = {**mirror.version("2", image("2")), "version": "latest", "checksums_url": sums}
+def test_a_version_that_moves_gets_the_name_that_an_import_would_give(mirror: Mirror) -> None:
+    """Each build is kept under its own name; nothing of it goes while its upstream can't be asked."""
+    old, new = image("old"), image("new")
+    moving = {**mirror.version("2", old), "version": "latest", "checksum": None}
+    moving["checksums_url"] = mirror.site.put("/SUMS", f"{sha256(old)}  2.raw\n".encode())
     mirror.define(mirror.version("1", BIG), moving)
+    assert (outcome := mirror.run("--write")).code == 0, outcome.text
+    today = datetime.fromtimestamp((mirror.site.directory / "2.raw").stat().st_mtime, UTC).strftime("%Y%m%d")
+    first = f"m/a/{today}-a.raw"
+    assert (mirror.content(first), mirror.record(first)["version"]) == (old, today)
+    assert mirror.urls() == [f"{mirror.endpoint}/{mirror.bucket}/{KEY}", None]  # a copy does not move
+    assert (again := mirror.run()).code == 0
+    assert "2 CURRENT\n" in again.out
+    mirror.site.put("/2.raw", new)
+    mirror.site.put("/SUMS", f"{sha256(new)}  2.raw\n".encode())
+    assert (outcome := mirror.run()).code == 0, outcome.text
+    second = f"m/a/{today}.1-a.raw"
+    assert (mirror.content(first), mirror.content(second)) == (old, new)
+    mirror.site.on("/SUMS", Switches(status=404))
+    lost = mirror.run("--prune", "--grace", "0")
+    assert (lost.code, "INVALID     A latest  (no key): its upstream can't be asked: " in lost.out) == (1, True)
+    assert mirror.content(first) == old
+    assert mirror.run("--filter", "nobody", "--prune", "--grace", "0").code == 0
+    assert mirror.content(first) == old
+    mirror.site.on("/SUMS", Switches())
+    assert mirror.run("--prune", "--grace", "0").code == 0
+    assert left(mirror) == (sorted([*BOTH, second, f"{second}.mirror.json"]), [])
+
+
+def test_a_version_that_moves_can_have_one_address(mirror: Mirror) -> None:
+    """What mirror_url says is the key, and what lies there is replaced."""
+    url = f"{mirror.endpoint}/{mirror.bucket}/m/newest.raw"
+    for data in (image("old"), image("new")):
+        moving = {**mirror.version("2", data), "version": "latest", "checksum": None, "mirror_url": url}
+        moving["checksums_url"] = mirror.site.put("/SUMS", f"{sha256(data)}  2.raw\n".encode())
+        mirror.define(moving)
+        assert (outcome := mirror.run()).code == 0, outcome.text
+        assert mirror.content("m/newest.raw") == data
+    assert left(mirror) == (["m/newest.raw", "m/newest.raw.mirror.json"], [])
+
+
+def test_a_clock_that_is_wrong_is_told(mirror: Mirror) -> None:
+    skewed = "<Error><Code>RequestTimeTooSkewed</Code><Message>The difference is too large.</Message></Error>"
+    mirror.proxy.add(Rule("POST", f".*{KEY}", status=403, body=skewed, times=None))
     outcome = mirror.run()
-    assert outcome.code == 0, outcome.text
-    assert "note: A: its version latest moves, and is not mirrored" in outcome.out
-    assert left(mirror) == (BOTH, [])
+    assert (outcome.code, left(mirror)) == (1, ([], []))
+    assert f"uploading {KEY}: 403 RequestTimeTooSkewed: this machine's clock is wrong; set it" in outcome.out
+    assert_next_run_completes(mirror)
+
+
+def test_an_upstream_whose_checksums_change_while_it_is_copied(mirror: Mirror) -> None:
+    """The file that is there does not belong to the checksum file that was read: nothing of it becomes visible."""
+    sums = mirror.site.put("/SUMS", f"{sha256(BIG)}  1.raw\n".encode())
+    mirror.define({**mirror.version("1", BIG), "checksum": None, "checksums_url": sums})
+    mirror.site.on("/1.raw", Switches(contents=[BIG[:-1] + b"x"]))
+    outcome = mirror.run()
+    assert (outcome.code, left(mirror)) == (1, ([], []))
+    assert f"wrong checksum: expected sha256:{sha256(BIG)}" in outcome.out
+    mirror.site.on("/1.raw", Switches(contents=[BIG]))
+    assert_next_run_completes(mirror)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +264,10 @@ def test_versions_that_move_are_told(mirror: Mirror) -> None:
             ["--images", "catalogue:debian"],
             "error: catalogue:debian follows its upstreams and has no versions to mirror",
         ),
-        (["--bucket", "images"], "error: --bucket images: write it like s3://NAME or s3://NAME/prefix\n"),
+        (["--bucket", "images"], "error: --bucket images: write it like s3://NAME or s3://NAME/prefix,"),
+        (["--bucket", "file://srv"], "error: --bucket file://srv: write it like file:///srv/mirror\n"),
+        (["--bucket", "file:///srv", "--executor", "dask://h:1"], "error: --executor needs a bucket: a directory is"),
+        (["--executor", "h:1"], "error: --executor h:1: write it like dask://scheduler.example.org:8786\n"),
         (
             ["--public-url", "images"],
             "error: --public-url images is no plain address like https://example.org/images\n",

@@ -141,7 +141,7 @@ def test_what_was_written_meanwhile_is_gone_again(mirror: Mirror) -> None:
     mirror.proxy.add(Rule("POST", f".*{KEY}", nth=2, before=theirs, after=gone))
     outcome = mirror.run()
     assert (outcome.code, left(mirror)) == (1, ([], []))
-    assert "written it meanwhile: MISSING, not in the bucket" in outcome.out
+    assert "written it meanwhile: MISSING, not there" in outcome.out
     assert_next_run_completes(mirror)
 
 

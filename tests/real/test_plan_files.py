@@ -58,12 +58,22 @@ def test_exactly_the_plan_of_a_file_is_applied(bench: Bench) -> None:
         outcome = apply(bench, path, "--yes")
     assert outcome.code == 0, outcome.text
     assert bench.names() == {f"Ubuntu {bench.tag}": "2"}
+    # Once more, as after a run that was killed: what is done is done.
     outcome = apply(bench, path, "--yes")
-    assert (outcome.code, "nothing was done: plan again" in outcome.err) == (1, True), outcome.text
+    assert outcome.code == 0, outcome.text
+    assert f"note: Ubuntu {bench.tag}: is done already, as approved\n" in outcome.out
 
 
-@pytest.mark.parametrize("change", [rename, change_property, make_the_version, change_definitions])
-def test_a_plan_is_refused_when_the_world_moved_on(bench: Bench, change: Callable[[Bench], None]) -> None:
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (rename, "name: Ubuntu {tag} → Ubuntu {tag} (1) was approved, renamed by hand → Ubuntu {tag} (1) now"),
+        (change_property, "os_distro: no change was approved, debian → ubuntu now"),
+        (make_the_version, "the import of Ubuntu {tag} (version 2) was approved and is not to be done now"),
+        (change_definitions, "the import of Ubuntu {tag} (version 2) has another min_ram"),
+    ],
+)
+def test_a_plan_is_refused_when_the_world_moved_on(bench: Bench, change: Callable[[Bench], None], said: str) -> None:
     bench.define(bench.ubuntu("1"))
     assert bench.run().code == 0
     bench.define(bench.ubuntu("1", "2"))
@@ -72,9 +82,69 @@ def test_a_plan_is_refused_when_the_world_moved_on(bench: Bench, change: Callabl
     before = bench.images()
     outcome = apply(bench, path, "--yes")
     assert outcome.code == 1, outcome.text
-    assert outcome.err.startswith("error: the cloud or the definitions changed since the plan was made: ")
-    assert f"Ubuntu {bench.tag}" in outcome.err
-    assert outcome.err.endswith("; nothing was done: plan again\n")
+    what = "its definition" if change is change_definitions else "the cloud"
+    (line,) = [line for line in outcome.out.splitlines() if line.startswith("error: ")]
+    assert line.startswith(f"error: Ubuntu {bench.tag}: not done: {what} changed since the plan was made: ")
+    assert said.format(tag=bench.tag) in line
+    assert line.endswith("; make a new plan")
+    assert "no changes" in outcome.out
+    assert bench.images() == before
+
+
+def test_what_did_not_change_is_done_as_approved_and_nothing_else(bench: Bench) -> None:
+    names = [f"{each} {bench.tag}" for each in ("Arch", "Debian", "Fedora", "Suse")]
+    arch, debian, fedora, suse = names
+    bench.define(*(bench.ubuntu("1", name=each) for each in names[:3]))
+    assert bench.run().code == 0
+    bench.define(*(bench.ubuntu("1", "2", name=each) for each in names[:2]), bench.ubuntu("1", name=fedora))
+    path = planned(bench)
+    # One definition changes, one that had nothing to do now has, and a new one comes.
+    changed = [bench.ubuntu("1", "2", name=arch, min_ram=128), bench.ubuntu("1", "2", name=debian)]
+    bench.define(*changed, bench.ubuntu("1", name=fedora, min_ram=128), bench.ubuntu("1", name=suse))
+    before = {image.id: image for image in bench.images() if not image.name.startswith("Debian")}
+    outcome = apply(bench, path, "--yes")
+    assert outcome.code == 1, outcome.text
+    assert f"error: {arch}: not done: its definition changed since the plan was made: " in outcome.out
+    for name in (fedora, suse):
+        assert f"note: {name}: has changes that are not in the approved plan: they are not done; make" in outcome.out
+    assert "1 to import, 1 to change, 0 to delete" in outcome.out
+    after = {image.id: image for image in bench.images()}
+    assert {key: after[key] for key in before} == before
+    new = {image.name: image.properties["internal_version"] for key, image in after.items() if key not in before}
+    assert new == {debian: "2", f"{debian} (1)": "1"}
+    assert bench.run().code == 0
+    bench.converged()
+
+
+def test_what_shares_a_name_with_what_changed_is_refused_too(bench: Bench) -> None:
+    """A name that moves from one definition to another: half of that was never approved."""
+    first, second = f"Box {bench.tag}", f"Box {bench.tag} 2"
+    bench.define(bench.ubuntu("2", name=first, multi=False))
+    assert bench.run().code == 0
+    assert bench.image("2").name == second
+    bench.define(bench.ubuntu("2", name=first, multi=False, separator="-"), bench.ubuntu("7", name=second))
+    path = planned(bench)
+    bench.patch(bench.image("2"), {"op": "replace", "path": "/min_ram", "value": 5})
+    before = bench.images()
+    outcome = apply(bench, path, "--yes")
+    assert outcome.code == 1, outcome.text
+    assert f"error: {first}: not done: the cloud changed since" in outcome.out
+    assert f"error: {second}: not done: it has to do with '{second}', as has {first}, which is not done" in outcome.out
+    assert bench.images() == before
+
+
+def test_the_limit_of_deletes_is_that_of_the_whole_plan(bench: Bench) -> None:
+    meta = {"os_distro": "ubuntu", "uuid_validity": "none"}
+    names = [f"{each} {bench.tag}" for each in ("Arch", "Debian")]
+    bench.define(*(bench.ubuntu("1", "2", name=each, meta=meta) for each in names))
+    assert bench.run().code == 0
+    bench.define(*(bench.ubuntu("2", name=each, meta=meta) for each in names))
+    path = planned(bench, "--outdated", "delete", "--unknown-usage", "delete", "--max-deletes", "1")
+    bench.define(bench.ubuntu("2", name=names[0], meta=meta), bench.ubuntu("2", name=names[1], meta=meta, min_ram=1))
+    before = bench.images()
+    outcome = apply(bench, path, "--yes")
+    assert outcome.code == 1
+    assert outcome.err == "error: the approved plan deletes 2 images, and --max-deletes allows 1; nothing was done\n"
     assert bench.images() == before
 
 
@@ -107,9 +177,13 @@ def test_options_beside_a_plan_file_are_refused(bench: Bench) -> None:
         ("[]", "is no plan file"),
         ('{"images": []}', "is no plan file"),
         ('{"format": 99}', "a plan file of another release"),
-        ('{"format": 1, "request": {"policy": {}}, "plan": {"changes": []}, "where": {}}', "is no plan file"),
-        ('{"format": 1, "request": {"policy": {"x": 1}}, "plan": {"changes": []}, "where": {}}', "is no plan file"),
-        ('{"format": 1, "request": [], "plan": {}, "where": {}}', "is no plan file"),
+        ('{"format": 2, "request": {"policy": {}}, "plan": {"changes": []}, "where": {}}', "is no plan file"),
+        ('{"format": 2, "request": {"policy": {"x": 1}}, "plan": {"changes": []}, "where": {}}', "is no plan file"),
+        ('{"format": 2, "request": [], "plan": {}, "where": {}}', "is no plan file"),
+        (
+            '{"format": 2, "request": {"policy": {}}, "plan": {"changes": [{}]}, "day": "", "definitions": {}}',
+            "is no plan",
+        ),
         (None, "No such file or directory"),
     ],
 )

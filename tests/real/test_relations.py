@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -29,7 +30,8 @@ def test_members_are_desired_state_and_follow_the_rotation(bench: Bench, member:
     project = member.current_project_id
     bench.define(bench.ubuntu("1", visibility="shared", members=["member"]))
     plan = bench.run("plan")
-    assert re.search(rf"members +{project}", plan.out)
+    assert re.search(rf"members +member \({project}\)\n", plan.out)
+    assert json.loads(bench.run("plan", "--output", "json").out)["projects"][project] == "member"
     outcome = bench.run()
     assert outcome.code == 0, outcome.text
     assert members(bench, bench.image("1").id) == {project: "accepted"}
@@ -113,8 +115,13 @@ def test_sharing_by_hand_is_carried_to_the_next_build(bench: Bench, member: Conn
     bench.converged()
     name = bench.image("2").name
     outcome = bench.run("unshare", name, "--domain", "default")
-    assert (outcome.code, "no longer shared with member" in outcome.out) == (0, True)
-    assert members(bench, bench.image("2").id) == {}
+    assert outcome.code == 0, outcome.text
+    # From all builds, the older one too.
+    assert [line for line in outcome.out.splitlines() if "no longer" in line] == [
+        f"{each}: no longer shared with member ({project})" for each in (name, f"{name} (1)")
+    ]
+    assert {v: members(bench, bench.image(v).id) for v in ("1", "2")} == {"1": {}, "2": {}}
+    bench.converged()
     # Who has said no is asked no more by later builds.
     assert bench.run("share", name, "--project", "member").code == 0
     path = f"/images/{bench.image('2').id}/members/{project}"
@@ -123,8 +130,30 @@ def test_sharing_by_hand_is_carried_to_the_next_build(bench: Bench, member: Conn
     assert bench.run().code == 0
     assert members(bench, bench.image("3").id) == {}
     outcome = bench.run("unshare", name, "--project", "member", "--domain", "default")
-    assert outcome.out == f"{name}: was not shared with member ({project})\n"
+    # What it has rejected is taken back as well; the newest build it was never asked about.
+    assert outcome.out == f"{name} (2): no longer shared with member ({project})\n"
+    outcome = bench.run("unshare", name, "--project", "member")
+    assert (outcome.code, outcome.out) == (0, f"{name}: was not shared with member ({project})\n")
     assert bench.run("share", name).code == 2
+
+
+def test_older_builds_are_unshared_though_the_newest_is_for_all(bench: Bench, member: Connection) -> None:
+    project = member.current_project_id
+    bench.define(bench.ubuntu("1", visibility="shared", members=["member"]))
+    assert bench.run().code == 0
+    old, name = bench.image("1"), bench.image("1").name
+    bench.define(bench.ubuntu({**bench.version("1"), "visibility": "shared"}, "2", visibility="private"))
+    assert bench.run().code == 0
+    outcome = bench.run("share", name, "--project", "member")
+    assert (outcome.code, f"{name} is private; only images of visibility shared" in outcome.err) == (1, True)
+    assert members(bench, old.id) == {project: "accepted"}
+    outcome = bench.run("unshare", name, "--project", "member")
+    assert (outcome.code, outcome.out) == (0, f"{name} (1): no longer shared with member ({project})\n"), outcome.text
+    assert members(bench, old.id) == {}
+    bench.define(bench.ubuntu("1", "2", visibility="private"))
+    assert bench.run().code == 0
+    outcome = bench.run("unshare", name, "--project", "member")
+    assert (outcome.code, f"{name}: none of its builds is of visibility shared" in outcome.err) == (1, True)
 
 
 def test_no_one_sees_a_shared_build_before_it_is_verified(watched: Bench, proxy: Proxy, member: Connection) -> None:

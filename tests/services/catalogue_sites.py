@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import hashlib
 import json
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ from tests.services.site import Switches
 from tests.services.upstreams import (
     World,
     bsd,
-    clearsigned,
     coreutils,
     digest,
     image,
@@ -20,7 +20,6 @@ from tests.services.upstreams import (
     pre_listing,
     release,
     sections,
-    signature,
 )
 
 BOTH = ("x86_64", "aarch64")
@@ -39,7 +38,7 @@ def almalinux(world: World, name: str, arch: str, sums_key: str | None = None) -
     file = f"AlmaLinux-{name}-GenericCloud-{minor}-20260526{'.0' if name == '10' else ''}.{arch}.qcow2"
     sums = coreutils({file: image(file)}).encode()
     site.put(f"/almalinux/{name}/cloud/{arch}/images/CHECKSUM", sums)
-    signed = signature(sums, sums_key or key("almalinux", name))
+    signed = world.detached(sums, sums_key or key("almalinux", name))
     site.put(f"/almalinux/{name}/cloud/{arch}/images/CHECKSUM.asc", signed)
     site.put(f"/almalinux/{minor}/cloud/{arch}/images/{file}", image(file))
 
@@ -51,7 +50,7 @@ def alpine(world: World) -> None:
     for file in files:
         site.put(f"{folder}/{file}", image(file))
         site.put(f"{folder}/{file}.sha512", f"{digest(image(file), 'sha512')}\n".encode())
-        site.put(f"{folder}/{file}.asc", signature(image(file), key("alpine")))
+        site.put(f"{folder}/{file}.asc", world.detached(image(file), key("alpine")))
 
 
 def amazon(world: World) -> None:
@@ -83,7 +82,7 @@ def arch_linux(world: World) -> None:
     site.on("/images/", Switches(html=pre_listing(["latest/", f"v{version}/"])))
     site.put(path, image("arch"))
     site.put(f"{path}.SHA256", sums)
-    site.put(f"{path}.SHA256.sig", signature(sums, key("arch")))
+    site.put(f"{path}.SHA256.sig", world.detached(sums, key("arch")))
 
 
 def centos(world: World, stream: str, arch: str) -> None:
@@ -124,7 +123,7 @@ def fedora(world: World, arch: str) -> None:
     file, sums = f"Fedora-Cloud-Base-Generic-44-1.7.{arch}.qcow2", f"Fedora-Cloud-44-1.7-{arch}-CHECKSUM"
     site = world.host("dl.fedoraproject.org")
     site.on(f"{folder}/", Switches(html=pre_listing([file, sums])))
-    site.put(f"{folder}/{sums}", clearsigned(bsd({file: image(file)}), key("fedora", "44")).encode())
+    site.put(f"{folder}/{sums}", world.clear(bsd({file: image(file)}), key("fedora", "44")).encode())
     world.host("download.fedoraproject.org").put(f"{folder}/{file}", image(file))
 
 
@@ -133,7 +132,7 @@ def flatcar(world: World, arch: str) -> None:
     name, folder = "flatcar_production_openstack_image.img", f"/{ARCH[arch]}-usr"
     site.put(f"{folder}/current/version.txt", b"FLATCAR_BUILD=4230\nFLATCAR_VERSION_ID=4230.2.4\n")
     site.put(f"{folder}/4230.2.4/{name}", image(arch))
-    text = clearsigned(sections(name, image(arch)), key("flatcar"))
+    text = world.clear(sections(name, image(arch)), key("flatcar"))
     site.put(f"{folder}/4230.2.4/{name}.DIGESTS.asc", text.encode())
 
 
@@ -141,7 +140,7 @@ def freebsd(world: World, arch: str) -> None:
     long = "amd64" if arch == "x86_64" else "arm64-aarch64"
     name = f"FreeBSD-15.0-RELEASE-{long}-BASIC-CLOUDINIT-ufs.qcow2.xz"
     path = f"/releases/15.0R/checksums/CHECKSUM.SHA256-FreeBSD-15.0-RELEASE-{long}-vm.asc"
-    text = clearsigned(bsd({name: PACKED}, sizes=False), key("freebsd", "15.0"))
+    text = world.clear(bsd({name: PACKED}, sizes=False), key("freebsd", "15.0"))
     world.host("www.freebsd.org").put(path, text.encode())
     folder = "amd64" if arch == "x86_64" else "aarch64"
     world.host("download.freebsd.org").put(f"/releases/VM-IMAGES/15.0-RELEASE/{folder}/Latest/{name}", PACKED)
@@ -172,15 +171,17 @@ def opensuse(world: World, arch: str) -> None:
         sums = coreutils({file: image(file)}).encode()
         site.put(f"{folder}/{file}", image(file))
         site.put(f"{folder}/{file}.sha256", sums)
-        site.put(f"{folder}/{file}.sha256.asc", signature(sums, key("opensuse-leap")))
+        site.put(f"{folder}/{file}.sha256.asc", world.detached(sums, key("opensuse-leap")))
 
 
 def opnsense(world: World) -> None:
-    site, folder, data = world.host("pkg.opnsense.org"), "/releases/26.7", b"BZh9" + bytes(600)
+    site, folder, data = world.host("pkg.opnsense.org"), "/releases/26.7", bz2.compress(image("opnsense"))
     name, sums = "OPNsense-26.7-nano-amd64.img.bz2", "OPNsense-26.7-checksums-amd64.sha256"
     site.on(f"{folder}/", Switches(html=pre_listing([name, sums])))
     site.put(f"{folder}/{sums}", bsd({name: data}, sizes=False).encode())
     site.put(f"{folder}/{name}", data)
+    if world.rsa:
+        site.put(f"{folder}/{name.removesuffix('.bz2')}.sig", world.rsa(image("opnsense")))
 
 
 def oracle(world: World, name: str, arch: str) -> None:
@@ -192,14 +193,14 @@ def oracle(world: World, name: str, arch: str) -> None:
     site.put(f"{folder}/{file}", image(file))
 
 
-def rocky(world: World, name: str, minor: str, arch: str) -> None:
+def rocky(world: World, name: str, minor: str, arch: str, signed: Sequence[str] = ("10",)) -> None:
     site, folder = world.host("dl.rockylinux.org"), f"/pub/rocky/{minor}/images/{arch}"
     file = f"Rocky-{name}-GenericCloud-Base-{minor}-20260525.0.{arch}.qcow2"
     sums = bsd({file: image(file)}).encode()
     site.put(f"{folder}/{file}", image(file))
     site.put(f"{folder}/CHECKSUM", sums)
-    if name == "10":
-        site.put(f"{folder}/CHECKSUM.asc", signature(sums, key("rocky", "10")))
+    if name in signed:
+        site.put(f"{folder}/CHECKSUM.asc", world.detached(sums, key("rocky", name)))
 
 
 def talos(world: World) -> None:
@@ -227,11 +228,11 @@ def ubuntu(world: World) -> None:
                 site.put(f"/{real}", image(file))
         text = json.dumps({"format": "products:1.0", "datatype": "image-downloads", "products": found}, indent=1)
         path = f"/{stream}/streams/v1/com.ubuntu.cloud:released:download.sjson"
-        site.put(path, clearsigned(text, key("ubuntu")).encode())
+        site.put(path, world.clear(text, key("ubuntu")).encode())
 
 
-def publish(world: World) -> None:
-    """Everything that the catalogue follows."""
+def publish(world: World, rocky_signed: Sequence[str] = ("10",)) -> None:
+    """Everything that the catalogue follows. `rocky_signed`: sources disagree on which ones are."""
     single = (alpine, amazon, osism, arch_linux, cirros, gardenlinux, opnsense, talos, ubuntu)
     for one in single:
         one(world)
@@ -239,7 +240,7 @@ def publish(world: World) -> None:
     for arch in BOTH:
         for name, minor in minors:
             almalinux(world, name, arch)
-            rocky(world, name, minor, arch)
+            rocky(world, name, minor, arch, rocky_signed)
         for name in ("9", "10"):
             centos(world, name, arch)
         for name in ("12", "13"):

@@ -60,6 +60,7 @@ class Switches:
     picky: bool = False  # 403 without a User-Agent and for Python-urllib's
     contents: list[bytes] = field(default_factory=list)  # the n-th GET finds the n-th; the last one stays
     hold: threading.Event | None = None  # the body waits for it, half a minute at most
+    entered: threading.Event | None = None  # set when a body is about to be sent
     delay: float = 0.0  # seconds before every 64 KiB of the body
     gate: Gate | None = None
 
@@ -174,6 +175,8 @@ class _Handler(Handler):
         switches = self.switches
         if switches.gate:
             switches.gate.enter()
+        if switches.entered:
+            switches.entered.set()
         if switches.hold:
             switches.hold.wait(30)
         cuts = [cut for cut in (switches.truncate, switches.reset) if cut is not None]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from openstack_image_manager import desired
 from openstack_image_manager.definitions import load
-from openstack_image_manager.errors import Error
+from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.format import Definition
 from openstack_image_manager.latest import resolve
 from openstack_image_manager.model import Image
-from openstack_image_manager.scs import PROPERTIES
+from openstack_image_manager.scs import check
+from openstack_image_manager.scs.properties import PROPERTIES
+from openstack_image_manager.scs.rules import RECENCY, STANDARDS
 from openstack_image_manager.signing.evidence import Evidence
 from openstack_image_manager.signing.keys import Keyring
 from openstack_image_manager.upstreams.follow import Follower
@@ -78,6 +81,16 @@ def test_every_definition_becomes_an_image_with_all_that_scs_wants(whole_world: 
         assert MANDATORY - set(wanted.properties) == set(), definition.name
         assert wanted.properties["image_source"] == version.url
         assert all(PROPERTIES[name].allows(wanted.properties[name]) for name in MANDATORY)
+
+
+def test_every_definition_passes_the_conformance_test(whole_world: World) -> None:
+    """But for recency: the builds in these small copies of the sites are of different days."""
+    followed = follower(whole_world).resolve(CATALOGUE, {})
+    images = [image_of(each) for each in followed.values() if isinstance(each, Definition)]
+    day = datetime(2099, 1, 1, tzinfo=UTC)
+    found = [each for each in check.judge(images, STANDARDS, day).verdicts if each.test != RECENCY]
+    assert [each for each in found if each.level == "error"] == []
+    assert {each.key for each in found if each.level == "warning"} == set()
 
 
 def test_a_build_that_the_cloud_has_stays_as_it_is(world: World) -> None:
@@ -156,6 +169,14 @@ def test_those_that_fail_or_are_disabled_are_left_alone_and_nothing_else(world: 
     assert not [each for each in world.host("repo.almalinux.org").requests if "/10/" in each.path]
     # Definitions of one's own follow nobody.
     assert resolve([good], []) == ([good], [])
+
+
+def test_who_stops_it_gets_no_half_of_an_answer(world: World) -> None:
+    catalogue_sites.almalinux(world, "9", "x86_64")
+    sites = Sites(mirrors=world.mirrors)
+    sites.stop()
+    with pytest.raises(Interrupted, match="interrupted while the upstreams were asked; nothing was changed"):
+        Follower(sites, verify).resolve([named("AlmaLinux 9")], {})
 
 
 def pinned(name: str, key: Made) -> Definition:

@@ -189,6 +189,36 @@ def test_requests_go_to_the_mirror_of_the_longest_beginning(site: TestSite) -> N
     assert sites.redirects("https://x/y/old") == ["https://x/y/new/", "https://elsewhere.example.org/x"]
 
 
+@pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize("other_slash", ["", "/"])
+def test_a_mirror_is_for_whole_segments(slash: str, other_slash: str) -> None:
+    sites = Sites(
+        mirrors={
+            f"https://a.example/x{slash}": f"http://mirror/x{other_slash}",
+            "https://b.example": "http://mirror/b/",
+        }
+    )
+    moved = {
+        "https://a.example/x/y/z": "http://mirror/x/y/z",
+        "https://a.example/x/": "http://mirror/x/",
+        "https://a.example/x?q=/": "http://mirror/x?q=/",
+        "https://a.example/x": "http://mirror/x",
+        "https://b.example/": "http://mirror/b/",
+        "https://b.example/y": "http://mirror/b/y",
+    }
+    stay = ("https://a.example/xy", "https://a.example/xy/z", "https://b.example.evil/y", "https://b.example:444/y")
+    assert {url: sites.real(url) for url in (*moved, *stay)} == {**moved, **{url: url for url in stay}}
+
+
+def test_redirects_within_a_mirror_are_redirects_within_the_upstream(site: TestSite) -> None:
+    """And those to what only begins like it are not."""
+    site.on("/x/a", Switches(redirect=(302, "/x/b")))
+    site.on("/x/b", Switches(redirect=(302, "/xy/c")))
+    site.put("/xy/c", b"")
+    sites = Sites(mirrors={"https://a.example": f"{site.url}/x"})
+    assert sites.redirects("https://a.example/a") == ["https://a.example/b", f"{site.url}/xy/c"]
+
+
 def test_redirects_without_an_end(site: TestSite) -> None:
     site.on("/a", Switches(redirect=(302, "/a")))
     assert Sites().redirects(f"{site.url}/a") == [f"{site.url}/a"] * 5

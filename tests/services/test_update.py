@@ -16,62 +16,15 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from openstack_image_manager.errors import FetchError
+from openstack_image_manager.fetch import fetch_bytes
 from openstack_image_manager.sandbox.site import serving
-from tests.real.bench import Outcome, run_main
+from openstack_image_manager.signing.evidence import Evidence
+from openstack_image_manager.signing.keys import Keyring
+from openstack_image_manager.upstreams.published import Signature
+from tests.services.distribution import Distribution, image, sums
 from tests.services.site import Switches, TestSite
-from tests.unit.signers import Made, made
-
-HEAD = "# our images\nimages:\n"
-
-
-def image(name: str) -> bytes:
-    return (b"QFI\xfb\x00\x00\x00\x03" + name.encode() * 500)[:2000]
-
-
-def sums(**files: bytes) -> bytes:
-    return "".join(f"{hashlib.sha256(data).hexdigest()}  {name}.qcow2\n" for name, data in files.items()).encode()
-
-
-class Distribution:
-    """A small distribution with a signed checksum file, and definitions that follow it."""
-
-    def __init__(self, site: TestSite, folder: Path, key: Made) -> None:
-        self.site, self.folder, self.key = site, folder, key
-        self.keys = folder / "keys"
-        self.keys.mkdir()
-        (self.keys / "key.asc").write_bytes(key.certificate)
-        self.images = folder / "images"
-        self.images.mkdir()
-
-    def publish(self, path: str = "/a", **files: bytes) -> None:
-        """Publish these images, and the checksum file with its signature."""
-        for name, data in files.items():
-            self.site.put(f"{path}/{name}.qcow2", data)
-        self.site.put(f"{path}/SUMS", sums(**files))
-        self.site.put(f"{path}/SUMS.asc", self.key.sign(sums(**files)))
-
-    def definition(self, name: str = "A", path: str = "/a", versions: str = "[]", more: str = "") -> str:
-        return f"""\
-  - name: {name}  # by us
-    format: qcow2
-    multi: true
-{more}    resolve:
-      steps:
-        - checksum-file: {self.site.url}{path}/SUMS
-          match: '(?P<version>\\d{{8}})\\.qcow2'
-      build_date: '{{version}}'
-      signature: {{kind: detached, over: checksum, url: '{{checksum_url}}.asc', keys: {self.key.fingerprint}}}
-    versions: {versions}
-"""
-
-    def write(self, *definitions: str) -> Path:
-        file = self.images / "a.yml"
-        file.write_text(HEAD + "".join(definitions), encoding="utf-8")
-        return file
-
-    def run(self, *options: str) -> Outcome:
-        arguments = ["update", "--images", str(self.images), "--keys", str(self.keys), "--no-cache", *options]
-        return run_main(arguments, {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "NO_COLOR": "1"})
+from tests.unit.signers import made
 
 
 @pytest.fixture
@@ -214,7 +167,7 @@ def test_a_site_that_hangs_does_not_hold_whoever_wants_to_stop(distribution: Dis
             _, said = process.communicate(timeout=20)
         finally:
             hold.set()
-    assert (process.returncode, said) == (130, "error: interrupted; nothing was written, ask again\n")
+    assert (process.returncode, said) == (130, "error: interrupted; nothing was written, run again for the rest\n")
 
 
 def test_a_file_that_cannot_be_edited_is_told(distribution: Distribution) -> None:
@@ -306,6 +259,20 @@ def test_a_signature_over_the_image(distribution: Distribution) -> None:
     assert f"signed by {distribution.key.fingerprint}" in outcome.out, outcome.text
     packed(distribution, content, distribution.key.sign(content + b"x"), rule)
     assert distribution.run().code == 1
+
+
+def test_an_image_that_takes_for_ever_to_be_read(distribution: Distribution) -> None:
+    """One chunk, a little later the next: nothing hangs, and yet it must end."""
+    content = image("one") * 400
+    rule = f"kind: detached, over: image, keys: {distribution.key.fingerprint}"
+    packed(distribution, content, distribution.key.sign(content), rule)
+    distribution.site.on("/p/x-1.qcow2.bz2", Switches(delay=0.2))
+    keyring = Keyring([distribution.keys])
+    url = f"{distribution.site.url}/p/x-1"
+    wanted = Signature("detached", "image", f"{url}.qcow2.bz2", f"{url}.sig", (distribution.key.fingerprint,))
+    with pytest.raises(FetchError, match=rf"^{url}\.qcow2\.bz2: not finished in time, after \d+ bytes$"):
+        Evidence(keyring, timeout=0.5)(wanted, b"", fetch_bytes)
+    assert Evidence(keyring)(wanted, b"", fetch_bytes)[1] == distribution.key.fingerprint
 
 
 def test_an_rsa_signature_over_the_unpacked_image(distribution: Distribution) -> None:

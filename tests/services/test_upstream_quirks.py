@@ -347,7 +347,7 @@ def test_builds_that_do_not_count(world: World) -> None:
     assert ask(world, linux(steps=[step], exclude=r"1\.11")).version == "1.10"
     assert ask(world, linux(steps=[step], prereleases=True)).version == "1.12-rc.2"
     message = refused(world, linux(steps=[step], exclude=".*"), NothingFoundError)
-    assert message == f"{BASE}/SUMS: only builds that do not count"
+    assert message == f"{BASE}/SUMS: only builds that do not count (pre-releases, `latest`, what exclude names)"
 
 
 def test_no_way_back(world: World) -> None:
@@ -462,7 +462,10 @@ def test_static_builds(world: World) -> None:
     wrong = {"steps": [{"static": {**entry, "checksum": "x"}}], "url": f"{BASE}/{NAME}"}
     assert "is not a hexadecimal digest" in refused(world, linux(**wrong))
     nothing = {"steps": [{"static": entry}], "url": f"{BASE}/{NAME}", "exclude": "1"}
-    assert refused(world, linux(**nothing), NothingFoundError) == "static: only builds that do not count"
+    assert (
+        refused(world, linux(**nothing), NothingFoundError)
+        == "static: only builds that do not count (pre-releases, `latest`, what exclude names)"
+    )
 
 
 def test_releases_at_github(world: World) -> None:
@@ -534,8 +537,19 @@ def test_interrupted(world: World) -> None:
     stop = threading.Event()
     stop.set()
     put(world, {NAME: image("new")})
-    with pytest.raises(Interrupted):
-        check_all([linux(), linux()], Sites(mirrors=world.mirrors, stop=stop), verify)
+    answers = check_all([linux(), linux()], Sites(mirrors=world.mirrors, stop=stop), verify)
+    assert [type(answer) for _, answer in answers] == [Interrupted] * 2
+
+
+def test_a_mistake_of_the_program_is_not_taken_for_a_site_that_fails(world: World) -> None:
+    put(world, {NAME: image("new")})
+    world.host(HOST).put("/SUMS.asc", b"x")
+
+    def broken(wanted: Signature, data: bytes, fetch: Fetch) -> tuple[bytes, str | None, str | None]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        check_all([linux(signature=DETACHED)], Sites(mirrors=world.mirrors), broken)
 
 
 @pytest.mark.timeout(60)

@@ -26,10 +26,16 @@ BEGIN, END = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n", "-----BEGIN
 
 
 class World:
-    """All sites; `with World(directory) as world:`. `mirrors` sends requests for a host to its copy."""
+    """All sites; `with World(directory) as world:`. `mirrors` sends requests for a host to its copy.
+
+    `detached`, `clear` and `rsa` sign for the key of a fingerprint: with stand-ins, unless a test has real keys.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.detached: Callable[[bytes, str], bytes] = signature
+        self.clear: Callable[[str, str], str] = clearsigned
+        self.rsa: Callable[[bytes], bytes] | None = None
         self.sites: dict[str, TestSite] = {}
         self._stack = contextlib.ExitStack()
 

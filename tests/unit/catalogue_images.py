@@ -5,7 +5,7 @@ from __future__ import annotations
 from openstack_image_manager.desired import wanted_image
 from openstack_image_manager.format import Definition
 from openstack_image_manager.model import Image, Role, Stage
-from openstack_image_manager.scs import PROPERTIES
+from openstack_image_manager.scs.properties import PROPERTIES
 
 MANDATORY = {name for name, known in PROPERTIES.items() if known.level == "mandatory"}
 RECOMMENDED = {name for name, known in PROPERTIES.items() if known.level == "recommended"}

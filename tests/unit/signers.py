@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,11 @@ HASHES: dict[int, hashes.HashAlgorithm] = {2: hashes.SHA1(), 8: hashes.SHA256()}
 @cache
 def rsa_key(number: int = 0) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
+
+
+def rsa_signature(data: bytes, key: rsa.RSAPrivateKey) -> bytes:
+    """As OPNsense signs."""
+    return base64.encodebytes(key.sign(data, padding.PKCS1v15(), hashes.SHA256()))
 
 
 def integer(number: int) -> bytes:

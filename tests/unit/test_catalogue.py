@@ -16,7 +16,7 @@ from openstack_image_manager import catalogue, desired
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import UsageError
 from openstack_image_manager.format import Definition
-from openstack_image_manager.scs import PROPERTIES
+from openstack_image_manager.scs.properties import PROPERTIES
 from openstack_image_manager.upstreams import shipped
 from openstack_image_manager.upstreams.upstream import can_be_asked
 
@@ -128,7 +128,9 @@ def test_a_part_of_it(path: str, files: list[str]) -> None:
     ("path", "message"),
     [
         ("catalogue:debain", "catalogue:debain: the catalogue has no file 'debain'; did you mean 'debian'?"),
-        ("catalogue:debian,", "the catalogue has no file ''; there are almalinux, alpine, "),
+        ("catalogue:debian,", "there is no name between two commas, or at an end; write catalogue:debian,ubuntu"),
+        ("catalogue:debian,,ubuntu", "catalogue:debian,,ubuntu: there is no name between two commas"),
+        ("catalogue:debian,fuchsia", "the catalogue has no file 'fuchsia'; there are almalinux, alpine, "),
         ("catalogue:../resolvers", "the catalogue has no file '../resolvers'"),
     ],
 )

@@ -77,7 +77,10 @@ class Simulated:
         self.cloud.pass_days(days)
 
     def run(self, told: Told, troubles: Mapping[int, str], at: int) -> None:
-        others = {"other run": partial(self.run, told, {}, 0), "by hand": partial(self.meddle, at)}
+        others = {
+            "other run": partial(self.run, replace(told, roll_back={}), {}, 0),
+            "by hand": partial(self.meddle, at),
+        }
         Run(self.cloud, order_of(told, self.cloud), troubles, others, side_by_side=at % 2 == 1).go()
 
     def meddle(self, at: int) -> None:
@@ -124,6 +127,7 @@ def order_of(told: Told, cloud: Cloud) -> Order:
         dict(cloud.images),
         only=None if told.only is None else frozenset({told.only}),
         wrong=frozenset({told.wrong} if told.wrong in told.specs else ()),
+        roll_back=told.roll_back,
     )
 
 
@@ -152,6 +156,7 @@ def test_random_histories_keep_the_laws() -> None:
     [
         *("imported", "published", "rotated", "hidden", "deactivated"),
         *("outdated deleted", "orphan deleted", "twin deleted", "twin renamed", "junk cleared"),
+        *("rolled back", "shared"),
         *("failed", "killed", "other run", "by hand", "too many"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Results as JUnit has them."""
+"""JUnit XML: counted right, and readable whatever the texts hold."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ from hypothesis import strategies as st
 from openstack_image_manager.junit import Case, suite
 
 
+def test_a_suite() -> None:
+    cases = [Case("a", "x", seconds=1.25), Case("b", "x", "first\nsecond"), Case("c", "x", skipped="later")]
+    (top,) = ElementTree.fromstring(suite("checks", cases))
+    assert dict(top.attrib) == {"name": "checks", "tests": "3", "failures": "1", "errors": "0", "skipped": "1"}
+    good, failed, skipped = top
+    assert (dict(good.attrib), len(good)) == ({"name": "a", "classname": "x", "time": "1.250"}, 0)
+    assert [(each.tag, each.attrib["message"], each.text) for each in failed] == [("failure", "first", "first\nsecond")]
+    assert [(each.tag, each.attrib["message"]) for each in skipped] == [("skipped", "later")]
+
+
 def test_each_case_says_what_became_of_it() -> None:
     cases = [
         Case("Debian 13", "prod", seconds=1.25),
@@ -18,15 +28,15 @@ def test_each_case_says_what_became_of_it() -> None:
     ]
     assert (
         suite("apply", cases)
-        == """<?xml version="1.0" encoding="UTF-8"?>
+        == """<?xml version="1.0" encoding="utf-8"?>
 <testsuites>
   <testsuite name="apply" tests="3" failures="1" errors="0" skipped="1">
-    <testcase classname="prod" name="Debian 13" time="1.250" />
-    <testcase classname="prod" name="Ubuntu">
+    <testcase name="Debian 13" classname="prod" time="1.250" />
+    <testcase name="Ubuntu" classname="prod">
       <failure message="404">404
 for https://example.org/</failure>
     </testcase>
-    <testcase classname="test" name="Flatcar">
+    <testcase name="Flatcar" classname="test">
       <skipped message="interrupted">interrupted</skipped>
     </testcase>
   </testsuite>

@@ -50,11 +50,27 @@ def stored(key: str = "p/a/1-a.qcow2", size: int | None = 9, record: Record | No
         ("s3://b/", None, Target("b", "", "https://s3.example.org/b")),
         ("s3://b/x/y z/", None, Target("b", "x/y z/", "https://s3.example.org/b/x/y%20z")),
         ("s3://b/x", "https://cdn.example.org/i/", Target("b", "x/", "https://cdn.example.org/i")),
+        ("file:///srv/m", None, Target("/srv/m", "", "file:///srv/m", "file")),
+        ("file:///srv/m/", "file:///mnt/m", Target("/srv/m", "", "file:///mnt/m", "file")),
+        ("file:///srv/m", "https://cdn.example.org/i/", Target("/srv/m", "", "https://cdn.example.org/i", "file")),
     ],
 )
 def test_targets(bucket: str, public: str | None, made: Target) -> None:
     assert target(bucket, "https://s3.example.org/", public) == made
     assert str(made) == bucket.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "bucket", ["file://srv/m", "file:///", "file:///a/..", "file:///a%00", "file:/srv", "file:///a?b"]
+)
+def test_what_names_no_directory_is_refused(bucket: str) -> None:
+    with pytest.raises(UsageError, match="write it like file:///srv/mirror"):
+        split(bucket)
+
+
+def test_the_path_of_a_directory_is_decoded() -> None:
+    made = target("file:///srv//my%20mirror/./x", "")
+    assert (made.bucket, made.public) == ("/srv/my mirror/x", "file:///srv/my%20mirror/x")
 
 
 @pytest.mark.parametrize("bucket", ["b", "s3://", "https://b/x", "s3:///x"])
@@ -63,7 +79,9 @@ def test_what_names_no_bucket_is_refused(bucket: str) -> None:
         split(bucket)
 
 
-@pytest.mark.parametrize("public", ["example.org", "ftp://example.org", "https://u:p@example.org", "https://h/?a=b"])
+@pytest.mark.parametrize(
+    "public", ["example.org", "ftp://example.org", "https://u:p@example.org", "https://h/?a=b", "file://h/x"]
+)
 def test_what_is_no_plain_address_is_refused(public: str) -> None:
     with pytest.raises(UsageError, match="no plain address") as caught:
         target("s3://b", "https://s3.example.org", public)
@@ -99,6 +117,9 @@ def test_keys_by_mirror_url() -> None:
         ("https://s3.example.org/b/p/a//x", "makes no key"),
         ("https://s3.example.org/b/p/a%0A", "makes no key"),
         ("https://s3.example.org/b/p/a.mirror.json", "does not end with"),
+        ("https://s3.example.org/b/p/streams/v1/x.json", "files of the index are called so"),
+        ("https://s3.example.org/b/p/a/SHA256SUMS", "files of the index are called so"),
+        ("https://s3.example.org/b/p/SHA256SUMS.gpg", "files of the index are called so"),
         ("https://s3.example.org/b/p/" + "a" * LONGEST, "has at most"),
     ],
 )
@@ -146,14 +167,25 @@ def test_what_is_no_record_of_ours_says_nothing(change: dict[str, Any]) -> None:
     assert parsed(json.dumps({**json.loads(written(RECORD)), **change}).encode()) is None
 
 
+def test_a_record_may_lack_what_later_versions_added() -> None:
+    told = json.loads(written(replace(RECORD, signature="verified", os_distro="debian")))
+    assert parsed(json.dumps(told).encode()) == replace(RECORD, signature="verified", os_distro="debian")
+    for name in ("signature", "disk_format", "architecture", "os_distro", "os_version"):
+        del told[name]
+    assert parsed(json.dumps(told).encode()) == RECORD
+    assert parsed(json.dumps({**told, "os_distro": 3}).encode()) is None
+
+
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"3", b"\xff", b'{"made-by": "openstack-image-manager"}'])
 def test_what_is_no_record_at_all_says_nothing(data: bytes) -> None:
     assert parsed(data) is None
 
 
 def test_metadata_hold_what_is_known_before_and_fits() -> None:
-    version = item(url="https://u:p@example.org/1", checksum=SUM, signed_by="A" * 40).version
+    signed = {"signed_by": "A" * 40, "signed_at": "2026-01-01 10:00:00"}
+    version = item(url="https://u:p@example.org/1", checksum=SUM, **signed).version
     common = {"made-by": "openstack-image-manager", "source-checksum": SUM, "signed-by": "A" * 40}
+    common["signed-at"] = "2026-01-01 10:00:00"
     assert metadata(version) == {**common, "source": "https://example.org/1"}
     for url in ("https://example.org/" + "x" * VALUE_BYTES, "https://example.org/ü"):
         assert metadata(version.model_copy(update={"url": url})) == common
@@ -162,8 +194,8 @@ def test_metadata_hold_what_is_known_before_and_fits() -> None:
 @pytest.mark.parametrize(
     ("version", "there", "verdict", "reason"),
     [
-        ({}, None, Verdict.MISSING, "not in the bucket"),
-        ({}, stored(size=None), Verdict.MISSING, "not in the bucket"),
+        ({}, None, Verdict.MISSING, "not there"),
+        ({}, stored(size=None), Verdict.MISSING, "not there"),
         ({}, stored(record=None), Verdict.FOREIGN, "somebody else's object is there"),
         ({}, replace(stored(record=None), ours=True), Verdict.UNFINISHED, "it has no record yet"),
         ({}, stored(size=8), Verdict.MISMATCH, "it has 8 bytes, and had 9 when it was written"),
@@ -195,6 +227,8 @@ def test_only_old_objects_of_ours_that_nobody_needs_are_unneeded() -> None:
     made = planned(old, theirs, young, touched, alone, stored(), stored("p/needed"), more=(needed,))
     assert ([each.key for each in made.unneeded], made.kept) == (["p/alone", "p/old"], "")
     assert [each.verdict for each in made.judged] == [Verdict.CURRENT]
+    mine = plan([], [], {"p/old": old}, NOW, timedelta(days=7), frozenset({"A"}))
+    assert mine.unneeded == ()  # its version latest is not asked about now
     ahead = replace(stored("p/ahead"), modified=NOW + timedelta(seconds=1))
     assert planned(ahead, grace=0).unneeded == (ahead,)
     assert beyond_limit(made, 2) is None

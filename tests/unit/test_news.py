@@ -9,9 +9,10 @@ from cloud import TODAY, definition
 
 from openstack_image_manager import desired
 from openstack_image_manager.editing.edit import AddVersion, RemoveVersion, SetVersionField
-from openstack_image_manager.errors import Error
+from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.format import Checksum
 from openstack_image_manager.model import Role, Stage
+from openstack_image_manager.render import news_markdown
 from openstack_image_manager.upstreams.news import News, counts, data, line, markdown, news
 from openstack_image_manager.upstreams.published import Build
 
@@ -93,6 +94,42 @@ def test_a_moving_address_becomes_the_lasting_one():
     moving = "https://example.org/latest.img"
     wanted = definition(versions=({"version": "5", "url": moving},), latest_url=moving)
     assert told(wanted, BARE).edits == (SetVersionField("Ubuntu 24.04", "5", "url", BUILD.url),)
+
+
+def test_one_that_was_recorded_before_the_build_had_a_name_keeps_its_own():
+    moving = "https://example.org/latest.img"
+    wanted = definition(versions=({"version": "6", "url": moving, "checksum": str(DIGEST)},), latest_url=moving)
+    each = told(wanted)
+    assert (each.build and each.build.version, each.state) == ("6", "completed")
+    assert each.edits[0] == SetVersionField("Ubuntu 24.04", "6", "url", BUILD.url)
+    assert line(each).startswith("Ubuntu 24.04: 6, completed (")
+    # With a digest of another algorithm, evidence of this one proves nothing.
+    md5 = Checksum("md5", "c" * 32)
+    wanted = definition(versions=({"version": "6", "url": moving, "checksum": str(md5)},), latest_url=moving)
+    each = told(wanted, replace(BUILD, others=(md5,)))
+    assert each.edits == (SetVersionField("Ubuntu 24.04", "6", "url", BUILD.url),)
+    assert told(wanted).edits == ()
+
+
+def test_what_could_not_be_seen_is_told():
+    md5 = {"version": "5", "url": BUILD.url, "checksum": "md5:" + "c" * 32}
+    each = told(definition(versions=(md5,)))
+    why = (
+        f"5 is recorded with {md5['checksum']}, and the upstream publishes {DIGEST} only: if its bytes were replaced, "
+    )
+    why += "that can't be seen; verify them, and record the latter"
+    assert (each.state, each.warning) == ("current", why)
+    assert line(each) == f"Ubuntu 24.04: 5 is the newest build; warning: {why}"
+    assert data(each)["warning"] == why
+    assert f"- **warning** Ubuntu 24.04: {why.split(':')[0]}" in news_markdown([each])
+    assert told(definition(versions=(md5,)), BARE).warning is None
+    assert "warning" not in data(told(definition(versions=("5",))))
+
+
+def test_who_is_interrupted():
+    each = News("B", "b.yml", error=Interrupted("not yet"))
+    assert (each.state, line(each), counts([each])) == ("interrupted", "B: interrupted: not yet", "1 interrupted")
+    assert "- **interrupted** B: not yet" in news_markdown([each])
 
 
 def test_the_same_bytes_under_another_name_are_nothing_new():

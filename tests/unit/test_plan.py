@@ -388,6 +388,17 @@ def test_of_two_images_of_one_version_the_one_in_use_stands():
     assert [change.found.id for change in planned([definition()], [twin, image], deleting).changes] == ["twin"]
 
 
+def test_the_image_that_stands_is_the_same_one_in_the_next_run():
+    off = definition(status="deactivated")
+    image = settled([off])[0]
+    assert image.status == "deactivated"
+    twin = replace(image, id="twin", status="active", created_at="2030")
+    keeping = Policy(outdated="keep")
+    after = settled([off], keeping, [image, twin])
+    assert not planned([off], after, keeping).changes
+    assert {each.id: each.name for each in after} == {image.id: "Ubuntu 24.04", "twin": "Ubuntu 24.04 (20240416)"}
+
+
 def test_deleted_images_do_not_count():
     gone = [replace(image, status="pending_delete") for image in settled([definition()])]
     assert isinstance(only(planned([definition()], gone)), Create)
@@ -418,3 +429,32 @@ def test_diff_of_equal_images_is_empty():
     image = settled([definition()])[0]
     assert diff(image, image) == ()
     assert planned([definition()], [image], today=date(2030, 1, 1)).changes == ()
+
+
+def test_a_second_image_that_tells_its_version_by_its_source_alone_gives_the_plain_name_up():
+    """As the existing tool made them: without image_name and internal_version."""
+    (first,) = settled([definition()])
+    known = {key: first.properties[key] for key in ("image_description", "image_source")}
+    second = replace(first, id="second", created_at="2026-11-23", properties=known)
+    cloud = settled([definition()], found=[first, second])
+    assert {image.id: image.name for image in cloud} == {
+        first.id: "Ubuntu 24.04",
+        "second": "Ubuntu 24.04 (20240416)",
+    }
+
+
+def test_a_build_that_is_no_longer_defined_is_shared_with_no_one_who_is_no_longer_named():
+    both = [definition(versions=["1", "2"], visibility="shared", members=["shop", "cart"])]
+    cloud = [replace(image, members=frozenset({"shop", "cart"})) for image in settled(both)]
+    after = by_version(settled([definition(versions=["2"], visibility="shared", members=["cart", "new"])], found=cloud))
+    assert {build: image.members for build, image in after.items()} == {
+        "1": frozenset({"cart"}),
+        "2": frozenset({"cart", "new"}),
+    }
+
+
+def test_the_plain_name_is_given_up_only_for_an_image_that_has_it_by_then():
+    (old,) = settled([definition(versions=["1"])])
+    new = replace(by_version(settled([definition(versions=["2"])]))["2"], id="new")
+    changes = plan([definition(versions=["1", "2"])], [old, new], Policy(), TODAY).changes
+    assert {c.found.id: c.keeper for c in changes if isinstance(c, Update)}[old.id] == "new"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +14,8 @@ from cloud import TODAY, definition, settled
 from rich.console import Console
 
 from openstack_image_manager import progress, render
-from openstack_image_manager.changes import checksum
-from openstack_image_manager.model import FieldChange, Finding, Image, Plan, Policy, Result
+from openstack_image_manager.changes import checksum, diff
+from openstack_image_manager.model import FieldChange, Finding, Image, Plan, Policy, Result, Update
 from openstack_image_manager.plan import plan
 
 ODD = "[red]x[/] :smile: \\[b] {0}"
@@ -84,6 +86,12 @@ def test_an_import_without_checksum_says_so() -> None:
     assert "mirror  " not in text
     assert "status  " not in text
     assert "    visibility         public\n" in text
+
+
+def test_an_import_whose_checksum_is_in_a_file_names_the_file() -> None:
+    version = {"version": "1", "url": "https://example.org/d.img", "checksums_url": "https://u:p@example.org/SUMS"}
+    lines = [line.split(maxsplit=1) for line in text_of(importing(versions=[version])).splitlines()]
+    assert ["checksum", "the one in https://example.org/SUMS"] in lines
 
 
 def test_a_change_is_told_field_by_field_with_its_reason() -> None:
@@ -305,6 +313,33 @@ def test_logs_get_a_line_for_each_event_and_none_for_bytes() -> None:
     assert shown(out) == f"{ODD}: {ODD} fetched\n"
 
 
+def test_a_terminal_gets_a_total_of_what_is_expected(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("COLUMNS", "200")
+    out = console(force_terminal=True, width=200)
+    with progress.reporter(out) as bars:
+        bars.expect(3)
+        bars.progress("a", "copying", 3 * 1024**2, 12 * 1024**2)
+        bars.progress("b", "copying", 4 * 1024**2)
+        bars._progress.refresh()  # type: ignore[union-attr]
+        bars.progress("a", "copying", 12 * 1024**2, 12 * 1024**2)
+        bars.finished("a")
+        bars.finished("never seen")
+        bars._progress.refresh()  # type: ignore[union-attr]
+    text = shown(out)
+    assert re.search("in total .*0 of 3 images, 7 MiB", text)
+    assert re.search("in total .*1 of 3 images, 16 MiB", text)
+
+
+def test_one_image_is_its_own_total(environment: pytest.MonkeyPatch) -> None:
+    out = console(force_terminal=True, width=200)
+    with progress.reporter(out) as bars:
+        bars.expect(1)
+        bars.progress("a", "copying", 3 * 1024**2)
+        bars._progress.refresh()  # type: ignore[union-attr]
+    assert "in total" not in shown(out)
+    progress.reporter(console(force_terminal=False, width=200)).expect(3)
+
+
 def test_a_terminal_gets_bars_and_the_lines_above_them(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("COLUMNS", "200")
     out = console(force_terminal=True, width=200)
@@ -325,3 +360,20 @@ def test_a_terminal_gets_bars_and_the_lines_above_them(environment: pytest.Monke
     assert f"{ODD} " in text
     assert "fetching 3 MiB" in text
     assert f"{ODD} 3 MiB of 12 MiB" in text
+
+
+def test_projects_have_names_where_these_are_known():
+    names = {"7": "shop", "8": "cart"}
+    found = Image("A", "shared", owner="7", members=frozenset({"8", "9"}), id="x", properties={"a": "7"})
+    wanted = replace(found, owner="8", members=frozenset({"7", "9"}), properties={"a": "8"})
+    plan_ = Plan((Update("A", found, wanted, diff(found, wanted), "why"),), projects=names)
+    told = {line.split()[0]: line for line in text_of(plan_).splitlines() if line.startswith("    ")}
+    assert "shop (7) → cart (8)" in told["owner"]
+    assert "-cart (8) +shop (7)" in told["members"]
+    assert "7 → 8" in told["a"]
+    assert "shop (7)" in render.plan_markdown(plan_, "prod")
+    data = json.loads(render.plan_json(plan_, "prod"))
+    assert (data["projects"], data["changes"][0]["fields"][0]["after"]) == (names, "8")
+    imported = replace(importing(owner="7", visibility="shared", members=["8"]), projects=names)
+    rows = {line.split()[0]: line.split(None, 1)[1] for line in text_of(imported).splitlines() if line[:4] == "    "}
+    assert (rows["owner"], rows["members"]) == ("shop (7)", "cart (8)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from openstack_image_manager.upstreams.published import (
     check_address,
     check_beginning,
     check_recorded,
+    comparable_by,
     day,
     file_name,
     is_new,
+    is_same,
     placed,
     recorded,
 )
@@ -494,8 +497,10 @@ def test_placeholders() -> None:
     assert match
     assert placeholders.groups(match) == {"x": ""}
     assert not wanted.fullmatch("1x5+-12")
-    with pytest.raises(Error, match=r"'\(' is not a regular expression: missing"):
-        placeholders.pattern("(", {})
+    for broken, said in (("(", "missing"), ("(?L)", "ASCII, LOCALE and UNICODE"), ("(" * 3000, "maximum recursion")):
+        with pytest.raises(Error, match=rf"^'{re.escape(broken)}' is not a regular expression: {said}"):
+            placeholders.pattern(broken, {})
+    assert not placeholders.pattern(r"\d+", {}).fullmatch("٢٠٢٦")
 
 
 @given(st.text(), st.dictionaries(st.sampled_from(["a", "b"]), st.text()))
@@ -571,6 +576,14 @@ def test_the_innermost_reason() -> None:
     assert reason(OSError(inner)) == "Connection refused"
     assert reason(OSError(2, "No such file")) == "No such file"
     assert reason(EOFError()) == "EOFError"
+
+
+def test_reasons_in_words() -> None:
+    said = "No connection adapters were found for 'gopher://u:p@x/'"
+    assert reason(ValueError(said)) == "redirected to gopher://x/, which is neither http: nor https:, and not followed"
+    said = "Failed to establish a new connection: [Errno 111] Connection refused"
+    assert reason(ValueError(f"HTTPSConnection(host='127.0.0.1', port=9): {said}")) == said
+    assert reason(ValueError("Exceeded 30 redirects.")) == "redirected 30 times, without an end"
 
 
 SITE = "https://x/a"
@@ -653,6 +666,57 @@ def test_what_is_new() -> None:
         check_recorded(having({**same_file, "version": "2", "checksum": "b" * 64}), build())
     with pytest.raises(Error, match=r"newest build 2 \(https://x/2\) is older than 10, which is there already"):
         check_recorded(having(one, {"version": "10", "url": "https://x/10"}), build())
+
+
+SHA256, SHA512, MD5 = ("a" * 64, "a" * 128, "a" * 32)
+MOVING = "https://x/latest"
+
+
+@pytest.mark.parametrize(
+    ("version", "same"),
+    [
+        ({"version": "2", "checksum": "b" * 64}, True),
+        # A digest of one algorithm decides, whichever of them it is.
+        ({"version": "today", "checksum": SHA256}, True),
+        ({"version": "today", "checksum": SHA512}, True),
+        ({"version": "today", "checksum": "b" * 128, "url": "https://x/2"}, False),
+        ({"version": "9", "checksum": "b" * 64, "url": MOVING}, False),
+        # Else the address, if it is the build's own.
+        ({"version": "today", "checksum": MD5, "url": "https://x/2"}, True),
+        ({"version": "today", "checksum": MD5, "url": "https://x/3"}, False),
+        ({"version": "today", "url": "https://x/2"}, False),
+        # Or one that moves, and was recorded when the build was there already.
+        ({"version": "3", "checksum": MD5, "url": MOVING}, True),
+        ({"version": "3", "url": MOVING}, True),
+        ({"version": "1", "url": MOVING}, False),
+        ({"version": "latest", "checksums_url": "https://x/SUMS", "url": MOVING}, False),
+    ],
+)
+def test_which_version_is_the_build(version: dict[str, Any], same: bool) -> None:
+    found = replace(build(), others=(Checksum.parse(SHA512),))
+    definition = having({"url": "https://x/else", **version}).model_copy(update={"latest_url": MOVING})
+    assert is_same(definition, definition.versions[0], found) is same
+
+
+def test_a_part_of_a_number_in_an_address_is_no_build() -> None:
+    had = {"version": "today", "checksum": MD5, "url": "https://x/20260712"}
+    definition = having(had)
+    assert not is_same(definition, definition.versions[0], build("2026071", had["url"]))
+    assert is_same(definition, definition.versions[0], build("20260712", had["url"]))
+
+
+def test_what_a_build_could_be_compared_by() -> None:
+    had = {"version": "1", "url": "https://x/1", "checksum": MD5}
+    assert comparable_by(having(had), build()) == []
+    assert comparable_by(having({**had, "url": "https://x/2"}), build()) == ["md5"]
+    assert comparable_by(having({**had, "version": "2"}, {**had, "version": "3", "checksum": SHA512}), build()) == [
+        "md5",
+        "sha512",
+    ]
+    assert comparable_by(having({**had, "version": "2", "checksum": SHA256}), build()) == []
+    assert comparable_by(having({**had, "version": "2"}), build(digest=None)) == []
+    moved = having({**had, "url": MOVING}).model_copy(update={"latest_url": MOVING})
+    assert comparable_by(moved, build()) == ["md5"]
 
 
 def test_steps_know_what_they_are_given() -> None:

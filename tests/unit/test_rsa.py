@@ -7,11 +7,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from signers import rsa_key
+from signers import rsa_signature as sign
 
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.signing.armor import Block, armored
@@ -27,10 +27,6 @@ def der(key: PublicKeyTypes) -> bytes:
 
 def fingerprint(key: PublicKeyTypes) -> str:
     return hashlib.sha256(der(key)).hexdigest().upper()
-
-
-def sign(data: bytes, key: rsa.RSAPrivateKey) -> bytes:
-    return base64.encodebytes(key.sign(data, padding.PKCS1v15(), hashes.SHA256()))
 
 
 def ring(directory: Path, *keys: PublicKeyTypes) -> Keyring:

@@ -146,3 +146,20 @@ def test_what_glance_cannot_fetch_or_unpack_comes_through_here(url: str) -> None
 @pytest.mark.parametrize("url", ["http://x/1.img", "HTTPS://X/1.IMG", "https://x/gz", "https://x/1.img?packed=.gz"])
 def test_what_glance_can_fetch(url: str) -> None:
     assert way(url=url) == Way("web-download", "none")
+
+
+@pytest.mark.parametrize(
+    ("mirror_url", "methods", "method", "chosen"),
+    [
+        ("file:///srv/1.img", BOTH, "auto", "glance-direct"),
+        ("FILE:///srv/1.img", BOTH, "auto", "glance-direct"),
+        ("file:///srv/1.img", WEB, "auto", "web-download"),  # from the upstream
+        ("file:///srv/1.img", BOTH, "web-download", "web-download"),
+        ("https://mirror/1.img", BOTH, "auto", "web-download"),
+    ],
+)
+def test_a_mirror_on_this_disk_goes_through_here(
+    mirror_url: str, methods: frozenset[str], method: str, chosen: str
+) -> None:
+    version = Version(version="1", url=PLAIN, mirror_url=mirror_url)
+    assert choose(version, methods, None, ImportOptions(method=method)).method == chosen  # type: ignore[arg-type]

@@ -10,7 +10,9 @@ import typer
 from openstack_image_manager import __version__
 from openstack_image_manager.cli import (
     adopt,
+    build,
     check_updates,
+    doctor,
     explain,
     listing,
     mirror,
@@ -26,6 +28,7 @@ from openstack_image_manager.cli import options as given
 from openstack_image_manager.cli.catalogue import catalogue_app
 from openstack_image_manager.cli.keys import keys_app
 from openstack_image_manager.cli.sandbox import sandbox_app
+from openstack_image_manager.cli.scs import scs_app
 from openstack_image_manager.errors import Error
 
 app = typer.Typer(
@@ -35,11 +38,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for module in (
-    *(plan, status, listing, show, explain, rollback, share, update, check_updates, mirror, adopt, validate),
+    *(plan, status, listing, show, explain, rollback, share, update, check_updates, mirror, adopt, validate, doctor),
 ):
     module.register(app)
+build.register(catalogue_app)
 app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(keys_app, name="keys")
+app.add_typer(scs_app, name="scs")
 app.add_typer(sandbox_app, name="sandbox")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,17 +22,8 @@ def register(app: typer.Typer) -> None:
 def check_updates(
     images: given.Images = given.IMAGES,
     name_filter: given.Filter = None,
-    eol_data: Annotated[
-        Path | None,
-        typer.Option(
-            "--eol-data",
-            metavar="PATH",
-            help="Documents of endoflife.date kept here: a directory with PRODUCT.json, or one file with several.",
-        ),
-    ] = None,
-    eol_url: Annotated[
-        str, typer.Option("--eol-url", metavar="URL", help="Where the documents are fetched from: URL/PRODUCT/.")
-    ] = EOL_URL,
+    eol_data: given.EolData = None,
+    eol_url: given.EolUrl = EOL_URL,
     output: Annotated[given.Output, typer.Option("--output", help="Form of the report.")] = given.Output.TEXT,
 ) -> None:
     """Tell which releases are not defined yet, and which definitions have reached the end of their support.

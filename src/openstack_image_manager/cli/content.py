@@ -136,8 +136,13 @@ def of_news(found: Sequence[News]) -> Content:
     return Content(
         lambda: {"definitions": [words.data(each) for each in found]},
         lambda: render.news_markdown(found),
-        lambda: [Case(each.name, each.file, failure=str(each.error) if each.error else None) for each in found],
+        lambda: [_news_case(each) for each in found],
     )
+
+
+def _news_case(each: News) -> Case:
+    why = str(each.error) if each.error else None
+    return Case(each.name, each.file, *((None, why) if each.state == "interrupted" else (why, None)))
 
 
 def of_mirror(made: MirrorPlan, where: Target, outcomes: Sequence[Outcome], dry_run: bool) -> Content:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +11,8 @@ import typer
 from openstack_image_manager.cli import options as given
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from openstack_image_manager.cli.run import Prepared
     from openstack_image_manager.explain import Explanation
 
@@ -58,13 +60,13 @@ def explain_command(
     requests = run.requests({**context.params, **settled, "name_filter": only(name)})
     with run.prepared(requests) as found:
         told = {each.glance.cloud: _explained(each) for each in found.ready}
-        failed = {each: str(error) for each, error in found.failed.items()}
+        failed = {name: str(error) for name, error in found.failed.items()}
         if output is given.Form.JSON:
-            clouds = {each: explain.data(explanation) for each, explanation in told.items()}
+            clouds = {where: explain.data(explanation) for where, explanation in told.items()}
             typer.echo(json.dumps({"clouds": clouds, "failed": failed}, indent=2))
         else:
-            for each, explanation in told.items():
-                _show(explanation, each)
+            for each in found.ready:
+                _show(told[each.glance.cloud], each.glance.cloud, each.plan.projects)
             for error in failed.values():
                 say("error", error)
         code = 1 if found.has_errors else 0
@@ -73,12 +75,12 @@ def explain_command(
 
 def _explained(each: Prepared) -> Explanation:
     from openstack_image_manager import usage
-    from openstack_image_manager.builds import Usage
     from openstack_image_manager.explain import explain
     from openstack_image_manager.identity import identify
+    from openstack_image_manager.retiring import Usage
 
     (definition,) = each.definitions
-    policy, day = each.request.policy, datetime.now(UTC).date()
+    policy, day = each.request.policy, date.fromisoformat(each.day)
     uses: Usage = lambda _: 0  # noqa: E731
     if policy.outdated in ("deactivate", "delete"):
         its = [image.id for image in each.images if identify(image, {definition.name: definition})]
@@ -86,7 +88,7 @@ def _explained(each: Prepared) -> Explanation:
     return explain(definition, each.plan, each.images, policy, day, uses)
 
 
-def _show(explanation: Explanation, cloud: str) -> None:
+def _show(explanation: Explanation, cloud: str, names: Mapping[str, str]) -> None:
     from openstack_image_manager import render
 
     out = render.console()
@@ -100,4 +102,4 @@ def _show(explanation: Explanation, cloud: str) -> None:
         if not build.changes:
             render.pairs([("plan", "nothing to do")], out)
         for change in build.changes:
-            render.change(change, out)
+            render.change(change, out, names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,15 +13,19 @@ import typer
 from openstack_image_manager.cli import options as given
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import ExitStack
+    from threading import Event
 
-    from openstack_image_manager.definitions import Loaded
     from openstack_image_manager.errors import Error
-    from openstack_image_manager.mirroring.bucket import Bucket
+    from openstack_image_manager.mirroring.cluster import Cluster
+    from openstack_image_manager.mirroring.copying import Copier
+    from openstack_image_manager.mirroring.record import Record
     from openstack_image_manager.mirroring.report import Outcome
+    from openstack_image_manager.mirroring.store import Store
     from openstack_image_manager.mirroring.target import Target
-    from openstack_image_manager.mirroring.verdict import Plan
-    from openstack_image_manager.progress import Bars, Lines
+    from openstack_image_manager.mirroring.verdict import Judged, Plan
+    from openstack_image_manager.signing.gpg import Signer
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +34,10 @@ def register(app: typer.Typer) -> None:
 
 
 def mirror_command(
-    bucket: Annotated[str, typer.Option("--bucket", metavar="s3://NAME/PREFIX", help="Where the copies are.")],
+    bucket: Annotated[
+        str,
+        typer.Option("--bucket", metavar="s3://NAME/PREFIX", help="Where the copies are; or file:///DIRECTORY."),
+    ],
     images: given.Images = given.IMAGES,
     name_filter: given.Filter = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is to be done and change nothing.")] = False,
@@ -51,9 +59,25 @@ def mirror_command(
     max_deletes: Annotated[
         int, typer.Option("--max-deletes", min=0, metavar="N", help="Refuse to delete more objects than this.")
     ] = 5,
+    index: Annotated[
+        bool, typer.Option("--index/--no-index", help="Publish what is held: simplestreams and SHA256SUMS.")
+    ] = True,
+    sign_key: Annotated[
+        str | None,
+        typer.Option(
+            "--sign-key", metavar="KEY", envvar="OPENSTACK_IMAGE_MANAGER_SIGN_KEY", help="Sign that with gpg's key."
+        ),
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", metavar="DIR", help="Where keys of upstreams are looked for first.")
+    ] = None,
     workers: Annotated[
         int, typer.Option("--workers", min=1, max=64, metavar="N", help="Images copied at the same time.")
     ] = 4,
+    executor: Annotated[
+        str | None,
+        typer.Option("--executor", metavar="dask://HOST:PORT", help="Let the workers of a Dask cluster copy."),
+    ] = None,
     output: Annotated[given.Output, typer.Option("--output", help="Form of what is told.")] = given.Output.TEXT,
     report: given.Reports = None,
     metrics: given.Metrics = None,
@@ -66,11 +90,13 @@ def mirror_command(
     what is wrong is replaced; what others put there is left alone. Credentials come from the environment and the
     configuration that AWS tools use. Exit code 1 when a version failed; the others are copied all the same.
 
-    \\b
-    Example:
+    \b
+    Examples:
       openstack-image-manager mirror --bucket s3://images/mirror --endpoint https://s3.example.org --write
+      openstack-image-manager mirror --bucket file:///srv/mirror --public-url file:///mnt/mirror --write
     """
     import threading
+    from contextlib import ExitStack
 
     from openstack_image_manager import progress, render
     from openstack_image_manager.cli import content
@@ -78,97 +104,109 @@ def mirror_command(
     from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.definitions import load
     from openstack_image_manager.errors import UsageError
-    from openstack_image_manager.mirroring import bucket as door
     from openstack_image_manager.mirroring import mirror, target
+    from openstack_image_manager.mirroring.after import After
     from openstack_image_manager.mirroring.copying import Copier
+    from openstack_image_manager.mirroring.proof import prover
     from openstack_image_manager.mirroring.verdict import beyond_limit
 
     set_up(debug, log_format.value)
     days = re.fullmatch(r"(\d{1,4})d?", grace)
     if not days:
         raise UsageError(f"--grace {grace}: give a number of days, like 7 or 7d")
-    name, _ = target.split(bucket)
-    with recording("mirror", report, metrics) as record:
+    target.split(bucket)
+    if executor and target.is_folder(bucket):
+        raise UsageError("--executor needs a bucket: a directory is on one machine; leave one of them out")
+    with recording("mirror", report, metrics) as record, ExitStack() as stack:
         loaded = load(images, name_filter=name_filter)
         if loaded.follows:
             raise UsageError(f"{images} follows its upstreams and has no versions to mirror; copy it: catalogue show")
-        now = datetime.now(UTC)
+        now, stop = datetime.now(UTC), threading.Event()
+        signer = _signer(sign_key) if index and not dry_run else None
+        opened, address = _open(stack, bucket, endpoint, writes=not dry_run)
+        where = target.target(bucket, address, public_url)
+        cluster = _cluster(stack, executor, where, address, keys, stop) if executor and not dry_run else None
+        made, holding = mirror.look(
+            opened, where, loaded.definitions, loaded.left_out, now, timedelta(days=int(days[1]))
+        )
         out = render.console(stderr=output is not given.Output.TEXT)
-        stop = threading.Event()
-        with door.Bucket(name, endpoint) as opened:
-            where = target.target(bucket, opened.endpoint, public_url)
-            made = mirror.look(opened, where, loaded.definitions, loaded.left_out, now, timedelta(days=int(days[1])))
-            unread: dict[str, Error] = {}
-            if verify:
-                with progress.reporter(out) as reporter:
-                    made, unread = mirror.verify(made, Copier(opened, stop, reporter), workers)
-            record.content = content.of_mirror(made, where, (), dry_run)
-            if output is given.Output.TEXT:
-                _show(loaded, made, where, now)
-            if prune and not dry_run and (refusal := beyond_limit(made, max_deletes)):
-                raise refusal
-            outcomes: Sequence[Outcome] = []
-            wrong = bool(unread) or any(each.is_hopeless for each in made.judged)
-            if not dry_run:
-                with progress.reporter(out) as reporter:
-                    outcomes = mirror.copy(made, Copier(opened, stop, reporter), workers, unread)
-                    wrong |= _after(loaded, made, outcomes, where, opened, reporter, write=write, prune=prune)
-        record.content = content.of_mirror(made, where, outcomes, dry_run)
+        proofs = prover(keys, stop)
+        unread: dict[str, Error] = {}
+        if verify:
+            with progress.reporter(out) as reporter:
+                made, unread = mirror.verify(made, Copier(opened, stop, reporter, proofs), workers)
+        record.content = content.of_mirror(made, where, (), dry_run)
+        if output is given.Output.TEXT:
+            _show(made, where, now)
+        if prune and not dry_run and (refusal := beyond_limit(made, max_deletes)):
+            raise refusal
+        outcomes: Sequence[Outcome] = []
+        wrong = bool(unread) or any(each.is_hopeless for each in made.judged)
+        if not dry_run:
+            with progress.reporter(out) as reporter:
+                copier = Copier(opened, stop, reporter, proofs)
+                outcomes = mirror.copy(made, copier, workers, unread, _shared(cluster, copier))
+                record.content = content.of_mirror(made, where, outcomes, dry_run)
+                after = After(loaded, made, outcomes, where, opened, reporter)
+                wrong |= after.finish(write=write, prune=prune)
+                if index:
+                    wrong |= after.publish(holding, signer)
         record.failures += ["storage" for each in outcomes if each.state == "failed"]
         _tell(made, outcomes, where, output, dry_run)
-        skipped = any(each.state == "skipped" for each in outcomes)
-        raise typer.Exit(130 if skipped else 1 if wrong or any(each.state == "failed" for each in outcomes) else 0)
+        raise typer.Exit(_code(outcomes, wrong))
 
 
-def _after(
-    loaded: Loaded,
-    made: Plan,
-    outcomes: Sequence[Outcome],
-    where: Target,
-    opened: Bucket,
-    reporter: Lines | Bars,
-    *,
-    write: bool,
-    prune: bool,
-) -> bool:
-    """What follows the copies; True if something of it failed."""
-    from openstack_image_manager.errors import Error
-    from openstack_image_manager.mirroring import mirror
-
-    wrong = False
-    good = [each.judged.item for each in outcomes if each.state == "ok"]
-    for file, became in mirror.write(good, where, loaded.positions).items() if write else ():
-        wrong |= isinstance(became, Error)
-        reporter.line(file, str(became) if isinstance(became, Error) else f"mirror_url written: {became}")
-    try:
-        for each in mirror.sweep(opened, where, mirror.known_keys(made), datetime.now(UTC)):
-            reporter.line(each.key, f"aborted an upload that was begun {each.since:%Y-%m-%d %H:%M} and never ended")
-    except Error as error:
-        wrong = True
-        reporter.line("unfinished uploads", str(error))
-    if prune and made.unneeded and (made.kept or len(good) < len(outcomes)):
-        why = made.kept or "some versions failed"
-        reporter.line("prune", f"nothing was deleted: {why}")
-    elif prune:
-        for key, failure in mirror.prune(made, opened, reporter).items():
-            if failure:
-                wrong = True
-                reporter.line(key, str(failure))
-    return wrong
+def _code(outcomes: Sequence[Outcome], wrong: bool) -> int:
+    """The exit code. `wrong`: something else than a copy failed."""
+    states = {each.state for each in outcomes}
+    return 130 if "skipped" in states else 1 if wrong or "failed" in states else 0
 
 
-def _show(loaded: Loaded, made: Plan, where: Target, now: datetime) -> None:
+def _open(stack: ExitStack, bucket: str, endpoint: str | None, *, writes: bool) -> tuple[Store, str]:
+    """The bucket or directory, and its address."""
+    from openstack_image_manager.mirroring import target
+
+    name, _ = target.split(bucket)
+    if target.is_folder(bucket):
+        from openstack_image_manager.mirroring.folder import Folder
+
+        folder = stack.enter_context(Folder(name, writes))
+        return folder, folder.address
+    from openstack_image_manager.mirroring.bucket import Bucket
+
+    opened = stack.enter_context(Bucket(name, endpoint))
+    return opened, opened.endpoint
+
+
+def _signer(key: str | None) -> Signer | None:
+    from openstack_image_manager.signing.gpg import Signer
+
+    return Signer(key) if key else None
+
+
+def _cluster(stack: ExitStack, executor: str, where: Target, endpoint: str, keys: Path | None, stop: Event) -> Cluster:
+    from openstack_image_manager.mirroring.cluster import Cluster
+
+    directory = str(keys.absolute()) if keys else None
+    return stack.enter_context(Cluster(executor, where, endpoint, directory, stop))
+
+
+def _shared(cluster: Cluster | None, copier: Copier) -> Callable[[Judged], tuple[str, Record]]:
+    """The cluster does the work, but for what has passwords in its addresses: those stay on this machine."""
+    from openstack_image_manager.mirroring.jobs import may_travel
+
+    return lambda judged: (cluster if cluster and may_travel(judged) else copier).bring(judged)
+
+
+def _show(made: Plan, where: Target, now: datetime) -> None:
     from openstack_image_manager import render
-    from openstack_image_manager.mirroring import report, target
+    from openstack_image_manager.mirroring import report
 
     out = render.console()
     for each in made.judged:
         render.say(out, (report.line(each), report.STYLES[each.verdict]))
     for stored in made.unneeded:
         render.say(out, report.unneeded_line(stored, now))
-    for definition in loaded.definitions:
-        if any(version.version == target.MOVING for version in definition.versions):
-            render.say(out, f"note: {definition.name}: its version {target.MOVING} moves, and is not mirrored")
     render.say(out, f"{where}: {report.counts(made)}")
 
 

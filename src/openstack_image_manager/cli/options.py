@@ -194,5 +194,16 @@ Metrics = Annotated[
     Path | None,
     typer.Option("--metrics", metavar="FILE", help="Write FILE.prom for the textfile collector of Prometheus."),
 ]
+EolData = Annotated[
+    Path | None,
+    typer.Option(
+        "--eol-data",
+        metavar="PATH",
+        help="Documents of endoflife.date kept here: a directory with PRODUCT.json, or one file with several.",
+    ),
+]
+EolUrl = Annotated[
+    str, typer.Option("--eol-url", metavar="URL", help="Where the documents are fetched from: URL/PRODUCT/.")
+]
 IMAGES = DEFAULT_IMAGES
 TAG = DEFAULT_TAG

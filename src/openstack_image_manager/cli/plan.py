@@ -80,7 +80,7 @@ def plan_command(
 def apply_command(
     context: typer.Context,
     plan_file: Annotated[
-        Path | None, typer.Argument(metavar="PLANFILE", help="A plan written by `plan --out`; exactly that is done.")
+        Path | None, typer.Argument(metavar="PLANFILE", help="A plan written by `plan --out`; only that is done.")
     ] = None,
     cloud: given.Clouds = None,
     all_clouds: given.AllClouds = False,
@@ -123,7 +123,7 @@ def apply_command(
 
     set_up(debug, log_format.value)
     from openstack_image_manager.cli import run
-    from openstack_image_manager.cli.planfile import read, refuse_beside_file, same
+    from openstack_image_manager.cli.planfile import agreed, read, refuse_beside_file
     from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.ways import ImportOptions
@@ -140,7 +140,7 @@ def apply_command(
     with recording("apply", report, metrics) as record, run.prepared(requests) as clouds:
         record.about(clouds, applies=True)
         if approved is not None:
-            same(approved, clouds.ready[0])
+            clouds.ready[0] = agreed(approved, clouds.ready[0])
         show(clouds, given.Output.TEXT)
         if expect is not None:
             run.expect(clouds.ready[0].plan, expect)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import typer
 
+    from openstack_image_manager.approval import Approved
     from openstack_image_manager.cli.request import Request
     from openstack_image_manager.cli.run import Prepared
 
-FORMAT = 1  # of plan files
+FORMAT = 2  # of plan files
 # What a plan file says already.
 ASKED = {"cloud", "all_clouds", "images", "name_filter", "tag", "latest", "keep", "force", "hidden_visibility"} | {
     *("use_os_hidden", "outdated", "grace", "orphans", "unknown_usage", "max_deletes", "same_ids")
 }
-Approved = tuple[dict[str, Any], dict[str, str]]  # where, and the image of each change (by all that it says)
+Where = dict[str, str | None]
 
 
 def refuse_beside_file(context: typer.Context) -> None:
@@ -37,18 +38,21 @@ def write(path: Path, ready: Prepared) -> None:
     from dataclasses import asdict
 
     from openstack_image_manager import render
+    from openstack_image_manager.approval import fingerprint
     from openstack_image_manager.errors import Error
 
     asked = {**asdict(ready.request), "images": _absolute(ready.request.images)}
     plan = render.plan_data(ready.plan, ready.glance.cloud)
-    content = {"format": FORMAT, "request": asked, "where": _where(ready), "plan": plan}
+    definitions = {each.name: fingerprint(each) for each in ready.definitions}
+    content = {"format": FORMAT, "request": asked, "where": _where(ready), "day": ready.day, "definitions": definitions}
+    content["plan"] = plan
     try:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise Error(f"{path}: the plan can't be written: {error.strerror}") from None
 
 
-def _where(ready: Prepared) -> dict[str, str | None]:
+def _where(ready: Prepared) -> Where:
     """The same name may be another cloud tomorrow, or in another environment."""
     return {"project": ready.glance.project, "region": ready.glance.region}
 
@@ -57,7 +61,9 @@ def _absolute(images: str) -> str:
     return images if "**" in images or images.startswith("catalogue:") else str(Path(images).absolute())
 
 
-def read(path: Path) -> tuple[Request, Approved]:
+def read(path: Path) -> tuple[Request, tuple[Where, Approved]]:
+    """What was asked, where, and what was approved. Raises Error."""
+    from openstack_image_manager.approval import Approved
     from openstack_image_manager.cli.request import Request
     from openstack_image_manager.errors import Error
     from openstack_image_manager.model import Policy
@@ -68,30 +74,26 @@ def read(path: Path) -> tuple[Request, Approved]:
             raise Error(f"{path}: a plan file of another release; make it anew with `plan --out`")
         request = content["request"]
         policy = Policy(**request.pop("policy"))
-        changes = {_key(change): change["image"] for change in content["plan"]["changes"]}
-        return Request(policy=policy, **request), (content["where"], changes)
+        approved = Approved(content["plan"]["changes"], content["definitions"], content["day"])
+        approved.rehearse()
+        return Request(policy=policy, **request), (content["where"], approved)
     except OSError as error:
         raise Error(f"{path}: the plan can't be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Error(f"{path}: is no plan file; make one with `plan --out`") from None
 
 
-def _key(change: dict[str, Any]) -> str:
-    return json.dumps(change, sort_keys=True)
+def agreed(plan_file: tuple[Where, Approved], ready: Prepared) -> Prepared:
+    """What of the plan is to be done as it was approved. Raises Error where it is for something else altogether."""
+    from dataclasses import replace
 
-
-def same(approved: Approved, ready: Prepared) -> None:
-    """Refuse when what there is to do now is not what was approved, naming the images."""
-    from openstack_image_manager.changes import change_data
+    from openstack_image_manager import approval
     from openstack_image_manager.errors import Error
 
-    where, before = approved
+    where, approved = plan_file
     if where != _where(ready):
         raise Error("the plan was made for another project or region; nothing was done: plan again")
-    now = {_key(data): data["image"] for data in map(change_data, ready.plan.changes)}
-    other = sorted({name for key, name in (before | now).items() if (key in before) != (key in now)})
-    if other:
-        names = ", ".join(other)
-        raise Error(
-            f"the cloud or the definitions changed since the plan was made: {names}; nothing was done: plan again"
-        )
+    if refusal := approved.refusal(ready.request.policy):
+        raise Error(f"{refusal}; nothing was done")
+    made = approval.agreed(approved, ready.plan, ready.definitions, ready.images, ready.day)
+    return replace(ready, plan=made)

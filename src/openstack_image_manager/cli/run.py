@@ -35,13 +35,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan, the cloud it is for, and what it was made of."""
+    """A plan, the cloud it is for, and what it was made of; `day`: YYYY-MM-DD."""
 
     request: Request
     plan: Plan
     glance: Glance
     definitions: Sequence[Definition]
     images: Sequence[Image]
+    day: str
     again: Callable[[Prepared], Prepared]
 
 
@@ -73,9 +74,9 @@ def prepared(requests: Sequence[Request]) -> Iterator[Clouds]:
     """Read the definitions, look at each cloud once, all side by side, and plan. Nothing is written. A cloud that can't
     be looked at stops no other; where it is the only one, its Error is raised."""
     loaded = load(requests[0].images, name_filter=requests[0].filter)
-    follower = _follower() if loaded.follows else None
+    asked = follower() if loaded.follows else None
     with ExitStack() as stack:
-        answers = side_by_side(lambda request: _look(request, loaded, follower, stack), requests)
+        answers = side_by_side(lambda request: _look(request, loaded, asked, stack), requests)
         clouds = Clouds([each for each in answers if isinstance(each, Prepared)])
         for request, answer in zip(requests, answers, strict=True):
             if isinstance(answer, Error):
@@ -108,7 +109,7 @@ def side_by_side(function: Callable[[Any], T], items: Sequence[Any]) -> list[T |
     return [results[index] for index in range(len(items))]
 
 
-def _follower() -> Follower:
+def follower() -> Follower:
     """Upstreams with the mirrors, the cache and the keys of this user; each is asked once, however many clouds."""
     from openstack_image_manager.signing import keys
     from openstack_image_manager.signing.evidence import Evidence
@@ -116,6 +117,8 @@ def _follower() -> Follower:
     from openstack_image_manager.upstreams.follow import Follower
 
     asked = sites.of_environment()
+    for warning in asked.warnings:
+        logs.say("warning", str(warning))
     return Follower(asked, Evidence(keys.keyring(), real=asked.real))
 
 
@@ -135,7 +138,8 @@ def _planned(request: Request, loaded: Loaded, follower: Follower | None, stack:
     parts = [str(warning).partition(": ") for warning in loaded.warnings]
     findings = [Finding("warning", where, message) for where, _, message in parts]
     policy = replace(request.policy, project=glance.project)
-    outlook = Outlook(glance, policy, datetime.now(UTC).date(), request.roll_back, follower, loaded.left_out)
+    day = datetime.now(UTC).date()
+    outlook = Outlook(glance, policy, day, request.roll_back, follower, loaded.left_out)
     # Where there is no definition at all, something went wrong with the files, and not with all images.
     names = None if loaded.is_part or not loaded.positions else loaded.positions.keys()
     made, definitions, images = outlook.plan(loaded.definitions, findings, names)
@@ -147,7 +151,7 @@ def _planned(request: Request, loaded: Loaded, follower: Follower | None, stack:
         now, _, its = later.plan(before.definitions, [*findings, *broken], names)
         return replace(before, plan=replace(now, findings=tuple(dict.fromkeys(now.findings))), images=its)
 
-    return Prepared(replace(request, policy=policy), made, glance, definitions, images, again)
+    return Prepared(replace(request, policy=policy), made, glance, definitions, images, day.isoformat(), again)
 
 
 def look_again(clouds: Clouds) -> None:

@@ -11,6 +11,7 @@ import typer
 from openstack_image_manager.cli import options as given
 
 if TYPE_CHECKING:
+    from openstack_image_manager.cli.content import Lines
     from openstack_image_manager.glance import Glance
     from openstack_image_manager.model import Image
 
@@ -63,6 +64,8 @@ def unshare_command(
 ) -> None:
     """End the sharing of an image with a project, or with all projects of a domain.
 
+    Older builds of the same definition, hidden ones too, are no longer shared with it either.
+
     \b
     Example:
       openstack-image-manager unshare "Ubuntu 24.04" --domain customers --cloud openstack
@@ -111,33 +114,56 @@ def share(
     from openstack_image_manager import members
     from openstack_image_manager.cli.content import Lines
     from openstack_image_manager.cli.recording import recording
+    from openstack_image_manager.errors import Error
     from openstack_image_manager.glance import Glance
 
     with recording("unshare" if ending else "share", reports) as record, closing(Glance.connect(cloud)) as glance:
-        image = _image(glance, tag, name)
+        image, builds = _builds(glance, tag, name)
         told = Lines(f"Members of {image.name}")
         record.content = told.content()
-        for project, title in members.projects(glance, target, kind, domain).items():
-            if project == image.owner:
-                continue
-            if ending:
-                state = "no longer shared" if members.remove(glance, image.id, project) else "was not shared"
-            else:
-                state = f"shared, {'accepted' if members.add(glance, image.id, project) else 'invited'}"
-            told.lines.append((image.name, f"{title} ({project})", state))
-            verb, _, more = state.partition(",")
-            typer.echo(f"{image.name}: {verb} with {title} ({project}){',' if more else ''}{more}")
+        projects = members.projects(glance, target, kind, domain)
+        if ending:
+            _unshare(glance, name, builds, projects, told)
+            return 0
+        if image.visibility != "shared":
+            raise Error(f"{name} is {image.visibility}; only images of visibility shared have members")
+        for project, title in projects.items():
+            if project != image.owner:
+                accepted = members.add(glance, image.id, project)
+                state = f"shared, {'accepted' if accepted else 'invited'}"
+                told.lines.append((image.name, f"{title} ({project})", state))
+                typer.echo(f"{image.name}: shared with {title} ({project}), {'accepted' if accepted else 'invited'}")
     return 0
 
 
-def _image(glance: Glance, tag: str, name: str) -> Image:
+def _unshare(glance: Glance, name: str, builds: list[Image], projects: dict[str, str], told: Lines) -> None:
+    """End the sharing of all builds: whoever shall not see an image has no use for the one before it either."""
+    from openstack_image_manager import members
     from openstack_image_manager.errors import Error
 
-    named = [image for image in glance.list(tag) if image.name == name and image.status == "active"]
-    images = [image for image in named if image.owner == glance.project]
+    shared = [image for image in builds if image.visibility == "shared"]
+    if not shared:
+        raise Error(f"{name}: none of its builds is of visibility shared; only such images have members")
+    there = {image.id: members.members(glance, image.id) for image in shared}
+    for project, title in projects.items():
+        ended = [each for each in shared if project in there[each.id] and members.remove(glance, each.id, project)]
+        for each in ended:
+            told.lines.append((each.name, f"{title} ({project})", "no longer shared"))
+            typer.echo(f"{each.name}: no longer shared with {title} ({project})")
+        if not ended and project != glance.project:
+            told.lines.append((name, f"{title} ({project})", "was not shared"))
+            typer.echo(f"{name}: was not shared with {title} ({project})")
+
+
+def _builds(glance: Glance, tag: str, name: str) -> tuple[Image, list[Image]]:
+    """The one active managed image of the name, and all builds of its definition, that one first."""
+    from openstack_image_manager.errors import Error
+
+    ours = [image for image in glance.list(tag) if image.owner == glance.project]
+    images = [image for image in ours if image.name == name and image.status == "active"]
     if len(images) != 1:
         found = ", ".join(image.id for image in images) or "none"
         raise Error(f"cloud '{glance.cloud}': one managed image must be called '{name}'; there is {found}")
-    if images[0].visibility != "shared":
-        raise Error(f"{name} is {images[0].visibility}; only images of visibility shared have members")
-    return images[0]
+    definition = images[0].properties.get("image_name")
+    others = [image for image in ours if definition and image.properties.get("image_name") == definition]
+    return images[0], [images[0], *(image for image in others if image.id != images[0].id)]

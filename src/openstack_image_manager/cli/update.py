@@ -53,19 +53,20 @@ def update_command(
     """Ask the download sites for the newest builds, and write them into the definitions.
 
     All sites are asked at once. Digests and signatures are verified before a line is written, and nothing else in the
-    files is touched. Exit code 1 when a site or a file failed; the others are updated all the same.
+    files is touched. Exit code 1 when a site or a file failed; the others are updated all the same. Who stops it with
+    Ctrl-C keeps what was answered until then (exit code 130).
 
-    \\b
+    \b
     Example:
       openstack-image-manager update --images images/ --output markdown
     """
     from datetime import UTC, datetime
 
     from openstack_image_manager.cli import content
-    from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.cli.logs import say, set_up
     from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.definitions import load
-    from openstack_image_manager.errors import UsageError
+    from openstack_image_manager.errors import Interrupted, UsageError
     from openstack_image_manager.signing import keys as keyrings
     from openstack_image_manager.signing.evidence import Evidence
     from openstack_image_manager.upstreams import sites
@@ -96,8 +97,14 @@ def update_command(
             dry_run=dry_run,
         )
         record.content = content.of_news(found)
-        record.failures += [each.error.kind for each in found if each.error]
+        record.failures += [each.error.kind for each in found if each.error and each.state == "failed"]
+        # What is odd about a definition is for `validate`; that none is meant is for whoever chose.
+        for warning in (*(each for each in loaded.warnings if each.line is None), *asked.warnings):
+            say("warning", str(warning))
         _show(found, len(chosen) - len(found), output, dry_run)
+        if any(isinstance(each.error, Interrupted) for each in found):
+            done = "what had been answered is written" if any(each.edits for each in found) and not dry_run else ""
+            raise Interrupted(f"interrupted; {done or 'nothing was written'}, run again for the rest")
         raise typer.Exit(1 if any(each.error for each in found) else 0)
 
 

@@ -28,7 +28,9 @@ def validate(
 
     Exit code 0: all can be used (oddities are shown as warnings); 1: something must be mended.
 
-    Example: openstack-image-manager validate images/
+    \b
+    Example:
+      openstack-image-manager validate images/
     """
     from openstack_image_manager.definitions import DefinitionErrors, load
     from openstack_image_manager.errors import UsageError
@@ -54,7 +56,9 @@ def _count(number: int, word: str) -> str:
 def schema() -> None:
     """Print the JSON Schema of definition files, with which editors complete and check them.
 
-    Example: openstack-image-manager schema > images.schema.json
+    \b
+    Example:
+      openstack-image-manager schema > images.schema.json
 
     Then begin each file with: # yaml-language-server: $schema=images.schema.json
     """

@@ -5,6 +5,7 @@ The lock is on the directory: it stays what it is while its files are replaced, 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -18,14 +19,15 @@ LOCK_SECONDS = 60.0
 _PAUSE = 0.02  # seconds between two looks at the lock; an edit takes a few times as long
 
 
-def rewrite(path: str, edit: Callable[[str], str], *, wait: float = LOCK_SECONDS) -> bool:
+def rewrite(path: str, edit: Callable[[str], str], *, wait: float = LOCK_SECONDS, only_try: bool = False) -> bool:
     """Replace a file by what `edit` makes of its text (UTF-8, line breaks and byte order mark as they are).
 
     `edit` is called at most once, while no other process can rewrite a file of the same directory; the wait for that is
     at most `wait` seconds. False: nothing was to be changed, and the file was not touched. A symbolic link stays, and
     the file that it names is replaced, with mode, owner and group (where permitted) as before; another hard link keeps
-    the old text. A killed process leaves the old file and no lock. Raises Error when the file can't be read, written
-    or locked, or was changed meanwhile by a program that does not lock; what `edit` raises passes through.
+    the old text. A killed process leaves the old file and no lock. `only_try`: nothing is written, and all else is the
+    same, errors too. Raises Error when the file can't be read, written or locked, or was changed meanwhile by a program
+    that does not lock; what `edit` raises passes through.
     """
     target = os.path.realpath(path)
     with _locked(path, os.path.dirname(target), wait) as directory:
@@ -40,7 +42,9 @@ def rewrite(path: str, edit: Callable[[str], str], *, wait: float = LOCK_SECONDS
         if new == text:
             return False
         with _complaining(path):
-            _replace(path, name, directory, before, new.encode("utf-8"))
+            _must_be_writable(path, name, directory)
+            if not only_try:
+                _replace(path, name, directory, before, new.encode("utf-8"))
         return True
 
 
@@ -84,11 +88,18 @@ def _read(path: str, name: str, directory: int) -> tuple[os.stat_result, bytes]:
     mode = os.stat(name, dir_fd=directory).st_mode
     if not stat.S_ISREG(mode):
         raise Error(f"{path}: is not a file")
-    if not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
-        raise Error(f"{path}: is read-only; chmod u+w lets it be changed")
-    # A rename needs no right to write the file that it replaces; the person who took that right away meant it.
-    with open(name, "r+b", opener=lambda file, flags: os.open(file, flags, dir_fd=directory)) as stream:
+    with open(name, "rb", opener=lambda file, flags: os.open(file, flags, dir_fd=directory)) as stream:
         return os.fstat(stream.fileno()), stream.read()
+
+
+def _must_be_writable(path: str, name: str, directory: int) -> None:
+    """A rename needs no right to write the file that it replaces; the person who took that right away meant it."""
+    if not os.stat(name, dir_fd=directory).st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
+        raise Error(f"{path}: is read-only; chmod u+w lets it be changed")
+    with open(name, "r+b", opener=lambda file, flags: os.open(file, flags, dir_fd=directory)):
+        pass
+    if not os.access(".", os.W_OK | os.X_OK, dir_fd=directory, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _replace(path: str, name: str, directory: int, before: os.stat_result, data: bytes) -> None:

@@ -9,8 +9,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
@@ -25,17 +23,15 @@ from botocore.exceptions import (  # type: ignore[import-untyped]
     ResponseStreamingError,
 )
 
-from openstack_image_manager.errors import Error, Interrupted, StorageError
+from openstack_image_manager.errors import Interrupted, StorageError
 from openstack_image_manager.format import public_url
-from openstack_image_manager.mirroring.record import MADE_BY, MAKER, Record, parsed, written
-from openstack_image_manager.mirroring.target import RECORD
+from openstack_image_manager.mirroring.parts import PART, Buffer, PartsUpload
+from openstack_image_manager.mirroring.record import MADE_BY, MAKER
+from openstack_image_manager.mirroring.store import CHUNK, EXISTS, LARGEST, Begun, Entry
 
-PART = 16 * 1024 * 1024
 IN_FLIGHT = 4  # parts, of all uploads together: what memory holds is these, and one part of each upload
-MOST_PARTS = 10_000
 TRIES = 5
 CONNECT_TIMEOUT, READ_TIMEOUT = 15, 60  # seconds
-CHUNK = 1024 * 1024
 _ADVICE = {
     "NoSuchBucket": "there is no such bucket; create it, or correct --bucket",
     "AccessDenied": "these credentials may not do that here; look at the bucket's policy or ACL",
@@ -45,28 +41,10 @@ _ADVICE = {
     "EntityTooLarge": "it is full, or its quota is; make room, or raise the quota",
     "QuotaExceeded": "it is full, or its quota is; make room, or raise the quota",
     "SlowDown": f"it is overloaded; given up after {TRIES} tries: run again later, with fewer --workers",
+    "404": "there is no such bucket; create it, or correct --bucket",
     "403": "these credentials may not do that here; look at the bucket's policy or ACL",  # HEAD tells no reason
-    "PreconditionFailed": "there is an object already",
+    EXISTS: "there is an object already",
 }
-EXISTS = "PreconditionFailed"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of a listing."""
-
-    key: str
-    size: int
-    modified: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """An upload in parts that is neither completed nor aborted."""
-
-    key: str
-    upload_id: str
-    since: datetime
 
 
 class Bucket:
@@ -90,8 +68,11 @@ class Bucket:
         except (BotoCoreError, ValueError) as error:
             raise StorageError(f"s3://{name}: {error}; look at --endpoint and the AWS_* variables") from None
         self.endpoint: str = self._client.meta.endpoint_url
+        if self.endpoint.startswith("https:"):  # TLS notices damage on the way; elsewhere the digest of each part does
+            self._client.meta.config.s3["payload_signing_enabled"] = False
         self._senders = ThreadPoolExecutor(IN_FLIGHT, "part")
         self._room = threading.BoundedSemaphore(IN_FLIGHT)
+        self._spare: list[Buffer] = []
 
     def __enter__(self) -> Bucket:
         return self
@@ -126,14 +107,19 @@ class Bucket:
                 for each in page.get("Contents", ()):
                     yield Entry(each["Key"], each["Size"], each["LastModified"])
 
-    def record(self, key: str) -> Record | None:
-        """The record of an object; None if there is none of ours."""
+    def get(self, key: str) -> bytes | None:
+        """A small object; None if there is none."""
+        data = bytearray()
         try:
-            return parsed(next(self.read(key + RECORD, threading.Event()), b""))
+            for chunk in self.read(key, threading.Event()):
+                data += chunk
+                if len(data) > LARGEST:
+                    raise StorageError(f"s3://{self.name}: {key} has more than {LARGEST} bytes, which no such file has")
         except StorageError as error:
             if error.code == "NoSuchKey":
                 return None
             raise
+        return bytes(data)
 
     def head(self, key: str) -> tuple[Entry, bool] | None:
         """The object, and whether its metadata say that it is ours; None if there is none."""
@@ -146,24 +132,20 @@ class Bucket:
                 raise
         return Entry(key, head["ContentLength"], head["LastModified"]), head["Metadata"].get(MADE_BY) == MAKER
 
-    def put_record(self, key: str, record: Record) -> None:
-        """Write the record beside its object."""
-        with self._asking(f"writing {key}{RECORD}"):
-            self._client.put_object(
-                Bucket=self.name, Key=key + RECORD, Body=written(record), ContentType="application/json"
-            )
+    def check(self) -> None:
+        """Raises StorageError where the bucket is not there or may not be looked at."""
+        with self._asking("looking at the bucket"):
+            self._client.head_bucket(Bucket=self.name)
 
-    def delete(self, key: str) -> None:
-        """Delete the object first and then its record: who is killed in between leaves nothing that looks whole. (On
-        Swift the parts go too, which they do not when an object is written over.)"""
+    def put(self, key: str, data: bytes, kind: str = "application/json") -> None:
+        """Write a small object in one request, with the metadata of ours."""
+        with self._asking(f"writing {key}"):
+            self._client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=kind, Metadata={MADE_BY: MAKER})
+
+    def remove(self, key: str) -> None:
+        """Delete one object. (On Swift its parts go too, which they do not when an object is written over.)"""
         with self._asking(f"deleting {key}"):
             self._client.delete_object(Bucket=self.name, Key=key)
-        self.delete_record(key)
-
-    def delete_record(self, key: str) -> None:
-        """Delete the record alone, which belongs to nothing any more."""
-        with self._asking(f"deleting {key}{RECORD}"):
-            self._client.delete_object(Bucket=self.name, Key=key + RECORD)
 
     def read(self, key: str, stop: threading.Event) -> Iterator[bytes]:
         """The object's bytes. A broken connection goes on where it was. Raises Interrupted when `stop` is set."""
@@ -188,13 +170,13 @@ class Bucket:
                     raise
                 stop.wait(2.0**failures / 4)
 
-    def begin(self, key: str, metadata: Mapping[str, str]) -> Upload:
+    def begin(self, key: str, metadata: Mapping[str, str]) -> PartsUpload:
         """An upload in parts, of which nothing can be seen before it is completed."""
         with self._asking(f"uploading {key}"):
             answer = self._client.create_multipart_upload(
                 Bucket=self.name, Key=key, Metadata=dict(metadata), ContentType="application/octet-stream"
             )
-        return Upload(self, key, answer["UploadId"])
+        return PartsUpload(self, key, answer["UploadId"])
 
     def begun(self, prefix: str) -> list[Begun]:
         """Uploads below the prefix that nobody has finished."""
@@ -208,20 +190,27 @@ class Bucket:
         with self._asking(f"aborting the upload of {key}"), suppress(self._client.exceptions.NoSuchUpload):
             self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
 
-    def send(self, key: str, upload_id: str, number: int, buffer: bytearray) -> Future[str]:
-        """Empty the buffer into a part as soon as there is room for one, and wait no longer than until then; the part's
-        ETag."""
+    def buffer(self) -> Buffer:
+        """Memory for one part; `send` takes it back. Memory that is used again need not be cleared again."""
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return Buffer(PART)
+
+    def send(self, key: str, upload_id: str, number: int, part: Buffer, size: int) -> Future[str]:
+        """Begin to send the first `size` bytes as a part as soon as there is room for one, and wait no longer than
+        until then; its ETag."""
         self._room.acquire()
-        part = bytes(buffer)
-        buffer.clear()
 
         def work() -> str:
             try:
                 with self._asking(f"uploading {key}, part {number}"):
                     where = {"Bucket": self.name, "Key": key, "UploadId": upload_id}
-                    answer = self._client.upload_part(**where, PartNumber=number, Body=part)
+                    body = part if size == len(part) else bytes(memoryview(part)[:size])
+                    answer = self._client.upload_part(**where, PartNumber=number, Body=body)
                     return str(answer["ETag"])
             finally:
+                self._spare.append(part)
                 self._room.release()
 
         return self._senders.submit(work)
@@ -233,53 +222,3 @@ class Bucket:
             self._client.complete_multipart_upload(
                 Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
             )
-
-
-class Upload:
-    """One upload: `write` what comes, then `flush` and `complete`. `with` aborts it if it was not completed."""
-
-    def __init__(self, bucket: Bucket, key: str, upload_id: str) -> None:
-        self._bucket, self._key, self._id = bucket, key, upload_id
-        self._buffer = bytearray()
-        self._sent: list[Future[str]] = []
-        self._is_complete = False
-
-    def __enter__(self) -> Upload:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self._is_complete:
-            for each in self._sent:
-                each.exception()  # a part that arrives after the abort would stay behind
-            with suppress(Error):  # what went wrong first is what counts; the sweep finds what is left
-                self._bucket.abort(self._key, self._id)
-
-    def write(self, chunk: bytes) -> None:
-        """Take the next bytes, and send a part of them when there are enough. Raises StorageError."""
-        left = memoryview(chunk)
-        while left:
-            room = PART - len(self._buffer)
-            self._buffer += left[:room]
-            left = left[room:]
-            if len(self._buffer) == PART:
-                self._send()
-
-    def flush(self) -> None:
-        """Send the rest, and wait until everything has arrived. Raises StorageError."""
-        if self._buffer:
-            self._send()
-        for each in self._sent:
-            each.result()
-
-    def complete(self) -> None:
-        """See Bucket.complete."""
-        self._bucket.complete(self._key, self._id, [each.result() for each in self._sent])
-        self._is_complete = True
-
-    def _send(self) -> None:
-        for each in self._sent:
-            if each.done():
-                each.result()
-        if len(self._sent) == MOST_PARTS:
-            raise StorageError(f"{self._key}: larger than {PART * MOST_PARTS // 1024**3} GiB, which no such image is")
-        self._sent.append(self._bucket.send(self._key, self._id, len(self._sent) + 1, self._buffer))

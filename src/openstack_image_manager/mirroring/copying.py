@@ -2,59 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from openstack_image_manager.errors import StorageError, VerificationError
 from openstack_image_manager.fetch import Download
 from openstack_image_manager.format import Checksum, Version, public_url
-from openstack_image_manager.mirroring.bucket import EXISTS, Bucket
-from openstack_image_manager.mirroring.record import Record, metadata
+from openstack_image_manager.mirroring.hashing import Digests
+from openstack_image_manager.mirroring.proof import VERIFIED, Proof, Prover
+from openstack_image_manager.mirroring.record import Record, metadata, parsed, written
+from openstack_image_manager.mirroring.store import EXISTS, Store
 from openstack_image_manager.mirroring.target import RECORD, Item
-from openstack_image_manager.mirroring.verdict import Judged, Stored, Verdict, judge
-from openstack_image_manager.sources import Reporter, with_checksum
+from openstack_image_manager.mirroring.verdict import Holding, Judged, Stored, Verdict, judge
+from openstack_image_manager.sources import Reporter
 from openstack_image_manager.stream import Verified
 
 LONGEST = 6 * 3600.0  # seconds for one image
 
 
-class Digests:
-    """Hashes of what passes."""
-
-    def __init__(self, *more: str) -> None:
-        self.size = 0
-        self._hashes = {name: hashlib.new(name) for name in dict.fromkeys(("sha256", "sha512", *more))}
-
-    def feed(self, chunk: bytes) -> None:
-        """The next bytes."""
-        self.size += len(chunk)
-        for each in self._hashes.values():
-            each.update(chunk)
-
-    def __getitem__(self, name: str) -> str:
-        return self._hashes[name].hexdigest()
-
-
 @dataclass(frozen=True, slots=True)
 class Copier:
-    """Brings versions into one bucket; shared by the workers of a run."""
+    """Brings versions into one place; shared by the workers of a run."""
 
-    bucket: Bucket
+    store: Store
     stop: threading.Event
     reporter: Reporter
+    prover: Prover
 
     def bring(self, judged: Judged) -> tuple[str, Record]:
         """What was done, and the record that the object has now. Whatever fails leaves nothing. Raises Error."""
         item = judged.item
-        version = with_checksum(item.version)
+        proof = self.prover.prove(item.definition, item.version)
+        version = proof.version
         if judged.verdict is Verdict.UNFINISHED and (record := self.finished(judged, version)):
             return "its bytes are right; the record was written", record
         try:
-            return "copied", self._copy(item, version, judged.stored)
+            record = self._copy(item, proof, judged.stored)
+            return "copied" + (", its signature verified" if record.signature == VERIFIED else ""), record
         except StorageError as error:
             if error.code != EXISTS:
                 raise
@@ -67,46 +56,48 @@ class Copier:
 
     def look(self, item: Item) -> Judged:
         """The verdict on what is there now."""
-        head = self.bucket.head(item.key)
+        head = self.store.head(item.key)
         if head is None:
             return judge(item, None)
         entry, ours = head
-        return judge(item, Stored(item.key, entry.size, entry.modified, self.bucket.record(item.key), ours))
+        return judge(item, Stored(item.key, entry.size, entry.modified, record_of(self.store, item.key), ours))
 
-    def _copy(self, item: Item, version: Version, old: Stored | None) -> Record:
+    def _copy(self, item: Item, proof: Proof, old: Stored | None) -> Record:
+        version = proof.version
         checksum = Checksum.parse(version.checksum) if version.checksum else None
         algorithm = checksum.algorithm if checksum else "sha256"
-        digests = Digests()
 
         def progress(done: int, total: int | None) -> None:
             self.reporter.progress(item.subject, "copying", done, total)
 
         deadline = time.monotonic() + LONGEST
-        with Download(version.url, algorithm, deadline, self.stop, progress, hint="") as download:
-            body = self._verified(download, item, checksum)
-            first = next(body)  # what is wrong from the start begins no upload
-            with self.bucket.begin(item.key, metadata(version)) as upload:
-                for chunk in _all(first, body):
+        with (
+            Download(version.url, algorithm, deadline, self.stop, progress, hint="") as download,
+            proof.checking() as check,
+        ):
+            body = Verified(check.published(download), item.definition.format, checksum)
+            chunks = self._verified(download, item, body)
+            first = next(chunks)  # what is wrong from the start begins no upload
+            # The download hashes the file as published; it is the object, if nothing was unpacked.
+            known = frozenset[str]() if body.packed else frozenset({algorithm})
+            with self.store.begin(item.key, metadata(version)) as upload, Digests(known=known) as digests:
+                for chunk in itertools.chain([first], chunks):
                     digests.feed(chunk)
+                    check.image(chunk)
                     upload.write(chunk)
                 upload.flush()
+                proof = check.finish()
+                digests.finish(**({} if body.packed else {algorithm: download.hexdigest()}))
                 source = f"{algorithm}:{download.hexdigest()}", download.done
-                record = _record(item, version, source, digests)
+                record = _record(item, proof, source, digests)
                 if old is not None:
-                    self._make_way(old)
-                upload.complete()
-        self.bucket.put_record(item.key, record)
+                    drop(self.store, old)
+                upload.complete(record)
         return record
 
-    def _make_way(self, old: Stored) -> None:
-        if old.size is None:
-            self.bucket.delete_record(old.key)
-        else:
-            self.bucket.delete(old.key)
-
-    def _verified(self, download: Download, item: Item, checksum: Checksum | None) -> Iterator[bytes]:
+    def _verified(self, download: Download, item: Item, body: Verified) -> Iterator[bytes]:
         try:
-            yield from Verified(download, item.definition.format, checksum)
+            yield from body
         except VerificationError as error:
             raise VerificationError(f"{public_url(download.url)}: {error}") from None
         size = item.version.size
@@ -124,19 +115,19 @@ class Copier:
         if digests[checksum.algorithm] != checksum.digest:
             return None
         # The file as published was the object, or nobody knows it any more.
-        record = _record(judged.item, version, (str(checksum), digests.size), digests)
+        record = _record(judged.item, Proof(version), (str(checksum), digests.size), digests)
         if version.size not in (None, digests.size):
             return None
-        self.bucket.put_record(judged.item.key, record)
+        self.store.put(judged.item.key + RECORD, written(record))
         return record
 
     def reread(self, judged: Judged, algorithm: str = "sha256") -> Digests:
         """Hashes of the bytes that are in the bucket. Raises StorageError, Interrupted."""
-        digests = Digests(algorithm)
         total = judged.stored.size if judged.stored else None
-        for chunk in self.bucket.read(judged.item.key, self.stop):
-            digests.feed(chunk)
-            self.reporter.progress(judged.item.subject, "verifying", digests.size, total)
+        with Digests(algorithm) as digests:
+            for chunk in self.store.read(judged.item.key, self.stop):
+                digests.feed(chunk)
+                self.reporter.progress(judged.item.subject, "verifying", digests.size, total)
         return digests
 
     def verified(self, judged: Judged) -> Judged:
@@ -151,13 +142,9 @@ class Copier:
         return Judged(judged.item, Verdict.MISMATCH, reason, judged.stored)
 
 
-def _all(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
-
-
-def _record(item: Item, version: Version, source: tuple[str, int], digests: Digests) -> Record:
-    proof = "definition" if item.version.checksum else "checksums_url" if version.checksum else "computed"
+def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests) -> Record:
+    version, meta = proof.version, item.definition.meta
+    promised = "definition" if item.version.checksum else "checksums_url" if version.checksum else "computed"
     return Record(
         name=item.definition.name,
         version=version.version,
@@ -165,31 +152,47 @@ def _record(item: Item, version: Version, source: tuple[str, int], digests: Dige
         source_digest=source[0],
         source_size=source[1],
         checksum=version.checksum,
-        proof=proof,
+        proof=promised,
         signed_by=version.signed_by,
         signed_at=version.signed_at,
         sha256=digests["sha256"],
         sha512=digests["sha512"],
         size=digests.size,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
+        signature=proof.signature,
+        disk_format=item.definition.format,
+        architecture=meta.get("architecture"),
+        os_distro=meta.get("os_distro"),
+        os_version=version.os_version or meta.get("os_version"),
     )
 
 
-def found(bucket: Bucket, prefix: str, keys: set[str], workers: int) -> dict[str, Stored]:
-    """What is below the prefix, with records: one listing, one small GET for each record, and a HEAD for each of the
-    `keys` that has none. Raises StorageError."""
-    from concurrent.futures import ThreadPoolExecutor
+def record_of(store: Store, key: str) -> Record | None:
+    """The record of an object; None if there is none of ours. Raises StorageError."""
+    return parsed(store.get(key + RECORD) or b"")
 
-    entries = {entry.key: entry for entry in bucket.entries(prefix)}
+
+def drop(store: Store, old: Stored) -> None:
+    """Delete an object of ours first and then its record: who is killed in between leaves nothing that looks whole.
+    Raises StorageError."""
+    if old.size is not None:
+        store.remove(old.key)
+    store.remove(old.key + RECORD)
+
+
+def found(store: Store, prefix: str, keys: set[str], workers: int) -> Holding:
+    """What is below the prefix: one listing, one small GET for each record, and a HEAD for each of the `keys` that has
+    none. Raises StorageError."""
+    entries = {entry.key: entry for entry in store.entries(prefix)}
     recorded = {key.removesuffix(RECORD) for key in entries if key.endswith(RECORD)}
 
     def look(key: str) -> Stored | None:
-        entry, record = entries.get(key), bucket.record(key) if key in recorded else None
+        entry, record = entries.get(key), record_of(store, key) if key in recorded else None
         if entry is None:
             return Stored(key, None, entries[key + RECORD].modified, record) if record else None
-        head = bucket.head(key) if record is None else None
+        head = store.head(key) if record is None else None
         return Stored(key, entry.size, entry.modified, record, head is not None and head[1])
 
     with ThreadPoolExecutor(workers) as pool:
         seen = pool.map(look, sorted(recorded | (keys & set(entries))))
-        return {stored.key: stored for stored in seen if stored}
+        return Holding({stored.key: stored for stored in seen if stored}, frozenset(entries))

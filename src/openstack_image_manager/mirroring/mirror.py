@@ -10,17 +10,19 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from openstack_image_manager import latest
 from openstack_image_manager.complaints import Position
 from openstack_image_manager.editing.edit import SetVersionField, edit
 from openstack_image_manager.editing.rewrite import rewrite
 from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.format import Definition
 from openstack_image_manager.mirroring import verdict
-from openstack_image_manager.mirroring.bucket import Begun, Bucket
-from openstack_image_manager.mirroring.copying import Copier, found
+from openstack_image_manager.mirroring.copying import Copier, drop, found
+from openstack_image_manager.mirroring.record import Record
 from openstack_image_manager.mirroring.report import Outcome
-from openstack_image_manager.mirroring.target import Item, Target, items
-from openstack_image_manager.mirroring.verdict import Judged, Plan, Stored, Verdict
+from openstack_image_manager.mirroring.store import Begun, Store
+from openstack_image_manager.mirroring.target import MOVING, Item, Target, items
+from openstack_image_manager.mirroring.verdict import Holding, Judged, Plan, Stored, Verdict
 from openstack_image_manager.reading import read
 from openstack_image_manager.sources import Reporter
 
@@ -31,20 +33,52 @@ T = TypeVar("T")
 
 
 def look(
-    bucket: Bucket,
+    store: Store,
     where: Target,
     chosen: Sequence[Definition],
-    others: Iterable[Definition],
+    others: Sequence[Definition],
     now: datetime,
     grace: timedelta,
-) -> Plan:
-    """What is to be done. `others`: definitions that are not asked for now, and need their objects all the same. Raises
-    StorageError."""
-    everything = items([*chosen, *others], where)
+) -> tuple[Plan, Holding]:
+    """What is to be done, and what is there. `others`: definitions that are not asked for now, and need their objects
+    all the same. Raises StorageError."""
+    known = {item.key for item in items([*chosen, *others], where)}
+    holding = found(store, where.prefix, known, LOOKERS)
+    definitions, lost = _without_latest(chosen, holding)
+    everything = [*items([*definitions, *others], where), *lost]
+    missing = {item.key for item in everything} - known - set(holding.stored)
+    if unseen := missing & holding.names:  # of versions that have only now got their names
+        holding = found(store, where.prefix, known | unseen, LOOKERS)
     asked = {definition.name for definition in chosen if definition.enable}
     wanted = [item for item in everything if item.definition.name in asked]
-    there = found(bucket, where.prefix, {item.key for item in everything}, LOOKERS)
-    return verdict.plan(wanted, everything, there, now, grace)
+    moving = frozenset(each.name for each in (*chosen, *others) if _moves(each) and each.name not in asked)
+    return verdict.plan(wanted, everything, holding.stored, now, grace, moving), holding
+
+
+def _moves(definition: Definition) -> bool:
+    return any(version.version == MOVING for version in definition.versions)
+
+
+def _without_latest(chosen: Sequence[Definition], holding: Holding) -> tuple[list[Definition], list[Item]]:
+    """Definitions whose version `latest` has the name of what the upstream has now, as an import would call it; and
+    versions whose upstream can't be asked."""
+    moving = [definition for definition in chosen if definition.enable and _moves(definition)]
+    answers = dict(zip((definition.name for definition in moving), latest.ask(moving), strict=True))
+    made, lost = [], []
+    for definition in chosen:
+        answer = answers.get(definition.name)
+        if isinstance(answer, Error):
+            version = next(version for version in definition.versions if version.version == MOVING)
+            lost.append(Item(definition, version, "", Error(f"its upstream can't be asked: {answer}")))
+        elif answer is not None:
+            there = {
+                record.version: record.checksum or ""
+                for stored in holding.stored.values()
+                if (record := stored.record) and record.name == definition.name
+            }
+            definition = latest.named(definition, answer, there)  # noqa: PLW2901
+        made.append(definition)
+    return made, lost
 
 
 def verify(made: Plan, copier: Copier, workers: int) -> tuple[Plan, dict[str, Error]]:
@@ -56,9 +90,16 @@ def verify(made: Plan, copier: Copier, workers: int) -> tuple[Plan, dict[str, Er
     return Plan(judged, made.unneeded, made.kept), failed
 
 
-def copy(made: Plan, copier: Copier, workers: int, failed: Mapping[str, Error] | None = None) -> list[Outcome]:
+def copy(
+    made: Plan,
+    copier: Copier,
+    workers: int,
+    failed: Mapping[str, Error] | None = None,
+    bring: Callable[[Judged], tuple[str, Record]] | None = None,
+) -> list[Outcome]:
     """Bring in what is missing, unfinished or wrong; one that fails stops no other. `failed`: what could not be
-    verified."""
+    verified; `bring`: who brings it in, if not the copier itself."""
+    bring = bring or copier.bring
     hosts: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(PER_HOST))
     limits = {each.item.key: hosts[urlsplit(each.item.version.url).netloc] for each in made.judged}
 
@@ -72,10 +113,11 @@ def copy(made: Plan, copier: Copier, workers: int, failed: Mapping[str, Error] |
         with limits[judged.item.key]:
             if copier.stop.is_set():
                 raise Interrupted("interrupted")
-            message, record = copier.bring(judged)
+            message, record = bring(judged)
         copier.reporter.line(judged.item.subject, message)
         return Outcome(judged, "ok", message, record)
 
+    copier.reporter.expect(sum(not (each.is_hopeless or each.verdict is Verdict.CURRENT) for each in made.judged))
     answers = _side_by_side(work, made.judged, copier, workers, interruptible=True)
     return [_outcome(each, answer) for each, answer in zip(made.judged, answers, strict=True)]
 
@@ -117,12 +159,12 @@ def _side_by_side(
     return [each.result() for each in futures]
 
 
-def prune(made: Plan, bucket: Bucket, reporter: Reporter) -> dict[str, Error | None]:
+def prune(made: Plan, store: Store, reporter: Reporter) -> dict[str, Error | None]:
     """Delete what nobody needs; what became of each key."""
     gone: dict[str, Error | None] = {}
     for stored in made.unneeded:
         try:
-            bucket.delete(stored.key)
+            drop(store, stored)
         except Error as error:
             gone[stored.key] = error
         else:
@@ -131,15 +173,17 @@ def prune(made: Plan, bucket: Bucket, reporter: Reporter) -> dict[str, Error | N
     return gone
 
 
-def sweep(bucket: Bucket, where: Target, known: Iterable[str], now: datetime) -> list[Begun]:
+def sweep(store: Store, where: Target, known: Iterable[str], now: datetime) -> list[Begun]:
     """Abort the uploads that killed runs left more than a day ago; which they were. Without a prefix of ours only those
     of keys that are `known` to be ours. Raises StorageError."""
     keys = set(known)
     stale = [
-        each for each in bucket.begun(where.prefix) if now - each.since > STALE and (where.prefix or each.key in keys)
+        each
+        for each in store.begun(where.prefix)
+        if each.ours or (now - each.since > STALE and (where.prefix or each.key in keys))
     ]
     for each in stale:
-        bucket.abort(each.key, each.upload_id)
+        store.abort(each.key, each.upload_id)
     return stale
 
 

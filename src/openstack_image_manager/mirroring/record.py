@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,9 @@ class Record:
 
     `sha256`, `sha512`, `size`: of the object as stored. `source_digest` (algorithm:digest), `source_size`: of the file
     as published at `source`. `checksum`: what was promised and came true, of one of the two; `proof`: who promised it:
-    definition, checksums_url, or computed: nobody did. `at`: when, ISO 8601 with time zone.
+    definition, checksums_url, or computed: nobody did. `signature`: verified (when it was copied), recorded (the
+    definition tells that it once was), or None. `at`: when, ISO 8601 with time zone. What comes behind it, the index is
+    made of; a record may lack it.
     """
 
     name: str
@@ -36,6 +38,11 @@ class Record:
     sha512: str
     size: int
     at: str
+    signature: str | None = None
+    disk_format: str | None = None
+    architecture: str | None = None
+    os_distro: str | None = None
+    os_version: str | None = None
 
     @property
     def time(self) -> datetime:
@@ -49,6 +56,10 @@ class Record:
         return tuple(dict.fromkeys(digest for digest in known if digest))
 
 
+_NAMES = tuple(field.name for field in fields(Record))
+_NEEDED = tuple(field.name for field in fields(Record) if field.default is MISSING)
+
+
 def written(record: Record) -> bytes:
     """The record as JSON."""
     return json.dumps({MADE_BY: MAKER, **asdict(record)}, indent=2).encode() + b"\n"
@@ -60,9 +71,12 @@ def parsed(data: bytes) -> Record | None:
         found: dict[str, Any] = json.loads(data)
         if found.pop(MADE_BY) != MAKER:
             return None
-        record = Record(**{field.name: found[field.name] for field in fields(Record)})
+        known: dict[str, Any] = {name: found[name] if name in _NEEDED else found.get(name) for name in _NAMES}
+        record = Record(**known)
         sound = all(isinstance(each, int) for each in (record.size, record.source_size))
-        sound &= all(isinstance(each, str) for each in (record.sha256, record.sha512, record.source, record.at))
+        texts = (record.name, record.version, record.sha256, record.sha512, record.source, record.at)
+        sound &= all(isinstance(each, str) for each in texts)
+        sound &= all(isinstance(getattr(record, name), str | None) for name in _NAMES if name not in _NEEDED)
         return record if sound and record.time.tzinfo else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -75,5 +89,6 @@ def metadata(version: Version) -> dict[str, str]:
         "source": public_url(version.url),
         "source-checksum": version.checksum,
         "signed-by": version.signed_by,
+        "signed-at": version.signed_at,
     }
     return {name: value for name, value in known.items() if value and value.isascii() and len(value) <= VALUE_BYTES}

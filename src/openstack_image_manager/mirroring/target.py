@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -15,19 +16,23 @@ from openstack_image_manager.format import Definition, Version, public_url
 RECORD = ".mirror.json"  # what the name of a record ends with, after that of its object
 LONGEST = 1024 - len(RECORD)  # bytes of a key
 MOVING = "latest"
+SUMS = "SHA256SUMS"
+STREAMS = "streams/v1/"
+_INDEX = re.compile(rf"(?:.*/)?{SUMS}(?:[.]gpg)?|{STREAMS}.*")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A part of a bucket. `prefix` is empty or ends with a slash; `public`: the address of that prefix, no slash at its
-    end."""
+    """A part of a bucket, or a directory. `prefix` is empty or ends with a slash; `public`: the address of that prefix,
+    no slash at its end."""
 
     bucket: str
     prefix: str
     public: str
+    scheme: str = "s3"
 
     def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+        return f"{self.scheme}://{self.bucket}/{self.prefix}".rstrip("/")
 
     def url(self, key: str) -> str:
         """Where the object is found by others."""
@@ -42,6 +47,8 @@ class Target:
             raise Error(f"'{key}' makes no key of an object")
         if key.endswith(RECORD) or len(key.encode()) > LONGEST:
             raise Error(f"'{key}': a key has at most {LONGEST} bytes, and does not end with {RECORD}")
+        if _INDEX.fullmatch(name):
+            raise Error(f"'{key}': files of the index are called so; set another mirror_url")
         return key
 
     def _given(self, url: str) -> str:
@@ -55,31 +62,46 @@ class Target:
 
 
 def target(bucket: str, endpoint: str, public: str | None = None) -> Target:
-    """What `--bucket s3://NAME/prefix` means. `public`: where others find it, if not at ENDPOINT/NAME/prefix. Raises
-    UsageError."""
+    """What `--bucket` means. `public`: where others find it, if not at ENDPOINT/NAME/prefix, or for a directory at its
+    own address. Raises UsageError."""
     name, prefix = split(bucket)
+    local = is_folder(bucket)
     if public is not None:
         parts = urlsplit(public)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or "@" in parts.netloc:
+        plain = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+        if not (plain or (parts.scheme == "file" and not parts.netloc)) or parts.query:
             raise UsageError(f"--public-url {public_url(public)} is no plain address like https://example.org/images")
-    address = f"{endpoint.rstrip('/')}/{name}/{quote(prefix)}" if public is None else public
-    return Target(name, prefix, address.rstrip("/"))
+        address = public
+    else:
+        address = f"file://{quote(name)}" if local else f"{endpoint.rstrip('/')}/{name}/{quote(prefix)}"
+    return Target(name, prefix, address.rstrip("/"), "file" if local else "s3")
+
+
+def is_folder(bucket: str) -> bool:
+    """True for file:///path."""
+    return bucket.startswith("file:")
 
 
 def split(bucket: str) -> tuple[str, str]:
-    """Name and prefix of s3://NAME/prefix. Raises UsageError."""
+    """Name and prefix of s3://NAME/prefix, or the path of file:///path, which has no prefix. Raises UsageError."""
+    if is_folder(bucket):
+        path = re.fullmatch(r"file://(/[^?#]+)", bucket)
+        if not path or (whole := posixpath.normpath("/" + unquote(path[1]).lstrip("/"))) == "/" or "\0" in whole:
+            raise UsageError(f"--bucket {bucket}: write it like file:///srv/mirror")
+        return whole, ""
     found = re.fullmatch(r"s3://([A-Za-z0-9][A-Za-z0-9._-]*)/*(.*?)/*", bucket)
     if not found:
-        raise UsageError(f"--bucket {bucket}: write it like s3://NAME or s3://NAME/prefix")
+        raise UsageError(f"--bucket {bucket}: write it like s3://NAME or s3://NAME/prefix, or file:///srv/mirror")
     return found[1], f"{found[2]}/" if found[2] else ""
 
 
 def _template(definition: Definition, version: Version) -> str:
-    short = _slug(definition.shortname or definition.name.lower())
-    return f"{short}/{_slug(version.version)}-{short}.{definition.format}"
+    short = slug(definition.shortname or definition.name.lower())
+    return f"{short}/{slug(version.version)}-{short}.{definition.format}"
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """Letters, digits and the signs that every file system and address takes."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")
 
 
@@ -99,7 +121,7 @@ class Item:
 
 
 def items(definitions: Iterable[Definition], where: Target) -> list[Item]:
-    """All versions but those that move, which no copy stands for. Two with one key are an error of both."""
+    """All versions but those that still move, which no copy stands for. Two with one key are an error of both."""
     found = [
         _item(definition, version, where)
         for definition in definitions

@@ -37,6 +37,15 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """All that is below the prefix. `stored`: what has a record, or lies at a key that was asked for; `names`: every
+    object, whoever wrote it."""
+
+    stored: Mapping[str, Stored]
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """A version, what became of its object, and why that is so."""
 
@@ -61,11 +70,19 @@ class Plan:
 
 
 def plan(
-    chosen: Iterable[Item], everything: Iterable[Item], found: Mapping[str, Stored], now: datetime, grace: timedelta
+    chosen: Iterable[Item],
+    everything: Iterable[Item],
+    found: Mapping[str, Stored],
+    now: datetime,
+    grace: timedelta,
+    moving: frozenset[str] = frozenset(),
 ) -> Plan:
-    """Compare. `everything`: the versions of all definitions, which all are needed."""
+    """Compare. `everything`: the versions of all definitions, which all are needed. `moving`: definitions with a
+    version `latest` that nobody asks about now; all that is there of them is needed."""
     known = list(everything)
-    unneeded = unneeded_of(found, {item.key for item in known}, now, grace)
+    needed = {item.key for item in known}
+    needed |= {key for key, stored in found.items() if stored.record and stored.record.name in moving}
+    unneeded = unneeded_of(found, needed, now, grace)
     unsure = any(item.error for item in known)
     kept = "it can't be told of every version which object it needs" if unsure and unneeded else ""
     return Plan(tuple(judge(item, found.get(item.key)) for item in chosen), unneeded, kept)
@@ -90,7 +107,7 @@ def judge(item: Item, stored: Stored | None) -> Judged:
     if item.error:
         return Judged(item, Verdict.INVALID, str(item.error))
     if stored is None or stored.size is None:
-        return Judged(item, Verdict.MISSING, "not in the bucket", stored)
+        return Judged(item, Verdict.MISSING, "not there", stored)
     if stored.record is None and stored.ours:
         return Judged(item, Verdict.UNFINISHED, "it has no record yet", stored)
     if stored.record is None:

@@ -29,10 +29,17 @@ IMAGE_TIMEOUT = 3600.0  # seconds for one image that is read for the signature o
 
 class Evidence:
     """A `published.Verify` for one run. Images are read once, in chunks, and not kept. `stop` ends that. `real` gives
-    the address that an image is fetched from: its mirror's."""
+    the address that an image is fetched from: its mirror's. `timeout`: seconds for one image."""
 
-    def __init__(self, keyring: Keyring, stop: threading.Event | None = None, real: Callable[[str], str] = str) -> None:
+    def __init__(
+        self,
+        keyring: Keyring,
+        stop: threading.Event | None = None,
+        real: Callable[[str], str] = str,
+        timeout: float = IMAGE_TIMEOUT,
+    ) -> None:
         self._keyring = keyring
+        self._timeout = timeout
         self._real = real
         self._stop = stop or threading.Event()
 
@@ -52,7 +59,7 @@ class Evidence:
 
     def _image(self, wanted: Signature, signature: bytes) -> Signed:
         checksum = wanted.checksum or Checksum("sha256", "")
-        limit = time.monotonic() + IMAGE_TIMEOUT
+        limit = time.monotonic() + self._timeout
         kind = Rsa if wanted.kind == "openssl-rsa" else OpenPGP
         with (
             kind(signature, wanted.keys, self._keyring) as check,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Mapping
@@ -43,11 +44,28 @@ class Cache:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
+    def distrust(self) -> str | None:
+        """Why this directory is not to be used: others could put documents there that nobody signed. None: it may be,
+        or it is not there yet."""
+        for folder in (self.directory, self.directory.parent):
+            with suppress(OSError):
+                found = folder.stat()
+                if not _is_ours(found):
+                    mode, owner = stat.S_IMODE(found.st_mode), found.st_uid
+                    return (
+                        f"{folder}: mode {mode:04o}, owner {owner}: others can write there, so documents are not taken "
+                        f"from it and are fetched anew; make it yours alone: rm -r {folder}"
+                    )
+        return None
+
     def get(self, url: str) -> Kept | None:
         """What is kept of that address, if it is whole."""
         path = self._path(url)
         try:
-            head, _, data = path.read_bytes().partition(b"\n")
+            with path.open("rb") as file:
+                if not _is_ours(os.fstat(file.fileno())):
+                    return None
+                head, _, data = file.read().partition(b"\n")
             about = json.loads(head)
             if about["url"] != _digest(url.encode()) or about["sha256"] != _digest(data):
                 return None
@@ -65,7 +83,8 @@ class Cache:
         # The address may hold a password: only its digest is written.
         head = json.dumps({"url": _digest(url.encode()), "sha256": _digest(data), **validators}).encode()
         with suppress(OSError):
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.directory.mkdir(mode=0o700, exist_ok=True)
             handle, partial = tempfile.mkstemp(dir=self.directory, prefix=".", suffix=".partial")
             try:
                 with os.fdopen(handle, "wb") as file:
@@ -86,6 +105,11 @@ class Cache:
 
     def _path(self, url: str) -> Path:
         return self.directory / _digest(url.encode())
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    """True if nobody but this user, and root, can write there."""
+    return found.st_uid in (os.geteuid(), 0) and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _digest(data: bytes) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from openstack_image_manager import desired, values
-from openstack_image_manager.errors import Error
+from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.format import Checksum, Definition, Version
 from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Image
@@ -33,6 +33,8 @@ class Follower:
         asked = [each.model_copy(update={"versions": _recorded(newest[each.name])}) for each in definitions]
         found: dict[str, Definition | Error] = {}
         for definition, answer in upstream.check_all(asked, self.sites, self.verify):
+            if isinstance(answer, Interrupted):
+                raise Interrupted("interrupted while the upstreams were asked; nothing was changed, run again")
             if isinstance(answer, Error):
                 found[definition.name] = answer
             else:

@@ -144,7 +144,7 @@ class Moving:
         check_beginning(url, beginning.data, self.definition.format)
         if size is not None and beginning.size is not None and size != beginning.size:
             raise VerificationError(f"{public_url(url)}: has {beginning.size} bytes, {public_url(source)} says {size}")
-        modified = day(beginning.last_modified or "")
+        modified = beginning.modified
         if not version:
             version = self._known(checksum) or (modified or datetime.now(UTC).strftime("%Y-%m-%d"))[:10].replace(
                 "-", ""

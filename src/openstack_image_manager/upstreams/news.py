@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from openstack_image_manager import desired, retention
 from openstack_image_manager.editing.edit import AddVersion, Edit, RemoveVersion, SetVersionField, Value
-from openstack_image_manager.errors import Error
+from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.format import Definition, Version, public_url
-from openstack_image_manager.upstreams.published import EVIDENCE, Build, is_new, recorded
+from openstack_image_manager.upstreams.published import EVIDENCE, Build, equal, is_same, moves, recorded
 
 
 @dataclass(frozen=True, slots=True)
 class News:
     """What became of one definition: a `build` that its file has (now), or the `error` because of which nothing is
-    known. `before`: the newest version until now; `edits`: what changes in the file, `dropped` versions included."""
+    known. `before`: the newest version until now; `edits`: what changes in the file, `dropped` versions included;
+    `warning`: what could not be seen."""
 
     name: str
     file: str
@@ -25,6 +26,7 @@ class News:
     build: Build | None = None
     edits: tuple[Edit, ...] = ()
     error: Error | None = None
+    warning: str | None = None
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -38,9 +40,9 @@ class News:
 
     @property
     def state(self) -> str:
-        """updated (a newer build), completed (evidence of the same build), current, or failed."""
+        """updated (a newer build), completed (evidence of the same build), current, failed or interrupted."""
         if self.error is not None:
-            return "failed"
+            return "interrupted" if isinstance(self.error, Interrupted) else "failed"
         if self.is_newer:
             return "updated"
         return "completed" if self.edits else "current"
@@ -50,9 +52,13 @@ def news(definition: Definition, file: str, build: Build, keep: int | None, toda
     """What the build changes. `keep`: how many versions stay; None: as many as retention still needs."""
     newest = recorded(definition)
     before = newest.version if newest else None
-    if not is_new(definition, build):
-        same = next((version for version in definition.versions if version.version == build.version), None)
-        return News(definition.name, file, before, build, tuple(_completed(definition, same, build)) if same else ())
+    same = [version for version in definition.versions if is_same(definition, version, build)]
+    if same:
+        version = next((each for each in same if each.version == build.version), same[0])
+        if moves(definition, version):  # it was recorded before the build had a name of its own, and keeps that name
+            build = replace(build, version=version.version)
+        edits = tuple(_completed(definition, version, build)) if version.version == build.version else ()
+        return News(definition.name, file, before, build, edits, warning=_unseen(version, build))
     fields: dict[str, Value] = {"version": build.version, "url": build.url, **_evidence(build)}
     added = AddVersion(definition.name, fields)
     return News(definition.name, file, before, build, (added, *_dropped(definition, build, keep, today)))
@@ -69,10 +75,9 @@ def _evidence(build: Build) -> dict[str, Value]:
 
 def _completed(definition: Definition, version: Version, build: Build) -> Iterable[Edit]:
     """What is missing at a version that the file has already; nothing that is there is changed but a moving URL."""
-    moves = definition.latest_url is not None and version.url == definition.latest_url
-    if version.url != build.url and not moves:
-        return
     if version.url != build.url:
+        if not moves(definition, version) or (version.checksum and not equal(version, build)):
+            return
         yield SetVersionField(definition.name, version.version, "url", build.url)
     if version.checksum and version.checksum != str(build.checksum):
         return
@@ -81,6 +86,16 @@ def _completed(definition: Definition, version: Version, build: Build) -> Iterab
     for name, value in _evidence(build).items():
         if name not in there:
             yield SetVersionField(definition.name, version.version, name, value)
+
+
+def _unseen(version: Version, build: Build) -> str | None:
+    """What can't be known of a version that the file has already, and what to do about it."""
+    if not version.checksum or build.checksum is None or equal(version, build) is not None:
+        return None
+    return (
+        f"{version.version} is recorded with {version.checksum}, and the upstream publishes {build.checksum} only: if "
+        "its bytes were replaced, that can't be seen; verify them, and record the latter"
+    )
 
 
 def _dropped(definition: Definition, build: Build, keep: int | None, today: date) -> Iterable[Edit]:
@@ -105,12 +120,13 @@ def data(each: News) -> dict[str, Any]:
     if build is not None:
         evidence = {**_evidence(build), "checksums_url": public_url(build.checksums_url or "") or None}
         known |= {"to": build.version, "url": public_url(build.url), **evidence, "dropped": list(each.dropped)}
+    known |= {"warning": each.warning} if each.warning else {}
     return known | ({"error": str(each.error)} if each.error else {})
 
 
 def counts(found: Sequence[News]) -> str:
     """`3 updated, 8 current, 1 failed`, in that order, without what there is none of."""
-    states = ("updated", "completed", "current", "failed")
+    states = ("updated", "completed", "current", "failed", "interrupted")
     numbers = {state: sum(each.state == state for each in found) for state in states}
     return ", ".join(f"{number} {state}" for state, number in numbers.items() if number) or "nothing to ask about"
 
@@ -118,13 +134,14 @@ def counts(found: Sequence[News]) -> str:
 def line(each: News) -> str:
     """One line for people."""
     if each.error is not None:
-        return f"{each.name}: failed: {each.error}"
+        return f"{each.name}: {each.state}: {each.error}"
     build = each.build
+    warning = f"; warning: {each.warning}" if each.warning else ""
     if build is None or not each.edits:
-        return f"{each.name}: {build.version if build else each.before} is the newest build"
+        return f"{each.name}: {build.version if build else each.before} is the newest build{warning}"
     what = f"{each.before or 'nothing'} → {build.version}" if each.is_newer else f"{build.version}, completed"
     drops = f"; {', '.join(each.dropped)} dropped" if each.dropped else ""
-    return f"{each.name}: {what} ({', '.join(_facts(build))}){drops}"
+    return f"{each.name}: {what} ({', '.join(_facts(build))}){drops}{warning}"
 
 
 def _facts(build: Build) -> list[str]:

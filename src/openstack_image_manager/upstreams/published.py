@@ -32,6 +32,12 @@ class Build:
     build_date: str | None  # YYYY-MM-DD or YYYY-MM-DD hh:mm:ss, UTC
     signed_by: str | None  # fingerprint of the primary key, upper-case
     signed_at: str | None  # YYYY-MM-DD hh:mm:ss, UTC
+    others: tuple[Checksum, ...] = ()  # of the same file, by other algorithms: only to compare with what is recorded
+
+    @property
+    def digests(self) -> tuple[Checksum, ...]:
+        """All digests of the file at `url`."""
+        return (*((self.checksum,) if self.checksum else ()), *self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,33 +121,72 @@ def recorded(definition: Definition) -> Version | None:
 
 def is_new(definition: Definition, build: Build) -> bool:
     """True if the definition has neither a version of this name yet nor one of the same bytes."""
-    return not any(_same(version, build) for version in definition.versions)
+    return not any(is_same(definition, version, build) for version in definition.versions)
 
 
-def _same(version: Version, build: Build) -> bool:
+def equal(version: Version, build: Build) -> bool | None:
+    """True: it has the bytes of the build; False: it has others; None: that can't be known, for want of digests of one
+    algorithm."""
+    had = recorded_checksum(version)
+    return next((had == digest for digest in build.digests if had and had.algorithm == digest.algorithm), None)
+
+
+def recorded_checksum(version: Version) -> Checksum | None:
+    """The checksum of a version, if it has one."""
+    return Checksum.parse(version.checksum) if version.checksum else None
+
+
+def moves(definition: Definition, version: Version) -> bool:
+    """True for a version whose address stands for other bytes one day."""
+    return definition.latest_url is not None and version.url == definition.latest_url and version.version != "latest"
+
+
+def is_same(definition: Definition, version: Version, build: Build) -> bool:
+    """True if the version of the definition is the build, under whatever name. Where no digest tells, an address does
+    that has the build in it, or that moves: then it is of the day on which it was recorded, and not an older one."""
     if version.version == build.version:
         return True
-    checksum = Checksum.parse(version.checksum) if version.checksum else None
-    return checksum is not None and checksum == build.checksum
+    known = equal(version, build)
+    if known is not None:
+        return known
+    if moves(definition, version):
+        return order(version.version) > order(build.version)
+    can_not_tell = bool(version.checksum and build.checksum)
+    name = rf"(?<![0-9]){re.escape(build.version)}(?![0-9])"
+    return can_not_tell and version.url == build.url and bool(re.search(name, build.url))
 
 
 def check_recorded(definition: Definition, build: Build) -> None:
     """Refuse to go back: raises Error for a build that is older than what the definition has, VerificationError for
     one that was replaced under its name."""
     newest = recorded(definition)
-    if newest is not None and order(build.version) < order(newest.version) and not _same(newest, build):
+    is_older = newest is not None and order(build.version) < order(newest.version)
+    if newest is not None and is_older and not is_same(definition, newest, build):
         raise Error(
             f"the upstream's newest build {build.version} ({public_url(build.url)}) is older than {newest.version}, "
             "which is there already: a mirror that lags behind, or somebody who takes you back; nothing is changed"
         )
     for version in definition.versions:
-        had = Checksum.parse(version.checksum) if version.checksum else None
         # The digest of a packed file may be that of the image in it, unless its size was recorded with it.
         of_image = urlsplit(build.url).path.endswith(PACKED) and version.size is None
-        if version.version != build.version or had is None or build.checksum is None or of_image:
+        if version.version != build.version or of_image or equal(version, build) is not False:
             continue
-        if had.algorithm == build.checksum.algorithm and had != build.checksum:
-            raise VerificationError(
-                f"the upstream has replaced build {build.version}: {public_url(build.url)} has {build.checksum} now, "
-                f"the definition has {had}; find out why, then remove the version or its checksum"
-            )
+        had = recorded_checksum(version)
+        now = next(digest for digest in build.digests if had and digest.algorithm == had.algorithm)
+        raise VerificationError(
+            f"the upstream has replaced build {build.version}: {public_url(build.url)} has {now} now, "
+            f"the definition has {had}; find out why, then remove the version or its checksum"
+        )
+
+
+def comparable_by(definition: Definition, build: Build) -> list[str]:
+    """The algorithms by which versions could be compared with the build that has no digest of these yet: of those that
+    may be the build, or that would be newer."""
+    known = {digest.algorithm for digest in build.digests}
+    found = [
+        had.algorithm
+        for version in definition.versions
+        if (had := recorded_checksum(version)) is not None
+        and (version.url == build.url or moves(definition, version) or order(version.version) >= order(build.version))
+    ]
+    return [algorithm for algorithm in dict.fromkeys(found) if known and algorithm not in known]

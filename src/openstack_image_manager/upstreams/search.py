@@ -9,6 +9,7 @@ from openstack_image_manager import checksums
 from openstack_image_manager.errors import Error, FetchError, VerificationError
 from openstack_image_manager.format import Checksum, public_url
 from openstack_image_manager.upstreams.candidates import Candidate, is_prerelease, newest_first
+from openstack_image_manager.upstreams.patience import Patience
 from openstack_image_manager.upstreams.placeholders import Variables, fill, pattern, used
 from openstack_image_manager.upstreams.published import (
     Build,
@@ -26,6 +27,7 @@ from openstack_image_manager.upstreams.steps import Asking
 
 TRIED = 3  # of the newest ones, when there is nothing below the newest
 GONE = (404, 410)
+_UNCOUNTED = "only builds that do not count (pre-releases, `latest`, what exclude names)"
 CLEARSIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 
@@ -51,6 +53,7 @@ class Search:
         self.sites = sites
         self.verify = verify
         self.fresh = fresh
+        self.patience = Patience()
         self._missing: list[str] = []
         self._signed: tuple[str | None, str | None] = (None, None)
 
@@ -68,6 +71,8 @@ class Search:
             step,
             known,
             self.sites,
+            self.patience,
+            index=index,
             fresh=self.fresh,
             prereleases=self.resolver.prereleases,
             signed=self._verified if is_last else None,
@@ -82,7 +87,7 @@ class Search:
         chosen = newest_first(self._keyed(found, step.order, is_last))
         if not chosen:
             where = public_url(fill(str(step.value(step.kind)), known)) if step.kind != "static" else "static"
-            self._missing.append(f"{where}: {'nothing that fits' if not found else 'only builds that do not count'}")
+            self._missing.append(f"{where}: {'nothing that fits' if not found else _UNCOUNTED}")
         for _, candidate in chosen[:TRIED]:
             below = self._finish(candidate) if is_last else self._below(index + 1, candidate.variables)
             if below is not None:
@@ -100,9 +105,22 @@ class Search:
             file = file_name(url) if is_own else candidate.variables.get("file") or file_name(url)
             known = {**candidate.variables, "url": url, "file": file}
             version = fill(self.resolver.version, known)
-            excluded = any(pattern(text, known).fullmatch(version) for text in self.resolver.exclude)
-            if not excluded and (self.resolver.prereleases or not is_prerelease(version)):
+            if not version.strip():
+                raise VerificationError(
+                    f"{public_url(url)}: its version is empty: '{self.resolver.version}' gives nothing for {file}; let "
+                    "match take at least one character for it"
+                )
+            if self._counts(version, known):
                 yield (fill(order, known) if order else version), replace(candidate, variables=known)
+
+    def _counts(self, version: str, known: Variables) -> bool:
+        """False for what is never taken: names that move on, pre-releases and what the resolver excludes."""
+        if version == "latest" or (is_prerelease(version) and not self.resolver.prereleases):
+            return False
+        return not any(
+            self.patience.match(pattern(text, known), version, f"exclude[{index}]", text)
+            for index, text in enumerate(self.resolver.exclude)
+        )
 
     def _finish(self, candidate: Candidate) -> Found | None:
         """The build of a candidate, checked as far as it can be without reading all of it; None: its file, or its
@@ -126,7 +144,7 @@ class Search:
         signed_by, signed_at = self._signed
         self._must_be_signed(url, signed_by, known)
         told = day(fill(self.resolver.build_date, known)) if self.resolver.build_date else None
-        build_date = told or day(beginning.last_modified or "") or signed_at
+        build_date = told or beginning.modified or signed_at
         version = fill(self.resolver.version, known)
         source = source if checksum else None
         build = Build(version, url, checksum, source, size or beginning.size, build_date, signed_by, signed_at)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from openstack_image_manager.errors import Error, FetchError, Interrupted, Usage
 from openstack_image_manager.fetch import Download
 from openstack_image_manager.format import public_url
 from openstack_image_manager.upstreams.cache import Cache, default_directory
+from openstack_image_manager.upstreams.published import day
 
 LIMIT = 32 * 1024 * 1024  # bytes of a document: product files of simplestreams have a few MiB
 TIMEOUT = 120.0  # seconds for one document, all retries together
@@ -52,13 +54,21 @@ class Beginning:
     size: int | None
     last_modified: str | None
 
+    @property
+    def modified(self) -> str | None:
+        """When it was last modified, as definitions write it; None where the site does not say, or says a day that is
+        yet to come."""
+        found = day(self.last_modified or "")
+        return found if found and found[:10] <= datetime.now(UTC).strftime("%Y-%m-%d") else None
+
 
 class Sites:
     """All sites of one run; each document is fetched once, however many ask for it.
 
     `mirrors` maps the beginnings of addresses to others: for users behind a mirror, whose requests go there, while the
     addresses that are recorded stay those of the upstream. `cache`: None fetches all documents anew. `token` is for
-    GitHub's API, and goes nowhere else. At most `per_host` requests are under way to one host. Thread-safe.
+    GitHub's API, and goes nowhere else. At most `per_host` requests are under way to one host. `warnings`: why the
+    cache is not used. Thread-safe.
     """
 
     def __init__(
@@ -73,7 +83,9 @@ class Sites:
         stop: threading.Event | None = None,
     ) -> None:
         # The longest beginning is the most exact one.
-        self._mirrors = sorted((mirrors or {}).items(), key=lambda item: -len(item[0]))
+        self._mirrors = sorted((mirrors or {}).items(), key=lambda item: -len(item[0].rstrip("/")))
+        self.warnings = tuple(filter(None, (cache.distrust(),))) if cache else ()
+        cache = None if self.warnings else cache
         self._cache = cache
         self._token = token
         self._timeout = timeout
@@ -183,17 +195,11 @@ class Sites:
 
     def real(self, url: str) -> str:
         """Where requests of an address go to."""
-        for upstream, mirror in self._mirrors:
-            if url.startswith(upstream):
-                return mirror + url.removeprefix(upstream)
-        return url
+        return next(filter(None, (_moved(url, *pair) for pair in self._mirrors)), url)
 
     def _upstream(self, url: str) -> str:
         """The address of the upstream for one of a mirror."""
-        for upstream, mirror in self._mirrors:
-            if url.startswith(mirror):
-                return upstream + url.removeprefix(mirror)
-        return url
+        return next(filter(None, (_moved(url, mirror, upstream) for upstream, mirror in self._mirrors)), url)
 
 
 def of_environment(
@@ -205,7 +211,7 @@ def of_environment(
     # A user without a home, as in some containers, has no cache either.
     with suppress(RuntimeError):
         cache = Cache(default_directory()) if use_cache else None
-    if cache:
+    if cache and not cache.distrust():
         cache.tidy()
     known = {**mirrors_of(os.environ.get(MIRRORS, "").split(), MIRRORS), **(mirrors or {})}
     return Sites(mirrors=known, cache=cache, token=os.environ.get("GITHUB_TOKEN"), stop=stop)
@@ -217,6 +223,13 @@ def mirrors_of(pairs: Iterable[str], where: str) -> dict[str, str]:
     if not all(there for pair in mirrors.items() for there in pair):
         raise UsageError(f"{where} takes two addresses, like https://download.example.org/=http://mirror.internal/")
     return mirrors
+
+
+def _moved(url: str, begin: str, other: str) -> str | None:
+    """The address below `other` instead of below `begin`; None if it is not below that, as /ab is not below /a."""
+    begin, other = begin.rstrip("/"), other.rstrip("/")
+    rest = url.removeprefix(begin)
+    return other + rest if url.startswith(begin) and rest[:1] in ("", "/", "?", "#") else None
 
 
 def _is_page(data: bytes) -> bool:

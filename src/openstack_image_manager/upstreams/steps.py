@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import regex
+
 from openstack_image_manager import checksums
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.upstreams import documents, indexes, listings
 from openstack_image_manager.upstreams.candidates import Candidate
+from openstack_image_manager.upstreams.patience import Patience
 from openstack_image_manager.upstreams.placeholders import Variables, fill, groups, pattern
 from openstack_image_manager.upstreams.published import placed
 from openstack_image_manager.upstreams.resolver import Step
@@ -28,14 +31,17 @@ Signed = Callable[[str, Document, Variables], Document]
 
 
 class Asking:
-    """One step with the variables known before it. `signed` gives the part of a document that may be read."""
+    """One step with the variables known before it; `index`: which one of the resolver's. `signed` gives the part of a
+    document that may be read."""
 
     def __init__(
         self,
         step: Step,
         variables: Variables,
         sites: Sites,
+        patience: Patience,
         *,
+        index: int,
         fresh: bool = False,
         prereleases: bool = False,
         signed: Signed | None = None,
@@ -43,6 +49,8 @@ class Asking:
         self.step = step
         self.variables = variables
         self.sites = sites
+        self.patience = patience
+        self.index = index
         self.fresh = fresh
         self.prereleases = prereleases
         self.signed = signed
@@ -75,10 +83,13 @@ class Asking:
     def _candidate(self, name: str, found: Variables, **more: Any) -> Candidate:
         return Candidate(name, {**self.variables, **found}, **more)
 
+    def _match(self, wanted: regex.Pattern[str], text: str, option: str = "match") -> regex.Match[str] | None:
+        return self.patience.match(wanted, text, f"steps[{self.index}].{option}", self.step.value(option))
+
     def _listing(self, url: str) -> Iterator[Candidate]:
         wanted = pattern(self.step.match or "", self.variables)
         for name in listings.names(self._document(url, page=True).text):
-            if match := wanted.fullmatch(name):
+            if match := self._match(wanted, name):
                 found = {"file": name.removesuffix("/"), "url": listings.address(url, name), **groups(match)}
                 yield self._candidate(name, found)
 
@@ -89,7 +100,7 @@ class Asking:
         entries = checksums.parse(text, self.step.algorithm, self.step.encoding)
         for name, checksum in entries.items():
             base = name.rpartition("/")[2]
-            if match := wanted.fullmatch(name) or wanted.fullmatch(base):
+            if match := self._match(wanted, name) or self._match(wanted, base):
                 place = listings.address(url, documents.path(name, "a name"))
                 found = {"checksum_url": url, "file": base, "url": place, **groups(match)}
                 yield self._candidate(base, found, checksum=checksum, size=sizes.get(name), source=url)
@@ -101,7 +112,7 @@ class Asking:
         items = fill(self.step.items or "", self.variables)
         where = {path: fill(value, self.variables) for path, value in self.step.where.items()}
         for name, found, checksum, size in indexes.json_items(document, items, where, self.step.fields):
-            match = wanted.fullmatch(name) if wanted else None
+            match = self._match(wanted, name) if wanted else None
             if match or not wanted:
                 more = groups(match) if match else {}
                 yield self._candidate(name, {**found, **more}, checksum=checksum, size=size, source=url)
@@ -122,7 +133,7 @@ class Asking:
     def _matching(self, found: list[Candidate], url: str) -> Iterator[Candidate]:
         wanted = pattern(self.step.match, self.variables) if self.step.match else None
         for each in found:
-            match = wanted.fullmatch(each.name) if wanted else None
+            match = self._match(wanted, each.name) if wanted else None
             if match or not wanted:
                 more = {**each.variables, **(groups(match) if match else {})}
                 yield self._candidate(each.name, more, checksum=each.checksum, size=each.size, source=url)
@@ -130,17 +141,17 @@ class Asking:
     def _github_release(self, url: str) -> Iterator[Candidate]:
         tag = pattern(self.step.tag or ".*", self.variables)
         for release in indexes.github_releases(self._document(url).text, self.prereleases):
-            if not (tagged := tag.fullmatch(release.tag)):
+            if not (tagged := self._match(tag, release.tag, "tag")):
                 continue
             known = {"tag": release.tag, "published": release.published, **groups(tagged)}
             wanted = pattern(self.step.match or "", {**self.variables, **known})
             for asset in release.assets:
-                if match := wanted.fullmatch(asset.name):
+                if match := self._match(wanted, asset.name):
                     more = {**known, **asset.variables, **groups(match)}
                     yield self._candidate(release.tag, more, checksum=asset.checksum, size=asset.size, source=url)
 
     def _pointer(self, url: str) -> Iterator[Candidate]:
-        step = self.step
+        step, option = self.step, "redirect" if self.step.redirect else "match"
         if step.redirect:
             wanted = pattern(step.redirect, self.variables)
             texts = self.sites.redirects(url, self.fresh)
@@ -153,7 +164,7 @@ class Asking:
             wanted = pattern(step.match or "", self.variables)
             texts = list(indexes.lines(text))
         for each in texts:
-            if match := wanted.fullmatch(each):
+            if match := self._match(wanted, each, option):
                 yield self._candidate(each, groups(match))
                 if step.redirect:  # the first that fits: later ones may lead to storage that expires
                     return

@@ -9,7 +9,7 @@ from datetime import date
 from openstack_image_manager.complaints import Position
 from openstack_image_manager.editing.edit import edit
 from openstack_image_manager.editing.rewrite import rewrite
-from openstack_image_manager.errors import Error
+from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.format import Definition
 from openstack_image_manager.reading import read
 from openstack_image_manager.upstreams import upstream
@@ -30,7 +30,7 @@ def update(
 ) -> list[News]:
     """What is new for each definition whose upstream can be asked, in their order; the files are changed unless
     `dry_run`. An upstream that fails, or a file that can't be edited, stops no other. `positions`: where each one
-    stands; `keep`: see `news`. Raises Interrupted."""
+    stands; `keep`: see `news`. Who wants to stop gets what was answered until then written: the rest is Interrupted."""
     asked = [definition for definition in definitions if upstream.can_be_asked(definition)]
     answers = upstream.check_all(asked, sites, verify)
     builds: dict[str, dict[str, Build]] = defaultdict(dict)
@@ -38,11 +38,15 @@ def update(
     for definition, answer in answers:
         file = positions[definition.name].file
         if isinstance(answer, Error):
-            found[definition.name] = News(definition.name, file, error=answer)
+            error = Interrupted(upstream.UNANSWERED) if isinstance(answer, Interrupted) else answer
+            found[definition.name] = News(definition.name, file, error=error)
         else:
             builds[file][definition.name] = answer
-    for file, its in builds.items():
-        found |= {each.name: each for each in _file(file, its, keep, today, dry_run)}
+    try:
+        for file, its in builds.items():
+            found |= {each.name: each for each in _file(file, its, keep, today, dry_run)}
+    except KeyboardInterrupt:
+        found |= {name: _unwritten(name, file) for file, its in builds.items() for name in its if name not in found}
     return [found[definition.name] for definition in asked]
 
 
@@ -63,16 +67,15 @@ def _file(file: str, builds: Mapping[str, Build], keep: int | None, today: date,
             return _one_by_one(text, done, file)
 
     try:
-        if dry_run:
-            with open(file, encoding="utf-8", newline="") as stream:
-                change(stream.read())
-        else:
-            rewrite(file, change)
-    except OSError as error:
-        return [News(name, file, error=Error(f"{file}: cannot be read: {error.strerror}")) for name in builds]
+        rewrite(file, change, only_try=dry_run)
     except Error as error:
         return [News(name, file, error=error) for name in builds]
     return done
+
+
+def _unwritten(name: str, file: str) -> News:
+    """A file is replaced whole or not at all, but which of both it was, who is interrupted meanwhile can't tell."""
+    return News(name, file, error=Interrupted(f"{file}: stopped before this file was written for certain; run again"))
 
 
 def _gone(name: str, file: str) -> News:

@@ -14,6 +14,7 @@ from openstack_image_manager.complaints import dotted
 from openstack_image_manager.errors import Error, Interrupted, UsageError, VerificationError
 from openstack_image_manager.format import Definition
 from openstack_image_manager.upstreams import shipped, soundness, variables
+from openstack_image_manager.upstreams.comparing import with_others
 from openstack_image_manager.upstreams.moving import Moving
 from openstack_image_manager.upstreams.published import Build, Signature, Verify, check_recorded, is_new
 from openstack_image_manager.upstreams.resolver import Resolver
@@ -23,6 +24,7 @@ from openstack_image_manager.upstreams.sites import Sites
 __all__ = ["Build", "Signature", "Verify", "can_be_asked", "check_all", "is_new", "newest"]
 
 T = TypeVar("T")
+UNANSWERED = "its upstream had not answered yet; nothing is known, and nothing was changed"
 AT_ONCE = 64  # definitions; how many requests a host gets at a time, the sites see to
 
 
@@ -46,7 +48,7 @@ def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
         if not _moves(definition):
             what = "add resolve, or latest_url and latest_checksum_url"
             raise UsageError(f"nothing tells where newer builds are found; {what}")
-        build = _twice(lambda fresh: Moving(definition, sites, fresh).find())
+        build = with_others(definition, _twice(lambda fresh: Moving(definition, sites, fresh).find()), sites)
         check_recorded(definition, build)
         return build
     known = _sound(resolver, definition)
@@ -55,11 +57,12 @@ def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
         return Search(resolver, definition.format, sites, verify, fresh)
 
     found = _twice(lambda fresh: search(fresh).find(known))
+    found = replace(found, build=with_others(definition, found.build, sites))
     check_recorded(definition, found.build)
     if is_new(definition, found.build):
         return search(False).with_verified_image(found)
     # What only the signature over the image would prove is not told of one that is not read again.
-    return replace(found.build, checksum=None, checksums_url=None) if found.over_image else found.build
+    return replace(found.build, checksum=None, checksums_url=None, others=()) if found.over_image else found.build
 
 
 def _sound(resolver: Resolver, definition: Definition) -> dict[str, str]:
@@ -83,23 +86,21 @@ def _twice(look: Callable[[bool], T]) -> T:
 def check_all(
     definitions: Sequence[Definition], sites: Sites, verify: Verify
 ) -> list[tuple[Definition, Build | Error]]:
-    """The newest build of each definition, or why it is not known, in their order; one that fails stops no other.
-    Raises Interrupted."""
-
+    """The newest build of each definition, or why it is not known, in their order; one that fails stops no other. When
+    the user wants to stop, what is not known yet is Interrupted, and what is known stays."""
     answers: dict[int, Build | Error] = {}
     crashes: list[BaseException] = []
+    stopped = threading.Event()
     waiting: SimpleQueue[int] = SimpleQueue()
     for index in range(len(definitions)):
         waiting.put(index)
 
     def work() -> None:
         with suppress(queue.Empty):
-            while not crashes:
+            while not crashes and not stopped.is_set():
                 index = waiting.get_nowait()
                 try:
                     answers[index] = newest(definitions[index], sites, verify)
-                except Interrupted as error:
-                    crashes.append(error)
                 except Error as error:
                     answers[index] = error
                 except BaseException as crash:  # handed to the main thread, which raises it
@@ -107,14 +108,15 @@ def check_all(
 
     # Not a pool: it would be waited for, and a site that hangs does not hear that someone pressed Ctrl-C.
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(definitions)))]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         for thread in threads:
             thread.join()
     except KeyboardInterrupt:
+        stopped.set()
         sites.stop()
-        raise Interrupted("interrupted; nothing was written, ask again") from None
     if crashes:
         raise crashes[0]
-    return [(definition, answers[index]) for index, definition in enumerate(definitions)]
+    known = dict(answers)  # those who hang may still be there, and answer one day
+    return [(each, known.get(index, Interrupted(UNANSWERED))) for index, each in enumerate(definitions)]

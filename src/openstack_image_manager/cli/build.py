@@ -1,0 +1,134 @@
+"""`catalogue build`: a website for the tenants of clouds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from openstack_image_manager.cli import options as given
+from openstack_image_manager.defaults import EOL_URL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from openstack_image_manager.definitions import Loaded
+    from openstack_image_manager.model import Finding, Image
+    from openstack_image_manager.tenants.offers import Site
+    from openstack_image_manager.upstreams.eoldata import Source
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `catalogue`."""
+    app.command("build")(build)
+
+
+def build(
+    site: Annotated[Path, typer.Argument(metavar="SITE", help="Directory to write to: new, empty, or such a site.")],
+    cloud: given.Clouds = None,
+    all_clouds: given.AllClouds = False,
+    images: given.Images = given.IMAGES,
+    name_filter: given.Filter = None,
+    tag: given.Tag = given.TAG,
+    title: Annotated[
+        str | None, typer.Option("--title", metavar="TEXT", help="Title of the site. Default: Images of CLOUD.")
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="Where the site will be, for the links of its Atom feed."),
+    ] = None,
+    eol_data: given.EolData = None,
+    eol_url: given.EolUrl = EOL_URL,
+    debug: given.Debug = False,
+) -> None:
+    """Write a static website for tenants: images, ids, checksums, ends of support.
+
+    It shows what every tenant may see: public and community images of these definitions that are active and not hidden.
+    All clouds have to answer; where one does not, the site stays as it is. No cloud is changed. Exit code 1 when the
+    owner that a definition names is not known in a cloud, too: its community images there may be missing.
+
+    \b
+    Example:
+      openstack-image-manager catalogue build site/ --cloud openstack --images images/
+    """
+    from openstack_image_manager import render
+    from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.cli.request import cloud_names
+    from openstack_image_manager.definitions import load
+    from openstack_image_manager.errors import Error
+    from openstack_image_manager.format import public_url
+    from openstack_image_manager.tenants import folder
+    from openstack_image_manager.tenants.pages import pages
+    from openstack_image_manager.upstreams import eoldata
+
+    set_up(debug)
+    _check_url(url)
+    source = eoldata.site(eol_url) if eol_data is None else eoldata.files(eol_data)
+    folder.check(site)
+    loaded = load(images, name_filter=name_filter)
+    seen, troubles = _look(cloud_names(cloud, all_clouds), loaded, tag)
+    made, unknown = _survey(title, loaded, seen, source)
+    render.findings([*troubles, *unknown], render.console(stderr=True))
+    clouds = ", ".join(seen)
+    if not made.distributions:
+        raise Error(
+            f"{clouds}: no image of these definitions can be seen by every tenant: public or community, active and "
+            f"with the tag {tag}; {site} stays as it is"
+        )
+    told = folder.write(site, pages(made, folder.texts(), eoldata.catalogue().notice, public_url(url) if url else None))
+    typer.echo(
+        f"{site}: {render.count(len(made.offers), 'image')} of {render.count(len(made.distributions), 'distribution')} "
+        f"in {clouds}; {render.count(told.written, 'file')} written, {told.same} as before, {told.removed} removed"
+    )
+    raise typer.Exit(1 if any(each.level == "error" for each in troubles) else 0)
+
+
+def _check_url(url: str | None) -> None:
+    from urllib.parse import urlsplit
+
+    from openstack_image_manager import values
+    from openstack_image_manager.errors import UsageError
+
+    try:
+        fits = url is None or urlsplit(values.url(url)).scheme in ("http", "https")
+    except ValueError:
+        fits = False
+    if not fits:
+        raise UsageError("--url is not a URL that begins with http:// or https://")
+
+
+def _look(clouds: Sequence[str | None], loaded: Loaded, tag: str) -> tuple[dict[str, Sequence[Image]], list[Finding]]:
+    """What each cloud lists, and what is wrong with definitions there. Raises the Error of the first that fails."""
+    from openstack_image_manager.cli.run import side_by_side
+    from openstack_image_manager.errors import Error
+    from openstack_image_manager.tenants import look
+
+    seen: dict[str, Sequence[Image]] = {}
+    findings: list[Finding] = []
+    for answer in side_by_side(lambda cloud: look.images(cloud, loaded.definitions, tag), clouds):
+        if isinstance(answer, Error):
+            raise answer
+        name, seen[name], its = answer
+        findings += its
+    return seen, findings
+
+
+def _survey(
+    title: str | None, loaded: Loaded, seen: dict[str, Sequence[Image]], source: Source
+) -> tuple[Site, list[Finding]]:
+    """What is offered, and the products of which no ends are known: their images' own words are taken."""
+    from datetime import UTC, datetime
+
+    from openstack_image_manager.model import Finding
+    from openstack_image_manager.tenants import look
+    from openstack_image_manager.tenants.survey import Knowledge, products, survey
+    from openstack_image_manager.upstreams import eoldata
+
+    known = eoldata.catalogue()
+    releases, failed = eoldata.load(products(known, loaded.definitions, seen), source)
+    knowledge = Knowledge(known, releases, look.signers())
+    heading = title or f"Images of {', '.join(seen)}"
+    made = survey(heading, loaded.definitions, seen, knowledge, datetime.now(UTC), loaded.left_out)
+    message = "its ends of support are not known"
+    return made, [Finding("warning", name, f"{message}: {error}") for name, error in failed.items()]

@@ -1,0 +1,129 @@
+"""`doctor`: is the cloud, and this machine, ready for what the definitions ask for?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from openstack_image_manager.cli import options as given
+
+if TYPE_CHECKING:
+    from openstack_image_manager.doctor.report import Check
+
+PROBLEM = 3  # exit code
+HERE = "from this machine"  # no name of a cloud
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("doctor")(doctor_command)
+
+
+def doctor_command(
+    cloud: given.Clouds = None,
+    all_clouds: given.AllClouds = False,
+    images: Annotated[
+        str | None,
+        typer.Option(
+            "--images", metavar="PATH", help=f"Definitions, as for plan. Default: {given.IMAGES}, if it is there."
+        ),
+    ] = None,
+    name_filter: given.Filter = None,
+    tag: given.Tag = given.TAG,
+    force: given.Force = False,
+    workers: given.Workers = 4,
+    bucket: Annotated[
+        str | None, typer.Option("--bucket", metavar="s3://NAME", help="Look at this bucket of `mirror`, too.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option("--endpoint", metavar="URL", help="The object storage. Default: AWS_ENDPOINT_URL.")
+    ] = None,
+    ask_glance: Annotated[
+        bool,
+        typer.Option(
+            "--ask-glance",
+            help="Let Glance try to fetch a file that is not there from each site, to see if it can. It keeps the "
+            "tasks of that for two days.",
+        ),
+    ] = False,
+    output: Annotated[given.Form, typer.Option("--output", help="Form of the report.")] = given.Form.TEXT,
+    debug: given.Debug = False,
+) -> None:
+    """Look at a cloud before images are brought into it: what is fine, what is not, why it matters, what to change.
+
+    Rights are found out with a record without bytes that nobody else sees, and that is deleted at once. Exit code 3
+    when something is a problem.
+
+    \b
+    Example:
+      openstack-image-manager doctor --cloud openstack --images images/
+    """
+    from openstack_image_manager import render
+    from openstack_image_manager.cli import run
+    from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.definitions import load
+    from openstack_image_manager.doctor import report, sites
+    from openstack_image_manager.doctor.examine import Doctor
+    from openstack_image_manager.doctor.reach import Reached
+    from openstack_image_manager.login import ENVIRONMENT
+    from openstack_image_manager.mirroring import target
+    from openstack_image_manager.model import Policy
+
+    set_up(debug)
+    name = target.split(bucket)[0] if bucket is not None else None
+    path = images or (given.IMAGES if os.path.exists(given.IMAGES) else None)
+    loaded = load(path, name_filter=name_filter) if path else None
+    follower = run.follower() if loaded and loaded.follows else None
+    policy = Policy(tag=tag, force=force)
+    doctor = Doctor(policy, datetime.now(UTC).date(), workers, ask_glance, loaded, follower)
+    reached = Reached()
+    # One after the other, and in this thread: an interrupt must find the record that is to be deleted.
+    found = {each or ENVIRONMENT: doctor.examine(each, reached) for each in run.cloud_names(cloud, all_clouds)}
+    here: list[Check] = []
+    if loaded:
+        missed = [each for each in doctor.enabled(loaded.definitions) if each.name not in reached.definitions]
+        answers = reached.ask(missed)
+        wanted = [each for its in found.values() for each in its.wanted]
+        here += sites.reachability(list(reached.definitions.values()), answers, wanted)
+    if name is not None:
+        here.append(_storage(name, endpoint))
+    groups = {**{name: list(its.checks) for name, its in found.items()}, **({HERE: here} if here else {})}
+    if output is given.Form.JSON:
+        clouds = {name: report.data(checks) for name, checks in groups.items() if name in found}
+        typer.echo(render.clean_json({"clouds": clouds, "here": report.data(here)}))
+    else:
+        _show(groups)
+    raise typer.Exit(PROBLEM if any(report.has_problem(checks) for checks in groups.values()) else 0)
+
+
+def _storage(name: str, endpoint: str | None) -> Check:
+    """Whether the bucket of the mirror can be reached, by one HEAD."""
+    from openstack_image_manager.doctor.report import Check
+    from openstack_image_manager.errors import StorageError
+    from openstack_image_manager.mirroring import bucket as door
+
+    why = "`mirror` keeps its copies there; whether it may write shows with the first of them"
+    try:
+        with door.Bucket(name, endpoint) as opened:
+            opened.check()
+            what = f"s3://{name} at {opened.endpoint} can be looked at"
+    except StorageError as error:
+        return Check("object storage", "problem", str(error), why, "--bucket, --endpoint or the AWS_* variables")
+    return Check("object storage", "ok", what, why)
+
+
+def _show(groups: Mapping[str, Sequence[Check]]) -> None:
+    from openstack_image_manager import render
+    from openstack_image_manager.doctor import report
+
+    out = render.console()
+    for name, checks in groups.items():
+        render.heading("From this machine" if name == HERE else f"Cloud {name}", out)
+        for check in checks:
+            for line in report.lines(check):
+                render.say(out, line)
+    render.say(out, report.summary([check for checks in groups.values() for check in checks]))

@@ -1,0 +1,208 @@
+"""`scs`: definitions and clouds before the standards of the Sovereign Cloud Stack."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from openstack_image_manager.cli import options as given
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from openstack_image_manager.cli.conformance import CloudReport
+    from openstack_image_manager.cli.request import Request
+    from openstack_image_manager.errors import Error
+    from openstack_image_manager.junit import Case
+
+FOUND = 3  # exit code
+
+scs_app = typer.Typer(
+    help="Definitions and clouds before the standards of the Sovereign Cloud Stack.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@scs_app.callback()
+def scs() -> None:
+    """Definitions and clouds before the standards of the Sovereign Cloud Stack."""
+
+
+class Standard(StrEnum):
+    """What to judge by."""
+
+    METADATA_1 = "0102-v1.1"
+    METADATA_2 = "0102-v2"
+    IMAGES = "0104"
+
+
+class Form(StrEnum):
+    """Forms of the report."""
+
+    TEXT = "text"
+    JSON = "json"
+    JUNIT = "junit"
+
+
+@scs_app.command("check")
+def check_command(
+    images: Annotated[
+        str | None,
+        typer.Option(
+            "--images", metavar="PATH", help=f"Definitions, as for plan. Default without --cloud: {given.IMAGES}."
+        ),
+    ] = None,
+    cloud: Annotated[
+        list[str] | None,
+        typer.Option("--cloud", metavar="NAME", help="Judge this cloud's images instead; for several, give it again."),
+    ] = None,
+    all_clouds: given.AllClouds = False,
+    name_filter: given.Filter = None,
+    tag: given.Tag = given.TAG,
+    force: given.Force = False,
+    standard: Annotated[
+        list[Standard] | None,
+        typer.Option("--standard", help="What to judge by; for several, give it again. Default: all of them."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings are findings, too.")] = False,
+    output: Annotated[Form, typer.Option("--output", help="Form of the report.")] = Form.TEXT,
+    debug: given.Debug = False,
+) -> None:
+    """Judge definitions, or the images of a cloud, as the conformance tests of SCS do.
+
+    Without --cloud, the images that the definitions would make are judged, and each finding is named with its file,
+    line and column. With --cloud, the public and community images that are there; together with --images also what
+    the definitions would mend of it. Exit code 3 when there are errors; 1 when a cloud can't be looked at.
+
+    \b
+    Examples:
+      openstack-image-manager scs check --images images/
+      openstack-image-manager scs check --cloud openstack --images images/
+    """
+    from openstack_image_manager.cli import conformance
+    from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.cli.request import Request, cloud_names
+    from openstack_image_manager.errors import UsageError
+    from openstack_image_manager.model import Policy
+
+    set_up(debug)
+    if name_filter is not None and images is None and (cloud or all_clouds):
+        raise UsageError("--filter chooses definitions; give them with --images")
+    standards = [each.value for each in standard or Standard]
+    now = datetime.now(UTC)
+    policy = Policy(tag=tag, force=force)
+    if not cloud and not all_clouds:
+        code = _definitions(Request(None, images or given.IMAGES, name_filter, policy), standards, now, strict, output)
+    else:
+        names = cloud_names(cloud, all_clouds)
+        requests = [Request(each, images or "", name_filter, policy) for each in names]
+        reports, failed = conformance.clouds(requests, standards, now)
+        code = _clouds(reports, failed, standards, strict, output)
+    raise typer.Exit(code)
+
+
+def _definitions(request: Request, standards: Sequence[str], now: datetime, strict: bool, output: Form) -> int:
+    from openstack_image_manager import render
+    from openstack_image_manager.cli import conformance
+    from openstack_image_manager.scs import report
+
+    found, remarks, troubles = conformance.definitions(request, standards, now)
+    verdicts = [each.verdict for each in remarks]
+    if output is Form.JSON:
+        failed = {each.subject: each.message for each in troubles}
+        data = {"standards": standards, "definitions": report.lint_data(found, remarks), "failed": failed}
+        _json(data)
+    elif output is Form.JUNIT:
+        lines = [(each.verdict, render.clean(report.remark_line(each))) for each in remarks]
+        cases = report.cases("definitions", lines, standards, strict)
+        _junit([*cases, *(_failed("definitions", each.subject, each.message) for each in troubles)])
+    else:
+        out = render.console()
+        for each in remarks:
+            render.say(out, (report.remark_line(each), report.STYLES[each.verdict.level]))
+        for expected in found.forecast:
+            render.say(out, report.forecast_line(expected))
+        render.findings(troubles, out)
+        render.say(out, report.summary(request.images, found, verdicts, standards))
+    if troubles:
+        return 1
+    return FOUND if any(report.is_finding(verdict, strict) for verdict in verdicts) else 0
+
+
+def _clouds(
+    reports: Sequence[CloudReport],
+    failed: dict[str, Error],
+    standards: Sequence[str],
+    strict: bool,
+    output: Form,
+) -> int:
+    from openstack_image_manager import render
+    from openstack_image_manager.scs import report
+
+    if output is Form.JSON:
+        data = {
+            each.cloud: {
+                **report.data(each.report, each.mended),
+                "plan": each.plan and render.plan_data(each.plan, each.cloud),
+            }
+            for each in reports
+        }
+        _json({"standards": standards, "clouds": data, "failed": {name: str(error) for name, error in failed.items()}})
+    elif output is Form.JUNIT:
+        cases: list[Case] = []
+        for each in reports:
+            lines = [(v, render.clean(report.line(v, v in each.mended))) for v in each.report.verdicts]
+            cases += report.cases(each.cloud, lines, standards, strict)
+        _junit([*cases, *(_failed(name, "the cloud", str(error)) for name, error in failed.items())])
+    else:
+        for each in reports:
+            _cloud_text(each, standards, several=len(reports) + len(failed) > 1)
+        for error in failed.values():
+            typer.echo(f"error: {error}", err=True)
+    broken = any(finding.level == "error" for each in reports if each.plan for finding in each.plan.findings)
+    if failed or broken:
+        return 1
+    return FOUND if any(report.is_finding(v, strict) for each in reports for v in each.report.verdicts) else 0
+
+
+def _cloud_text(each: CloudReport, standards: Sequence[str], several: bool) -> None:
+    from openstack_image_manager import render
+    from openstack_image_manager.scs import report
+
+    out = render.console()
+    if several:
+        render.heading(f"Cloud {each.cloud}", out)
+    for verdict in each.report.verdicts:
+        render.say(out, (report.line(verdict, verdict in each.mended), report.STYLES[verdict.level]))
+    for expected in each.report.forecast:
+        render.say(out, report.forecast_line(expected))
+    if each.plan is not None and each.mended:
+        render.heading(f"The plan, which mends {render.count(len(each.mended), 'finding')} of these:", out)
+        render.plan_text(each.plan, each.cloud, out)
+    elif each.plan is not None:
+        render.findings(each.plan.findings, out)
+    render.say(out, report.summary(each.cloud, each.report, each.report.verdicts, standards))
+
+
+def _failed(where: str, what: str, message: str) -> Case:
+    from openstack_image_manager.junit import Case
+
+    return Case(what, where, message)
+
+
+def _json(data: dict[str, Any]) -> None:
+    from openstack_image_manager import render
+
+    typer.echo(render.clean_json(data))
+
+
+def _junit(cases: Sequence[Case]) -> None:
+    from openstack_image_manager.junit import suite
+
+    typer.echo(suite("scs check", cases), nl=False)

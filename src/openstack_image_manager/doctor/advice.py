@@ -1,0 +1,192 @@
+"""PURE: what was found of a cloud, judged against what the definitions need."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from openstack_image_manager.doctor.needs import Needs
+from openstack_image_manager.doctor.report import Check, State
+
+MIB = 1024**2
+ODD_CLOCK, WRONG_CLOCK = 30.0, 300.0  # seconds
+NEARLY = 0.9  # of a limit
+_POLICY = "Glance's policy.yaml: give {} to a role of this user (admin has it by default), or use a user who has it"
+_RIGHTS = {
+    "add_image": "without it nothing can be imported",
+    "publicize_image": "public images, which everybody sees, need it",
+    "communitize_image": "community images need it, and so do outdated public ones unless --use-os-hidden or "
+    "--hidden-visibility says otherwise",
+    "deactivate": "--outdated deactivate and `status: deactivated` need it; --outdated delete goes that way too",
+    "copy_image": "images come into a second store of `stores` by it",
+    "delete_image": "what interrupted runs left, and outdated images, are deleted with it",
+}
+
+
+def login(user: str, project: str, roles: Collection[str], endpoint: str) -> Check:
+    """Who is logged in where."""
+    what = f"user '{user}', project '{project}', roles {', '.join(sorted(roles)) or '(none)'}; Glance at {endpoint}"
+    why = "images are made in this project, and what is allowed follows from the roles"
+    return Check("login", "ok", what, why)
+
+
+def no_login(message: str) -> Check:
+    """Nobody is."""
+    why = "nothing else of this cloud can be looked at without"
+    return Check("login", "problem", message, why, "the cloud's entry in clouds.yaml, or the OS_* variables")
+
+
+def clock(offset: float | None) -> Check:
+    """`offset`: seconds that the cloud's clock is ahead of ours; None: it did not tell."""
+    why = "tokens and signatures of object storages end by the clock, and build dates must not be in the future"
+    if offset is None:
+        return Check("clock", "unknown", "Glance's answers have no date", why)
+    side = "ahead of" if offset > 0 else "behind"
+    what = f"the cloud's clock is {abs(offset):.0f} s {side} this machine's"
+    if abs(offset) <= ODD_CLOCK:
+        return Check("clock", "ok", "the clocks of the cloud and of this machine agree", why)
+    state: State = "problem" if abs(offset) > WRONG_CLOCK else "warning"
+    return Check("clock", state, what, why, "time synchronisation (NTP) on this machine or in the cloud")
+
+
+def right(name: str, allowed: bool | None, needs: Needs, message: str = "") -> Check:
+    """Whether the policy gives a right to this user; None: that could not be found out, because of the `message`."""
+    why = _RIGHTS[name]
+    topic = f"right {name}"
+    if allowed is None:
+        return Check(topic, "unknown", message, why, _POLICY.format(name))
+    if allowed:
+        return Check(topic, "ok", "allowed", why)
+    said = f" ({message})" if message else ""
+    if name in ("add_image", "delete_image") or name in needs.rights:
+        return Check(topic, "problem", f"not allowed{said}, and it is needed", why, _POLICY.format(name))
+    if name in needs.useful:
+        return Check(
+            topic, "warning", f"not allowed{said}, and the definitions would use it", why, _POLICY.format(name)
+        )
+    if needs.known:
+        return Check(topic, "ok", "not allowed, and no definition needs it", why)
+    return Check(topic, "warning", f"not allowed{said}", why, _POLICY.format(name))
+
+
+def methods(found: Collection[str], needs: Needs) -> Check:
+    """The ways into Glance."""
+    topic, listed = "import methods", ", ".join(sorted(found)) or "none"
+    change = "[DEFAULT] enabled_import_methods = [glance-direct,web-download,copy-image] in glance-api.conf"
+    why = "bytes come in by glance-direct (through this machine, verified first) or web-download (fetched by Glance)"
+    if not {"glance-direct", "web-download"} & set(found):
+        return Check(topic, "problem", f"{listed}: none that brings in bytes", why, change)
+    if "glance-direct" not in found:
+        state: State = "problem" if needs.through_here else "warning"
+        what = f"{listed}: without glance-direct, bytes can be verified only after the import, and only by sha512"
+        if needs.through_here:
+            what += f"; {needs.through_here} of the images can't be fetched by Glance itself"
+        return Check(topic, state, what, why, change)
+    return Check(topic, "ok", listed, why)
+
+
+def staging(failure: str | None) -> Check:
+    """Whether a byte could be staged."""
+    why = "glance-direct keeps the bytes there until they are verified"
+    change = "os_glance_staging_store and, with several API servers, worker_self_reference_url in glance-api.conf"
+    if failure is None:
+        return Check("staging", "ok", "a byte was staged and thrown away", why)
+    return Check("staging", "problem", f"a byte could not be staged: {failure}", why, change)
+
+
+def stores(found: Collection[str], kinds: Mapping[str, str] | None, needs: Needs) -> Check:
+    """`found`: the stores' names, none where there is one without a name; `kinds`: what each is, None: not told."""
+    why = "`stores` in definitions names them, and what they are decides about formats"
+    if missing := needs.stores - set(found):
+        there = f"it has {', '.join(sorted(found))}" if found else "it has one store, without a name"
+        what = f"definitions name {', '.join(sorted(missing))}, which this cloud does not have; {there}"
+        return Check("stores", "problem", what, why, "`stores` in the definitions, or enabled_backends in Glance")
+    if not found:
+        return Check("stores", "ok", "one, without a name", why)
+    named = [f"{name} ({kinds[name]})" if kinds and name in kinds else name for name in sorted(found)]
+    return Check("stores", "ok", ", ".join(named), why)
+
+
+def conversion(converts: bool | None, kinds: Mapping[str, str] | None, needs: Needs) -> Check:
+    """`converts`: what the images of the cloud show."""
+    topic = "conversion to raw"
+    on_ceph = "rbd" in (kinds or {}).values()
+    why = "with Ceph RBD only raw images can be cloned in an instant; of others each server and volume gets a full copy"
+    change = (
+        "glance-api.conf: [image_import_opts] image_import_plugins = ['image_decompression','image_conversion'], "
+        "[image_conversion] output_format = raw, [taskflow_executor] conversion_format = raw"
+    )
+    if needs.known and needs.formats <= {"raw", "iso"}:
+        return Check(topic, "ok", "not needed: the definitions have no other formats", why)
+    if converts:
+        return Check(topic, "ok", "this cloud converts what it imports, as its images show", why)
+    if converts is False and on_ceph:
+        return Check(topic, "problem", "a store is Ceph RBD, and images keep their format", why, change)
+    if converts is False and kinds:
+        return Check(topic, "ok", "images keep their format, which suits stores like these", why)
+    if converts is False:
+        what = "images keep their format; if Nova or Cinder use Ceph RBD, they should not"
+        return Check(topic, "warning", what, why, change)
+    told = "; a store is Ceph RBD, so it should" if on_ceph else ""
+    return Check(topic, "unknown", f"Glance does not tell, and no managed image shows it yet{told}", why, change)
+
+
+def full(message: str) -> Check:
+    """Not even an empty record has room."""
+    why = "nothing can be imported into a project that is full"
+    change = "the limits of this project (image_count_total), or delete images that nobody needs"
+    return Check("quota", "problem", message, why, change)
+
+
+def no_limits(registered: Mapping[str, int] | None, used: int | None, needs: Needs) -> Check:
+    """Glance counts nothing by unified limits. `registered`: those of images in Keystone; `used`: bytes of the
+    project's images; None: not told."""
+    why = "all images of this tool are in one project, and count against its quota"
+    change = "[DEFAULT] user_storage_quota in glance-api.conf: high enough for all images, or 0 for no limit"
+    if registered:
+        listed = ", ".join(f"{name} {limit}" for name, limit in sorted(registered.items()))
+        what = f"Keystone has limits ({listed}), and Glance does not go by them"
+        return Check("quota", "warning", what, why, f"[DEFAULT] use_keystone_limits = true, or else {change}")
+    taken = "" if used is None else f"this project's images take {_size(used)}; "
+    what = f"user_storage_quota can't be seen from outside; {taken}{room(needs)}"
+    return Check("quota", "unknown", what, why, change)
+
+
+def room(needs: Needs) -> str:
+    """What the imports need, in words."""
+    if not needs.known:
+        return "there are no definitions to compare it with"
+    if not needs.imports:
+        return "nothing is to be imported"
+    more = f", and {needs.unsized} of unknown size" if needs.unsized else ""
+    count = f"{needs.imports} image{'' if needs.imports == 1 else 's'}"
+    return f"{count} to import: {_size(needs.size)} as published, more once converted to raw{more}"
+
+
+def _size(number: int) -> str:
+    return f"{number / 1024**3:.1f} GiB" if number >= 1024**3 else f"{number / MIB:.1f} MiB"
+
+
+def limits(usage: Mapping[str, tuple[int, int]], needs: Needs, workers: int) -> list[Check]:
+    """Unified limits: usage and limit of each, as Glance counts them (sizes in MiB, -1: no limit)."""
+    wanted = {
+        "image_size_total": -(-needs.size // MIB),
+        "image_count_total": needs.imports,
+        "image_stage_total": -(-needs.largest // MIB),
+        "image_count_uploading": min(workers, needs.imports),
+    }
+    return [_limit(name, used, limit, wanted[name]) for name, (used, limit) in usage.items() if name in wanted]
+
+
+def _limit(name: str, used: int, limit: int, more: int) -> Check:
+    unit = " MiB" if name in ("image_size_total", "image_stage_total") else ""
+    topic = f"limit {name}"
+    why = "an import beyond it is refused (413)"
+    change = f"openstack limit set --service glance --resource-limit NUMBER {name}, for this project"
+    if limit < 0:
+        return Check(topic, "ok", f"{used}{unit} used, no limit", why)
+    what = f"{used}{unit} used of {limit}{unit}, and the imports need {more}{unit} more"
+    if used + more > limit:
+        return Check(topic, "problem", what, why, change)
+    if used + more > NEARLY * limit:
+        return Check(topic, "warning", f"{what}: nearly full", why, change)
+    return Check(topic, "ok", what, why)

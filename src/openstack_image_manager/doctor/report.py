@@ -1,0 +1,57 @@
+"""PURE: one thing that was looked at, and many of them in words, as plain values and as test cases."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+State = Literal["ok", "warning", "problem", "unknown"]
+STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "problem": "red", "unknown": "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`what` was found about a `topic`, `why` it matters, and what to `change`. `state`: problem where what is asked
+    for will fail, warning where some of it may, unknown where it can't be seen."""
+
+    topic: str
+    state: State
+    what: str
+    why: str
+    change: str = ""
+
+
+Line = tuple[str, str]  # a text and its style
+
+
+def lines(check: Check) -> list[Line]:
+    """What is told of it: the finding, the reason, and (unless all is well) the way to mend it."""
+    told: list[Line] = [(f"{check.state:8} {check.topic}: {check.what}", STYLES[check.state])]
+    told.append((f"{'':8} why: {check.why}", "dim"))
+    if check.change and check.state != "ok":
+        told.append((f"{'':8} change: {check.change}", ""))
+    return told
+
+
+def summary(checks: Sequence[Check]) -> str:
+    """One line with the counts."""
+    counts = Counter(check.state for check in checks)
+    numbers = [f"{counts['ok']} ok"]
+    numbers += [_count(counts["warning"], "warning"), _count(counts["problem"], "problem")]
+    return ", ".join([*numbers, f"{counts['unknown']} unknown"])
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def data(checks: Iterable[Check]) -> list[dict[str, Any]]:
+    """The checks as plain values."""
+    return [asdict(check) for check in checks]
+
+
+def has_problem(checks: Iterable[Check]) -> bool:
+    """True if something will fail."""
+    return any(check.state == "problem" for check in checks)

@@ -1,0 +1,111 @@
+"""PURE: definitions before the standards: the images that an empty cloud would get of them, and where what stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from yaml import MappingNode, SequenceNode
+
+from openstack_image_manager.complaints import Complaint, Position, dotted
+from openstack_image_manager.format import Definition
+from openstack_image_manager.model import Create, Plan
+from openstack_image_manager.records import record
+from openstack_image_manager.scs.check import Report, judge
+from openstack_image_manager.scs.rules import LEVELS
+from openstack_image_manager.scs.verdict import Verdict
+from openstack_image_manager.yamltree import Broken, Loc, Tree
+
+_VERSION_FIELDS = {"image_build_date": "build_date", "image_source": "source", "image_description": "image_description"}
+END = 1 << 62  # after every line
+_IMAGE_FIELDS = ("min_disk", "min_ram", "name", "tags")
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A verdict and where it stands in the files."""
+
+    verdict: Verdict
+    place: Complaint
+
+
+def lint(
+    plan: Plan,
+    definitions: Sequence[Definition],
+    positions: Mapping[str, Position],
+    files: Mapping[str, bytes],
+    standards: Sequence[str],
+    now: datetime,
+    is_all: bool = True,
+) -> tuple[Report, list[Remark]]:
+    """What the standards say of the images that the plan, made for an empty cloud, imports. `definitions`: as they
+    stand in the `files`. What versions have in common is told once. `is_all`: there are no other definitions."""
+    creates = {change.wanted.name: change for change in plan.changes if isinstance(change, Create)}
+    report = judge([change.wanted for change in creates.values()], standards, now, is_all)
+    known = {definition.name: definition for definition in definitions}
+    trees = {file: _read(data) for file, data in files.items()}
+    told: dict[tuple[object, ...], Remark] = {}
+    for verdict in report.verdicts:
+        create = creates.get(verdict.name)
+        if create is None:
+            path = next(iter(files), "")
+            place = Complaint(path if len(files) == 1 else "", None, None, verdict.name, None, verdict.message)
+        else:
+            definition = known[create.group]
+            loc = _loc(definition, create.version.version, verdict.key)
+            position = _position(trees, positions[definition.name], loc)
+            field = dotted(loc) if loc and loc[-1] == verdict.key else verdict.key
+            place = Complaint(position.file, position.line, position.column, definition.name, field, verdict.message)
+        told.setdefault((verdict.test, verdict.level, str(place)), Remark(verdict, place))
+    return report, sorted(told.values(), key=_order)
+
+
+def _order(remark: Remark) -> tuple[int, str, int, int]:
+    """The worst first, and then as they stand in the files."""
+    place = remark.place
+    return -LEVELS.index(remark.verdict.level), place.file, place.line or END, place.column or 0
+
+
+def _loc(definition: Definition, version: str, key: str) -> Loc:
+    """Where the property of a version comes from, or would be written."""
+    index = next((i for i, each in enumerate(definition.versions) if each.version == version), None)
+    if key in _IMAGE_FIELDS:
+        return (key,)
+    if key == "image_original_user":
+        return ("login",)
+    if index is not None:
+        here, given = ("versions", index), definition.versions[index]
+        if key in given.meta:
+            return (*here, "meta", key)
+        if key == "os_version" and given.os_version is not None:
+            return (*here, key)
+        field = _VERSION_FIELDS.get(key)
+        if field and getattr(given, field) is not None:
+            return (*here, field)
+        if key == "image_source":
+            return (*here, "url")
+        if key == "image_build_date" and key not in definition.meta:
+            return here
+    return ("meta", key)
+
+
+def _read(data: bytes) -> Tree | None:
+    try:
+        return Tree(data)
+    except Broken:  # changed since it was loaded
+        return None
+
+
+def _position(trees: Mapping[str, Tree | None], name: Position, loc: Loc) -> Position:
+    """The place of a field of the definition whose name stands at `name`; of what is nearest to it."""
+    tree = trees.get(name.file)
+    if tree is None or not isinstance(tree.root, MappingNode):
+        return name
+    _, images = tree.entries(tree.root, ()).get("images", (None, None))
+    for node in images.value if isinstance(images, SequenceNode) else ():
+        if isinstance(node, MappingNode):
+            record(tree, node)
+            if tree.find(node, ("name",)) == (name.line, name.column):
+                return Position(name.file, *tree.find(node, loc))
+    return name

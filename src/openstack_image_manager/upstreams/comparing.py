@@ -1,0 +1,40 @@
+"""Digests of other algorithms than the one that is published first, to compare a build with what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from openstack_image_manager import checksums
+from openstack_image_manager.errors import FetchError, VerificationError
+from openstack_image_manager.format import Checksum, Definition
+from openstack_image_manager.upstreams.published import Build, comparable_by, file_name
+from openstack_image_manager.upstreams.sites import Sites
+
+
+def with_others(definition: Definition, build: Build, sites: Sites) -> Build:
+    """The build with digests by the algorithms that versions of the definition have, as far as its upstream publishes
+    them: in the same checksum file, or in its sibling (SHA512SUMS beside SHA256SUMS). Where nothing is to be had it is
+    as it was: that stops no update. Raises Interrupted."""
+    found = (_digest(build, algorithm, sites) for algorithm in comparable_by(definition, build))
+    return replace(build, others=tuple(digest for digest in found if digest is not None))
+
+
+def _digest(build: Build, algorithm: str, sites: Sites) -> Checksum | None:
+    for url in _places(build, algorithm):
+        try:
+            return checksums.find(sites.document(url).text, file_name(build.url), algorithm)
+        except (FetchError, VerificationError):
+            continue
+    return None
+
+
+def _places(build: Build, algorithm: str) -> Iterator[str]:
+    if build.checksums_url is None or build.checksum is None:
+        return
+    yield build.checksums_url
+    folder, slash, name = build.checksums_url.rpartition("/")
+    known = build.checksum.algorithm
+    sibling = name.replace(known, algorithm).replace(known.upper(), algorithm.upper())
+    if sibling != name:
+        yield folder + slash + sibling

@@ -1,0 +1,36 @@
+"""Door to the clock for the patterns of a resolver: one that would try for ever is an error, and not a program that
+hangs."""
+
+from __future__ import annotations
+
+import time
+
+import regex
+
+from openstack_image_manager.errors import Error
+from openstack_image_manager.upstreams.documents import shown
+
+SECONDS = 2.0  # of computing, for all patterns of one look at an upstream; a name takes some microseconds
+
+
+class Patience:
+    """What is left of the time that the patterns of one definition may take. For one thread."""
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self._seconds = self._left = seconds
+
+    def match(self, wanted: regex.Pattern[str], text: str, place: str, written: str) -> regex.Match[str] | None:
+        """The match of the whole text. `place` and `written`: where the pattern stands, and how. Raises Error when
+        time is up."""
+        begin = time.thread_time()
+        try:
+            if self._left <= 0:
+                raise TimeoutError
+            return wanted.fullmatch(text, timeout=self._left)
+        except TimeoutError:
+            raise Error(
+                f"resolve.{place}: '{written}' was stopped after {self._seconds:g} seconds at '{shown(text)}': there "
+                "are too many ways to match it; write it without repetitions inside of repetitions, such as (a+)+"
+            ) from None
+        finally:
+            self._left -= time.thread_time() - begin

@@ -1,0 +1,86 @@
+"""The documentation as a site: it builds without a warning, every page is in it, and nothing is asked of others."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tests.release.conftest import once
+from tests.release.container import ROOT
+
+DOCS = ROOT / "docs"
+INDEX = (DOCS / "index.md").read_text(encoding="utf-8")
+# In index.md each page has one line below the heading it belongs to; decisions/index.md takes all that are there.
+TREES = dict(re.findall(r"```\{toctree\}\n:caption: ([^\n]*)\n:maxdepth: 1\n\n(.*?)```", INDEX, re.S))
+
+
+class Page(HTMLParser):
+    """What a page links to, and what it loads by itself."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.ids: set[str] = set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {key: value for key, value in attrs if value is not None}
+        self.ids.update(values.get("id", "").split())
+        if tag == "a" and "href" in values:
+            self.links.append(values["href"])
+        elif "src" in values:
+            self.loads.append(values["src"])
+        elif tag == "link" and "href" in values and values.get("rel") != "canonical":
+            self.loads.append(values["href"])
+
+
+@pytest.fixture(scope="module")
+def site(shared: Path) -> Path:
+    """The site, built once for all workers."""
+    made = shared / "site"
+    with once(made) as first:
+        if first:
+            options = ["--builder", "html", "--fail-on-warning", "--keep-going", "--nitpicky", "--quiet"]
+            trees = ["--doctree-dir", str(shared / "doctrees")]
+            command = [sys.executable, "-m", "sphinx", *options, *trees, str(DOCS), str(made)]
+            built = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+            assert (built.returncode, built.stderr) == (0, "")
+    return made
+
+
+def test_every_page_stands_in_one_place_of_the_index() -> None:
+    assert list(TREES) == ["Tutorial", "How to", "Reference", "Explanation"]
+    listed = [page for pages in TREES.values() for page in pages.split()]
+    pages = [path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.glob("*.md")]
+    assert sorted(listed) == sorted([*(page for page in pages if page != "index"), "decisions/index"])
+
+
+def test_every_page_is_in_the_site_and_its_links_lead_somewhere(site: Path) -> None:
+    pages = {path: Page(path) for path in site.rglob("*.html")}
+    sources = {path.relative_to(DOCS).with_suffix(".html") for path in DOCS.rglob("*.md")}
+    assert sources <= {path.relative_to(site) for path in pages}
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert target.exists(), f"{path.name}: {link}"
+            if parts.fragment and target in pages:
+                assert unquote(parts.fragment) in pages[target].ids, f"{path.name}: {link}"
+
+
+def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        loaded = Page(path).loads
+        assert loaded
+        assert [each for each in loaded if urlsplit(each).netloc] == [], path.name
+    for sheet in site.rglob("*.css"):
+        assert re.findall(r"url\(\s*['\"]?(?:https?:)?//[^)]*", sheet.read_text(encoding="utf-8")) == [], sheet.name

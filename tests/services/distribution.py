@@ -1,0 +1,62 @@
+"""A small distribution on loopback with a signed checksum file, and definitions that follow it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from tests.real.bench import Outcome, run_main
+from tests.services.site import TestSite
+from tests.unit.signers import Made
+
+HEAD = "# our images\nimages:\n"
+
+
+def image(name: str) -> bytes:
+    return (b"QFI\xfb\x00\x00\x00\x03" + name.encode() * 500)[:2000]
+
+
+def sums(**files: bytes) -> bytes:
+    return "".join(f"{hashlib.sha256(data).hexdigest()}  {name}.qcow2\n" for name, data in files.items()).encode()
+
+
+class Distribution:
+    """A small distribution with a signed checksum file, and definitions that follow it."""
+
+    def __init__(self, site: TestSite, folder: Path, key: Made) -> None:
+        self.site, self.folder, self.key = site, folder, key
+        self.keys = folder / "keys"
+        self.keys.mkdir()
+        (self.keys / "key.asc").write_bytes(key.certificate)
+        self.images = folder / "images"
+        self.images.mkdir()
+
+    def publish(self, path: str = "/a", **files: bytes) -> None:
+        """Publish these images, and the checksum file with its signature."""
+        for name, data in files.items():
+            self.site.put(f"{path}/{name}.qcow2", data)
+        self.site.put(f"{path}/SUMS", sums(**files))
+        self.site.put(f"{path}/SUMS.asc", self.key.sign(sums(**files)))
+
+    def definition(self, name: str = "A", path: str = "/a", versions: str = "[]", more: str = "") -> str:
+        return f"""\
+  - name: {name}  # by us
+    format: qcow2
+    multi: true
+{more}    resolve:
+      steps:
+        - checksum-file: {self.site.url}{path}/SUMS
+          match: '(?P<version>\\d{{8}})\\.qcow2'
+      build_date: '{{version}}'
+      signature: {{kind: detached, over: checksum, url: '{{checksum_url}}.asc', keys: {self.key.fingerprint}}}
+    versions: {versions}
+"""
+
+    def write(self, *definitions: str) -> Path:
+        file = self.images / "a.yml"
+        file.write_text(HEAD + "".join(definitions), encoding="utf-8")
+        return file
+
+    def run(self, *options: str) -> Outcome:
+        arguments = ["update", "--images", str(self.images), "--keys", str(self.keys), "--no-cache", *options]
+        return run_main(arguments, {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "NO_COLOR": "1"})

@@ -1,0 +1,171 @@
+"""The mirror in a directory: whole files under their names or none, and what may be in the way."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.services.mirrors import KEY, Carried, carried, image, sha256
+from tests.services.site import Switches
+
+INDEX = ["a/SHA256SUMS", "streams/v1/images.json", "streams/v1/index.json"]
+WHOLE = sorted([KEY, f"{KEY}.mirror.json", *INDEX])
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[Carried]:
+    with carried(tmp_path) as made:
+        yield made
+
+
+def test_what_is_missing_is_copied_once(mirror: Carried) -> None:
+    assert mirror.run("--dry-run")[0] == 0
+    assert mirror.files() == []
+    code, text = mirror.run("--write")
+    assert (code, mirror.files()) == (0, WHOLE), text
+    assert (mirror.tree / KEY).read_bytes() == image("1", 2)
+    assert mirror.record()["sha256"] == sha256(image("1", 2))
+    assert f"mirror_url: {(mirror.tree / KEY).as_uri()}\n" in mirror.file.read_text()
+    times = [(mirror.tree / name).stat().st_mtime_ns for name in WHOLE]
+    asked = len(mirror.site.requests)
+    code, text = mirror.run("--write", "--verify")
+    assert (code, "1 CURRENT\n" in text) == (0, True), text
+    assert [(mirror.tree / name).stat().st_mtime_ns for name in WHOLE] == times
+    assert len(mirror.site.requests) == asked
+
+
+def test_what_is_wrong_is_replaced_what_is_foreign_stays_and_what_nobody_needs_goes(mirror: Carried) -> None:
+    new = image("new")
+    mirror.define(mirror.version("1", image("1", 2)), mirror.version("2", image("2")), mirror.version("3", new))
+    (mirror.tree / "a").mkdir()
+    (mirror.tree / "a/3-a.raw").write_bytes(b"theirs")
+    code, text = mirror.run()
+    assert (code, "FOREIGN     A 3  a/3-a.raw: somebody else's object is there" in text) == (1, True), text
+    damaged = bytearray(image("1", 2))
+    damaged[-1] ^= 1
+    (mirror.tree / KEY).write_bytes(damaged)
+    mirror.define(mirror.version("1", image("1", 2)))
+    code, text = mirror.run("--verify", "--prune", "--grace", "0")
+    assert (code, f"MISMATCH    A 1  {KEY}: its bytes have sha256:{sha256(bytes(damaged))}" in text) == (0, True), text
+    assert (mirror.tree / KEY).read_bytes() == image("1", 2)
+    assert (mirror.tree / "a/3-a.raw").read_bytes() == b"theirs"
+    assert mirror.files() == sorted([*WHOLE, "a/3-a.raw"])
+    mirror.define(mirror.version("1", image("1", 2)), shortname="b")
+    assert mirror.run("--prune", "--grace", "0")[0] == 0
+    assert mirror.files() == sorted(
+        [name.replace("a/1-a", "b/1-b").replace("a/S", "b/S") for name in WHOLE] + ["a/3-a.raw"]
+    )
+    (mirror.tree / "a/3-a.raw").unlink()
+
+
+def test_a_terminal_shows_each_image_and_the_total(mirror: Carried) -> None:
+    mirror.define(mirror.version("1", image("1", 2)), mirror.version("2", image("2", 2)))
+    for name in ("1", "2"):
+        mirror.site.on(f"/{name}.raw", Switches(delay=0.02))  # long enough for a picture of it
+    terminal, end = os.openpty()
+    command = [sys.executable, "-m", "openstack_image_manager", "mirror", "--images", str(mirror.file)]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "150"}
+    run = subprocess.Popen([*command, "--bucket", mirror.tree.as_uri()], stdout=end, stderr=end, env=environment)
+    os.close(end)
+    text = b""
+    with open(terminal, "rb", buffering=0) as reader, suppress(OSError):  # EIO: the other end was closed
+        while chunk := reader.read(65536):
+            text += chunk
+    assert run.wait(60) == 0, text
+    assert b"copying " in text
+    assert re.search(rb"in total.*[01] of 2 images, \d+ MiB", text)
+
+
+def test_a_failed_copy_leaves_nothing(mirror: Carried) -> None:
+    mirror.site.on("/1.raw", Switches(contents=[image("other", 2)]))
+    code, text = mirror.run()
+    assert (code, mirror.files()) == (1, []), text
+    assert "wrong checksum: expected sha256:" in text
+
+
+def start(mirror: Carried) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "openstack_image_manager", "mirror", "--images", str(mirror.file)]
+    return subprocess.Popen(
+        [*command, "--bucket", mirror.tree.as_uri()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def test_a_killed_run_leaves_nothing_that_can_be_seen_and_one_run_is_at_work_at_a_time(mirror: Carried) -> None:
+    data = image("big", 8)
+    mirror.define(mirror.version("1", data))
+    reading, hold = threading.Event(), threading.Event()
+    mirror.site.on("/1.raw", Switches(hold=hold, times=1, entered=reading))
+    run = start(mirror)
+    assert reading.wait(60)
+    code, text = mirror.run()
+    assert (code, text) == (1, f"error: {mirror.tree.as_uri()}: another run is at work there; wait for its end\n")
+    assert mirror.run("--dry-run")[0] == 0
+    os.kill(run.pid, signal.SIGKILL)
+    run.communicate(timeout=30)
+    hold.set()
+    stale = mirror.tree / "a" / ".1-a.raw.0123abcd.mirror-partial"
+    stale.parent.mkdir(exist_ok=True)
+    stale.write_bytes(data[:100])
+    code, text = mirror.run()
+    assert (code, "a/1-a.raw: aborted an upload that was begun " in text) == (0, True), text
+    assert ((mirror.tree / KEY).read_bytes(), mirror.files()) == (data, WHOLE)
+
+
+def test_a_run_that_was_killed_before_the_name_was_given_is_made_good(mirror: Carried) -> None:
+    """The record comes first, so that a file is never without one."""
+    assert mirror.run()[0] == 0
+    (mirror.tree / KEY).unlink()
+    code, text = mirror.run()
+    assert (code, f"MISSING     A 1  {KEY}: not there" in text) == (0, True), text
+    assert mirror.files() == WHOLE
+
+
+def test_links_out_of_the_directory_are_not_followed(mirror: Carried, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (mirror.tree / "a").symlink_to(outside)
+    code, text = mirror.run()
+    assert (code, list(outside.iterdir())) == (1, []), text
+    assert f"{KEY} leads out of the directory, to {outside}; remove that link" in text
+
+
+@pytest.mark.parametrize(
+    ("mirror_url", "message"),
+    [
+        ("/../x.raw", "'../x.raw' makes no key of an object"),
+        ("/a/%2e%2e/%2e%2e/x.raw", "'a/../../x.raw' makes no key of an object"),
+        ("/streams/v1/index.json", "'streams/v1/index.json': files of the index are called so"),
+        ("/x/SHA256SUMS.gpg", "'x/SHA256SUMS.gpg': files of the index are called so"),
+        ("/x/.y.mirror-partial", "'x/.y.mirror-partial': unfinished files are called so; set another mirror_url"),
+        (f"/{'x' * 250}", "the file system takes no name that long; set mirror_url, or a shortname"),
+    ],
+)
+def test_names_that_can_not_be(mirror: Carried, mirror_url: str, message: str) -> None:
+    version = mirror.version("1", image("1"))
+    mirror.define({**version, "mirror_url": f"{mirror.tree.as_uri()}{mirror_url}"})
+    code, text = mirror.run()
+    assert (code, mirror.files()) == (1, []), text
+    assert message in text
+
+
+def test_a_directory_that_is_not_there_or_may_not_be_written_to(mirror: Carried, tmp_path: Path) -> None:
+    code, text = mirror.run(tree=tmp_path / "none")
+    assert (code, text) == (
+        1,
+        f"error: {(tmp_path / 'none').as_uri()}: there is no such directory; create it, or mount it\n",
+    )
+    code, text = mirror.run(tree=mirror.file)
+    assert (code, "there is no such directory" in text) == (1, True)
+    (mirror.tree / "a").write_text("a file")
+    code, text = mirror.run()
+    assert (code, mirror.files()) == (1, ["a"]), text
+    assert "File exists" in text

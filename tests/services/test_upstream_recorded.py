@@ -1,0 +1,196 @@
+"""What is recorded, and what the upstream says now: names that come later, digests of other algorithms, dates."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from openstack_image_manager.editing.edit import SetVersionField
+from openstack_image_manager.errors import Error, VerificationError
+from openstack_image_manager.format import Checksum, Definition
+from openstack_image_manager.upstreams.news import News, news
+from openstack_image_manager.upstreams.search import NothingFoundError
+from tests.services.site import Switches
+from tests.services.test_upstream_quirks import ALIAS, BASE, HOST, NAME, ask, linux, moving, put, refused
+from tests.services.upstreams import World, coreutils, digest, image, pre_listing
+
+TODAY = datetime.now(UTC).date()
+FUTURE = time.time() + 400 * 24 * 3600
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with World(tmp_path / "world") as running:
+        running.host(HOST)
+        yield running
+
+
+def told(world: World, wanted: Definition) -> News:
+    return news(wanted, "a.yml", ask(world, wanted), None, TODAY)
+
+
+def changed(each: News) -> dict[str, object]:
+    return {edit.field: edit.value for edit in each.edits if isinstance(edit, SetVersionField)}
+
+
+def alias(version: str, **fields: str) -> dict[str, str]:
+    """A version that was recorded with the moving address."""
+    return {"version": version, "url": f"{BASE}/{ALIAS}", **fields}
+
+
+def test_a_name_that_came_later_replaces_the_moving_one(world: World) -> None:
+    """The build was recorded by the day on which its file was changed, which is after the day in its name."""
+    put(world, {ALIAS: image("a")})
+    first = ask(world, moving())
+    assert first.url == f"{BASE}/{ALIAS}"
+    had = alias(first.version, checksum=str(first.checksum))
+    dated = "linux-20260701.qcow2"
+    put(world, {dated: image("a"), ALIAS: image("a")})
+    each = told(world, moving(f"{BASE}/{ALIAS}", f"{BASE}/SUMS", had))
+    assert (each.state, each.build and each.build.version) == ("completed", first.version)
+    assert changed(each)["url"] == f"{BASE}/{dated}"
+    assert "checksum" not in changed(each)
+    # It has its lasting address now, and that is all.
+    lasting = {**had, "url": f"{BASE}/{dated}"}
+    each = told(world, moving(f"{BASE}/{ALIAS}", f"{BASE}/SUMS", lasting))
+    assert (each.state, each.edits) == ("current", ())
+
+
+def test_a_moving_version_without_a_checksum_is_of_the_day_of_its_name(world: World) -> None:
+    dated = "linux-20260701.qcow2"
+    put(world, {dated: image("a"), ALIAS: image("a")})
+    each = told(world, moving(f"{BASE}/{ALIAS}", f"{BASE}/SUMS", alias("20260703")))
+    assert (each.state, each.dropped) == ("completed", ())
+    assert (changed(each)["url"], changed(each)["checksum"]) == (
+        f"{BASE}/{dated}",
+        f"sha256:{digest(image('a'))}",
+    )
+    # An older name stands for what was there on that day.
+    each = told(world, moving(f"{BASE}/{ALIAS}", f"{BASE}/SUMS", alias("20260601")))
+    assert (each.state, each.before, each.build and each.build.version) == ("updated", "20260601", "20260701")
+
+
+def test_a_moving_version_of_other_bytes_is_not_touched(world: World) -> None:
+    dated = "linux-20260701.qcow2"
+    put(world, {dated: image("a"), ALIAS: image("a")})
+    other = alias("20260703", checksum=digest(image("b")))
+    wanted = moving(f"{BASE}/{ALIAS}", f"{BASE}/SUMS", other)
+    assert "is older than 20260703" in refused(world, wanted, Error)
+    unknown = alias("20260703", checksum=digest(image("b"), "sha512"))
+    each = told(world, moving(f"{BASE}/{ALIAS}", f"{BASE}/SUMS", unknown))
+    assert (each.state, each.edits) == ("current", ())
+    assert each.warning
+    assert each.warning.startswith("20260703 is recorded with sha512:")
+
+
+@pytest.mark.parametrize(("recorded", "state"), [("new", "current"), ("old", "replaced")])
+@pytest.mark.parametrize("sibling", ["same file", "beside"])
+def test_a_digest_of_another_algorithm_is_looked_for(world: World, recorded: str, state: str, sibling: str) -> None:
+    """In the same checksum file, or in the one beside it."""
+    files = {NAME: image("new")}
+    both = coreutils(files) + coreutils(files, "sha512")
+    put(world, files, "/SHA512SUMS", both if sibling == "same file" else coreutils(files, "sha512"))
+    put(world, files, "/SHA256SUMS", coreutils(files))
+    name = "SHA512SUMS" if sibling == "same file" else "SHA256SUMS"
+    algorithm = "sha256" if sibling == "same file" else "sha512"
+    step = {"checksum-file": f"{BASE}/{name}", "match": r"linux-(?P<version>\d+)\.qcow2"}
+    had = {"version": "20260701", "url": f"{BASE}/{NAME}", "checksum": digest(image(recorded), algorithm)}
+    wanted = linux(had, steps=[step])
+    if state == "replaced":
+        assert refused(world, wanted).startswith(
+            f"the upstream has replaced build 20260701: {BASE}/{NAME} has {algorithm}:"
+            f"{digest(image('new'), algorithm)} now, the definition has {algorithm}:{digest(image('old'), algorithm)}"
+        )
+    else:
+        each = told(world, wanted)
+        assert (each.state, each.warning, each.edits) == ("current", None, ())
+        assert each.build
+        assert each.build.others == (Checksum(algorithm, digest(image("new"), algorithm)),)
+
+
+@pytest.mark.parametrize("version", ["20260701", "linux-20260801"])
+@pytest.mark.parametrize("beside", [None, 404, 403])
+def test_a_digest_that_can_t_be_compared_neither_blocks_nor_makes_a_change(
+    world: World, version: str, beside: int | None
+) -> None:
+    """Under its own name, or under one that is newer: the address has the build in it."""
+    put(world, {NAME: image("new")}, "/SUMS.sha256", coreutils({NAME: image("new")}))
+    if beside:
+        world.host(HOST).on("/SUMS.md5", Switches(status=beside))
+    else:
+        world.host(HOST).put("/SUMS.md5", coreutils({"else.qcow2": b""}, "md5").encode())
+    step = {"checksum-file": f"{BASE}/SUMS.sha256", "match": r"linux-(?P<version>\d+)\.qcow2"}
+    had = {"version": version, "url": f"{BASE}/{NAME}", "checksum": f"md5:{digest(image('new'), 'md5')}"}
+    each = told(world, linux(had, steps=[step]))
+    assert (each.state, each.edits) == ("current", ())
+    assert each.warning == (
+        f"{version} is recorded with {had['checksum']}, and the upstream publishes sha256:{digest(image('new'))} only: "
+        "if its bytes were replaced, that can't be seen; verify them, and record the latter"
+    )
+
+
+def test_an_address_without_the_build_in_it_proves_nothing(world: World) -> None:
+    site = world.host(HOST)
+    site.put("/current.qcow2", image("new"))
+    site.put("/SUMS", coreutils({"current.qcow2": image("new")}).encode())
+    site.put("/build", b"20260701\n")
+    steps = [
+        {"pointer": f"{BASE}/build", "match": r"(?P<version>\d+)"},
+        {"checksum-file": f"{BASE}/SUMS", "match": r"current\.qcow2"},
+    ]
+    had = {"version": "20260601", "url": f"{BASE}/current.qcow2", "checksum": f"md5:{digest(b'', 'md5')}"}
+    assert told(world, linux(had, steps=steps)).state == "updated"
+
+
+def test_checksums_without_an_address_are_compared_with_nothing_else(world: World) -> None:
+    put(world, {NAME: image("new")})
+    entry = {"version": "20260701", "checksum": digest(image("new"))}
+    had = {"version": "20260701", "url": f"{BASE}/{NAME}", "checksum": f"md5:{digest(b'', 'md5')}"}
+    each = told(world, linux(had, steps=[{"static": entry}], url=f"{BASE}/{NAME}"))
+    assert (each.state, bool(each.warning)) == ("current", True)
+    assert [request.path for request in world.host(HOST).requests] == [f"/{NAME}"]
+
+
+def test_no_site_builds_in_the_future(world: World) -> None:
+    put(world, {NAME: image("new"), ALIAS: image("a")})
+    for name in (NAME, ALIAS):
+        os.utime(world.host(HOST).directory / name, (FUTURE, FUTURE))
+    assert ask(world, linux()).build_date is None
+    put(world, {ALIAS: image("a")})
+    os.utime(world.host(HOST).directory / ALIAS, (FUTURE, FUTURE))
+    build = ask(world, moving())
+    assert build.version <= datetime.now(UTC).strftime("%Y%m%d")
+    assert build.build_date == f"{build.version[:4]}-{build.version[4:6]}-{build.version[6:]}"
+
+
+@pytest.mark.parametrize("text", ["linux-٢٠٢٦٠٧٠١.qcow2", "linux-２０２６０７０１.qcow2"])
+def test_digits_are_those_of_ascii(world: World, text: str) -> None:
+    """A version of other digits looks like a number, and sorts like none."""
+    put(world, {NAME: image("new"), text: image("other")}, text=coreutils({NAME: image("new"), text: image("other")}))
+    step = {"checksum-file": f"{BASE}/SUMS", "match": r"linux-(?P<version>\d+)\.qcow2"}
+    assert ask(world, linux(steps=[step])).version == "20260701"
+    step = {"checksum-file": f"{BASE}/SUMS", "match": r"linux-(?P<version>\w+)\.qcow2"}
+    assert ask(world, linux(steps=[step])).version == "20260701"
+    world.host(HOST).on("/", Switches(html=pre_listing([text])))
+    step = {"listing": f"{BASE}/", "match": r"linux-(?P<version>\d+)\.qcow2"}
+    assert "nothing that fits" in refused(world, linux(steps=[step]), NothingFoundError)
+
+
+def test_names_that_are_no_versions(world: World) -> None:
+    step = {"checksum-file": f"{BASE}/SUMS", "match": r"linux-?(?P<version>.*)\.qcow2"}
+    put(world, {NAME: image("new"), ALIAS: image("new")})
+    assert ask(world, linux(steps=[step])).version == "20260701"
+    put(world, {ALIAS: image("new")})
+    assert "only builds that do not count (pre-releases, `latest`, " in refused(
+        world, linux(steps=[step]), NothingFoundError
+    )
+    put(world, {"linux.qcow2": image("new")})
+    assert refused(world, linux(steps=[step]), VerificationError) == (
+        f"{BASE}/linux.qcow2: its version is empty: '{{version}}' gives nothing for linux.qcow2; let match take at "
+        "least one character for it"
+    )
