@@ -30,7 +30,7 @@ CASES: dict[str, Case] = {
     "validate": alone.validate,
     "plan": alone.plan,
     "catalogue": alone.catalogue,
-    "nothing-100": lambda world, size: glance.nothing(world, size, size.pick(20, 100), existing=True),
+    "nothing-100": lambda world, size: glance.nothing(world, size, size.pick(100, 100), existing=True),
     "nothing-100-late": lambda world, size: glance.nothing(world, size, size.pick(20, 100), glance.LATENCY),
     "nothing-1000": lambda world, size: glance.nothing(world, size, size.pick(200, 1_000)),
     "nothing-10000": lambda world, size: glance.nothing(world, size, size.pick(1_200, 10_000)),

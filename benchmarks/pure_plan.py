@@ -1,4 +1,4 @@
-"""`pure_plan.py COUNT`: seconds for the plan of so many definitions and as many images, of which every tenth differs."""
+"""`pure_plan.py COUNT`: seconds for the plan of so many definitions and as many images; every tenth image differs."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ class World:
                 [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", EXISTING],
             ]
             for command in commands:
-                done = subprocess.run(command, capture_output=True, text=True)
+                done = subprocess.run(command, check=False, capture_output=True, text=True)
                 if done.returncode:
                     raise Failed(f"{EXISTING} could not be installed: {done.stderr.strip()[-300:]}")
             mark.touch()
@@ -154,6 +155,7 @@ class World:
             images = [
                 {
                     "name": f"{prefix} {number:05}",
+                    "enable": True,  # the existing tool insists
                     "format": "qcow2",
                     "login": "ubuntu",
                     "min_disk": 1,
@@ -162,7 +164,7 @@ class World:
                     "visibility": visibility,
                     "multi": False,
                     "tags": [],
-                    "versions": [{"version": "1", "url": url, "checksum": checksum, "build_date": "2026-01-01"}],
+                    "versions": [{"version": "1", "url": url, "checksum": checksum, "build_date": date(2026, 1, 1)}],
                     **fields,
                     "meta": {**META, **fields.get("meta", {})},
                 }

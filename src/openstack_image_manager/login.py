@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from openstack_image_manager.errors import CloudError, Error
-from openstack_image_manager.format import public_url
+from openstack_image_manager.values import public_url
 
 ANSWER_TIMEOUT = 60.0  # seconds for any answer; `api_timeout` of a cloud in clouds.yaml wins
 ENVIRONMENT = "OS_* environment"
@@ -50,7 +50,9 @@ class Connection:
 
 
 def log_in(cloud: str | None) -> tuple[Connection, str]:
-    """A connection that has a token for a project, and the address of the cloud's image service without its version. `cloud` is a name in clouds.yaml, None: what the OS_* environment says. Raises CloudError."""
+    """A connection that has a token for a project, and the address of the cloud's image service without its version.
+
+    `cloud` is a name in clouds.yaml, None: what the OS_* environment says. Raises CloudError."""
     name = cloud or ENVIRONMENT
     try:
         with translated(name):
@@ -74,11 +76,18 @@ def _openstacksdk() -> ModuleType:
     return sys.modules["openstack"]
 
 
-def _configuration() -> Any:
-    """All that clouds.yaml and the environment say."""
+def load() -> None:
+    """Load what every login needs."""
     with _LOADING:
         _openstacksdk()
-        from openstack.config import OpenStackConfig
+        import openstack.config  # noqa: F401
+
+
+def _configuration() -> Any:
+    """All that clouds.yaml and the environment say."""
+    load()
+    from openstack.config import OpenStackConfig
+
     return OpenStackConfig()
 
 
