@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from openstack_image_manager import desired
-from openstack_image_manager.changes import diff
+from openstack_image_manager.changes import FIELDS, diff
 from openstack_image_manager.model import Change, Create, Delete, FieldChange, Finding, Image, Plan, Update
 from openstack_image_manager.plan import beyond_limit, plan
 from openstack_image_manager.ways import ImportOptions, Way, choose
@@ -127,9 +127,23 @@ class Run:
 
     def _update(self, change: Update) -> Steps:
         yield
+        if not any(each.field in FIELDS for each in change.fields) and self._set_properties(change):
+            return
         current = self._unchanged(change.found, change.wanted)
         if diff(current, change.wanted):
             yield from self._change(current, change.fields)
+
+    def _set_properties(self, change: Update) -> bool:
+        try:
+            self.cloud.patch(change.found.id, change.fields)
+        except Refused as refused:
+            if refused.status not in (404, 409):
+                raise
+            return False
+        after = self.cloud.get(change.found.id)
+        if not after.import_task and diff(change.wanted, after):
+            raise Refused(412)
+        return not after.import_task
 
     def _unchanged(self, found: Image, wanted: Image | None = None) -> Image:
         current = self.cloud.get(found.id)
