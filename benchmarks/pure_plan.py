@@ -35,9 +35,9 @@ def main() -> None:
     count = int(sys.argv[1])
     definitions = [definition(number) for number in range(count)]
     images = [image(each, number) for number, each in enumerate(definitions)]
-    begun = time.perf_counter()
+    begun = time.process_time()
     made = plan(definitions, images, Policy(project="ours"), date(2026, 11, 22), names={d.name for d in definitions})
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     if len(made.changes) != len(range(0, count, EVERY)):
         sys.exit(f"the plan has {len(made.changes)} changes")
     print(json.dumps({"seconds": seconds}))

@@ -72,9 +72,8 @@ def nothing(world: World, size: Size, count: int, delay: float = 0.0, existing: 
     return Row("nothing", f"nothing to do, {count:,} images{late}", ours, floor, other, goals, notes)
 
 
-def imports(world: World, size: Size, delay: float = 0.0, existing: bool = False) -> Row:
+def imports(world: World, size: Size, count: int, delay: float = 0.0, existing: bool = False) -> Row:
     """Small images come in, verified."""
-    count = size.pick(12, 100)
     folder = world.define(count)
     url, _ = world.disk()
     says = f"{count} ok, 0 failed"
@@ -112,9 +111,8 @@ def imports(world: World, size: Size, delay: float = 0.0, existing: bool = False
     return Row("imports", f"import of {count} small images{late}", first, second, other, goals, notes)
 
 
-def change(world: World, size: Size, delay: float = 0.0) -> Row:
+def change(world: World, size: Size, count: int, delay: float = 0.0) -> Row:
     """One property differs on all images."""
-    count = size.pick(20, 100)
     with world.tagged() as tag:
         world.ours(*options(world.define(count), tag), "--workers", "8")
         ids = [image["id"] for image in world.images(tag)]
@@ -138,9 +136,8 @@ def change(world: World, size: Size, delay: float = 0.0) -> Row:
     return Row("change", what, first, second, goals=goals, notes=calls.per(count))
 
 
-def rotation(world: World, size: Size) -> Row:
+def rotation(world: World, count: int) -> Row:
     """A newer build of multi images: what one new version costs in calls."""
-    count = size.pick(5, 20)
     url, checksum = world.disk()
     builds = [{"version": name, "url": url, "checksum": checksum} for name in ("20260101", "20260201", "20260301")]
     with world.tagged() as tag:
@@ -156,9 +153,8 @@ def rotation(world: World, size: Size) -> Row:
     return Row("rotation", f"rotation of {count} multi images", ours, goals=goals, notes=calls.per(count))
 
 
-def clouds(world: World, size: Size) -> Row:
+def clouds(world: World, size: Size, count: int) -> Row:
     """Three clouds get their images at the same moment."""
-    count = size.pick(4, 200)
     folder = world.define(count, visibility="private")
     names = ("openstack", "member", "second")
     url, _ = world.disk()
