@@ -25,8 +25,6 @@ from benchmarks.world import Size, World, dump
 from openstack_image_manager.sandbox.site import Handler, Site, serving
 
 MIB = 1024 * 1024
-PIECE = 16 * MIB
-PACKED_SHARE = 4  # one byte of so many can't be packed, as in images of systems
 
 
 class Timed(Site):
@@ -84,16 +82,15 @@ def big(world: World, mebibytes: int, packed: bool) -> Iterator[Big]:
 
 
 def _plain(mebibytes: int) -> Iterator[bytes]:
-    """A raw disk: an unpackable beginning of each piece, and the rest repeats itself."""
+    """A raw disk as systems are: a quarter can't be packed, and the rest is words. `_packed` is about a third of it."""
     import random
 
     source = random.Random(mebibytes)
-    left = mebibytes * MIB
-    while left:
-        size = min(PIECE, left)
-        part = source.randbytes(size // PACKED_SHARE)
-        yield (part * (PACKED_SHARE + 1))[:size]
-        left -= size
+    vocabulary = [source.randbytes(source.randint(3, 12)).hex().encode() for _ in range(4000)]
+    words = b" ".join(source.choices(vocabulary, k=400_000))
+    for _ in range(mebibytes):
+        begin = source.randrange(len(words) - MIB)
+        yield source.randbytes(MIB // 4) + words[begin : begin + MIB * 3 // 4]
 
 
 def _packed(mebibytes: int) -> Iterator[bytes]:
