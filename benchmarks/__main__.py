@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.cases import alone, glance, streams
+from benchmarks.cases import alone, cluster, glance, streams
 from benchmarks.measure import Failed
 from benchmarks.table import Row, markdown
 from benchmarks.world import Size, World
@@ -42,6 +42,7 @@ CASES: dict[str, Case] = {
     "stage": lambda world, size: streams.stage(world, size, packed=False),
     "stage-xz": lambda world, size: streams.stage(world, size, packed=True),
     "mirror": streams.mirror,
+    "dask": cluster.mirror,
     "clouds": lambda world, size: glance.clouds(world, size, size.pick(4, 200)),
 }
 
