@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.real.s3 import remove_bucket, s3_client
+from tests.services.site import TestSite
+
 from benchmarks.measure import Failed, Summary, Taken
 from benchmarks.table import Goal, Row
 from benchmarks.world import Size, World, dump
 from openstack_image_manager.sandbox.site import serving
-from tests.real.s3 import remove_bucket, s3_client
-from tests.services.site import TestSite
 
 WORKERS = 4
 LATENCY = 1.0  # seconds before each answer: the rate that a site allows
