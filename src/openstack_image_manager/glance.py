@@ -28,7 +28,7 @@ BODY: dict[str, Any] = {
     "headers": {"Content-Type": "application/octet-stream"},
     "timeout": (ANSWER_TIMEOUT, STAGE_TIMEOUT),
 }
-Pages = list[dict[str, Any]]
+Images = list[Image]
 PATCH_TYPE = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 
 
@@ -39,7 +39,7 @@ class Glance:
         from keystoneauth1.adapter import Adapter
 
         self.cloud = cloud
-        self._begun: tuple[str, Ahead[Pages]] | None = None
+        self._begun: tuple[str, Ahead[Images]] | None = None
         self._connection = connection
         # Discovery of versions would cost three calls of every run, and there has been only v2 for years.
         self._api = Adapter(connection.session, endpoint_override=f"{endpoint}/v2")
@@ -88,22 +88,22 @@ class Glance:
         whose = {self.project, *owners}
         begun, self._begun = self._begun, None
         try:
-            pages = begun[1].result() if begun and begun[0] == tag else self._tagged(tag)
+            found = begun[1].result() if begun and begun[0] == tag else self._tagged(tag)
         except CloudError as error:
             if error.status is None:
                 raise
             raise CloudError(f"cloud '{self.cloud}': its images can't be listed: {error}", error.status) from None
-        return [image for image in map(as_image, pages) if image.owner in whose or image.visibility == "public"]
+        return [image for image in found if image.owner in whose or image.visibility == "public"]
 
     def begin(self, tag: str) -> None:
         """Ask for the images with the tag now; the next `list` takes what came."""
         self._begun = tag, Ahead(lambda: self._tagged(tag))
 
-    def _tagged(self, tag: str) -> Pages:
+    def _tagged(self, tag: str) -> Images:
         # Community images of other projects are in no listing but one of all; an administrator may look after some.
         which = {"tag": tag, **({"visibility": "all"} if self.is_admin() else {})}
-        hidden = Ahead(lambda: [*self._pages({**which, "os_hidden": "true"})])
-        return [*self._pages({**which, "os_hidden": "false"}), *hidden.result()]
+        hidden = Ahead(lambda: [*map(as_image, self._pages({**which, "os_hidden": "true"}))])
+        return [*map(as_image, self._pages({**which, "os_hidden": "false"})), *hidden.result()]
 
     def ours(self, tag: str, owners: Collection[str | None] = ()) -> Sequence[Image]:
         """Those of `list` that this user looks after: an administrator all, others those of their own project."""
