@@ -109,6 +109,9 @@ class _Run:
         return f"imported as {wanted.name} ({image.id}), verified: {promise or 'unknown'}"
 
     def _update(self, change: Update) -> str:
+        said = f"changed {', '.join(field.field for field in change.fields)} ({change.found.id})"
+        if not any(field.field in FIELDS for field in change.fields) and self._set_properties(change):
+            return said
         current = self._unchanged(change.found, change.wanted)
         if not diff(current, change.wanted):
             return f"is as it shall be meanwhile ({change.found.id})"
@@ -122,8 +125,20 @@ class _Run:
             # Glance keeps members of an image that is not shared, and does not tell them before it is shared again.
             for project in sorted(members.members(self.glance, current.id).keys() - change.wanted.members):
                 members.remove(self.glance, current.id, project)
-        renamed = f", is now {change.wanted.name}" if change.wanted.name != current.name else ""
-        return f"changed {', '.join(field.field for field in change.fields)} ({change.found.id}){renamed}"
+        return said + (f", is now {change.wanted.name}" if change.wanted.name != current.name else "")
+
+    def _set_properties(self, change: Update) -> bool:
+        """Properties in one request, for nothing else is touched by it, and its answer tells what others did since the
+        plan. False where Glance refuses, or still holds an import that may undo it: then look before."""
+        try:
+            after = self.glance.patch(change.found.id, change.fields)
+        except CloudError as error:
+            if error.status in (404, 409):
+                return False
+            raise
+        if not after.import_task and (moved := _moved(change.wanted, after)):
+            raise CloudError(f"{after.id} was changed by someone since the plan was made ({moved}); plan again")
+        return not after.import_task
 
     def _copy(self, change: Update) -> str:
         """Bring the image into the stores where it is missing, and only then take it out of others."""
