@@ -115,6 +115,7 @@ PURE = (
     "wire",
 )
 DOORS = (
+    "altering",
     "apply",
     "claim",
     "upstreams/cache",
