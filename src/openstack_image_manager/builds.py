@@ -36,7 +36,7 @@ class Builds:
         usable = {build: image for build, image in images.items() if is_usable(image, checksums.get(build))}
         line = line_up(self.definition, usable, self.policy, self.roll_back_to)
         roles = {build: self._role(line, build, images.get(build)) for build in line.order}
-        carried = self._carried(usable)
+        carried = self._carried([*usable.values(), *(image for _, image in twins if is_usable(image))])
         creates = [
             self._create(version, roles[version.version], images.get(version.version), carried)
             for version in line.missing
@@ -124,11 +124,11 @@ class Builds:
     def _situation(self, image: Image | None, rank: int, visible: int | None) -> retention.Situation:
         return situation_of(image, rank, visible, self.policy, self.usage, self.definition.owner)
 
-    def _carried(self, usable: Mapping[str, Image]) -> frozenset[str] | None:
-        """Whom the image with the plain name is shared with by hand: whoever sees it shall see its successor."""
-        published = (image for image in usable.values() if not desired.is_pending(image))
-        plain = (image for image in published if self.definition.multi and image.name == self.definition.name)
-        return next((image.members for image in plain), None)
+    def _carried(self, usable: Iterable[Image]) -> frozenset[str] | None:
+        """Whom the images with the plain name are shared with by hand: whoever sees one shall see its successor."""
+        plain = [image for image in usable if self.definition.multi and image.name == self.definition.name]
+        known = [image.members for image in plain if image.members is not None and not desired.is_pending(image)]
+        return frozenset().union(*known) if known else None
 
     def _create(self, version: Version, role: Role, left: Image | None, carried: frozenset[str] | None) -> Create:
         if left is None:
@@ -159,6 +159,8 @@ class Builds:
         else:
             carried = carried if desired.is_pending(image) else None
             wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image, carried)
+        if is_foreign(image, self.policy, self.definition.owner):
+            wanted = replace(wanted, members=None)  # it is no longer ours to look after once it is not public
         reasons = reasons_for(self.definition, line.current, role, image, wanted)
         if taken := self.taken.get(image.id):
             fields = diff(taken.found, wanted, {**reasons, **reasons_for_taking(taken, wanted)})
@@ -229,6 +231,11 @@ class Builds:
         return [Finding("note", self.definition.name, f"{image.name} ({image.id}) goes no further: {role.why}")]
 
 
+def is_foreign(image: Image, policy: Policy, owner: str | None) -> bool:
+    """True for an image of another project; `owner`: the project that the definition gives its images to."""
+    return policy.project is not None and image.owner not in (policy.project, owner)
+
+
 def situation_of(
     image: Image | None, rank: int, visible: int | None, policy: Policy, usage: Usage, owner: str | None = None
 ) -> retention.Situation:
@@ -240,7 +247,7 @@ def situation_of(
         rank,
         visible,
         protected=image.protected,
-        foreign=policy.project is not None and image.owner not in (policy.project, owner),
+        foreign=is_foreign(image, policy, owner),
         uses=usage(image.id),
         hidden_since=retention.as_day(image.properties.get(desired.HIDDEN_SINCE)),
     )
