@@ -10,11 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from queue import SimpleQueue
-from typing import Any
 
-from openstack_image_manager import desired, members, stored
+from openstack_image_manager import altering, desired, stored
 from openstack_image_manager.changes import FIELDS, diff
-from openstack_image_manager.claim import Claims, explained
+from openstack_image_manager.claim import Claims
 from openstack_image_manager.errors import CloudError, Error, Interrupted
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.identity import Key
@@ -23,7 +22,6 @@ from openstack_image_manager.model import Change, Create, Delete, FieldChange, I
 from openstack_image_manager.sources import Reporter
 from openstack_image_manager.told import about
 from openstack_image_manager.ways import ImportOptions
-from openstack_image_manager.wire import NOT_PATCHED
 
 CHANGERS = 16  # definitions worked on at once; imports among them are limited by `workers`
 PATIENCE = 15.0  # seconds that an interrupted run waits for its workers to notice
@@ -99,7 +97,7 @@ class _Run:
         if diff(between, wanted):
             copies.append(Update(change.group, between, wanted, stores, "its stores differ"))
         try:
-            self._change(image, diff(image, between))
+            altering.change(self.glance, image, diff(image, between))
         except CloudError as error:
             # Not published, so no one uses it: a run that may not publish leaves nothing half-done.
             if error.status == 403 and desired.is_pending(image):
@@ -110,6 +108,9 @@ class _Run:
         return f"imported as {wanted.name} ({image.id}), verified: {promise or 'unknown'}"
 
     def _update(self, change: Update) -> str:
+        said = f"changed {', '.join(field.field for field in change.fields)} ({change.found.id})"
+        if not any(field.field in FIELDS for field in change.fields) and altering.set_properties(self.glance, change):
+            return said
         current = self._unchanged(change.found, change.wanted)
         if not diff(current, change.wanted):
             return f"is as it shall be meanwhile ({change.found.id})"
@@ -118,13 +119,10 @@ class _Run:
         if change.proof:
             with self.imports:
                 stored.prove(self.glance, change, self.importer.options.timeout, self.stop, self.reporter)
-        self._change(current, change.fields)
+        altering.change(self.glance, current, change.fields)
         if change.wanted.members is not None and current.visibility != "shared" == change.wanted.visibility:
-            # Glance keeps members of an image that is not shared, and does not tell them before it is shared again.
-            for project in sorted(members.members(self.glance, current.id).keys() - change.wanted.members):
-                members.remove(self.glance, current.id, project)
-        renamed = f", is now {change.wanted.name}" if change.wanted.name != current.name else ""
-        return f"changed {', '.join(field.field for field in change.fields)} ({change.found.id}){renamed}"
+            altering.forget_members(self.glance, current.id, change.wanted.members)
+        return said + (f", is now {change.wanted.name}" if change.wanted.name != current.name else "")
 
     def _copy(self, change: Update) -> str:
         """Bring the image into the stores where it is missing, and only then take it out of others."""
@@ -161,62 +159,10 @@ class _Run:
             self.reporter.line(current.name, "Glance still holds its import: waiting for it")
             limit = time.monotonic() + self.importer.options.timeout
             current = self.glance.wait(current.id, limit, self.stop)
-        moved = _moved(planned, current)
+        moved = altering.moved(planned, current)
         if moved and not (wanted and not diff(current, wanted)):
             raise CloudError(f"{planned.id} was changed by someone since the plan was made ({moved}); plan again")
         return replace(current, members=planned.members)
-
-    def _change(self, image: Image, fields: Iterable[FieldChange]) -> None:
-        fields = tuple(fields)
-        status = next((field.after for field in fields if field.field == "status"), None)
-        try:
-            # What is to be deactivated must not be seen active first.
-            if status == "deactivated":
-                self.glance.set_status(image.id, status)
-            if image.visibility == "shared":
-                self._members(image.id, fields)
-            if any(field.field not in NOT_PATCHED for field in fields):
-                self._patch(image, fields)
-            if image.visibility != "shared":
-                self._members(image.id, fields)
-            if status == "active":
-                self.glance.set_status(image.id, status)
-        except CloudError as error:
-            visibility = next((field.after for field in fields if field.field == "visibility"), "")
-            raise explained(error, visibility) from None
-
-    def _members(self, image_id: str, fields: tuple[FieldChange, ...]) -> None:
-        """Share with whom is missing, end it for whom is too many; only images that are shared now have members."""
-        change = next((field for field in fields if field.field == "members"), None)
-        if change is None:
-            return
-        for project in sorted(change.after - change.before):
-            members.add(self.glance, image_id, project)
-        for project in sorted(change.before - change.after):
-            members.remove(self.glance, image_id, project)
-
-    def _patch(self, image: Image, fields: tuple[FieldChange, ...]) -> None:
-        """One request; when its answer was lost, its second try is a conflict although the first one did it all."""
-        try:
-            self.glance.patch(image.id, fields)
-        except CloudError as error:
-            wanted = {field.field: field.after for field in fields if field.field not in NOT_PATCHED}
-            if error.status != 409 or any(
-                change.field in wanted for change in diff(self.glance.get(image.id), _with(image, wanted))
-            ):
-                raise
-
-
-def _with(image: Image, values: dict[str, Any]) -> Image:
-    """The image with these fields and properties; None: without."""
-    properties = {**image.properties, **{key: value for key, value in values.items() if key not in FIELDS}}
-    kept = {key: value for key, value in properties.items() if value is not None}
-    return replace(image, properties=kept, **{key: value for key, value in values.items() if key in FIELDS})
-
-
-def _moved(planned: Image, current: Image) -> str:
-    """What someone else changed since; empty when nothing did."""
-    return ", ".join(change.field for change in diff(planned, current))
 
 
 @dataclass(frozen=True)

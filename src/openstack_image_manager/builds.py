@@ -13,7 +13,7 @@ from openstack_image_manager.handover import Taken, reasons_for_taking
 from openstack_image_manager.leftovers import clear
 from openstack_image_manager.lineup import WHOLE, LineUp, is_usable, line_up, one_per_version
 from openstack_image_manager.model import Change, Create, Delete, Finding, Image, Policy, Role, Stage, Update
-from openstack_image_manager.retiring import Usage, hidden_since, is_hidden, retired, situation_of
+from openstack_image_manager.retiring import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Builds:
         """Changes in the order in which they are made, and what else is to be told."""
         standing = self.standing(found)
         images, usable, line, roles = standing.images, standing.usable, standing.line, standing.roles
-        carried = self._carried(usable)
+        carried = self._carried([*usable.values(), *(image for _, image in standing.twins if is_usable(image))])
         creates = [
             self._create(version, roles[version.version], images.get(version.version), carried)
             for version in line.missing
@@ -141,11 +141,11 @@ class Builds:
     def _situation(self, image: Image | None, rank: int, visible: int | None) -> retention.Situation:
         return situation_of(image, rank, visible, self.policy, self.usage, self.definition.owner)
 
-    def _carried(self, usable: Mapping[str, Image]) -> frozenset[str] | None:
-        """Whom the image with the plain name is shared with by hand: whoever sees it shall see its successor."""
-        published = (image for image in usable.values() if not desired.is_pending(image))
-        plain = (image for image in published if self.definition.multi and image.name == self.definition.name)
-        return next((image.members for image in plain), None)
+    def _carried(self, usable: Iterable[Image]) -> frozenset[str] | None:
+        """Whom the images with the plain name are shared with by hand: whoever sees one shall see its successor."""
+        plain = [image for image in usable if self.definition.multi and image.name == self.definition.name]
+        known = [image.members for image in plain if image.members is not None and not desired.is_pending(image)]
+        return frozenset().union(*known) if known else None
 
     def _create(self, version: Version, role: Role, left: Image | None, carried: frozenset[str] | None) -> Create:
         if left is None:
@@ -176,6 +176,8 @@ class Builds:
         else:
             carried = carried if desired.is_pending(image) else None
             wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image, carried)
+        if is_foreign(image, self.policy, self.definition.owner):
+            wanted = replace(wanted, members=None)  # it is no longer ours to look after once it is not public
         reasons = reasons_for(self.definition, line.current, role, image, wanted)
         if taken := self.taken.get(image.id):
             fields = diff(taken.found, wanted, {**reasons, **reasons_for_taking(taken, wanted)})

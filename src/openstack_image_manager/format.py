@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -13,7 +12,6 @@ from openstack_image_manager import values
 from openstack_image_manager.upstreams.resolver import Resolve
 
 DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
-SECRET_PARAMETER = re.compile(r"sig|token|key|credential|secret|passw|policy", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +41,7 @@ class Checksum:
         return f"{self.algorithm}:{self.digest}"
 
 
-def public_url(url: str) -> str:
-    """The URL without what must not be shown or stored: user, password and secret query parameters."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # somebody's property that only looks like a URL
-        return re.sub(r"://[^/@]*@", "://", url)
-    host = parts.netloc.rpartition("@")[2]
-    pairs = parts.query.split("&") if parts.query else []
-    query = "&".join(pair for pair in pairs if not SECRET_PARAMETER.search(pair.partition("=")[0]))
-    return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
+public_url = values.public_url
 
 
 def _checksum(value: str) -> str:

@@ -13,11 +13,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from openstack_image_manager import wire
+from openstack_image_manager.ahead import Ahead
 from openstack_image_manager.errors import CloudError, Interrupted
-from openstack_image_manager.format import public_url
 from openstack_image_manager.login import ANSWER_TIMEOUT, ENVIRONMENT, log_in, translated
 from openstack_image_manager.model import FieldChange, Image
-from openstack_image_manager.wire import NOT_PATCHED, as_image, id_filters, name_filters, operation, sentence
+from openstack_image_manager.values import public_url
+from openstack_image_manager.wire import NOT_PATCHED, as_image, operation, sentence
 
 PAGE = 1000  # the most that Glance gives at once
 STAGE_TIMEOUT = 600.0  # seconds for the answer after the last byte of an upload
@@ -28,6 +29,7 @@ BODY: dict[str, Any] = {
     "headers": {"Content-Type": "application/octet-stream"},
     "timeout": (ANSWER_TIMEOUT, STAGE_TIMEOUT),
 }
+Images = list[Image]
 PATCH_TYPE = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 
 
@@ -38,6 +40,7 @@ class Glance:
         from keystoneauth1.adapter import Adapter
 
         self.cloud = cloud
+        self._begun: tuple[str, Ahead[Images]] | None = None
         self._connection = connection
         # Discovery of versions would cost three calls of every run, and there has been only v2 for years.
         self._api = Adapter(connection.session, endpoint_override=f"{endpoint}/v2")
@@ -95,17 +98,24 @@ class Glance:
     def list(self, tag: str | None, owners: Collection[str | None] = ()) -> list[Image]:
         """Visible and hidden images with the tag (None: all) that are public, ours, or of one of the `owners`."""
         whose = {self.project, *owners}
-        # Community images of other projects are in no listing but one of all; an administrator may look after some.
-        every = {"visibility": "all"} if self.is_admin() else {}
-        which = {"tag": tag} if tag else {}
+        begun, self._begun = self._begun, None
         try:
-            hidden = ("false", "true")
-            pages = [page for value in hidden for page in self.pages({**which, "os_hidden": value, **every})]
+            found = begun[1].result() if begun and begun[0] == tag else self._tagged(tag)
         except CloudError as error:
             if error.status is None:
                 raise
             raise CloudError(f"cloud '{self.cloud}': its images can't be listed: {error}", error.status) from None
-        return [image for image in map(as_image, pages) if image.owner in whose or image.visibility == "public"]
+        return [image for image in found if image.owner in whose or image.visibility == "public"]
+
+    def begin(self, tag: str) -> None:
+        """Ask for the images with the tag now; the next `list` takes what came."""
+        self._begun = tag, Ahead(lambda: self._tagged(tag))
+
+    def _tagged(self, tag: str | None) -> Images:
+        # Community images of other projects are in no listing but one of all; an administrator may look after some.
+        which = {**({"tag": tag} if tag else {}), **({"visibility": "all"} if self.is_admin() else {})}
+        hidden = Ahead(lambda: [*map(as_image, self.pages({**which, "os_hidden": "true"}))])
+        return [*map(as_image, self.pages({**which, "os_hidden": "false"})), *hidden.result()]
 
     def ours(self, tag: str | None, owners: Collection[str | None] = ()) -> Sequence[Image]:
         """Those of `list` that this user looks after: an administrator all, others those of their own project."""
@@ -151,22 +161,6 @@ class Glance:
         """Send bytes to the staging area; nothing is published. An exception of the iterator breaks the upload off,
         after which Glance has the image queued again."""
         self.call("PUT", f"/images/{image_id}/stage", data=chunks, retry=False, **BODY)
-
-    def named(self, names: Collection[str]) -> Iterator[Image]:
-        """All images that this user sees, managed or not, with one of the names."""
-        for value in name_filters(names):
-            yield from map(as_image, self.pages({"name": value, "visibility": "all"}))
-
-    def offered(self) -> Sequence[Image]:
-        """All public and community images that are not hidden, of whichever project."""
-        pages = [page for value in ("public", "community") for page in self.pages({"visibility": value})]
-        return [as_image(page) for page in pages]
-
-    def with_ids(self, ids: Collection[str]) -> Iterator[Image]:
-        """All images that this user sees, managed or not, hidden or not, with one of the ids."""
-        for value in id_filters(ids):
-            for hidden in ("false", "true"):
-                yield from map(as_image, self.pages({"id": value, "visibility": "all", "os_hidden": hidden}))
 
     def stores(self) -> frozenset[str]:
         """The ids of the cloud's stores; empty where it has but one, without a name."""

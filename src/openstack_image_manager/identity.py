@@ -88,10 +88,9 @@ def _by_id(image_id: str, definitions: Mapping[str, Definition]) -> Key | None:
 
 
 def _by_name(name: str, definitions: Mapping[str, Definition]) -> Definition | None:
-    if name in definitions:
-        return definitions[name]
-    fitting = (d for d in definitions.values() if version_in_name(name, d) is not None)
-    return max(fitting, key=lambda definition: len(definition.name), default=None)
+    # Every beginning of the name, the longest first, rather than every definition: there may be thousands of both.
+    fitting = (definitions[name[:length]] for length in range(len(name), 0, -1) if name[:length] in definitions)
+    return next((d for d in fitting if d.name == name or version_in_name(name, d) is not None), None)
 
 
 def version_in_name(name: str, definition: Definition) -> str | None:

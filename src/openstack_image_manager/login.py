@@ -5,22 +5,54 @@ Configuration: https://docs.openstack.org/openstacksdk/latest/user/config/config
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import re
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 from openstack_image_manager.errors import CloudError, Error
-from openstack_image_manager.format import public_url
+from openstack_image_manager.values import public_url
 
 ANSWER_TIMEOUT = 60.0  # seconds for any answer; `api_timeout` of a cloud in clouds.yaml wins
 ENVIRONMENT = "OS_* environment"
+_LOADING = threading.Lock()
 
 
-def log_in(cloud: str | None) -> tuple[Any, str]:
-    """An SDK connection that has a token for a project, and the address of the cloud's image service without its
-    version. `cloud` is a name in clouds.yaml, None: what the OS_* environment says. Raises CloudError."""
+class Connection:
+    """A session with a cloud, and `config`: what openstacksdk read about it."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        self.session = config.get_session()
+
+    @cached_property
+    def identity(self) -> Any:
+        """Keystone as openstacksdk has it, for which all of it is loaded."""
+        with _LOADING:
+            package = _openstacksdk()
+            if not hasattr(package, "connection"):
+                assert package.__spec__ is not None
+                assert package.__spec__.loader is not None
+                package.__spec__.loader.exec_module(package)
+        from openstack.connection import Connection as Whole
+
+        return Whole(config=self.config, session=self.session).identity
+
+    def close(self) -> None:
+        """Close the connections to the cloud."""
+        self.session.session.close()
+
+
+def log_in(cloud: str | None) -> tuple[Connection, str]:
+    """A connection that has a token for a project, and the address of the cloud's image service without its version.
+
+    `cloud` is a name in clouds.yaml, None: what the OS_* environment says. Raises CloudError."""
     name = cloud or ENVIRONMENT
     try:
         with translated(name):
@@ -34,12 +66,36 @@ def log_in(cloud: str | None) -> tuple[Any, str]:
         raise CloudError(f"cloud '{name}': login is not possible: {_line(error)}; {hint}") from None
 
 
-def _log_in(cloud: str | None, where: str) -> tuple[Any, str]:
+def _openstacksdk() -> ModuleType:
+    """The package, of which only those modules are loaded that someone imports. By itself it loads those of all
+    services, which takes longer than a run that has nothing to do."""
+    if "openstack" not in sys.modules:
+        spec = importlib.util.find_spec("openstack")
+        assert spec is not None, "it is a dependency"
+        sys.modules["openstack"] = importlib.util.module_from_spec(spec)
+    return sys.modules["openstack"]
+
+
+def load() -> None:
+    """Load what every login needs."""
+    with _LOADING:
+        _openstacksdk()
+        import openstack.config  # noqa: F401
+
+
+def _configuration() -> Any:
+    """All that clouds.yaml and the environment say."""
+    load()
+    from openstack.config import OpenStackConfig
+
+    return OpenStackConfig()
+
+
+def _log_in(cloud: str | None, where: str) -> tuple[Connection, str]:
     from keystoneauth1 import exceptions as auth
-    from openstack.connection import Connection
 
     region = _region(cloud, where)
-    connection = Connection(config=region)
+    connection = Connection(region)
     try:
         try:
             connection.session.get_token()
@@ -63,13 +119,11 @@ def _log_in(cloud: str | None, where: str) -> tuple[Any, str]:
 
 def _region(cloud: str | None, where: str) -> Any:
     """What openstacksdk reads about the cloud. A clouds.yaml that is no YAML it skips, with nothing but a log entry."""
-    from openstack.config import OpenStackConfig
-
     skipped = _Messages(logging.WARNING)
     logger = logging.getLogger("openstack.config")
     logger.addHandler(skipped)
     try:
-        config = OpenStackConfig()
+        config = _configuration()
     finally:
         logger.removeHandler(skipped)
     clouds = config.cloud_config["clouds"]
@@ -92,10 +146,8 @@ def _region(cloud: str | None, where: str) -> Any:
 
 def known_clouds() -> list[str]:
     """The names of all clouds in clouds.yaml. Raises CloudError when there is none."""
-    from openstack.config import OpenStackConfig
-
     with translated("clouds.yaml"):
-        config = OpenStackConfig()
+        config = _configuration()
     names = sorted(set(map(str, config.cloud_config["clouds"])) - {"defaults", config.envvar_key})
     if config.config_filename is None or not names:
         raise CloudError("there is no readable clouds.yaml with clouds in it; set OS_CLIENT_CONFIG_FILE to its path")
@@ -117,8 +169,10 @@ class _Messages(logging.Handler):
 def translated(cloud: str) -> Iterator[None]:
     """Turn the exceptions of openstacksdk and keystoneauth into one readable line each."""
     from keystoneauth1 import exceptions as auth
-    from openstack import exceptions as sdk
 
+    with _LOADING:
+        _openstacksdk()
+        from openstack import exceptions as sdk
     where = f"cloud '{cloud}'"
     try:
         yield

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from openstack_image_manager.defaults import DEFAULT_TAG
-from openstack_image_manager.format import Definition, Version, Visibility
+
+if TYPE_CHECKING:  # with the format comes pydantic, and who only looks at images needs neither
+    from openstack_image_manager.format import Definition, Version, Visibility
 
 
 @dataclass(frozen=True, slots=True)

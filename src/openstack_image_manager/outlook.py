@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from openstack_image_manager import desired
+from openstack_image_manager import desired, search
 from openstack_image_manager.format import Definition
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.handover import split
@@ -76,7 +76,7 @@ class Outlook:
         wanted = {name for change in imports for name in _names(change)}
         if not wanted:
             return []
-        namesakes = [image for image in self.glance.named(wanted) if image.id not in known]
+        namesakes = [image for image in search.named(self.glance, wanted) if image.id not in known]
         return strangers(namesakes, self.policy.tag, self.policy.project)
 
     def _by_their_ids(self, known: Sequence[Definition], found: Sequence[Image]) -> list[Image]:
@@ -90,7 +90,7 @@ class Outlook:
         may = self.glance.is_admin()
         return [
             image
-            for image in self.glance.with_ids(missing)
+            for image in search.with_ids(self.glance, missing)
             if image.status in WHOLE
             and (image.owner in (self.policy.project, ids[image.id]) or (may and image.visibility == "public"))
         ]

@@ -12,6 +12,11 @@ from openstack_image_manager.model import Image, Policy, Role, Stage
 Usage = Callable[[str], int | None]
 
 
+def is_foreign(image: Image, policy: Policy, owner: str | None) -> bool:
+    """True for an image of another project; `owner`: the project that the definition gives its images to."""
+    return policy.project is not None and image.owner not in (policy.project, owner)
+
+
 def situation_of(
     image: Image | None, rank: int, visible: int | None, policy: Policy, usage: Usage, owner: str | None = None
 ) -> retention.Situation:
@@ -23,7 +28,7 @@ def situation_of(
         rank,
         visible,
         protected=image.protected,
-        foreign=policy.project is not None and image.owner not in (policy.project, owner),
+        foreign=is_foreign(image, policy, owner),
         uses=usage(image.id),
         hidden_since=retention.as_day(image.properties.get(desired.HIDDEN_SINCE)),
     )

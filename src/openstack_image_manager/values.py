@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 # Base attributes of an image in Glance: no property can have their names.
 RESERVED = frozenset(
@@ -16,6 +16,19 @@ RESERVED = frozenset(
 # Where an image is from of which nobody knows it: no host can have a name that ends in .invalid (RFC 6761).
 NOWHERE = "https://unknown.invalid/"
 URL_SCHEMES = ("http", "https", "ftp", "file")
+SECRET_PARAMETER = re.compile(r"sig|token|key|credential|secret|passw|policy", re.IGNORECASE)
+
+
+def public_url(url: str) -> str:
+    """The URL without what must not be shown or stored: user, password and secret query parameters."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # somebody's property that only looks like a URL
+        return re.sub(r"://[^/@]*@", "://", url)
+    host = parts.netloc.rpartition("@")[2]
+    pairs = parts.query.split("&") if parts.query else []
+    query = "&".join(pair for pair in pairs if not SECRET_PARAMETER.search(pair.partition("=")[0]))
+    return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
 
 
 def text(value: Any) -> Any:

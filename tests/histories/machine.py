@@ -27,6 +27,7 @@ from tests.histories.world import (
 
 AGED = Policy(outdated="delete", unknown_usage="delete")
 STARTS = (Policy(), AGED, AGED, replace(AGED, grace=2), replace(AGED, max_deletes=0), replace(AGED, orphans="delete"))
+STARTS = (*STARTS, Policy(outdated="deactivate"))
 TROUBLES = ("refuse", "refuse", "forbid", "busy", "kill", "kill", "other run", "by hand")
 
 

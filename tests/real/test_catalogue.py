@@ -127,7 +127,7 @@ def test_a_plan_file(debian: Follower) -> None:
     debian.publish("20260801-2550", "13")
     outcome = debian.apply(file)
     assert outcome.code == 1
-    assert "changed since the plan was made: Debian 13" in outcome.err
+    assert "Debian 13: not done: its definition changed since the plan was made" in outcome.out
     assert debian.bench.names() == {"Debian 13": OLD}
 
 

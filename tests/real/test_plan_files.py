@@ -305,7 +305,7 @@ def test_a_dry_run_is_the_plan_and_writes_nothing(watched: Bench, proxy: Proxy) 
 BROKEN = {"name": "Broken", "format": "qcow2", "visibility": "everybody", "versions": []}
 
 
-def test_usage_and_definitions_are_checked_before_the_cloud_is_asked(watched: Bench, proxy: Proxy) -> None:
+def test_wrong_usage_and_wrong_definitions_end_a_run_before_anything_is_written(watched: Bench, proxy: Proxy) -> None:
     watched.define(watched.ubuntu("1"))
     for arguments, said in [
         (("--filter", "("), "--filter '(' is not a regular expression"),
@@ -328,7 +328,8 @@ def test_usage_and_definitions_are_checked_before_the_cloud_is_asked(watched: Be
     for arguments in ((), ("--dry-run",), ("plan",), ("apply", "--yes"), ("--check-only",)):
         outcome = watched.run(*arguments)
         assert (outcome.code, "images.yml:" in outcome.err, "visibility" in outcome.err) == (1, True, True)
-    assert proxy.calls == []
+    # What the cloud has is asked for meanwhile, and nothing else.
+    assert proxy.count("(?!GET).*") == proxy.count(path="(?!/v2/images).*") == 0
 
 
 def test_what_someone_changes_during_a_run_is_not_overwritten(watched: Bench, proxy: Proxy) -> None:
@@ -355,6 +356,45 @@ def test_what_someone_changes_during_a_run_is_not_overwritten(watched: Bench, pr
     assert watched.run().code == 0
     found = watched.image("1")
     assert (found.min_ram, found.properties["theirs"]) == (128, "new")
+    watched.converged()
+
+
+def patched(bench: Bench, level: str) -> dict[str, Any]:
+    """Version 1 with one property more."""
+    meta = bench.ubuntu("1")["meta"]
+    return bench.ubuntu("1", meta={**meta, "patchlevel": level})
+
+
+def test_a_property_is_set_with_one_request_whose_answer_tells_what_others_did(watched: Bench, proxy: Proxy) -> None:
+    watched.define(watched.ubuntu("1"))
+    assert watched.run().code == 0
+    image = watched.image("1")
+    path, theirs = f"/v2/images/{image.id}", {"op": "replace", "path": "/min_disk", "value": 7}
+    watched.define(patched(watched, "1"))
+    proxy.add(Rule("PATCH", path, before=lambda: watched.patch(image, theirs)))
+    outcome = watched.run()
+    assert outcome.code == 1, outcome.text
+    assert f"{image.id} was changed by someone since the plan was made (min_disk); plan again" in outcome.out
+    found = watched.image("1")
+    assert (found.min_disk, found.properties["patchlevel"]) == (7, "1")
+    assert watched.run().code == 0
+    proxy.clear()
+    watched.define(patched(watched, "2"))
+    assert watched.run().code == 0
+    assert (proxy.count("GET", path), proxy.count("PATCH", path)) == (0, 1)
+    watched.converged()
+
+
+def test_a_property_of_an_image_that_is_gone(watched: Bench, proxy: Proxy) -> None:
+    watched.define(watched.ubuntu("1"))
+    assert watched.run().code == 0
+    image = watched.image("1")
+    path = f"/v2/images/{image.id}"
+    watched.define(patched(watched, "1"))
+    proxy.add(Rule("PATCH", path, before=lambda: watched.admin.image.delete(f"/images/{image.id}")))
+    outcome = watched.run()
+    assert (outcome.code, f"{image.id} is gone since the plan was made; plan again" in outcome.out) == (1, True)
+    assert watched.run().code == 0
     watched.converged()
 
 

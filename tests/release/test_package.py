@@ -12,6 +12,7 @@ import textwrap
 import tomllib
 import zipfile
 from importlib.metadata import distributions, packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import jsonschema
@@ -109,7 +110,7 @@ def test_metadata_are_valid_and_complete(packages: Path) -> None:
     assert str(metadata.requires_python) == ">=3.11"
     assert metadata.description_content_type == "text/markdown"
     assert (metadata.description or "").startswith("# openstack-image-manager")
-    assert metadata.provides_extra == ["openpgp"]
+    assert metadata.provides_extra == ["dask", "openpgp"]
     assert "Typing :: Typed" in (metadata.classifiers or [])
     entry_points = found[name.replace("METADATA", "entry_points.txt")].decode()
     assert entry_points == "[console_scripts]\nopenstack-image-manager = openstack_image_manager.cli.app:main\n"
@@ -141,7 +142,7 @@ def test_whatever_is_imported_is_asked_for() -> None:
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
     modules = {name.partition(".")[0] for name in names} - {*sys.stdlib_module_names, PACKAGE}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = [*project["dependencies"], *project["optional-dependencies"]["openpgp"]]
+    asked = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     known = packages_distributions()
     owners = {module: {canonicalize_name(name) for name in known.get(module, ())} for module in modules}
     direct = {canonicalize_name(Requirement(each).name) for each in asked}

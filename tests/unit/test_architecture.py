@@ -123,6 +123,7 @@ PURE = (
     "wire",
 )
 DOORS = (
+    "altering",
     "apply",
     "claim",
     "upstreams/cache",
@@ -156,6 +157,7 @@ DOORS = (
     "mirroring/publishing",
     "outlook",
     "relations",
+    "search",
     "stored",
     "editing/rewrite",
     "sandbox",

@@ -117,6 +117,7 @@ images:
     members: [shop, 5, {project: cart, domain: customers}, {domain: partners}]
     protected: yes
     owner: service
+    former_owners: [old, 7]
     stores: [fast, 5]
     multi: on
     keep: yes
@@ -213,6 +214,7 @@ def test_every_field_loads_as_it_is_meant(tmp_path: Path) -> None:
     members = [(member.project, member.domain) for member in definition.members or ()]
     assert members == [("shop", None), ("5", None), ("cart", "customers"), (None, "partners")]
     assert (definition.protected, definition.owner, definition.stores) == (True, "service", ["fast", "5"])
+    assert definition.former_owners == ["old", "7"]
     assert definition.resolve is not None
     assert [step.kind for step in definition.resolve.steps] == ["listing", "static"]
     assert definition.resolve.steps[1].static == [{"version": "5", "file": "a.img"}]

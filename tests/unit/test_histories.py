@@ -27,7 +27,7 @@ from openstack_image_manager.model import Image
 
 WANTED = int(os.environ.get("OIM_HISTORIES", "0"))
 COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck), "stateful_step_count": 15}
-settings.register_profile("few", derandomize=True, max_examples=250, **COMMON)
+settings.register_profile("few", derandomize=True, max_examples=500, **COMMON)
 settings.register_profile("many", derandomize=False, max_examples=WANTED or 1, print_blob=True, **COMMON)
 PROFILE = settings.get_profile("many" if WANTED else "few")
 ENOUGH = 10**6
@@ -143,20 +143,20 @@ def histories() -> tuple[Counter[str], BaseException | None]:
     return seen, None
 
 
-@pytest.mark.timeout(120 + WANTED)
+@pytest.mark.timeout(300 + WANTED)
 def test_random_histories_keep_the_laws() -> None:
     _, found = histories()
     if found:
         raise found
 
 
-@pytest.mark.timeout(120 + WANTED)
+@pytest.mark.timeout(300 + WANTED)
 @pytest.mark.parametrize(
     "event",
     [
         *("imported", "published", "rotated", "hidden", "deactivated"),
         *("outdated deleted", "orphan deleted", "twin deleted", "twin renamed", "junk cleared"),
-        *("rolled back", "shared"),
+        *("rolled back", "shared", "unshared"),
         *("failed", "killed", "other run", "by hand", "too many"),
     ],
 )

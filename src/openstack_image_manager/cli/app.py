@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,10 +26,14 @@ from openstack_image_manager.cli import (
 )
 from openstack_image_manager.cli import options as given
 from openstack_image_manager.cli.catalogue import catalogue_app
+from openstack_image_manager.cli.completion import is_completing
 from openstack_image_manager.cli.keys import keys_app
 from openstack_image_manager.cli.sandbox import sandbox_app
 from openstack_image_manager.cli.scs import scs_app
 from openstack_image_manager.errors import Error
+
+if TYPE_CHECKING:
+    from typer.models import CommandInfo
 
 app = typer.Typer(
     no_args_is_help=False,
@@ -141,6 +145,26 @@ def _refuse_options_before(context: typer.Context) -> None:
             )
 
 
+def _without_others(arguments: list[str]) -> typer.Typer:
+    """The application with those commands only that the arguments may mean: before it looks at any argument, Typer
+    reads the options of every command, which takes longer than to start Python."""
+    from copy import copy
+
+    commands = [each for each in app.registered_commands if _name(each) in arguments]
+    groups = [each for each in app.registered_groups if each.name in arguments]
+    # Help and shells list all commands, and a mistyped one is answered with those that are like it.
+    mistyped = arguments[:1] and not (commands or groups or arguments[0].startswith("-"))
+    if mistyped or {"-h", "--help"} & set(arguments) or is_completing():
+        return app
+    fewer = copy(app)
+    fewer.registered_commands, fewer.registered_groups = commands, groups
+    return fewer
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or getattr(command.callback, "__name__", "").replace("_", "-")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; the one place where an `Error` becomes a message and an exit code. Raises SystemExit."""
     import signal
@@ -149,8 +173,9 @@ def main(arguments: list[str] | None = None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, end)
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        app(arguments)
+        _without_others(words)(words)
     except Error as error:
         from openstack_image_manager.cli.logs import say
 

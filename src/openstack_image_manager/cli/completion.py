@@ -14,6 +14,11 @@ _UNSAFE = re.compile(r"[^\w@%+=:,./-]")
 MOST = 8 * 1024 * 1024  # bytes of a clouds.yaml
 
 
+def is_completing() -> bool:
+    """True where a shell asks, and not a person."""
+    return _ASKED in os.environ
+
+
 def definitions(context: typer.Context, incomplete: str) -> list[str]:
     """Names of definitions in --images (or where they are by default) that begin like this."""
     from openstack_image_manager.defaults import DEFAULT_IMAGES

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from openstack_image_manager import search
 from openstack_image_manager.cli import run
 from openstack_image_manager.cli.request import Request
 from openstack_image_manager.definitions import load
@@ -75,7 +76,7 @@ def clouds(
 
 
 def _with_plan(each: run.Prepared, standards: Sequence[str], now: datetime) -> CloudReport:
-    there = each.glance.offered()
+    there = search.offered(each.glance)
     before = check.judge(there, standards, now)
     # What is deactivated or shared now may be offered after the plan.
     images = {image.id: image for image in (*each.images, *there)}
@@ -87,4 +88,4 @@ def _without(request: Request, standards: Sequence[str], now: datetime) -> Cloud
     from openstack_image_manager.glance import Glance
 
     with closing(Glance.connect(request.cloud)) as glance:
-        return CloudReport(glance.cloud, check.judge(glance.offered(), standards, now))
+        return CloudReport(glance.cloud, check.judge(search.offered(glance), standards, now))

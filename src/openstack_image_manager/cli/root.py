@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from openstack_image_manager import age, render
 from openstack_image_manager.cli import options as given
-from openstack_image_manager.cli import run
 from openstack_image_manager.cli.logs import set_up
 from openstack_image_manager.cli.plan import show
 from openstack_image_manager.cli.recording import recording
-from openstack_image_manager.definitions import load
+from openstack_image_manager.cli.request import requests
 from openstack_image_manager.errors import UsageError
-from openstack_image_manager.ways import ImportOptions, Method
+
+if TYPE_CHECKING:
+    from openstack_image_manager.cli.request import Request
+    from openstack_image_manager.ways import ImportOptions, Method
 
 
 def run_root(**o: Any) -> int:
@@ -23,7 +24,7 @@ def run_root(**o: Any) -> int:
     set_up(o["debug"], o["log_format"].value)
     if o["delete"] and not (o["sure"] or o["dry_run"]):
         raise UsageError("--delete goes with --yes-i-really-know-what-i-do; look at the plan first: --dry-run")
-    requests = run.requests({**o, "outdated": _outdated(o)})
+    asked = requests({**o, "outdated": _outdated(o)})
     if o["share_image"] is None and o["share_target"] is not None:
         raise UsageError("--share-target goes with --share-image: the image to share")
     if (o["check_only"] or o["check_age"]) and (o["report"] or o["metrics"]):
@@ -31,7 +32,7 @@ def run_root(**o: Any) -> int:
     if o["share_image"] is not None:
         from openstack_image_manager.cli.share import share
 
-        if len(requests) > 1:
+        if len(asked) > 1:
             raise UsageError("--share-image goes with one cloud")
         if o["share_target"] is None:
             raise UsageError("--share-image needs --share-target: the project or domain to share with")
@@ -41,19 +42,29 @@ def run_root(**o: Any) -> int:
             raise UsageError("--share-image knows no --dry-run; look at the members with: openstack image member list")
         ending = o["share_action"] is given.ShareAction.DELETE
         whom = (o["share_target"], o["share_type"].value, o["share_domain"])
-        return share(requests[0].cloud, requests[0].policy.tag, o["share_image"], *whom, ending, o["report"])
+        return share(asked[0].cloud, asked[0].policy.tag, o["share_image"], *whom, ending, o["report"])
     if o["check_only"] or o["check_age"]:
         return _check(o)
-    with recording("run", o["report"], o["metrics"]) as record, run.prepared(requests) as clouds:
-        record.about(clouds, applies=not o["dry_run"])
-        show(clouds, given.Output.TEXT)
-        code = 1 if clouds.has_errors else 0
-        if not o["dry_run"]:
-            code = run.carry_out(clouds, import_options(o), o["workers"])
-            record.look_again(clouds)
-        elif clouds.several:
-            run.show_comparison(clouds)
-        raise typer.Exit(code)
+    return _run(asked, o)
+
+
+def _run(asked: list[Request], o: dict[str, Any]) -> int:
+    from openstack_image_manager.cli.opening import open_all
+
+    with recording("run", o["report"], o["metrics"]) as record:
+        openings = open_all(asked)
+        from openstack_image_manager.cli import run
+
+        with run.prepared(asked, openings) as clouds:
+            record.about(clouds, applies=not o["dry_run"])
+            show(clouds, given.Output.TEXT)
+            code = 1 if clouds.has_errors else 0
+            if not o["dry_run"]:
+                code = run.carry_out(clouds, import_options(o), o["workers"])
+                record.look_again(clouds)
+            elif clouds.several:
+                run.show_comparison(clouds)
+            raise typer.Exit(code)
 
 
 def _outdated(o: dict[str, Any]) -> given.Outdated:
@@ -65,6 +76,8 @@ def _outdated(o: dict[str, Any]) -> given.Outdated:
 
 def import_options(o: dict[str, Any]) -> ImportOptions:
     """--prefetch is the old way to say --import-method: always is glance-direct, never does not fall back to it."""
+    from openstack_image_manager.ways import ImportOptions
+
     prefetch = o["prefetch"]
     method: Method = "glance-direct" if prefetch is given.Prefetch.ALWAYS else o["import_method"].value
     fall_back = prefetch is not given.Prefetch.NEVER
@@ -73,6 +86,9 @@ def import_options(o: dict[str, Any]) -> ImportOptions:
 
 def _check(o: dict[str, Any]) -> int:
     """--check-only and --check-age look at the definitions alone."""
+    from openstack_image_manager import age, render
+    from openstack_image_manager.definitions import load
+
     loaded = load(o["images"], name_filter=o["name_filter"])
     for warning in loaded.warnings if o["check"] else ():
         typer.echo(f"warning: {warning}")

@@ -15,6 +15,7 @@ import typer
 from openstack_image_manager import compare, progress, render
 from openstack_image_manager.changes import checksum
 from openstack_image_manager.cli import logs
+from openstack_image_manager.cli.opening import Opening, open_all
 from openstack_image_manager.cli.request import Request, cloud_names, requests
 from openstack_image_manager.definitions import Loaded, load
 from openstack_image_manager.errors import Error, UsageError
@@ -70,13 +71,21 @@ class Clouds:
 
 
 @contextmanager
-def prepared(requests: Sequence[Request]) -> Iterator[Clouds]:
+def prepared(requests: Sequence[Request], openings: Sequence[Opening] = ()) -> Iterator[Clouds]:
     """Read the definitions, look at each cloud once, all side by side, and plan. Nothing is written. A cloud that can't
-    be looked at stops no other; where it is the only one, its Error is raised."""
-    loaded = load(requests[0].images, name_filter=requests[0].filter)
-    asked = follower() if loaded.follows else None
+    be looked at stops no other; where it is the only one, its Error is raised. `openings`: the clouds of the requests,
+    where they were asked already."""
+    opened = [*openings] or open_all(requests)
+    try:
+        loaded = load(requests[0].images, name_filter=requests[0].filter)
+        asked = follower() if loaded.follows else None
+    except BaseException:
+        for opening in opened:
+            opening.give_up()
+        raise
     with ExitStack() as stack:
-        answers = side_by_side(lambda request: _look(request, loaded, asked, stack), requests)
+        pairs = list(zip(requests, opened, strict=True))
+        answers = side_by_side(lambda pair: _look(pair[0], pair[1], loaded, asked, stack), pairs)
         clouds = Clouds([each for each in answers if isinstance(each, Prepared)])
         for request, answer in zip(requests, answers, strict=True):
             if isinstance(answer, Error):
@@ -122,17 +131,18 @@ def follower() -> Follower:
     return Follower(asked, Evidence(keys.keyring(), real=asked.real))
 
 
-def _look(request: Request, loaded: Loaded, follower: Follower | None, stack: ExitStack) -> Prepared:
+def _look(request: Request, opening: Opening, loaded: Loaded, follower: Follower | None, stack: ExitStack) -> Prepared:
     """The plan of one cloud."""
     with about(request.cloud):
-        return _planned(request, loaded, follower, stack)
+        return _planned(request, opening, loaded, follower, stack)
 
 
-def _planned(request: Request, loaded: Loaded, follower: Follower | None, stack: ExitStack) -> Prepared:
-    from openstack_image_manager.glance import Glance
+def _planned(
+    request: Request, opening: Opening, loaded: Loaded, follower: Follower | None, stack: ExitStack
+) -> Prepared:
     from openstack_image_manager.outlook import Outlook
 
-    glance = Glance.connect(request.cloud)
+    glance = opening.result()
     stack.enter_context(closing(glance))
     # What a warning begins with, file and line, is what it is about.
     parts = [str(warning).partition(": ") for warning in loaded.warnings]

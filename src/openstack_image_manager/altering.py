@@ -1,0 +1,91 @@
+"""One image is altered: in which order, and what it shall not be for a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Any
+
+from openstack_image_manager import members
+from openstack_image_manager.changes import FIELDS, diff
+from openstack_image_manager.claim import explained
+from openstack_image_manager.errors import CloudError
+from openstack_image_manager.glance import Glance
+from openstack_image_manager.model import FieldChange, Image, Update
+from openstack_image_manager.wire import NOT_PATCHED
+
+
+def set_properties(glance: Glance, change: Update) -> bool:
+    """Properties in one request, for nothing else is touched by it, and its answer tells what others did since the
+    plan. False where Glance refuses, or still holds an import that may undo it: then look before."""
+    try:
+        after = glance.patch(change.found.id, change.fields)
+    except CloudError as error:
+        if error.status in (404, 409):
+            return False
+        raise
+    if not after.import_task and (others := moved(change.wanted, after)):
+        raise CloudError(f"{after.id} was changed by someone since the plan was made ({others}); plan again")
+    return not after.import_task
+
+
+def change(glance: Glance, image: Image, fields: Iterable[FieldChange]) -> None:
+    """Everything that differs, in as few requests as Glance has for it. Raises CloudError."""
+    fields = tuple(fields)
+    status = next((field.after for field in fields if field.field == "status"), None)
+    try:
+        # What is to be deactivated must not be seen active first.
+        if status == "deactivated":
+            glance.set_status(image.id, status)
+        if image.visibility == "shared":
+            _members(glance, image.id, fields)
+        if any(field.field not in NOT_PATCHED for field in fields):
+            _patch(glance, image, fields)
+        if image.visibility != "shared":
+            _members(glance, image.id, fields)
+        if status == "active":
+            glance.set_status(image.id, status)
+    except CloudError as error:
+        visibility = next((field.after for field in fields if field.field == "visibility"), "")
+        raise explained(error, visibility) from None
+
+
+def _members(glance: Glance, image_id: str, fields: tuple[FieldChange, ...]) -> None:
+    """Share with whom is missing, end it for whom is too many; only images that are shared now have members."""
+    change = next((field for field in fields if field.field == "members"), None)
+    if change is None:
+        return
+    for project in sorted(change.after - change.before):
+        members.add(glance, image_id, project)
+    for project in sorted(change.before - change.after):
+        members.remove(glance, image_id, project)
+
+
+def forget_members(glance: Glance, image_id: str, keep: Collection[str]) -> None:
+    """End what Glance keeps of an image that was shared once: it tells such members only when they see it again."""
+    for project in sorted(members.members(glance, image_id).keys() - set(keep)):
+        members.remove(glance, image_id, project)
+
+
+def _patch(glance: Glance, image: Image, fields: tuple[FieldChange, ...]) -> None:
+    """One request; when its answer was lost, its second try is a conflict although the first one did it all."""
+    try:
+        glance.patch(image.id, fields)
+    except CloudError as error:
+        wanted = {field.field: field.after for field in fields if field.field not in NOT_PATCHED}
+        if error.status != 409 or any(
+            change.field in wanted for change in diff(glance.get(image.id), _with(image, wanted))
+        ):
+            raise
+
+
+def _with(image: Image, values: dict[str, Any]) -> Image:
+    """The image with these fields and properties; None: without."""
+    properties = {**image.properties, **{key: value for key, value in values.items() if key not in FIELDS}}
+    kept = {key: value for key, value in properties.items() if value is not None}
+    return replace(image, properties=kept, **{key: value for key, value in values.items() if key in FIELDS})
+
+
+def moved(planned: Image, current: Image) -> str:
+    """What someone else changed since; empty when nothing did."""
+    return ", ".join(change.field for change in diff(planned, current))
