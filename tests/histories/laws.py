@@ -164,6 +164,10 @@ def _change(order: Order, was: Image, now: Image) -> Iterator[str]:
     yield from _sharing(order, was, now)
 
 
+def _rotated_in(was: Image, now: Image, name: str) -> bool:
+    return _pending(was) and not _pending(now) and now.name == name
+
+
 def _sharing(order: Order, was: Image, now: Image) -> Iterator[str]:
     """No one is given an image but whom the definition names, or who was given the build before by hand."""
     key = order.key(was)
@@ -174,7 +178,7 @@ def _sharing(order: Order, was: Image, now: Image) -> Iterator[str]:
         law(definition and definition.members is None, "an image is shared with whom the definition says", was, now)
         law(_pending(was), "what is published is shared by hand alone", was, now)
         law(members(now) <= heirs, "no one inherits an image who did not have the one before", was, now)
-    elif definition and definition.multi and _pending(was) and not _pending(now) and now.visibility == "shared":
+    elif definition and definition.multi and _rotated_in(was, now, definition.name) and now.visibility == "shared":
         plain = [
             i for i in order.found.values() if key and order.key(i) == (key[0], i.properties.get("internal_version"))
         ]
