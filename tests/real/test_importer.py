@@ -131,11 +131,20 @@ def test_a_left_record_keeps_the_id_that_was_chosen(bench: Bench) -> None:
 
 
 def test_an_id_that_someone_else_has(bench: Bench) -> None:
-    theirs = record(bench, {"name": "theirs"})
+    theirs = record(bench, {"name": "theirs", "tags": []})
     define(bench, id=theirs)
-    before = bench.images()
+    before = bench.admin.image.get(f"/images/{theirs}").json()
     assert "Glance answered 409" in failed(bench)
-    assert bench.images() == before
+    assert bench.admin.image.get(f"/images/{theirs}").json() == before
+    assert bench.images() == []
+    assert bench.admin.image.delete(f"/images/{theirs}").status_code == 204
+
+
+def test_an_empty_record_of_ours_with_the_id_of_a_version_is_filled(bench: Bench) -> None:
+    left = record(bench, {"name": "left"})
+    define(bench, id=left)
+    assert bench.run().code == 0
+    assert bench.image("1").id == left
 
 
 @contextmanager
