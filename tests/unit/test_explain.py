@@ -145,3 +145,18 @@ def test_images_of_others_are_none_of_it():
 )
 def test_the_rule_of_retention_in_words(validity, words):
     assert retention.rule(validity, TODAY) == words
+
+
+def test_an_image_of_a_former_owner_says_where_it_comes_from():
+    digest = f"sha512:{'2' * 128}"
+    builds = [{"version": "1", "url": "https://example.org/x.img", "checksum": digest}]
+    wanted = definition(versions=builds, visibility="private", owner="b", former_owners=["a"])
+    properties = {"image_name": "Ubuntu 24.04", "internal_version": "1"}
+    theirs = Image("x", "private", owner="a", id="theirs", disk_format="qcow2", properties=properties, size=1)
+    theirs = replace(theirs, tags=frozenset({TAG}), hash_algorithm="sha512", hash_value="2" * 128)
+    policy = Policy(project="ours")
+    made = plan([wanted], [], policy, TODAY, given=[theirs])
+    explanation = explain(wanted, made, [theirs], policy, TODAY, lambda _: 0)
+    (build,) = explanation.builds
+    assert (build.name, build.id, build.changes) == ("x", "theirs", made.changes)
+    assert dict(build.said)["owner"] == "given over by its former owner a"
