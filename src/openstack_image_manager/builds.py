@@ -240,7 +240,8 @@ class Builds:
         findings.append(Finding("warning", self.definition.name, message))
         since = hidden_since(image, stage, True, self.day)
         role = Role(False, True, True, stage, f"{standing.id} stands for version {build}", visibility, hidden, since)
-        return self._change(build, None, line, role, image), findings
+        changes = self._change(build, None, line, role, image)
+        return [_of_twin(change, standing) for change in changes], findings
 
     def _held(self, role: Role, image: Image) -> list[Finding]:
         """What keeps an outdated image from going as far as asked."""
@@ -263,6 +264,11 @@ def without_copies(updates: Iterable[Update]) -> tuple[list[Change], list[Change
         if stores:
             copies.append(replace(update, found=between, fields=stores, reason="its stores differ"))
     return kept, copies
+
+
+def _of_twin(change: Change, standing: Image) -> Change:
+    reason = f"{standing.id} stands for its version"
+    return replace(change, reason=reason) if isinstance(change, Update) else change
 
 
 def _byte_findings(definition: Definition, version: Version | None, image: Image) -> list[Finding]:

@@ -101,6 +101,11 @@ class Version(_Record):
         description="A copy of the same bytes; tried before url.",
         examples=["https://mirror.example.org/noble/20240416.img"],
     )
+    mirror_checksum: Annotated[str, AfterValidator(_checksum)] | None = Field(
+        None,
+        description="algorithm:digest of the image at mirror_url, where checksum is that of the packed file at url.",
+        examples=["sha256:94e1e2c94dbbae7d4bdc38e68590a1daf73c9de2d03dd693857b4b0a042548e8"],
+    )
     checksum: Annotated[str, AfterValidator(_checksum)] | None = Field(
         None,
         description="algorithm:digest (or the bare digest) of the file at url, or of the unpacked image.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import shutil
 from pathlib import Path
@@ -84,3 +85,35 @@ def test_a_bucket_is_carried(ubuntu: Mirror, bench: Bench, s3: Any, object_stora
         bench.converged()
     finally:
         remove_bucket(s3, carried)
+
+
+def test_what_was_packed_is_known_by_the_digest_of_the_copy(ubuntu: Mirror, bench: Bench, tmp_path: Path) -> None:
+    """The definition has the checksum of the packed file, and the mirror what was in it."""
+    bench.version("1")
+    image = (bench.site.directory / "1.img").read_bytes()
+    packed = gzip.compress(image)
+    url = bench.site.put("/1.qcow2.gz", packed)
+    version = {"version": "1", "url": url, "checksum": f"sha256:{hashlib.sha256(packed).hexdigest()}"}
+    bench.define(bench.ubuntu(version, shortname="noble", visibility="private"))
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    arguments = ["mirror", "--images", str(ubuntu.file), "--bucket", folder.as_uri(), "--write"]
+    made = run_main(arguments, ubuntu.environment())
+    assert (made.code, "mirror_url written: 1\n" in made.out) == (0, True), made.text
+    assert f"mirror_checksum: sha256:{hashlib.sha256(image).hexdigest()}\n" in ubuntu.file.read_text()
+    before = ubuntu.file.read_text()
+    assert run_main(arguments, ubuntu.environment()).code == 0
+    assert ubuntu.file.read_text() == before
+    behind_the_gap(bench)
+    copy = folder / "noble" / "1-noble.qcow2"
+    right = copy.read_bytes()
+    copy.write_bytes(right[:-1] + b"!")
+    refused = bench.run()
+    assert (refused.code, "wrong checksum: expected sha256:" in refused.text) == (1, True), refused.text
+    copy.write_bytes(right)
+    bench.site.requests.clear()
+    imported = bench.run()
+    assert imported.code == 0, imported.text
+    assert [request.path for request in bench.site.requests] == []
+    assert bench.image("1").hash_value == hashlib.sha512(image).hexdigest()
+    bench.converged()

@@ -139,7 +139,14 @@ def test_the_limit_of_deletes_is_that_of_the_whole_plan(bench: Bench) -> None:
     bench.define(*(bench.ubuntu("1", "2", name=each, meta=meta) for each in names))
     assert bench.run().code == 0
     bench.define(*(bench.ubuntu("2", name=each, meta=meta) for each in names))
-    path = planned(bench, "--outdated", "delete", "--unknown-usage", "delete", "--max-deletes", "1")
+    deleting = ("--outdated", "delete", "--unknown-usage", "delete")
+    refused = bench.run("plan", "--out", str(bench.directory / "no.plan"), *deleting, "--max-deletes", "1")
+    assert (refused.code, "--max-deletes allows 1: " in refused.err) == (1, True), refused.text
+    assert refused.err.endswith("; it would be refused\n")
+    assert not (bench.directory / "no.plan").exists()
+    assert bench.run("--dry-run", *deleting, "--max-deletes", "1").code == 1
+    path = planned(bench, *deleting)
+    path.write_text(path.read_text().replace('"max_deletes": 5', '"max_deletes": 1'))
     bench.define(bench.ubuntu("2", name=names[0], meta=meta), bench.ubuntu("2", name=names[1], meta=meta, min_ram=1))
     before = bench.images()
     outcome = apply(bench, path, "--yes")

@@ -256,6 +256,10 @@ def test_what_no_rotation_would_leave_alone_is_defined_by_itself():
         ({"properties": {desired.VERIFIED: "pending none"}}, "a run has not published it yet"),
         ({"properties": {"internal_version": "latest"}}, "no definition would leave it as it is"),
         ({"properties": {desired.HIDDEN_SINCE: "2024-01-01"}}, "no definition would leave it as it is"),
+        (
+            {"properties": {desired.RECORD: "{}"}, "tags": frozenset({"other"})},
+            f"it is managed with another --tag; to change that, give it the tag {TAG}",
+        ),
         ({"name": "twin"}, "00000000-0000-0000-0000-000000000009 has the same name and goes first"),
     ],
 )

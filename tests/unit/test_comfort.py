@@ -172,3 +172,11 @@ def test_help_answers_at_once() -> None:
         after = os.times()
         best = min(best, after.children_user - before.children_user + after.children_system - before.children_system)
     assert best < 0.3
+
+
+def test_output_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text("images: []\n")
+    command = [sys.executable, "-m", "openstack_image_manager", "list", "--images", str(tmp_path), "--output", "json"]
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "error: the output can't be written: No space left on device\n")

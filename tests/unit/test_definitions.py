@@ -147,6 +147,7 @@ images:
       - version: 20240101
         url: file:///srv/1.img
         mirror_url: http://mirror/1.img
+        mirror_checksum: sha256:94e1e2c94dbbae7d4bdc38e68590a1daf73c9de2d03dd693857b4b0a042548e8
         checksum: D41D8CD98F00B204E9800998ECF8427E
         checksums_url: https://example.org/SUMS
         checksum_url: https://example.org/SUMS

@@ -88,6 +88,12 @@ def test_what_is_no_plain_address_is_refused(public: str) -> None:
     assert "u:p" not in str(caught.value)
 
 
+def test_no_password_gets_into_addresses() -> None:
+    with pytest.raises(UsageError, match="don't belong there") as caught:
+        target("s3://b", "https://user:geheim@s3.example.org")
+    assert "geheim" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("fields", "version", "key"),
     [
@@ -229,6 +235,8 @@ def test_only_old_objects_of_ours_that_nobody_needs_are_unneeded() -> None:
     assert [each.verdict for each in made.judged] == [Verdict.CURRENT]
     mine = plan([], [], {"p/old": old}, NOW, timedelta(days=7), frozenset({"A"}))
     assert mine.unneeded == ()  # its version latest is not asked about now
+    empty = plan([], [], {"p/old": old}, NOW, timedelta(days=7))
+    assert empty.kept == "there is no version in the definitions; an empty file is no reason to empty a mirror"
     ahead = replace(stored("p/ahead"), modified=NOW + timedelta(seconds=1))
     assert planned(ahead, grace=0).unneeded == (ahead,)
     assert beyond_limit(made, 2) is None
@@ -241,7 +249,14 @@ def test_only_old_objects_of_ours_that_nobody_needs_are_unneeded() -> None:
 def test_addresses_are_written_where_there_are_none() -> None:
     there = item(mirror_url="https://s3.example.org/b/p/x")
     url = "https://s3.example.org/b/p/a/1-a.qcow2"
-    assert edits([item(), there], HERE) == [SetVersionField("A", "1", "mirror_url", url)]
+    plain = replace(RECORD, size=RECORD.source_size)
+    assert edits([(item(), plain), (there, plain), (there, None)], HERE) == [
+        SetVersionField("A", "1", "mirror_url", url)
+    ]
+    # The checksum is that of the packed file, and the bucket has what was in it.
+    digest = f"sha256:{RECORD.sha256}"
+    known = item(mirror_url="https://s3.example.org/b/p/x", mirror_checksum=digest)
+    assert edits([(there, RECORD), (known, RECORD)], HERE) == [SetVersionField("A", "1", "mirror_checksum", digest)]
 
 
 def test_what_is_told() -> None:

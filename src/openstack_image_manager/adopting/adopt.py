@@ -54,7 +54,9 @@ def adopt(images: Iterable[Image], policy: Policy, today: date, only: re.Pattern
     left_out: list[tuple[Image, str]] = []
     fit: list[Image] = []
     for image in images:
-        if reason := unfit(image):
+        if desired.RECORD in image.properties and policy.tag not in image.tags:
+            left_out.append((image, f"it is managed with another --tag; to change that, give it the tag {policy.tag}"))
+        elif reason := unfit(image):
             left_out.append((image, reason))
         else:
             fit.append(image)

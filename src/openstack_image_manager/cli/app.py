@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -181,3 +182,12 @@ def main(arguments: list[str] | None = None) -> None:
 
         say("error", str(error))
         sys.exit(error.exit_code)
+    except OSError as error:
+        # Errors of files that have a name are told where they happen; what has none is the output itself.
+        if error.filename is not None:
+            raise
+        from openstack_image_manager.cli.logs import say
+
+        say("error", f"the output can't be written: {error.strerror}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

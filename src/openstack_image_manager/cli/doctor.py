@@ -69,12 +69,15 @@ def doctor_command(
     from openstack_image_manager.doctor import report, sites
     from openstack_image_manager.doctor.examine import Doctor
     from openstack_image_manager.doctor.reach import Reached
+    from openstack_image_manager.errors import UsageError
     from openstack_image_manager.login import ENVIRONMENT
     from openstack_image_manager.mirroring import target
     from openstack_image_manager.model import Policy
 
     set_up(debug)
     name = target.split(bucket)[0] if bucket is not None else None
+    if bucket is not None and target.is_folder(bucket):
+        raise UsageError(f"--bucket {bucket}: only buckets are looked at here; `mirror --dry-run` tells of a directory")
     path = images or (given.IMAGES if os.path.exists(given.IMAGES) else None)
     loaded = load(path, name_filter=name_filter) if path else None
     follower = run.follower() if loaded and loaded.follows else None

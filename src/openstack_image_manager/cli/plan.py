@@ -67,11 +67,12 @@ def plan_command(
     with recording("plan", report, metrics) as record, run.prepared(requests) as clouds:
         record.about(clouds, applies=False)
         show(clouds, output)
-        if out is not None:
+        too_many = run.tell_refusals(clouds)
+        if out is not None and not too_many:
             write(out, clouds.ready[0])
         if clouds.several and output is given.Output.TEXT:
             run.show_comparison(clouds)
-        if clouds.has_errors:
+        if clouds.has_errors or too_many:
             raise typer.Exit(1)
         if exit_code and any(each.plan.changes for each in clouds.ready):
             raise typer.Exit(run.PENDING)

@@ -62,8 +62,10 @@ def _run(asked: list[Request], o: dict[str, Any]) -> int:
             if not o["dry_run"]:
                 code = run.carry_out(clouds, import_options(o), o["workers"])
                 record.look_again(clouds)
-            elif clouds.several:
-                run.show_comparison(clouds)
+            else:
+                code = 1 if run.tell_refusals(clouds) else code
+                if clouds.several:
+                    run.show_comparison(clouds)
             raise typer.Exit(code)
 
 

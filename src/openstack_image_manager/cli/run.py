@@ -171,6 +171,14 @@ def look_again(clouds: Clouds) -> None:
     clouds.after.update({now.glance.cloud: now for now in answers if isinstance(now, Prepared)})
 
 
+def tell_refusals(clouds: Clouds) -> bool:
+    """Say of which clouds the plan would not be carried out; True if of any."""
+    refusals = [refusal for each in clouds.ready if (refusal := beyond_limit(each.plan, each.request.policy))]
+    for refusal in refusals:
+        logs.say("error", f"{refusal}; it would be refused")
+    return bool(refusals)
+
+
 def carry_out(clouds: Clouds, options: ImportOptions, workers: int) -> int:
     """Apply the plans with progress; the exit code."""
     from openstack_image_manager.apply import Job, apply

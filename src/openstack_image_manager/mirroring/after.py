@@ -33,7 +33,7 @@ class After:
     def finish(self, *, write: bool, prune: bool) -> bool:
         """Write, sweep and prune; True if something of it failed."""
         wrong = False
-        good = [each.judged.item for each in self.outcomes if each.state == "ok"]
+        good = [(each.judged.item, each.record) for each in self.outcomes if each.state == "ok"]
         for file, became in mirror.write(good, self.where, self.loaded.positions).items() if write else ():
             wrong |= isinstance(became, Error)
             self.reporter.line(file, str(became) if isinstance(became, Error) else f"mirror_url written: {became}")

@@ -187,8 +187,11 @@ def sweep(store: Store, where: Target, known: Iterable[str], now: datetime) -> l
     return stale
 
 
-def write(present: Iterable[Item], where: Target, positions: Mapping[str, Position]) -> dict[str, int | Error]:
-    """Put `mirror_url` into the definitions of what is in the bucket: how many, for each file, or its Error."""
+def write(
+    present: Iterable[tuple[Item, Record | None]], where: Target, positions: Mapping[str, Position]
+) -> dict[str, int | Error]:
+    """Put `mirror_url` into the definitions of what is in the bucket (and `mirror_checksum`, where it is another than
+    that of the source): how many, for each file, or its Error."""
     files: dict[str, list[SetVersionField]] = defaultdict(list)
     for each in verdict.edits(present, where):
         files[positions[each.image].file].append(each)
@@ -200,19 +203,20 @@ def _write(file: str, wanted: Sequence[SetVersionField]) -> int | Error:
 
     def change(text: str) -> str:
         known = {
-            (definition.name, version.version)
+            (definition.name, version.version, field)
             for definition in read(file, text.encode())[0]
             for version in definition.versions
-            if version.mirror_url is None
+            for field in ("mirror_url", "mirror_checksum")
+            if getattr(version, field) is None
         }
-        done[:] = [each for each in wanted if (each.image, each.version) in known]
+        done[:] = [each for each in wanted if (each.image, each.version, each.field) in known]
         return edit(text, done, file)
 
     try:
         rewrite(file, change)
     except Error as error:
         return error
-    return len(done)
+    return len({(each.image, each.version) for each in done})
 
 
 def known_keys(made: Plan) -> set[str]:

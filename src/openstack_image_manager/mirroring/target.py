@@ -72,6 +72,9 @@ def target(bucket: str, endpoint: str, public: str | None = None) -> Target:
         if not (plain or (parts.scheme == "file" and not parts.netloc)) or parts.query:
             raise UsageError(f"--public-url {public_url(public)} is no plain address like https://example.org/images")
         address = public
+    elif not local and "@" in urlsplit(endpoint).netloc:
+        message = "user and password don't belong there, for addresses are written into definitions"
+        raise UsageError(f"--endpoint {public_url(endpoint)}: {message}; set AWS_ACCESS_KEY_ID instead")
     else:
         address = f"file://{quote(name)}" if local else f"{endpoint.rstrip('/')}/{name}/{quote(prefix)}"
     return Target(name, prefix, address.rstrip("/"), "file" if local else "s3")

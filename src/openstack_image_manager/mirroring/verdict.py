@@ -85,6 +85,8 @@ def plan(
     unneeded = unneeded_of(found, needed, now, grace)
     unsure = any(item.error for item in known)
     kept = "it can't be told of every version which object it needs" if unsure and unneeded else ""
+    if unneeded and not known and not moving:
+        kept = "there is no version in the definitions; an empty file is no reason to empty a mirror"
     return Plan(tuple(judge(item, found.get(item.key)) for item in chosen), unneeded, kept)
 
 
@@ -142,10 +144,15 @@ def beyond_limit(made: Plan, most: int) -> Error | None:
     )
 
 
-def edits(present: Iterable[Item], where: Target) -> list[SetVersionField]:
-    """Definitions of what is in the bucket get its address, where they have none."""
-    return [
-        SetVersionField(item.definition.name, item.version.version, "mirror_url", where.url(item.key))
-        for item in present
-        if item.version.mirror_url is None
-    ]
+def edits(present: Iterable[tuple[Item, Record | None]], where: Target) -> list[SetVersionField]:
+    """Definitions of what is in the bucket get its address, where they have none; and its digest, where the checksum
+    that they have is that of a packed file."""
+    made = []
+    for item, record in present:
+        version, name = item.version, item.definition.name
+        if version.mirror_url is None:
+            made.append(SetVersionField(name, version.version, "mirror_url", where.url(item.key)))
+        unpacked = record is not None and record.checksum == record.source_digest and record.source_size != record.size
+        if record is not None and unpacked and version.mirror_checksum is None:
+            made.append(SetVersionField(name, version.version, "mirror_checksum", f"sha256:{record.sha256}"))
+    return made
