@@ -11,22 +11,8 @@ from openstack_image_manager.changes import FIELDS, diff
 from openstack_image_manager.claim import explained
 from openstack_image_manager.errors import CloudError
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.model import FieldChange, Image, Update
+from openstack_image_manager.model import FieldChange, Image
 from openstack_image_manager.wire import NOT_PATCHED
-
-
-def set_properties(glance: Glance, change: Update) -> bool:
-    """Properties in one request, for nothing else is touched by it, and its answer tells what others did since the
-    plan. False where Glance refuses, or still holds an import that may undo it: then look before."""
-    try:
-        after = glance.patch(change.found.id, change.fields)
-    except CloudError as error:
-        if error.status in (404, 409):
-            return False
-        raise
-    if not after.import_task and (others := moved(change.wanted, after)):
-        raise CloudError(f"{after.id} was changed by someone since the plan was made ({others}); plan again")
-    return not after.import_task
 
 
 def change(glance: Glance, image: Image, fields: Iterable[FieldChange]) -> None:

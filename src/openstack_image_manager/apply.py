@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from queue import SimpleQueue
+from typing import TypeGuard
 
 from openstack_image_manager import altering, desired, stored
 from openstack_image_manager.changes import FIELDS, diff
@@ -18,6 +19,7 @@ from openstack_image_manager.errors import CloudError, Error, Interrupted
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.identity import Key
 from openstack_image_manager.importer import Importer
+from openstack_image_manager.looking import Looks
 from openstack_image_manager.model import Change, Create, Delete, FieldChange, Image, Plan, Policy, Result, Update
 from openstack_image_manager.sources import Reporter
 from openstack_image_manager.told import about
@@ -35,6 +37,7 @@ class _Run:
     imports: threading.Semaphore
     stop: threading.Event
     reporter: Reporter
+    looks: Looks
 
     def definition(self, name: str, changes: list[Change]) -> Result:
         """Do the changes in order; the first failure ends this definition, and only this one."""
@@ -109,8 +112,6 @@ class _Run:
 
     def _update(self, change: Update) -> str:
         said = f"changed {', '.join(field.field for field in change.fields)} ({change.found.id})"
-        if not any(field.field in FIELDS for field in change.fields) and altering.set_properties(self.glance, change):
-            return said
         current = self._unchanged(change.found, change.wanted)
         if not diff(current, change.wanted):
             return f"is as it shall be meanwhile ({change.found.id})"
@@ -150,7 +151,7 @@ class _Run:
         """The image right before it is changed. Raises CloudError if it is not what the plan was made for; that another
         run made it as `wanted` is fine."""
         try:
-            current = self.glance.get(planned.id)
+            current = self.looks.at(planned.id)
         except CloudError as error:
             if error.status == 404:
                 raise CloudError(f"{planned.id} is gone since the plan was made; plan again", 404) from None
@@ -187,16 +188,24 @@ def apply(jobs: Sequence[Job], options: ImportOptions, workers: int = 4) -> list
         for change in job.plan.changes:
             changes.setdefault(change.group, []).append(change)
         results = {name: Result(name, "skipped", (), "interrupted; the next run goes on from here") for name in changes}
-        todo.append((_run(job, options, stop, workers), changes, results))
+        todo.append((_run(job, options, stop, workers, changes), changes, results))
     _work(todo, stop, max(workers, CHANGERS))
     return [list(results.values()) for _, _, results in todo]
 
 
-def _run(job: Job, options: ImportOptions, stop: threading.Event, workers: int) -> _Run:
+def _run(
+    job: Job, options: ImportOptions, stop: threading.Event, workers: int, changes: Mapping[str, Sequence[Change]]
+) -> _Run:
     same = job.policy.same_ids
     claims = Claims(job.glance, job.policy.tag, options.timeout, stop, job.reporter, same, job.elsewhere)
     importer = Importer(job.glance, options, job.plan.converts, stop, job.reporter, claims)
-    return _Run(job.glance, job.policy, importer, threading.Semaphore(workers), stop, job.reporter)
+    # Properties alone are what changes by the hundred; names, visibility, status, deletions are looked at one by one.
+    looks = Looks(job.glance, [first.found.id for first, *_ in changes.values() if _properties(first)])
+    return _Run(job.glance, job.policy, importer, threading.Semaphore(workers), stop, job.reporter, looks)
+
+
+def _properties(change: Change) -> TypeGuard[Update]:
+    return isinstance(change, Update) and not any(field.field in FIELDS for field in change.fields)
 
 
 def _work(

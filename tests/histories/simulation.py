@@ -8,7 +8,7 @@ from datetime import date
 from functools import partial
 
 from openstack_image_manager import desired
-from openstack_image_manager.changes import FIELDS, diff
+from openstack_image_manager.changes import diff
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition
 from openstack_image_manager.identity import identify
@@ -154,8 +154,6 @@ class Run:
 
     def _update(self, change: Update) -> Steps:
         yield
-        if not any(each.field in FIELDS for each in change.fields) and self._set_properties(change):
-            return
         current = self._unchanged(change.found, change.wanted)
         if diff(current, change.wanted):
             if change.keeper and self.cloud.get(change.keeper).name != current.name:
@@ -166,18 +164,6 @@ class Run:
                 for project in sorted(surplus):
                     yield
                     self._share(current.id, project, False)
-
-    def _set_properties(self, change: Update) -> bool:
-        try:
-            self.cloud.patch(change.found.id, change.fields)
-        except Refused as refused:
-            if refused.status not in (404, 409):
-                raise
-            return False
-        after = self.cloud.get(change.found.id)
-        if not after.import_task and diff(change.wanted, after):
-            raise Refused(412)
-        return not after.import_task
 
     def _unchanged(self, found: Image, wanted: Image | None = None) -> Image:
         current = self.cloud.get(found.id)
