@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextvars import copy_context
 from typing import Generic, TypeVar
 
@@ -24,6 +24,10 @@ class Ahead(Generic[T]):
             self._future.set_result(function())
         except BaseException as error:  # whoever asks for the result gets it
             self._future.set_exception(error)
+
+    def wait(self, seconds: float) -> None:
+        """Give it this long, or until it is done."""
+        wait([self._future], seconds)
 
     def result(self) -> T:
         """Wait for it; raises what the function raised."""

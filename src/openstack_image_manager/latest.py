@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager import checksums, identity
@@ -13,8 +14,10 @@ from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Checksum, Definition, Version
 from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Finding, Image
-from openstack_image_manager.upstreams.follow import Follower
 from openstack_image_manager.upstreams.published import day
+
+if TYPE_CHECKING:
+    from openstack_image_manager.upstreams.follow import Follower
 
 LATEST = "latest"
 UPSTREAM_CHECKSUM = "upstream_checksum"

@@ -28,8 +28,14 @@ class Connection:
     """A session with a cloud, and `config`: what openstacksdk read about it."""
 
     def __init__(self, config: Any) -> None:
+        from keystoneauth1.identity.generic.base import BaseGenericPlugin
+
         self.config = config
         self.session = config.get_session()
+        auth = self.session.auth
+        # Where the address names the version, Keystone need not be asked which ones it has.
+        if isinstance(auth, BaseGenericPlugin) and str(auth.auth_url).rstrip("/").endswith("/v3"):
+            self.session.auth = auth.create_plugin(self.session, (3, 0), auth.auth_url) or auth
 
     @cached_property
     def identity(self) -> Any:

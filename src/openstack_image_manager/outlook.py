@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import TYPE_CHECKING
 
 from openstack_image_manager import desired, search
 from openstack_image_manager.format import Definition
@@ -17,7 +18,9 @@ from openstack_image_manager.model import Change, Create, Delete, Finding, Image
 from openstack_image_manager.plan import is_final, plan
 from openstack_image_manager.relations import Relations
 from openstack_image_manager.retiring import Usage
-from openstack_image_manager.upstreams.follow import Follower
+
+if TYPE_CHECKING:
+    from openstack_image_manager.upstreams.follow import Follower
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def with_swift(own: Sandbox, sandbox: Sandbox, object_storage: Account) -> Sandb
 
 def run(*arguments: str | Path, **env: str) -> tuple[int, str]:
     """Exit code and whole output of the command line, in a process of its own."""
-    command = [sys.executable, "-c", "import sys; from openstack_image_manager.cli import main; sys.exit(main())"]
+    command = [sys.executable, "-c", "import sys; from openstack_image_manager.cli.start import main; sys.exit(main())"]
     ended = subprocess.run(
         [*command, "sandbox", *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -125,7 +125,14 @@ def test_half_made_databases_two_ups_at_once_and_reset(own: Sandbox) -> None:
     (own.state / "template" / "made-from").unlink()
     (own.state / "template.partial" / "keystone").mkdir(parents=True)
     (own.state / "data.partial" / "keystone").mkdir(parents=True)
-    command = [sys.executable, "-c", "from openstack_image_manager.cli import main; main()", "sandbox", "up", "--state"]
+    command = [
+        sys.executable,
+        "-c",
+        "from openstack_image_manager.cli.start import main; main()",
+        "sandbox",
+        "up",
+        "--state",
+    ]
     both = [subprocess.Popen([*command, own.state], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     texts = [process.communicate(timeout=100)[0] for process in both]
     assert sorted("up already" in text for text in texts) == [False, True], texts

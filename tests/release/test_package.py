@@ -113,7 +113,7 @@ def test_metadata_are_valid_and_complete(packages: Path) -> None:
     assert metadata.provides_extra == ["dask", "openpgp"]
     assert "Typing :: Typed" in (metadata.classifiers or [])
     entry_points = found[name.replace("METADATA", "entry_points.txt")].decode()
-    assert entry_points == "[console_scripts]\nopenstack-image-manager = openstack_image_manager.cli.app:main\n"
+    assert entry_points == "[console_scripts]\nopenstack-image-manager = openstack_image_manager.cli.start:main\n"
 
 
 def test_it_runs_with_runtime_dependencies_alone(installed: Path, tmp_path: Path) -> None:

@@ -3,9 +3,3 @@
 Modules of commands import Typer and the model's defaults only; what a command needs besides is imported when it
 runs, so that `--help` answers at once.
 """
-
-from __future__ import annotations
-
-from openstack_image_manager.cli.app import main
-
-__all__ = ["main"]

@@ -7,39 +7,57 @@ from typing import TYPE_CHECKING
 
 from openstack_image_manager import login
 from openstack_image_manager.ahead import Ahead
-from openstack_image_manager.cli.request import Request
 from openstack_image_manager.told import about
 
 if TYPE_CHECKING:
+    from openstack_image_manager.cli.request import Request
     from openstack_image_manager.glance import Glance
+
+HEAD_START = 0.03  # seconds; to read clouds.yaml and to send a request takes two thirds of it
 
 
 class Opening:
-    """One cloud: the login, and then the question for its images. Nothing is written."""
+    """One cloud: the login, and then the question for its images with the tag. Nothing is written."""
 
-    def __init__(self, request: Request) -> None:
-        self._glance = Ahead(lambda: _connect(request))
+    def __init__(self, cloud: str | None, tag: str) -> None:
+        self._glance = Ahead(lambda: _connect(cloud, tag))
 
     def result(self) -> Glance:
         """The image service; who takes it closes it. Raises Error."""
         return self._glance.result()
+
+    def wait(self, seconds: float) -> None:
+        """Do nothing else for this long, or until it has an answer."""
+        self._glance.wait(seconds)
 
     def give_up(self) -> None:
         """Nobody will take it: it is closed as soon as it is there."""
         Ahead(lambda: self.result().close())
 
 
-def _connect(request: Request) -> Glance:
+_EARLY: dict[tuple[str | None, str], Opening] = {}
+
+
+def _connect(cloud: str | None, tag: str) -> Glance:
     from openstack_image_manager.glance import Glance
 
-    with about(request.cloud):
-        glance = Glance.connect(request.cloud)
-        glance.begin(request.policy.tag)
+    with about(cloud):
+        glance = Glance.connect(cloud)
+        glance.begin(tag)
         return glance
+
+
+def open_early(cloud: str, tag: str) -> None:
+    """A cloud that will be asked for, as far as is known yet."""
+    # Before anything else is loaded: the sooner they are asked, the sooner they answer.
+    login.load()
+    _EARLY[cloud, tag] = opening = Opening(cloud, tag)
+    # Two threads that load modules hinder each other: first the one whose question is waited for in the end.
+    opening.wait(HEAD_START)
 
 
 def open_all(requests: Sequence[Request]) -> list[Opening]:
     """All of them, side by side."""
-    # Before anything else is loaded: the sooner they are asked, the sooner they answer.
     login.load()
-    return [Opening(request) for request in requests]
+    keys = [(request.cloud, request.policy.tag) for request in requests]
+    return [_EARLY.pop(key) if key in _EARLY else Opening(*key) for key in keys]

@@ -36,6 +36,8 @@ class Recording:
 
     def about(self, clouds: Clouds, applies: bool) -> None:
         """The run is about these clouds, and `applies` their plans; what becomes of them is seen at the end."""
+        if not self.reports and self.metrics is None:
+            return
         from openstack_image_manager.cli import content
 
         self.content = content.of_clouds(clouds, applies)

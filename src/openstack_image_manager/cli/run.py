@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from openstack_image_manager import compare, progress, render
+from openstack_image_manager import compare, render
 from openstack_image_manager.changes import checksum
 from openstack_image_manager.cli import logs
 from openstack_image_manager.cli.opening import Opening, open_all
@@ -181,8 +181,6 @@ def tell_refusals(clouds: Clouds) -> bool:
 
 def carry_out(clouds: Clouds, options: ImportOptions, workers: int) -> int:
     """Apply the plans with progress; the exit code."""
-    from openstack_image_manager.apply import Job, apply
-
     out = render.console()
     going: list[Prepared] = []
     for each in clouds.ready:
@@ -194,19 +192,9 @@ def carry_out(clouds: Clouds, options: ImportOptions, workers: int) -> int:
             logs.say("error", str(clouds.failed[each.glance.cloud]))
         else:
             going.append(each)
-    images = {each.glance.cloud: each.images for each in clouds.ready}
-    with progress.reporter(out) as reporter:
-        jobs = [
-            Job(
-                each.plan,
-                each.glance,
-                each.request.policy,
-                progress.Named(reporter, each.glance.cloud) if clouds.several else reporter,
-                compare.ids_elsewhere(each.glance.cloud, images),
-            )
-            for each in going
-        ]
-        results = apply(jobs, options, workers) if jobs else []
+    results = (
+        _applied(clouds, going, options, workers) if any(each.plan.changes for each in going) else [[]] * len(going)
+    )
     for each, its in zip(going, results, strict=True):
         clouds.results[each.glance.cloud] = its
         if its:
@@ -217,6 +205,25 @@ def carry_out(clouds: Clouds, options: ImportOptions, workers: int) -> int:
     if any(result.state == "skipped" for result in flat):
         return 130
     return 1 if any(result.state == "failed" for result in flat) or clouds.has_errors else 0
+
+
+def _applied(clouds: Clouds, going: Sequence[Prepared], options: ImportOptions, workers: int) -> list[list[Result]]:
+    from openstack_image_manager import progress
+    from openstack_image_manager.apply import Job, apply
+
+    images = {each.glance.cloud: each.images for each in clouds.ready}
+    with progress.reporter(render.console()) as reporter:
+        jobs = [
+            Job(
+                each.plan,
+                each.glance,
+                each.request.policy,
+                progress.Named(reporter, each.glance.cloud) if clouds.several else reporter,
+                compare.ids_elsewhere(each.glance.cloud, images),
+            )
+            for each in going
+        ]
+        return apply(jobs, options, workers)
 
 
 def _compare_after(clouds: Clouds) -> None:

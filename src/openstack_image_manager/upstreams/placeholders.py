@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-
-import regex
+from typing import TYPE_CHECKING
 
 from openstack_image_manager.errors import Error
+
+if TYPE_CHECKING:
+    import regex
 
 # Digits in braces, as in \d{8}, belong to regular expressions.
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
@@ -35,6 +37,8 @@ def pattern(text: str, variables: Variables) -> regex.Pattern[str]:
 
     Of the library regex, which can be stopped: what `re` matches it matches too, but `re` never ends early.
     """
+    import regex  # late: most runs have no pattern
+
     try:
         return regex.compile(_filled(text, variables, re.escape), regex.ASCII)
     except (regex.error, RecursionError, ValueError) as error:  # ValueError: flags that exclude each other

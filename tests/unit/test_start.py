@@ -1,0 +1,75 @@
+"""What happens before the command line is read: which clouds are asked early, and that nothing depends on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NOWHERE = (
+    "clouds:\n  nowhere:\n    auth: {auth_url: 'http://127.0.0.1:9/v3', username: a, password: b, project_name: c}\n"
+)
+IMAGES = "images:\n  - {name: A, format: raw, versions: []}\n"
+
+
+def started(directory: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], bool]:
+    """The program with these words, and whether it made ready to log in before Typer was there."""
+    (directory / "clouds.yaml").write_text(NOWHERE)
+    (directory / "images.yml").write_text(IMAGES)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("OS_")}
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "openstack_image_manager", *words],
+        cwd=directory,
+        env={**clean, "OS_CLIENT_CONFIG_FILE": "clouds.yaml", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    loaded = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
+    done.stderr = "".join(line for line in done.stderr.splitlines(True) if not line.startswith("import time:"))
+    place = {name: number for number, name in enumerate(loaded)}
+    return done, place.get("openstack.config", len(loaded)) < place["typer"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--cloud", "nowhere", "--images", "images.yml"),
+        ("plan", "--cloud=nowhere", "--images", "images.yml"),
+        ("--images", "images.yml", "--tag", "a", "--cloud", "nowhere"),
+    ],
+)
+def test_the_cloud_that_a_run_names_is_asked_first(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done, early = started(tmp_path, *words)
+    assert (done.returncode, early) == (1, True), done.stderr
+    said = "cloud 'nowhere': no connection to http://127.0.0.1:9/v3/auth/tokens (Connection refused)"
+    assert f"error: {said}; check that address\n" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--version",), 0),
+        (("--cloud", "nowhere", "--help"), 0),
+        (("validate", "--images", "images.yml"), 0),
+        (("--cloud", "nowhere", "--images", "images.yml", "--check-only"), 0),
+        (("--cloud", "nowhere", "--cloud", "elsewhere", "--images", "images.yml"), 1),
+        (("--cloud", "nowhere", "--images", "images.yml", "--log-format=json"), 1),
+        (("doctor", "--cloud", "nowhere", "--images", "images.yml"), 3),
+    ],
+)
+def test_what_asks_no_cloud_or_several_does_not_begin_with_one(
+    tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    done, early = started(tmp_path, *words)
+    assert (done.returncode, early) == (code, False), done.stderr
+
+
+def test_a_mistake_in_the_command_line_is_what_is_told(tmp_path: Path) -> None:
+    done, early = started(tmp_path, "--cloud", "nowhere", "--images", "images.yml", "--filter", "(")
+    assert (done.returncode, early) == (2, True)
+    assert done.stderr.startswith("error: --filter '(' is not a regular expression")
