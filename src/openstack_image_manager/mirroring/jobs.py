@@ -8,8 +8,9 @@ from __future__ import annotations
 import threading
 from dataclasses import asdict
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openstack_image_manager import __version__
 from openstack_image_manager.errors import Error
@@ -17,6 +18,9 @@ from openstack_image_manager.format import Definition, Version, public_url
 from openstack_image_manager.mirroring.record import Record
 from openstack_image_manager.mirroring.target import Item, Target
 from openstack_image_manager.mirroring.verdict import Judged, Stored, Verdict
+
+if TYPE_CHECKING:
+    from openstack_image_manager.mirroring.bucket import Bucket
 
 # Of a definition, what a copy needs; the password of its user is not among it.
 _FIELDS = {"name", "shortname", "format", "separator", "meta", "resolve", "multi"}
@@ -85,10 +89,17 @@ class Silent:
         """Not told."""
 
 
+@lru_cache(maxsize=4)
+def _bucket(name: str, endpoint: str) -> Bucket:
+    """The bucket, open as long as this process: to open it takes longer than to send a small image."""
+    from openstack_image_manager.mirroring.bucket import Bucket
+
+    return Bucket(name, endpoint)
+
+
 def carry_out(given: Job) -> Job:
     """Bring in one version, with the credentials of this machine's environment: `message` and `record`, or `error`. May
     be done twice: what is right already stays."""
-    from openstack_image_manager.mirroring.bucket import Bucket
     from openstack_image_manager.mirroring.copying import Copier
     from openstack_image_manager.mirroring.proof import prover
 
@@ -96,9 +107,9 @@ def carry_out(given: Job) -> Job:
         return {"error": f"the worker has version {__version__}, this is {given['made_by']}; install the same there"}
     stop = threading.Event()
     try:
-        with Bucket(given["bucket"], given["endpoint"]) as bucket:
-            keys = Path(given["keys"]) if given["keys"] else None
-            message, record = Copier(bucket, stop, Silent(), prover(keys, stop)).bring(judged_of(given))
+        bucket = _bucket(given["bucket"], given["endpoint"])
+        keys = Path(given["keys"]) if given["keys"] else None
+        message, record = Copier(bucket, stop, Silent(), prover(keys, stop)).bring(judged_of(given))
     except Error as error:
         return {"error": str(error)}
     return {"message": message, "record": asdict(record)}
