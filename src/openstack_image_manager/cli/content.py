@@ -8,6 +8,7 @@ from typing import Any
 
 from openstack_image_manager import render
 from openstack_image_manager.cli.run import Clouds, Prepared
+from openstack_image_manager.errors import Error
 from openstack_image_manager.junit import Case
 from openstack_image_manager.metrics import Cloud
 from openstack_image_manager.mirroring import report
@@ -145,9 +146,16 @@ def _news_case(each: News) -> Case:
     return Case(each.name, each.file, *((None, why) if each.state == "interrupted" else (why, None)))
 
 
-def of_mirror(made: MirrorPlan, where: Target, outcomes: Sequence[Outcome], dry_run: bool) -> Content:
-    """What is in the bucket, and what came into it."""
+def of_mirror(
+    made: MirrorPlan,
+    where: Target,
+    outcomes: Sequence[Outcome],
+    dry_run: bool,
+    failed: Mapping[str, Error] | None = None,
+) -> Content:
+    """What is in the bucket, and what came into it. `failed`: what follows the copies, as far as it failed by then."""
     became = {id(each.judged): each for each in outcomes}
+    wrong: Mapping[str, Error] = {} if failed is None else failed
 
     def cases() -> Iterable[Case]:
         for judged in made.judged:
@@ -159,11 +167,18 @@ def of_mirror(made: MirrorPlan, where: Target, outcomes: Sequence[Outcome], dry_
             if outcome is None and dry_run and judged.verdict is not Verdict.CURRENT:
                 skipped = f"to be done: {judged.verdict}: {judged.reason}"
             yield Case(judged.item.subject, str(where), failure, skipped)
+        for subject, error in wrong.items():
+            yield Case(subject, str(where), failure=str(error))
 
-    summary = f"{where}: {report.counts(made)}"
+    def markdown() -> str:
+        rows = report.rows(made, outcomes)
+        table = render.table_markdown("Image mirror", f"{where}: {report.counts(made)}", rows)
+        lines = (f"**error** {render.markdown(f'{subject}: {error}')}\n" for subject, error in wrong.items())
+        return "\n".join([table, *lines])
+
     return Content(
-        lambda: report.data(made, where, outcomes),
-        lambda: render.table_markdown("Image mirror", summary, report.rows(made, outcomes)),
+        lambda: {**report.data(made, where, outcomes), "failed": {name: str(error) for name, error in wrong.items()}},
+        markdown,
         lambda: list(cases()),
     )
 
