@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from openstack_image_manager import render
 from openstack_image_manager.cli.run import Clouds, Prepared
+from openstack_image_manager.doctor import report as health
+from openstack_image_manager.doctor.report import Check
 from openstack_image_manager.errors import Error
+from openstack_image_manager.format import public_url
 from openstack_image_manager.junit import Case
 from openstack_image_manager.metrics import Cloud
 from openstack_image_manager.mirroring import report
@@ -16,11 +20,15 @@ from openstack_image_manager.mirroring.report import Outcome
 from openstack_image_manager.mirroring.target import Target
 from openstack_image_manager.mirroring.verdict import Plan as MirrorPlan
 from openstack_image_manager.mirroring.verdict import Verdict
-from openstack_image_manager.model import Result
+from openstack_image_manager.model import Finding, Result
 from openstack_image_manager.status import HEAD, Row, cells
 from openstack_image_manager.status import data as row_data
 from openstack_image_manager.upstreams import news as words
 from openstack_image_manager.upstreams.news import News
+
+if TYPE_CHECKING:
+    from openstack_image_manager.tenants.folder import Written
+    from openstack_image_manager.tenants.offers import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +188,77 @@ def of_mirror(
         lambda: {**report.data(made, where, outcomes), "failed": {name: str(error) for name, error in wrong.items()}},
         markdown,
         lambda: list(cases()),
+    )
+
+
+def of_site(made: Site, folder: Path, findings: Sequence[Finding], told: Written | None = None) -> Content:
+    """What a site shows, and what became of its files; without `told` they could not all be written."""
+
+    def markdown() -> str:
+        rows = [[offer.name, ", ".join(build.version for build in offer.builds)] for offer in made.offers]
+        table = render.table_markdown("Site for tenants", site_line(made, folder, told), [["image", "versions"], *rows])
+        lines = [f"- **{f.level}** {render.markdown(f'{f.subject}: {f.message}')}" for f in findings]
+        return "\n".join([table, *lines]).rstrip() + "\n"
+
+    def cases() -> list[Case]:
+        errors: dict[str, list[str]] = {}
+        for each in findings:
+            if each.level == "error":
+                errors.setdefault(each.subject, []).append(each.message)
+        missing = None if told else "not written"
+        found = [Case(each.name, str(folder), _joined(errors.pop(each.name, ())), missing) for each in made.offers]
+        return found + [Case(name, str(folder), _joined(messages)) for name, messages in errors.items()]
+
+    images = [{"name": each.name, "versions": [build.version for build in each.builds]} for each in made.offers]
+    return Content(
+        lambda: {
+            "site": str(folder),
+            "clouds": list(made.clouds),
+            "images": images,
+            "files": asdict(told) if told else None,
+            "findings": [asdict(each) for each in findings],
+        },
+        markdown,
+        cases,
+    )
+
+
+def _joined(messages: Iterable[str]) -> str | None:
+    return "\n".join(messages) or None
+
+
+def site_line(made: Site, folder: Path, told: Written | None) -> str:
+    """What a site shows, in one line."""
+    counts = f"{render.count(len(made.offers), 'image')} of {render.count(len(made.distributions), 'distribution')}"
+    files = (
+        f"{render.count(told.written, 'file')} written, {told.same} as before, {told.removed} removed" if told else ""
+    )
+    return f"{folder}: {counts} in {', '.join(made.clouds)}; {files or 'not written'}"
+
+
+def of_key(url: str, fingerprint: str, file: Path) -> Content:
+    """A key that was fetched and kept."""
+    where = public_url(url)
+    return Content(
+        lambda: {"url": where, "fingerprint": fingerprint, "file": str(file)},
+        lambda: render.table_markdown("Key", f"from {where}", [["fingerprint", "file"], [fingerprint, str(file)]]),
+        lambda: [Case(fingerprint, where)],
+    )
+
+
+def of_checks(clouds: Mapping[str, Sequence[Check]], here: Sequence[Check], place: str) -> Content:
+    """What was looked at in clouds by then, and what `here`, which is shown as `place`."""
+
+    def groups() -> list[tuple[str, Sequence[Check]]]:
+        return [*clouds.items(), *([(place, here)] if here else [])]
+
+    def markdown() -> str:
+        return "\n".join(render.table_markdown(name, health.summary(its), health.rows(its)) for name, its in groups())
+
+    return Content(
+        lambda: {"clouds": {name: health.data(its) for name, its in clouds.items()}, "here": health.data(here)},
+        markdown,
+        lambda: [case for name, its in groups() for case in health.cases(name, its)],
     )
 
 
