@@ -45,17 +45,17 @@ def of_clouds(clouds: Clouds, applies: bool) -> Content:
     return Content(
         lambda: {
             "clouds": [_cloud_data(each, clouds.results.get(each.glance.cloud)) for each in clouds.ready],
-            "failed": {cloud: str(error) for cloud, error in clouds.failed.items()},
+            "failed": {cloud: str(error) for cloud, error in _failed(clouds).items()},
         },
         lambda: "\n".join(
             [
                 *(_cloud_markdown(each, clouds.results.get(each.glance.cloud)) for each in clouds.ready),
-                *_failed_markdown(clouds),
+                *(f"**error** {render.markdown(str(error))}\n" for error in _failed(clouds).values()),
             ]
         ),
         lambda: [
             *(case for each in clouds.ready for case in _cases(each, clouds.results.get(each.glance.cloud), applies)),
-            *(Case("cloud", cloud, failure=str(error)) for cloud, error in clouds.failed.items()),
+            *(Case("cloud", cloud, failure=str(error)) for cloud, error in _failed(clouds).items()),
         ],
     )
 
@@ -78,8 +78,8 @@ def _cloud_markdown(each: Prepared, results: Sequence[Result] | None) -> str:
     return f"{text}\n" + render.table_markdown(f"Results in {each.glance.cloud}", render.counts(results), rows)
 
 
-def _failed_markdown(clouds: Clouds) -> list[str]:
-    return [f"**error** {render.markdown(str(error))}\n" for error in clouds.failed.values()]
+def _failed(clouds: Clouds) -> dict[str, Error]:
+    return {**clouds.failed, **clouds.refused}
 
 
 def _cases(each: Prepared, results: Sequence[Result] | None, applies: bool) -> Iterable[Case]:
@@ -101,18 +101,18 @@ def _cases(each: Prepared, results: Sequence[Result] | None, applies: bool) -> I
 
 def metrics(clouds: Clouds, rows: Callable[[Prepared], Sequence[Row]]) -> list[Cloud]:
     """The clouds as they stand after the run, for metrics."""
-    found = []
+    found, failed = [], _failed(clouds)
     for each in clouds.ready:
         results = clouds.results.get(each.glance.cloud, ())
         errors = [f for f in each.plan.findings if f.level == "error"]
         failures = [r.kind for r in results if r.state == "failed"] + ["definition" for _ in errors]
-        if (refusal := clouds.failed.get(each.glance.cloud)) is not None:
+        if (refusal := failed.get(each.glance.cloud)) is not None:
             failures.append(refusal.kind)
         now = clouds.after.get(each.glance.cloud, each)
         complete = not failures and all(r.state == "ok" for r in results)
         found.append(Cloud(each.glance.cloud, now.plan, rows(now), failures, complete))
     ready = {each.name for each in found}
-    return found + [Cloud(name, None, (), [e.kind]) for name, e in clouds.failed.items() if name not in ready]
+    return found + [Cloud(name, None, (), [e.kind]) for name, e in failed.items() if name not in ready]
 
 
 def of_status(rows: Mapping[str, Sequence[Row]], failed: Mapping[str, str]) -> Content:
