@@ -50,12 +50,12 @@ def test_a_check_in_words() -> None:
 
 def test_checks_as_test_cases() -> None:
     checks = [Check("quota", state, "seen", "imports fail") for state in STATES]
-    text = "quota: seen\nwhy: imports fail"
+    text = "seen\nwhy: imports fail"
     assert [(case.failure, case.skipped) for case in cases("one", checks)] == [
         (None, None),
-        (None, f"warning  {text}"),
-        (f"problem  {text}", None),
-        (None, f"unknown  {text}"),
+        (None, f"warning: {text}"),
+        (f"problem: {text}", None),
+        (None, f"unknown: {text}"),
     ]
     assert {(case.name, case.classname) for case in cases("one", checks)} == {("quota", "one")}
 

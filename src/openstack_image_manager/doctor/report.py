@@ -64,7 +64,7 @@ def cases(where: str, checks: Iterable[Check]) -> list[Case]:
     """A test case for each: a problem is a failure, what can't be seen or is only a warning is skipped."""
     found = []
     for check in checks:
-        text = "\n".join(line.strip() for line, _ in lines(check))
+        text = "\n".join([f"{check.state}: {check.what}", *(line.strip() for line, _ in lines(check)[1:])])
         failure = text if check.state == "problem" else None
         found.append(Case(check.topic, where, failure, text if check.state in ("warning", "unknown") else None))
     return found
