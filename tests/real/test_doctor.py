@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import openstack
 import pytest
@@ -373,6 +374,32 @@ def test_the_object_storage(bench: Bench, object_storage: Account, bucket: str) 
     assert look(bucket)["what"] == f"s3://{bucket} at {object_storage.url} can be looked at"
     assert "there is no such bucket" in look("nowhere")["what"]
     assert "these credentials may not do that here" in look(bucket, "wrong")["what"]
+
+
+def test_a_report_of_the_checks(bench: Bench) -> None:
+    json_, note, xml = (bench.directory / f"r.{suffix}" for suffix in ("json", "md", "xml"))
+    options = [part for path in (json_, note, xml) for part in ("--report", str(path))]
+    bench.define(bench.ubuntu(bench.version("1", url=f"{bench.site.url}/gone.img")))
+    outcome = doctor(bench, "--cloud", "nowhere", "--output", "json", *options)
+    report = json.loads(json_.read_text())
+    assert (outcome.code, report["command"], report["exit_code"], report["error"]) == (3, "doctor", 3, None)
+    assert {key: report[key] for key in ("clouds", "here")} == json.loads(outcome.out)
+    found = {
+        (each.attrib["classname"], each.attrib["name"]): [*each] for each in ElementTree.parse(xml).iter("testcase")
+    }
+    states = {"ok": [], "problem": ["failure"], "warning": ["skipped"], "unknown": ["skipped"]}
+    groups = {**report["clouds"], "from this machine": report["here"]}
+    for name, checks_ in groups.items():
+        for each in checks_:
+            assert [state.tag for state in found.pop((name, each["topic"]))] == states[each["state"]]
+    assert found == {("doctor", "run"): []}  # it did what it was asked for
+    assert groups["nowhere"][0]["state"] == groups["from this machine"][0]["state"] == "problem"
+    assert "| problem | login | " in note.read_text()
+    (bench.directory / "images" / "images.yml").write_text("images: [{}]")
+    outcome = doctor(bench, *options)
+    report = json.loads(json_.read_text())
+    assert (outcome.code, report["exit_code"], report["clouds"]) == (1, 1, {})
+    assert "is missing; add it" in report["error"]
 
 
 def test_several_clouds(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -166,6 +167,12 @@ def test_what_may_not_be_deleted_or_swept_is_told(mirror: Mirror) -> None:
     denied = "<Error><Code>AccessDenied</Code></Error>"
     mirror.proxy.add(Rule("DELETE", f".*{KEY}", status=403, body=denied))
     mirror.proxy.add(Rule("GET", f"/{mirror.bucket}", nth=2, status=403, body=denied))
+    outcome = mirror.run("--prune", "--grace", "0", "--output", "json")
+    assert outcome.code == 1
+    assert json.loads(outcome.out)["failed"].keys() == {KEY, "unfinished uploads"}
+    mirror.proxy.clear()
+    mirror.proxy.add(Rule("DELETE", f".*{KEY}", status=403, body=denied))
+    mirror.proxy.add(Rule("GET", f"/{mirror.bucket}", nth=2, status=403, body=denied))
     outcome = mirror.run("--prune", "--grace", "0")
     assert outcome.code == 1
     assert f"{KEY}: s3://{mirror.bucket} at {mirror.endpoint}: deleting {KEY}: 403 AccessDenied" in outcome.out
@@ -173,6 +180,17 @@ def test_what_may_not_be_deleted_or_swept_is_told(mirror: Mirror) -> None:
     mirror.proxy.clear()
     assert mirror.run("--prune", "--grace", "0").code == 0
     assert left(mirror)[0] == ["m/a/2-a.raw", "m/a/2-a.raw.mirror.json"]
+
+
+def test_what_can_not_be_read_again_fails_in_a_dry_run_too(mirror: Mirror) -> None:
+    assert mirror.run().code == 0
+    mirror.proxy.add(Rule("GET", f".*{KEY}", status=403, body="<Error><Code>AccessDenied</Code></Error>"))
+    report = mirror.file.with_name("r.xml")
+    outcome = mirror.run("--dry-run", "--verify", "--report", str(report))
+    assert outcome.code == 1, outcome.text
+    assert f"failed: A 1: s3://{mirror.bucket} at {mirror.endpoint}: reading {KEY}: 403 AccessDenied" in outcome.out
+    assert outcome.out.endswith("Nothing was changed (--dry-run).\n")
+    assert 'tests="2" failures="1"' in report.read_text()
 
 
 def test_an_index_that_can_not_be_written_is_told_and_written_next_time(mirror: Mirror) -> None:

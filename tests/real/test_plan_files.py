@@ -14,6 +14,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -148,7 +149,17 @@ def test_the_limit_of_deletes_is_that_of_the_whole_plan(bench: Bench) -> None:
     assert (refused.code, "--max-deletes allows 1: " in refused.err) == (1, True), refused.text
     assert refused.err.endswith("; it would be refused\n")
     assert not (bench.directory / "no.plan").exists()
-    assert bench.run("--dry-run", *deleting, "--max-deletes", "1").code == 1
+    files = [bench.directory / name for name in ("r.json", "r.xml", "r.md", "r.prom")]
+    options = [part for path in files[:3] for part in ("--report", str(path))] + ["--metrics", str(files[3])]
+    again = bench.run("--dry-run", *deleting, "--max-deletes", "1", *options)
+    assert (again.code, again.err) == (1, refused.err)
+    told = json.loads(files[0].read_text())
+    assert (told["exit_code"], f"error: {told['failed']['openstack']}\n") == (1, refused.err)
+    (failure,) = ElementTree.parse(files[1]).getroot().iter("failure")
+    assert failure.text == told["failed"]["openstack"]
+    assert "it would be refused" in files[2].read_text()
+    assert 'failures{command="run",cloud="openstack",class="other"} 1\n' in files[3].read_text()
+    assert "last_success" not in files[3].read_text()
     path = planned(bench, *deleting)
     path.write_text(path.read_text().replace('"max_deletes": 5', '"max_deletes": 1'))
     bench.define(bench.ubuntu("2", name=names[0], meta=meta), bench.ubuntu("2", name=names[1], meta=meta, min_ram=1))

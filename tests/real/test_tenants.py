@@ -12,6 +12,7 @@ import yaml
 
 from openstack_image_manager import desired
 from tests.real.bench import Bench, Outcome, run_main
+from tests.real.test_reports import cases
 from tests.services.proxy import Proxy
 from tests.unit import lifespans
 
@@ -94,6 +95,40 @@ def test_what_goes_out_of_sight_leaves_the_site(bench: Bench, ends: Path) -> Non
     assert outcome.code == 1
     assert "no image of these definitions can be seen by every tenant" in outcome.err
     assert before == {path: path.read_bytes() for path in before}
+
+
+def test_a_site_reports_what_it_shows(bench: Bench, ends: Path) -> None:
+    json_, note, xml = (bench.directory / f"r.{suffix}" for suffix in ("json", "md", "xml"))
+    options = [part for path in (json_, note, xml) for part in ("--report", str(path))]
+    lost = bench.ubuntu("3", name=f"Lost {bench.tag}", owner="nobody-here")
+    bench.define(bench.ubuntu("1", "2"))
+    assert bench.run().code == 0
+    outcome = build(bench, ends, *options)
+    report = json.loads(json_.read_text())
+    assert (outcome.code, report["exit_code"], report["error"]) == (0, 0, None), outcome.text
+    assert (report["command"], report["site"]) == ("catalogue build", str(bench.directory / "web"))
+    assert report["images"] == [{"name": f"Ubuntu {bench.tag}", "versions": list(shown(bench))}]
+    assert f"; {report['files']['written']} files written, 0 as before, 0 removed\n" in outcome.out
+    assert outcome.out.strip() in note.read_text().replace("\\", "")
+    assert cases(xml) == {f"Ubuntu {bench.tag}": ("passed", ""), "run": ("passed", "")}
+
+    bench.define(bench.ubuntu("1", "2"), lost)
+    outcome = build(bench, ends, *options)
+    report = json.loads(json_.read_text())
+    assert (outcome.code, report["exit_code"], report["findings"][0]["level"]) == (1, 1, "error"), outcome.text
+    state, message = cases(xml)[f"Lost {bench.tag}"]
+    assert (state, "there is no project 'nobody-here'" in message) == ("failure", True)
+    assert cases(xml)[f"Ubuntu {bench.tag}"] == ("passed", "")
+
+    (bench.directory / "web" / ".openstack-image-manager.json").unlink()
+    outcome = build(bench, ends, *options)
+    report = json.loads(json_.read_text())
+    assert (outcome.code, report["exit_code"], "images" in report) == (1, 1, False)
+    assert outcome.err == f"error: {report['error']}\n"
+    assert cases(xml) == {"run": ("failure", report["error"])}
+
+    outcome = build(bench, ends, "--report", str(bench.directory / "nowhere" / "r.json"))
+    assert (outcome.code, "nothing was done" in outcome.err) == (1, True)
 
 
 def test_several_clouds_and_one_that_does_not_answer(bench: Bench, ends: Path, connections: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -90,6 +92,37 @@ def test_a_failed_copy_leaves_nothing(mirror: Carried) -> None:
     code, text = mirror.run()
     assert (code, mirror.files()) == (1, []), text
     assert "wrong checksum: expected sha256:" in text
+
+
+def test_what_fails_after_the_copies_is_in_the_reports(mirror: Carried, tmp_path: Path) -> None:
+    (mirror.tree / "a").mkdir()
+    (mirror.tree / "a/SHA256SUMS").write_text("theirs\n")
+    mirror.file.chmod(0o444)
+    files = {suffix: tmp_path / f"r{suffix}" for suffix in (".json", ".md", ".xml")}
+    options = [part for path in files.values() for part in ("--report", str(path))]
+    code, text = mirror.run("--write", "--metrics", str(tmp_path / "r.prom"), *options)
+    assert code == 1, text
+    read_only = f"{mirror.file}: is read-only; chmod u+w lets it be changed"
+    foreign = "a/SHA256SUMS: somebody else's file is there, and is never touched; move it, or give --no-index"
+    data = json.loads(files[".json"].read_text())
+    assert (data["exit_code"], data["error"], data["versions"][0]["state"]) == (1, None, "ok")
+    assert data["failed"] == {str(mirror.file): read_only, "index": foreign}
+    assert f"**error** index: {foreign}\n" in files[".md"].read_text()
+    cases = {each.attrib["name"]: [*each] for each in ElementTree.parse(files[".xml"]).getroot().iter("testcase")}
+    assert {name: [each.tag for each in its] for name, its in cases.items()} == {
+        "A 1": [],
+        str(mirror.file): ["failure"],
+        "index": ["failure"],
+        "run": [],
+    }
+    assert cases["index"][0].attrib["message"] == foreign
+    assert 'failures{command="mirror",class="storage"} 1\n' in (tmp_path / "r.prom").read_text()
+    mirror.file.chmod(0o644)
+    (mirror.tree / "a/SHA256SUMS").unlink()
+    code, text = mirror.run("--write", *options)
+    data = json.loads(files[".json"].read_text())
+    assert (code, data["exit_code"], data["failed"]) == (0, 0, {}), text
+    assert 'tests="2" failures="0"' in files[".xml"].read_text()
 
 
 def start(mirror: Carried) -> subprocess.Popen[str]:

@@ -9,13 +9,14 @@ import pytest
 
 from openstack_image_manager.doctor import advice, sites
 from openstack_image_manager.doctor.needs import Answer, Needs, needs
-from openstack_image_manager.doctor.report import Check, data, has_problem, lines, summary
+from openstack_image_manager.doctor.report import Check, State, cases, data, has_problem, lines, rows, summary
 from openstack_image_manager.doctor.sites import Fetch
 from openstack_image_manager.format import Definition
 from openstack_image_manager.model import Plan, Policy
 from openstack_image_manager.plan import plan
 
 NOTHING = Needs()
+STATES: tuple[State, ...] = ("ok", "warning", "problem", "unknown")
 GIB = 1024**3
 
 
@@ -41,6 +42,22 @@ def test_a_check_in_words() -> None:
     assert summary([bad, good, good, unseen]) == "2 ok, 0 warnings, 1 problem, 1 unknown"
     assert (has_problem([good, unseen]), has_problem([good, bad])) == (False, True)
     assert data([bad])[0]["change"] == "make it larger"
+    assert rows([bad, good])[1:] == [
+        ["problem", "quota", "too small", "imports fail", "make it larger"],
+        ["ok", "quota", "large", "imports fail", ""],
+    ]
+
+
+def test_checks_as_test_cases() -> None:
+    checks = [Check("quota", state, "seen", "imports fail") for state in STATES]
+    text = "seen\nwhy: imports fail"
+    assert [(case.failure, case.skipped) for case in cases("one", checks)] == [
+        (None, None),
+        (None, f"warning: {text}"),
+        (f"problem: {text}", None),
+        (None, f"unknown: {text}"),
+    ]
+    assert {(case.name, case.classname) for case in cases("one", checks)} == {("quota", "one")}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -218,6 +219,21 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     (tmp_path / "bundle").write_bytes(HAND.certificate + OTHER.certificate)
     assert run("keys", "fetch", (tmp_path / "bundle").as_uri(), HAND.fingerprint) == 0
     assert capsys.readouterr().out == f"stored: {directory / HAND.fingerprint}.asc\n"
+    report, url = tmp_path / "r.json", (tmp_path / "bundle").as_uri()
+    options = ["--report", str(report), "--report", str(tmp_path / "r.xml")]
+    assert run("keys", "fetch", url, HAND.fingerprint.lower(), *options) == 0
+    assert capsys.readouterr().out == f"stored: {directory / HAND.fingerprint}.asc\n"
+    told = json.loads(report.read_text())
+    assert (told["command"], told["exit_code"], told["error"]) == ("keys fetch", 0, None)
+    assert told["fingerprint"] == HAND.fingerprint
+    assert (told["url"], told["file"]) == (url, str(directory / f"{HAND.fingerprint}.asc"))
+    assert 'tests="2" failures="0"' in (tmp_path / "r.xml").read_text()
+    assert run("keys", "fetch", url, "AB" * 20, *options) == 1
+    told = json.loads(report.read_text())
+    assert (told["exit_code"], "fingerprint" in told) == (1, False)
+    assert f"no key {'AB' * 20} in it; nothing was stored" in told["error"]
+    assert 'tests="1" failures="1"' in (tmp_path / "r.xml").read_text()
+    capsys.readouterr()
     assert run("keys", "fetch", (tmp_path / "bundle").as_uri(), "AB" * 20) == 1
     assert capsys.readouterr().err.startswith(f"error: file://{tmp_path}/bundle: no key {'AB' * 20} in it")
     old, later = Hand(lives=DAY, number=1), Hand(lives=3650 * DAY, number=2, user_id="A\x1b[31m")

@@ -11,11 +11,15 @@ from xml.etree import ElementTree
 
 import pytest
 import typer
+from tests.unit import offered
 
-from openstack_image_manager.cli.content import Content, Lines, of_news
+from openstack_image_manager.cli.content import Content, Lines, of_checks, of_key, of_news, of_site
 from openstack_image_manager.cli.recording import Recording, recording
+from openstack_image_manager.doctor.report import Check
 from openstack_image_manager.errors import Error, FetchError, UsageError
 from openstack_image_manager.junit import Case
+from openstack_image_manager.model import Finding
+from openstack_image_manager.tenants.folder import Written
 from openstack_image_manager.upstreams.news import News
 
 SECRET = "https://u:hunter2@example.org/?token=hunter2"
@@ -105,3 +109,64 @@ def test_what_upstreams_published() -> None:
     assert [each["state"] for each in told.data()["definitions"]] == ["current", "failed"]
     assert told.cases() == [Case("A", "a.yml"), Case("B", "a.yml", failure="404")]
     assert "1 failed" in told.markdown()
+
+
+def test_a_site() -> None:
+    made = offered.surveyed(offered.definitions(2)[:2], "north", "south")
+    first, second = (each.name for each in made.offers)
+    findings = [
+        Finding("error", first, "no such owner"),
+        Finding("error", "Other", "no such owner"),
+        Finding("error", "Other", "nor there"),
+        Finding("warning", second, "is odd"),
+    ]
+    told = of_site(made, Path("web"), findings, Written(3, 2, 1))
+    data = told.data()
+    assert (data["site"], data["clouds"]) == ("web", ["north", "south"])
+    assert data["files"] == {"written": 3, "same": 2, "removed": 1}
+    assert [each["name"] for each in data["images"]] == [first, second]
+    assert data["images"][0]["versions"] == [build.version for build in made.offers[0].builds]
+    assert data["findings"][3] == {"level": "warning", "subject": second, "message": "is odd"}
+    assert told.cases() == [
+        Case(first, "web", "no such owner"),
+        Case(second, "web"),
+        Case("Other", "web", "no such owner\nnor there"),
+    ]
+    note = told.markdown()
+    assert f"- **warning** {second}: is odd\n" in note
+    assert "in north, south; 3 files written, 2 as before, 1 removed\n" in note
+
+
+def test_a_site_that_could_not_be_written() -> None:
+    made = offered.surveyed(offered.definitions(1)[:1])
+    told = of_site(made, Path("web"), [])
+    assert (told.data()["files"], told.data()["findings"]) == (None, [])
+    assert [(case.failure, case.skipped) for case in told.cases()] == [(None, "not written")]
+    assert "in north; not written\n" in told.markdown()
+
+
+def test_a_key_without_the_secrets_of_its_address() -> None:
+    told = of_key("https://u:hunter2@example.org/key.asc", "AB" * 20, Path("keys/x.asc"))
+    where = "https://example.org/key.asc"
+    assert told.data() == {"url": where, "fingerprint": "AB" * 20, "file": "keys/x.asc"}
+    assert told.cases() == [Case("AB" * 20, where)]
+    assert "hunter2" not in told.markdown()
+    assert f"| {'AB' * 20} | keys/x.asc |" in told.markdown()
+
+
+def test_checks_of_clouds_and_from_here() -> None:
+    good, bad = Check("login", "ok", "fine", "needed"), Check("addresses", "problem", "gone", "needed", "the address")
+    clouds: dict[str, list[Check]] = {}
+    here: list[Check] = []
+    told = of_checks(clouds, here, "from this machine")
+    assert (told.data(), told.cases(), told.markdown()) == ({"clouds": {}, "here": []}, [], "")
+    clouds["one"] = [good]
+    here.append(bad)
+    assert told.data()["clouds"]["one"][0]["state"] == "ok"
+    assert told.data()["here"][0]["change"] == "the address"
+    assert [(case.name, case.classname, case.failure is None) for case in told.cases()] == [
+        ("login", "one", True),
+        ("addresses", "from this machine", False),
+    ]
+    assert "## one\n\n1 ok, 0 warnings, 0 problems, 0 unknown\n" in told.markdown()
+    assert "| problem | addresses | gone | needed | the address |" in told.markdown()

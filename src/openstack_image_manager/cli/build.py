@@ -40,6 +40,7 @@ def build(
     ] = None,
     eol_data: given.EolData = None,
     eol_url: given.EolUrl = EOL_URL,
+    report: given.Reports = None,
     debug: given.Debug = False,
 ) -> None:
     """Write a static website for tenants: images, ids, checksums, ends of support.
@@ -53,7 +54,9 @@ def build(
       openstack-image-manager catalogue build site/ --cloud openstack --images images/
     """
     from openstack_image_manager import render
+    from openstack_image_manager.cli import content
     from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.cli.request import cloud_names
     from openstack_image_manager.definitions import load
     from openstack_image_manager.errors import Error
@@ -64,24 +67,25 @@ def build(
 
     set_up(debug)
     _check_url(url)
-    source = eoldata.site(eol_url) if eol_data is None else eoldata.files(eol_data)
-    folder.check(site)
-    loaded = load(images, name_filter=name_filter)
-    seen, troubles = _look(cloud_names(cloud, all_clouds), loaded, tag)
-    made, unknown = _survey(title, loaded, seen, source)
-    render.findings([*troubles, *unknown], render.console(stderr=True))
-    clouds = ", ".join(seen)
-    if not made.distributions:
-        raise Error(
-            f"{clouds}: no image of these definitions can be seen by every tenant: public or community, active and "
-            f"with the tag {tag}; {site} stays as it is"
-        )
-    told = folder.write(site, pages(made, folder.texts(), eoldata.catalogue().notice, public_url(url) if url else None))
-    typer.echo(
-        f"{site}: {render.count(len(made.offers), 'image')} of {render.count(len(made.distributions), 'distribution')} "
-        f"in {clouds}; {render.count(told.written, 'file')} written, {told.same} as before, {told.removed} removed"
-    )
-    raise typer.Exit(1 if any(each.level == "error" for each in troubles) else 0)
+    with recording("catalogue build", report) as record:
+        source = eoldata.site(eol_url) if eol_data is None else eoldata.files(eol_data)
+        folder.check(site)
+        loaded = load(images, name_filter=name_filter)
+        seen, troubles = _look(cloud_names(cloud, all_clouds), loaded, tag)
+        made, unknown = _survey(title, loaded, seen, source)
+        findings = [*troubles, *unknown]
+        record.content = content.of_site(made, site, findings)
+        render.findings(findings, render.console(stderr=True))
+        if not made.distributions:
+            raise Error(
+                f"{', '.join(seen)}: no image of these definitions can be seen by every tenant: public or community, "
+                f"active and with the tag {tag}; {site} stays as it is"
+            )
+        texts, notice = folder.texts(), eoldata.catalogue().notice
+        told = folder.write(site, pages(made, texts, notice, public_url(url) if url else None))
+        record.content = content.of_site(made, site, findings, told)
+        typer.echo(content.site_line(made, site, told))
+        raise typer.Exit(1 if any(each.level == "error" for each in troubles) else 0)
 
 
 def _check_url(url: str | None) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from openstack_image_manager import render
 from openstack_image_manager.cli.run import Clouds, Prepared
+from openstack_image_manager.doctor import report as health
+from openstack_image_manager.doctor.report import Check
+from openstack_image_manager.errors import Error
+from openstack_image_manager.format import public_url
 from openstack_image_manager.junit import Case
 from openstack_image_manager.metrics import Cloud
 from openstack_image_manager.mirroring import report
@@ -15,11 +20,15 @@ from openstack_image_manager.mirroring.report import Outcome
 from openstack_image_manager.mirroring.target import Target
 from openstack_image_manager.mirroring.verdict import Plan as MirrorPlan
 from openstack_image_manager.mirroring.verdict import Verdict
-from openstack_image_manager.model import Result
+from openstack_image_manager.model import Finding, Result
 from openstack_image_manager.status import HEAD, Row, cells
 from openstack_image_manager.status import data as row_data
 from openstack_image_manager.upstreams import news as words
 from openstack_image_manager.upstreams.news import News
+
+if TYPE_CHECKING:
+    from openstack_image_manager.tenants.folder import Written
+    from openstack_image_manager.tenants.offers import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +45,17 @@ def of_clouds(clouds: Clouds, applies: bool) -> Content:
     return Content(
         lambda: {
             "clouds": [_cloud_data(each, clouds.results.get(each.glance.cloud)) for each in clouds.ready],
-            "failed": {cloud: str(error) for cloud, error in clouds.failed.items()},
+            "failed": {cloud: str(error) for cloud, error in _failed(clouds).items()},
         },
         lambda: "\n".join(
             [
                 *(_cloud_markdown(each, clouds.results.get(each.glance.cloud)) for each in clouds.ready),
-                *_failed_markdown(clouds),
+                *(f"**error** {render.markdown(str(error))}\n" for error in _failed(clouds).values()),
             ]
         ),
         lambda: [
             *(case for each in clouds.ready for case in _cases(each, clouds.results.get(each.glance.cloud), applies)),
-            *(Case("cloud", cloud, failure=str(error)) for cloud, error in clouds.failed.items()),
+            *(Case("cloud", cloud, failure=str(error)) for cloud, error in _failed(clouds).items()),
         ],
     )
 
@@ -69,8 +78,8 @@ def _cloud_markdown(each: Prepared, results: Sequence[Result] | None) -> str:
     return f"{text}\n" + render.table_markdown(f"Results in {each.glance.cloud}", render.counts(results), rows)
 
 
-def _failed_markdown(clouds: Clouds) -> list[str]:
-    return [f"**error** {render.markdown(str(error))}\n" for error in clouds.failed.values()]
+def _failed(clouds: Clouds) -> dict[str, Error]:
+    return {**clouds.failed, **clouds.refused}
 
 
 def _cases(each: Prepared, results: Sequence[Result] | None, applies: bool) -> Iterable[Case]:
@@ -92,18 +101,18 @@ def _cases(each: Prepared, results: Sequence[Result] | None, applies: bool) -> I
 
 def metrics(clouds: Clouds, rows: Callable[[Prepared], Sequence[Row]]) -> list[Cloud]:
     """The clouds as they stand after the run, for metrics."""
-    found = []
+    found, failed = [], _failed(clouds)
     for each in clouds.ready:
         results = clouds.results.get(each.glance.cloud, ())
         errors = [f for f in each.plan.findings if f.level == "error"]
         failures = [r.kind for r in results if r.state == "failed"] + ["definition" for _ in errors]
-        if (refusal := clouds.failed.get(each.glance.cloud)) is not None:
+        if (refusal := failed.get(each.glance.cloud)) is not None:
             failures.append(refusal.kind)
         now = clouds.after.get(each.glance.cloud, each)
         complete = not failures and all(r.state == "ok" for r in results)
         found.append(Cloud(each.glance.cloud, now.plan, rows(now), failures, complete))
     ready = {each.name for each in found}
-    return found + [Cloud(name, None, (), [e.kind]) for name, e in clouds.failed.items() if name not in ready]
+    return found + [Cloud(name, None, (), [e.kind]) for name, e in failed.items() if name not in ready]
 
 
 def of_status(rows: Mapping[str, Sequence[Row]], failed: Mapping[str, str]) -> Content:
@@ -145,9 +154,16 @@ def _news_case(each: News) -> Case:
     return Case(each.name, each.file, *((None, why) if each.state == "interrupted" else (why, None)))
 
 
-def of_mirror(made: MirrorPlan, where: Target, outcomes: Sequence[Outcome], dry_run: bool) -> Content:
-    """What is in the bucket, and what came into it."""
+def of_mirror(
+    made: MirrorPlan,
+    where: Target,
+    outcomes: Sequence[Outcome],
+    dry_run: bool,
+    failed: Mapping[str, Error] | None = None,
+) -> Content:
+    """What is in the bucket, and what came into it. `failed`: what follows the copies, as far as it failed by then."""
     became = {id(each.judged): each for each in outcomes}
+    wrong: Mapping[str, Error] = {} if failed is None else failed
 
     def cases() -> Iterable[Case]:
         for judged in made.judged:
@@ -159,12 +175,90 @@ def of_mirror(made: MirrorPlan, where: Target, outcomes: Sequence[Outcome], dry_
             if outcome is None and dry_run and judged.verdict is not Verdict.CURRENT:
                 skipped = f"to be done: {judged.verdict}: {judged.reason}"
             yield Case(judged.item.subject, str(where), failure, skipped)
+        for subject, error in wrong.items():
+            yield Case(subject, str(where), failure=str(error))
 
-    summary = f"{where}: {report.counts(made)}"
+    def markdown() -> str:
+        rows = report.rows(made, outcomes)
+        table = render.table_markdown("Image mirror", f"{where}: {report.counts(made)}", rows)
+        lines = (f"**error** {render.markdown(f'{subject}: {error}')}\n" for subject, error in wrong.items())
+        return "\n".join([table, *lines])
+
     return Content(
-        lambda: report.data(made, where, outcomes),
-        lambda: render.table_markdown("Image mirror", summary, report.rows(made, outcomes)),
+        lambda: {**report.data(made, where, outcomes), "failed": {name: str(error) for name, error in wrong.items()}},
+        markdown,
         lambda: list(cases()),
+    )
+
+
+def of_site(made: Site, folder: Path, findings: Sequence[Finding], told: Written | None = None) -> Content:
+    """What a site shows, and what became of its files; without `told` they could not all be written."""
+
+    def markdown() -> str:
+        rows = [[offer.name, ", ".join(build.version for build in offer.builds)] for offer in made.offers]
+        table = render.table_markdown("Site for tenants", site_line(made, folder, told), [["image", "versions"], *rows])
+        lines = [f"- **{f.level}** {render.markdown(f'{f.subject}: {f.message}')}" for f in findings]
+        return "\n".join([table, *lines]).rstrip() + "\n"
+
+    def cases() -> list[Case]:
+        errors: dict[str, list[str]] = {}
+        for each in findings:
+            if each.level == "error":
+                errors.setdefault(each.subject, []).append(each.message)
+        missing = None if told else "not written"
+        found = [Case(each.name, str(folder), _joined(errors.pop(each.name, ())), missing) for each in made.offers]
+        return found + [Case(name, str(folder), _joined(messages)) for name, messages in errors.items()]
+
+    images = [{"name": each.name, "versions": [build.version for build in each.builds]} for each in made.offers]
+    return Content(
+        lambda: {
+            "site": str(folder),
+            "clouds": list(made.clouds),
+            "images": images,
+            "files": asdict(told) if told else None,
+            "findings": [asdict(each) for each in findings],
+        },
+        markdown,
+        cases,
+    )
+
+
+def _joined(messages: Iterable[str]) -> str | None:
+    return "\n".join(messages) or None
+
+
+def site_line(made: Site, folder: Path, told: Written | None) -> str:
+    """What a site shows, in one line."""
+    counts = f"{render.count(len(made.offers), 'image')} of {render.count(len(made.distributions), 'distribution')}"
+    files = (
+        f"{render.count(told.written, 'file')} written, {told.same} as before, {told.removed} removed" if told else ""
+    )
+    return f"{folder}: {counts} in {', '.join(made.clouds)}; {files or 'not written'}"
+
+
+def of_key(url: str, fingerprint: str, file: Path) -> Content:
+    """A key that was fetched and kept."""
+    where = public_url(url)
+    return Content(
+        lambda: {"url": where, "fingerprint": fingerprint, "file": str(file)},
+        lambda: render.table_markdown("Key", f"from {where}", [["fingerprint", "file"], [fingerprint, str(file)]]),
+        lambda: [Case(fingerprint, where)],
+    )
+
+
+def of_checks(clouds: Mapping[str, Sequence[Check]], here: Sequence[Check], place: str) -> Content:
+    """What was looked at in clouds by then, and what `here`, which is shown as `place`."""
+
+    def groups() -> list[tuple[str, Sequence[Check]]]:
+        return [*clouds.items(), *([(place, here)] if here else [])]
+
+    def markdown() -> str:
+        return "\n".join(render.table_markdown(name, health.summary(its), health.rows(its)) for name, its in groups())
+
+    return Content(
+        lambda: {"clouds": {name: health.data(its) for name, its in clouds.items()}, "here": health.data(here)},
+        markdown,
+        lambda: [case for name, its in groups() for case in health.cases(name, its)],
     )
 
 

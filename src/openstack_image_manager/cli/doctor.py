@@ -13,6 +13,7 @@ from openstack_image_manager.cli import options as given
 
 if TYPE_CHECKING:
     from openstack_image_manager.doctor.report import Check
+    from openstack_image_manager.format import Definition, Version
 
 PROBLEM = 3  # exit code
 HERE = "from this machine"  # no name of a cloud
@@ -50,7 +51,8 @@ def doctor_command(
             "tasks of that for two days.",
         ),
     ] = False,
-    output: Annotated[given.Form, typer.Option("--output", help="Form of the report.")] = given.Form.TEXT,
+    output: Annotated[given.Form, typer.Option("--output", help="Form of what is told.")] = given.Form.TEXT,
+    report: given.Reports = None,
     debug: given.Debug = False,
 ) -> None:
     """Look at a cloud before images are brought into it: what is fine, what is not, why it matters, what to change.
@@ -63,12 +65,14 @@ def doctor_command(
       openstack-image-manager doctor --cloud openstack --images images/
     """
     from openstack_image_manager import render
-    from openstack_image_manager.cli import run
+    from openstack_image_manager.cli import content, run
     from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.definitions import load
-    from openstack_image_manager.doctor import report, sites
+    from openstack_image_manager.doctor import sites
     from openstack_image_manager.doctor.examine import Doctor
     from openstack_image_manager.doctor.reach import Reached
+    from openstack_image_manager.doctor.report import has_problem
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.login import ENVIRONMENT
     from openstack_image_manager.mirroring import target
@@ -78,29 +82,33 @@ def doctor_command(
     name = target.split(bucket)[0] if bucket is not None else None
     if bucket is not None and target.is_folder(bucket):
         raise UsageError(f"--bucket {bucket}: only buckets are looked at here; `mirror --dry-run` tells of a directory")
-    path = images or (given.IMAGES if os.path.exists(given.IMAGES) else None)
-    loaded = load(path, name_filter=name_filter) if path else None
-    follower = run.follower() if loaded and loaded.follows else None
-    policy = Policy(tag=tag, force=force)
-    doctor = Doctor(policy, datetime.now(UTC).date(), workers, ask_glance, loaded, follower)
-    reached = Reached()
-    # One after the other, and in this thread: an interrupt must find the record that is to be deleted.
-    found = {each or ENVIRONMENT: doctor.examine(each, reached) for each in run.cloud_names(cloud, all_clouds)}
-    here: list[Check] = []
-    if loaded:
-        missed = [each for each in doctor.enabled(loaded.definitions) if each.name not in reached.definitions]
-        answers = reached.ask(missed)
-        wanted = [each for its in found.values() for each in its.wanted]
-        here += sites.reachability(list(reached.definitions.values()), answers, wanted)
-    if name is not None:
-        here.append(_storage(name, endpoint))
-    groups = {**{name: list(its.checks) for name, its in found.items()}, **({HERE: here} if here else {})}
-    if output is given.Form.JSON:
-        clouds = {name: report.data(checks) for name, checks in groups.items() if name in found}
-        typer.echo(render.clean_json({"clouds": clouds, "here": report.data(here)}))
-    else:
-        _show(groups)
-    raise typer.Exit(PROBLEM if any(report.has_problem(checks) for checks in groups.values()) else 0)
+    with recording("doctor", report) as record:
+        clouds: dict[str, Sequence[Check]] = {}
+        here: list[Check] = []
+        record.content = content.of_checks(clouds, here, HERE)
+        path = images or (given.IMAGES if os.path.exists(given.IMAGES) else None)
+        loaded = load(path, name_filter=name_filter) if path else None
+        follower = run.follower() if loaded and loaded.follows else None
+        policy = Policy(tag=tag, force=force)
+        doctor = Doctor(policy, datetime.now(UTC).date(), workers, ask_glance, loaded, follower)
+        reached = Reached()
+        wanted: list[tuple[Definition, Version]] = []
+        # One after the other, and in this thread: an interrupt must find the record that is to be deleted.
+        for each in run.cloud_names(cloud, all_clouds):
+            found = doctor.examine(each, reached)
+            clouds[each or ENVIRONMENT] = found.checks
+            wanted += found.wanted
+        if loaded:
+            missed = [each for each in doctor.enabled(loaded.definitions) if each.name not in reached.definitions]
+            answers = reached.ask(missed)
+            here += sites.reachability(list(reached.definitions.values()), answers, wanted)
+        if name is not None:
+            here.append(_storage(name, endpoint))
+        if output is given.Form.JSON:
+            typer.echo(render.clean_json(record.content.data()))
+        else:
+            _show({**clouds, **({HERE: here} if here else {})})
+        raise typer.Exit(PROBLEM if any(has_problem(checks) for checks in (*clouds.values(), here)) else 0)
 
 
 def _storage(name: str, endpoint: str | None) -> Check:

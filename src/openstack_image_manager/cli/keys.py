@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from openstack_image_manager.cli import options as given
+
 if TYPE_CHECKING:
     from openstack_image_manager.signing.keys import AnyKey
 
@@ -35,6 +37,7 @@ def fetch(
         str, typer.Argument(metavar="FINGERPRINT", help="Of the primary key; of an RSA key its SHA-256.")
     ],
     keys: Keys = None,
+    report: given.Reports = None,
 ) -> None:
     """Fetch a key and keep it, if its fingerprint is exactly this.
 
@@ -45,10 +48,14 @@ def fetch(
       openstack-image-manager keys fetch https://repo.almalinux.org/almalinux/RPM-GPG-KEY-AlmaLinux-9 \\
         BF18AC2876178908D6E71267D36CB86CB86B3716
     """
+    from openstack_image_manager.cli import content
+    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.signing.keys import default_directory, fetch_key
 
-    path = fetch_key(url, fingerprint, keys or default_directory())
-    typer.echo(f"stored: {path}")
+    with recording("keys fetch", report) as record:
+        path = fetch_key(url, fingerprint, keys or default_directory())
+        record.content = content.of_key(url, path.stem, path)
+        typer.echo(f"stored: {path}")
 
 
 @keys_app.command("list")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from threading import Event
 
+    from openstack_image_manager.cli.content import Content
     from openstack_image_manager.errors import Error
     from openstack_image_manager.mirroring.cluster import Cluster
     from openstack_image_manager.mirroring.copying import Copier
@@ -135,24 +135,27 @@ def mirror_command(
         if verify:
             with progress.reporter(out) as reporter:
                 made, unread = mirror.verify(made, Copier(opened, stop, reporter, proofs), workers)
-        record.content = content.of_mirror(made, where, (), dry_run)
+        # What could not be verified fails in a dry run, too.
+        outcomes: Sequence[Outcome] = mirror.unverified(made, unread)
+        record.content = content.of_mirror(made, where, outcomes, dry_run)
         if output is given.Output.TEXT:
             _show(made, where, now)
         if prune and not dry_run and (refusal := beyond_limit(made, max_deletes)):
             raise refusal
-        outcomes: Sequence[Outcome] = []
-        wrong = bool(unread) or any(each.is_hopeless for each in made.judged)
+        failed: dict[str, Error] = {}
         if not dry_run:
             with progress.reporter(out) as reporter:
                 copier = Copier(opened, stop, reporter, proofs)
                 outcomes = mirror.copy(made, copier, workers, unread, _shared(cluster, copier))
-                record.content = content.of_mirror(made, where, outcomes, dry_run)
+                record.content = content.of_mirror(made, where, outcomes, dry_run, failed)
                 after = After(loaded, made, outcomes, where, opened, reporter)
-                wrong |= after.finish(write=write, prune=prune)
+                failed |= after.finish(write=write, prune=prune)
                 if index:
-                    wrong |= after.publish(holding, signer)
+                    failed |= after.publish(holding, signer)
         record.failures += ["storage" for each in outcomes if each.state == "failed"]
-        _tell(made, outcomes, where, output, dry_run)
+        record.failures += [each.kind for each in failed.values()]
+        _tell(record.content, outcomes, output, dry_run)
+        wrong = bool(failed) or any(each.is_hopeless for each in made.judged)
         raise typer.Exit(_code(outcomes, wrong))
 
 
@@ -210,20 +213,17 @@ def _show(made: Plan, where: Target, now: datetime) -> None:
     render.say(out, f"{where}: {report.counts(made)}")
 
 
-def _tell(made: Plan, outcomes: Sequence[Outcome], where: Target, output: given.Output, dry_run: bool) -> None:
+def _tell(told: Content, outcomes: Sequence[Outcome], output: given.Output, dry_run: bool) -> None:
     from openstack_image_manager import render
     from openstack_image_manager.mirroring import report
 
     if output is given.Output.JSON:
-        typer.echo(json.dumps(report.data(made, where, outcomes), indent=2))
+        typer.echo(render.clean_json(told.data()))
     elif output is given.Output.MARKDOWN:
-        summary = f"{where}: {report.counts(made)}"
-        typer.echo(render.table_markdown("Image mirror", summary, report.rows(made, outcomes)), nl=False)
-    elif dry_run:
-        typer.echo("Nothing was changed (--dry-run).")
+        typer.echo(told.markdown(), nl=False)
     else:
         out = render.console()
         for each in outcomes:
             if each.state != "ok":
                 render.say(out, (f"{each.state}: {each.judged.item.subject}: {each.message}", "red"))
-        render.say(out, report.result_counts(outcomes))
+        render.say(out, "Nothing was changed (--dry-run)." if dry_run else report.result_counts(outcomes))

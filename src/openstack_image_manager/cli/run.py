@@ -50,12 +50,14 @@ class Prepared:
 @dataclass(frozen=True, slots=True)
 class Clouds:
     """All clouds of a run; `failed`: those that could not be looked at or may not be changed, and why. By cloud:
-    `results`, what became of a plan that was applied, and `after`, how the cloud stands then, where that was asked."""
+    `results`, what became of a plan that was applied, and `after`, how the cloud stands then, where that was asked;
+    `refused`: why a plan that is only looked at would not be carried out."""
 
     ready: list[Prepared]
     failed: dict[str, Error] = field(default_factory=dict)
     results: dict[str, list[Result]] = field(default_factory=dict)
     after: dict[str, Prepared] = field(default_factory=dict)
+    refused: dict[str, Error] = field(default_factory=dict)
 
     @property
     def several(self) -> bool:
@@ -173,10 +175,11 @@ def look_again(clouds: Clouds) -> None:
 
 def tell_refusals(clouds: Clouds) -> bool:
     """Say of which clouds the plan would not be carried out; True if of any."""
-    refusals = [refusal for each in clouds.ready if (refusal := beyond_limit(each.plan, each.request.policy))]
-    for refusal in refusals:
-        logs.say("error", f"{refusal}; it would be refused")
-    return bool(refusals)
+    for each in clouds.ready:
+        if refusal := beyond_limit(each.plan, each.request.policy):
+            clouds.refused[each.glance.cloud] = Error(f"{refusal}; it would be refused")
+            logs.say("error", str(clouds.refused[each.glance.cloud]))
+    return bool(clouds.refused)
 
 
 def carry_out(clouds: Clouds, options: ImportOptions, workers: int) -> int:

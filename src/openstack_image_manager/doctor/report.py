@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from openstack_image_manager.junit import Case
+
 State = Literal["ok", "warning", "problem", "unknown"]
 STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "problem": "red", "unknown": "dim"}
 
@@ -50,6 +52,22 @@ def _count(number: int, word: str) -> str:
 def data(checks: Iterable[Check]) -> list[dict[str, Any]]:
     """The checks as plain values."""
     return [asdict(check) for check in checks]
+
+
+def rows(checks: Iterable[Check]) -> list[list[str]]:
+    """The same as rows of a table, below its head."""
+    head = ["state", "topic", "what", "why", "change"]
+    return [head, *([c.state, c.topic, c.what, c.why, "" if c.state == "ok" else c.change] for c in checks)]
+
+
+def cases(where: str, checks: Iterable[Check]) -> list[Case]:
+    """A test case for each: a problem is a failure, what can't be seen or is only a warning is skipped."""
+    found = []
+    for check in checks:
+        text = "\n".join([f"{check.state}: {check.what}", *(line.strip() for line, _ in lines(check)[1:])])
+        failure = text if check.state == "problem" else None
+        found.append(Case(check.topic, where, failure, text if check.state in ("warning", "unknown") else None))
+    return found
 
 
 def has_problem(checks: Iterable[Check]) -> bool:

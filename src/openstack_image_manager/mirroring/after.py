@@ -30,31 +30,32 @@ class After:
     store: Store
     reporter: Reporter
 
-    def finish(self, *, write: bool, prune: bool) -> bool:
-        """Write, sweep and prune; True if something of it failed."""
-        wrong = False
+    def finish(self, *, write: bool, prune: bool) -> dict[str, Error]:
+        """Write, sweep and prune; what of it failed, and why."""
+        failed: dict[str, Error] = {}
         good = [(each.judged.item, each.record) for each in self.outcomes if each.state == "ok"]
         for file, became in mirror.write(good, self.where, self.loaded.positions).items() if write else ():
-            wrong |= isinstance(became, Error)
+            if isinstance(became, Error):
+                failed[file] = became
             self.reporter.line(file, str(became) if isinstance(became, Error) else f"mirror_url written: {became}")
         try:
             for each in mirror.sweep(self.store, self.where, mirror.known_keys(self.made), datetime.now(UTC)):
                 since = f"{each.since:%Y-%m-%d %H:%M}"
                 self.reporter.line(each.key, f"aborted an upload that was begun {since} and never ended")
         except Error as error:
-            wrong = True
+            failed["unfinished uploads"] = error
             self.reporter.line("unfinished uploads", str(error))
         if prune and self.made.unneeded and (self.made.kept or len(good) < len(self.outcomes)):
             self.reporter.line("prune", f"nothing was deleted: {self.made.kept or 'some versions failed'}")
         elif prune:
             for key, failure in mirror.prune(self.made, self.store, self.reporter).items():
                 if failure:
-                    wrong = True
+                    failed[key] = failure
                     self.reporter.line(key, str(failure))
-        return wrong
+        return failed
 
-    def publish(self, holding: Holding, signer: Signer | None) -> bool:
-        """The index of what is held now; True if it failed. `holding`: what there was before the copies."""
+    def publish(self, holding: Holding, signer: Signer | None) -> dict[str, Error]:
+        """The index of what is held now; why it failed, if it did. `holding`: what there was before the copies."""
         changed = any(each.message for each in self.outcomes if each.state == "ok")
         # What could not be replaced although it is known to be wrong, nobody shall be sent to.
         bad = [
@@ -68,7 +69,7 @@ class After:
             done = Publisher(self.store, self.where, signer).publish(holding, bad)
         except Error as error:
             self.reporter.line("index", str(error))
-            return True
+            return {"index": error}
         if done:
             self.reporter.line("index", f"{len(done)} files written")
-        return False
+        return {}

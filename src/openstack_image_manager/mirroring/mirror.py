@@ -90,6 +90,11 @@ def verify(made: Plan, copier: Copier, workers: int) -> tuple[Plan, dict[str, Er
     return Plan(judged, made.unneeded, made.kept), failed
 
 
+def unverified(made: Plan, failed: Mapping[str, Error]) -> list[Outcome]:
+    """What became of those whose bytes could not be read again."""
+    return [Outcome(each, "failed", str(failed[each.item.key])) for each in made.judged if each.item.key in failed]
+
+
 def copy(
     made: Plan,
     copier: Copier,
