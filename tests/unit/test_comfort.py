@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -87,11 +88,59 @@ def test_a_broken_file_has_no_names(text: str) -> None:
     assert records.keys_below(text.encode(), "clouds") == []
 
 
-def test_a_real_bash_completes(place: Path) -> None:
-    """The script that the program gives for bash, in a bash that asks as it does for a person."""
+@pytest.fixture
+def installed(place: Path) -> dict[str, str]:
+    """The environment of a shell that finds the program."""
     launcher = place / PROGRAM
     launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{CODE}" "$@"\n')
     launcher.chmod(0o755)
+    home = {"HOME": str(place), "TERM": "dumb"}
+    return {**os.environ, **home, **NAMED_SHELL, "PATH": f"{place}:{os.environ['PATH']}"}
+
+
+def test_a_real_fish_completes(place: Path, installed: dict[str, str]) -> None:
+    script = f"{PROGRAM} --show-completion fish | source; complete -C '{PROGRAM} show Deb'"
+    run = subprocess.run(
+        ["fish", "--no-config", "-c", script],
+        env=installed,
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.stdout.splitlines() == ["Debian 12", "Debian 13"], run.stderr
+
+
+def test_a_real_zsh_completes(place: Path, installed: dict[str, str]) -> None:
+    """What it shows to someone who presses the tab key twice."""
+    main, terminal = pty.openpty()
+    shell = subprocess.Popen(
+        ["zsh", "-f", "-i"], cwd=place, env=installed, stdin=terminal, stdout=terminal, stderr=terminal
+    )
+    os.close(terminal)
+    shown = b""
+
+    def until(text: bytes) -> None:
+        nonlocal shown
+        while text not in shown:
+            assert select.select([main], [], [], 60)[0], shown
+            shown += os.read(main, 65536)
+
+    try:
+        script = f"autoload -U compinit; compinit -u; source <({PROGRAM} --show-completion zsh); print rea''dy\n"
+        os.write(main, script.encode())
+        until(b"\nready\r\n")
+        os.write(main, f"{PROGRAM} show Deb\t\t".encode())
+        until(b"Debian 12  Debian 13")
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(main)
+
+
+def test_a_real_bash_completes(place: Path, installed: dict[str, str]) -> None:
+    """The script that the program gives for bash, in a bash that asks as it does for a person."""
     line = f"{PROGRAM} show Debian\\ 1"
     script = f"""
         source <({PROGRAM} --show-completion bash)
@@ -101,13 +150,8 @@ def test_a_real_bash_completes(place: Path) -> None:
         $function_ {PROGRAM}
         printf '%s\\n' "${{COMPREPLY[@]}}"
     """
-    environment = {
-        **os.environ,
-        "PATH": f"{place}:{os.environ['PATH']}",
-        "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1",
-    }
     run = subprocess.run(
-        ["bash", "-c", script], env=environment, cwd=place, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", script], env=installed, cwd=place, capture_output=True, text=True, timeout=60, check=False
     )
     assert run.stdout.splitlines()[1:] == ["Debian\\ 12", "Debian\\ 13"], run.stdout + run.stderr
 
