@@ -86,8 +86,10 @@ def findings(found: Iterable[Finding], out: Console) -> None:
 def summary(plan: Plan, cloud: str) -> str:
     """One line: how much there is to do, and the checksum."""
     scope = f"{cloud}: {count(plan.definitions, 'definition')}, {count(plan.images, 'managed image')}"
+    errors = sum(finding.level == "error" for finding in plan.findings)
     if not plan.changes:
-        return f"{scope}; no changes"
+        # What an error concerns was not compared, so that nobody can say that nothing would change.
+        return f"{scope}; {count(errors, 'error')}, nothing else to do" if errors else f"{scope}; no changes"
     imports, updates, deletes = (sum(isinstance(c, kind) for c in plan.changes) for kind in (Create, Update, Delete))
     numbers = f"{imports} to import, {updates} to change, {deletes} to delete"
     return f"{scope}; {numbers}; plan {values.checksum(plan)}"

@@ -137,7 +137,7 @@ def test_a_plan_without_changes_is_one_line() -> None:
 def test_findings_are_told_before_the_counts() -> None:
     findings = [Finding("note", "a", "b"), Finding("warning", "c", "d"), Finding("error", "e", "f")]
     assert text_of(Plan((), tuple(findings), 2, 0)) == (
-        "note: a: b\nwarning: c: d\nerror: e: f\nprod: 2 definitions, 0 managed images; no changes\n"
+        "note: a: b\nwarning: c: d\nerror: e: f\nprod: 2 definitions, 0 managed images; 1 error, nothing else to do\n"
     )
 
 
