@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import re
 import sys
 import threading
@@ -130,6 +131,8 @@ def _region(cloud: str | None, where: str) -> Any:
     if cloud is not None and cloud not in clouds:
         if skipped.messages:
             raise CloudError(f"{where}: {'; '.join(skipped.messages)}")
+        if missing := _missing_file():
+            raise CloudError(f"{where}: {missing}")
         if config.config_filename is None:
             raise CloudError(
                 f"{where}: there is no readable clouds.yaml here, in ~/.config/openstack or in /etc/openstack; "
@@ -149,9 +152,24 @@ def known_clouds() -> list[str]:
     with translated("clouds.yaml"):
         config = _configuration()
     names = sorted(set(map(str, config.cloud_config["clouds"])) - {"defaults", config.envvar_key})
+    if missing := _missing_file():
+        raise CloudError(missing)
     if config.config_filename is None or not names:
         raise CloudError("there is no readable clouds.yaml with clouds in it; set OS_CLIENT_CONFIG_FILE to its path")
     return names
+
+
+def _missing_file() -> str | None:
+    """What is wrong with the clouds.yaml that the user named, which openstacksdk passes over in silence for others."""
+    path = os.environ.get("OS_CLIENT_CONFIG_FILE")
+    try:
+        if path:
+            open(path, "rb").close()
+    except FileNotFoundError:
+        return f"OS_CLIENT_CONFIG_FILE names {path}, which does not exist; correct it, or unset it"
+    except OSError as error:
+        return f"OS_CLIENT_CONFIG_FILE names {path}, which can't be read: {error.strerror}"
+    return None
 
 
 class _Messages(logging.Handler):

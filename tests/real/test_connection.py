@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -108,18 +109,29 @@ def test_clouds_yaml(attempt: Attempt, clouds: str, parts: tuple[str, ...]) -> N
     refused(attempt(clouds, "--cloud", "openstack"), *parts)
 
 
+def at_home(home: Path, images: Path, *arguments: str, **variables: str) -> Outcome:
+    """Plan with what the home directory has, in a process of its own: openstacksdk looks for it when it is imported."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("OS_", "XDG_"))}
+    env = {**clean, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_CONFIG_DIRS": str(home), **variables}
+    command = [sys.executable, "-m", "openstack_image_manager", "plan", "--images", str(images), *arguments]
+    done = subprocess.run(command, env=env, cwd=home, capture_output=True, text=True, check=False)
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
 def test_no_clouds_yaml_at_all(tmp_path: Path, images: Path) -> None:
-    """In a process of its own: openstacksdk looks for the home directory when it is imported."""
-    home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path)}
-    missing = {"OS_CLIENT_CONFIG_FILE": str(tmp_path / "missing.yaml")}
-    command = [sys.executable, "-m", "openstack_image_manager", "plan", "--images", str(images)]
-    done = subprocess.run(command, env=home | missing, cwd=tmp_path, capture_output=True, text=True, check=False)
-    refused(
-        Outcome(done.returncode, done.stdout, done.stderr),
-        "no readable clouds.yaml",
-        "OS_CLIENT_CONFIG_FILE",
-        "OS_AUTH_URL",
-    )
+    refused(at_home(tmp_path, images), "no readable clouds.yaml", "OS_CLIENT_CONFIG_FILE", "OS_AUTH_URL")
+
+
+@pytest.mark.parametrize("arguments", [["--cloud", "prod"], ["--all-clouds"]])
+def test_the_clouds_yaml_that_a_variable_names(tmp_path: Path, images: Path, arguments: list[str]) -> None:
+    """Also beside another one, which openstacksdk would take."""
+    missing = str(tmp_path / "missing.yaml")
+    for _ in range(2):
+        outcome = at_home(tmp_path, images, *arguments, OS_CLIENT_CONFIG_FILE=missing)
+        refused(outcome, f"OS_CLIENT_CONFIG_FILE names {missing}, which does not exist")
+        (tmp_path / "clouds.yaml").write_text("clouds:\n  test: {}\n")
+    outcome = at_home(tmp_path, images, *arguments, OS_CLIENT_CONFIG_FILE=str(tmp_path))
+    refused(outcome, f"OS_CLIENT_CONFIG_FILE names {tmp_path}, which can't be read: Is a directory")
 
 
 @pytest.mark.parametrize(
