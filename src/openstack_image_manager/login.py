@@ -17,7 +17,7 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any
 
-from openstack_image_manager.errors import CloudError, Error
+from openstack_image_manager.errors import CloudError, Error, UnknownCloudError
 from openstack_image_manager.values import public_url
 
 ANSWER_TIMEOUT = 60.0  # seconds for any answer; `api_timeout` of a cloud in clouds.yaml wins
@@ -139,7 +139,9 @@ def _region(cloud: str | None, where: str) -> Any:
                 "set OS_CLIENT_CONFIG_FILE to its path, or OS_AUTH_URL and its like"
             )
         there = ", ".join(sorted(set(map(str, clouds)) - {"defaults", config.envvar_key})) or "none"
-        raise CloudError(f"{where}: not in {config.config_filename}; name one with --cloud (its clouds: {there})")
+        raise UnknownCloudError(
+            f"{where}: not in {config.config_filename}; name one with --cloud (its clouds: {there})"
+        )
     if cloud is not None and clouds[cloud] is None:
         raise CloudError(f"{where}: its entry in {config.config_filename} is empty; give it auth and region_name")
     region = config.get_one(cloud or config.envvar_key)

@@ -77,9 +77,9 @@ def spoilt(entry: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return made
 
 
-def refused(outcome: Outcome, *parts: str) -> None:
+def refused(outcome: Outcome, *parts: str, code: int = 1) -> None:
     """Assert one line of error with these parts, in this order."""
-    assert outcome.code == 1, outcome.text
+    assert outcome.code == code, outcome.text
     assert outcome.out == ""
     assert outcome.err.startswith("error: ")
     assert outcome.err.count("\n") == 1, outcome.err
@@ -106,7 +106,8 @@ def refused(outcome: Outcome, *parts: str) -> None:
     ],
 )
 def test_clouds_yaml(attempt: Attempt, clouds: str, parts: tuple[str, ...]) -> None:
-    refused(attempt(clouds, "--cloud", "openstack"), *parts)
+    unknown = parts[0] == "cloud 'openstack': not in"
+    refused(attempt(clouds, "--cloud", "openstack"), *parts, code=2 if unknown else 1)
 
 
 def at_home(home: Path, images: Path, *arguments: str, **variables: str) -> Outcome:
