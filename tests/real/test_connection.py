@@ -331,7 +331,7 @@ def test_which_cloud(attempt: Attempt, entry: dict[str, Any]) -> None:
         outcome = attempt(entry, *arguments, **environment)
         assert outcome.code == 0, outcome.text
         assert outcome.out.splitlines()[-1].startswith("openstack: 1 definition")
-    refused(attempt(entry, OS_CLOUD="other"), "cloud 'other': not in", "openstack")
+    refused(attempt(entry, OS_CLOUD="other"), "cloud 'other': not in", "openstack", code=2)
     refused(attempt(entry, **wrong), "OS_* environment", "login refused")
 
 
