@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from openstack_image_manager import changes as values
-from openstack_image_manager import desired
+from openstack_image_manager import desired, sizes
 from openstack_image_manager.format import Version, public_url
 from openstack_image_manager.model import Change, Create, Delete, FieldChange, Finding, Image, Plan, Result, Update
 
@@ -265,7 +265,7 @@ def images_table(images: Sequence[Image], out: Console) -> None:
     """Images in columns: what a cloud has."""
     rows = [("Name", "ID", "Status", "Visibility", "Hidden", "Min disk", "Size")]
     for image in sorted(images, key=lambda each: each.name):
-        size = "" if image.size is None else f"{image.size / 1024**2:.1f} MiB"
+        size = "" if image.size is None else sizes.words(image.size)
         rows.append(
             (image.name, image.id, image.status, image.visibility, str(image.hidden), str(image.min_disk), size)
         )

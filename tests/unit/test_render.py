@@ -169,7 +169,7 @@ def test_no_control_character_reaches_a_terminal() -> None:
     text = text_of(Plan((), (Finding("error", "\x1b[31mred", "two\nlines"),)), "a\x07b")
     assert text.splitlines() == [
         r"error: \x1b[31mred: two\nlines",
-        r"a\x07b: 0 definitions, 0 managed images; no changes",
+        r"a\x07b: 0 definitions, 0 managed images; 1 error, nothing else to do",
     ]
 
 
