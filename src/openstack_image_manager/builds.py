@@ -231,7 +231,7 @@ class Builds:
         if not is_usable(image):
             return list(clear(self.definition.name, image, self.day, findings)), findings
         situation = self._situation(image, 1, 1)
-        stage, _ = retention.decide(situation, self.policy, self.day)
+        stage, why = retention.decide(situation, self.policy, self.day)
         visibility, hidden = image.visibility, image.hidden
         if stage >= Stage.HIDE and not is_hidden(image):
             visibility, hidden = self._out_of_sight(visibility, hidden, situation)
@@ -240,6 +240,7 @@ class Builds:
         findings.append(Finding("warning", self.definition.name, message))
         since = hidden_since(image, stage, True, self.day)
         role = Role(False, True, True, stage, f"{standing.id} stands for version {build}", visibility, hidden, since)
+        findings += self._held(replace(role, why=why), image)
         changes = self._change(build, None, line, role, image)
         return [_of_twin(change, standing) for change in changes], findings
 
@@ -267,8 +268,7 @@ def without_copies(updates: Iterable[Update]) -> tuple[list[Change], list[Change
 
 
 def _of_twin(change: Change, standing: Image) -> Change:
-    reason = f"{standing.id} stands for its version"
-    return replace(change, reason=reason) if isinstance(change, Update) else change
+    return replace(change, reason=f"{standing.id} stands for its version")
 
 
 def _byte_findings(definition: Definition, version: Version | None, image: Image) -> list[Finding]:

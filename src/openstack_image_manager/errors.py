@@ -25,6 +25,12 @@ class CloudError(Error):
         self.status = status
 
 
+class UnknownCloudError(CloudError):
+    """The configuration has no cloud of the name that was given."""
+
+    exit_code = 2
+
+
 class FetchError(Error):
     """A download failed for good, after bounded retries. `status` is the HTTP status where that was the reason."""
 
@@ -43,6 +49,12 @@ class StorageError(Error):
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
         self.code = code
+
+
+class UnknownBucketError(StorageError):
+    """The object storage has no bucket of the name that was given."""
+
+    exit_code = 2
 
 
 class VerificationError(Error):

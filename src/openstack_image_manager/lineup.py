@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from openstack_image_manager import desired, retention
-from openstack_image_manager.errors import Error
+from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.model import Image, Policy
 
@@ -84,14 +84,14 @@ def _current(defined: Mapping[str, Version], pins: Mapping[str, str], bad: froze
 
 
 def _chosen(definition: Definition, usable: Mapping[str, Image], to: str, current: str, bad: frozenset[str]) -> str:
-    """The version to roll back to. Raises Error when the cloud does not have it."""
+    """The version to roll back to. Raises UsageError when the cloud does not have `to`, Error when there is none."""
     key = desired.version_key
     newest = max(key(version.version) for version in definition.versions)
     usable = {build: image for build, image in usable.items() if key(build) <= newest}  # later ones were withdrawn
     before = sorted((build for build in usable if key(build) < key(current) and build not in bad), key=key)
     choice = ", ".join(sorted(usable, key=key, reverse=True)) or "none"
     if to and to not in usable:
-        raise Error(f"{definition.name}: version {to} is not in the cloud; it has: {choice}")
+        raise UsageError(f"{definition.name}: version {to} is not in the cloud; it has: {choice}")
     if not to and not before:
         raise Error(f"{definition.name}: no good build is before {current} to go back to; the cloud has: {choice}")
     return to or before[-1]

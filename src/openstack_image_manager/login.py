@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import re
 import sys
 import threading
@@ -16,7 +17,7 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any
 
-from openstack_image_manager.errors import CloudError, Error
+from openstack_image_manager.errors import CloudError, Error, UnknownCloudError
 from openstack_image_manager.values import public_url
 
 ANSWER_TIMEOUT = 60.0  # seconds for any answer; `api_timeout` of a cloud in clouds.yaml wins
@@ -136,13 +137,17 @@ def _region(cloud: str | None, where: str) -> Any:
     if cloud is not None and cloud not in clouds:
         if skipped.messages:
             raise CloudError(f"{where}: {'; '.join(skipped.messages)}")
+        if missing := _missing_file():
+            raise CloudError(f"{where}: {missing}")
         if config.config_filename is None:
             raise CloudError(
                 f"{where}: there is no readable clouds.yaml here, in ~/.config/openstack or in /etc/openstack; "
                 "set OS_CLIENT_CONFIG_FILE to its path, or OS_AUTH_URL and its like"
             )
         there = ", ".join(sorted(set(map(str, clouds)) - {"defaults", config.envvar_key})) or "none"
-        raise CloudError(f"{where}: not in {config.config_filename}; name one with --cloud (its clouds: {there})")
+        raise UnknownCloudError(
+            f"{where}: not in {config.config_filename}; name one with --cloud (its clouds: {there})"
+        )
     if cloud is not None and clouds[cloud] is None:
         raise CloudError(f"{where}: its entry in {config.config_filename} is empty; give it auth and region_name")
     region = config.get_one(cloud or config.envvar_key)
@@ -155,9 +160,24 @@ def known_clouds() -> list[str]:
     with translated("clouds.yaml"):
         config = _configuration()
     names = sorted(set(map(str, config.cloud_config["clouds"])) - {"defaults", config.envvar_key})
+    if missing := _missing_file():
+        raise CloudError(missing)
     if config.config_filename is None or not names:
         raise CloudError("there is no readable clouds.yaml with clouds in it; set OS_CLIENT_CONFIG_FILE to its path")
     return names
+
+
+def _missing_file() -> str | None:
+    """What is wrong with the clouds.yaml that the user named, which openstacksdk passes over in silence for others."""
+    path = os.environ.get("OS_CLIENT_CONFIG_FILE")
+    try:
+        if path:
+            open(path, "rb").close()
+    except FileNotFoundError:
+        return f"OS_CLIENT_CONFIG_FILE names {path}, which does not exist; correct it, or unset it"
+    except OSError as error:
+        return f"OS_CLIENT_CONFIG_FILE names {path}, which can't be read: {error.strerror}"
+    return None
 
 
 class _Messages(logging.Handler):

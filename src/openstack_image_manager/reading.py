@@ -18,6 +18,7 @@ from openstack_image_manager.records import record
 from openstack_image_manager.scs.properties import unusual
 from openstack_image_manager.upstreams import soundness, variables
 from openstack_image_manager.upstreams.resolver import Resolver
+from openstack_image_manager.values import like_secrets
 from openstack_image_manager.yamltree import NULL, Broken, Loc, Tree
 
 MAX_NAME = 255
@@ -218,12 +219,13 @@ class _Entry:
         seen_by_members = {definition.visibility, *(version.visibility for version in definition.versions)}
         if definition.members and "shared" not in seen_by_members:
             self._complain(("members",), "has no effect: only images of visibility shared have members", warning=True)
-        if not definition.versions and not self.reading.follows:
+        follows = definition.resolve or (definition.latest_url and definition.latest_checksum_url)
+        if not definition.versions and not follows and not self.reading.follows:
             self._complain(("versions",), "is empty: no image is wanted", warning=True)
         for key in ("image_name", "internal_version"):
             if key in definition.meta:
                 self._complain(("meta", key), "has no effect: the tool sets it, to know its images by", warning=True)
-        odd = unusual(definition.meta)
+        odd = [*unusual(definition.meta), *like_secrets(definition.meta)]
         for key, message in odd:
             self._complain(("meta", key), message, warning=True)
         for index, version in enumerate(definition.versions):
@@ -231,6 +233,8 @@ class _Entry:
             for key, message in unusual({**definition.meta, **version.meta}) if version.meta else ():
                 if (key, message) not in odd:
                     self._complain((*loc, "meta", key), message, warning=True)
+            for key, message in like_secrets(version.meta):
+                self._complain((*loc, "meta", key), message, warning=True)
             if version.source:
                 for _, message in unusual({"image_source": version.source}):
                     self._complain((*loc, "source"), message, warning=True)

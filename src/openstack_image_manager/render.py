@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from openstack_image_manager import changes as values
-from openstack_image_manager import desired
+from openstack_image_manager import desired, sizes
 from openstack_image_manager.format import Version, public_url
 from openstack_image_manager.model import Change, Create, Delete, FieldChange, Finding, Image, Plan, Result, Update
 
@@ -86,8 +86,10 @@ def findings(found: Iterable[Finding], out: Console) -> None:
 def summary(plan: Plan, cloud: str) -> str:
     """One line: how much there is to do, and the checksum."""
     scope = f"{cloud}: {count(plan.definitions, 'definition')}, {count(plan.images, 'managed image')}"
+    errors = sum(finding.level == "error" for finding in plan.findings)
     if not plan.changes:
-        return f"{scope}; no changes"
+        # What an error concerns was not compared, so that nobody can say that nothing would change.
+        return f"{scope}; {count(errors, 'error')}, nothing else to do" if errors else f"{scope}; no changes"
     imports, updates, deletes = (sum(isinstance(c, kind) for c in plan.changes) for kind in (Create, Update, Delete))
     numbers = f"{imports} to import, {updates} to change, {deletes} to delete"
     return f"{scope}; {numbers}; plan {values.checksum(plan)}"
@@ -263,7 +265,7 @@ def images_table(images: Sequence[Image], out: Console) -> None:
     """Images in columns: what a cloud has."""
     rows = [("Name", "ID", "Status", "Visibility", "Hidden", "Min disk", "Size")]
     for image in sorted(images, key=lambda each: each.name):
-        size = "" if image.size is None else f"{image.size / 1024**2:.1f} MiB"
+        size = "" if image.size is None else sizes.words(image.size)
         rows.append(
             (image.name, image.id, image.status, image.visibility, str(image.hidden), str(image.min_disk), size)
         )

@@ -34,6 +34,18 @@ class Row:
     drift: tuple[str, ...]
     verified: str
 
+    @property
+    def lacks(self) -> bool:
+        """True for a current build that is not there."""
+        return self.current and self.id is None
+
+    @property
+    def words(self) -> str:
+        """The state, and what it means."""
+        if self.lacks:
+            return f"{self.state}: the current build"
+        return f"{self.state}: {', '.join(self.drift)}" if self.drift else self.state
+
 
 def rows(
     plan: Plan, definitions: Iterable[Definition], images: Iterable[Image], today: date, max_age: int | None = None
@@ -106,7 +118,7 @@ def _absent(create: Create) -> Row:
     day = age.build_day(version)
     built = day.isoformat() if day else None
     state = "missing" if create.left is None else "unfinished"
-    name, current = create.wanted.name, create.role.newest
+    name, current = create.wanted.name, create.role.newest or not create.definition.multi
     return Row(create.group, name, version.version, None, current, built, None, None, False, state, (), "")
 
 
@@ -117,10 +129,9 @@ def table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
 
 def cells(row: Row) -> tuple[str, ...]:
     """A row in words, below HEAD."""
-    state = f"{row.state}: {', '.join(row.drift)}" if row.drift else row.state
     days = "" if row.age is None else f"{row.age} d"
     due = f"{row.due or ''}{' OVERDUE' if row.overdue else ''}".strip()
-    return row.name, row.version, row.built or "unknown", days, due, state, row.verified[:40]
+    return row.name, row.version, row.built or "unknown", days, due, row.words, row.verified[:40]
 
 
 def data(rows: Iterable[Row]) -> list[dict[str, Any]]:

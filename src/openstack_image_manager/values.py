@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -16,6 +17,8 @@ RESERVED = frozenset(
 # Where an image is from of which nobody knows it: no host can have a name that ends in .invalid (RFC 6761).
 NOWHERE = "https://unknown.invalid/"
 URL_SCHEMES = ("http", "https", "ftp", "file")
+_SECRET_NAME = re.compile(r"passw|passphrase|passcode|secret|token|credential|(?:api|private)[_-]?key", re.IGNORECASE)
+_SWITCHES = ("", "true", "false", "yes", "no", "on", "off", "none", "required", "optional", "disabled")
 SECRET_PARAMETER = re.compile(r"sig|token|key|credential|secret|passw|policy", re.IGNORECASE)
 
 
@@ -96,3 +99,14 @@ def property_name(value: str) -> str:
     if value in RESERVED or value.startswith(("os_glance_", "image_manager_")):
         raise ValueError("is no property: Glance or this tool has another use for the name; leave it out")
     return value
+
+
+def like_secrets(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
+    """Properties whose names say that they hold a secret: (property, message, which does not tell it)."""
+    message = (
+        "looks like a secret, and becomes a property that all who see the image can read; plans and reports show it "
+        "too. Take it out"
+    )
+    return [
+        (key, message) for key, value in meta.items() if _SECRET_NAME.search(key) and (value or "") not in _SWITCHES
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -76,9 +77,9 @@ def spoilt(entry: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return made
 
 
-def refused(outcome: Outcome, *parts: str) -> None:
+def refused(outcome: Outcome, *parts: str, code: int = 1) -> None:
     """Assert one line of error with these parts, in this order."""
-    assert outcome.code == 1, outcome.text
+    assert outcome.code == code, outcome.text
     assert outcome.out == ""
     assert outcome.err.startswith("error: ")
     assert outcome.err.count("\n") == 1, outcome.err
@@ -105,21 +106,33 @@ def refused(outcome: Outcome, *parts: str) -> None:
     ],
 )
 def test_clouds_yaml(attempt: Attempt, clouds: str, parts: tuple[str, ...]) -> None:
-    refused(attempt(clouds, "--cloud", "openstack"), *parts)
+    unknown = parts[0] == "cloud 'openstack': not in"
+    refused(attempt(clouds, "--cloud", "openstack"), *parts, code=2 if unknown else 1)
+
+
+def at_home(home: Path, images: Path, *arguments: str, **variables: str) -> Outcome:
+    """Plan with what the home directory has, in a process of its own: openstacksdk looks for it when it is imported."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("OS_", "XDG_"))}
+    env = {**clean, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_CONFIG_DIRS": str(home), **variables}
+    command = [sys.executable, "-m", "openstack_image_manager", "plan", "--images", str(images), *arguments]
+    done = subprocess.run(command, env=env, cwd=home, capture_output=True, text=True, check=False)
+    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 def test_no_clouds_yaml_at_all(tmp_path: Path, images: Path) -> None:
-    """In a process of its own: openstacksdk looks for the home directory when it is imported."""
-    home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path)}
-    missing = {"OS_CLIENT_CONFIG_FILE": str(tmp_path / "missing.yaml")}
-    command = [sys.executable, "-m", "openstack_image_manager", "plan", "--images", str(images)]
-    done = subprocess.run(command, env=home | missing, cwd=tmp_path, capture_output=True, text=True, check=False)
-    refused(
-        Outcome(done.returncode, done.stdout, done.stderr),
-        "no readable clouds.yaml",
-        "OS_CLIENT_CONFIG_FILE",
-        "OS_AUTH_URL",
-    )
+    refused(at_home(tmp_path, images), "no readable clouds.yaml", "OS_CLIENT_CONFIG_FILE", "OS_AUTH_URL")
+
+
+@pytest.mark.parametrize("arguments", [["--cloud", "prod"], ["--all-clouds"]])
+def test_the_clouds_yaml_that_a_variable_names(tmp_path: Path, images: Path, arguments: list[str]) -> None:
+    """Also beside another one, which openstacksdk would take."""
+    missing = str(tmp_path / "missing.yaml")
+    for _ in range(2):
+        outcome = at_home(tmp_path, images, *arguments, OS_CLIENT_CONFIG_FILE=missing)
+        refused(outcome, f"OS_CLIENT_CONFIG_FILE names {missing}, which does not exist")
+        (tmp_path / "clouds.yaml").write_text("clouds:\n  test: {}\n")
+    outcome = at_home(tmp_path, images, *arguments, OS_CLIENT_CONFIG_FILE=str(tmp_path))
+    refused(outcome, f"OS_CLIENT_CONFIG_FILE names {tmp_path}, which can't be read: Is a directory")
 
 
 @pytest.mark.parametrize(
@@ -318,7 +331,7 @@ def test_which_cloud(attempt: Attempt, entry: dict[str, Any]) -> None:
         outcome = attempt(entry, *arguments, **environment)
         assert outcome.code == 0, outcome.text
         assert outcome.out.splitlines()[-1].startswith("openstack: 1 definition")
-    refused(attempt(entry, OS_CLOUD="other"), "cloud 'other': not in", "openstack")
+    refused(attempt(entry, OS_CLOUD="other"), "cloud 'other': not in", "openstack", code=2)
     refused(attempt(entry, **wrong), "OS_* environment", "login refused")
 
 

@@ -58,6 +58,16 @@ def test_getting_started(bench: Bench) -> None:
     assert bench.run("--filter", ".*Cirr.*").out.endswith("no changes\n")
 
 
+def test_nobody_reads_what_a_run_says(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1", "2"))
+    process = bench.start()
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(100) == 0
+    assert set(bench.names().values()) == {"1", "2"}
+    bench.converged()
+
+
 def test_rotation(bench: Bench) -> None:
     name = f"Ubuntu {bench.tag}"
     bench.define(bench.ubuntu("20240416", "20240422"))

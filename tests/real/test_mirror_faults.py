@@ -91,7 +91,7 @@ def test_who_may_not_and_what_is_not_there(mirror: Mirror, sandbox: Sandbox, obj
     assert (nonsense.code, nonsense.err) == (1, told)
     bucket, mirror.bucket = mirror.bucket, "not-there"
     missing = mirror.run()
-    assert (missing.code, "listing: 404 NoSuchBucket: there is no such bucket; create it" in missing.err) == (1, True)
+    assert (missing.code, "listing: 404 NoSuchBucket: there is no such bucket; create it" in missing.err) == (2, True)
     mirror.bucket = bucket
     assert left(mirror) == ([], [])
 

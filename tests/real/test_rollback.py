@@ -106,9 +106,11 @@ def test_the_plain_name_is_never_missing(three: Bench, proxy: Proxy) -> None:
 
 
 def test_what_can_not_be_rolled_back(three: Bench) -> None:
-    assert "there is no definition 'Debian'" in three.run("rollback", "Debian").err
+    outcome = three.run("rollback", "Debian")
+    assert (outcome.code, "there is no definition 'Debian'" in outcome.err) == (2, True), outcome.text
     outcome = three.run("rollback", name(three), "--to", "19990101")
     assert "version 19990101 is not in the cloud; it has: 20240514, 20240422, 20240416" in outcome.err
+    assert outcome.code == 2
     three.define(three.ubuntu(*BUILDS, multi=False))
     outcome = three.run("rollback", name(three))
     assert (outcome.code, "stand side by side (multi: false); there is nothing to roll back" in outcome.err) == (

@@ -119,7 +119,7 @@ def test_several_clouds(bench: Bench) -> None:
         assert (outcome.code, "Cloud second" in outcome.out) == (1, True), outcome.text
         assert "cloud 'nowhere': not in " in outcome.err
         outcome = check(bench, "--cloud", "nowhere", definitions=definitions)
-        assert (outcome.code, outcome.out) == (1, ""), outcome.text
+        assert (outcome.code, outcome.out) == (2, ""), outcome.text
     outcome = check(bench, "--output", "junit", *two, "--cloud", "nowhere")
     (suite,) = ElementTree.fromstring(outcome.out)
     assert {case.attrib["classname"] for case in suite} == {"openstack", "second", "nowhere"}

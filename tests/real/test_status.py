@@ -35,6 +35,9 @@ def test_age_drift_and_verification(bench: Bench) -> None:
 
 def test_exit_code_and_other_states(bench: Bench) -> None:
     bench.define(bench.ubuntu("1", "2"))
+    outcome = bench.run("status", "--report", str(bench.directory / "status.xml"))
+    assert (outcome.code, outcome.out.count("missing: the current build")) == (3, 1), outcome.text
+    assert 'failures="1"' in (bench.directory / "status.xml").read_text()
     assert bench.run().code == 0
     outcome = bench.run("status")
     assert (outcome.code, outcome.out.count(" ok ")) == (0, 2), outcome.text

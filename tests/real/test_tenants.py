@@ -143,7 +143,7 @@ def test_several_clouds_and_one_that_does_not_answer(bench: Bench, ends: Path, c
         assert (image["created_at"], image["name"]) == (place["created"], place["name"])
     index = (bench.directory / "web" / "index.html").read_bytes()
     outcome = build(bench, ends, "--cloud", "nowhere")
-    assert (outcome.code, "cloud 'nowhere': not in " in outcome.err) == (1, True), outcome.text
+    assert (outcome.code, "cloud 'nowhere': not in " in outcome.err) == (2, True), outcome.text
     assert (bench.directory / "web" / "index.html").read_bytes() == index
 
 

@@ -69,6 +69,19 @@ def test_what_is_wrong_is_replaced_what_is_foreign_stays_and_what_nobody_needs_g
     (mirror.tree / "a/3-a.raw").unlink()
 
 
+def test_an_object_whose_record_is_damaged_is_not_touched(mirror: Carried) -> None:
+    assert mirror.run()[0] == 0
+    record = mirror.tree / f"{KEY}.mirror.json"
+    record.write_bytes(record.read_bytes()[:100])
+    code, text = mirror.run()
+    assert (code, f"FOREIGN     A 1  {KEY}: its record {KEY}.mirror.json is damaged, so" in text) == (1, True), text
+    assert (mirror.tree / KEY).read_bytes() == image("1", 2)
+    record.unlink()
+    (mirror.tree / KEY).unlink()
+    assert mirror.run()[0] == 0
+    assert mirror.record()["sha256"] == sha256(image("1", 2))
+
+
 def test_a_terminal_shows_each_image_and_the_total(mirror: Carried) -> None:
     mirror.define(mirror.version("1", image("1", 2)), mirror.version("2", image("2", 2)))
     for name in ("1", "2"):

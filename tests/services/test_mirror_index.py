@@ -171,6 +171,16 @@ def test_what_others_wrote_is_left_alone(mirror: Carried, gpg: Gpg, key: str) ->
     assert theirs.read_text() == "theirs\n"
 
 
+def test_an_empty_file_is_no_index(mirror: Carried, gpg: Gpg, key: str) -> None:
+    for name in ("a/SHA256SUMS", "b/SHA256SUMS", "streams/v1/index.json", "streams/v1/index.sjson"):
+        (mirror.tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (mirror.tree / name).touch()
+    code, text = mirror.run("--sign-key", key, GNUPGHOME=str(gpg.home))
+    assert (code, "index: 6 files written" in text) == (0, True), text
+    assert "20260101-a.raw" in (mirror.tree / "a/SHA256SUMS").read_text()
+    assert (mirror.tree / "b/SHA256SUMS").read_text() == ""
+
+
 def test_it_follows_what_is_held(mirror: Carried) -> None:
     assert mirror.run()[0] == 0
     (mirror.tree / "b").mkdir()

@@ -43,7 +43,7 @@ def test_the_newest_build_is_written_with_its_evidence_and_nothing_else_changes(
     before = file.read_text()
     dry = distribution.run("--dry-run")
     assert dry.code == 0, dry.text
-    assert "A: 20240416 → 20240514 (built 2024-05-14, 0.0 MiB, sha256:" in dry.out
+    assert "A: 20240416 → 20240514 (built 2024-05-14, 1.5 KiB, sha256:" in dry.out
     assert dry.out.endswith("1 definition asked: 1 updated; no file was changed (--dry-run)\n")
     assert file.read_text() == before
     outcome = distribution.run()
@@ -95,7 +95,7 @@ def test_one_that_fails_stops_no_other(distribution: Distribution) -> None:
     outcome = distribution.run("--output", "markdown")
     assert outcome.code == 1
     assert "1 updated, 2 failed" in outcome.out
-    assert "| A |  | 20240416 | 2024-04-16 | 0.0 MiB | sha256:" in outcome.out
+    assert "| A |  | 20240416 | 2024-04-16 | 1.5 KiB | sha256:" in outcome.out
     assert "- **failed** B: " in outcome.out
     assert "not by a pinned key" in outcome.out
     assert "- **failed** C: " in outcome.out

@@ -103,6 +103,7 @@ PURE = (
     "scs/rules",
     "scs/standard",
     "scs/verdict",
+    "sizes",
     "editing/splices",
     "status",
     "upstreams/soundness",

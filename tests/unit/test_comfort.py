@@ -224,3 +224,17 @@ def test_output_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
     with open("/dev/full", "wb") as full:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (1, "error: the output can't be written: No space left on device\n")
+
+
+@pytest.mark.parametrize("arguments", [["schema"], ["--help"], ["list", "--images", "/nonexistent"]])
+def test_output_that_nobody_reads_is_dropped(arguments: list[str]) -> None:
+    """As in `… 2>&1 | head -1`: the exit code is that of the work, and nothing is told of the pipe."""
+    command = [sys.executable, "-m", "openstack_image_manager", *arguments]
+    read = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    for err in (subprocess.STDOUT, subprocess.PIPE):
+        reader, writer = os.pipe()
+        os.close(reader)
+        unread = subprocess.run(command, stdout=writer, stderr=err, timeout=60, check=False)
+        os.close(writer)
+        assert unread.returncode == read.returncode
+        assert unread.stderr == (None if err == subprocess.STDOUT else read.stderr)

@@ -543,9 +543,16 @@ def test_a_dated_name_can_be_too_long(tmp_path: Path) -> None:
     ]
 
 
+SECRET = (
+    "looks like a secret, and becomes a property that all who see the image can read; plans and reports show it too. "
+    "Take it out"
+)
 WARNINGS = [
     ("    versions: []\n", "a.yml:4:15: A: versions: is empty: no image is wanted"),
     ("    versions:\n", "a.yml:4:5: A: versions: is empty: no image is wanted"),
+    ("    resolve: debian\n    meta: {os_version: 13, architecture: x86_64}\n    versions: []\n", None),
+    ("    latest_url: https://a.b/c\n    latest_checksum_url: https://a.b/SHA256SUMS\n    versions: []\n", None),
+    ("    latest_url: https://a.b/c\n    versions: []\n", "a.yml:5:15: A: versions: is empty: no image is wanted"),
     (
         "    meta: {os_purpose: generik}\n" + TAIL,
         "a.yml:4:24: A: meta.os_purpose: 'generik' is unusual, known are generic, oldgeneric, minimal, k8snode, gpu, "
@@ -575,6 +582,9 @@ WARNINGS = [
         "a.yml:7:17: A: versions[0].source: 'gopher://x' is unusual, known are private, an http, https or ftp URL",
     ),
     (TAIL + "        source: private\n", None),
+    ("    meta: {root_Password: abc}\n" + TAIL, f"a.yml:4:27: A: meta.root_Password: {SECRET}"),
+    (TAIL + "        meta: {agent-token: abc}\n", f"a.yml:7:29: A: versions[0].meta.agent-token: {SECRET}"),
+    ("    meta: {client_secret: null, password_login: no, hw_rng_model: virtio}\n" + TAIL, None),
 ]
 
 

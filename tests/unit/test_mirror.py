@@ -204,6 +204,13 @@ def test_metadata_hold_what_is_known_before_and_fits() -> None:
         ({}, stored(size=None), Verdict.MISSING, "not there"),
         ({}, stored(record=None), Verdict.FOREIGN, "somebody else's object is there"),
         ({}, replace(stored(record=None), ours=True), Verdict.UNFINISHED, "it has no record yet"),
+        ({}, replace(stored(record=None), ours=True, damaged=True), Verdict.UNFINISHED, "its record is damaged"),
+        (
+            {},
+            replace(stored(record=None), damaged=True),
+            Verdict.FOREIGN,
+            "its record p/a/1-a.qcow2.mirror.json is damaged",
+        ),
         ({}, stored(size=8), Verdict.MISMATCH, "it has 8 bytes, and had 9 when it was written"),
         ({"checksum": "md5:" + "4" * 32}, stored(), Verdict.MISMATCH, "the definition says md5:4444"),
         ({"size": 8}, stored(), Verdict.MISMATCH, "the definition says 8 bytes, its source had 7"),

@@ -10,7 +10,7 @@ from cloud import GIB, TAG, TODAY, by_version, definition, made, settled
 
 from openstack_image_manager import desired
 from openstack_image_manager.changes import change_data, checksum, diff
-from openstack_image_manager.model import Create, Finding, Image, Policy, Update
+from openstack_image_manager.model import Create, Delete, Finding, Image, Policy, Update
 from openstack_image_manager.plan import plan
 
 
@@ -385,7 +385,10 @@ def test_of_two_images_of_one_version_the_one_in_use_stands():
         f"version 20240416 is there twice: {image.id} stands for it, twin does not",
     ]
     deleting = Policy(outdated="delete", unknown_usage="delete")
-    assert [change.found.id for change in planned([definition()], [twin, image], deleting).changes] == ["twin"]
+    change = only(planned([definition()], [twin, image], deleting))
+    assert (type(change), change.found.id, change.reason) == (Delete, "twin", f"{image.id} stands for its version")
+    unseen = plan([definition()], [twin, image], Policy(outdated="delete"), TODAY, usage=lambda _: None)
+    assert "Ubuntu 24.04 (twin) goes no further: whether it is in use can't be seen" in unseen.findings[1].message
 
 
 def test_the_image_that_stands_is_the_same_one_in_the_next_run():

@@ -137,7 +137,7 @@ def test_a_plan_without_changes_is_one_line() -> None:
 def test_findings_are_told_before_the_counts() -> None:
     findings = [Finding("note", "a", "b"), Finding("warning", "c", "d"), Finding("error", "e", "f")]
     assert text_of(Plan((), tuple(findings), 2, 0)) == (
-        "note: a: b\nwarning: c: d\nerror: e: f\nprod: 2 definitions, 0 managed images; no changes\n"
+        "note: a: b\nwarning: c: d\nerror: e: f\nprod: 2 definitions, 0 managed images; 1 error, nothing else to do\n"
     )
 
 
@@ -169,7 +169,7 @@ def test_no_control_character_reaches_a_terminal() -> None:
     text = text_of(Plan((), (Finding("error", "\x1b[31mred", "two\nlines"),)), "a\x07b")
     assert text.splitlines() == [
         r"error: \x1b[31mred: two\nlines",
-        r"a\x07b: 0 definitions, 0 managed images; no changes",
+        r"a\x07b: 0 definitions, 0 managed images; 1 error, nothing else to do",
     ]
 
 

@@ -52,6 +52,22 @@ def test_what_is_not_as_it_shall_be():
     assert rows(wanted, [replace(one, properties={}, name="else")])["1"].state == "missing"
 
 
+def test_a_current_build_that_is_not_there():
+    """Of builds that stand side by side each one is current."""
+    wanted = definition(versions=("1", "2"), meta=META)
+    found = {image.properties["internal_version"]: image for image in settled([wanted])}
+    stands = rows(wanted, [found["1"]])
+    assert (stands["2"].lacks, status.cells(stands["2"])[5]) == (True, "missing: the current build")
+    assert not stands["1"].lacks
+    stands = rows(wanted, [found["2"]])
+    assert (stands["1"].lacks, status.cells(stands["1"])[5]) == (False, "missing")
+    assert rows(wanted, [found["1"], replace(found["2"], status="queued")])["2"].lacks
+    beside = definition(versions=("1", "2"), multi=False)
+    (one, _) = settled([beside])
+    stands = rows(beside, [one])
+    assert sorted(row.lacks for row in stands.values()) == [False, True]
+
+
 def test_what_is_to_be_deleted():
     found = settled([definition(versions=("1", "2"), meta={"uuid_validity": "none"})])
     wanted = definition(versions=("2",), meta={"uuid_validity": "none"})

@@ -22,6 +22,7 @@ from openstack_image_manager.cli import (
     share,
     show,
     status,
+    unread,
     update,
     validate,
 )
@@ -174,6 +175,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, end)
+    unread.go_on()
     words = sys.argv[1:] if arguments is None else arguments
     try:
         _without_others(words)(words)

@@ -136,8 +136,9 @@ def of_status(rows: Mapping[str, Sequence[Row]], failed: Mapping[str, str]) -> C
 
 def _row_case(cloud: str, row: Row) -> Case:
     failure = f"overdue: built {row.built}, a newer build was due on {row.due}" if row.overdue else None
-    drift = f": {', '.join(row.drift)}" if row.drift else ""
-    return Case(f"{row.definition} {row.version}", cloud, failure, None if row.state == "ok" else row.state + drift)
+    if row.lacks:
+        failure = row.words
+    return Case(f"{row.definition} {row.version}", cloud, failure, None if row.state == "ok" else row.words)
 
 
 def of_news(found: Sequence[News]) -> Content:

@@ -167,7 +167,8 @@ def _clouds(
             typer.echo(f"error: {error}", err=True)
     broken = any(finding.level == "error" for each in reports if each.plan for finding in each.plan.findings)
     if failed or broken:
-        return 1
+        # Of several clouds one that is not known is one that failed, as in a run.
+        return 1 if reports else max(error.exit_code for error in failed.values())
     return FOUND if any(report.is_finding(v, strict) for each in reports for v in each.report.verdicts) else 0
 
 

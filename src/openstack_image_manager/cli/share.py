@@ -157,12 +157,14 @@ def _unshare(glance: Glance, name: str, builds: list[Image], projects: dict[str,
 
 def _builds(glance: Glance, tag: str, name: str) -> tuple[Image, list[Image]]:
     """The one active managed image of the name, and all builds of its definition, that one first."""
-    from openstack_image_manager.errors import Error
+    from openstack_image_manager.errors import Error, UsageError
 
     ours = [image for image in glance.list(tag) if image.owner == glance.project]
     images = [image for image in ours if image.name == name and image.status == "active"]
-    if len(images) != 1:
-        found = ", ".join(image.id for image in images) or "none"
+    if not images:
+        raise UsageError(f"cloud '{glance.cloud}': one managed image must be called '{name}'; there is none")
+    if len(images) > 1:
+        found = ", ".join(image.id for image in images)
         raise Error(f"cloud '{glance.cloud}': one managed image must be called '{name}'; there is {found}")
     definition = images[0].properties.get("image_name")
     others = [image for image in ours if definition and image.properties.get("image_name") == definition]

@@ -75,9 +75,8 @@ def show_command(
 def _cells(row: Row, images: Mapping[str, Image]) -> tuple[str, ...]:
     image = images.get(row.id or "")
     seen = "" if image is None else image.visibility + (", hidden" if image.hidden else "")
-    drift = f": {', '.join(row.drift)}" if row.drift else ""
     status, built = image.status if image else "", row.built or "unknown"
-    return row.version, row.name, status, seen, built, row.state + drift, row.verified[:40], row.id or ""
+    return row.version, row.name, status, seen, built, row.words, row.verified[:40], row.id or ""
 
 
 def _data(found: Clouds, rows: Mapping[str, Sequence[Row]]) -> dict[str, list[dict[str, object]]]:

@@ -10,7 +10,7 @@ import typer
 
 from openstack_image_manager.cli import options as given
 
-OVERDUE = 3  # exit code
+FOUND = 3  # exit code
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +37,8 @@ def status_command(
 ) -> None:
     """Show how each version stands in the cloud: age, when a newer build is due, drift, and what was verified.
 
-    Exit code 3 when a current build is overdue: replace_frequency (and a tenth) have passed since it was built.
+    Exit code 3 when a current build is not there, or overdue: replace_frequency (and a tenth) have passed since it was
+    built.
 
     \b
     Example:
@@ -77,5 +78,5 @@ def status_command(
                 run.show_comparison(found)
             for error in found.failed.values():
                 say("error", str(error))
-        overdue = any(row.overdue for its in rows.values() for row in its)
-        raise typer.Exit(1 if found.has_errors else OVERDUE if overdue else 0)
+        wrong = any(row.overdue or row.lacks for its in rows.values() for row in its)
+        raise typer.Exit(1 if found.has_errors else FOUND if wrong else 0)

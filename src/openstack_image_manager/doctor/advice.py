@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from openstack_image_manager import sizes
 from openstack_image_manager.doctor.needs import Needs
 from openstack_image_manager.doctor.report import Check, State
 
@@ -146,7 +147,7 @@ def no_limits(registered: Mapping[str, int] | None, used: int | None, needs: Nee
         listed = ", ".join(f"{name} {limit}" for name, limit in sorted(registered.items()))
         what = f"Keystone has limits ({listed}), and Glance does not go by them"
         return Check("quota", "warning", what, why, f"[DEFAULT] use_keystone_limits = true, or else {change}")
-    taken = "" if used is None else f"this project's images take {_size(used)}; "
+    taken = "" if used is None else f"this project's images take {sizes.words(used)}; "
     what = f"user_storage_quota can't be seen from outside; {taken}{room(needs)}"
     return Check("quota", "unknown", what, why, change)
 
@@ -159,11 +160,7 @@ def room(needs: Needs) -> str:
         return "nothing is to be imported"
     more = f", and {needs.unsized} of unknown size" if needs.unsized else ""
     count = f"{needs.imports} image{'' if needs.imports == 1 else 's'}"
-    return f"{count} to import: {_size(needs.size)} as published, more once converted to raw{more}"
-
-
-def _size(number: int) -> str:
-    return f"{number / 1024**3:.1f} GiB" if number >= 1024**3 else f"{number / MIB:.1f} MiB"
+    return f"{count} to import: {sizes.words(needs.size)} as published, more once converted to raw{more}"
 
 
 def limits(usage: Mapping[str, tuple[int, int]], needs: Needs, workers: int) -> list[Check]:

@@ -23,7 +23,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped]
     ResponseStreamingError,
 )
 
-from openstack_image_manager.errors import Interrupted, StorageError
+from openstack_image_manager.errors import Interrupted, StorageError, UnknownBucketError
 from openstack_image_manager.format import public_url
 from openstack_image_manager.mirroring.parts import PART, Buffer, PartsUpload
 from openstack_image_manager.mirroring.record import MADE_BY, MAKER
@@ -32,6 +32,7 @@ from openstack_image_manager.mirroring.store import CHUNK, EXISTS, LARGEST, Begu
 IN_FLIGHT = 4  # parts, of all uploads together: what memory holds is these, and one part of each upload
 TRIES = 5
 CONNECT_TIMEOUT, READ_TIMEOUT = 15, 60  # seconds
+NO_BUCKET = ("NoSuchBucket", "404")
 _ADVICE = {
     "NoSuchBucket": "there is no such bucket; create it, or correct --bucket",
     "AccessDenied": "these credentials may not do that here; look at the bucket's policy or ACL",
@@ -93,7 +94,8 @@ class Bucket:
             code = str(answer.get("Error", {}).get("Code", ""))
             told = _ADVICE.get("SlowDown" if status in (429, 503) else code)
             said = f"{status} {code}" + (f" {answer['Error'].get('Message', '')}" if not told else "")
-            raise StorageError(f"{where}: {said.strip()}" + (f": {told}" if told else ""), code) from None
+            kind = UnknownBucketError if code in NO_BUCKET else StorageError
+            raise kind(f"{where}: {said.strip()}" + (f": {told}" if told else ""), code) from None
         except (NoCredentialsError, PartialCredentialsError):
             hint = "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
             raise StorageError(f"{where}: {hint}") from None

@@ -60,7 +60,8 @@ class Copier:
         if head is None:
             return judge(item, None)
         entry, ours = head
-        return judge(item, Stored(item.key, entry.size, entry.modified, record_of(self.store, item.key), ours))
+        record, damaged = record_of(self.store, item.key)
+        return judge(item, Stored(item.key, entry.size, entry.modified, record, ours, damaged))
 
     def _copy(self, item: Item, proof: Proof, old: Stored | None) -> Record:
         version = proof.version
@@ -167,9 +168,11 @@ def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests)
     )
 
 
-def record_of(store: Store, key: str) -> Record | None:
-    """The record of an object; None if there is none of ours. Raises StorageError."""
-    return parsed(store.get(key + RECORD) or b"")
+def record_of(store: Store, key: str) -> tuple[Record | None, bool]:
+    """The record of an object, and whether there is something else instead. Raises StorageError."""
+    data = store.get(key + RECORD)
+    record = parsed(data or b"")
+    return record, data is not None and record is None
 
 
 def drop(store: Store, old: Stored) -> None:
@@ -187,11 +190,12 @@ def found(store: Store, prefix: str, keys: set[str], workers: int) -> Holding:
     recorded = {key.removesuffix(RECORD) for key in entries if key.endswith(RECORD)}
 
     def look(key: str) -> Stored | None:
-        entry, record = entries.get(key), record_of(store, key) if key in recorded else None
+        entry = entries.get(key)
+        record, damaged = record_of(store, key) if key in recorded else (None, False)
         if entry is None:
             return Stored(key, None, entries[key + RECORD].modified, record) if record else None
         head = store.head(key) if record is None else None
-        return Stored(key, entry.size, entry.modified, record, head is not None and head[1])
+        return Stored(key, entry.size, entry.modified, record, head is not None and head[1], damaged)
 
     with ThreadPoolExecutor(workers) as pool:
         seen = pool.map(look, sorted(recorded | (keys & set(entries))))

@@ -38,7 +38,8 @@ class Publisher:
             done += self._one(key, text, before[key], holding.names)
         for key in index.outlived((name for name in holding.names if name.startswith(self.where.prefix)), made):
             with suppress(_ForeignError):
-                self._present(key, holding.names)
+                if self._present(key, holding.names) is None:
+                    continue  # whose an empty file is, nobody knows
                 for each in (index.signed_key(key), key):
                     if each in holding.names:
                         self.store.remove(each)
@@ -54,9 +55,9 @@ class Publisher:
         }
 
     def _present(self, key: str, names: frozenset[str]) -> str | None:
-        """What is there now. Raises _ForeignError for what is not ours."""
+        """What is there now; an empty file is as none. Raises _ForeignError for what is not ours."""
         data = self.store.get(key) if key in names else None
-        if data is None:
+        if not data:
             return None
         text = data.decode("utf-8", "replace")
         if not index.is_ours(text):
@@ -93,7 +94,7 @@ class Publisher:
 
     def _is_signed(self, wanted: bytes, signed: str, names: frozenset[str], clear: bool, signer: Signer) -> bool:
         data = self.store.get(signed) if signed in names else None
-        if data is None:
+        if not data:
             return False
         if not clear:
             return signer.is_by_us(wanted, data)

@@ -11,7 +11,7 @@ from openstack_image_manager.editing.edit import SetVersionField
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import public_url
 from openstack_image_manager.mirroring.record import Record
-from openstack_image_manager.mirroring.target import Item, Target
+from openstack_image_manager.mirroring.target import RECORD, Item, Target
 
 
 class Verdict(StrEnum):
@@ -27,13 +27,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object and its record. `size` is None where there is a record only; `ours`: its metadata says so."""
+    """An object and its record. `size` is None where there is a record only; `ours`: its metadata says so; `damaged`:
+    what lies at the key of its record is none."""
 
     key: str
     size: int | None
     modified: datetime
     record: Record | None = None
     ours: bool = False
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,15 @@ def judge(item: Item, stored: Stored | None) -> Judged:
     if stored is None or stored.size is None:
         return Judged(item, Verdict.MISSING, "not there", stored)
     if stored.record is None and stored.ours:
-        return Judged(item, Verdict.UNFINISHED, "it has no record yet", stored)
+        message = "its record is damaged" if stored.damaged else "it has no record yet"
+        return Judged(item, Verdict.UNFINISHED, message, stored)
+    if stored.damaged:
+        # It may be the object of somebody whose own file has the name of a record.
+        message = (
+            f"its record {item.key}{RECORD} is damaged, so that it can't be told whose object this is, and nothing is "
+            "touched; delete both, and the next run copies it again"
+        )
+        return Judged(item, Verdict.FOREIGN, message, stored)
     if stored.record is None:
         message = "somebody else's object is there, and is never touched; move it, or set another mirror_url"
         return Judged(item, Verdict.FOREIGN, message, stored)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from openstack_image_manager import desired, retention
+from openstack_image_manager import desired, retention, sizes
 from openstack_image_manager.editing.edit import AddVersion, Edit, RemoveVersion, SetVersionField, Value
 from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.format import Definition, Version, public_url
@@ -147,14 +147,10 @@ def line(each: News) -> str:
 def _facts(build: Build) -> list[str]:
     return [
         *([f"built {build.build_date}"] if build.build_date else []),
-        *([_size(build.size)] if build.size else []),
+        *([sizes.words(build.size)] if build.size else []),
         str(build.checksum) if build.checksum else "no checksum is published",
         f"signed by {build.signed_by}" if build.signed_by else "not signed",
     ]
-
-
-def _size(size: int) -> str:
-    return f"{size / 1024**2:.1f} MiB"
 
 
 def markdown(found: Sequence[News]) -> list[list[str]]:
@@ -162,6 +158,10 @@ def markdown(found: Sequence[News]) -> list[list[str]]:
     rows = [["Image", "From", "To", "Built", "Size", "Checksum", "Signed by"]]
     for each in found:
         if (build := each.build) is not None and each.edits:
-            cells = [build.build_date or "", _size(build.size) if build.size else "", str(build.checksum or "none")]
+            cells = [
+                build.build_date or "",
+                sizes.words(build.size) if build.size else "",
+                str(build.checksum or "none"),
+            ]
             rows.append([each.name, each.before or "", build.version, *cells, build.signed_by or "not signed"])
     return rows

@@ -1,0 +1,13 @@
+"""PURE: bytes in words."""
+
+from __future__ import annotations
+
+UNITS = ("KiB", "MiB", "GiB")
+
+
+def words(size: int) -> str:
+    """`12 bytes`, `1.5 KiB`, `629.0 MiB`, `2.1 GiB`: never nothing where there is something."""
+    if size < 1024:
+        return f"{size} byte{'' if size == 1 else 's'}"
+    power = min((size.bit_length() - 1) // 10, len(UNITS))
+    return f"{size / 1024**power:.1f} {UNITS[power - 1]}"

@@ -1,0 +1,37 @@
+"""What a service answers, in one line."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from openstack_image_manager.wire import sentence
+
+HTML = """<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1>
+You are not authorized to complete this action.<br /><br />
+</body></html>"""
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "body", "said"),
+    [
+        (403, "Forbidden", HTML, "403: You are not authorized to complete this action."),
+        (
+            404,
+            "Not Found",
+            "404 Not Found\n\nThe resource could not be found.\n",
+            "404: The resource could not be found.",
+        ),
+        (404, "Not Found", "404 Not Found: No image found with ID 1", "404: No image found with ID 1"),
+        (404, "Not Found", "404 not found.", "404: Not Found"),
+        (404, "Not Found", "404", "404: Not Found"),
+        (404, "Not Found", "", "404: Not Found"),
+        (404, "Not Found", "4040 is no port", "404: 4040 is no port"),
+        (404, "Not Found", "404 images", "404: 404 images"),
+        (500, None, "oh", "500: oh"),
+    ],
+)
+def test_a_refusal_says_its_status_once(status: int, reason: str | None, body: str, said: str) -> None:
+    answer = requests.Response()
+    answer.status_code, answer.reason, answer._content = status, reason, body.encode()  # type: ignore[assignment]
+    assert sentence(answer, "Glance") == f"Glance answered {said}"
