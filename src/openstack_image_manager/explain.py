@@ -79,7 +79,7 @@ def _why_current(definition: Definition, line: LineUp) -> str:
     if line.current in line.pins:
         return f"a rollback made it current in place of {line.pins[line.current]}"
     if line.current != line.newest.version:
-        return f"{line.newest.version} is newer, but was rolled back from"
+        return f"{line.newest.version} is newer, but a rollback took it back"
     return "the newest version that is defined" if definition.multi else "the newest version"
 
 
@@ -127,7 +127,7 @@ def _place(line: LineUp, build: str, role: Role) -> str:
     if role.newest:
         return "the current build"
     if build in line.bad:
-        return f"rolled back from on {role.rolled_back}: it takes no place"
+        return f"taken back by a rollback on {role.rolled_back}: it takes no place"
     if desired.version_key(build) > desired.version_key(line.current):
         return "withdrawn: later than the newest version that is defined, so it counts as the oldest"
     number = line.rank(build)

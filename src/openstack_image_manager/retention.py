@@ -47,7 +47,7 @@ def decide(situation: Situation, policy: Policy, today: date) -> tuple[Stage, st
         return Stage.KEEP, "not outdated"
     asked = Stage[policy.outdated.upper()]
     limit, why = _limit(s, asked, policy, today)
-    return (limit, why) if limit < asked else (asked, "rolled back from" if s.bad else OUTDATED)
+    return (limit, why) if limit < asked else (asked, "taken back by a rollback" if s.bad else OUTDATED)
 
 
 def is_outdated(s: Situation) -> bool:
@@ -65,7 +65,7 @@ def _limit(s: Situation, asked: Stage, policy: Policy, today: date) -> tuple[Sta
     if s.defined:
         return Stage.HIDE, STILL_DEFINED
     if s.visible is None or s.kept:
-        return Stage.HIDE, "rolled back from, but its id is promised to stay"
+        return Stage.HIDE, "taken back by a rollback, but its id is promised to stay"
     if s.protected:
         return Stage.HIDE, "protected"
     if s.foreign:

@@ -77,13 +77,13 @@ def test_a_rollback_says_so():
     found = [change.wanted for change in rolled.changes]
     explanation = explained(wanted, found)
     assert said(explanation)["current"] == "1: a rollback made it current in place of 2"
-    assert said(explanation, "2")["place"] == f"rolled back from on {TODAY}: it takes no place"
+    assert said(explanation, "2")["place"] == f"taken back by a rollback on {TODAY}: it takes no place"
     # The bad one stays bad when its successor in the line is gone.
     unpinned = [
         replace(each, properties={k: v for k, v in each.properties.items() if k != desired.PINNED_OVER})
         for each in found
     ]
-    assert said(explained(wanted, unpinned))["current"] == "1: 2 is newer, but was rolled back from"
+    assert said(explained(wanted, unpinned))["current"] == "1: 2 is newer, but a rollback took it back"
 
 
 def test_versions_side_by_side_and_one_with_a_visibility_of_its_own():

@@ -58,9 +58,9 @@ def schema() -> None:
 
     \b
     Example:
-      openstack-image-manager schema > images.schema.json
+      openstack-image-manager schema > images/schema.json
 
-    Then begin each file with: # yaml-language-server: $schema=images.schema.json
+    Then begin each file in images/ with: # yaml-language-server: $schema=schema.json
     """
     import json
 
