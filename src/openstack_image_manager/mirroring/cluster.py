@@ -41,7 +41,7 @@ class Cluster:
         try:
             import distributed
         except ImportError:
-            hint = "pip install 'openstack-image-manager[dask]'"
+            hint = "pip install '.[dask]' where its source is"
             raise Error(f"--executor {executor} needs Dask, here and on the workers: {hint}") from None
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it would say, our messages say
         self._where, self._endpoint, self._keys, self._stop = where, endpoint, keys, stop

@@ -21,7 +21,7 @@ _GPGV_VERSIONS = (3, 4)
 _GPGV_ALGORITHMS = (1, 3, 17, 19, 22)
 _SEQUOIA = Path(__file__).with_name("sequoia.py")
 _INSTALL_GPGV = "install gpgv (Debian and Ubuntu: apt install gpgv, others: gnupg2)"
-_INSTALL_PYSEQUOIA = "pip install 'openstack-image-manager[openpgp]'"
+_INSTALL_PYSEQUOIA = "pip install '.[openpgp]' where its source is"
 
 
 def command_for(signature: Signature) -> list[str]:
