@@ -23,6 +23,7 @@ from openstack_image_manager.wire import NOT_PATCHED, as_image, operation, sente
 PAGE = 1000  # the most that Glance gives at once
 STAGE_TIMEOUT = 600.0  # seconds for the answer after the last byte of an upload
 ABANDONED = 60.0  # seconds without a sign of life of an import that has all its bytes
+SOON = 1.0  # seconds without a question, at most, when earlier imports took longer
 RETRIES = 3
 RETRIABLE = (429, 502, 503, 504)
 BODY: dict[str, Any] = {
@@ -41,6 +42,7 @@ class Glance:
 
         self.cloud = cloud
         self._begun: tuple[str, Ahead[Images]] | None = None
+        self._usual = 0.0  # seconds before which the last import was not done
         self._connection = connection
         # Discovery of versions would cost three calls of every run, and there has been only v2 for years.
         self._api = Adapter(connection.session, endpoint_override=f"{endpoint}/v2")
@@ -201,7 +203,11 @@ class Glance:
     ) -> Image:
         """Wait until the import is done; `deadline` in seconds of time.monotonic(). Raises CloudError with the reason
         that Glance's task gives. Failure is a property or a task, never a guess from elapsed time."""
-        pause, changed, seen = 0.1, time.monotonic(), ""
+        begun = changed = time.monotonic()
+        pause, seen = 0.1, ""
+        # Each question costs Glance a part of what an import of a small image does.
+        if stop.wait(min(self._usual, deadline - begun)):
+            raise Interrupted("interrupted")
         while True:
             image = self._get(image_id)
             status = image["status"]
@@ -211,6 +217,7 @@ class Glance:
             # A Glance that died holds it for ever: with all copies made and nothing happening, it is left behind.
             dead = not image.get("os_glance_importing_to_stores") and time.monotonic() - changed > abandoned
             if status in ("active", "deactivated") and (dead or not image.get("os_glance_import_task")):
+                self._usual = min((time.monotonic() - begun) * 0.8, SOON)
                 return as_image(image)
             failed = image.get("os_glance_failed_import") or status in ("killed", "deleted", "pending_delete")
             task = self._task(image_id) if failed or status == "queued" or progress else {}
