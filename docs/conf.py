@@ -6,7 +6,7 @@ project = "openstack-image-manager"
 version = release = __version__
 copyright = "its authors, Apache-2.0"
 extensions = ["myst_parser"]
-exclude_patterns = ["examples", "benchmarks"]  # the latter is what script/bench --full leaves
+exclude_patterns = ["examples"]
 nitpicky = True
 smartquotes = False  # it would make one dash of the two of an option
 

@@ -91,7 +91,7 @@ def details(definition: Definition, position: Position) -> list[tuple[str, str]]
     rows = [("file", str(position))]
     said = definition.model_dump(exclude_unset=True, exclude={"versions", "meta", "resolve", "name"})
     for name, value in said.items():
-        text = ", ".join(map(_member, value)) if isinstance(value, list) else str(value)
+        text = ", ".join(map(_member, value)) if isinstance(value, list) else _member(value)
         rows.append((name, public_url(text) if name.endswith("url") else text))
     if definition.resolve is not None:
         rows.append(("resolve", definition.resolve.use or "a resolver of its own"))
@@ -101,6 +101,8 @@ def details(definition: Definition, position: Position) -> list[tuple[str, str]]
 
 
 def _member(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     if not isinstance(value, dict):
         return str(value)
     return " of ".join(f"{kind} {value[kind]}" for kind in ("project", "domain") if value.get(kind))

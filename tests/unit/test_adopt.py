@@ -212,6 +212,7 @@ def test_images_of_the_existing_tool_need_no_ids():
     found = check(images)
     (one,) = found.definitions
     assert (one.name, one.multi, one.login, one.tags) == ("RancherOS", False, "rancher", [])
+    assert [version.meta for version in one.versions] == [{}, {}]  # what login says is not said again
     assert [(v.version, v.build_date, v.id, v.source) for v in one.versions] == [
         ("1.4.0", "2018-04-02", None, None),
         ("1.3.0", "2018-04-02", None, None),

@@ -93,6 +93,7 @@ def test_details_hold_everything_but_secrets(folder: Path) -> None:
     more = {
         "name": "x",
         "format": "qcow2",
+        "multi": True,
         "members": ["shop", {"project": "a", "domain": "b"}, {"domain": "c"}],
         "stores": ["fast"],
         "latest_url": "https://u:hunter2@example.org/",
@@ -114,6 +115,7 @@ def test_details_hold_everything_but_secrets(folder: Path) -> None:
     assert ("members", "project shop, project a of domain b, domain c") in told
     assert {name: value for name, value in told if name not in ("file", "members")} == {
         "format": "qcow2",
+        "multi": "true",
         "stores": "fast",
         "latest_url": "https://example.org/",
         "resolve": "ubuntu",

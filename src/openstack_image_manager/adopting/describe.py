@@ -27,8 +27,6 @@ def describe(group: Group, tag: str, explicit: bool, named: Callable[[Image, str
     logins = {each.get("image_original_user") for each in properties}
     login: str | None = logins.pop() if len(logins) == 1 else None
     common = {key: value for key, value in properties[0].items() if all(p.get(key) == value for p in properties)}
-    if login is not None:
-        common.pop("image_original_user")
     versions = []
     for number, (version, image) in enumerate(group.builds):
         own: dict[str, str | None] = {key: value for key, value in properties[number].items() if key not in common}
@@ -39,6 +37,8 @@ def describe(group: Group, tag: str, explicit: bool, named: Callable[[Image, str
         narrow = explicit and number > 0
         visibility = image.visibility if narrow or _differs(image, images[0]) else None
         versions.append(_version(group, version, image, own, visibility, known=named(image, version)))
+    if login is not None:
+        common.pop("image_original_user")
     first = images[0]
     said: dict[str, Any] = {
         "name": group.name,

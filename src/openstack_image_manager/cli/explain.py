@@ -98,8 +98,6 @@ def _show(explanation: Explanation, cloud: str, names: Mapping[str, str]) -> Non
         known = f" ({build.id})" if build.id else ""
         render.say(out, "")
         render.heading(f"{build.version}  {build.name}{known}", out)
-        render.pairs(build.said, out)
-        if not build.changes:
-            render.pairs([("plan", "nothing to do")], out)
+        render.pairs([*build.said, *([] if build.changes else [("plan", "nothing to do")])], out)
         for change in build.changes:
             render.change(change, out, names)
