@@ -152,16 +152,22 @@ def _cloud(sheet: _Sheet, cloud: Cloud, labels: Labels) -> None:
     verified = Counter(row.verified if row.verified in ("no", "unknown") else "yes" for row in there)
     for word in ("yes", "no", "unknown"):
         sheet.add("verified_images", verified[word], **labels, verified=word)
-    newest: dict[str, Row] = {}
-    for row in there:
-        if row.current:
-            newest.setdefault(row.definition, row)
-    for name, row in newest.items():
+    for name, row in _served(there).items():
         about = {**labels, "definition": name}
         for metric, day in (("build_timestamp_seconds", row.built), ("build_due_timestamp_seconds", row.due)):
             if day:
                 sheet.add(metric, datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp(), **about)
         sheet.add("build_overdue", int(row.overdue), **about)
+
+
+def _served(there: Iterable[Row]) -> dict[str, Row]:
+    """The current build of each definition; while that is not there or not published yet, the one that tenants get
+    under its name."""
+    served: dict[str, Row] = {}
+    for row in sorted(there, key=lambda row: not row.current):
+        if row.state != "unfinished" and (row.current or row.name == row.definition):
+            served.setdefault(row.definition, row)
+    return served
 
 
 def _number(value: float) -> str:

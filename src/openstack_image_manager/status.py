@@ -18,8 +18,9 @@ HEAD = ("Image", "Version", "Built", "Age", "Due", "State", "Verified")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One version. `age` in days; `due`: the day a successor is needed, of current builds only. `state`: ok, missing,
-    unfinished, differs, to be deleted, or disabled; `drift`: the fields that differ."""
+    """One version. `age` in days; `due`: the day a successor is needed, of builds that are current or have the name of
+    the definition now. `state`: ok, missing, unfinished, differs, to be deleted, or disabled; `drift`: the fields that
+    differ."""
 
     definition: str
     name: str
@@ -88,9 +89,10 @@ def _row(
     day = age.built(version, image.properties.get("image_build_date"))
     wanted = change.wanted.name if isinstance(change, Update) else image.name
     current = not definition.multi or wanted == definition.name
-    due = age.due(image.properties, day) if day and current else None
+    serves = current or image.name == definition.name
+    due = age.due(image.properties, day) if day and serves else None
     days = (today - day).days if day else None
-    overdue = bool(due and today > due) or bool(current and max_age is not None and days is not None and days > max_age)
+    overdue = bool(due and today > due) or bool(serves and max_age is not None and days is not None and days > max_age)
     state = "differs" if drift else "to be deleted" if isinstance(change, Delete) else "ok"
     if desired.is_pending(image):
         state = "unfinished"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
-from cloud import TODAY, definition, settled
+from cloud import TODAY, by_version, definition, settled
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from openstack_image_manager import desired
 from openstack_image_manager.errors import KINDS
 from openstack_image_manager.metrics import HELP, PREFIX, Cloud, Run, exposition, last_successes
-from openstack_image_manager.model import Finding, Plan, Policy
+from openstack_image_manager.model import Finding, Image, Plan, Policy
 from openstack_image_manager.plan import plan
 from openstack_image_manager.status import rows
 
@@ -62,6 +64,34 @@ def test_a_run_in_numbers() -> None:
     assert len([key for key in found if key[0] == "failures"]) == 3 * len(KINDS)
     for name in {key[0] for key in found}:
         assert text.count(f"# HELP {PREFIX}{name} {HELP[name]}\n# TYPE {PREFIX}{name} gauge\n") == 1
+
+
+def ages(images: list[Image]) -> dict[str, float]:
+    """What is told of the age of A, of which there are two builds."""
+    meta = {"replace_frequency": "weekly", "provided_until": "none"}
+    wanted = [definition("A", ["20240416", "20261116"], meta=meta)]
+    found = plan(wanted, images, Policy(), TODAY)
+    here = Cloud("prod", found, rows(found, wanted, images, TODAY))
+    sample = parsed(exposition(Run("apply", 1, 1, 1, False, [here])))
+    return {key[0]: value for key, value in sample.items() if key[-1] == "A"}
+
+
+def test_ages_are_those_of_the_build_that_tenants_get() -> None:
+    meta = {"replace_frequency": "weekly", "provided_until": "none"}
+    before = settled([definition("A", ["20240416"], meta=meta)])
+    old = {"build_timestamp_seconds": 1713225600, "build_due_timestamp_seconds": 1713916800, "build_overdue": 1}
+    assert ages(before) == old  # the newest could not be imported
+    after = settled([definition("A", ["20240416", "20261116"], meta=meta)], found=before)
+    assert ages(after) == {
+        "build_timestamp_seconds": 1794787200,
+        "build_due_timestamp_seconds": 1795478400,
+        "build_overdue": 0,
+    }
+    new = by_version(after)["20261116"]
+    pending = {**new.properties, desired.VERIFIED: f"{desired.PENDING}none"}
+    unpublished = replace(new, name="A (20261116)", visibility="private", properties=pending)
+    assert ages([*before, unpublished]) == old
+    assert ages([unpublished]) == {}
 
 
 def test_the_last_success_survives_what_fails_after_it() -> None:

@@ -68,6 +68,12 @@ def test_a_current_build_that_is_not_there():
     assert sorted(row.lacks for row in stands.values()) == [False, True]
 
 
+def test_the_build_that_has_the_name_meanwhile_can_be_overdue():
+    before = settled([definition(versions=("20240416",), meta=META)])
+    row = rows(definition(versions=("20240416", "20261101"), meta=META), before)["20240416"]
+    assert (row.current, row.due, row.overdue) == (False, "2024-05-20", True)
+
+
 def test_what_is_to_be_deleted():
     found = settled([definition(versions=("1", "2"), meta={"uuid_validity": "none"})])
     wanted = definition(versions=("2",), meta={"uuid_validity": "none"})
