@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -33,6 +34,47 @@ def test_systemd_takes_its_units(tmp_path: Path) -> None:
     command = ["systemd-analyze", "verify", "--man=no", *units]
     checked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+TOOL = """#!/bin/sh
+case "$1" in
+  update) echo "# newer" >> images/debian.yml ;;
+  check-updates) exit 3 ;;
+esac
+"""
+
+
+def test_the_update_for_systemd_pushes_its_branch(tmp_path: Path) -> None:
+    """By a user whom git does not know, and with findings of `check-updates`."""
+    clone, tool = tmp_path / "clone", tmp_path / "bin" / "openstack-image-manager"
+    tool.parent.mkdir()
+    tool.write_text(TOOL, encoding="utf-8")
+    tool.chmod(0o755)
+    environment = {"PATH": f"{tool.parent}:{os.environ['PATH']}", "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+
+    def git(*arguments: str) -> str:
+        run = subprocess.run(
+            ["git", *arguments], env=environment, capture_output=True, text=True, check=True, timeout=60
+        )
+        return run.stdout
+
+    git("config", "--global", "user.useConfigOnly", "true")
+    git("init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin"))
+    git("clone", "--quiet", str(tmp_path / "origin"), str(clone))
+    (clone / "images").mkdir()
+    (clone / "images" / "debian.yml").write_text("images: []\n", encoding="utf-8")
+    git("-C", str(clone), "add", "images")
+    git("-C", str(clone), "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "-m", "Begin")
+    git("-C", str(clone), "push", "--quiet", "origin", "HEAD:main")
+    script = EXAMPLES / "systemd" / "update-images"
+    for _ in range(2):  # a second week before the first branch is merged
+        run = subprocess.run(
+            [script], cwd=clone, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert (run.returncode, run.stderr) == (0, "")
+    assert git("-C", str(tmp_path / "origin"), "log", "--format=%an: %s", "main..update-images") == (
+        "image updates: Newest builds of images\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -130,6 +131,61 @@ def test_the_week_begins_on_sunday_everywhere() -> None:
     assert github[True]["schedule"] == [{"cron": "0 0 * * 0"}]  # a YAML 1.1 reader takes `on` for true
     timer = (DOCS / "examples/automation/systemd/update-images.timer").read_text(encoding="utf-8")
     assert "OnCalendar=Sun *-*-* 00:00:00" in timer
+
+
+def test_apply_runs_every_night_everywhere() -> None:
+    folder = DOCS / "examples" / "automation"
+
+    def read(name: str) -> Any:
+        return yaml.safe_load((folder / name).read_text(encoding="utf-8"))
+
+    assert read("github/apply-images.yml")[True]["schedule"] == [{"cron": "30 2 * * *"}]
+    assert read("kubernetes/cronjob.yaml")["spec"]["schedule"] == "30 2 * * *"
+    assert "OnCalendar=*-*-* 02:30:00" in (folder / "systemd/apply-images.timer").read_text(encoding="utf-8")
+    (project,) = [item["project"] for item in read("zuul/zuul.yaml") if "project" in item]
+    assert project["periodic"]["jobs"] == ["images-apply"]
+    jobs = read("gitlab/gitlab-ci.yml")
+    scheduled = {
+        name: rule["if"]
+        for name, job in jobs.items()
+        for rule in (job.get("rules", ()) if isinstance(job, dict) else ())
+        if '"schedule"' in rule["if"]
+    }
+    assert {name: rule.endswith("$NIGHTLY") for name, rule in scheduled.items()} == {
+        "apply": True,
+        "releases": False,
+        "update": False,
+    }
+    assert all(rule.endswith("$NIGHTLY == null") for name, rule in scheduled.items() if name != "apply")
+
+
+def test_alerts_are_about_commands_that_an_example_runs_with_metrics() -> None:
+    ran = {
+        "run" if arguments[0].startswith("-") else arguments[0]
+        for path in EXAMPLES
+        for line in commands(path)
+        if "--metrics" in (arguments := words(line))
+    }
+    assert ran == {"apply"}
+    rules = yaml.safe_load((DOCS / "examples" / "alerts.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    wanted = [re.findall(r'command=~?"([^"]*)"', rule["expr"]) for rule in rules]
+    assert sum(map(len, wanted)) == 2
+    for names in [value.split("|") for values in wanted for value in values]:
+        assert ran & set(names)
+        assert {f"{NAME} {name}".removesuffix(" run") for name in names} <= with_option("--metrics")
+
+
+def with_option(option: str) -> set[str]:
+    """The commands that have it."""
+    return {path for path, command in COMMANDS.items() if any(option in each.opts for each in command.params)}
+
+
+@pytest.mark.parametrize(("section", "option"), [("Metrics", "--metrics"), ("Logs", "--log-format")])
+def test_the_commands_that_have_an_option_are_listed(section: str, option: str) -> None:
+    text = (DOCS / "monitoring.md").read_text(encoding="utf-8").partition(f"\n## {section}\n")[2]
+    sentence = re.search(r"The main command,([^.]*) have it\.", text)
+    assert sentence
+    assert {NAME, *(f"{NAME} {name}" for name in re.findall(r"`(.*?)`", sentence[1]))} == with_option(option)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
