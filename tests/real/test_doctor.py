@@ -347,6 +347,32 @@ def test_addresses(bench: Bench) -> None:
     assert "and 2 of unknown size" in outcome.out
 
 
+def test_checksum_files(bench: Bench) -> None:
+    """They are read from here alone: Glance need not reach their site."""
+    site, name = bench.site.url, f"Ubuntu {bench.tag}"
+    bench.site.on("/page", Switches(html="<html>welcome"))
+    digest = bench.version("1")["checksum"].removeprefix("sha256:")
+    sums = bench.site.put("/SUMS", f"{digest}  1.img\n".encode()).replace("127.0.0.1", "localhost")
+    files = {"1": sums, "2": f"{site}/gone", "3": f"{site}/page"}
+    listed = [bench.version(each, checksum=None, checksums_url=url) for each, url in files.items()]
+    bench.define(bench.ubuntu(*listed, bench.version("4", checksums_url=f"{site}/never")))
+    outcome = doctor(bench)
+    assert outcome.code == 3
+    for line in (
+        "ok       addresses: 5 of 7 addresses answer from here",
+        f"problem  checksum file: {name} 2: {site}/gone: 404 Not Found",
+        f"problem  checksum file: {name} 3: {site}/page: a web page came instead of the file",
+    ):
+        assert f"{line}\n" in outcome.out, outcome.out
+    assert "localhost" not in outcome.out
+    assert (bench.site.count("/SUMS"), bench.site.count("/never")) == (1, 0)
+    # An import says the same.
+    bench.define(bench.ubuntu(listed[0]), bench.ubuntu(listed[1], name=f"{name} other"))
+    outcome = bench.run()
+    assert (outcome.code, f"{site}/gone: 404 Not Found" in outcome.text) == (1, True), outcome.text
+    assert [image.name for image in bench.images()] == [name]
+
+
 def test_glance_is_asked_to_fetch(bench: Bench) -> None:
     here = bench.version("1")
     elsewhere = bench.version("2", url=here["url"].replace("127.0.0.1", "localhost"))

@@ -131,6 +131,19 @@ def test_import_methods(found: list[str], through_here: int, state: str) -> None
     assert (check.change != "") == (state != "ok")
 
 
+def test_copies_into_other_stores() -> None:
+    wanted = Needs(True, through_here=1, stores=frozenset({"fast"}))
+    check = advice.methods(["glance-direct"], wanted)
+    assert (check.state, "without copy-image" in check.what, "copy-image" in check.change) == ("warning", True, True)
+    assert advice.methods(["glance-direct", "copy-image"], wanted).state == "ok"
+    check = advice.methods(["web-download"], wanted)
+    assert (check.state, "can't be fetched by Glance" in check.what, "without copy-image" in check.what) == (
+        "problem",
+        True,
+        True,
+    )
+
+
 def test_staging() -> None:
     assert advice.staging(None).state == "ok"
     assert (advice.staging("410 Gone").state, "worker_self_reference_url" in advice.staging("410").change) == (
@@ -251,6 +264,23 @@ def test_addresses() -> None:
         "it is not needed now",
     ]
     assert [check.what for check in sites.reachability([], {}, [])] == ["0 of 0 addresses answer from here"]
+
+
+def test_checksum_files() -> None:
+    sums = {"checksums_url": "http://x/SUMS"}
+    own = version("2", "http://x/2", checksum="sha256:" + "0" * 64, **sums)
+    both = definition(version("1", "http://x/1", **sums), own)
+    gone = Answer("http://x/SUMS", failure="http://x/SUMS: 404 Not Found", is_text=True)
+    answers = reached(Answer("http://x/1"), Answer("http://x/2"), gone)
+    found = sites.reachability([both], answers, [(both, each) for each in both.versions])
+    assert [(check.state, check.topic, check.what) for check in found] == [
+        ("ok", "addresses", "2 of 3 addresses answer from here"),
+        ("problem", "checksum file", "A 1: http://x/SUMS: 404 Not Found"),
+    ]
+    (_, later) = sites.reachability([both], answers, [])
+    assert (later.state, later.what.partition("; ")[2]) == ("warning", "no import needs it now")
+    read = reached(Answer("http://x/1"), Answer("http://x/2"), Answer("http://x/SUMS", is_text=True))
+    assert [check.state for check in sites.reachability([both], read, [])] == ["ok"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ _RIGHTS = {
     "publicize_image": "public images, which everybody sees, need it",
     "communitize_image": "community images need it, and so do outdated public ones unless --use-os-hidden or "
     "--hidden-visibility says otherwise",
-    "deactivate": "--outdated deactivate and `status: deactivated` need it; --outdated delete goes that way too",
+    "deactivate": "--outdated deactivate and `status: deactivated` need it",
     "copy_image": "images come into a second store of `stores` by it",
     "delete_image": "what interrupted runs left, and outdated images, are deleted with it",
 }
@@ -76,13 +76,17 @@ def methods(found: Collection[str], needs: Needs) -> Check:
     why = "bytes come in by glance-direct (through this machine, verified first) or web-download (fetched by Glance)"
     if not {"glance-direct", "web-download"} & set(found):
         return Check(topic, "problem", f"{listed}: none that brings in bytes", why, change)
+    told = []
     if "glance-direct" not in found:
-        state: State = "problem" if needs.through_here else "warning"
-        what = f"{listed}: without glance-direct, bytes can be verified only after the import, and only by sha512"
+        told.append("without glance-direct, bytes can be verified only after the import, and only by sha512")
         if needs.through_here:
-            what += f"; {needs.through_here} of the images can't be fetched by Glance itself"
-        return Check(topic, state, what, why, change)
-    return Check(topic, "ok", listed, why)
+            told.append(f"{needs.through_here} of the images can't be fetched by Glance itself")
+    if needs.stores and "copy-image" not in found:
+        told.append("without copy-image, images that are here already get no copy in another one of their `stores`")
+    if not told:
+        return Check(topic, "ok", listed, why)
+    fails = needs.through_here and "glance-direct" not in found
+    return Check(topic, "problem" if fails else "warning", f"{listed}: {'; '.join(told)}", why, change)
 
 
 def staging(failure: str | None) -> Check:

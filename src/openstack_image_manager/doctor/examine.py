@@ -91,7 +91,7 @@ class Doctor:
         asked = Probe(glance, self.policy.tag)
         checks += probe.rights(asked, methods, stores, needs)
         if "web-download" in methods:
-            origins = sites.origins(answers)
+            origins = sites.origins(url for url, answer in answers.items() if not answer.is_text)
             fetches = probe.fetches(asked, origins) if self.ask_glance else None
             checks += sites.filters(origins, fetches)
         return checks

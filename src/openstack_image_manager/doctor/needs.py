@@ -14,12 +14,14 @@ WEB = ("http", "https")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an address said. `size`: bytes of the file, where it told; `failure`: why it is of no use."""
+    """What an address said. `size`: bytes of the file, where it told; `failure`: why it is of no use. `is_text`: it is
+    a checksum file, which is read here and by no Glance."""
 
     url: str
     size: int | None = None
     failure: str | None = None
     refuses_glance: str | None = None
+    is_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,11 @@ def to_import(definitions: Iterable[Definition], plan: Plan | None) -> list[tupl
 def addresses(version: Version) -> list[str]:
     """Where the bytes of a version are, the preferred place first."""
     return [url for url in (version.mirror_url, version.url) if url]
+
+
+def checksum_file(version: Version) -> str | None:
+    """The file that the import of a version without a checksum of its own is verified by."""
+    return None if version.checksum else version.checksum_file
 
 
 def _size(version: Version, answers: Mapping[str, Answer]) -> int | None:

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from openstack_image_manager.doctor.needs import WEB, Answer, addresses
+from openstack_image_manager.doctor.needs import WEB, Answer, addresses, checksum_file
 from openstack_image_manager.errors import Error, FetchError
-from openstack_image_manager.fetch import Download
+from openstack_image_manager.fetch import Download, fetch_text
 from openstack_image_manager.format import Definition, public_url
 
 WORKERS = 16
@@ -31,24 +31,28 @@ class Reached:
     answers: dict[str, Answer] = field(default_factory=dict)
 
     def ask(self, definitions: Iterable[Definition]) -> Mapping[str, Answer]:
-        """The answers of all addresses of these definitions."""
+        """The answers of all addresses of these definitions, and of the checksum files that they need."""
         self.definitions |= {definition.name: definition for definition in definitions}
         versions = [version for definition in self.definitions.values() for version in definition.versions]
         urls = dict.fromkeys(url for version in versions for url in addresses(version))
-        self.answers |= look([url for url in urls if url not in self.answers])
-        return {url: self.answers[url] for url in urls}
+        texts = dict.fromkeys(url for version in versions if (url := checksum_file(version)))
+        asked = [[url for url in each if url not in self.answers] for each in (urls, texts)]
+        self.answers |= look(*asked)
+        return {url: self.answers[url] for url in (*urls, *texts)}
 
 
-def look(urls: Collection[str]) -> dict[str, Answer]:
-    """What each address says. Of each site that answers, one address is also asked as Glance would."""
+def look(urls: Collection[str], texts: Collection[str] = ()) -> dict[str, Answer]:
+    """What each address says; `texts`: those of checksum files. Of each site that has images, one address is also asked
+    as Glance would."""
     stop = threading.Event()
     pool = ThreadPoolExecutor(WORKERS, "reach")
     try:
+        read = pool.map(_read, texts)
         answers = dict(zip(urls, pool.map(lambda url: _ask(url, stop), urls), strict=True))
         first = {urlsplit(url).netloc: url for url, answer in answers.items() if _is_web(url) and not answer.failure}
         chosen = list(first.values())
         asked = pool.map(lambda url: _as_glance(answers[url], stop), chosen)
-        return answers | dict(zip(chosen, asked, strict=True))
+        return dict(zip(texts, read, strict=True)) | answers | dict(zip(chosen, asked, strict=True))
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
@@ -67,6 +71,15 @@ def _ask(url: str, stop: threading.Event) -> Answer:
             return Answer(url, _size(download.status, download.size, download.answer))
     except Error as error:
         return Answer(url, failure=str(error))
+
+
+def _read(url: str) -> Answer:
+    """All of a checksum file, as an import reads it. What it says of the image shows at the import."""
+    try:
+        fetch_text(url, timeout=PATIENCE)
+    except Error as error:
+        return Answer(url, failure=str(error), is_text=True)
+    return Answer(url, is_text=True)
 
 
 def _as_glance(answer: Answer, stop: threading.Event) -> Answer:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from openstack_image_manager.doctor.needs import WEB, Answer, addresses
+from openstack_image_manager.doctor.needs import WEB, Answer, addresses, checksum_file
 from openstack_image_manager.doctor.report import Check, State
 from openstack_image_manager.format import Definition, Version, public_url
 
 PORTS = {"http": 80, "https": 443}
 _WHY = "an image can only be imported from where its bytes can be had"
+_SUMS = "a version without a checksum of its own is verified by that file, and not imported without it"
 _FILTER = "web-download is refused (400) where Glance's filter does not take an address"
 _SETTING = "[import_filtering_opts] allowed_schemes, allowed_ports, allowed_hosts in glance-api.conf"
 _UNSEEN = "how this one is set can't be seen; to ask it: --ask-glance"
@@ -20,16 +21,17 @@ _AROUND = "; or let the bytes pass through here: --import-method glance-direct"
 
 
 def reachability(
-    definitions: Sequence[Definition], answers: Mapping[str, Answer], wanted: Iterable[tuple[Definition, Version]]
+    definitions: Sequence[Definition], answers: Mapping[str, Answer], wanted: Sequence[tuple[Definition, Version]]
 ) -> list[Check]:
     """A check for each address that is of no use, and one for all others. It is a problem where a version that is
-    `wanted` can be had nowhere."""
+    `wanted` can be had nowhere, or its checksum file can't be read."""
     hopeless = {
         url
         for _, version in wanted
         if all(answers[url].failure for url in addresses(version))
         for url in addresses(version)
     }
+    importing = {(definition.name, version.version) for definition, version in wanted}
     checks = []
     for definition in definitions:
         for version in definition.versions:
@@ -39,6 +41,10 @@ def reachability(
                     checks.append(_unreachable(definition, version, answer, url in hopeless))
                 elif answer.refuses_glance:
                     checks.append(_refuses(answer))
+            text = checksum_file(version)
+            if text and answers[text].failure:
+                needed = (definition.name, version.version) in importing
+                checks.append(_unread(definition, version, answers[text], needed))
     good = sum(answer.failure is None for answer in answers.values())
     if good or not answers:
         what = f"{good} of {len(answers)} addresses answer from here"
@@ -53,6 +59,12 @@ def _unreachable(definition: Definition, version: Version, answer: Answer, hopel
         return Check("address", "problem", what, _WHY, change)
     left = "its upstream is used instead" if answer.url == version.mirror_url else "it is not needed now"
     return Check("address", "warning", f"{what}; {left}", _WHY, "url or mirror_url of the version, or `mirror`")
+
+
+def _unread(definition: Definition, version: Version, answer: Answer, needed: bool) -> Check:
+    what = f"{definition.name} {version.version}: {answer.failure}{'' if needed else '; no import needs it now'}"
+    change = "checksums_url of the version, a checksum of its own, or this machine's way to the site (https_proxy)"
+    return Check("checksum file", "problem" if needed else "warning", what, _SUMS, change)
 
 
 def _refuses(answer: Answer) -> Check:
