@@ -97,9 +97,9 @@ class Glance:
         with translated(self.cloud):
             return self._connection.session.auth.get_access(self._connection.session)
 
-    def list(self, tag: str | None, owners: Collection[str | None] = ()) -> list[Image]:
-        """Visible and hidden images with the tag (None: all) that are public, ours, or of one of the `owners`."""
-        whose = {self.project, *owners}
+    def list(self, tag: str | None, owners: Collection[str | None] | None = ()) -> list[Image]:
+        """Visible and hidden images with the tag (None: all): public ones, ours, those of `owners` (None: of all)."""
+        whose = {self.project, *(owners or ())}
         begun, self._begun = self._begun, None
         try:
             found = begun[1].result() if begun and begun[0] == tag else self._tagged(tag)
@@ -107,7 +107,7 @@ class Glance:
             if error.status is None:
                 raise
             raise CloudError(f"cloud '{self.cloud}': its images can't be listed: {error}", error.status) from None
-        return [image for image in found if image.owner in whose or image.visibility == "public"]
+        return [i for i in found if owners is None or i.owner in whose or i.visibility == "public"]
 
     def begin(self, tag: str) -> None:
         """Ask for the images with the tag now; the next `list` takes what came."""
@@ -119,7 +119,7 @@ class Glance:
         hidden = Ahead(lambda: [*map(as_image, self.pages({**which, "os_hidden": "true"}))])
         return [*map(as_image, self.pages({**which, "os_hidden": "false"})), *hidden.result()]
 
-    def ours(self, tag: str | None, owners: Collection[str | None] = ()) -> Sequence[Image]:
+    def ours(self, tag: str | None, owners: Collection[str | None] | None = ()) -> Sequence[Image]:
         """Those of `list` that this user looks after: an administrator all, others those of their own project."""
         found, admin = self.list(tag, owners), self.is_admin()
         return [image for image in found if admin or image.owner == self.project]

@@ -137,6 +137,50 @@ def test_sharing_by_hand_is_carried_to_the_next_build(bench: Bench, member: Conn
     assert bench.run("share", name).code == 2
 
 
+def test_an_administrator_shares_images_of_other_projects(bench: Bench, member: Connection) -> None:
+    project, admin = member.current_project_id, bench.admin.current_project_id
+    service = next(each.id for each in bench.admin.identity.projects() if each.name == "service")
+    bench.define(bench.ubuntu("1", visibility="shared", owner="member"))
+    assert bench.run().code == 0
+    image = bench.image("1")
+    name, whose = image.name, f"{image.name}: image {image.id} of project {project}\n"
+    outcome = bench.run("share", name, "--project", "service")
+    assert (outcome.code, outcome.out) == (0, f"{whose}{name}: shared with service ({service}), accepted\n"), (
+        outcome.text
+    )
+    assert members(bench, image.id) == {service: "accepted"}
+    bench.define(bench.ubuntu("1", "2", visibility="shared", owner="member"))
+    assert bench.run().code == 0
+    bench.converged()
+    new = bench.image("2")
+    assert members(bench, new.id) == {service: "accepted"}
+    # What is our own comes first, and has builds of our own only.
+    content = (bench.site.directory / "1.img").read_bytes()
+    own = bench.make(content, name=name, visibility="shared", image_name=name)
+    assert bench.run("share", name, "--project", "member").out == f"{name}: shared with member ({project}), accepted\n"
+    assert (
+        bench.run("unshare", name, "--project", "service").out == f"{name}: was not shared with service ({service})\n"
+    )
+    assert (members(bench, own), members(bench, new.id)) == ({project: "accepted"}, {service: "accepted"})
+    # An ordinary user finds what is of their own project, and nothing that is shared with it.
+    bench.cloud = "member"
+    outcome = bench.run("unshare", name, "--project", service)
+    assert outcome.out == "".join(
+        f"{each}: no longer shared with {service} ({service})\n" for each in (name, f"{name} (1)")
+    )
+    assert (members(bench, image.id), members(bench, new.id)) == ({}, {})
+    shared = bench.make(content, name=f"{name} ours", visibility="shared")
+    bench.admin.image.post(f"/images/{shared}/members", json={"member": project})
+    member.image.put(f"/images/{shared}/members/{project}", json={"status": "accepted"})
+    outcome = bench.run("share", f"{name} ours", "--project", service)
+    assert (outcome.code, outcome.err.endswith("there is none\n")) == (2, True), outcome.text
+    # Of several of other projects, nobody knows which is meant.
+    bench.cloud = "openstack"
+    two = [bench.make(content, name=f"{name} two", visibility="shared", owner=each) for each in (project, service)]
+    outcome = bench.run("share", f"{name} two", "--project", admin)
+    assert (outcome.code, all(each in outcome.err for each in (*two, project, service))) == (1, True), outcome.text
+
+
 def test_older_builds_are_unshared_though_the_newest_is_for_all(bench: Bench, member: Connection) -> None:
     project = member.current_project_id
     bench.define(bench.ubuntu("1", visibility="shared", members=["member"]))

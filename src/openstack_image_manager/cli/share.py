@@ -42,7 +42,8 @@ def share_command(
 ) -> None:
     """Share an image of visibility shared with a project, or with all projects of a domain.
 
-    Newer builds are shared with the same projects. What a definition says under members: wins in the next run.
+    Newer builds are shared with the same projects. What a definition says under members: wins in the next run. An
+    administrator finds images of other projects, too (owner: in definitions).
 
     \b
     Example:
@@ -122,6 +123,8 @@ def share(
         told = Lines(f"Members of {image.name}")
         record.content = told.content()
         projects = members.projects(glance, target, kind, domain)
+        if image.owner != glance.project:
+            typer.echo(f"{image.name}: image {image.id} of project {image.owner}")
         if ending:
             _unshare(glance, name, builds, projects, told)
             return 0
@@ -150,7 +153,7 @@ def _unshare(glance: Glance, name: str, builds: list[Image], projects: dict[str,
         for each in ended:
             told.lines.append((each.name, f"{title} ({project})", "no longer shared"))
             typer.echo(f"{each.name}: no longer shared with {title} ({project})")
-        if not ended and project != glance.project:
+        if not ended and project != builds[0].owner:
             told.lines.append((name, f"{title} ({project})", "was not shared"))
             typer.echo(f"{name}: was not shared with {title} ({project})")
 
@@ -159,13 +162,16 @@ def _builds(glance: Glance, tag: str, name: str) -> tuple[Image, list[Image]]:
     """The one active managed image of the name, and all builds of its definition, that one first."""
     from openstack_image_manager.errors import Error, UsageError
 
-    ours = [image for image in glance.list(tag) if image.owner == glance.project]
-    images = [image for image in ours if image.name == name and image.status == "active"]
+    ours = glance.ours(tag, None)
+    named = [image for image in ours if image.name == name and image.status == "active"]
+    # Any project can call an image like that and give it the tag: our own comes first, and of several we take none.
+    images = [image for image in named if image.owner == glance.project] or named
     if not images:
         raise UsageError(f"cloud '{glance.cloud}': one managed image must be called '{name}'; there is none")
     if len(images) > 1:
-        found = ", ".join(image.id for image in images)
+        found = ", ".join(f"{image.id} of project {image.owner}" for image in images)
         raise Error(f"cloud '{glance.cloud}': one managed image must be called '{name}'; there is {found}")
     definition = images[0].properties.get("image_name")
-    others = [image for image in ours if definition and image.properties.get("image_name") == definition]
+    builds = [image for image in ours if definition and image.properties.get("image_name") == definition]
+    others = [image for image in builds if image.owner == images[0].owner]
     return images[0], [images[0], *(image for image in others if image.id != images[0].id)]
