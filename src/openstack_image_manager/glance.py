@@ -217,7 +217,7 @@ class Glance:
             # A Glance that died holds it for ever: with all copies made and nothing happening, it is left behind.
             dead = not image.get("os_glance_importing_to_stores") and time.monotonic() - changed > abandoned
             if status in ("active", "deactivated") and (dead or not image.get("os_glance_import_task")):
-                self._usual = min((time.monotonic() - begun) * 0.8, SOON)
+                self._usual = min((time.monotonic() - begun) * 0.8, self._usual * 1.1 + 0.05, SOON)
                 return as_image(image)
             failed = image.get("os_glance_failed_import") or status in ("killed", "deleted", "pending_delete")
             task = self._task(image_id) if failed or status == "queued" or progress else {}

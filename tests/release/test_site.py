@@ -59,7 +59,9 @@ def test_every_page_stands_in_one_place_of_the_index() -> None:
     assert list(TREES) == ["Tutorial", "How to", "Reference", "Explanation"]
     listed = [page for pages in TREES.values() for page in pages.split()]
     pages = [path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.glob("*.md")]
-    assert sorted(listed) == sorted([*(page for page in pages if page != "index"), "benchmarks/full", "decisions/index"])
+    assert sorted(listed) == sorted(
+        [*(page for page in pages if page != "index"), "benchmarks/full", "decisions/index"]
+    )
 
 
 def test_every_page_is_in_the_site_and_its_links_lead_somewhere(site: Path) -> None:
