@@ -83,7 +83,7 @@ def agreed(
             text = f"has changes that are not in the approved plan: they are not done; {AGAIN} for them"
             findings.append(Finding("note", name, text))
         elif [_key(each, approved.day) for each in old] != [_key(each, day) for each in new]:
-            if not new and all(_is_done(each, there, approved.day) for each in old):
+            if not new and _are_done(old, there, approved.day):
                 findings.append(Finding("note", name, "is done already, as approved"))
                 continue
             away[name] = "is not done"
@@ -158,8 +158,14 @@ def _undated(field: Data, day: str) -> Any:
     return DAY if field["field"] in desired.MARKS and field["after"] == day else field["after"]
 
 
+def _are_done(changes: Sequence[Data], images: Mapping[str, Image], day: str) -> bool:
+    """True for what is in the cloud as it was approved. An image that was to be deleted, and is gone, was changed well
+    enough before."""
+    gone = {change["id"] for change in changes if change["action"] == "delete"} - images.keys()
+    return all(change.get("id") in gone or _is_done(change, images, day) for change in changes)
+
+
 def _is_done(change: Data, images: Mapping[str, Image], day: str) -> bool:
-    """True for what is in the cloud as it was approved."""
     if change["action"] == "import":
         name, key = change["name"], {"image_name": change["definition"], "internal_version": change["version"]}
         return any(
@@ -168,7 +174,7 @@ def _is_done(change: Data, images: Mapping[str, Image], day: str) -> bool:
         )
     image = images.get(change["id"])
     if change["action"] == "delete" or image is None:
-        return change["action"] == "delete" and image is None
+        return False
     return all(_undated(each, day) in (DAY, _value(image, each["field"])) for each in change["fields"])
 
 

@@ -103,11 +103,10 @@ class Builds:
         definition, policy, version = self.definition, self.policy, line.defined.get(build)
         visibility: str = (version.visibility if version else None) or definition.visibility
         hidden = bool(version.hidden) if version else False
-        validity = {**definition.meta, **line.newest.meta}.get("uuid_validity")
         rank = line.rank(build)
         rolled_back = self._rolled_back(line, build, image)
         situation = replace(
-            self._situation(image, rank, retention.visible_builds(validity, self.day)),
+            self._situation(image, rank, self._visible(line)),
             defined=version is not None,
             multi=definition.multi,
             explicit=version is not None and version.visibility is not None,
@@ -125,6 +124,11 @@ class Builds:
         since = hidden_since(image, stage, outdated or situation.kept, self.day)
         pinned = line.pins.get(build)
         return Role(current, superseded, outdated, stage, why, visibility, hidden, since, pinned, rolled_back)
+
+    def _visible(self, line: LineUp) -> int | None:
+        """How many of the newest builds stay in sight; None: all of them."""
+        validity = {**self.definition.meta, **line.newest.meta}.get("uuid_validity")
+        return retention.visible_builds(validity, self.day)
 
     def _rolled_back(self, line: LineUp, build: str, image: Image | None) -> str | None:
         """The day on which the definition was rolled back from a build; it stays out of sight for good."""
@@ -170,7 +174,9 @@ class Builds:
     ) -> list[Change]:
         name = self.definition.name
         if role.stage is Stage.DELETE:
-            return [Delete(name, image, f"its version is no longer defined; {role.why}")]
+            before = [] if image.id in self.taken else self._hidden_first(build, line, role, image)
+            found = before[-1].wanted if before else image
+            return [*before, Delete(name, found, f"its version is no longer defined; {role.why}")]
         if version is None:
             wanted = self._undefined(build, role, image)
         else:
@@ -196,6 +202,14 @@ class Builds:
         else:
             reason = "differs from its definition" if version else "its version is no longer defined"
         return [Update(name, image, wanted, fields, reason)]
+
+    def _hidden_first(self, build: str, line: LineUp, role: Role, image: Image) -> list[Update]:
+        """An image that is to be deleted gives its name up and leaves the list before: Glance may refuse to delete it,
+        or a failure may come in between."""
+        if is_hidden(image) and not (self.definition.multi and image.name == self.definition.name):
+            return []
+        changes = self._change(build, None, line, replace(role, stage=Stage.HIDE), image)
+        return [change for change in changes if isinstance(change, Update)]
 
     def _undefined(self, build: str, role: Role, image: Image) -> Image:
         """An image whose version left the definition: name, os_purpose and what retention says; never wider, unless a
@@ -232,6 +246,8 @@ class Builds:
             return list(clear(self.definition.name, image, self.day, findings)), findings
         situation = self._situation(image, 1, 1)
         stage, why = retention.decide(situation, self.policy, self.day)
+        if stage > Stage.HIDE and (self.policy.keep or self.definition.keep or self._visible(line) is None):
+            stage, why = Stage.HIDE, "its id is promised to stay"
         visibility, hidden = image.visibility, image.hidden
         if stage >= Stage.HIDE and not is_hidden(image):
             visibility, hidden = self._out_of_sight(visibility, hidden, situation)

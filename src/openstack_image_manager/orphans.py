@@ -53,10 +53,13 @@ def _orphan(
         return [], [Finding("note", name, message)]
     reason = "it has no definition (any more)"
     if stage is Stage.DELETE:
-        return [Delete(name, image, reason)], []
+        # Glance may refuse to delete it: then it is out of sight at least.
+        before = [] if is_hidden(image) else _hide(name, image, Stage.HIDE, policy, today, reason)
+        changes: list[Change] = [*before, Delete(name, before[-1].wanted if before else image, reason)]
+        return changes, []
     short = stage.name.lower() != policy.orphans
     findings = [Finding("note", name, f"{image.id} goes no further: {why}")] if short else []
-    return _hide(name, image, stage, policy, today, reason), findings
+    return [*_hide(name, image, stage, policy, today, reason)], findings
 
 
 def _stage(image: Image, rank: int, policy: Policy, today: date, usage: Usage) -> tuple[Stage, str]:
@@ -68,7 +71,7 @@ def _stage(image: Image, rank: int, policy: Policy, today: date, usage: Usage) -
     return retention.decide(situation, replace(policy, outdated=policy.orphans), today)
 
 
-def _hide(name: str, image: Image, stage: Stage, policy: Policy, today: date, reason: str) -> list[Change]:
+def _hide(name: str, image: Image, stage: Stage, policy: Policy, today: date, reason: str) -> list[Update]:
     visibility, hidden = image.visibility, image.hidden
     if not is_hidden(image):
         visibility, hidden = retention.out_of_sight(visibility, hidden, policy.hidden_visibility, policy.use_os_hidden)

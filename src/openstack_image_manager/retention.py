@@ -45,7 +45,8 @@ def decide(situation: Situation, policy: Policy, today: date) -> tuple[Stage, st
     s = situation
     if not is_outdated(s):
         return Stage.KEEP, "not outdated"
-    asked = Stage[policy.outdated.upper()]
+    # A build that was taken back is hidden even where outdated ones stay as they are.
+    asked = max(Stage[policy.outdated.upper()], Stage.HIDE if s.bad else Stage.KEEP)
     limit, why = _limit(s, asked, policy, today)
     return (limit, why) if limit < asked else (asked, "taken back by a rollback" if s.bad else OUTDATED)
 

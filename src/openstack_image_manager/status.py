@@ -88,11 +88,13 @@ def _row(
 ) -> Row:
     day = age.built(version, image.properties.get("image_build_date"))
     wanted = change.wanted.name if isinstance(change, Update) else image.name
-    current = not definition.multi or wanted == definition.name
+    current = (not definition.multi or wanted == definition.name) and not isinstance(change, Delete)
     serves = current or image.name == definition.name
     due = age.due(image.properties, day) if day and serves else None
     days = (today - day).days if day else None
     overdue = bool(due and today > due) or bool(serves and max_age is not None and days is not None and days > max_age)
+    # What is to be deleted is hidden first, if it is not yet; that is no drift.
+    drift = () if isinstance(change, Delete) else drift
     state = "differs" if drift else "to be deleted" if isinstance(change, Delete) else "ok"
     if desired.is_pending(image):
         state = "unfinished"

@@ -165,6 +165,27 @@ def test_an_image_that_glance_says_is_in_use_stays(aged: Bench, proxy: Proxy, pr
     assert len(versions(aged)) == 4
 
 
+def test_a_build_that_glance_does_not_delete_has_lost_its_name(
+    bench: Bench, proxy: Proxy, proxied_clouds: Path
+) -> None:
+    """Also one that was in sight until now: there are never two of the plain name."""
+    none = {"os_distro": "ubuntu", "uuid_validity": "none"}
+    bench.define(bench.ubuntu("1", meta=none))
+    assert bench.run().code == 0
+    bench.clouds = proxied_clouds
+    bench.define(bench.ubuntu("2", meta=none))
+    proxy.add(Rule(method="DELETE", status=409, body="Image is in use: it has a snapshot with clones"))
+    outcome = bench.run(*DELETE, *UNSEEN)
+    assert (outcome.code, "not deleted, it is in use" in outcome.out) == (0, True), outcome.text
+    names = {image.properties["internal_version"]: (image.name, image.visibility) for image in bench.images()}
+    plain = f"Ubuntu {bench.tag}"
+    assert names == {"1": (f"{plain} (1)", "community"), "2": (plain, "public")}
+    proxy.clear()
+    assert bench.run(*DELETE, *UNSEEN).code == 0
+    assert versions(bench) == {"2"}
+    bench.converged()
+
+
 def test_a_failed_import_means_that_nothing_of_its_definition_is_deleted(aged: Bench) -> None:
     broken = aged.version("6", checksum="sha256:" + "0" * 64)
     aged.define(aged.ubuntu("5", broken))

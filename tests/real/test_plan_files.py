@@ -92,7 +92,7 @@ def test_a_plan_is_refused_when_the_world_moved_on(bench: Bench, change: Callabl
     assert line.startswith(f"error: Ubuntu {bench.tag}: not done: {what} changed since the plan was made: ")
     assert said.format(tag=bench.tag) in line
     assert line.endswith("; make a new plan")
-    assert "no changes" in outcome.out
+    assert "1 error, nothing else to do" in outcome.out
     assert bench.images() == before
 
 

@@ -385,7 +385,7 @@ def test_of_two_images_of_one_version_the_one_in_use_stands():
         f"version 20240416 is there twice: {image.id} stands for it, twin does not",
     ]
     deleting = Policy(outdated="delete", unknown_usage="delete")
-    change = only(planned([definition()], [twin, image], deleting))
+    *_, change = planned([definition()], [twin, image], deleting).changes
     assert (type(change), change.found.id, change.reason) == (Delete, "twin", f"{image.id} stands for its version")
     unseen = plan([definition()], [twin, image], Policy(outdated="delete"), TODAY, usage=lambda _: None)
     assert "Ubuntu 24.04 (twin) goes no further: whether it is in use can't be seen" in unseen.findings[1].message

@@ -44,6 +44,7 @@ OLD = Situation(rank=3, visible=3, uses=0)
         (replace(OLD, hidden_since=TODAY - timedelta(29)), replace(DELETE, grace=30), Stage.HIDE, "due on 2026-11-23"),
         (replace(OLD, hidden_since=TODAY - timedelta(30)), replace(DELETE, grace=30), Stage.DELETE, "older than"),
         (replace(OLD, uses=7), Policy(outdated="hide"), Stage.HIDE, "older than"),
+        (Situation(rank=0, visible=3, bad=True), Policy(outdated="keep"), Stage.HIDE, "taken back by a rollback"),
     ],
 )
 def test_how_far_a_build_goes(situation, policy, stage, why):
@@ -169,9 +170,9 @@ def orphan(**properties: str) -> Image:
         (Policy(), {}, "left alone: --orphans hide or delete"),
         (Policy(orphans="hide"), {"uuid_validity": "forever"}, "left alone: its uuid_validity is forever"),
         (Policy(orphans="delete"), {"provided_until": "2027-01-01"}, "left alone: its provided_until is 2027-01-01"),
-        (Policy(orphans="hide"), {}, Update),
-        (Policy(orphans="hide"), {"provided_until": "2020-01-01", "uuid_validity": "last-3"}, Update),
-        (Policy(orphans="delete"), {}, Delete),
+        (Policy(orphans="hide"), {}, [Update]),
+        (Policy(orphans="hide"), {"provided_until": "2020-01-01", "uuid_validity": "last-3"}, [Update]),
+        (Policy(orphans="delete"), {}, [Update, Delete]),
         (Policy(outdated="delete"), {}, "left alone"),
     ],
 )
@@ -183,7 +184,7 @@ def test_orphans(policy, properties, expected):
         assert not mine
         assert any(expected in finding.message for finding in result.findings)
     else:
-        assert [type(change) for change in mine] == [expected]
+        assert [type(change) for change in mine] == expected
         after = made(result, found)
         again = plan([definition()], after, policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 0)
         assert not again.changes
@@ -237,7 +238,7 @@ def test_the_newest_orphans_keep_what_they_promise():
         for image in settled([definition("Gone", versions=("1", "2", "3"))])
     ]
     result = plan([], found, Policy(orphans="delete"), TODAY, names=set(), usage=lambda _: 0)
-    assert [change.found.properties["internal_version"] for change in result.changes] == ["1"]
+    assert {change.found.properties["internal_version"] for change in result.changes} == {"1"}
 
 
 def test_images_of_other_projects_that_are_not_public_are_no_business_of_ours():
@@ -272,6 +273,46 @@ def test_images_of_definitions_that_were_filtered_out_are_no_orphans():
     result = plan([definition()], [orphan()], Policy(orphans="delete"), TODAY, names={"Ubuntu 24.04", "Gone"})
     assert all(change.group == "Ubuntu 24.04" for change in result.changes)
     assert not plan([], [orphan()], Policy(orphans="delete"), TODAY).changes
+
+
+NONE = {"uuid_validity": "none"}
+
+
+def test_what_is_to_be_deleted_gives_its_name_up_and_leaves_the_list_first():
+    found = settled([definition(versions=["1"], meta=NONE)])
+    create, update, delete = plan(
+        [definition(versions=["2"], meta=NONE)], found, DELETE, TODAY, usage=lambda _: 0
+    ).changes
+    assert (create.wanted.name, update.found, delete.found) == ("Ubuntu 24.04", found[0], update.wanted)
+    assert isinstance(delete, Delete)
+    assert (update.wanted.name, update.wanted.visibility) == ("Ubuntu 24.04 (1)", "community")
+    assert update.wanted.status == "active"
+
+
+def test_a_twin_that_is_to_be_deleted_leaves_the_list_first():
+    image = settled([definition()])[0]
+    twin = replace(image, id="twin", created_at="2030-01-01T00:00:00Z")
+    update, delete = plan([definition()], [image, twin], DELETE, TODAY, usage=lambda _: 0).changes
+    assert (update.found.id, update.wanted.visibility, delete.found) == ("twin", "community", update.wanted)
+    assert {update.reason, delete.reason} == {f"{image.id} stands for its version"}
+
+
+@pytest.mark.parametrize("promised", [{"meta": {"uuid_validity": "forever"}}, {"keep": True}])
+def test_a_twin_whose_id_is_promised_is_hidden_only(promised):
+    wanted = [definition(**promised)]
+    image = settled(wanted)[0]
+    twin = replace(image, id="twin", created_at="2030-01-01T00:00:00Z")
+    result = plan(wanted, [image, twin], DELETE, TODAY, usage=lambda _: 0)
+    assert [type(change) for change in result.changes] == [Update]
+    assert "Ubuntu 24.04 (twin) goes no further: its id is promised to stay" in str(result.findings)
+
+
+def test_an_orphan_that_is_to_be_deleted_is_hidden_first():
+    found = settled([definition(meta=NONE)])
+    policy = Policy(orphans="delete")
+    update, delete = plan([], found, policy, TODAY, names=["Other"], usage=lambda _: 0).changes
+    assert (update.wanted.name, update.wanted.visibility) == (found[0].name, "community")
+    assert delete.found == update.wanted
 
 
 def test_a_twin_stays_where_nothing_may_be_hidden_and_says_so():

@@ -82,7 +82,7 @@ def test_how_far_a_bad_build_goes():
     assert retention.decide(bad, Policy(outdated="delete"), TODAY) == (Stage.DELETE, "taken back by a rollback")
     assert retention.decide(replace(bad, defined=True), Policy(outdated="delete"), TODAY)[0] is Stage.HIDE
     assert retention.decide(replace(bad, kept=True), Policy(outdated="delete"), TODAY)[0] is Stage.HIDE
-    assert retention.decide(bad, Policy(outdated="keep"), TODAY)[0] is Stage.KEEP
+    assert retention.decide(bad, Policy(outdated="keep"), TODAY)[0] is Stage.HIDE
 
 
 def test_back_and_forth():
