@@ -14,7 +14,7 @@ from openstack_image_manager.handover import split
 from openstack_image_manager.identity import identify, of_others, strangers
 from openstack_image_manager.latest import resolve
 from openstack_image_manager.lineup import WHOLE
-from openstack_image_manager.model import Change, Create, Delete, Finding, Image, Plan, Policy
+from openstack_image_manager.model import Change, Create, Delete, Finding, Image, Plan, Policy, Update
 from openstack_image_manager.plan import is_final, plan
 from openstack_image_manager.relations import Relations
 from openstack_image_manager.retiring import Usage
@@ -74,9 +74,8 @@ class Outlook:
         return result, known, [*images, *(image for image in given if image.id in taken)]
 
     def _namesakes(self, made: Plan, known: Collection[str]) -> list[Finding]:
-        """What to know of images that are called as those to be imported; asked for only if there are some."""
-        imports = [change for change in made.changes if isinstance(change, Create)]
-        wanted = {name for change in imports for name in _names(change)}
+        """What to know of images that are called as others shall be; asked for only if names are given."""
+        wanted = {name for change in made.changes for name in _names(change)}
         if not wanted:
             return []
         namesakes = [image for image in search.named(self.glance, wanted) if image.id not in known]
@@ -116,6 +115,8 @@ def inherits(change: Change) -> bool:
     return change.role.newest if isinstance(change, Create) else desired.is_pending(change.found)
 
 
-def _names(change: Create) -> tuple[str, str]:
-    dated = desired.image_name(change.definition, change.version.version, newest=False)
-    return change.wanted.name, dated
+def _names(change: Change) -> set[str]:
+    if isinstance(change, Create):
+        dated = desired.image_name(change.definition, change.version.version, newest=False)
+        return {change.wanted.name, dated}
+    return {change.wanted.name} - {change.found.name} if isinstance(change, Update) else set()

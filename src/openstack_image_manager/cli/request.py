@@ -12,6 +12,7 @@ from openstack_image_manager.errors import UsageError
 from openstack_image_manager.model import Policy
 
 if TYPE_CHECKING:
+    from openstack_image_manager.cli import options as given
     from openstack_image_manager.complaints import Position
     from openstack_image_manager.format import Definition
 
@@ -66,6 +67,27 @@ def requests(options: Mapping[str, Any]) -> list[Request]:
     clouds = cloud_names(options["cloud"], options["all_clouds"])
     policy = _policy(options)
     return [Request(cloud, options["images"], options["name_filter"], policy) for cloud in clouds]
+
+
+def looking(
+    tag: str,
+    force: bool,
+    latest: bool,
+    keep: bool,
+    hidden_visibility: given.Visibility,
+    use_os_hidden: bool,
+    outdated: given.Outdated,
+) -> Policy:
+    """The policy that a command looks with: as the cloud is run, and nothing is counted or waited for."""
+    return Policy(
+        tag=tag,
+        force=force,
+        latest=latest,
+        keep=keep,
+        hidden_visibility=hidden_visibility.value,
+        use_os_hidden=use_os_hidden,
+        outdated=outdated.value,
+    )
 
 
 def _policy(options: Mapping[str, Any]) -> Policy:

@@ -20,8 +20,10 @@ def rollback_command(
     all_clouds: given.AllClouds = False,
     images: given.Images = given.IMAGES,
     tag: given.Tag = given.TAG,
+    keep: given.Keep = False,
     hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
     use_os_hidden: given.UseOsHidden = False,
+    outdated: given.OutdatedOption = given.Outdated.HIDE,
     to: Annotated[
         str | None,
         typer.Option("--to", metavar="VERSION", help="Version to go back to. Default: the one before the current one."),
@@ -36,7 +38,7 @@ def rollback_command(
     """Give the plain name back to an earlier build, and take the current one out of sight.
 
     That lasts, in every run, until the definition has a version newer than the bad one. To take it back, use --to with
-    the newest version.
+    the newest version. Give the options with which the cloud is run.
 
     \b
     Example:
@@ -46,9 +48,8 @@ def rollback_command(
     from openstack_image_manager.cli.logs import set_up
     from openstack_image_manager.cli.plan import show
     from openstack_image_manager.cli.recording import recording
-    from openstack_image_manager.cli.request import defined, only
+    from openstack_image_manager.cli.request import defined, looking, only
     from openstack_image_manager.errors import UsageError
-    from openstack_image_manager.model import Policy
     from openstack_image_manager.ways import ImportOptions
 
     set_up(debug, log_format.value)
@@ -56,7 +57,9 @@ def rollback_command(
     if not definition.multi:
         raise UsageError(f"the versions of {name} stand side by side (multi: false); there is nothing to roll back")
     # The older versions that are missing are no business of a rollback.
-    policy = Policy(tag=tag, latest=True, hidden_visibility=hidden_visibility.value, use_os_hidden=use_os_hidden)
+    # It takes builds out of sight, and never further.
+    stage = outdated if outdated is given.Outdated.KEEP else given.Outdated.HIDE
+    policy = looking(tag, False, True, keep, hidden_visibility, use_os_hidden, stage)
     chosen = {name: to or ""}
     requests = [run.Request(each, images, only(name), policy, chosen) for each in run.cloud_names(cloud, all_clouds)]
     with recording("rollback", report, metrics) as record, run.prepared(requests) as clouds:

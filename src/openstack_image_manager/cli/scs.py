@@ -66,6 +66,11 @@ def check_command(
     name_filter: given.Filter = None,
     tag: given.Tag = given.TAG,
     force: given.Force = False,
+    latest: given.Latest = False,
+    keep: given.Keep = False,
+    hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
+    use_os_hidden: given.UseOsHidden = False,
+    outdated: given.OutdatedOption = given.Outdated.HIDE,
     standard: Annotated[
         list[Standard] | None,
         typer.Option("--standard", help="What to judge by; for several, give it again. Default: all of them."),
@@ -87,16 +92,15 @@ def check_command(
     """
     from openstack_image_manager.cli import conformance
     from openstack_image_manager.cli.logs import set_up
-    from openstack_image_manager.cli.request import Request, cloud_names
+    from openstack_image_manager.cli.request import Request, cloud_names, looking
     from openstack_image_manager.errors import UsageError
-    from openstack_image_manager.model import Policy
 
     set_up(debug)
     if name_filter is not None and images is None and (cloud or all_clouds):
         raise UsageError("--filter chooses definitions; give them with --images")
     standards = [each.value for each in standard or Standard]
     now = datetime.now(UTC)
-    policy = Policy(tag=tag, force=force)
+    policy = looking(tag, force, latest, keep, hidden_visibility, use_os_hidden, outdated)
     if not cloud and not all_clouds:
         code = _definitions(Request(None, images or given.IMAGES, name_filter, policy), standards, now, strict, output)
     else:
@@ -168,7 +172,7 @@ def _clouds(
     broken = any(finding.level == "error" for each in reports if each.plan for finding in each.plan.findings)
     if failed or broken:
         # Of several clouds one that is not known is one that failed, as in a run.
-        return 1 if reports else max(error.exit_code for error in failed.values())
+        return 1 if reports or len(failed) > 1 else next(iter(failed.values())).exit_code
     return FOUND if any(report.is_finding(v, strict) for each in reports for v in each.report.verdicts) else 0
 
 

@@ -31,6 +31,11 @@ def show_command(
     all_clouds: given.AllClouds = False,
     images: given.Images = given.IMAGES,
     tag: given.Tag = given.TAG,
+    latest: given.Latest = False,
+    keep: given.Keep = False,
+    hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
+    use_os_hidden: given.UseOsHidden = False,
+    outdated: given.OutdatedOption = given.Outdated.HIDE,
     output: Annotated[given.Form, typer.Option("--output", help="Form of what is told.")] = given.Form.TEXT,
     debug: given.Debug = False,
     log_format: given.LogFormat = given.LogForm.TEXT,
@@ -44,12 +49,12 @@ def show_command(
     from openstack_image_manager import inventory, render, status
     from openstack_image_manager.cli import run
     from openstack_image_manager.cli.logs import say, set_up
-    from openstack_image_manager.cli.request import defined, only
-    from openstack_image_manager.model import Policy
+    from openstack_image_manager.cli.request import defined, looking, only
 
     set_up(debug, log_format.value)
     definition, position = defined(name, images)
-    policy, today = Policy(tag=tag, force=True), datetime.now(UTC).date()
+    policy = looking(tag, True, latest, keep, hidden_visibility, use_os_hidden, outdated)
+    today = datetime.now(UTC).date()
     requests = [run.Request(each, images, only(name), policy) for each in run.cloud_names(cloud, all_clouds)]
     with run.prepared(requests) as found:
         rows = {each.glance.cloud: status.rows(each.plan, each.definitions, each.images, today) for each in found.ready}

@@ -25,6 +25,11 @@ def status_command(
     name_filter: given.Filter = None,
     tag: given.Tag = given.TAG,
     force: given.Force = False,
+    latest: given.Latest = False,
+    keep: given.Keep = False,
+    hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
+    use_os_hidden: given.UseOsHidden = False,
+    outdated: given.OutdatedOption = given.Outdated.HIDE,
     max_age: Annotated[
         int | None,
         typer.Option("--max-age", min=1, metavar="DAYS", help="Builds older than this are overdue in any case."),
@@ -37,8 +42,8 @@ def status_command(
 ) -> None:
     """Show how each version stands in the cloud: age, when a newer build is due, drift, and what was verified.
 
-    Exit code 3 when a current build is not there, or overdue: replace_frequency (and a tenth) have passed since it was
-    built.
+    Give the options with which the cloud is run, so that what they do is no drift. Exit code 3 when a current build is
+    not there, or overdue: replace_frequency (and a tenth) have passed since it was built.
 
     \b
     Example:
@@ -48,12 +53,12 @@ def status_command(
     from openstack_image_manager.cli import content, run
     from openstack_image_manager.cli.logs import say, set_up
     from openstack_image_manager.cli.recording import recording
-    from openstack_image_manager.model import Policy
+    from openstack_image_manager.cli.request import looking
 
     set_up(debug, log_format.value)
     today = datetime.now(UTC).date()
     clouds = run.cloud_names(cloud, all_clouds)
-    policy = Policy(tag=tag, force=force)
+    policy = looking(tag, force, latest, keep, hidden_visibility, use_os_hidden, outdated)
     requests = [run.Request(each, images, name_filter, policy) for each in clouds]
     out = render.console()
     with recording("status", report, metrics) as record, run.prepared(requests) as found:
