@@ -112,14 +112,16 @@ class _Run:
 
     def _update(self, change: Update) -> str:
         said = f"changed {', '.join(field.field for field in change.fields)} ({change.found.id})"
+        if change.proof:
+            # To read an image takes its time; whoever changes it meanwhile is seen by the look that follows.
+            self._unchanged(change.found, change.wanted)
+            with self.imports:
+                stored.prove(self.glance, change, self.importer.options.timeout, self.stop, self.reporter)
         current = self._unchanged(change.found, change.wanted)
         if not diff(current, change.wanted):
             return f"is as it shall be meanwhile ({change.found.id})"
         if change.keeper and self.glance.get(change.keeper).name != current.name:
             raise CloudError(f"another run gives '{current.name}' to another image; plan again")
-        if change.proof:
-            with self.imports:
-                stored.prove(self.glance, change, self.importer.options.timeout, self.stop, self.reporter)
         altering.change(self.glance, current, change.fields)
         if change.wanted.members is not None and current.visibility != "shared" == change.wanted.visibility:
             altering.forget_members(self.glance, current.id, change.wanted.members)

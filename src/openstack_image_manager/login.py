@@ -35,7 +35,8 @@ class Connection:
         self.session = config.get_session()
         auth = self.session.auth
         # Where the address names the version, Keystone need not be asked which ones it has.
-        if isinstance(auth, BaseGenericPlugin) and str(auth.auth_url).rstrip("/").endswith("/v3"):
+        fresh = isinstance(auth, BaseGenericPlugin) and auth.auth_ref is None  # it may have a token of a keyring
+        if fresh and str(auth.auth_url).rstrip("/").endswith("/v3"):
             self.session.auth = auth.create_plugin(self.session, (3, 0), auth.auth_url) or auth
 
     @cached_property
@@ -134,11 +135,11 @@ def _region(cloud: str | None, where: str) -> Any:
     finally:
         logger.removeHandler(skipped)
     clouds = config.cloud_config["clouds"]
+    if cloud is not None and cloud not in clouds and skipped.messages:
+        raise CloudError(f"{where}: {'; '.join(skipped.messages)}")
+    if cloud is not None and (missing := _missing_file()):
+        raise CloudError(f"{where}: {missing}")
     if cloud is not None and cloud not in clouds:
-        if skipped.messages:
-            raise CloudError(f"{where}: {'; '.join(skipped.messages)}")
-        if missing := _missing_file():
-            raise CloudError(f"{where}: {missing}")
         if config.config_filename is None:
             raise CloudError(
                 f"{where}: there is no readable clouds.yaml here, in ~/.config/openstack or in /etc/openstack; "

@@ -42,7 +42,8 @@ class Looks:
         for image_id in ids:
             self._next.pop(image_id, None)
         # What the listing does not show, hidden images and those of others among them, is asked for by itself.
+        asked = time.monotonic()
         with suppress(CloudError):
             for value in id_filters(ids):
                 for image in map(as_image, self._glance.pages({"id": value})):
-                    self._seen[image.id] = time.monotonic(), image
+                    self._seen[image.id] = asked, image

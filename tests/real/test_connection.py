@@ -130,7 +130,7 @@ def test_the_clouds_yaml_that_a_variable_names(tmp_path: Path, images: Path, arg
     for _ in range(2):
         outcome = at_home(tmp_path, images, *arguments, OS_CLIENT_CONFIG_FILE=missing)
         refused(outcome, f"OS_CLIENT_CONFIG_FILE names {missing}, which does not exist")
-        (tmp_path / "clouds.yaml").write_text("clouds:\n  test: {}\n")
+        (tmp_path / "clouds.yaml").write_text("clouds:\n  prod: {}\n")
     outcome = at_home(tmp_path, images, *arguments, OS_CLIENT_CONFIG_FILE=str(tmp_path))
     refused(outcome, f"OS_CLIENT_CONFIG_FILE names {tmp_path}, which can't be read: Is a directory")
 

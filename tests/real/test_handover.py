@@ -99,6 +99,27 @@ def test_images_change_hands_with_their_ids_and_without_an_import(
     bench.converged()
 
 
+def test_what_someone_does_while_the_bytes_are_read_is_not_overwritten(
+    watched: Bench, proxy: Proxy, member: Connection, project: Any
+) -> None:
+    bench, first = watched, member.current_project_id
+    bench.define(private(bench, "1", owner="member"))
+    assert bench.run().code == 0
+    image = bench.image("1")
+    bench.define(private(bench, "1", owner=project.name, former_owners=["member"]))
+    change = {"op": "replace", "path": "/min_disk", "value": 7}
+    rule = proxy.add(Rule("GET", ".*/file", after=lambda: bench.patch(image, change)))
+    outcome = bench.run()
+    assert (outcome.code, rule.seen) == (1, 1), outcome.text
+    assert f"{image.id} was changed by someone since the plan was made (min_disk); plan again" in outcome.out
+    now = look(bench, image.id)
+    assert (now.owner, now.min_disk) == (first, 7)
+    proxy.clear()
+    assert bench.run().code == 0
+    assert look(bench, image.id).owner == project.id
+    bench.converged()
+
+
 def test_a_forged_image_is_taken_from_nobody(bench: Bench, member: Connection, project: Any) -> None:
     former, third = member.current_project_id, project.id
     bench.publish("/evil.img", "evil")

@@ -13,7 +13,7 @@ from openstack_image_manager import __version__
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.format import Definition
 from openstack_image_manager.mirroring.cluster import address
-from openstack_image_manager.mirroring.jobs import answer_of, carry_out, job, judged_of, may_travel
+from openstack_image_manager.mirroring.jobs import _bucket, answer_of, carry_out, job, judged_of, may_travel
 from openstack_image_manager.mirroring.record import Record
 from openstack_image_manager.mirroring.target import items, target
 from openstack_image_manager.mirroring.verdict import Judged, Stored, Verdict
@@ -79,6 +79,20 @@ def test_another_version_does_nothing() -> None:
     work = {**job(judged(), HERE, "https://h", None), "made_by": "0.0.1"}
     said = f"the worker has version {__version__}, this is 0.0.1; install the same there"
     assert carry_out(work) == {"error": said}
+
+
+def test_after_a_failure_of_the_storage_it_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The credentials may be right by then."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    stored = Stored("k", 1, datetime(2026, 6, 1, tzinfo=UTC), None, True)
+    work = job(judged(Verdict.UNFINISHED, stored), HERE, "http://127.0.0.1:9", None)
+    del work["definition"]["resolve"]
+    answer = carry_out(work)
+    assert "there are no credentials" in answer["error"]
+    assert _bucket.cache_info().currsize == 0
 
 
 @pytest.mark.parametrize("executor", ["dask://h", "tcp://h:1", "dask://u@h:1", "dask://h:1/x", "dask://:1"])

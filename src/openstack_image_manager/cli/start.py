@@ -18,18 +18,20 @@ NO_LOOK = {
 
 
 def main() -> None:
-    """Run the command line. Raises SystemExit."""
+    """Run the command line in a process of its own, which ends with it. Raises SystemExit."""
     ended: list[int] = []
     atexit.register(_leave, ended)  # the first one to be registered is the last one to be called
     # Nearly all that is made is needed to the end: to search it for garbage now and then takes a tenth of a short run.
     gc.set_threshold(100_000, 50, 50)
     # Pydantic would read the metadata of all that is installed, to look for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    _ask_early(sys.argv[1:])
-    from openstack_image_manager.cli.app import main
-
     try:
+        _ask_early(sys.argv[1:])
+        from openstack_image_manager.cli.app import main
+
         main()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except SystemExit as end:
         ended += [0] if end.code is None else [end.code] if isinstance(end.code, int) else []
         raise

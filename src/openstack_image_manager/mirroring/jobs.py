@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openstack_image_manager import __version__
-from openstack_image_manager.errors import Error
+from openstack_image_manager.errors import Error, StorageError
 from openstack_image_manager.format import Definition, Version, public_url
 from openstack_image_manager.mirroring.record import Record
 from openstack_image_manager.mirroring.target import Item, Target
@@ -111,5 +111,7 @@ def carry_out(given: Job) -> Job:
         keys = Path(given["keys"]) if given["keys"] else None
         message, record = Copier(bucket, stop, Silent(), prover(keys, stop)).bring(judged_of(given))
     except Error as error:
+        if isinstance(error, StorageError):
+            _bucket.cache_clear()  # credentials may be others when it is opened again; other threads still use this one
         return {"error": str(error)}
     return {"message": message, "record": asdict(record)}
