@@ -22,6 +22,7 @@ from openstack_image_manager.sources import Reporter
 from openstack_image_manager.ways import UNVERIFIED, Way
 
 QUIET = 10.0  # seconds after which an empty record that nobody fills is taken for left behind
+TAGGED = 3.0  # seconds after which a new record has its tags, which Glance writes after all else
 MOST_IDS = 50
 SETTLE = 60.0  # seconds for Glance to notice that an upload's client is gone
 
@@ -117,15 +118,23 @@ class Claims:
 
     def _twin(self, image_id: str, initial: Image) -> Image | None:
         """The image that has the id already, if it is ours and the same version; None: gone, or something else."""
-        try:
-            twin = self.glance.get(image_id)
-        except CloudError as error:
-            if error.status != 404:
-                raise
-            return None
         keys = ("image_name", "internal_version")
-        same = all(twin.properties.get(key) == initial.properties[key] for key in keys)
-        return twin if same and self.tag in twin.tags and twin.owner == self.glance.project else None
+        limit = time.monotonic() + TAGGED
+        while True:
+            try:
+                twin = self.glance.get(image_id)
+            except CloudError as error:
+                if error.status != 404:
+                    raise
+                return None
+            same = all(twin.properties.get(key) == initial.properties[key] for key in keys)
+            if not same or twin.owner != self.glance.project:
+                return None
+            if self.tag in twin.tags:
+                return twin
+            if twin.status != "queued" or time.monotonic() > limit:
+                return None
+            self.pause(0.1)
 
     def _record_if_may_publish(self, initial: Image) -> Image:
         """Only Glance's policy knows who may publish. Ask it before bytes move, with a record that is hidden and

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import time
 
 import pytest
 
@@ -60,6 +62,29 @@ def test_a_second_run_does_not_harm_a_slow_first_one(bench: Bench) -> None:
     assert (first.returncode, second.code) == (0, 0), out + second.text
     assert bench.names() == {name: "2", f"{name} (1)": "1"}
     bench.converged()
+
+
+def test_a_second_run_sees_the_first_ones_record_before_its_tags(watched: Bench, proxy: Proxy) -> None:
+    """Glance writes the tags of a new image after all else: there is a moment without."""
+    watched.define(watched.ubuntu("1"))
+    others: list[subprocess.Popen[str]] = []
+
+    def second() -> None:
+        (image,) = watched.images()
+        path = f"/images/{image.id}/tags/{watched.tag}"
+        assert watched.admin.image.delete(path).status_code == 204
+        others.append(watched.start())
+        while not proxy.count("POST", "/v2/images"):  # the second one, which was refused
+            assert others[0].poll() is None
+        time.sleep(1)
+        assert watched.admin.image.put(path).status_code == 204
+
+    proxy.add(Rule("POST", "/v2/images", after=second))
+    outcome = watched.run()
+    out, _ = others[0].communicate(timeout=60)
+    assert (outcome.code, others[0].returncode) == (0, 0), outcome.text + out
+    assert watched.names() == {f"Ubuntu {watched.tag}": "1"}
+    watched.converged()
 
 
 def test_a_record_that_somebody_finished_is_not_deleted_by_a_run_that_failed(watched: Bench, proxy: Proxy) -> None:

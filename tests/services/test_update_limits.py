@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -104,9 +105,11 @@ def test_files_that_were_written_when_somebody_stops_it_are_told(distribution: D
     fcntl.flock(locked, fcntl.LOCK_EX)
 
     def stop() -> None:
-        opened: list[str] = []
-        while len(opened) < 2:  # ours, and that of the one who waits for the lock
+        looks = 0
+        while looks < 3:  # ours, and that of the one who waits for the lock; who lists the directory is gone soon
             opened = [number for number in os.listdir("/proc/self/fd") if target(number) == str(second.parent)]
+            looks = looks + 1 if len(opened) > 1 else 0
+            time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGINT)
 
     distribution.images = tmp_path / "images" / "**"
