@@ -149,12 +149,13 @@ def wanted_image(
     merged = {**kept, **wanted.properties}
     # What is not published yet is private for now only.
     narrow = role.outdated and not is_pending(found)
+    visibility = narrower(wanted.visibility, found.visibility) if narrow else wanted.visibility
     if verified := found.properties.get(VERIFIED):
         merged[VERIFIED] = verified.removeprefix(PENDING)
     return replace(
         found,
         name=wanted.name,
-        visibility=narrower(wanted.visibility, found.visibility) if narrow else wanted.visibility,
+        visibility=visibility,
         status=wanted.status,
         hidden=wanted.hidden or (narrow and found.hidden),
         min_disk=wanted.min_disk,
@@ -163,7 +164,7 @@ def wanted_image(
         properties=merged,
         protected=found.protected if definition.protected is None else definition.protected,
         owner=wanted.owner or found.owner,
-        members=wanted.members,
+        members=wanted.members if visibility == "shared" else None,
         stores=wanted.stores or found.stores,
     )
 

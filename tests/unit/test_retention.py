@@ -289,6 +289,18 @@ def test_what_is_to_be_deleted_gives_its_name_up_and_leaves_the_list_first():
     assert update.wanted.status == "active"
 
 
+def test_what_was_hidden_as_private_is_shared_with_no_one():
+    """Only shared images have members: a plan that wants some would never be done."""
+    policy = Policy(hidden_visibility="private")
+    found = [replace(i, members=frozenset()) for i in settled([definition(versions=["1", "2"], meta=NONE)], policy)]
+    shared = definition(versions=["1", "2"], meta=NONE, visibility="shared", members=[{"project": "shop"}])
+    fields = {
+        change.found.name: [f.field for f in change.fields] for change in plan([shared], found, policy, TODAY).changes
+    }
+    assert "members" in fields["Ubuntu 24.04"]
+    assert "members" not in fields.get("Ubuntu 24.04 (1)", [])
+
+
 def test_a_twin_that_is_to_be_deleted_leaves_the_list_first():
     image = settled([definition()])[0]
     twin = replace(image, id="twin", created_at="2030-01-01T00:00:00Z")
