@@ -21,20 +21,20 @@ class Looks:
     asked for together with those that come after; each is a question of its own where that did not show it, or
     showed it too long ago."""
 
-    def __init__(self, glance: Glance, next_ones: Iterable[str] = ()) -> None:
-        self._glance = glance
+    def __init__(self, glance: Glance, next_ones: Iterable[str] = (), fresh: float = FRESH) -> None:
+        self._glance, self._fresh = glance, fresh
         self._next = dict.fromkeys(next_ones)
         self._seen: dict[str, tuple[float, Image]] = {}
         self._lock = threading.Lock()
 
     def at(self, image_id: str) -> Image:
-        """The image, as it was at most FRESH seconds ago. Raises CloudError, with status 404 when it is gone."""
+        """The image, as it was at most `fresh` seconds ago. Raises CloudError, with status 404 when it is gone."""
         with self._lock:
             if image_id in self._next:
                 del self._next[image_id]
                 self._ask([image_id, *islice(self._next, NAMES - 1)])
             when, image = self._seen.pop(image_id, (0.0, None))
-        if image and time.monotonic() - when <= FRESH:
+        if image and time.monotonic() - when <= self._fresh:
             return image
         return self._glance.get(image_id)
 

@@ -18,7 +18,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from openstack_image_manager import looking
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.looking import Looks
 from openstack_image_manager.model import Image
@@ -457,9 +456,8 @@ def test_many_are_looked_at_with_one_question(watched: Bench, proxy: Proxy, monk
         assert [call.path for call in proxy.calls] == ["/v2/images"]
         # Each answer is good for one change, and not for long.
         assert looks.at(one.id).id == one.id
-        looks = Looks(glance, [one.id, two.id])
+        looks = Looks(glance, [one.id, two.id], fresh=-1.0)
         looks.at(one.id)
-        monkeypatch.setattr(looking, "FRESH", -1.0)
         proxy.clear()
         assert looks.at(two.id).id == two.id
         assert [call.path for call in proxy.calls] == [f"/v2/images/{two.id}"]

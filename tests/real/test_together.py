@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import time
 
 import pytest
 
@@ -74,9 +73,8 @@ def test_a_second_run_sees_the_first_ones_record_before_its_tags(watched: Bench,
         path = f"/images/{image.id}/tags/{watched.tag}"
         assert watched.admin.image.delete(path).status_code == 204
         others.append(watched.start())
-        while not proxy.count("POST", "/v2/images"):  # the second one, which was refused
+        while proxy.count("GET", f"/v2/images/{image.id}") < 2:  # it was refused, and looks who has the id, and again
             assert others[0].poll() is None
-        time.sleep(1)
         assert watched.admin.image.put(path).status_code == 204
 
     proxy.add(Rule("POST", "/v2/images", after=second))
