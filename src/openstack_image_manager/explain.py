@@ -12,10 +12,9 @@ from openstack_image_manager.builds import Builds, Standing
 from openstack_image_manager.changes import change_data, reasons_for
 from openstack_image_manager.format import Definition
 from openstack_image_manager.lineup import LineUp
-from openstack_image_manager.model import Change, Create, Image, Plan, Policy, Role
+from openstack_image_manager.model import GONE, Change, Create, Image, Plan, Policy, Role
 from openstack_image_manager.retiring import Usage
 
-GONE = ("deleted", "pending_delete")
 Said = tuple[str, str]  # what it is about, and what there is to say
 
 

@@ -16,7 +16,7 @@ from openstack_image_manager import wire
 from openstack_image_manager.ahead import Ahead
 from openstack_image_manager.errors import CloudError, Interrupted
 from openstack_image_manager.login import ANSWER_TIMEOUT, ENVIRONMENT, log_in, translated
-from openstack_image_manager.model import FieldChange, Image
+from openstack_image_manager.model import GONE, FieldChange, Image
 from openstack_image_manager.values import public_url
 from openstack_image_manager.wire import NOT_PATCHED, as_image, operation, sentence
 
@@ -26,10 +26,7 @@ ABANDONED = 60.0  # seconds without a sign of life of an import that has all its
 SOON = 1.0  # seconds without a question, at most, when earlier imports took longer
 RETRIES = 3
 RETRIABLE = (429, 502, 503, 504)
-BODY: dict[str, Any] = {
-    "headers": {"Content-Type": "application/octet-stream"},
-    "timeout": (ANSWER_TIMEOUT, STAGE_TIMEOUT),
-}
+BODY: Any = {"headers": {"Content-Type": "application/octet-stream"}, "timeout": (ANSWER_TIMEOUT, STAGE_TIMEOUT)}
 Images = list[Image]
 PATCH_TYPE = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 
@@ -133,8 +130,11 @@ class Glance:
             path, params = page.get("next", "").removeprefix("/v2"), {}
 
     def get(self, image_id: str) -> Image:
-        """The image as it is now. Raises CloudError, with status 404 when it is gone."""
-        return as_image(self._get(image_id))
+        """The image as it is now. Raises CloudError, with status 404 when it is gone or just being deleted."""
+        image = as_image(self._get(image_id))
+        if image.status in GONE:
+            raise CloudError(f"Glance says that it is {image.status}", 404)
+        return image
 
     def _get(self, image_id: str) -> dict[str, Any]:
         return self.ask("GET", f"/images/{image_id}", "id")
@@ -219,7 +219,7 @@ class Glance:
             if status in ("active", "deactivated") and (dead or not image.get("os_glance_import_task")):
                 self._usual = min((time.monotonic() - begun) * 0.8, self._usual * 1.1 + 0.05, SOON)
                 return as_image(image)
-            failed = image.get("os_glance_failed_import") or status in ("killed", "deleted", "pending_delete")
+            failed = image.get("os_glance_failed_import") or status in ("killed", *GONE)
             task = self._task(image_id) if failed or status == "queued" or progress else {}
             # What an earlier import left in os_glance_failed_import stays until the next one has begun.
             if task.get("status", "failure" if failed else "") == "failure":

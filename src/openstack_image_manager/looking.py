@@ -10,7 +10,7 @@ from itertools import islice
 
 from openstack_image_manager.errors import CloudError
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.model import Image
+from openstack_image_manager.model import GONE, Image
 from openstack_image_manager.wire import NAMES, as_image, id_filters
 
 FRESH = 2.0  # seconds that an answer is good for
@@ -46,4 +46,5 @@ class Looks:
         with suppress(CloudError):
             for value in id_filters(ids):
                 for image in map(as_image, self._glance.pages({"id": value})):
-                    self._seen[image.id] = asked, image
+                    if image.status not in GONE:
+                        self._seen[image.id] = asked, image

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from openstack_image_manager.defaults import DEFAULT_TAG
 
+GONE = ("deleted", "pending_delete")  # statuses that Glance shows for the moment that a delete takes
+
 if TYPE_CHECKING:  # with the format comes pydantic, and who only looks at images needs neither
     from openstack_image_manager.format import Definition, Version, Visibility
 

@@ -11,10 +11,8 @@ from openstack_image_manager import handover, identity, orphans
 from openstack_image_manager.builds import Builds
 from openstack_image_manager.format import Definition
 from openstack_image_manager.lineup import WHOLE, is_usable
-from openstack_image_manager.model import Change, Delete, Finding, Image, Plan, Policy, Update
+from openstack_image_manager.model import GONE, Change, Delete, Finding, Image, Plan, Policy, Update
 from openstack_image_manager.retiring import Usage
-
-GONE = ("deleted", "pending_delete")
 
 
 def plan(

@@ -38,6 +38,26 @@ def test_an_image_that_is_gone_since_the_plan(watched: Bench, proxy: Proxy) -> N
     made(watched)
 
 
+@pytest.mark.parametrize("moment", ["before the last look", "after it"])
+def test_an_image_that_another_run_is_deleting(watched: Bench, proxy: Proxy, sandbox: Sandbox, moment: str) -> None:
+    """Glance writes that an image is deleted before it is gone; who deletes it then is answered 400."""
+    meta = {"os_distro": "ubuntu", "uuid_validity": "none"}
+    watched.define(watched.ubuntu("1", "2", meta=meta))
+    assert watched.run().code == 0
+    watched.define(watched.ubuntu("2", meta=meta))
+    old = watched.image("1").id
+    status = "UPDATE images SET status = ? WHERE id = ?"
+    method = "GET" if moment == "before the last look" else "DELETE"
+    rule = proxy.add(Rule(method, f".*/{old}", before=lambda: change(sandbox, status, "deleted", old)))
+    outcome = watched.run("--outdated", "delete", "--unknown-usage", "delete")
+    assert (outcome.code, rule.seen) == (0, 1), outcome.text
+    refused = [call.status for call in proxy.calls if call.method == "DELETE"]
+    assert refused == ([] if method == "GET" else [400])
+    assert f"deleted {'by someone meanwhile ' if method == 'GET' else ''}({old})" in outcome.text
+    assert watched.run("plan", "--outdated", "delete", "--exit-code").code == 0
+    change(sandbox, status, "active", old)
+
+
 def test_an_image_that_cannot_be_looked_at_again(watched: Bench, proxy: Proxy) -> None:
     found = drifted(watched, min_ram=128)
     proxy.add(Rule("GET", f".*/{found}", status=500, body="no database"))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from openstack_image_manager.model import Create, Delete, Image, Plan
+from openstack_image_manager.model import GONE, Create, Delete, Image, Plan
 from openstack_image_manager.scs import metadata, recency, standard
 from openstack_image_manager.scs.recency import Forecast
 from openstack_image_manager.scs.rules import LEVELS
@@ -27,7 +27,7 @@ def offered(images: Iterable[Image]) -> list[Image]:
     return [
         image
         for image in images
-        if image.visibility in ("public", "community") and not image.hidden and image.status != "deleted"
+        if image.visibility in ("public", "community") and not image.hidden and image.status not in GONE
     ]
 
 
