@@ -250,7 +250,7 @@ def _tar_image(source: IO[bytes]) -> Iterator[bytes]:
                 if found:
                     raise VerificationError(f"the tar holds more than one image: {found} and {member.name}")
                 found = member.name
-                yield from _chunks(archive.extractfile(member))  # type: ignore[arg-type]
+                yield from _chunks(archive.extractfile(member))  # type: ignore[arg-type]  # None for what is no file
     except (tarfile.TarError, OSError, ValueError) as error:
         raise _broken(error) from None
     if not found:

@@ -62,7 +62,7 @@ Entries = dict[str, tuple[Node, Node]]
 def composer(base: Any, most: int = MAX_VALUES) -> Any:
     """A loader made of one of PyYAML's that gives up before deep nesting or sheer number can hurt."""
 
-    class Composer(base):  # type: ignore[misc]
+    class Composer(base):  # type: ignore[misc]  # mypy knows no bases that come as arguments
         depth = count = 0
 
         def descend_resolver(self, parent: Node | None, _index: object) -> None:

@@ -48,7 +48,7 @@ class Cluster:
         self._address = executor
         self._library: Any = distributed
         try:
-            self._client: Any = distributed.Client(  # type: ignore[no-untyped-call]
+            self._client: Any = distributed.Client(
                 where_to, timeout=CONNECT_TIMEOUT, set_as_default=False, name="openstack-image-manager"
             )
         except (OSError, TimeoutError, ValueError) as error:

@@ -38,14 +38,14 @@ graceful_timeout = 3
 control_socket_disable = True
 
 
-# Keystone fills its policy while it answers the first request that asks for it, and refuses others of that moment.
-# All that a service is made of stays. To search it for garbage takes a sixth of a second, each time some hundred images
-# were listed.
 def post_worker_init(worker):
+    # Keystone fills its policy while it answers the first request that asks for it, and refuses others of that moment.
     if {service!r} == "keystone":
         from keystone.common.rbac_enforcer import RBACEnforcer
 
         RBACEnforcer()._enforcer.load_rules()
+    # All that a service is made of stays. To search it for garbage takes a sixth of a second, each time some hundred
+    # images were listed.
     gc.collect()
     gc.freeze()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
@@ -81,7 +81,7 @@ def day(text: str) -> str | None:
     """The day that a text begins with (`20260712-2537`, `2026-07-22T…`), or of an HTTP date; None if there is none."""
     if match := re.match(r"(\d{4})-?(\d\d)-?(\d\d)(?!\d)", text):
         try:
-            return datetime(*map(int, match.groups()), tzinfo=UTC).strftime("%Y-%m-%d")  # type: ignore[misc, arg-type]
+            return date(*map(int, match.groups())).isoformat()
         except ValueError:
             return None
     try:
