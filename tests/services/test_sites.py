@@ -22,9 +22,9 @@ from openstack_image_manager.errors import FetchError, Interrupted, Verification
 from openstack_image_manager.sandbox.site import serving
 from openstack_image_manager.upstreams.cache import KEEP, Cache, default_directory
 from openstack_image_manager.upstreams.sites import Sites, of_environment
+from tests.services.documents import image
 from tests.services.site import Gate, Switches, TestSite
 from tests.services.test_fetch import DAY, Script, answer, chunked, whole
-from tests.services.upstreams import image
 
 
 @pytest.fixture

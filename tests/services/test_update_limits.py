@@ -21,9 +21,9 @@ from openstack_image_manager.sandbox.site import serving
 from openstack_image_manager.upstreams.upstream import AT_ONCE
 from tests.real.bench import run_main
 from tests.services.distribution import Distribution, image
+from tests.services.documents import pre_listing
 from tests.services.site import Switches, TestSite
 from tests.services.test_rewrite import without_rights
-from tests.services.upstreams import pre_listing
 from tests.unit.signers import made
 
 ENDLESS = "(?P<version>(a|aa)+)b"
