@@ -7,9 +7,26 @@ from pathlib import Path
 
 import pytest
 
+from openstack_image_manager.sandbox.site import serving
 from tests.services import newest_builds
+from tests.services.downloads import CONTENT
 from tests.services.linux_site import HOST
+from tests.services.site import TestSite
 from tests.services.upstreams import World
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[TestSite]:
+    """An upstream site of this test alone."""
+    (tmp_path / "site").mkdir()
+    with serving(TestSite(tmp_path / "site")) as running:
+        yield running
+
+
+@pytest.fixture
+def url(site: TestSite) -> str:
+    """Where the site has an image."""
+    return site.put("/a.img", CONTENT)
 
 
 @pytest.fixture
