@@ -9,10 +9,12 @@ import pytest
 
 from openstack_image_manager.sandbox.site import serving
 from tests.services import newest_builds
+from tests.services.distribution import Distribution
 from tests.services.downloads import CONTENT
 from tests.services.linux_site import HOST
 from tests.services.site import TestSite
 from tests.services.upstreams import World
+from tests.unit.signers import made
 
 
 @pytest.fixture
@@ -27,6 +29,12 @@ def site(tmp_path: Path) -> Iterator[TestSite]:
 def url(site: TestSite) -> str:
     """Where the site has an image."""
     return site.put("/a.img", CONTENT)
+
+
+@pytest.fixture
+def distribution(site: TestSite, tmp_path: Path) -> Distribution:
+    """A distribution that signs, and definitions that follow it."""
+    return Distribution(site, tmp_path, made())
 
 
 @pytest.fixture
