@@ -42,12 +42,6 @@ def whole_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with World(tmp_path / "world") as running:
-        yield running
-
-
 def named(name: str) -> Definition:
     return next(definition for definition in CATALOGUE if definition.name == name)
 
