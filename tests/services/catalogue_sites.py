@@ -9,18 +9,9 @@ import json
 from collections.abc import Sequence
 
 from openstack_image_manager.upstreams import shipped
+from tests.services.documents import bsd, coreutils, digest, image, json_table, pre_listing, release, sections
 from tests.services.site import Switches
-from tests.services.upstreams import (
-    World,
-    bsd,
-    coreutils,
-    digest,
-    image,
-    json_table,
-    pre_listing,
-    release,
-    sections,
-)
+from tests.services.upstreams import World
 
 BOTH = ("x86_64", "aarch64")
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 from tests.real.bench import Outcome, run_main
-from tests.services.site import TestSite
+from tests.services.site import Switches, TestSite
 from tests.unit.signers import Made
 
 HEAD = "# our images\nimages:\n"
@@ -58,5 +61,26 @@ class Distribution:
         return file
 
     def run(self, *options: str) -> Outcome:
-        arguments = ["update", "--images", str(self.images), "--keys", str(self.keys), "--no-cache", *options]
-        return run_main(arguments, {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "NO_COLOR": "1"})
+        return run_main(self._arguments(*options), {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "NO_COLOR": "1"})
+
+    def command(self, *options: str) -> list[str]:
+        """`update` as a process of its own."""
+        return [sys.executable, "-m", "openstack_image_manager", *self._arguments(*options)]
+
+    def stopped(self, path: str, hold: threading.Event, *options: str) -> Outcome:
+        """What such a process says when it is ended while it reads that path, which hangs until `hold`."""
+        reads = threading.Event()
+        self.site.on(path, Switches(hold=hold, entered=reads))
+        with subprocess.Popen(
+            self.command(*options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                assert reads.wait(60)
+                process.terminate()
+                out, err = process.communicate(timeout=20)
+            finally:
+                hold.set()
+        return Outcome(process.returncode, out, err)
+
+    def _arguments(self, *options: str) -> list[str]:
+        return ["update", "--images", str(self.images), "--keys", str(self.keys), "--no-cache", *options]

@@ -25,8 +25,9 @@ from openstack_image_manager.upstreams.sites import Sites
 from openstack_image_manager.upstreams.upstream import Build, check_all
 from tests.real.bench import run_main
 from tests.services import catalogue_sites
+from tests.services.documents import coreutils, image
 from tests.services.site import Switches
-from tests.services.upstreams import SIGNED_AT, World, coreutils, image, verify
+from tests.services.upstreams import SIGNED_AT, World, verify
 from tests.unit.catalogue_images import MANDATORY, NEVER_SIGNED, SOURCES, image_of
 from tests.unit.signers import Made, made
 
@@ -39,12 +40,6 @@ def whole_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with World(tmp_path_factory.mktemp("world")) as world:
         catalogue_sites.publish(world)
         yield world
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with World(tmp_path / "world") as running:
-        yield running
 
 
 def named(name: str) -> Definition:

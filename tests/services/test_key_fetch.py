@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pysequoia
 import pytest
 
 from openstack_image_manager.errors import FetchError, VerificationError
-from openstack_image_manager.sandbox.site import serving
 from openstack_image_manager.signing.keys import LARGEST, Keyring, fetch_key
 from openstack_image_manager.signing.signatures import verify_detached
 from tests.services.site import Switches, TestSite
@@ -17,13 +15,6 @@ from tests.services.site import Switches, TestSite
 WANTED, OTHER = (pysequoia.Tsk.generate(f"{name} <{name}@example.org>") for name in ("wanted", "other"))
 FINGERPRINT = WANTED.extract_certificate().fingerprint.upper()
 BUNDLE = bytes(OTHER.extract_certificate()) + bytes(WANTED.extract_certificate())
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[TestSite]:
-    """An upstream site of this test alone."""
-    with serving(TestSite(tmp_path / "site")) as running:
-        yield running
 
 
 def test_a_fetched_key_verifies(site: TestSite, tmp_path: Path) -> None:

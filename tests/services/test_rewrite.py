@@ -18,9 +18,9 @@ import pytest
 from openstack_image_manager.editing.edit import AddVersion, edit
 from openstack_image_manager.editing.rewrite import rewrite
 from openstack_image_manager.errors import Error
+from tests.services.rights import NOBODY, without_rights
 
 TEXT = "images:\r\n- name: A # \u00e9\r\n  format: raw\r\n  versions: []"
-NOBODY = 65534
 ADDER = """
 import sys
 from openstack_image_manager.editing.edit import AddVersion, edit
@@ -190,19 +190,6 @@ def test_a_program_that_does_not_lock_is_not_overwritten(file: Path) -> None:
         rewrite(str(file), partial(other_program, file))
     assert file.read_text("utf-8").endswith("# by hand")
     assert os.listdir(file.parent) == ["a.yml"]
-
-
-@contextmanager
-def without_rights() -> Iterator[None]:
-    """As root, be nobody for a while."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
 
 
 def test_directories_and_files_that_may_not_be_written() -> None:

@@ -1,42 +1,20 @@
-"""The door to download sites: what it keeps, where it goes, whom it tells what."""
+"""The door to download sites: what it asks for once, where it goes, whom it tells what."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import socket
-import ssl
 import threading
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from openstack_image_manager.errors import FetchError, Interrupted, VerificationError
 from openstack_image_manager.sandbox.site import serving
-from openstack_image_manager.upstreams.cache import KEEP, Cache, default_directory
 from openstack_image_manager.upstreams.sites import Sites, of_environment
+from tests.services.documents import image
+from tests.services.scripted import Script, answer, chunked, whole
 from tests.services.site import Gate, Switches, TestSite
-from tests.services.test_fetch import DAY, Script, answer, chunked, whole
-from tests.services.upstreams import image
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[TestSite]:
-    (tmp_path / "site").mkdir()
-    with serving(TestSite(tmp_path / "site")) as running:
-        yield running
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache" / "documents")
+from tests.services.tls import Tunnel, certificate, speak_tls
 
 
 def test_a_document_is_fetched_once_in_a_run(site: TestSite) -> None:
@@ -59,116 +37,6 @@ def test_what_failed_is_not_asked_again_either(site: TestSite) -> None:
             sites.document(f"{site.url}/gone")
         assert caught.value.status == 404
     assert site.count("/gone") == 1
-
-
-def test_what_did_not_change_comes_from_the_cache(cache: Cache) -> None:
-    first = whole(b"one", ETag='W/"a"', Last_Modified=DAY)
-    with serving(Script(first, answer(304, b""), answer(304, b""), whole(b"two"), whole(b"three"))) as server:
-        assert Sites(cache=cache).document(server.url).data == b"one"
-        assert "If-None-Match" not in server.asked[0]
-        for _ in range(2):
-            document = Sites(cache=cache).document(server.url)
-            assert (document.data, document.last_modified) == (b"one", DAY)
-            assert server.asked[-1]["If-None-Match"] == 'W/"a"'
-            assert server.asked[-1]["If-Modified-Since"] == DAY
-        assert Sites(cache=cache).document(server.url).data == b"two"
-        assert Sites(cache=cache).document(server.url, fresh=True).data == b"three"
-        assert "If-None-Match" not in server.asked[-1]
-        Sites().document(server.url)
-        assert "If-None-Match" not in server.asked[-1]
-
-
-def test_a_site_without_validators_is_asked_anew(cache: Cache) -> None:
-    with serving(Script(whole(b"one"), whole(b"two"))) as server:
-        assert Sites(cache=cache).document(server.url).data == b"one"
-        assert Sites(cache=cache).document(server.url).data == b"two"
-        assert not cache.directory.exists()
-
-
-def test_304_that_no_one_asked_for(cache: Cache) -> None:
-    with serving(Script(answer(304, b""))) as server, pytest.raises(FetchError, match="304 Not Modified"):
-        Sites(cache=cache).document(server.url)
-
-
-@pytest.mark.parametrize("damage", ["cut", "changed", "no head", "of another", "a list", "gone", "directory", "nested"])
-def test_a_damaged_cache_is_none(cache: Cache, damage: str) -> None:
-    cache.put("https://x/a", b"one\ntwo", {"ETag": '"a"'})
-    (path,) = cache.directory.iterdir()
-    data = path.read_bytes()
-    assert cache.get("https://x/a") is not None
-    assert b"https://x/a" not in data
-    assert path.stat().st_mode & 0o777 == 0o600
-    path.unlink()
-    if damage == "directory":
-        path.mkdir()
-    elif damage == "of another":
-        cache.put("https://x/b", b"one\ntwo", {"ETag": '"a"'})
-        next(cache.directory.iterdir()).rename(path)
-    elif damage != "gone":
-        changed = {"cut": data[:-1], "changed": data.replace(b"one", b"two"), "no head": b"one", "a list": b"[1]\none"}
-        path.write_bytes(changed.get(damage, b"[" * 100_000))
-    assert cache.get("https://x/a") is None
-
-
-def test_a_cache_that_can_t_be_written_is_none(tmp_path: Path, site: TestSite) -> None:
-    (tmp_path / "file").write_text("")
-    url = site.put("/a", b"one")
-    cache = Cache(tmp_path / "file" / "documents")
-    assert Sites(cache=cache).document(url).data == b"one"
-    cache.tidy()
-    cache = Cache(tmp_path / "cache")
-    cache.put(url, b"one", {"ETag": '"a"'})
-    (path,) = cache.directory.iterdir()
-    path.unlink()
-    path.mkdir()
-    cache.put(url, b"one", {"ETag": '"a"'})
-    assert list(cache.directory.iterdir()) == [path]
-
-
-def test_what_was_not_asked_for_in_a_long_time_goes(cache: Cache) -> None:
-    for name in "abc":
-        cache.put(f"https://x/{name}", name.encode(), {"ETag": '"a"'})
-    for path in cache.directory.iterdir():
-        os.utime(path, (time.time() - KEEP - 60,) * 2)
-    assert cache.get("https://x/b") is not None
-    (cache.directory / "folder").mkdir()
-    os.utime(cache.directory / "folder", (0, 0))
-    cache.tidy()
-    assert cache.get("https://x/a") is None
-    assert cache.get("https://x/b") is not None
-
-
-def _write(directory: str, letter: str) -> None:
-    cache = Cache(Path(directory))
-    for _ in range(200):
-        cache.put("https://x/a", letter.encode() * 50_000, {"ETag": f'"{letter}"'})
-        kept = cache.get("https://x/a")
-        assert kept is not None
-        assert kept.validators["ETag"] == f'"{chr(kept.data[0])}"'
-        assert kept.data == kept.data[:1] * 50_000
-
-
-def test_several_processes_use_one_cache(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_write, args=(str(tmp_path), letter)) for letter in "ab"]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0]
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_the_cache_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: TestSite) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert default_directory() == tmp_path / "cache" / "openstack-image-manager" / "documents"
-    url = site.put("/a", b"one")
-    of_environment(use_cache=False).document(url)
-    assert not (tmp_path / "cache").exists()
-    of_environment().document(url)
-    assert len(list(default_directory().iterdir())) == 1
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert default_directory() == Path.home() / ".cache" / "openstack-image-manager" / "documents"
 
 
 def test_requests_go_to_the_mirror_of_the_longest_beginning(site: TestSite) -> None:
@@ -308,77 +176,6 @@ def test_interrupted_while_it_waits_for_its_turn(site: TestSite) -> None:
     assert len(site.requests) == 1
 
 
-class Proxy:
-    """An HTTPS proxy that connects everybody to one server, whatever host was asked for."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.asked: list[bytes] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-
-    def __enter__(self) -> Proxy:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._connect, args=(client,), daemon=True).start()
-
-    def _connect(self, client: socket.socket) -> None:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += client.recv(1024)
-        self.asked.append(head.partition(b"\r\n")[0])
-        server = socket.create_connection(("127.0.0.1", self.port))
-        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        back = threading.Thread(target=_copy, args=(server, client), daemon=True)
-        back.start()
-        _copy(client, server)
-        back.join()
-        client.close()
-        server.close()
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while chunk := source.recv(65536):
-            target.sendall(chunk)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        return
-
-
-def certificate(path: Path, *names: str) -> Path:
-    """A certificate for these hosts, signed by itself, and its key in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    made = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-    made = made.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
-    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
-    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    signed = made.sign(key, hashes.SHA256())
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(secret + signed.public_bytes(serialization.Encoding.PEM))
-    return path
-
-
 def test_the_token_goes_to_github_s_api_and_nowhere_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: TestSite
 ) -> None:
@@ -388,10 +185,8 @@ def test_the_token_goes_to_github_s_api_and_nowhere_else(
     elsewhere = answer(302, b"", Location="https://github.com/a")
     site.put("/a", b"plain")
     script = Script(whole(b"[]"), whole(b"x"), whole(b"x"), moved, elsewhere, whole(b"x"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    script.socket = context.wrap_socket(script.socket, server_side=True, do_handshake_on_connect=False)
-    with serving(script) as server, Proxy(server.server_address[1]) as proxy:
+    speak_tls(script, pem)
+    with serving(script) as server, Tunnel(server.server_address[1]) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))

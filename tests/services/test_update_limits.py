@@ -6,11 +6,8 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,20 +18,12 @@ from openstack_image_manager.sandbox.site import serving
 from openstack_image_manager.upstreams.upstream import AT_ONCE
 from tests.real.bench import run_main
 from tests.services.distribution import Distribution, image
+from tests.services.documents import pre_listing
+from tests.services.rights import without_rights
 from tests.services.site import Switches, TestSite
-from tests.services.test_rewrite import without_rights
-from tests.services.upstreams import pre_listing
 from tests.unit.signers import made
 
 ENDLESS = "(?P<version>(a|aa)+)b"
-
-
-@pytest.fixture
-def distribution(tmp_path: Path) -> Iterator[Distribution]:
-    folder = tmp_path / "site"
-    folder.mkdir()
-    with serving(TestSite(folder)) as site:
-        yield Distribution(site, tmp_path, made())
 
 
 def test_a_pattern_without_an_end_stops_its_definition_and_no_other(distribution: Distribution) -> None:
@@ -63,25 +52,16 @@ def test_what_was_answered_is_written_when_somebody_stops_it(distribution: Distr
                 distribution.definition(f"H{number}", f"/{number}").replace(distribution.site.url, hanging.url)
             )
         distribution.site.put("/last/SUMS", b"?")
-        distribution.site.on("/last/SUMS", Switches(hold=hold))
         file = distribution.write(*texts, distribution.definition("L", "/last"))
-        command = [sys.executable, "-m", "openstack_image_manager", "update", "--images", str(distribution.images)]
-        command += ["--keys", str(distribution.keys), "--no-cache", "--output", "json"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            try:
-                while not distribution.site.count("/last/SUMS"):
-                    assert process.poll() is None
-                process.terminate()
-                told, said = process.communicate(timeout=20)
-            finally:
-                hold.set()
-    assert {each["image"]: each["error"] for each in json.loads(told) if each["state"] == "failed"} == {}
-    states = {each["image"]: each["state"] for each in json.loads(told)}
+        outcome = distribution.stopped("/last/SUMS", hold, "--output", "json")
+    told = json.loads(outcome.out)
+    assert {each["image"]: each["error"] for each in told if each["state"] == "failed"} == {}
+    states = {each["image"]: each["state"] for each in told}
     assert states.pop("A") == "updated"
     assert set(states.values()) == {"interrupted"}
     assert len(states) == AT_ONCE
-    assert process.returncode == 130
-    assert said == "error: interrupted; what had been answered is written, run again for the rest\n"
+    assert outcome.code == 130
+    assert outcome.err == "error: interrupted; what had been answered is written, run again for the rest\n"
     assert {each.name for each in load(str(file)).definitions if each.versions} == {"A"}
 
 
@@ -105,6 +85,7 @@ def test_files_that_were_written_when_somebody_stops_it_are_told(distribution: D
     fcntl.flock(locked, fcntl.LOCK_EX)
 
     def stop() -> None:
+        # Polls, as nothing tells that somebody wants a lock: `update` asks for it again and again and does not queue.
         looks = 0
         while looks < 3:  # ours, and that of the one who waits for the lock; who lists the directory is gone soon
             opened = [number for number in os.listdir("/proc/self/fd") if target(number) == str(second.parent)]

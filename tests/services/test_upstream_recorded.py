@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -15,19 +13,13 @@ from openstack_image_manager.errors import Error, VerificationError
 from openstack_image_manager.format import Checksum, Definition
 from openstack_image_manager.upstreams.news import News, news
 from openstack_image_manager.upstreams.search import NothingFoundError
+from tests.services.documents import coreutils, digest, image, pre_listing
+from tests.services.linux_site import ALIAS, BASE, HOST, NAME, linux, moving, put, refused
 from tests.services.site import Switches
-from tests.services.test_upstream_quirks import ALIAS, BASE, HOST, NAME, ask, linux, moving, put, refused
-from tests.services.upstreams import World, coreutils, digest, image, pre_listing
+from tests.services.upstreams import World, ask
 
 TODAY = datetime.now(UTC).date()
 FUTURE = time.time() + 400 * 24 * 3600
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with World(tmp_path / "world") as running:
-        running.host(HOST)
-        yield running
 
 
 def told(world: World, wanted: Definition) -> News:

@@ -14,8 +14,10 @@ from openstack_image_manager.signing.keys import Keyring
 from openstack_image_manager.upstreams.published import Fetch, Signature, Verify
 from openstack_image_manager.upstreams.sites import Sites
 from openstack_image_manager.upstreams.upstream import newest
-from tests.services import upstreams
-from tests.services.upstreams import World, bsd, definition, image, products
+from tests.services.deb_sites import ubuntu
+from tests.services.documents import bsd, image, products
+from tests.services.rpm_sites import rocky
+from tests.services.upstreams import World, definition
 from tests.unit.signers import Made
 
 UBUNTU = "/releases/streams/v1/com.ubuntu.cloud:released:download.sjson"
@@ -30,8 +32,8 @@ def key() -> Made:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with World(tmp_path / "world") as running:
-        upstreams.rocky(running)
-        upstreams.ubuntu(running)
+        rocky(running)
+        ubuntu(running)
         yield running
 
 
