@@ -1,4 +1,4 @@
-"""The commands validate and schema, and that the schema takes what is valid."""
+"""The commands validate and schema, and what the schema takes and refuses."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import typer
 import yaml
 from definition_files import CIRROS, FULL, HEAD, RANCHER, TAIL, UBUNTU
 from jsonschema import Draft202012Validator
+from resolver_files import DEFINITION, GOOD
 from typer.testing import CliRunner
 
 from openstack_image_manager.cli import validate
 from openstack_image_manager.definitions import json_schema
 from openstack_image_manager.errors import UsageError
+from openstack_image_manager.upstreams import shipped
+from openstack_image_manager.upstreams.resolver import KINDS
 
 
 def test_the_schema_takes_what_load_takes() -> None:
@@ -77,3 +80,47 @@ def test_schema_is_printed() -> None:
     assert result.exit_code == 0
     assert json.loads(result.stdout) == json_schema()
     assert result.stdout.startswith('{\n  "$schema"')
+
+
+def test_the_schema_knows_resolvers(tmp_path: Path) -> None:
+    schema = json_schema()
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+
+    def errors(text: str) -> list[Any]:
+        return list(validator.iter_errors(yaml.safe_load(text)))
+
+    assert errors(DEFINITION + GOOD) == []
+    for resolve in (
+        "rocky",
+        "{use: rocky, variables: {a: 5, b: {by: a, values: {c: d}}}}",
+        "{exclude: x}",
+        "{exclude: [x]}",
+        "{steps: [{static: {a: b}}, {static: [{a: b}]}]}",
+        "{prereleases: true}",
+        "",
+    ):
+        assert errors(f"{DEFINITION}    resolve: {resolve}\n") == [], resolve
+    for resolve in (
+        "{usee: rocky}",
+        "[]",
+        "{steps: [{listing: x}]}",
+        "{steps: [{static: {a: b}, match: x}]}",
+        "{steps: [{}]}",
+        "{checksum: {}}",
+        "{signature: {kind: x, over: index}}",
+        "{variables: {a: []}}",
+        "{prereleases: x}",
+    ):
+        assert errors(f"{DEFINITION}    resolve: {resolve}\n") != [], resolve
+    shipped_data = yaml.safe_load((Path(shipped.__file__).parents[1] / "catalogue" / "resolvers.yml").read_text())
+    for name, resolver in shipped_data["resolvers"].items():
+        resolve = yaml.safe_dump({"resolve": resolver}, default_flow_style=True, width=10_000)
+        assert errors(DEFINITION + "    " + resolve[1:-2]) == [], name
+    for kind in KINDS:
+        assert kind in [step["required"][0] for step in schema["$defs"]["Step"]["oneOf"]]
+    fields = [
+        *schema["$defs"]["Resolver"]["properties"].values(),
+        *schema["$defs"]["SignatureRule"]["properties"].values(),
+    ]
+    assert all(field["description"] for field in fields)
