@@ -4,10 +4,19 @@ The examples are the same at every run, whatever the machine is busy with. With 
 each property is tried that often.
 """
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from openstack_image_manager.tenants.offers import Site
+
+# They hold assertions, too.
+pytest.register_assert_rewrite("adopted", "cloud", "definition_files", "edits", "packing", "signers")
 
 settings.register_profile(
     "unit", derandomize=True, deadline=None, max_examples=int(os.environ.get("EXAMPLES", "100")), database=None
@@ -22,3 +31,19 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     return monkeypatch
+
+
+@pytest.fixture(scope="session")
+def site() -> Site:
+    """The catalogue in two clouds, as tenants are offered it."""
+    from tests.unit import offered
+
+    return offered.surveyed(offered.definitions(2), "north", "south", title="Images & more")
+
+
+@pytest.fixture(scope="session")
+def files(site: Site) -> dict[str, bytes]:
+    """The files of that site."""
+    from tests.unit import offered
+
+    return offered.files(site)
