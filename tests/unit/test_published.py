@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from bare import definition as having
 
 from openstack_image_manager.errors import Error, VerificationError
-from openstack_image_manager.format import Checksum, Definition
+from openstack_image_manager.format import Checksum
 from openstack_image_manager.reasons import reason
 from openstack_image_manager.upstreams.published import (
     Build,
@@ -99,10 +100,6 @@ def test_how_images_begin() -> None:
 
 def build(version: str = "2", url: str = "https://x/2", digest: str | None = "a" * 64) -> Build:
     return Build(version, url, Checksum.parse(digest) if digest else None, None, None, None, None, None)
-
-
-def having(*versions: dict[str, Any]) -> Definition:
-    return Definition.model_validate({"name": "A", "format": "raw", "versions": list(versions)})
 
 
 def test_what_is_new() -> None:
