@@ -103,7 +103,7 @@ def test_fields_of_versions() -> None:
 
 def test_definitions_are_frozen_closed_and_strict() -> None:
     with pytest.raises(ValidationError):
-        definition().name = "B"  # type: ignore[misc]  # that it is frozen is what is tested
+        definition().name = "B"
     with pytest.raises(ValidationError):
         definition(mindisk=1)
     with pytest.raises(ValidationError):
