@@ -1,4 +1,4 @@
-"""A cloud of values: definitions made in one line, and a simulation that carries a plan out step by step."""
+"""A cloud of values: definitions made in one line, their plan, and a simulation that carries it out step by step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from openstack_image_manager.model import Create, Delete, Image, Plan, Policy
 from openstack_image_manager.plan import plan
 
 TODAY = date(2026, 11, 22)
-TAG = Policy().tag
+DEFAULT = Policy()
+DELETE = Policy(outdated="delete")
+TAG = DEFAULT.tag
 GIB = 1024**3
 
 
@@ -64,10 +66,26 @@ def steps(plan_: Plan, found: list[Image]) -> Iterator[list[Image]]:
         yield list(cloud.values())
 
 
-def settled(definitions: list[Definition], policy: Policy = Policy(), found: Any = ()) -> list[Image]:  # noqa: B008
+def settled(definitions: list[Definition], policy: Policy = DEFAULT, found: Any = ()) -> list[Image]:
     """The cloud after one run."""
     found = list(found)
     return made(plan(definitions, found, policy, TODAY), found)
+
+
+def planned(definitions: list[Definition], found: Any = (), policy: Policy = DEFAULT, today: date = TODAY) -> Plan:
+    """The plan for a cloud with these images."""
+    return plan(definitions, list(found), policy, today)
+
+
+def only(plan_: Plan) -> Any:
+    """The one change of a plan."""
+    assert len(plan_.changes) == 1, plan_.changes
+    return plan_.changes[0]
+
+
+def fields(change: Any) -> dict[str, tuple[Any, Any]]:
+    """Each field that a change sets: what it was, and what it becomes."""
+    return {field.field: (field.before, field.after) for field in change.fields}
 
 
 def by_version(images: list[Image]) -> dict[str, Image]:

@@ -1,13 +1,49 @@
-"""Settings of hypothesis for all unit tests: the same examples at every run, whatever the machine is busy with.
+"""For all unit tests: settings of hypothesis, and the fixtures that several files need.
 
-With EXAMPLES=10000 in the environment, each property is tried that often.
+The examples are the same at every run, whatever the machine is busy with. With EXAMPLES=10000 in the environment,
+each property is tried that often.
 """
 
-import os
+from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from openstack_image_manager.tenants.offers import Site
+
+# They hold assertions, too.
+pytest.register_assert_rewrite("adopted", "cloud", "definition_files", "edits", "packing", "signers")
 
 settings.register_profile(
     "unit", derandomize=True, deadline=None, max_examples=int(os.environ.get("EXAMPLES", "100")), database=None
 )
 settings.load_profile("unit")
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The environment of a terminal with colours, about which nobody has said anything else."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    return monkeypatch
+
+
+@pytest.fixture(scope="session")
+def site() -> Site:
+    """The catalogue in two clouds, as tenants are offered it."""
+    from tests.unit import offered
+
+    return offered.surveyed(offered.definitions(2), "north", "south", title="Images & more")
+
+
+@pytest.fixture(scope="session")
+def files(site: Site) -> dict[str, bytes]:
+    """The files of that site."""
+    from tests.unit import offered
+
+    return offered.files(site)

@@ -81,16 +81,17 @@ def versions(text: str) -> str:
     return HEAD + textwrap.indent(textwrap.dedent(text), "    ")
 
 
-def check(before: str, edits: list[Edit], changes: list[tuple[str, str]]) -> None:
-    expected = before
-    for old, new in changes:
-        assert expected.count(old) == 1, f"the case is wrong: {old!r} stands there {expected.count(old)} times"
-        expected = expected.replace(old, new)
-    assert edit(before, edits, "a.yml").split("\n") == expected.split("\n")
+def check(case: Case) -> None:
+    """What stands there afterwards; the same with the byte order mark and the line breaks of another system."""
+    for before, edits, changes in (case, _foreign(case)):
+        expected = before
+        for old, new in changes:
+            assert expected.count(old) == 1, f"the case is wrong: {old!r} stands there {expected.count(old)} times"
+            expected = expected.replace(old, new)
+        assert edit(before, edits, "a.yml").split("\n") == expected.split("\n")
 
 
-def foreign(case: Case) -> Case:
-    """The same case with a byte order mark and the line breaks of another system."""
+def _foreign(case: Case) -> Case:
     before, edits, changes = case
     swapped = [(old.replace("\n", "\r\n"), new.replace("\n", "\r\n")) for old, new in changes]
     return ("\ufeff" + before).replace("\n", "\r\n"), edits, swapped

@@ -24,8 +24,10 @@ from openstack_image_manager.upstreams import eoldata
 from openstack_image_manager.upstreams.releases import releases
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+TODAY = NOW.date()
 FIRST = date(2026, 11, 20)  # the newest build of the first definition
 UBUNTU_KEY = "D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81"
+ATOM = "{http://www.w3.org/2005/Atom}"
 NOTICE = eoldata.catalogue().notice
 
 

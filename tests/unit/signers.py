@@ -9,11 +9,18 @@ from functools import cache
 from pathlib import Path
 
 import pysequoia
+import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from openstack_image_manager.errors import VerificationError
+from openstack_image_manager.signing.keys import Keyring
+from openstack_image_manager.signing.signatures import verify_detached
+
 DAY = 24 * 3600
 THEN = 1_700_000_000  # when handmade keys were created
+DATA = b"SHA256 (disk.img) = aa\n"
+FORGED = b"SHA256 (disk.img) = ff\n"
 DETACHED, CLEAR, INLINE = (
     pysequoia.SignatureMode.DETACHED,
     pysequoia.SignatureMode.CLEAR,
@@ -114,6 +121,9 @@ class Hand:
         return b"\x99" + len(self.body).to_bytes(2, "big") + self.body
 
 
+HAND, OTHER = Hand(), Hand(number=1)
+
+
 class Made:
     """A key by pysequoia: a primary key that certifies, and a subkey that signs."""
 
@@ -146,3 +156,10 @@ def stored(directory: Path, *certificates: bytes) -> Path:
     for number, certificate in enumerate(certificates):
         (directory / f"{number}.gpg").write_bytes(certificate)
     return directory
+
+
+def refused(message: str, data: bytes, signature: bytes, pinned: str, keyring: Keyring) -> None:
+    """The signature is refused, with this message, in one line."""
+    with pytest.raises(VerificationError, match=message) as error:
+        verify_detached(data, signature, [pinned], keyring)
+    assert "\n" not in str(error.value)

@@ -1,10 +1,8 @@
-"""The house rules that a machine can check: who imports what, what is pure, how long a module is, what --help loads."""
+"""The house rules that a machine can check: who imports what, what is pure, how long a module is."""
 
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -263,58 +261,3 @@ def test_no_module_holds_two_ideas(module: str) -> None:
 def test_there_is_no_drawer_for_odds_and_ends() -> None:
     assert not {"utils", "util", "helpers", "common", "misc", "base"} & {name.rpartition("/")[2] for name in MODULES}
     assert not [module for module in MODULES for name in imports(module) if is_or_below(name, "asyncio")]
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        [],
-        *(
-            [name]
-            for name in (
-                "plan",
-                "apply",
-                "adopt",
-                "explain",
-                "list",
-                "show",
-                "validate",
-                "update",
-                "check-updates",
-                "mirror",
-                "scs",
-                "doctor",
-                "catalogue",
-                "keys",
-                "sandbox",
-            )
-        ),
-    ],
-)
-def test_help_answers_without_loading_what_only_work_needs(command: list[str]) -> None:
-    code = f"import sys; sys.argv = ['openstack-image-manager', *{command!r}, '--help']; "
-    code += f"from {PACKAGE}.cli.app import main; main()"
-    run = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert run.stdout.lstrip().startswith("Usage: openstack-image-manager")
-    loaded = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if line.startswith("import time:")}
-    assert f"{PACKAGE}.cli.app" in loaded
-    heavy = (
-        "boto3",
-        "botocore",
-        "distributed",
-        "openstack",
-        "keystoneauth1",
-        "requests",
-        "yaml",
-        "rich",
-        "oslo_utils",
-        "zstandard",
-        "cryptography",
-        "jinja2",
-        f"{PACKAGE}.model",
-    )
-    # Before a subcommand Typer reads the options of the root command, for which it takes pydantic itself.
-    heavy += () if command else ("pydantic",)
-    assert [name for name in sorted(loaded) if any(is_or_below(name, each) for each in heavy)] == []

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from signers import made
+from signers import DATA, FORGED, made
 
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.signing.armor import Block, armored, blocks, cleartext, crc24, is_binary
 
 KEY = "PGP PUBLIC KEY BLOCK"
-TEXT = b"SHA256 (disk.img) = aa\n"
-FORGED = b"SHA256 (disk.img) = ff\n"
 
 
 def test_crc_is_that_of_the_standard() -> None:
@@ -57,10 +56,10 @@ def test_pem_has_neither_a_blank_line_nor_a_crc() -> None:
         (lambda text: text[:-20], "cut off: there is no END line of the PGP PUBLIC KEY BLOCK"),
     ],
 )
-def test_a_damaged_block_is_refused(change: object, message: str) -> None:
+def test_a_damaged_block_is_refused(change: Callable[[str], str], message: str) -> None:
     text = armored(Block(KEY, b"abc"))
     with pytest.raises(VerificationError, match=message):
-        blocks(change(text).encode())  # type: ignore[operator]
+        blocks(change(text).encode())
 
 
 def test_binary_is_told_from_text() -> None:
@@ -71,7 +70,7 @@ def test_binary_is_told_from_text() -> None:
 
 
 def test_only_what_is_signed_is_read_from_a_clearsigned_text() -> None:
-    signed = made().clearsign(TEXT)
+    signed = made().clearsign(DATA)
     around = FORGED + signed + FORGED
     for each in (signed, around, around.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + signed):
         text, signature = cleartext(each)
@@ -90,10 +89,10 @@ def test_a_dash_alone_may_stay_as_it_is() -> None:
 
 
 def test_a_text_that_is_not_signed_once_is_refused() -> None:
-    signed = made().clearsign(TEXT)
+    signed = made().clearsign(DATA)
     head, _, rest = signed.partition(b"\n\n")
     for text, message in (
-        (TEXT, "not signed"),
+        (DATA, "not signed"),
         (b"", "not signed"),
         (signed + signed, "2 signed texts"),
         (FORGED.join([head + b"\n", b"\n" + rest]), "only 'Hash: …' may stand"),
@@ -109,7 +108,7 @@ def test_a_text_that_is_not_signed_once_is_refused() -> None:
 
 @given(st.data())
 def test_no_text_whatever_ends_in_a_traceback(data: st.DataObject) -> None:
-    start = data.draw(st.sampled_from([made().armored, made().clearsign(TEXT), b""]))
+    start = data.draw(st.sampled_from([made().armored, made().clearsign(DATA), b""]))
     at = data.draw(st.integers(0, len(start)))
     size = data.draw(st.integers(0, 40))
     text = start[:at] + data.draw(st.binary(max_size=60)) + start[at + size :]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
 import shlex
 from collections.abc import Iterator
 from configparser import ConfigParser
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.unit.reference import COMMANDS
 
 from openstack_image_manager.upstreams.eoldata import catalogue
 
@@ -22,7 +22,6 @@ EXAMPLES = sorted(path for path in (DOCS / "examples").rglob("*") if path.is_fil
 # docs/cli.md is what the commands say themselves.
 PAGES = [ROOT / "README.md", *(path for path in sorted(DOCS.rglob("*.md")) if path.name != "cli.md")]
 NAME = "openstack-image-manager"
-COMMANDS = {path: command for path, command, _ in runpy.run_path(str(ROOT / "script" / "cli-docs"))["commands"]()}
 
 
 def name_of(path: Path) -> str:

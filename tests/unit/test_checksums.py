@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import time
 
 import pytest
+from damage import CHANGES, damaged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openstack_image_manager.checksums import find, parse
+from openstack_image_manager.checksums import find, parse, sizes
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.format import DIGEST_LENGTHS, Checksum
 
@@ -124,17 +127,13 @@ def test_a_long_file_without_digests_is_read_at_once() -> None:
 
 
 TEXTS = st.sampled_from([text for text, _ in SUMS.values()])
-CHANGES = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 9), st.text(max_size=4)), max_size=8)
 
 
 @given(TEXTS, TEXTS, CHANGES)
 def test_a_damaged_file_gives_a_digest_from_the_line_of_the_name_or_an_error(
     text: str, more: str, changes: list[tuple[float, int, str]]
 ) -> None:
-    text += more
-    for where, length, instead in changes:
-        at = int(where * len(text))
-        text = text[:at] + instead + text[at + length :]
+    text = damaged(text + more, changes)
     try:
         entries = parse(text)
     except VerificationError:
@@ -155,3 +154,42 @@ def test_any_text_gives_a_digest_or_an_error(text: str, name: str) -> None:
     except VerificationError:
         return
     assert found.digest in text.lower()
+
+
+def test_the_sizes_of_checksum_files() -> None:
+    assert sizes("# a b.img: 12 bytes\r\n#x: 3 bytes\n# a b.img: 12 bytes\n# y: many bytes\nx: 1 bytes\n") == {
+        "a b.img": 12,
+        "x": 3,
+    }
+    with pytest.raises(VerificationError, match="two different sizes of a"):
+        sizes("# a: 1 bytes\n# a: 2 bytes\n")
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256", "sha512"])
+def test_checksum_files_in_base64(algorithm: str) -> None:
+    raw = hashlib.new(algorithm, b"x").digest()
+    for text in (base64.b64encode(raw).decode(), base64.b64encode(raw).decode().rstrip("=")):
+        for line in (f"{text}  x\n", f"{algorithm.upper()} (x) = {text}\n", f"{text}\n"):
+            assert find(line, "x", encoding="base64") == Checksum(algorithm, raw.hex())
+            assert find(line, "x", algorithm, "base64").algorithm == algorithm
+            assert parse(line, "sha1", "base64") == {}
+    assert parse(f"{'A' * 30}  x\n{'A' * 25}  y\n{raw.hex()[:32]}  z", encoding="base64") == {}
+
+
+def test_only_the_digests_of_one_algorithm() -> None:
+    text = f"{digest('a')}  x\n{digest('a', 'sha512')}  x\n{digest('b', 'sha512')}  y\n"
+    assert parse(text, "sha256") == {"x": Checksum("sha256", digest("a"))}
+    assert set(parse(text)) == {"x", "y"}
+
+
+@given(CHANGES)
+def test_damaged_checksum_files_in_base64(changes: list[tuple[float, int, str]]) -> None:
+    files = {f"file-{number}.img": hashlib.sha512(bytes([number])).digest() for number in range(4)}
+    text = "".join(f"{base64.b64encode(raw).decode()}  {name}\n" for name, raw in files.items())
+    try:
+        found = parse(damaged(text, changes), encoding="base64")
+    except VerificationError:
+        return
+    digests = {raw.hex(): name for name, raw in files.items()}
+    for name, checksum in found.items():
+        assert name not in files or digests.get(checksum.digest, name) == name

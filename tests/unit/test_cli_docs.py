@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from tests.unit.reference import COMMANDS, ROOT, SCRIPT
 
 from openstack_image_manager import __version__
-
-ROOT = Path(__file__).parents[2]
-SCRIPT = runpy.run_path(str(ROOT / "script" / "cli-docs"))
-COMMANDS = {path: command for path, command, _ in SCRIPT["commands"]()}
 
 
 def test_the_reference_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_cli_docs import COMMANDS
+from tests.unit.reference import COMMANDS
 
 from openstack_image_manager import records
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from cloud import TAG, TODAY, definition, settled
+from cloud import DEFAULT, TAG, TODAY, definition, settled
 from hypothesis import given, settings
-from test_laws import situations
+from situations import situations
 
 from openstack_image_manager import desired, retention
 from openstack_image_manager.explain import Explanation, data, explain
@@ -15,7 +15,7 @@ from openstack_image_manager.model import Finding, Image, Policy, Stage
 from openstack_image_manager.plan import plan
 
 
-def explained(wanted, found, policy=Policy(), roll_back=None, findings=(), usage=lambda _: 0) -> Explanation:  # noqa: B008
+def explained(wanted, found, policy=DEFAULT, roll_back=None, findings=(), usage=lambda _: 0) -> Explanation:
     made = plan([wanted], found, policy, TODAY, findings, usage=usage)
     return explain(wanted, made, found, policy, TODAY, usage)
 

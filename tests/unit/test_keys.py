@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from signers import DAY, THEN, Hand, made, packet, rsa_key, stored
+from signers import DAY, HAND, OTHER, THEN, Hand, made, packet, rsa_key, stored
 
 from openstack_image_manager.cli.app import main
 from openstack_image_manager.errors import Error, FetchError, VerificationError
@@ -25,7 +25,6 @@ from openstack_image_manager.signing.keys import (
 )
 from openstack_image_manager.signing.openpgp import Certificate
 
-HAND, OTHER = Hand(), Hand(number=1)
 DER = rsa_key().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 PEM = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 RSA = hashlib.sha256(DER).hexdigest().upper()
@@ -112,7 +111,9 @@ def test_why_there_is_no_key_is_told(tmp_path: Path) -> None:
 
 def test_a_pinned_subkey_is_explained(tmp_path: Path) -> None:
     key = made()
-    subkey = next(each.fingerprint for each in read(key.certificate)[0].subkeys)  # type: ignore[union-attr]
+    (certificate,) = read(key.certificate)
+    assert isinstance(certificate, Certificate)
+    subkey = next(each.fingerprint for each in certificate.subkeys)
     ring = Keyring([stored(tmp_path / "keys", HAND.certificate, key.certificate)])
     with pytest.raises(VerificationError, match=f"{subkey} is a subkey: pin its primary key, {key.fingerprint}"):
         ring.certificates([subkey])

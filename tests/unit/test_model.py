@@ -94,9 +94,16 @@ def test_ids_are_uuids_in_lower_case() -> None:
         version(id="6d1b3c1e0f5a4c0e9a360a1b2c3d4e5f")
 
 
+def test_fields_of_versions() -> None:
+    assert version(size=1).size == 1
+    for wrong in ({"size": 0}, {"size": "1"}, {"signed_by": "1234"}, {"signed_at": "yesterday"}):
+        with pytest.raises(ValidationError, match=next(iter(wrong))):
+            version(**wrong)
+
+
 def test_definitions_are_frozen_closed_and_strict() -> None:
     with pytest.raises(ValidationError):
-        definition().name = "B"  # type: ignore[misc]
+        definition().name = "B"
     with pytest.raises(ValidationError):
         definition(mindisk=1)
     with pytest.raises(ValidationError):

@@ -7,13 +7,12 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from signers import DAY, THEN, Hand, made, old_packet, packet, seconds, subpacket
+from signers import DAY, HAND, THEN, Hand, made, old_packet, packet, seconds, subpacket
 
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.signing import openpgp
 from openstack_image_manager.signing.openpgp import certificates, signatures
 
-HAND = Hand()
 DATA = b"data\n"
 
 

@@ -6,15 +6,14 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from cloud import TODAY, by_version, definition, made, settled
+from cloud import DELETE, TODAY, by_version, definition, made, settled
 
 from openstack_image_manager import desired
 from openstack_image_manager.changes import change_data
-from openstack_image_manager.model import Delete, Image, Policy, Stage, Update
+from openstack_image_manager.model import Delete, Policy, Stage
 from openstack_image_manager.plan import beyond_limit, plan
-from openstack_image_manager.retention import Situation, as_day, decide, promise
+from openstack_image_manager.retention import Situation, as_day, decide
 
-DELETE = Policy(outdated="delete")
 OLD = Situation(rank=3, visible=3, uses=0)
 
 
@@ -159,37 +158,6 @@ def test_a_withdrawn_build_leaves_before_those_that_are_defined():
     }
 
 
-def orphan(**properties: str) -> Image:
-    image = settled([definition("Gone")])[0]
-    return replace(image, owner="ours", properties={**image.properties, **properties})
-
-
-@pytest.mark.parametrize(
-    ("policy", "properties", "expected"),
-    [
-        (Policy(), {}, "left alone: --orphans hide or delete"),
-        (Policy(orphans="hide"), {"uuid_validity": "forever"}, "left alone: its uuid_validity is forever"),
-        (Policy(orphans="delete"), {"provided_until": "2027-01-01"}, "left alone: its provided_until is 2027-01-01"),
-        (Policy(orphans="hide"), {}, [Update]),
-        (Policy(orphans="hide"), {"provided_until": "2020-01-01", "uuid_validity": "last-3"}, [Update]),
-        (Policy(orphans="delete"), {}, [Update, Delete]),
-        (Policy(outdated="delete"), {}, "left alone"),
-    ],
-)
-def test_orphans(policy, properties, expected):
-    found = [orphan(**properties)]
-    result = plan([definition()], found, policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 0)
-    mine = [change for change in result.changes if change.group == "Gone"]
-    if isinstance(expected, str):
-        assert not mine
-        assert any(expected in finding.message for finding in result.findings)
-    else:
-        assert [type(change) for change in mine] == expected
-        after = made(result, found)
-        again = plan([definition()], after, policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 0)
-        assert not again.changes
-
-
 @pytest.mark.parametrize(("until", "told"), [("2026-11-21", True), ("2026-11-22", False), ("none", False)])
 def test_a_promised_time_that_is_over_is_told(until, told):
     wanted = definition(meta={"provided_until": until})
@@ -205,40 +173,6 @@ def test_what_is_kept_keeps_the_day_of_hiding():
     for policy, keep in ((Policy(keep=True), False), (Policy(), True)):
         after = settled([definition(versions=("5",), keep=keep)], policy, found)
         assert {i.id: i.properties.get(desired.HIDDEN_SINCE) for i in after} == days
-
-
-def test_protected_junk_stays():
-    left = replace(orphan(), status="queued", updated_at="2020-01-01T00:00:00Z", protected=True)
-    result = plan([definition()], [left], Policy(), TODAY, names={"Ubuntu 24.04"})
-    assert [change for change in result.changes if isinstance(change, Delete)] == []
-    assert "it is protected, so it stays" in str(result.findings)
-
-
-@pytest.mark.parametrize(
-    ("properties", "rank", "why"),
-    [
-        ({"uuid_validity": "last-2"}, 1, "its uuid_validity is last-2"),
-        ({"uuid_validity": "last-2"}, 2, None),
-        ({"uuid_validity": "last-2", "provided_until": "2026-11-21"}, 0, None),
-        ({"uuid_validity": "last-2", "provided_until": "2026-11-22"}, 0, "its provided_until is 2026-11-22"),
-        ({"uuid_validity": "none", "provided_until": "none"}, 0, None),
-        ({"uuid_validity": "2020-01-01"}, 0, None),
-        ({"uuid_validity": "forver"}, 9, "its uuid_validity is forver, which can't be understood"),
-        ({"provided_until": "notice"}, 9, "its provided_until is notice"),
-        ({}, 0, None),
-    ],
-)
-def test_what_an_image_without_definition_promises(properties, rank, why):
-    assert promise(properties, rank, TODAY) == why
-
-
-def test_the_newest_orphans_keep_what_they_promise():
-    found = [
-        replace(image, properties={**image.properties, "uuid_validity": "last-2"})
-        for image in settled([definition("Gone", versions=("1", "2", "3"))])
-    ]
-    result = plan([], found, Policy(orphans="delete"), TODAY, names=set(), usage=lambda _: 0)
-    assert {change.found.properties["internal_version"] for change in result.changes} == {"1"}
 
 
 def test_images_of_other_projects_that_are_not_public_are_no_business_of_ours():
@@ -257,22 +191,6 @@ def test_a_public_image_of_another_project_is_hidden_by_os_hidden():
     after = {i.properties["internal_version"]: i for i in made(plan([wanted], theirs, policy, TODAY), theirs)}
     assert (after["1"].visibility, after["1"].hidden) == ("public", True)
     assert plan([wanted], list(after.values()), policy, TODAY).changes == ()
-
-
-def test_orphans_that_are_in_use_or_junk():
-    policy = Policy(orphans="delete")
-    result = plan([definition()], [orphan()], policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 2)
-    assert [type(change) for change in result.changes if change.group == "Gone"] == [Update]
-    assert any("goes no further: in use by 2" in finding.message for finding in result.findings)
-    junk = replace(orphan(), status="queued", updated_at="2020-01-01T00:00:00Z")
-    result = plan([definition()], [junk], Policy(), TODAY, names={"Ubuntu 24.04"})
-    assert [type(change) for change in result.changes if change.group == "Gone"] == [Delete]
-
-
-def test_images_of_definitions_that_were_filtered_out_are_no_orphans():
-    result = plan([definition()], [orphan()], Policy(orphans="delete"), TODAY, names={"Ubuntu 24.04", "Gone"})
-    assert all(change.group == "Ubuntu 24.04" for change in result.changes)
-    assert not plan([], [orphan()], Policy(orphans="delete"), TODAY).changes
 
 
 NONE = {"uuid_validity": "none"}
@@ -301,40 +219,6 @@ def test_what_was_hidden_as_private_is_shared_with_no_one():
     assert "members" not in fields.get("Ubuntu 24.04 (1)", [])
 
 
-def test_a_twin_that_is_to_be_deleted_leaves_the_list_first():
-    image = settled([definition()])[0]
-    twin = replace(image, id="twin", created_at="2030-01-01T00:00:00Z")
-    update, delete = plan([definition()], [image, twin], DELETE, TODAY, usage=lambda _: 0).changes
-    assert (update.found.id, update.wanted.visibility, delete.found) == ("twin", "community", update.wanted)
-    assert {update.reason, delete.reason} == {f"{image.id} stands for its version"}
-
-
-@pytest.mark.parametrize("promised", [{"meta": {"uuid_validity": "forever"}}, {"keep": True}])
-def test_a_twin_whose_id_is_promised_is_hidden_only(promised):
-    wanted = [definition(**promised)]
-    image = settled(wanted)[0]
-    twin = replace(image, id="twin", created_at="2030-01-01T00:00:00Z")
-    result = plan(wanted, [image, twin], DELETE, TODAY, usage=lambda _: 0)
-    assert [type(change) for change in result.changes] == [Update]
-    assert "Ubuntu 24.04 (twin) goes no further: its id is promised to stay" in str(result.findings)
-
-
-def test_an_orphan_that_is_to_be_deleted_is_hidden_first():
-    found = settled([definition(meta=NONE)])
-    policy = Policy(orphans="delete")
-    update, delete = plan([], found, policy, TODAY, names=["Other"], usage=lambda _: 0).changes
-    assert (update.wanted.name, update.wanted.visibility) == (found[0].name, "community")
-    assert delete.found == update.wanted
-
-
-def test_a_twin_stays_where_nothing_may_be_hidden_and_says_so():
-    image = settled([definition()])[0]
-    twin = replace(image, id="twin", visibility="private", name="Ubuntu 24.04 (20240416)")
-    result = plan([definition()], [image, twin], Policy(outdated="keep"), TODAY)
-    assert not result.changes
-    assert "twin does not" in result.findings[0].message
-
-
 def test_the_reason_of_a_hidden_orphan_build_is_told():
     found = settled([definition(versions=["1", "2", "3", "4"], meta={"uuid_validity": "forever"})])
     *_, update = plan([definition(versions=["4"])], found, Policy(), TODAY).changes
@@ -347,29 +231,3 @@ def test_junk_that_is_protected_stays_and_is_told():
     result = planned([*outdated_cloud(), junk], Policy())
     assert not result.changes
     assert "junk is killed and was left by an interrupted run; it is protected, so it stays" in str(result.findings)
-
-
-def test_a_twin_is_seen_by_no_more_people_than_the_image_that_stands():
-    image = settled([definition()])[0]
-    twin = replace(image, id="twin", created_at="2020-01-01T00:00:00Z", visibility="community")
-    for policy in (Policy(), Policy(outdated="keep")):
-        private = [definition(visibility="private")]
-        after = made(plan(private, [image, twin], policy, TODAY), [image, twin])
-        assert {each.visibility for each in after} == {"private"}
-    after = settled(private, found=[image, twin])
-    assert {each.id: each.name for each in after} == {image.id: "Ubuntu 24.04", "twin": "Ubuntu 24.04 (20240416)"}
-    assert not plan(private, after, Policy(), TODAY).changes
-
-
-@pytest.mark.parametrize("visibility", ["community", "shared", "private"])
-def test_what_is_hidden_stays_as_hiding_made_it(visibility):
-    image = settled([definition()])[0]
-    cloud = [image, replace(image, id="twin"), replace(orphan(), id="orphan")]
-    policy = Policy(orphans="hide", hidden_visibility=visibility)
-
-    def again(found):
-        return plan([definition()], found, policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 0)
-
-    after = made(again(cloud), cloud)
-    assert sorted(each.visibility for each in after) == sorted(["public", visibility, visibility])
-    assert not again(after).changes

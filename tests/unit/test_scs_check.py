@@ -3,66 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from scs_images import NOW, image, told
 
-from openstack_image_manager.model import Create, Delete, Image, Plan, Policy, Update
+from openstack_image_manager.model import Create, Delete, Plan, Policy, Update
 from openstack_image_manager.plan import plan
 from openstack_image_manager.reading import read
-from openstack_image_manager.scs import check, recency, report, standard
-from openstack_image_manager.scs.lint import Remark, lint
-from openstack_image_manager.scs.rules import IMAGES, RULES, STANDARDS, TESTS_0102, V1, V2, instant
+from openstack_image_manager.scs import check, report, standard
+from openstack_image_manager.scs.rules import IMAGES, RULES, STANDARDS, TESTS_0102, V1, V2
 from openstack_image_manager.scs.verdict import Verdict
-
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
-GIB = 1024**3
-NOBLE = "https://cloud-images.ubuntu.com/noble/20260520/noble-server-cloudimg-amd64.img"
-GOOD = {
-    "architecture": "x86_64",
-    "os_distro": "ubuntu",
-    "os_version": "24.04",
-    "os_purpose": "generic",
-    "hw_disk_bus": "scsi",
-    "hw_scsi_model": "virtio-scsi",
-    "hw_rng_model": "virtio",
-    "hypervisor_type": "kvm",
-    "image_build_date": "2026-05-20",
-    "image_description": "Ubuntu 24.04",
-    "image_original_user": "ubuntu",
-    "image_source": NOBLE,
-    "replace_frequency": "monthly",
-    "provided_until": "2029-05-31",
-    "uuid_validity": "last-3",
-}
-
-
-def image(name: str = "Ubuntu 24.04", fields: dict[str, Any] | None = None, **properties: str | None) -> Image:
-    """A perfect image, but for these fields and properties (None: without)."""
-    values = {key: value for key, value in {**GOOD, **properties}.items() if value is not None}
-    made = Image(
-        name=name,
-        visibility="public",
-        id=f"id of {name}",
-        min_disk=4,
-        min_ram=512,
-        size=GIB,
-        virtual_size=4 * GIB,
-        hash_algorithm="sha512",
-        created_at="2026-05-21T03:04:05Z",
-        tags=frozenset({"managed_by_osism", "os:ubuntu"}),
-        properties=values,
-    )
-    return replace(made, **(fields or {}))
-
-
-def told(*images: Image, standards: tuple[str, ...] = (V1, V2)) -> list[tuple[str, str]]:
-    """Level and key of all that is said of them."""
-    found = check.judge(images, standards, NOW, is_all=False)
-    return [(verdict.level, verdict.key) for verdict in found.verdicts]
 
 
 def test_a_perfect_image() -> None:
@@ -151,89 +102,6 @@ def test_whom_the_test_does_not_see() -> None:
     assert told(image(fields={**bad, "visibility": "community"})) == [("error", "min_ram")]
 
 
-OLD = {"image_build_date": "2026-01-01"}
-
-
-@pytest.mark.parametrize(
-    ("old", "said"),
-    [
-        (image("Ubuntu 24.04 20260101", **OLD), []),
-        (image("Ubuntu 24.04 2026-01-01", **OLD), []),
-        (image("Ubuntu 24.04 prev", **OLD), []),
-        (image("Ubuntu 24.04 (20260101)", **OLD), [("warning", "name")]),
-        (image("Ubuntu 24.04-20260101", **OLD), [("error", "image_build_date")]),
-        (image("Ubuntu", **OLD), [("error", "image_build_date")]),
-        (image("Ubuntu 24.04 20260101", {"hidden": True}, **OLD), []),
-        (image("Ubuntu 24.04-20260101", provided_until="none", **OLD), []),
-        (image("Ubuntu 24.04-20260101", provided_until="2026-05-31", **OLD), []),
-        (image("Ubuntu 24.04-20260101", provided_until="2026-01-31", **OLD), []),
-        (image("Ubuntu 24.04-20260101", replace_frequency="never", **OLD), []),
-        (image("Ubuntu 24.04-20260101", replace_frequency="yearly", **OLD), []),
-    ],
-)
-def test_recency_beside_a_current_image(old: Image, said: list[tuple[str, str]]) -> None:
-    old = replace(old, properties={**old.properties, "os_purpose": "oldgeneric"})
-    assert told(image(), old) == said
-
-
-def test_recency_of_all_that_is_old() -> None:
-    old = image(image_build_date="2026-01-01")
-    older = image("Ubuntu 24.04 20251201", image_build_date="2025-12-01", os_purpose="oldgeneric")
-    verdicts = check.judge([old, older], [V2], NOW).verdicts
-    assert [(each.name, each.test) for each in verdicts] == [
-        ("Ubuntu 24.04", "scs-0102-image-recency"),
-        ("Ubuntu 24.04 20251201", "scs-0102-image-recency"),
-    ]
-    assert "outdated since 2026-02-04 (monthly), and nothing newer stands in for it" in verdicts[0].message
-    assert "its replacement 'Ubuntu 24.04' is outdated too" in verdicts[1].message
-
-
-def test_the_last_moment() -> None:
-    due = recency.outdated_from(image())
-    assert due == datetime(2026, 5, 20, tzinfo=UTC) + timedelta(hours=31 * 24 * 1.1)
-    assert not list(recency.judge([image()], [V1], due))
-    assert list(recency.judge([image()], [V1], due + timedelta(seconds=1)))
-    assert not list(recency.judge([image()], [IMAGES], due + timedelta(days=1)))
-
-
-def test_what_has_no_last_moment() -> None:
-    assert recency.outdated_from(image(image_build_date=None, replace_frequency=None)) is None
-    assert recency.outdated_from(image(fields={"created_at": ""}, image_build_date=None)) is None
-    assert recency.outdated_from(image(image_build_date="9999-12-30")) is None
-    registered = recency.outdated_from(image(image_build_date=None))
-    assert registered is not None
-    assert registered.date() == date(2026, 6, 24)
-
-
-def test_the_forecast() -> None:
-    dated = image("Ubuntu 24.04 (20260401)", image_build_date="2026-04-01")
-    yearly = image("Debian 13", replace_frequency="yearly")
-    ends = image("Ends", provided_until="2026-06-10")
-    forever = image("Forever", replace_frequency="never")
-    alone = image("Forever 1", image_build_date="2026-05-01")
-    found = recency.forecast([image(), dated, yearly, ends, forever, alone], NOW)
-    assert [(each.name, each.on.date().isoformat(), each.replacement) for each in found] == [
-        ("Ubuntu 24.04", "2026-06-23", None),
-        ("Ubuntu 24.04 (20260401)", "2026-06-23", "Ubuntu 24.04"),
-        ("Debian 13", "2027-06-25", None),
-    ]
-    line = report.forecast_line(found[1])
-    assert "outdated on 2026-06-23" in line
-    assert "'Ubuntu 24.04' stands in for it" in line
-    assert "stands in" not in report.forecast_line(replace(found[0], id=""))
-
-
-@given(st.dates(date(2024, 1, 1), date(2026, 5, 31)), st.sampled_from(["daily", "weekly", "monthly", "yearly"]))
-def test_the_forecast_and_the_verdict_agree(built: date, frequency: str) -> None:
-    alone = image("Alone", image_build_date=built.isoformat(), replace_frequency=frequency)
-    fails = any(verdict.level == "error" for verdict in recency.judge([alone], [V2], NOW))
-    coming = recency.forecast([alone], NOW)
-    assert fails == (not coming)
-    for each in coming:
-        later = each.on + timedelta(seconds=1)
-        assert any(verdict.level == "error" for verdict in recency.judge([alone], [V2], later))
-
-
 def test_names_and_generic_images_are_there_once() -> None:
     twin = replace(image(), id="other")
     found = check.judge([image(), twin], [V2], NOW).verdicts
@@ -294,96 +162,6 @@ def test_a_plan_mends_what_nobody_complains_about_afterwards() -> None:
     assert "; the plan mends it [" in report.line(next(iter(mended)), True)
 
 
-DEFINITIONS = b"""\
-images:
-  - name: Ubuntu 24.04
-    format: qcow2
-    login: ubuntu
-    min_ram: 32
-    visibility: public
-    multi: true
-    meta:
-      architecture: x86-64
-      os_distro: ubuntu
-      os_version: "24.04"
-      os_purpose: generic
-      hw_disk_bus: virtio
-      hw_rng_model: virtio
-      hypervisor_type: kvm
-      replace_frequency: monthly
-      provided_until: "2029-05-31"
-      uuid_validity: last-3
-      image_description: Ubuntu
-    versions:
-      - version: "20260515"
-        url: http://x.example/1.img
-      - version: "20260520"
-        url: http://x.example/2.img
-        build_date: 2026-05-20
-        os_version: ""
-        source: ftp
-        image_description: ""
-        meta: {hw_rng_model: none}
-"""
-
-
-def linted(data: bytes, files: dict[str, bytes] | None = None) -> list[Remark]:
-    definitions, positions = read("a.yml", data)
-    made = plan(definitions, [], Policy(), NOW.date())
-    return lint(made, definitions, positions, files or {"a.yml": data}, STANDARDS, NOW)[1]
-
-
-def test_places_in_definitions() -> None:
-    remarks = linted(DEFINITIONS)
-    places = {(r.place.line, r.place.field): r.verdict.level for r in remarks if r.place.line}
-    assert places == {
-        (9, "meta.architecture"): "error",
-        (5, "min_ram"): "warning",
-        (21, "image_build_date"): "error",
-        (26, "versions[1].os_version"): "error",
-        (27, "image_source"): "error",
-        (28, "versions[1].image_description"): "error",
-        (29, "versions[1].meta.hw_rng_model"): "error",
-    }
-    assert report.remark_line(remarks[0]).startswith("error: a.yml:9:21: Ubuntu 24.04: meta.architecture: 'x86-64'")
-    missing = [r.place for r in remarks if not r.place.line]
-    assert {(place.file, place.image) for place in missing} == {
-        ("a.yml", "Ubuntu 22.04"),
-        ("a.yml", "Debian 13"),
-        ("a.yml", "ubuntu-capi-image v1.33"),
-    }
-    others = linted(DEFINITIONS, {"a.yml": DEFINITIONS, "b.yml": b"images: []"})
-    assert {r.place.file for r in others if not r.place.line} == {""}
-
-
-def test_other_places() -> None:
-    data = DEFINITIONS.replace(b"    login: ubuntu\n", b"").replace(b"      uuid_validity: last-3\n", b"")
-    places = {(r.verdict.key, r.place.line) for r in linted(data)}
-    assert {("image_original_user", 2), ("uuid_validity", 8)} <= places
-    plain = DEFINITIONS.replace(b"        source: ftp\n", b"").replace(b"build_date: 2026-05-20", b"size: 1")
-    dates = {r.place.line for r in linted(plain) if r.verdict.key == "image_build_date"}
-    assert dates == {21, 23}
-    assert {r.place.line for r in linted(plain) if r.verdict.key == "image_source"} == {24}
-    common = plain.replace(b"    meta:\n", b"    meta:\n      image_build_date: May\n")
-    assert {r.place.line for r in linted(common) if r.verdict.key == "image_build_date"} == {9}
-
-
-@pytest.mark.parametrize("now", [b"images: {", b"- a", b"other: 1", b"images: 1", b"images: [1, {name: Other}]"])
-def test_a_file_that_changed_meanwhile(now: bytes) -> None:
-    assert {r.place.line for r in linted(DEFINITIONS, {"a.yml": now})} == {2, None}
-
-
-def test_a_version_that_stands_in_no_file() -> None:
-    definitions, positions = read("a.yml", DEFINITIONS)
-    moved = [
-        each.model_copy(update={"versions": [v.model_copy(update={"version": "3"}) for v in each.versions[:1]]})
-        for each in definitions
-    ]
-    made = plan(moved, [], Policy(), NOW.date())
-    _, remarks = lint(made, definitions, positions, {"a.yml": DEFINITIONS}, [V2], NOW)
-    assert [r.place.line for r in remarks if r.verdict.key == "image_build_date"] == [9]
-
-
 def test_the_report() -> None:
     found = check.judge([image(fields={"min_ram": 32}, architecture="riscv64")], STANDARDS, NOW)
     assert report.summary("x", found, found.verdicts, STANDARDS) == (
@@ -403,22 +181,9 @@ def test_the_report() -> None:
     assert (data["images"], data["forecast"][0]["on"]) == (1, "2026-06-23")
 
 
-def test_the_report_on_definitions() -> None:
-    definitions, positions = read("a.yml", DEFINITIONS)
-    made = plan(definitions, [], Policy(), NOW.date())
-    found, remarks = lint(made, definitions, positions, {"a.yml": DEFINITIONS}, STANDARDS, NOW)
-    first = report.lint_data(found, remarks)["findings"][0]
-    assert (first["file"], first["line"], first["column"], first["key"]) == ("a.yml", 9, 21, "meta.architecture")
-
-
 def test_lines_about_what_is_missing() -> None:
     verdict = Verdict("note", "t", "Debian 13", "", "name", "is missing", (IMAGES,))
     assert report.line(verdict) == "note: Debian 13: name: is missing [0104: t]"
-
-
-def test_instants() -> None:
-    assert instant("2026-05-20T01:02:03Z") == datetime(2026, 5, 20, 1, 2, 3, tzinfo=UTC)
-    assert [instant(text) for text in ("", "2026-02-30", "today")] == [None, None, None]
 
 
 def test_what_rules_allow_in_words() -> None:

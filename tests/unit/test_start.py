@@ -1,4 +1,4 @@
-"""What happens before the command line is read: which clouds are asked early, and that nothing depends on it."""
+"""How the program starts: which clouds are asked before the command line is read, and what --help loads."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from pathlib import Path
 
 import pytest
 
+PACKAGE = "openstack_image_manager"
 NOWHERE = (
     "clouds:\n  nowhere:\n    auth: {auth_url: 'http://127.0.0.1:9/v3', username: a, password: b, project_name: c}\n"
+)
+COMMANDS = (
+    *("plan", "apply", "adopt", "explain", "list", "show", "validate", "update", "check-updates"),
+    *("mirror", "scs", "doctor", "catalogue", "keys", "sandbox"),
 )
 IMAGES = "images:\n  - {name: A, format: raw, versions: []}\n"
 
@@ -21,7 +26,7 @@ def started(directory: Path, *words: str) -> tuple[subprocess.CompletedProcess[s
     (directory / "images.yml").write_text(IMAGES)
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OS_")}
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "openstack_image_manager", *words],
+        [sys.executable, "-X", "importtime", "-m", PACKAGE, *words],
         cwd=directory,
         env={**clean, "OS_CLIENT_CONFIG_FILE": "clouds.yaml", "NO_COLOR": "1"},
         capture_output=True,
@@ -73,3 +78,33 @@ def test_a_mistake_in_the_command_line_is_what_is_told(tmp_path: Path) -> None:
     done, early = started(tmp_path, "--cloud", "nowhere", "--images", "images.yml", "--filter", "(")
     assert (done.returncode, early) == (2, True)
     assert done.stderr.startswith("error: --filter '(' is not a regular expression")
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_help_answers_without_loading_what_only_work_needs(command: list[str]) -> None:
+    code = f"import sys; sys.argv = ['openstack-image-manager', *{command!r}, '--help']; "
+    code += f"from {PACKAGE}.cli.app import main; main()"
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert run.stdout.lstrip().startswith("Usage: openstack-image-manager")
+    loaded = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if line.startswith("import time:")}
+    assert f"{PACKAGE}.cli.app" in loaded
+    assert f"{PACKAGE}.model" not in loaded
+    heavy = {
+        "boto3",
+        "botocore",
+        "distributed",
+        "openstack",
+        "keystoneauth1",
+        "requests",
+        "yaml",
+        "rich",
+        "oslo_utils",
+        "zstandard",
+        "cryptography",
+        "jinja2",
+    }
+    # Before a subcommand Typer reads the options of the root command, for which it takes pydantic itself.
+    heavy |= set() if command else {"pydantic"}
+    assert {name.partition(".")[0] for name in loaded} & heavy == set()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from cloud import TODAY, definition, settled
+from cloud import DEFAULT, TODAY, definition, settled
 
 from openstack_image_manager import age, desired, status
 from openstack_image_manager.model import Policy
@@ -15,7 +15,7 @@ from openstack_image_manager.plan import plan
 META = {"replace_frequency": "monthly", "provided_until": "none"}
 
 
-def rows(wanted, found, policy=Policy(), max_age=None):  # noqa: B008
+def rows(wanted, found, policy=DEFAULT, max_age=None):
     made = plan([wanted], found, policy, TODAY, usage=lambda _: 0)
     return {row.version: row for row in status.rows(made, [wanted], found, TODAY, max_age)}
 

@@ -6,7 +6,7 @@ import pytest
 
 from openstack_image_manager.errors import CloudError, VerificationError
 from openstack_image_manager.format import Version
-from openstack_image_manager.ways import PACKED, ImportOptions, Way, choose
+from openstack_image_manager.ways import PACKED, ImportOptions, Method, Way, choose
 
 PLAIN = "https://x/1.img"
 SHA256, SHA512 = f"sha256:{'a' * 64}", f"sha512:{'a' * 128}"
@@ -20,7 +20,7 @@ NOT_CHECKED = "none"
 
 
 def way(
-    method: str = "auto",
+    method: Method = "auto",
     checksum: str | None = None,
     converts: bool | None = None,
     methods: frozenset[str] = BOTH,
@@ -28,7 +28,7 @@ def way(
     verify: bool | None = None,
 ) -> Way:
     version = Version(version="1", url=url, checksum=checksum)
-    return choose(version, methods, converts, ImportOptions(method=method, verify=verify))  # type: ignore[arg-type]
+    return choose(version, methods, converts, ImportOptions(method=method, verify=verify))
 
 
 def promise(checksum: str | None, when: str) -> str:
@@ -68,7 +68,7 @@ def promise(checksum: str | None, when: str) -> str:
     ],
 )
 def test_ways_in_a_cloud_that_offers_both(
-    method: str, checksum: str | None, converts: bool | None, verify: bool | None, chosen: str, when: str
+    method: Method, checksum: str | None, converts: bool | None, verify: bool | None, chosen: str, when: str
 ) -> None:
     assert way(method, checksum, converts, verify=verify) == Way(chosen, promise(checksum, when))
 
@@ -83,7 +83,7 @@ def test_a_web_download_that_could_not_be_verified_is_refused(
 
 
 @pytest.mark.parametrize("method", ["auto", "web-download", "glance-direct"])
-def test_who_insists_on_verification_needs_a_checksum(method: str) -> None:
+def test_who_insists_on_verification_needs_a_checksum(method: Method) -> None:
     with pytest.raises(VerificationError, match=r"has no checksum to verify \(--verify-checksum\)"):
         way(method, None, False, verify=True)
 
@@ -99,7 +99,7 @@ def test_who_insists_on_verification_needs_a_checksum(method: str) -> None:
     ],
 )
 def test_ways_in_a_cloud_that_offers_one(
-    method: str, checksum: str | None, methods: frozenset[str], chosen: str
+    method: Method, checksum: str | None, methods: frozenset[str], chosen: str
 ) -> None:
     assert way(method, checksum, methods=methods).method == chosen
 
@@ -116,7 +116,7 @@ def test_ways_in_a_cloud_that_offers_one(
     ],
 )
 def test_ways_that_the_cloud_does_not_offer(
-    method: str, checksum: str | None, methods: frozenset[str], message: str
+    method: Method, checksum: str | None, methods: frozenset[str], message: str
 ) -> None:
     with pytest.raises(CloudError, match=message):
         way(method, checksum, methods=methods)
@@ -159,7 +159,7 @@ def test_what_glance_can_fetch(url: str) -> None:
     ],
 )
 def test_a_mirror_on_this_disk_goes_through_here(
-    mirror_url: str, methods: frozenset[str], method: str, chosen: str
+    mirror_url: str, methods: frozenset[str], method: Method, chosen: str
 ) -> None:
     version = Version(version="1", url=PLAIN, mirror_url=mirror_url)
-    assert choose(version, methods, None, ImportOptions(method=method)).method == chosen  # type: ignore[arg-type]
+    assert choose(version, methods, None, ImportOptions(method=method)).method == chosen

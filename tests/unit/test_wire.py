@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 import requests
 
@@ -33,5 +35,6 @@ You are not authorized to complete this action.<br /><br />
 )
 def test_a_refusal_says_its_status_once(status: int, reason: str | None, body: str, said: str) -> None:
     answer = requests.Response()
-    answer.status_code, answer.reason, answer._content = status, reason, body.encode()  # type: ignore[assignment]
+    answer.status_code, answer.raw = status, io.BytesIO(body.encode())
+    answer.reason = reason  # type: ignore[assignment]  # it is None where a service says no reason
     assert sentence(answer, "Glance") == f"Glance answered {said}"

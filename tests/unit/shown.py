@@ -1,0 +1,60 @@
+"""Plans that have something to show, and what a console shows of them."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from cloud import TODAY, definition, settled
+from rich.console import Console
+
+from openstack_image_manager import render
+from openstack_image_manager.model import Finding, Plan, Policy
+from openstack_image_manager.plan import plan
+
+ODD = "[red]x[/] :smile: \\[b] {0}"
+
+
+def console(**options: Any) -> Console:
+    """One whose output is kept."""
+    return Console(file=io.StringIO(), highlight=False, soft_wrap=True, **options)
+
+
+def shown(out: Console) -> str:
+    """All that it was given so far."""
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue()
+
+
+def text_of(plan_: Plan, cloud: str = "prod") -> str:
+    """The plan as people read it."""
+    out = console()
+    render.plan_text(plan_, cloud, out)
+    return shown(out)
+
+
+def importing(found: Any = (), findings: Any = (), **fields: Any) -> Plan:
+    """The plan of one definition."""
+    return plan([definition(**fields)], list(found), Policy(), TODAY, findings)
+
+
+def rotation() -> Plan:
+    """A new build comes, the old one gets other properties and its dated name."""
+    found = settled([definition(tags=["blue"], meta={"os_purpose": "generic", "os_distro": "ubuntu"})])
+    return importing(
+        found,
+        versions=["20240416", "20240514"],
+        tags=["green"],
+        meta={"os_purpose": "generic", "os_distro": "", "hw_disk_bus": "scsi"},
+        min_ram=512,
+    )
+
+
+def everything_odd(odd: str) -> Plan:
+    """A plan in which every text is `odd`."""
+    version = {"version": odd, "url": "https://example.org/1", "source": odd}
+    fields = {"name": odd, "tags": [odd], "multi": False, "meta": {odd: odd}, "versions": [version]}
+    old = settled([definition(**(fields | {"meta": {odd: "old", "gone": odd}, "tags": [odd + "2"]}))])
+    findings = [Finding("warning", odd, odd)]
+    new = plan([definition(**fields)], [], Policy(), TODAY, findings)
+    return Plan((*new.changes, *plan([definition(**fields)], old, Policy(), TODAY).changes), new.findings, 1, 1)

@@ -1,0 +1,115 @@
+"""Images whose definition is gone: what they promise, what holds them, and how far they go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from cloud import TODAY, definition, made, settled
+
+from openstack_image_manager.model import Delete, Image, Policy, Update
+from openstack_image_manager.plan import plan
+from openstack_image_manager.retention import promise
+
+
+def orphan(**properties: str) -> Image:
+    image = settled([definition("Gone")])[0]
+    return replace(image, owner="ours", properties={**image.properties, **properties})
+
+
+@pytest.mark.parametrize(
+    ("policy", "properties", "expected"),
+    [
+        (Policy(), {}, "left alone: --orphans hide or delete"),
+        (Policy(orphans="hide"), {"uuid_validity": "forever"}, "left alone: its uuid_validity is forever"),
+        (Policy(orphans="delete"), {"provided_until": "2027-01-01"}, "left alone: its provided_until is 2027-01-01"),
+        (Policy(orphans="hide"), {}, [Update]),
+        (Policy(orphans="hide"), {"provided_until": "2020-01-01", "uuid_validity": "last-3"}, [Update]),
+        (Policy(orphans="delete"), {}, [Update, Delete]),
+        (Policy(outdated="delete"), {}, "left alone"),
+    ],
+)
+def test_orphans(policy, properties, expected):
+    found = [orphan(**properties)]
+    result = plan([definition()], found, policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 0)
+    mine = [change for change in result.changes if change.group == "Gone"]
+    if isinstance(expected, str):
+        assert not mine
+        assert any(expected in finding.message for finding in result.findings)
+    else:
+        assert [type(change) for change in mine] == expected
+        after = made(result, found)
+        again = plan([definition()], after, policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 0)
+        assert not again.changes
+
+
+def test_protected_junk_stays():
+    left = replace(orphan(), status="queued", updated_at="2020-01-01T00:00:00Z", protected=True)
+    result = plan([definition()], [left], Policy(), TODAY, names={"Ubuntu 24.04"})
+    assert [change for change in result.changes if isinstance(change, Delete)] == []
+    assert "it is protected, so it stays" in str(result.findings)
+
+
+@pytest.mark.parametrize(
+    ("properties", "rank", "why"),
+    [
+        ({"uuid_validity": "last-2"}, 1, "its uuid_validity is last-2"),
+        ({"uuid_validity": "last-2"}, 2, None),
+        ({"uuid_validity": "last-2", "provided_until": "2026-11-21"}, 0, None),
+        ({"uuid_validity": "last-2", "provided_until": "2026-11-22"}, 0, "its provided_until is 2026-11-22"),
+        ({"uuid_validity": "none", "provided_until": "none"}, 0, None),
+        ({"uuid_validity": "2020-01-01"}, 0, None),
+        ({"uuid_validity": "forver"}, 9, "its uuid_validity is forver, which can't be understood"),
+        ({"provided_until": "notice"}, 9, "its provided_until is notice"),
+        ({}, 0, None),
+    ],
+)
+def test_what_an_image_without_definition_promises(properties, rank, why):
+    assert promise(properties, rank, TODAY) == why
+
+
+def test_the_newest_orphans_keep_what_they_promise():
+    found = [
+        replace(image, properties={**image.properties, "uuid_validity": "last-2"})
+        for image in settled([definition("Gone", versions=("1", "2", "3"))])
+    ]
+    result = plan([], found, Policy(orphans="delete"), TODAY, names=set(), usage=lambda _: 0)
+    assert {change.found.properties["internal_version"] for change in result.changes} == {"1"}
+
+
+def test_orphans_that_are_in_use_or_junk():
+    policy = Policy(orphans="delete")
+    result = plan([definition()], [orphan()], policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 2)
+    assert [type(change) for change in result.changes if change.group == "Gone"] == [Update]
+    assert any("goes no further: in use by 2" in finding.message for finding in result.findings)
+    junk = replace(orphan(), status="queued", updated_at="2020-01-01T00:00:00Z")
+    result = plan([definition()], [junk], Policy(), TODAY, names={"Ubuntu 24.04"})
+    assert [type(change) for change in result.changes if change.group == "Gone"] == [Delete]
+
+
+def test_images_of_definitions_that_were_filtered_out_are_no_orphans():
+    result = plan([definition()], [orphan()], Policy(orphans="delete"), TODAY, names={"Ubuntu 24.04", "Gone"})
+    assert all(change.group == "Ubuntu 24.04" for change in result.changes)
+    assert not plan([], [orphan()], Policy(orphans="delete"), TODAY).changes
+
+
+def test_an_orphan_that_is_to_be_deleted_is_hidden_first():
+    found = settled([definition(meta={"uuid_validity": "none"})])
+    policy = Policy(orphans="delete")
+    update, delete = plan([], found, policy, TODAY, names=["Other"], usage=lambda _: 0).changes
+    assert (update.wanted.name, update.wanted.visibility) == (found[0].name, "community")
+    assert delete.found == update.wanted
+
+
+@pytest.mark.parametrize("visibility", ["community", "shared", "private"])
+def test_what_is_hidden_stays_as_hiding_made_it(visibility):
+    image = settled([definition()])[0]
+    cloud = [image, replace(image, id="twin"), replace(orphan(), id="orphan")]
+    policy = Policy(orphans="hide", hidden_visibility=visibility)
+
+    def again(found):
+        return plan([definition()], found, policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 0)
+
+    after = made(again(cloud), cloud)
+    assert sorted(each.visibility for each in after) == sorted(["public", visibility, visibility])
+    assert not again(after).changes
