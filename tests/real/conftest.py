@@ -83,6 +83,12 @@ def connections(clouds_yaml: Path) -> Iterator[dict[str, Connection]]:
 
 
 @pytest.fixture
+def member(connections: dict[str, Connection]) -> Connection:
+    """The connection of the ordinary user `member`."""
+    return connections["member"]
+
+
+@pytest.fixture
 def site(tmp_path: Path) -> Iterator[TestSite]:
     """An upstream site of this test alone, serving the empty directory `tmp_path / "site"`."""
     directory = tmp_path / "site"
