@@ -18,6 +18,7 @@ from openstack.connection import Connection
 from openstack_image_manager.sandbox import Account, Sandbox
 from openstack_image_manager.sandbox.site import serving
 from tests.real.bench import Bench
+from tests.real.doctors import left
 from tests.real.mirrors import BIG, Mirror
 from tests.real.s3 import remove_bucket, s3_client
 from tests.services.proxy import Proxy
@@ -183,3 +184,10 @@ def mirror(tmp_path: Path, site: TestSite, object_storage: Account, s3: Any, buc
         made = Mirror(tmp_path, site, object_storage, s3, bucket, proxy)
         made.define(made.version("1", BIG))
         yield made
+
+
+@pytest.fixture
+def no_records_of_doctor(bench: Bench) -> Iterator[None]:
+    """Assert that no run of `doctor` left a record."""
+    yield
+    assert left(bench) == []
