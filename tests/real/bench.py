@@ -22,6 +22,8 @@ from openstack_image_manager.sandbox.disks import disk_image
 from openstack_image_manager.wire import as_image
 from tests.services.site import TestSite
 
+CLOSED = "http://127.0.0.1:9"  # discard: nobody listens there
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -12,11 +12,13 @@ from typing import Any
 
 import openstack
 import pytest
+import yaml
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
 from openstack_image_manager.sandbox import Account, Sandbox
 from openstack_image_manager.sandbox.site import serving
+from tests.real.attempts import Attempt, attempt_in
 from tests.real.bench import Bench
 from tests.real.doctors import left
 from tests.real.mirrors import BIG, Mirror
@@ -62,6 +64,19 @@ def sandbox(pytestconfig: pytest.Config) -> Iterator[Sandbox]:
 def clouds_yaml(sandbox: Sandbox) -> Path:
     """clouds.yaml with the clouds `openstack`, `member` and `second`; see docs/sandbox.md."""
     return sandbox.clouds_yaml
+
+
+@pytest.fixture
+def entry(clouds_yaml: Path) -> dict[str, Any]:
+    """The healthy entry of the cloud `openstack`, to be spoilt."""
+    found: dict[str, Any] = yaml.safe_load(clouds_yaml.read_text())["clouds"]["openstack"]
+    return found
+
+
+@pytest.fixture
+def attempt(tmp_path: Path) -> Attempt:
+    """Plan with this clouds.yaml (its text, or the entry of `openstack`), further arguments and OS_* variables."""
+    return attempt_in(tmp_path)
 
 
 @contextmanager

@@ -10,13 +10,12 @@ import pytest
 import yaml
 
 from openstack_image_manager.sandbox import Account
-from tests.real.bench import Bench, run_main
+from tests.real.bench import CLOSED, Bench, run_main
 from tests.real.doctors import Checks, checks, doctor, states
 from tests.services.proxy import Proxy, Rule
 from tests.services.site import Switches
 
 pytestmark = pytest.mark.usefixtures("no_records_of_doctor")
-CLOSED = "http://127.0.0.1:9"  # discard: nobody listens there
 
 
 def test_a_cloud_that_cannot_be_reached(bench: Bench) -> None:
