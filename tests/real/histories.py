@@ -27,8 +27,7 @@ from tests.histories.machine import Told
 from tests.histories.order import HIDDEN_SINCE, Order
 from tests.histories.world import FIELDS, HAND_EDITS, TAG, by_hand
 from tests.real.bench import Bench, Outcome
-from tests.real.test_faults import record
-from tests.real.test_importer import change
+from tests.real.others import change, record
 from tests.services.consumers import Consumers
 from tests.services.proxy import Proxy, Rule
 from tests.services.site import Switches

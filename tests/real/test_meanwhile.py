@@ -15,7 +15,8 @@ from openstack_image_manager.glance import Glance
 from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.sandbox.site import serving
 from tests.real.bench import Bench
-from tests.real.test_importer import change, failed, gone, made
+from tests.real.imports import failed, made
+from tests.real.others import change, gone
 from tests.services.proxy import Proxy, Rule
 
 
