@@ -8,6 +8,8 @@ from typing import Any
 from openstack_image_manager import desired
 from tests.real.bench import Bench, Outcome
 
+ONE_IMAGE = "/v2/images/[^/]+"  # the path of calls for one image
+
 
 def define(bench: Bench, **version: Any) -> None:
     """Version 1, private, with these fields, and nothing else."""

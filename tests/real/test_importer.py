@@ -14,12 +14,10 @@ import pytest
 from openstack_image_manager import desired
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
-from tests.real.imports import content, define, failed, made
+from tests.real.imports import ONE_IMAGE, content, define, failed, made
 from tests.real.others import OTHER_PROMISE, gone, left_behind, web_download
 from tests.services.proxy import Proxy, Rule
 from tests.services.site import Switches
-
-ONE_IMAGE = "/v2/images/[^/]+"
 
 
 def until(condition: Callable[[], bool]) -> None:

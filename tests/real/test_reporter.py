@@ -20,12 +20,10 @@ from openstack_image_manager.plan import plan
 from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.ways import ImportOptions
 from tests.real.bench import Bench
-from tests.real.imports import content, define, made
+from tests.real.imports import ONE_IMAGE, content, define, made
 from tests.real.others import change
 from tests.services.proxy import Proxy, Rule
 from tests.services.site import Switches
-
-ONE_IMAGE = "/v2/images/[^/]+"
 
 
 class Watcher:
