@@ -19,7 +19,7 @@ from openstack.connection import Connection
 from openstack_image_manager.sandbox import Account, Sandbox
 from openstack_image_manager.sandbox.site import serving
 from tests.real.attempts import Attempt, attempt_in
-from tests.real.bench import Bench
+from tests.real.bench import Bench, elsewhere
 from tests.real.doctors import left
 from tests.real.mirrors import BIG, Mirror
 from tests.real.s3 import remove_bucket, s3_client
@@ -150,9 +150,8 @@ def proxy(sandbox: Sandbox) -> Iterator[Proxy]:
 @pytest.fixture
 def proxied_clouds(proxy: Proxy, clouds_yaml: Path, tmp_path: Path) -> Path:
     """A clouds.yaml whose `openstack` and `member` reach Glance through the proxy."""
-    region = "    region_name: RegionOne\n"
     path = tmp_path / "proxied-clouds.yaml"
-    path.write_text(clouds_yaml.read_text().replace(region, f"{region}    image_endpoint_override: {proxy.url}\n"))
+    path.write_text(elsewhere(clouds_yaml.read_text(), image=proxy.url))
     return path
 
 
