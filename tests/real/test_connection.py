@@ -223,16 +223,6 @@ def test_nothing_secret_is_told_or_stored(watched: Bench, entry: dict[str, Any],
     assert watched.image("1").properties["image_source"] == f"{open_url}?part=1"
 
 
-def test_a_run_with_wrong_definitions_does_not_wait_for_the_cloud(watched: Bench, proxy: Proxy) -> None:
-    hold = threading.Event()
-    proxy.add(Rule("GET", "/v2/images", times=None, hold=hold))
-    watched.define({"name": "Broken", "format": "qcow2"})
-    process = watched.start("plan")
-    text, _ = process.communicate(timeout=25)
-    hold.set()
-    assert (process.returncode, "images.yml:" in text) == (1, True), text
-
-
 def test_projects_are_found_where_openstacksdk_was_loaded_in_parts(bench: Bench) -> None:
     """In a process of its own: here the tests have loaded all of it."""
     bench.define(bench.ubuntu("1", visibility="shared", members=["member"]))
@@ -241,3 +231,13 @@ def test_projects_are_found_where_openstacksdk_was_loaded_in_parts(bench: Bench)
     assert process.returncode == 0, text
     assert "1 ok, 0 failed" in text
     bench.converged()
+
+
+def test_a_run_with_wrong_definitions_does_not_wait_for_the_cloud(watched: Bench, proxy: Proxy) -> None:
+    hold = threading.Event()
+    proxy.add(Rule("GET", "/v2/images", times=None, hold=hold))
+    watched.define({"name": "Broken", "format": "qcow2"})
+    process = watched.start("plan")
+    text, _ = process.communicate(timeout=25)
+    hold.set()
+    assert (process.returncode, "images.yml:" in text) == (1, True), text
