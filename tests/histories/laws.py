@@ -1,59 +1,27 @@
-"""The laws of a run, judged by what images were and what became of them.
-
-What may be deleted is a second opinion: it is written from docs/life-cycle.md and shares nothing with `retention`.
-"""
+"""The laws of a run, judged by what images were and what became of them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import date
+from collections.abc import Iterator
+from dataclasses import replace
 
 from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.identity import identify
-from openstack_image_manager.model import Image, Policy
-
-WIDTH = {"private": 0, "shared": 1, "community": 2, "public": 3}
-VERIFIED, HIDDEN_SINCE = "image_manager_verified", "image_manager_hidden_since"
-PINNED_OVER, ROLLED_BACK = "image_manager_pinned_over", "image_manager_rolled_back"
-Cloud = Mapping[str, Image]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What one run was told, and the cloud that its plan was made for. `uses`: None where use can't be seen. `only`:
-    what a filter leaves. `digests`: what Glance must have stored for a checksum, where that is something else."""
-
-    definitions: Mapping[str, Definition]
-    policy: Policy
-    day: date
-    uses: Mapping[str, int] | None
-    found: Cloud
-    project: str = "ours"
-    only: frozenset[str] | None = None
-    wrong: frozenset[str] = frozenset()
-    digests: Mapping[str, str] = field(default_factory=dict)
-    roll_back: Mapping[str, str] = field(default_factory=dict)
-
-    def key(self, image: Image) -> tuple[str, str] | None:
-        """Which definition and version it is."""
-        return identify(image, self.definitions)
-
-    def left_alone(self, name: str) -> bool:
-        """True for a definition whose images a run must not touch."""
-        definition = self.definitions[name]
-        disabled = not definition.enable and not self.policy.force
-        filtered = self.only is not None and name not in self.only
-        return disabled or filtered or name in self.wrong or not definition.versions
-
-    def ours(self, image: Image) -> bool:
-        """True for an image that a run may touch at all."""
-        return self.policy.tag in image.tags and (image.owner == self.project or image.visibility == "public")
-
-    def versions(self, name: str) -> dict[str, Version]:
-        """The defined versions by their names."""
-        return {version.version: version for version in self.definitions[name].versions}
+from openstack_image_manager.model import Image
+from tests.histories.deletions import why_not
+from tests.histories.order import (
+    HIDDEN_SINCE,
+    PINNED_OVER,
+    VERIFIED,
+    WIDTH,
+    Cloud,
+    Order,
+    better,
+    current,
+    members,
+    pending,
+    usable,
+)
 
 
 def law(holds: object, sentence: str, *evidence: object) -> None:
@@ -110,36 +78,17 @@ def _same(was: Image, now: Image) -> bool:
     return same and (not whole or was.status == now.status)
 
 
-def members(image: Image) -> frozenset[str]:
-    """Whom it is shared with, where it is shared."""
-    return image.members or frozenset()
-
-
-def usable(image: Image) -> bool:
-    """True for an image with bytes that nothing speaks against."""
-    return image.status in ("active", "deactivated") and not (_pending(image) and _wrong_bytes(image))
-
-
-def _pending(image: Image) -> bool:
-    return image.properties.get(VERIFIED, "").startswith("pending ")
-
-
-def _wrong_bytes(image: Image) -> bool:
-    promise = image.properties.get(VERIFIED, "").removeprefix("pending ")
-    return promise.endswith(" after import") and promise.split()[0] != f"{image.hash_algorithm}:{image.hash_value}"
-
-
 def _change(order: Order, was: Image, now: Image) -> Iterator[str]:
     key = order.key(was)
     version = order.versions(key[0]).get(key[1]) if key else None
     # What a rollback chose is as good as defined.
     wanted = key and (version or key[1] == current(order, key[0]))
     if WIDTH[now.visibility] > WIDTH[was.visibility]:
-        law(wanted and not _better(order, was), "only a defined version is shown to more people", was, now)
+        law(wanted and not better(order, was), "only a defined version is shown to more people", was, now)
         assert key
         says = (version and version.visibility) or order.definitions[key[0]].visibility
         law(WIDTH[now.visibility] <= WIDTH[says], "no one sees more than the definition says", was, now, says)
-        law(_pending(was) or now.visibility == says, "hiding shows an image to no one else", was, now, says)
+        law(pending(was) or now.visibility == says, "hiding shows an image to no one else", was, now, says)
     if was.hidden and not now.hidden:
         law(wanted and not (version and version.hidden), "only what the definition shows leaves os_hidden", was, now)
     if (was.status, now.status) == ("deactivated", "active"):
@@ -147,17 +96,17 @@ def _change(order: Order, was: Image, now: Image) -> Iterator[str]:
     since = now.properties.get(HIDDEN_SINCE)
     if since != was.properties.get(HIDDEN_SINCE):
         law(since in (None, order.day.isoformat()), "waiting counts from the day of hiding", was, now)
-    if not _pending(now):
+    if not pending(now):
         _bytes(order, was, now, version)
-    if since and (_pending(was) or not was.properties.get(HIDDEN_SINCE)):
+    if since and (pending(was) or not was.properties.get(HIDDEN_SINCE)):
         yield "hidden"
     if key and was.name != now.name and now.name == order.definitions[key[0]].name:
         yield "rotated"
-    if key and was.name == order.definitions[key[0]].name != now.name and _better(order, was):
+    if key and was.name == order.definitions[key[0]].name != now.name and better(order, was):
         yield "twin renamed"
     if (was.status, now.status) == ("active", "deactivated"):
         yield "deactivated"
-    if _pending(was) and not _pending(now):
+    if pending(was) and not pending(now):
         yield "published"
     if now.properties.get(PINNED_OVER, "") > was.properties.get(PINNED_OVER, ""):
         yield "rolled back"
@@ -165,7 +114,7 @@ def _change(order: Order, was: Image, now: Image) -> Iterator[str]:
 
 
 def _rotated_in(was: Image, now: Image, name: str) -> bool:
-    return _pending(was) and not _pending(now) and now.name == name
+    return pending(was) and not pending(now) and now.name == name
 
 
 def _sharing(order: Order, was: Image, now: Image) -> Iterator[str]:
@@ -176,7 +125,7 @@ def _sharing(order: Order, was: Image, now: Image) -> Iterator[str]:
     if members(now) - members(was) - named:
         heirs = {p for i in order.found.values() if key and i.name == key[0] for p in members(i)}
         law(definition and definition.members is None, "an image is shared with whom the definition says", was, now)
-        law(_pending(was), "what is published is shared by hand alone", was, now)
+        law(pending(was), "what is published is shared by hand alone", was, now)
         law(members(now) <= heirs, "no one inherits an image who did not have the one before", was, now)
     elif definition and definition.multi and _rotated_in(was, now, definition.name) and now.visibility == "shared":
         plain = [
@@ -197,170 +146,22 @@ def _bytes(order: Order, was: Image, now: Image, version: Version | None) -> Non
     if ":" in promise and now.hash_value:
         stored = f"{now.hash_algorithm}:{now.hash_value}"
         law(stored == order.digests.get(promise, promise), "no bytes are published that break their promise", now)
-    if _pending(was) and version and version.checksum:
+    if pending(was) and version and version.checksum:
         law(promise == version.checksum, "what has a checksum is published verified with it", was, version)
 
 
 def _deletion(order: Order, image: Image, before: Cloud | None, failed: frozenset[str]) -> Iterator[str]:
     key = order.key(image)
-    if not usable(image) or _pending(image):
+    if not usable(image) or pending(image):
         yield "unpublished one deleted" if usable(image) else "junk cleared"
         if not usable(image):
             return
-    law(not key or key[0] not in failed or _pending(image), "nothing is deleted after a failure", image)
-    if _pending(image):
+    law(not key or key[0] not in failed or pending(image), "nothing is deleted after a failure", image)
+    if pending(image):
         return
     objection = why_not(order, image, before)
     law(not objection, f"deleted although {objection}", image)
-    yield "orphan deleted" if key is None else "twin deleted" if _better(order, image) else "outdated deleted"
-
-
-def why_not(order: Order, image: Image, before: Cloud | None) -> str:
-    """What forbids to delete a healthy image; empty when nothing does. `before`: the cloud before, None: not known."""
-    policy, key = order.policy, order.key(image)
-    asked = policy.orphans if key is None else policy.outdated
-    if asked != "delete":
-        return "no one asked for it"
-    if image.protected:
-        return "it is protected"
-    if image.owner != order.project:
-        return "it is of another project"
-    if order.uses is None and policy.unknown_usage != "delete":
-        return "no one knows whether it is in use"
-    if order.uses is not None and order.uses.get(image.id):
-        return "it is in use"
-    if policy.grace:
-        since = _day(order.found[image.id].properties.get(HIDDEN_SINCE))
-        if since is None or (order.day - since).days < policy.grace:
-            return "its waiting time is not over"
-    if key is None:
-        return _promised(order, image)
-    if _better(order, image):
-        return ""
-    return _still_wanted(order, key, before)
-
-
-def _still_wanted(order: Order, key: tuple[str, str], before: Cloud | None) -> str:
-    name, build = key
-    definition, defined = order.definitions[name], order.versions(name)
-    if build in defined:
-        return "its version is defined"
-    if definition.keep or order.policy.keep:
-        return "it is to be kept"
-    newest, now, passed = max(defined, key=number), current(order, name), bad(order, name)
-    sight = in_sight({**definition.meta, **defined[newest].meta}.get("uuid_validity"), order.day)
-    if build in passed and sight < float("inf"):
-        return _no_current(order, (name, now), before)
-    found = standing_for(order, name).keys()
-    all_defined = set(defined) if not (order.policy.latest and definition.multi) else {now}
-    # What was withdrawn from above the current build is the oldest of all; what was rolled back from takes no place.
-    place = {each: (number(each) <= number(now), number(each)) for each in found | all_defined}
-    ahead = sum(place[each] > place[build] for each in place.keys() - passed)
-    if ahead < sight:
-        return f"only {ahead} builds are before it, and {sight} are promised"
-    return _no_current(order, (name, now), before)
-
-
-def _no_current(order: Order, key: tuple[str, str], before: Cloud | None) -> str:
-    if before is None:
-        return ""
-    there = [i for i in before.values() if order.key(i) == key and usable(i) and not _pending(i)]
-    return "" if there else "the current build is not in the cloud"
-
-
-def standing_for(order: Order, name: str) -> dict[str, Image]:
-    """The builds of a definition that the cloud had, and the image that stands for each."""
-    mine = [i for i in order.found.values() if order.ours(i) and _usable_as(order, i) and not _better(order, i)]
-    return {key[1]: i for i in mine if (key := order.key(i)) and key[0] == name}
-
-
-def bad(order: Order, name: str) -> frozenset[str]:
-    """The builds that were rolled back from, or passed over by that."""
-    return _rollback(order, name)[1]
-
-
-def current(order: Order, name: str) -> str:
-    """The build that shall have the plain name: the newest that is defined, unless a rollback says otherwise."""
-    return _rollback(order, name)[0]
-
-
-def _rollback(order: Order, name: str) -> tuple[str, frozenset[str]]:
-    """From docs/life-cycle.md: a build that was rolled back to is current until the definition has a version newer than
-    the one that it replaces; what was bad stays bad."""
-    defined, there = order.versions(name), standing_for(order, name)
-    newest = max(defined, key=number)
-    if not order.definitions[name].multi:
-        return newest, frozenset()
-    over = {build: i.properties[PINNED_OVER] for build, i in there.items() if i.properties.get(PINNED_OVER)}
-    pins = {build: pin for build, pin in over.items() if number(pin) >= number(newest)}
-    passed = {build for build, image in there.items() if ROLLED_BACK in image.properties}
-    for build, pin in pins.items():
-        passed |= {each for each in {*defined, *there} if number(build) < number(each) <= number(pin)}
-    good = {*defined, *(pin for pin in pins if number(pin) < number(newest))} - passed
-    now = max(good, key=number, default=newest)
-    if name in order.roll_back:
-        back = {build for build in there if number(build) < number(now) and build not in passed}
-        now = order.roll_back[name] or max(back, key=number, default=now)
-        passed |= {each for each in {*defined, *there} if number(now) < number(each) <= number(newest)}
-    return now, frozenset(passed - {now})
-
-
-def _promised(order: Order, image: Image) -> str:
-    if (image.properties.get("image_name") or image.name) in order.definitions or order.only is not None:
-        return "its definition is there"
-    for key in ("uuid_validity", "provided_until"):
-        value = image.properties.get(key)
-        until = _day(value)
-        if value in ("notice", "forever") or (until and until >= order.day):
-            return f"its {key} promises more"
-    return ""
-
-
-def _better(order: Order, image: Image) -> bool:
-    """True when another image stood for its version: whole, active, seen by more, not retired, older."""
-    key = order.key(image)
-
-    def standing(i: Image) -> tuple[bool, bool, int, bool, str, str]:
-        seen_by = -WIDTH[i.visibility]
-        return not usable(i), i.status != "active", seen_by, HIDDEN_SINCE in i.properties, i.created_at, i.id
-
-    me = order.found.get(image.id, image)
-    return key is not None and any(
-        order.key(other) == key and standing(other) < standing(me)
-        for other in order.found.values()
-        if order.ours(other) and _usable_as(order, other) and other.id != image.id
-    )
-
-
-def _usable_as(order: Order, image: Image) -> bool:
-    """True for a usable image that was not left unpublished without the checksum that its version has by now."""
-    key = order.key(image)
-    version = order.versions(key[0]).get(key[1]) if key else None
-    promise = image.properties.get(VERIFIED, "").removeprefix("pending ")
-    broken = _pending(image) and version and version.checksum and promise.split()[0] != version.checksum
-    return usable(image) and not broken
-
-
-def in_sight(validity: str | None, day: date) -> float:
-    """How many of the newest builds are promised to stay."""
-    if validity in ("notice", "forever"):
-        return float("inf")
-    if validity is not None and validity.startswith("last-"):
-        return max(1, int(validity[5:]))
-    until = _day(validity)
-    return float("inf") if until and until >= day else 1 if validity == "none" else 3
-
-
-def number(version: str) -> tuple[int, ...]:
-    """Versions of histories are numbers with dots."""
-    return tuple(map(int, version.split(".")))
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return date.fromisoformat((text or "")[:10])
-    except ValueError:
-        return None
+    yield "orphan deleted" if key is None else "twin deleted" if better(order, image) else "outdated deleted"
 
 
 def settled(order: Order, after: Cloud) -> None:
@@ -384,7 +185,7 @@ def settled(order: Order, after: Cloud) -> None:
         if named is not None and image.visibility == "shared" and not order.left_alone(name):
             says = {each.project for each in named}
             law(members(image) <= says, "an image is shared with no one else than the definition says", image, says)
-            wanted = (build in order.versions(name) or image.name == name) and not _better(order, image)
+            wanted = (build in order.versions(name) or image.name == name) and not better(order, image)
             law(members(image) == says or not wanted, "an image is shared with whom the definition says", image, says)
 
 
@@ -410,7 +211,7 @@ def _plain_name(order: Order, definition: Definition, before: Cloud, after: Clou
 
 
 def _holders(order: Order, name: str, cloud: Cloud) -> list[Image]:
-    named = [image for image in cloud.values() if image.name == name and usable(image) and not _pending(image)]
+    named = [image for image in cloud.values() if image.name == name and usable(image) and not pending(image)]
     tagged = [image for image in named if order.policy.tag in image.tags]
     return [image for image in tagged if (key := order.key(image)) and key[0] == name]
 

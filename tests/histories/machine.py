@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from openstack_image_manager.model import Image, Policy
-from tests.histories.laws import number
+from tests.histories.order import number
 from tests.histories.world import (
     BUILD_EDITS,
     BUILDS,
@@ -103,17 +103,17 @@ class Histories(RuleBasedStateMachine):
         self.told = Told({n: Spec(n, b, uuid_validity=validity) for n, b in builds.items()}, policy)
         self.world.run(self.told, {}, 0)
 
-    def _tell(self, **fields: object) -> None:
-        self.told = replace(self.told, **fields)  # type: ignore[arg-type]
+    def _tell(self, **fields: Any) -> None:
+        self.told = replace(self.told, **fields)
 
     def _spec(self, name: str, spec: Spec) -> None:
         if name in self.told.specs:
             self._tell(specs={**self.told.specs, name: spec})
 
     @rule(name=specs, edit=st.sampled_from(FIELD_EDITS))
-    def edit(self, name: str, edit: tuple[str, object]) -> None:
+    def edit(self, name: str, edit: tuple[str, Any]) -> None:
         if name in self.told.specs:
-            self._spec(name, replace(self.told.specs[name], **{edit[0]: edit[1]}))  # type: ignore[arg-type]
+            self._spec(name, replace(self.told.specs[name], **{edit[0]: edit[1]}))
 
     @rule(name=specs, members=st.sampled_from([None, (), ("shop",), ("shop", "cart")]))
     def share(self, name: str, members: tuple[str, ...] | None) -> None:
@@ -153,8 +153,8 @@ class Histories(RuleBasedStateMachine):
         self._tell(specs=there)
 
     @rule(edit=st.sampled_from(POLICY_EDITS))
-    def edit_policy(self, edit: tuple[str, object]) -> None:
-        self._tell(policy=replace(self.told.policy, **{edit[0]: edit[1]}))  # type: ignore[arg-type]
+    def edit_policy(self, edit: tuple[str, Any]) -> None:
+        self._tell(policy=replace(self.told.policy, **{edit[0]: edit[1]}))
 
     @rule(number=picks, uses=st.sampled_from([0, 2, None]))
     def use(self, number: int, uses: int | None) -> None:

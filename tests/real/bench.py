@@ -22,6 +22,8 @@ from openstack_image_manager.sandbox.disks import disk_image
 from openstack_image_manager.wire import as_image
 from tests.services.site import TestSite
 
+CLOSED = "http://127.0.0.1:9"  # discard: nobody listens there
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -186,3 +188,10 @@ def run_main(arguments: list[str], environment: Mapping[str, str]) -> Outcome:
         os.environ.clear()
         os.environ.update(before)
     return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def elsewhere(clouds: str, **endpoints: str) -> str:
+    """The text of a clouds.yaml whose clouds in the first region have these services at other addresses."""
+    region = "    region_name: RegionOne\n"
+    overrides = [f"    {service}_endpoint_override: {url}\n" for service, url in endpoints.items()]
+    return clouds.replace(region, "".join([region, *overrides]))

@@ -12,12 +12,15 @@ from typing import Any
 
 import openstack
 import pytest
+import yaml
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
 from openstack_image_manager.sandbox import Account, Sandbox
 from openstack_image_manager.sandbox.site import serving
-from tests.real.bench import Bench
+from tests.real.attempts import Attempt, attempt_in
+from tests.real.bench import Bench, elsewhere
+from tests.real.doctors import left
 from tests.real.mirrors import BIG, Mirror
 from tests.real.s3 import remove_bucket, s3_client
 from tests.services.proxy import Proxy
@@ -63,6 +66,19 @@ def clouds_yaml(sandbox: Sandbox) -> Path:
     return sandbox.clouds_yaml
 
 
+@pytest.fixture
+def entry(clouds_yaml: Path) -> dict[str, Any]:
+    """The healthy entry of the cloud `openstack`, to be spoilt."""
+    found: dict[str, Any] = yaml.safe_load(clouds_yaml.read_text())["clouds"]["openstack"]
+    return found
+
+
+@pytest.fixture
+def attempt(tmp_path: Path) -> Attempt:
+    """Plan with this clouds.yaml (its text, or the entry of `openstack`), further arguments and OS_* variables."""
+    return attempt_in(tmp_path)
+
+
 @contextmanager
 def connection(clouds_yaml: Path, cloud: str) -> Iterator[Connection]:
     """An SDK connection that leaves nothing open."""
@@ -80,6 +96,12 @@ def connections(clouds_yaml: Path) -> Iterator[dict[str, Connection]]:
         connection(clouds_yaml, "second") as second,
     ):
         yield {"openstack": first, "member": member, "second": second}
+
+
+@pytest.fixture
+def member(connections: dict[str, Connection]) -> Connection:
+    """The connection of the ordinary user `member`."""
+    return connections["member"]
 
 
 @pytest.fixture
@@ -128,9 +150,8 @@ def proxy(sandbox: Sandbox) -> Iterator[Proxy]:
 @pytest.fixture
 def proxied_clouds(proxy: Proxy, clouds_yaml: Path, tmp_path: Path) -> Path:
     """A clouds.yaml whose `openstack` and `member` reach Glance through the proxy."""
-    region = "    region_name: RegionOne\n"
     path = tmp_path / "proxied-clouds.yaml"
-    path.write_text(clouds_yaml.read_text().replace(region, f"{region}    image_endpoint_override: {proxy.url}\n"))
+    path.write_text(elsewhere(clouds_yaml.read_text(), image=proxy.url))
     return path
 
 
@@ -177,3 +198,10 @@ def mirror(tmp_path: Path, site: TestSite, object_storage: Account, s3: Any, buc
         made = Mirror(tmp_path, site, object_storage, s3, bucket, proxy)
         made.define(made.version("1", BIG))
         yield made
+
+
+@pytest.fixture
+def no_records_of_doctor(bench: Bench) -> Iterator[None]:
+    """Assert that no run of `doctor` left a record."""
+    yield
+    assert left(bench) == []

@@ -22,12 +22,12 @@ from openstack_image_manager.desired import is_pending
 from openstack_image_manager.glance import as_image
 from openstack_image_manager.model import Image
 from openstack_image_manager.sandbox import Sandbox
-from tests.histories.laws import HIDDEN_SINCE, Order, judge, lost_or_twins, settled
+from tests.histories.laws import judge, lost_or_twins, settled
 from tests.histories.machine import Told
+from tests.histories.order import HIDDEN_SINCE, Order
 from tests.histories.world import FIELDS, HAND_EDITS, TAG, by_hand
 from tests.real.bench import Bench, Outcome
-from tests.real.test_faults import record
-from tests.real.test_importer import change
+from tests.real.others import change, record
 from tests.services.consumers import Consumers
 from tests.services.proxy import Proxy, Rule
 from tests.services.site import Switches
@@ -210,7 +210,7 @@ class Real:
         def after() -> None:
             try:
                 self._judge(order)
-            except BaseException as broken:
+            except BaseException as broken:  # nothing that a thread of the proxy raises gets to the test by itself
                 self.broken.append(broken)
             finally:
                 self.lock.release()

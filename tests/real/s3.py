@@ -1,4 +1,4 @@
-"""An S3 client for tests, as bare as can be: no retries, no checksums of its own."""
+"""An S3 client for tests, as bare as can be: no retries, no checksums of its own; and Swift's own API beside it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import requests
 from botocore.config import Config
 
 from openstack_image_manager.sandbox import Account
 
 PART = 5 * 2**20  # S3's smallest part, but for the last
+SLOW_DOWN = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 
 @contextmanager
@@ -67,3 +69,10 @@ def keys(client: Any, bucket: str) -> list[str]:
     """All keys, in order."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+
+def swift(account: Account) -> tuple[str, dict[str, str]]:
+    """Address and token for Swift's own API."""
+    user = {"X-Auth-User": account.access_key, "X-Auth-Key": account.secret_key}
+    answer = requests.get(f"{account.url}/auth/v1.0", headers=user, timeout=10)
+    return answer.headers["X-Storage-Url"], {"X-Auth-Token": answer.headers["X-Auth-Token"]}

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import ssl
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,122 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.sandbox.site import serving
-from tests.real.bench import Bench, Outcome, run_main
+from tests.real.attempts import SECRET, Attempt, refused, spoilt
+from tests.real.bench import CLOSED, Bench
 from tests.services.proxy import Proxy, Rule
-
-CLOSED = "http://127.0.0.1:9"  # discard: nobody listens there
-SECRET = "geheim-7f3a"
-DEFINITION = """\
-images:
-  - name: Any
-    format: qcow2
-    visibility: private
-    versions:
-      - version: "1"
-        url: http://127.0.0.1:9/1.img
-"""
-
-Attempt = Callable[..., Outcome]
-
-
-@pytest.fixture
-def images(tmp_path: Path) -> Path:
-    path = tmp_path / "definitions.yml"
-    path.write_text(DEFINITION)
-    return path
-
-
-@pytest.fixture
-def entry(clouds_yaml: Path) -> dict[str, Any]:
-    """The healthy entry of the cloud `openstack`, to be spoilt."""
-    found: dict[str, Any] = yaml.safe_load(clouds_yaml.read_text())["clouds"]["openstack"]
-    return found
-
-
-@pytest.fixture
-def attempt(tmp_path: Path, images: Path) -> Attempt:
-    """Plan with this clouds.yaml (its text, or the entry of `openstack`), further arguments and OS_* variables."""
-
-    def run(clouds: str | dict[str, Any], *arguments: str, **variables: str) -> Outcome:
-        path = tmp_path / "clouds.yaml"
-        path.write_text(clouds if isinstance(clouds, str) else yaml.safe_dump({"clouds": {"openstack": clouds}}))
-        environment = {"OS_CLIENT_CONFIG_FILE": str(path), "NO_COLOR": "1", **variables}
-        return run_main(["plan", "--images", str(images), "--tag", "nobody-has-it", *arguments], environment)
-
-    return run
-
-
-def spoilt(entry: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """The entry with other values, None: without; what belongs to `auth` goes there."""
-    auth = {key: changes.pop(key) for key in list(changes) if key in entry["auth"]}
-    made = {**entry, **changes, "auth": {**entry["auth"], **auth}}
-    made["auth"] = {key: value for key, value in made["auth"].items() if value is not None}
-    return made
-
-
-def refused(outcome: Outcome, *parts: str, code: int = 1) -> None:
-    """Assert one line of error with these parts, in this order."""
-    assert outcome.code == code, outcome.text
-    assert outcome.out == ""
-    assert outcome.err.startswith("error: ")
-    assert outcome.err.count("\n") == 1, outcome.err
-    assert SECRET not in outcome.err
-    rest = outcome.err
-    for part in parts:
-        assert part in rest, outcome.err
-        rest = rest.partition(part)[2]
-
-
-@pytest.mark.parametrize(
-    ("clouds", "parts"),
-    [
-        ("clouds:\n  a: {}\n  b: {}\n", ("cloud 'openstack': not in", "clouds.yaml", "--cloud", "a, b")),
-        ("", ("cloud 'openstack': not in", "none")),
-        ("clouds:\n  openstack: {\n", ("cloud 'openstack': ", "clouds.yaml", "line 3, column 1")),
-        ("clouds:\n\topenstack:\n", ("cloud 'openstack': ", "clouds.yaml", "line 2, column 1")),
-        ("- openstack\n", ("clouds.yaml", "not a valid mapping")),
-        ("clouds:\n  - openstack\n", ("check the cloud's entry in clouds.yaml",)),
-        ("clouds:\n  openstack:\n", ("its entry in", "is empty; give it auth and region_name")),
-        ("clouds:\n  openstack: admin\n", ("check the cloud's entry in clouds.yaml",)),
-        ("clouds:\n  openstack:\n    auth: admin\n", ("check the cloud's entry in clouds.yaml",)),
-        ("clouds:\n  openstack:\n    auth: {}\n", ("login data is incomplete", "auth_url")),
-    ],
-)
-def test_clouds_yaml(attempt: Attempt, clouds: str, parts: tuple[str, ...]) -> None:
-    unknown = parts[0] == "cloud 'openstack': not in"
-    refused(attempt(clouds, "--cloud", "openstack"), *parts, code=2 if unknown else 1)
-
-
-def at_home(home: Path, images: Path, *arguments: str, **variables: str) -> Outcome:
-    """Plan with what the home directory has, in a process of its own: openstacksdk looks for it when it is imported."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("OS_", "XDG_"))}
-    env = {**clean, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_CONFIG_DIRS": str(home), **variables}
-    command = [sys.executable, "-m", "openstack_image_manager", "plan", "--images", str(images), *arguments]
-    done = subprocess.run(command, env=env, cwd=home, capture_output=True, text=True, check=False)
-    return Outcome(done.returncode, done.stdout, done.stderr)
-
-
-def test_no_clouds_yaml_at_all(tmp_path: Path, images: Path) -> None:
-    refused(at_home(tmp_path, images), "no readable clouds.yaml", "OS_CLIENT_CONFIG_FILE", "OS_AUTH_URL")
-
-
-@pytest.mark.parametrize("arguments", [["--cloud", "prod"], ["--all-clouds"]])
-def test_the_clouds_yaml_that_a_variable_names(tmp_path: Path, images: Path, arguments: list[str]) -> None:
-    """Also beside another one, which openstacksdk would take."""
-    missing = str(tmp_path / "missing.yaml")
-    for _ in range(2):
-        outcome = at_home(tmp_path, images, *arguments, OS_CLIENT_CONFIG_FILE=missing)
-        refused(outcome, f"OS_CLIENT_CONFIG_FILE names {missing}, which does not exist")
-        (tmp_path / "clouds.yaml").write_text("clouds:\n  prod: {}\n")
-    outcome = at_home(tmp_path, images, *arguments, OS_CLIENT_CONFIG_FILE=str(tmp_path))
-    refused(outcome, f"OS_CLIENT_CONFIG_FILE names {tmp_path}, which can't be read: Is a directory")
 
 
 @pytest.mark.parametrize(
@@ -300,39 +190,6 @@ def test_an_upload_whose_token_ends_is_made_by_the_next_run(watched: Bench, prox
     assert "run again" in outcome.out
     assert watched.run().code == 0
     watched.converged()
-
-
-def variables(entry: dict[str, Any]) -> dict[str, str]:
-    return {f"OS_{key.upper()}": value for key, value in {**entry["auth"], "region_name": entry["region_name"]}.items()}
-
-
-def test_the_environment(attempt: Attempt, entry: dict[str, Any]) -> None:
-    everything = variables(entry)
-    outcome = attempt("", **everything)
-    assert outcome.code == 0, outcome.text
-    assert "1 to import" in outcome.out
-    without = {key: value for key, value in everything.items() if key != "OS_PASSWORD"}
-    refused(attempt("", **without), "OS_* environment", "password", "check the OS_* variables")
-    refused(attempt("", **{**everything, "OS_PASSWORD": SECRET}), "OS_* environment", "login refused")
-    refused(attempt("", **{**everything, "OS_AUTH_URL": CLOSED + "/v3"}), "OS_* environment", "no connection")
-
-
-def test_which_cloud(attempt: Attempt, entry: dict[str, Any]) -> None:
-    """--cloud, else OS_CLOUD, else the other OS_* variables, else the cloud `openstack`."""
-    everything = variables(entry)
-    wrong = everything | {"OS_PASSWORD": SECRET}
-    for arguments, environment in [
-        ((), {}),
-        ((), {"OS_CLOUD": "openstack"}),
-        ((), {"OS_CLOUD": "openstack"} | wrong),
-        (("--cloud", "openstack"), {"OS_CLOUD": "other"}),
-        (("--cloud", "openstack"), wrong),
-    ]:
-        outcome = attempt(entry, *arguments, **environment)
-        assert outcome.code == 0, outcome.text
-        assert outcome.out.splitlines()[-1].startswith("openstack: 1 definition")
-    refused(attempt(entry, OS_CLOUD="other"), "cloud 'other': not in", "openstack", code=2)
-    refused(attempt(entry, **wrong), "OS_* environment", "login refused")
 
 
 def test_nothing_secret_is_told_or_stored(watched: Bench, entry: dict[str, Any], tmp_path: Path) -> None:

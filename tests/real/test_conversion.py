@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,16 +12,14 @@ from openstack_image_manager import desired
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
 from tests.real.conftest import connection
+from tests.real.sandboxes import beside
 from tests.services.site import TestSite
 
 
 @pytest.fixture(scope="module")
 def converting(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox of its own with conversion and a quota of 100 MB, made from what the shared one installed."""
-    state = tmp_path_factory.mktemp("converting")
-    (state / "venv").symlink_to(sandbox.state / "venv", target_is_directory=True)
-    shutil.copytree(sandbox.state / "template", state / "template")
-    made = Sandbox(state)
+    made = beside(sandbox, tmp_path_factory.mktemp("converting"))
     made.up(convert=True, glance={"DEFAULT": {"user_storage_quota": "100MB"}})
     yield made
     made.down()

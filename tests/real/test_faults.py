@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.real.bench import Bench
+from tests.real.others import record, web_download
 from tests.services.proxy import Proxy, Rule
 from tests.services.site import Switches
 
@@ -208,17 +209,3 @@ def test_what_others_left_is_finished(bench: Bench, state: str) -> None:
             web_download(bench, left, path)
     rotated(bench, name)
     assert bench.image("2").properties["image_manager_verified"].startswith(version["checksum"])
-
-
-def record(bench: Bench, body: dict[str, Any]) -> str:
-    answer = bench.admin.image.post(
-        "/images", json={"disk_format": "qcow2", "container_format": "bare", "tags": [bench.tag], **body}
-    )
-    assert answer.status_code == 201
-    image_id: str = answer.json()["id"]
-    return image_id
-
-
-def web_download(bench: Bench, image_id: str, uri: str) -> None:
-    body = {"method": {"name": "web-download", "uri": uri}}
-    assert bench.admin.image.post(f"/images/{image_id}/import", json=body).status_code == 202

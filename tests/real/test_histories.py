@@ -19,7 +19,7 @@ from openstack.connection import Connection
 from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.sandbox.site import serving
 from tests.histories.machine import Histories
-from tests.real.bench import Bench
+from tests.real.bench import Bench, elsewhere
 from tests.real.conftest import delete_images
 from tests.real.histories import Real
 from tests.services.consumers import Consumers
@@ -60,11 +60,10 @@ def test_random_histories_keep_the_laws(
     connections: dict[str, Connection],
     tmp_path: Path,
 ) -> None:
-    region = "    region_name: RegionOne\n"
-    more = f"    compute_endpoint_override: {consumers.url}\n    block_storage_endpoint_override: {consumers.url}\n"
+    use = {"compute": consumers.url, "block_storage": consumers.url}
     direct = tmp_path / "direct.yaml"
-    direct.write_text(sandbox.clouds_yaml.read_text().replace(region, region + more))
-    watched.clouds.write_text(watched.clouds.read_text().replace(region, region + more))
+    direct.write_text(elsewhere(sandbox.clouds_yaml.read_text(), **use))
+    watched.clouds.write_text(elsewhere(watched.clouds.read_text(), **use))
     others = connections["member"].current_project_id
     seen: Counter[str] = Counter()
 

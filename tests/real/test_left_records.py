@@ -1,6 +1,8 @@
-"""Records in Glance that stand in the way of a run: stuck for days, not to be deleted, or given to another project."""
+"""Records that others left in Glance: taken over and filled, replaced, or in the way of a run."""
 
 from __future__ import annotations
+
+import uuid
 
 import pytest
 from openstack.connection import Connection
@@ -8,8 +10,61 @@ from openstack.connection import Connection
 from openstack_image_manager import desired
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
-from tests.real.test_importer import OTHER_PROMISE, change, define, failed, left_behind, made
+from tests.real.imports import content, define, failed, made
+from tests.real.others import OTHER_PROMISE, change, left_behind, record, stage
 from tests.services.proxy import Proxy, Rule
+
+
+def test_what_is_staged_is_imported(bench: Bench) -> None:
+    left = left_behind(bench)
+    stage(bench, left, content(bench))
+    made(bench)
+    assert bench.image("1").id == left
+    assert bench.site.requests == []
+
+
+@pytest.mark.parametrize("body", [{desired.VERIFIED: OTHER_PROMISE}, {"disk_format": "raw"}], ids=["bytes", "format"])
+def test_what_was_staged_for_another_definition(bench: Bench, body: dict[str, str]) -> None:
+    left = left_behind(bench, **body)
+    stage(bench, left, b"\0" * 4096)
+    made(bench)
+    assert bench.image("1").id != left
+    assert bench.image("1").disk_format == "qcow2"
+    assert len(bench.images()) == 1
+
+
+def test_wrong_bytes_that_were_never_published_are_replaced(bench: Bench) -> None:
+    define(bench)
+    name = bench.ubuntu()["name"]
+    properties = {desired.VERIFIED: f"pending sha512:{'0' * 128} after import", "image_name": name}
+    left = bench.make(content(bench), name=f"{name} (1)", internal_version="1", visibility="private", **properties)
+    assert "was never published: replaced" in made(bench).out
+    assert bench.image("1").id != left
+
+
+def test_a_left_record_keeps_the_id_that_was_chosen(bench: Bench) -> None:
+    chosen = str(uuid.uuid4())
+    left_behind(bench, id=chosen)
+    define(bench, id=chosen)
+    made(bench)
+    assert bench.image("1").id == chosen
+
+
+def test_an_id_that_someone_else_has(bench: Bench) -> None:
+    theirs = record(bench, {"name": "theirs", "tags": []})
+    define(bench, id=theirs)
+    before = bench.admin.image.get(f"/images/{theirs}").json()
+    assert "Glance answered 409" in failed(bench)
+    assert bench.admin.image.get(f"/images/{theirs}").json() == before
+    assert bench.images() == []
+    assert bench.admin.image.delete(f"/images/{theirs}").status_code == 204
+
+
+def test_an_empty_record_of_ours_with_the_id_of_a_version_is_filled(bench: Bench) -> None:
+    left = record(bench, {"name": "left"})
+    define(bench, id=left)
+    assert bench.run().code == 0
+    assert bench.image("1").id == left
 
 
 @pytest.mark.parametrize("status", ["uploading", "saving"])

@@ -10,7 +10,7 @@ from openstack.connection import Connection
 
 from openstack_image_manager import desired
 from openstack_image_manager.sandbox.site import serving
-from tests.real.bench import Bench
+from tests.real.bench import Bench, elsewhere
 from tests.services.consumers import Consumers
 from tests.services.proxy import Proxy, Rule
 
@@ -38,11 +38,9 @@ def aged(bench: Bench) -> Bench:
 @pytest.fixture
 def seeing(aged: Bench, consumers: Consumers, tmp_path: Path) -> Bench:
     """The same, in a cloud with Nova and Cinder."""
-    text = aged.clouds.read_text()
-    region = "    region_name: RegionOne\n"
-    more = f"    compute_endpoint_override: {consumers.url}\n    block_storage_endpoint_override: {consumers.url}\n"
+    text = elsewhere(aged.clouds.read_text(), compute=consumers.url, block_storage=consumers.url)
     aged.clouds = tmp_path / "with-nova.yaml"
-    aged.clouds.write_text(text.replace(region, region + more))
+    aged.clouds.write_text(text)
     return aged
 
 

@@ -14,8 +14,9 @@ import pytest
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.sandbox.site import serving
-from tests.real.bench import Bench
-from tests.real.test_importer import change, failed, gone, made
+from tests.real.bench import Bench, elsewhere
+from tests.real.imports import failed, made
+from tests.real.others import change, gone
 from tests.services.proxy import Proxy, Rule
 
 
@@ -193,12 +194,10 @@ def test_sharing_that_glance_refuses(watched: Bench, proxy: Proxy) -> None:
 def test_projects_that_keystone_does_not_tell(bench: Bench, sandbox: Sandbox, tmp_path: Path) -> None:
     bench.define(bench.ubuntu("1", visibility="shared"))
     assert bench.run().code == 0
-    region = "    region_name: RegionOne\n"
     with serving(Proxy(sandbox.url("keystone"))) as keystone:
         keystone.add(Rule("GET", "/v3/domains.*", times=None, status=500, body="oh"))
         path = tmp_path / "other-keystone.yaml"
-        override = f"    identity_endpoint_override: {keystone.url}/v3\n"
-        path.write_text(bench.clouds.read_text().replace(region, region + override))
+        path.write_text(elsewhere(bench.clouds.read_text(), identity=f"{keystone.url}/v3"))
         bench.clouds = path
         outcome = bench.run("--share-image", bench.image("1").name, "--share-target", "member")
     assert outcome.code == 1, outcome.text

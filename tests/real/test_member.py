@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from openstack.connection import Connection
 
 from openstack_image_manager.model import Image
+from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
+from tests.real.users import ordinary_user
 from tests.services.proxy import Proxy
 
 
@@ -109,6 +113,23 @@ def test_an_administrator_leaves_private_images_of_other_projects_alone(bench: B
     assert bench.image("1") == theirs
     assert bench.image("2").owner != theirs.owner
     bench.converged()
+
+
+@pytest.fixture
+def publisher(bench: Bench, sandbox: Sandbox, connections: dict[str, Connection]) -> Iterator[Bench]:
+    """A bench of an ordinary user whom Glance's policy lets publish images."""
+    with ordinary_user(bench, sandbox, connections) as (user, policy):
+        policy.write_text(f'publicize_image: "role:admin or user_id:{user}"\n')
+        yield bench
+
+
+def test_who_is_no_administrator_but_may_publish(publisher: Bench) -> None:
+    publisher.define(publisher.ubuntu("1"))
+    outcome = publisher.run()
+    assert outcome.code == 0, outcome.text
+    image = publisher.image("1")
+    assert (image.visibility, image.hidden, image.status) == ("public", False, "active")
+    publisher.converged()
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ import requests
 from openstack_image_manager.sandbox import Account
 from tests.real.bench import Bench
 from tests.real.mirrors import BIG, PATTERN, Mirror, held, image, sha256
-from tests.real.s3 import upload, uploads
-from tests.real.test_object_storage import swift
+from tests.real.s3 import swift, upload, uploads
 
 
 def test_what_is_missing_is_copied_once_and_written_into_the_definitions(mirror: Mirror, s3: Any) -> None:

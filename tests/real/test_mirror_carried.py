@@ -13,8 +13,7 @@ import pytest
 from openstack_image_manager.sandbox import Account
 from tests.real.bench import Bench, run_main
 from tests.real.mirrors import Mirror
-from tests.real.s3 import keys, remove_bucket
-from tests.real.test_object_storage import swift
+from tests.real.s3 import keys, remove_bucket, swift
 from tests.services.site import Switches
 
 COPY = "noble/20240416-noble.qcow2"

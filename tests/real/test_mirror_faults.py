@@ -10,7 +10,7 @@ import requests
 
 from openstack_image_manager.sandbox import Account, Sandbox
 from tests.real.mirrors import BIG, BOTH, KEY, Mirror, assert_next_run_completes, image, left, sha256
-from tests.real.test_object_storage import SLOW_DOWN, swift
+from tests.real.s3 import SLOW_DOWN, swift
 from tests.services.proxy import Rule
 from tests.services.site import Switches
 

@@ -12,10 +12,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError, IncompleteRe
 
 from openstack_image_manager.sandbox import Account, Sandbox
 from openstack_image_manager.sandbox.site import serving
-from tests.real.s3 import PART, keys, s3_client, upload, uploads
+from tests.real.s3 import PART, SLOW_DOWN, keys, s3_client, swift, upload, uploads
 from tests.services.proxy import Proxy, Rule
-
-SLOW_DOWN = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 
 @pytest.fixture
@@ -38,13 +36,6 @@ def refusal(call: Any, **arguments: Any) -> tuple[int, str]:
         call(**arguments)
     response = caught.value.response
     return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"]
-
-
-def swift(account: Account) -> tuple[str, dict[str, str]]:
-    """Address and token for Swift's own API."""
-    user = {"X-Auth-User": account.access_key, "X-Auth-Key": account.secret_key}
-    answer = requests.get(f"{account.url}/auth/v1.0", headers=user, timeout=10)
-    return answer.headers["X-Storage-Url"], {"X-Auth-Token": answer.headers["X-Auth-Token"]}
 
 
 def test_an_object_appears_when_its_upload_is_completed(s3: Any, bucket: str) -> None:

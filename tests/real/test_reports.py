@@ -5,36 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import time
-from pathlib import Path
-from xml.etree import ElementTree
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from openstack_image_manager.changes import FIELDS
 from tests.real.bench import Bench, run_main
+from tests.real.reports import cases, metrics
 from tests.services.proxy import Proxy
 from tests.services.site import Switches
-
-PREFIX = "openstack_image_manager_"
-
-
-def metrics(path: Path) -> dict[tuple[str, ...], float]:
-    """All samples by name (without the common beginning) and values of labels, as a parser of Prometheus sees them."""
-    families = text_string_to_metric_families(path.read_text(encoding="utf-8"))
-    samples = [sample for family in families for sample in family.samples]
-    found = {(each.name.removeprefix(PREFIX), *each.labels.values()): each.value for each in samples}
-    assert len(found) == len(samples)
-    return found
-
-
-def cases(path: Path) -> dict[str, tuple[str, str]]:
-    """What each case of a JUnit file came to."""
-    found = {}
-    for case in ElementTree.parse(path).getroot().iter("testcase"):
-        state = next(iter(case), None)
-        text = "" if state is None else state.attrib["message"]
-        found[case.attrib["name"]] = ("passed" if state is None else state.tag, text)
-    return found
 
 
 def test_reports_and_metrics_of_a_run(bench: Bench) -> None:

@@ -12,7 +12,7 @@ import yaml
 
 from openstack_image_manager import desired
 from tests.real.bench import Bench, Outcome, run_main
-from tests.real.test_reports import cases
+from tests.real.reports import cases
 from tests.services.proxy import Proxy
 from tests.unit import lifespans
 

@@ -16,9 +16,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.histories.glance import Cloud, digest
-from tests.histories.laws import Order, law, lost_or_twins, settled
+from tests.histories.laws import law, lost_or_twins, settled
 from tests.histories.machine import Histories, Told, all_say_whose
-from tests.histories.simulation import Run, is_stuck, planned
+from tests.histories.order import Order
+from tests.histories.planning import planned
+from tests.histories.simulation import Run, is_stuck
 from tests.histories.world import HAND_EDITS, Spec, by_hand
 
 from openstack_image_manager.desired import is_pending

@@ -1,0 +1,141 @@
+"""What a run was told, and what the images are by that: who stands for a build, and which build is the current one.
+
+It is written from docs/life-cycle.md and shares nothing with `retention`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.identity import identify
+from openstack_image_manager.model import Image, Policy
+
+WIDTH = {"private": 0, "shared": 1, "community": 2, "public": 3}
+VERIFIED, HIDDEN_SINCE = "image_manager_verified", "image_manager_hidden_since"
+PINNED_OVER, ROLLED_BACK = "image_manager_pinned_over", "image_manager_rolled_back"
+Cloud = Mapping[str, Image]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one run was told, and the cloud that its plan was made for. `uses`: None where use can't be seen. `only`:
+    what a filter leaves. `digests`: what Glance must have stored for a checksum, where that is something else."""
+
+    definitions: Mapping[str, Definition]
+    policy: Policy
+    day: date
+    uses: Mapping[str, int] | None
+    found: Cloud
+    project: str = "ours"
+    only: frozenset[str] | None = None
+    wrong: frozenset[str] = frozenset()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    roll_back: Mapping[str, str] = field(default_factory=dict)
+
+    def key(self, image: Image) -> tuple[str, str] | None:
+        """Which definition and version it is."""
+        return identify(image, self.definitions)
+
+    def left_alone(self, name: str) -> bool:
+        """True for a definition whose images a run must not touch."""
+        definition = self.definitions[name]
+        disabled = not definition.enable and not self.policy.force
+        filtered = self.only is not None and name not in self.only
+        return disabled or filtered or name in self.wrong or not definition.versions
+
+    def ours(self, image: Image) -> bool:
+        """True for an image that a run may touch at all."""
+        return self.policy.tag in image.tags and (image.owner == self.project or image.visibility == "public")
+
+    def versions(self, name: str) -> dict[str, Version]:
+        """The defined versions by their names."""
+        return {version.version: version for version in self.definitions[name].versions}
+
+
+def members(image: Image) -> frozenset[str]:
+    """Whom it is shared with, where it is shared."""
+    return image.members or frozenset()
+
+
+def usable(image: Image) -> bool:
+    """True for an image with bytes that nothing speaks against."""
+    return image.status in ("active", "deactivated") and not (pending(image) and wrong_bytes(image))
+
+
+def pending(image: Image) -> bool:
+    return image.properties.get(VERIFIED, "").startswith("pending ")
+
+
+def wrong_bytes(image: Image) -> bool:
+    promise = image.properties.get(VERIFIED, "").removeprefix("pending ")
+    return promise.endswith(" after import") and promise.split()[0] != f"{image.hash_algorithm}:{image.hash_value}"
+
+
+def standing_for(order: Order, name: str) -> dict[str, Image]:
+    """The builds of a definition that the cloud had, and the image that stands for each."""
+    mine = [i for i in order.found.values() if order.ours(i) and _usable_as(order, i) and not better(order, i)]
+    return {key[1]: i for i in mine if (key := order.key(i)) and key[0] == name}
+
+
+def better(order: Order, image: Image) -> bool:
+    """True when another image stood for its version: whole, active, seen by more, not retired, older."""
+    key = order.key(image)
+
+    def standing(i: Image) -> tuple[bool, bool, int, bool, str, str]:
+        seen_by = -WIDTH[i.visibility]
+        return not usable(i), i.status != "active", seen_by, HIDDEN_SINCE in i.properties, i.created_at, i.id
+
+    me = order.found.get(image.id, image)
+    return key is not None and any(
+        order.key(other) == key and standing(other) < standing(me)
+        for other in order.found.values()
+        if order.ours(other) and _usable_as(order, other) and other.id != image.id
+    )
+
+
+def _usable_as(order: Order, image: Image) -> bool:
+    """True for a usable image that was not left unpublished without the checksum that its version has by now."""
+    key = order.key(image)
+    version = order.versions(key[0]).get(key[1]) if key else None
+    promise = image.properties.get(VERIFIED, "").removeprefix("pending ")
+    broken = pending(image) and version and version.checksum and promise.split()[0] != version.checksum
+    return usable(image) and not broken
+
+
+def bad(order: Order, name: str) -> frozenset[str]:
+    """The builds that were rolled back from, or passed over by that."""
+    return _rollback(order, name)[1]
+
+
+def current(order: Order, name: str) -> str:
+    """The build that shall have the plain name: the newest that is defined, unless a rollback says otherwise."""
+    return _rollback(order, name)[0]
+
+
+def _rollback(order: Order, name: str) -> tuple[str, frozenset[str]]:
+    """From docs/life-cycle.md: a build that was rolled back to is current until the definition has a version newer than
+    the one that it replaces; what was bad stays bad."""
+    defined, there = order.versions(name), standing_for(order, name)
+    newest = max(defined, key=number)
+    if not order.definitions[name].multi:
+        return newest, frozenset()
+    over = {build: i.properties[PINNED_OVER] for build, i in there.items() if i.properties.get(PINNED_OVER)}
+    pins = {build: pin for build, pin in over.items() if number(pin) >= number(newest)}
+    passed = {build for build, image in there.items() if ROLLED_BACK in image.properties}
+    for build, pin in pins.items():
+        passed |= {each for each in {*defined, *there} if number(build) < number(each) <= number(pin)}
+    good = {*defined, *(pin for pin in pins if number(pin) < number(newest))} - passed
+    now = max(good, key=number, default=newest)
+    if name in order.roll_back:
+        back = {build for build in there if number(build) < number(now) and build not in passed}
+        now = order.roll_back[name] or max(back, key=number, default=now)
+        passed |= {each for each in {*defined, *there} if number(now) < number(each) <= number(newest)}
+    return now, frozenset(passed - {now})
+
+
+def number(version: str) -> tuple[int, ...]:
+    """Versions of histories are numbers with dots."""
+    return tuple(map(int, version.split(".")))

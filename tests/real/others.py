@@ -1,0 +1,58 @@
+"""What others do in Glance: make records and leave them, fill them, delete images, break its database."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+from openstack_image_manager import desired
+from openstack_image_manager.sandbox import Sandbox
+from tests.real.bench import Bench
+from tests.real.imports import define
+
+OTHER_PROMISE = f"{desired.PENDING}sha256:{'0' * 64}{desired.BEFORE}"
+
+
+def record(bench: Bench, body: dict[str, Any]) -> str:
+    """A record without bytes; its id."""
+    answer = bench.admin.image.post(
+        "/images", json={"disk_format": "qcow2", "container_format": "bare", "tags": [bench.tag], **body}
+    )
+    assert answer.status_code == 201
+    image_id: str = answer.json()["id"]
+    return image_id
+
+
+def left_behind(bench: Bench, **body: Any) -> str:
+    """Define version 1, and make its record as a run would that then died; the record's id."""
+    define(bench)
+    name = bench.ubuntu()["name"]
+    promise = f"{desired.PENDING}{bench.version('1')['checksum']}{desired.BEFORE}"
+    ours = {"name": f"{name} (1)", "image_name": name, "internal_version": "1", desired.VERIFIED: promise}
+    return record(bench, {"visibility": "private", **ours, **body})
+
+
+def stage(bench: Bench, image_id: str, data: bytes) -> None:
+    """Bytes in the staging area, not imported yet."""
+    headers = {"Content-Type": "application/octet-stream"}
+    assert bench.admin.image.put(f"/images/{image_id}/stage", data=data, headers=headers).status_code == 204
+
+
+def web_download(bench: Bench, image_id: str, uri: str) -> None:
+    """Glance begins to fetch the bytes."""
+    body = {"method": {"name": "web-download", "uri": uri}}
+    assert bench.admin.image.post(f"/images/{image_id}/import", json=body).status_code == 202
+
+
+def gone(bench: Bench) -> None:
+    """Somebody deletes all images."""
+    for image in bench.images():
+        bench.admin.image.delete(f"/images/{image.id}")
+
+
+def change(sandbox: Sandbox, statement: str, *values: str) -> None:
+    """Change what the first Glance keeps."""
+    path = sandbox.state / "data" / "glance-one" / "glance.sqlite"
+    with closing(sqlite3.connect(path, timeout=30)) as database, database:
+        database.execute(statement, values)
