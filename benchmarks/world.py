@@ -109,24 +109,8 @@ class World:
 
     def existing(self, *arguments: str, **checks: Any) -> Taken:
         """The released tool of this name, in an environment of its own."""
-        command = self._existing() / "bin" / "openstack-image-manager"
+        command = installed(self.sandbox.state / "existing", EXISTING)
         return run([str(command), *arguments], self.environment(), cwd=self.folder(), **checks)
-
-    def _existing(self) -> Path:
-        venv = self.sandbox.state / "existing"
-        mark = venv / EXISTING
-        if not mark.exists():
-            shutil.rmtree(venv, ignore_errors=True)
-            commands = [
-                [sys.executable, "-m", "venv", str(venv)],
-                [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", EXISTING],
-            ]
-            for command in commands:
-                done = subprocess.run(command, check=False, capture_output=True, text=True)
-                if done.returncode:
-                    raise Failed(f"{EXISTING} could not be installed: {done.stderr.strip()[-300:]}")
-            mark.touch()
-        return venv
 
     def account(self, cloud: str = "openstack", proxy: Proxy | None = None) -> dict[str, Any]:
         """What a floor needs to log in, and where its Glance is."""
@@ -230,6 +214,24 @@ class World:
                     entry["image_endpoint_override"] = proxy.url
             path.write_text(yaml.safe_dump({"clouds": clouds}), encoding="utf-8")
             yield proxy, path
+
+
+def installed(venv: Path, package: str, mark: str = "") -> Path:
+    """The command of a package in an environment of its own, as users have it. `mark`: another one than last time has
+    it made anew. Raises Failed."""
+    made = venv / ".made"
+    if not made.exists() or made.read_text(encoding="utf-8") != package + mark:
+        shutil.rmtree(venv, ignore_errors=True)
+        commands = [
+            [sys.executable, "-m", "venv", str(venv)],
+            [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", package],
+        ]
+        for command in commands:
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
+            if done.returncode:
+                raise Failed(f"{package} could not be installed: {done.stderr.strip()[-300:]}")
+        made.write_text(package + mark, encoding="utf-8")
+    return venv / "bin" / "openstack-image-manager"
 
 
 def dump(path: Path, images: Sequence[Mapping[str, Any]]) -> None:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
-from openstack_image_manager import catalogue
 from openstack_image_manager.complaints import Complaint, DefinitionErrors, Position
+from openstack_image_manager.defaults import CATALOGUE
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.format import Definition
 from openstack_image_manager.reading import Reading
 from openstack_image_manager.schema import json_schema
-from openstack_image_manager.upstreams import shipped
+from openstack_image_manager.upstreams.resolver import Resolver
 
 __all__ = ["Complaint", "DefinitionErrors", "Loaded", "Position", "json_schema", "load"]
 
@@ -47,9 +47,9 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
     Error when there is nothing to read, UsageError for a wrong pattern.
     """
     wanted = _pattern(name_filter or "")
-    follows = path.startswith(catalogue.PREFIX)
-    files = catalogue.files(path) if follows else _files(path)
-    reading = Reading(alone=files == [path], complete=shipped.complete, follows=follows)
+    follows = path.startswith(CATALOGUE)
+    files = _shipped_files(path) if follows else _files(path)
+    reading = Reading(alone=files == [path], complete=_complete, follows=follows)
     collecting = gc.isenabled()
     # Trees hold no cycles, and looking for some among a million nodes doubles the time.
     gc.disable()
@@ -65,7 +65,7 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
         message = f"none of the {len(definitions)} definitions has a name that matches '{name_filter}'"
         warnings.append(Complaint(path, None, None, None, None, message))
     positions = {definition.name: reading.names[definition.name] for definition in chosen}
-    is_part = name_filter is not None or (follows and path != catalogue.PREFIX)
+    is_part = name_filter is not None or (follows and path != CATALOGUE)
     left_out = tuple(definition for definition in definitions if definition.name not in positions)
     return Loaded(chosen, tuple(warnings), positions, follows, is_part, left_out)
 
@@ -75,6 +75,18 @@ def _pattern(text: str) -> re.Pattern[str]:
         return re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
         raise UsageError(f"--filter '{text}' is not a regular expression: {error}") from None
+
+
+def _shipped_files(path: str) -> list[str]:
+    from openstack_image_manager.catalogue import files  # late: most runs need nothing of it
+
+    return files(path)
+
+
+def _complete(resolver: Resolver) -> Resolver:
+    from openstack_image_manager.upstreams.shipped import complete  # late: neither this
+
+    return complete(resolver)
 
 
 def _files(path: str) -> list[str]:

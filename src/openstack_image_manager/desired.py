@@ -6,10 +6,11 @@ The rules of naming and of metadata stand here and nowhere else. Properties foll
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from math import ceil
-
-from natsort import natsort_keygen
+from typing import Any
 
 from openstack_image_manager.format import Definition, Version, public_url
 from openstack_image_manager.model import Image, Role
@@ -32,7 +33,18 @@ CHECKSUMS_URL = "image_manager_checksums_url"  # the file that told the checksum
 PENDING = "pending "
 BEFORE, AFTER = " before import", " after import"
 
-version_key = natsort_keygen()
+
+def version_key(version: str) -> tuple[Any, ...]:
+    """What versions are compared by: their natural order, as natsort has it."""
+    # Most are days. For them alone, loading the library would take as long as the plan.
+    return ("", int(version)) if version.isascii() and version.isdecimal() else _natural()(version)
+
+
+@cache
+def _natural() -> Callable[[str], tuple[Any, ...]]:
+    from natsort import natsort_keygen
+
+    return natsort_keygen()
 
 
 def image_name(definition: Definition, version: str, newest: bool) -> str:

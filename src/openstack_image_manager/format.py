@@ -147,7 +147,7 @@ class Version(_Record):
         None, description="image_description of this version.", examples=["Ubuntu with our agent"]
     )
     meta: Meta = Field(
-        default_factory=dict,
+        default_factory=values.empty_mapping,
         description="Properties of this version, over those of the image.",
         examples=[{"patchlevel": "3"}],
     )
@@ -206,7 +206,7 @@ class Definition(_Record):
         None, min_length=1, description="Name or id of the project that the image belongs to.", examples=["service"]
     )
     former_owners: list[Annotated[str, Field(min_length=1)]] = Field(
-        default_factory=list,
+        default_factory=values.empty_list,
         description="Names or ids of projects that images of the defined versions are taken from, once their bytes are "
         "known to be right; without owner they become ours.",
         examples=[["staging"]],
@@ -223,10 +223,10 @@ class Definition(_Record):
     keep: bool = Field(False, description="true: leave versions alone that are no longer defined.", examples=[True])
     separator: str = Field(" ", description="Stands between name and version.", examples=["-"])
     tags: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(
-        default_factory=list, description="Tags of the image.", examples=[["team:web"]]
+        default_factory=values.empty_list, description="Tags of the image.", examples=[["team:web"]]
     )
     meta: Meta = Field(
-        default_factory=dict,
+        default_factory=values.empty_mapping,
         description="Properties of the image; null: must not be there.",
         examples=[{"architecture": "x86_64"}],
     )

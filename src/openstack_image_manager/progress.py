@@ -8,7 +8,8 @@ import threading
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from openstack_image_manager.render import clean, say
+from openstack_image_manager.plain import Plain
+from openstack_image_manager.render import Out, clean, say
 from openstack_image_manager.told import LOG
 
 
@@ -41,7 +42,7 @@ class Lines:
 
     live = False
 
-    def __init__(self, out: Console) -> None:
+    def __init__(self, out: Out) -> None:
         self._out = out
 
     def line(self, subject: str, message: str, cloud: str = "") -> None:
@@ -136,6 +137,6 @@ def _log(subject: str, message: str) -> None:
     LOG.log(level, "%s", message, extra={"image": subject})
 
 
-def reporter(out: Console) -> Lines | Bars:
+def reporter(out: Out) -> Lines | Bars:
     """Bars on a terminal, lines elsewhere."""
-    return Bars(out) if out.is_terminal else Lines(out)
+    return Lines(out) if isinstance(out, Plain) or not out.is_terminal else Bars(out)

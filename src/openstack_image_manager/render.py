@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from openstack_image_manager import changes as values
 from openstack_image_manager import desired, sizes
 from openstack_image_manager.format import Version, public_url
 from openstack_image_manager.model import Change, Create, Delete, FieldChange, Finding, Image, Plan, Result, Update
+from openstack_image_manager.plain import Plain
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from openstack_image_manager.upstreams.news import News
 
+Out: TypeAlias = "Console | Plain"
+_LIKE_TERMINALS = {"FORCE_COLOR", "TTY_COMPATIBLE"}  # variables by which Rich takes anything for a terminal
 _LEVEL_STYLE = {"note": "dim", "warning": "yellow", "error": "red"}
 _USERINFO = re.compile(r"(\w+://)[^/?#\s\"]+@")
 # What Markdown gives a meaning; an underscore within a word has none.
 _MARKS = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
 
 
-def console(stderr: bool = False) -> Console:
+def console(stderr: bool = False) -> Out:
     """Colours on a terminal only, none with NO_COLOR; lines are never folded in logs."""
+    name = "stderr" if stderr else "stdout"
+    if not getattr(sys, name).isatty() and not _LIKE_TERMINALS & os.environ.keys():
+        return Plain(name)
+    from rich.console import Console
+
     made = Console(stderr=stderr, highlight=False, soft_wrap=True)
     made.no_color = made.no_color or not made.is_terminal
     return made
@@ -37,13 +46,18 @@ def clean(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def say(out: Console, *parts: str | tuple[str, str]) -> None:
+def say(out: Out, *parts: str | tuple[str, str]) -> None:
     """A line of parts, some with a style. Never as markup: names may look like it."""
     styled = [(part, "") if isinstance(part, str) else part for part in parts]
+    if isinstance(out, Plain):
+        out.line("".join(clean(text) for text, _ in styled))
+        return
+    from rich.text import Text
+
     out.print(Text.assemble(*((clean(text), style) for text, style in styled)))
 
 
-def plan_text(plan: Plan, cloud: str, out: Console, with_heading: bool = False) -> None:
+def plan_text(plan: Plan, cloud: str, out: Out, with_heading: bool = False) -> None:
     """The plan as `+ ~ -` lines: before → after, with reasons; then counts and the checksum. `with_heading`: say first
     which cloud it is for."""
     if with_heading:
@@ -54,7 +68,7 @@ def plan_text(plan: Plan, cloud: str, out: Console, with_heading: bool = False) 
     say(out, summary(plan, cloud))
 
 
-def change(made: Change, out: Console, names: Mapping[str, str]) -> None:
+def change(made: Change, out: Out, names: Mapping[str, str]) -> None:
     """One change, with all that it changes. `names` of projects by their ids."""
     if isinstance(made, Create):
         _create_text(made, names, out)
@@ -64,7 +78,7 @@ def change(made: Change, out: Console, names: Mapping[str, str]) -> None:
         say(out, (f"- {made.subject}", "red"), f"  {made.found.id}: delete: {made.reason}")
 
 
-def pairs(rows: Iterable[tuple[str, str]], out: Console) -> None:
+def pairs(rows: Iterable[tuple[str, str]], out: Out) -> None:
     """Names and values in two columns, below a heading."""
     listed = list(rows)
     width = max((len(name) for name, _ in listed), default=0)
@@ -72,12 +86,12 @@ def pairs(rows: Iterable[tuple[str, str]], out: Console) -> None:
         say(out, (f"  {name:{width}}", "dim"), f"  {value}")
 
 
-def heading(text: str, out: Console) -> None:
+def heading(text: str, out: Out) -> None:
     """A line that stands out."""
     say(out, (text, "bold"))
 
 
-def findings(found: Iterable[Finding], out: Console) -> None:
+def findings(found: Iterable[Finding], out: Out) -> None:
     """A line for each."""
     for finding in found:
         say(out, (f"{finding.level}: {finding.subject}: {finding.message}", _LEVEL_STYLE[finding.level]))
@@ -100,7 +114,7 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def _create_text(change: Create, names: Mapping[str, str], out: Console) -> None:
+def _create_text(change: Create, names: Mapping[str, str], out: Out) -> None:
     version, wanted = change.version, change.wanted
     say(out, (f"+ {change.subject}", "green"), f"  import version {version.version}: {change.reason}")
     rows = [("from", public_url(version.url))]
@@ -134,7 +148,7 @@ def _checksum(version: Version) -> str:
     return version.checksum or "none: the bytes can't be verified"
 
 
-def _update_text(change: Update, names: Mapping[str, str], out: Console) -> None:
+def _update_text(change: Update, names: Mapping[str, str], out: Out) -> None:
     say(out, (f"~ {change.subject}", "yellow"), f"  {change.found.id}: {change.reason}")
     width = max(len(field.field) for field in change.fields)
     for field in change.fields:
@@ -245,7 +259,7 @@ def markdown(text: str) -> str:
     return _MARKS.sub(r"\\\g<0>", clean(text))
 
 
-def results_text(results: Sequence[Result], out: Console, cloud: str | None = None) -> None:
+def results_text(results: Sequence[Result], out: Out, cloud: str | None = None) -> None:
     """What became of each definition; then a line with the counts."""
     where = f"{cloud}: " if cloud else ""
     for result in results:
@@ -261,7 +275,7 @@ def counts(results: Sequence[Result]) -> str:
     return ", ".join(f"{sum(result.state == state for result in results)} {state}" for state in states)
 
 
-def images_table(images: Sequence[Image], out: Console) -> None:
+def images_table(images: Sequence[Image], out: Out) -> None:
     """Images in columns: what a cloud has."""
     rows = [("Name", "ID", "Status", "Visibility", "Hidden", "Min disk", "Size")]
     for image in sorted(images, key=lambda each: each.name):
@@ -272,7 +286,7 @@ def images_table(images: Sequence[Image], out: Console) -> None:
     table(rows, out)
 
 
-def table(rows: Sequence[Sequence[str]], out: Console) -> None:
+def table(rows: Sequence[Sequence[str]], out: Out) -> None:
     """Rows in columns, none of them cut however narrow the terminal is: ids are there to be copied. The first row is
     the head."""
     cells = [[clean(cell) for cell in row] for row in rows]

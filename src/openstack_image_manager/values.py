@@ -110,3 +110,15 @@ def like_secrets(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
     return [
         (key, message) for key, value in meta.items() if _SECRET_NAME.search(key) and (value or "") not in _SWITCHES
     ]
+
+
+# What models have where nothing is said. Of `dict` and `list` themselves pydantic reads the signatures as source text,
+# which takes longer than to make a model.
+def empty_mapping() -> dict[str, Any]:
+    """No entries."""
+    return {}
+
+
+def empty_list() -> list[Any]:
+    """No elements."""
+    return []

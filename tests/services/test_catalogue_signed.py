@@ -14,6 +14,7 @@ import yaml
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from openstack_image_manager import catalogue
+from openstack_image_manager.defaults import CATALOGUE
 from openstack_image_manager.definitions import load
 from tests.real.bench import Outcome, run_main
 from tests.services import catalogue_sites
@@ -21,7 +22,7 @@ from tests.services.upstreams import World
 from tests.unit.catalogue_images import NEVER_SIGNED
 from tests.unit.signers import made, rsa_key, rsa_signature
 
-LOADED = load(catalogue.PREFIX)
+LOADED = load(CATALOGUE)
 FILES = {definition.name: Path(LOADED.positions[definition.name].file).stem for definition in LOADED.definitions}
 RSA = rsa_key(0).public_key()
 RSA_PIN = hashlib.sha256(RSA.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest().upper()

@@ -13,6 +13,7 @@ from catalogue_images import MANDATORY, NEVER_SIGNED, RECOMMENDED, SOURCES, imag
 from tests.real.bench import run_main
 
 from openstack_image_manager import catalogue, desired
+from openstack_image_manager.defaults import CATALOGUE
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import UsageError
 from openstack_image_manager.format import Definition
@@ -21,7 +22,7 @@ from openstack_image_manager.upstreams import shipped
 from openstack_image_manager.upstreams.upstream import can_be_asked
 
 ROOT = Path(__file__).parents[2]
-LOADED = load(catalogue.PREFIX)
+LOADED = load(CATALOGUE)
 ENTRIES = {entry.name: entry for entry in catalogue.entries(LOADED.definitions, LOADED.positions)}
 NAMES = [definition.name for definition in LOADED.definitions]
 BUILD = {"version": "20260712", "url": "https://example.org/20260712.qcow2", "build_date": "2026-07-12"}
@@ -46,7 +47,7 @@ def test_it_loads_without_a_warning() -> None:
     assert (LOADED.warnings, LOADED.follows, LOADED.is_part) == ((), True, False)
     assert len(NAMES) == len(set(NAMES)) == len(ENTRIES)
     assert set(SOURCES) <= set(NAMES)
-    assert load(catalogue.PREFIX, name_filter="Debian").is_part
+    assert load(CATALOGUE, name_filter="Debian").is_part
     assert not {"Debian 11", "Ubuntu 20.04"} & set(NAMES)
 
 

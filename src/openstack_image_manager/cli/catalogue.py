@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from openstack_image_manager.cli import options as given
+from openstack_image_manager.defaults import CATALOGUE
 
 catalogue_app = typer.Typer(
     help="Definitions that come with this package; use them with `--images catalogue:`.",
@@ -33,7 +34,7 @@ def list_catalogue(
     from openstack_image_manager import catalogue, render
     from openstack_image_manager.definitions import load
 
-    loaded = load(catalogue.PREFIX)
+    loaded = load(CATALOGUE)
     entries = catalogue.entries(loaded.definitions, loaded.positions)
     if output is given.Form.JSON:
         typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
@@ -55,5 +56,5 @@ def show(
     from openstack_image_manager import catalogue
     from openstack_image_manager.definitions import load
 
-    loaded = load(catalogue.PREFIX)
+    loaded = load(CATALOGUE)
     typer.echo(catalogue.excerpt(names, loaded.definitions, loaded.positions), nl=False)

@@ -39,10 +39,11 @@ _EARLY: dict[tuple[str | None, str], Opening] = {}
 
 
 def _connect(cloud: str | None, tag: str) -> Glance:
-    from openstack_image_manager.glance import Glance
-
     with about(cloud):
-        glance = Glance.connect(cloud)
+        logged_in = login.log_in(cloud)
+        from openstack_image_manager.glance import Glance  # now: before the login it would delay that
+
+        glance = Glance(*logged_in, cloud or login.ENVIRONMENT)
         glance.begin(tag)
         return glance
 
@@ -54,6 +55,7 @@ def open_early(cloud: str, tag: str) -> None:
     _EARLY[cloud, tag] = opening = Opening(cloud, tag)
     # Two threads that load modules hinder each other: first the one whose question is waited for in the end.
     opening.wait(HEAD_START)
+    from openstack_image_manager import glance  # noqa: F401  what that thread needs next, while Keystone answers
 
 
 def open_all(requests: Sequence[Request]) -> list[Opening]:

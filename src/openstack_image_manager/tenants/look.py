@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from openstack_image_manager import catalogue
+from openstack_image_manager.defaults import CATALOGUE
 from openstack_image_manager.definitions import load
 from openstack_image_manager.format import Definition
 from openstack_image_manager.glance import Glance
@@ -29,7 +30,7 @@ def images(
 
 def signers() -> dict[str, str]:
     """Whose key that is, by the fingerprints that the catalogue pins."""
-    loaded = load(catalogue.PREFIX)
+    loaded = load(CATALOGUE)
     known = eoldata.catalogue()
     labels = {use.definition.name: use.product.label for use in endoflife.uses(known, loaded.definitions)}
     entries = catalogue.entries(loaded.definitions, loaded.positions)

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from openstack_image_manager.values import empty_list, empty_mapping
+
 # Each kind of step: the options it takes, those that it needs, and the variables that it gives by itself.
 KINDS: dict[str, tuple[frozenset[str], frozenset[str], frozenset[str]]] = {
     kind: (frozenset(takes.split()) | {"order"}, frozenset(needs.split()), frozenset(gives.split()))
@@ -48,7 +50,7 @@ class Lookup(_Block):
 
     by: str | None = Field(None, description="The variable that decides.", examples=["architecture"])
     values: dict[str, str] = Field(
-        default_factory=dict, description="Its values, and what each gives.", examples=[{"x86_64": "amd64"}]
+        default_factory=empty_mapping, description="Its values, and what each gives.", examples=[{"x86_64": "amd64"}]
     )
     otherwise: str | None = Field(
         None, description="For all other values; without it, they are errors.", examples=["{architecture}"]
@@ -116,10 +118,12 @@ class Step(_Block):
     syntax: Literal["json", "yaml"] = Field("json", description="Language of the document.", examples=["yaml"])
     items: str | None = Field(None, description="Path to the list (or mapping) of builds.", examples=["builds.stable"])
     where: dict[str, str] = Field(
-        default_factory=dict, description="Path to value: which items count.", examples=[{"arch": "{architecture}"}]
+        default_factory=empty_mapping,
+        description="Path to value: which items count.",
+        examples=[{"arch": "{architecture}"}],
     )
     fields: dict[str, str] = Field(
-        default_factory=dict,
+        default_factory=empty_mapping,
         description="Variable to path; file, url, checksum and size are known.",
         examples=[{"url": "link", "checksum": "sha256"}],
     )
@@ -137,7 +141,7 @@ class Step(_Block):
         examples=[r"v(?P<version>\d+)"],
     )
     keys: dict[str, str] = Field(
-        default_factory=dict,
+        default_factory=empty_mapping,
         description="Variable to key of a key=value file.",
         examples=[{"version": "FLATCAR_VERSION_ID"}],
     )
@@ -188,7 +192,7 @@ class SignatureRule(_Block):
         None, description="The signature; clearsigned texts hold it.", examples=["{checksum_url}.asc"]
     )
     keys: Texts = Field(
-        default_factory=list,
+        default_factory=empty_list,
         description="Fingerprints of the primary keys that may sign (openssl-rsa: SHA-256 of the public keys).",
         examples=[["FC226859C0860BF0DDB95B085B106C736FEDFC85"]],
     )
@@ -206,10 +210,12 @@ class Resolver(_Block):
         None, description="A shipped resolver, of which the other fields replace parts.", examples=["rocky"]
     )
     variables: dict[str, Table] = Field(
-        default_factory=dict, description="More variables, each known to the next.", examples=[{"flavour": "Base"}]
+        default_factory=empty_mapping,
+        description="More variables, each known to the next.",
+        examples=[{"flavour": "Base"}],
     )
     steps: list[Step] = Field(
-        default_factory=list,
+        default_factory=empty_list,
         description="The steps; each knows the variables of those before it.",
         examples=[[{"listing": "https://example.org/", "match": r"(?P<version>\d+)\.img"}]],
     )
@@ -219,7 +225,7 @@ class Resolver(_Block):
         None, description="When it was built; else Last-Modified or the signature tells.", examples=["{date}"]
     )
     exclude: Texts = Field(
-        default_factory=list,
+        default_factory=empty_list,
         description="Regular expressions for whole versions that are never taken.",
         examples=[[r"20250812\.1"]],
     )
