@@ -105,7 +105,8 @@ class World:
         """A bare script of benchmarks/floors with its job as JSON."""
         path = self.folder() / "job.json"
         path.write_text(json.dumps(job), encoding="utf-8")
-        return run([sys.executable, str(FLOORS / script), str(path)], self.environment())
+        python = Path(self.command[0]).with_name("python")  # what else is installed there delays both sides alike
+        return run([str(python), str(FLOORS / script), str(path)], self.environment())
 
     def existing(self, *arguments: str, **checks: Any) -> Taken:
         """The released tool of this name, in an environment of its own."""
