@@ -73,7 +73,11 @@ def check_command(
     outdated: given.OutdatedOption = given.Outdated.HIDE,
     standard: Annotated[
         list[Standard] | None,
-        typer.Option("--standard", help="What to judge by; for several, give it again. Default: all of them."),
+        typer.Option(
+            "--standard",
+            metavar="<0102-v1.1|0102-v2|0104>",
+            help="What to judge by; for several, give it again. Default: all of them.",
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are findings, too.")] = False,
     output: Annotated[Form, typer.Option("--output", help="Form of the report.")] = Form.TEXT,
