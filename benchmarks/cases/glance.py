@@ -55,7 +55,8 @@ def nothing(world: World, size: Size, count: int, delay: float = 0.0, existing: 
             with through as (proxy, clouds):
                 account = world.account(proxy=proxy)
                 ours, floor = alternate(
-                    size.runs,
+                    # Half a second is told by many turns only.
+                    size.runs * size.pick(1, 5) if count <= 100 else size.runs,
                     lambda: world.ours(*options(folder, tag), clouds=clouds, says="no changes"),
                     lambda: world.floor("listing.py", **account, tag=tag, count=count),
                 )

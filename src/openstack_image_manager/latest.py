@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from openstack_image_manager import checksums, identity
+from openstack_image_manager import identity
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Checksum, Definition, Version
 from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Finding, Image
-from openstack_image_manager.upstreams.published import day
 
 if TYPE_CHECKING:
     from openstack_image_manager.upstreams.follow import Follower
@@ -87,7 +86,8 @@ def ask(moving: Sequence[Definition]) -> list[Upstream | Error]:
 
 
 def _ask(definition: Definition) -> Upstream:
-    from openstack_image_manager import fetch
+    from openstack_image_manager import checksums, fetch
+    from openstack_image_manager.upstreams.published import day
 
     version = next(version for version in definition.versions if version.version == LATEST)
     name = unquote(urlsplit(version.url).path.rpartition("/")[2])

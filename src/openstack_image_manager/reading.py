@@ -16,7 +16,6 @@ from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition
 from openstack_image_manager.records import record
 from openstack_image_manager.scs.properties import unusual
-from openstack_image_manager.upstreams import soundness, variables
 from openstack_image_manager.upstreams.resolver import Resolver
 from openstack_image_manager.values import like_secrets
 from openstack_image_manager.yamltree import NULL, Broken, Loc, Tree
@@ -202,6 +201,8 @@ class _Entry:
 
     def _check_resolver(self, definition: Definition, own: Resolver, complete: Callable[[Resolver], Resolver]) -> None:
         """What can be told of `resolve` without asking the upstream."""
+        from openstack_image_manager.upstreams import soundness, variables  # late: most definitions have none
+
         known = variables.initial(definition)
         try:
             resolver = complete(own)
