@@ -244,7 +244,7 @@ class Download(io.RawIOBase):
         if parts.netloc not in ("", "localhost"):
             raise self._failed("a file: URL has three slashes: file:///path/to/image")
         try:
-            self._body = open(unquote(parts.path), "rb")  # noqa: SIM115
+            self._body = open(unquote(parts.path), "rb")  # noqa: SIM115  closed by close()
             self.size = self._body.seek(0, io.SEEK_END)
             self._body.seek(0)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path

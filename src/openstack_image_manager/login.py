@@ -88,7 +88,7 @@ def load() -> None:
     """Load what every login needs."""
     with _LOADING:
         _openstacksdk()
-        import openstack.config  # noqa: F401
+        import openstack.config  # noqa: F401  to have it in memory
 
 
 def _configuration() -> Any:

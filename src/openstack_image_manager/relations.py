@@ -31,7 +31,7 @@ class Relations:
         for definition in definitions:
             try:
                 if definition.enable or force:
-                    definition = self._one(definition, findings)  # noqa: PLW2901
+                    definition = self._one(definition, findings)  # noqa: PLW2901  in its place
             except Error as error:
                 findings.append(Finding("error", definition.name, f"left alone: {error}"))
             resolved.append(definition)

@@ -81,7 +81,7 @@ def _explained(each: Prepared) -> Explanation:
 
     (definition,) = each.definitions
     policy, day = each.request.policy, date.fromisoformat(each.day)
-    uses: Usage = lambda _: 0  # noqa: E731
+    uses: Usage = lambda _: 0  # noqa: E731  a default until somebody is asked
     if policy.outdated in ("deactivate", "delete"):
         its = [image.id for image in each.images if identify(image, {definition.name: definition})]
         uses, _ = usage.look(each.glance, its)

@@ -123,7 +123,7 @@ class Folder:
             raise StorageError(f"{self.address}: {key} has more than {LARGEST} bytes, which no such file has")
         return data
 
-    def put(self, key: str, data: bytes, kind: str = "application/json") -> None:  # noqa: ARG002
+    def put(self, key: str, data: bytes, kind: str = "application/json") -> None:  # noqa: ARG002  as Store
         """Write a small file whole, over what is there. A directory knows nothing of media types."""
         with FolderUpload(self, key) as upload:
             upload.write(data)
@@ -151,7 +151,7 @@ class Folder:
                     raise Interrupted("interrupted")
                 yield chunk
 
-    def begin(self, key: str, metadata: Mapping[str, str]) -> FolderUpload:  # noqa: ARG002
+    def begin(self, key: str, metadata: Mapping[str, str]) -> FolderUpload:  # noqa: ARG002  as Store
         """A file under another name, of which the record will say what metadata say elsewhere."""
         return FolderUpload(self, key)
 

@@ -76,7 +76,7 @@ def _without_latest(chosen: Sequence[Definition], holding: Holding) -> tuple[lis
                 for stored in holding.stored.values()
                 if (record := stored.record) and record.name == definition.name
             }
-            definition = latest.named(definition, answer, there)  # noqa: PLW2901
+            definition = latest.named(definition, answer, there)  # noqa: PLW2901  in its place
         made.append(definition)
     return made, lost
 
