@@ -159,7 +159,8 @@ class Claims:
                     return None
                 raise
             waited = time.monotonic() - begun
-            if current.status == "importing" or (current.import_task and current.status not in WHOLE):
+            # Also a whole one: until the import has let go of it, Glance saves it once more as it was.
+            if current.status == "importing" or current.import_task:
                 self.reporter.line(current.name, "is being imported already: waiting for it")
                 with suppress(CloudError):
                     return self.glance.wait(image_id, begun + self.timeout, self.stop)

@@ -16,8 +16,14 @@ from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.sandbox.site import serving
 from tests.real.bench import Bench, elsewhere
 from tests.real.imports import failed, made
-from tests.real.others import change, gone
+from tests.real.others import change, gone, left_behind, stage
 from tests.services.proxy import Proxy, Rule
+
+LOCK = (
+    "INSERT INTO image_properties (image_id, name, value, created_at, updated_at, deleted) "
+    "VALUES (?, 'os_glance_import_task', 'a-task', datetime(), datetime(), 0)"
+)
+UNLOCK = "DELETE FROM image_properties WHERE value = 'a-task' AND image_id = ?"
 
 
 def drifted(bench: Bench, **fields: Any) -> str:
@@ -140,17 +146,11 @@ def test_a_conflict_with_our_own_first_try(watched: Bench, proxy: Proxy) -> None
 @contextmanager
 def locked(sandbox: Sandbox, image_id: str) -> Iterator[Callable[[], None]]:
     """Glance's import holds its lock on an image that is active already; yields what ends that."""
-    columns = "image_id, name, value, created_at, updated_at, deleted"
-    lock = "?, 'os_glance_import_task', 'a-task', datetime(), datetime(), 0"
-    change(sandbox, f"INSERT INTO image_properties ({columns}) VALUES ({lock})", image_id)
-
-    def unlock() -> None:
-        change(sandbox, "DELETE FROM image_properties WHERE value = 'a-task' AND image_id = ?", image_id)
-
+    change(sandbox, LOCK, image_id)
     try:
-        yield unlock
+        yield lambda: change(sandbox, UNLOCK, image_id)
     finally:
-        unlock()
+        change(sandbox, UNLOCK, image_id)
 
 
 def test_an_import_that_still_holds_its_lock(watched: Bench, proxy: Proxy, sandbox: Sandbox) -> None:
@@ -160,6 +160,31 @@ def test_an_import_that_still_holds_its_lock(watched: Bench, proxy: Proxy, sandb
         made(watched)
     assert rule.seen > 2
     assert watched.image("1").min_ram == 128
+
+
+def test_a_left_import_that_ends_now_and_still_holds_its_lock(watched: Bench, proxy: Proxy, sandbox: Sandbox) -> None:
+    """Glance saves the image once more before it lets go of it, and would take back what was changed by then."""
+    left = left_behind(watched)
+
+    def is_done() -> bool:
+        now = watched.admin.image.get(f"/images/{left}").json()
+        return now["status"] == "active" and not now.get("os_glance_import_task")
+
+    def finish() -> None:
+        stage(watched, left, (watched.site.directory / "1.img").read_bytes())
+        body = {"method": {"name": "glance-direct"}}
+        assert watched.admin.image.post(f"/images/{left}/import", json=body).status_code == 202
+        while not is_done():
+            time.sleep(0.1)
+        change(sandbox, LOCK, left)
+
+    proxy.add(Rule("GET", f".*/{left}", before=finish))
+    rule = proxy.add(Rule("GET", f".*/{left}", nth=3, before=lambda: change(sandbox, UNLOCK, left)))
+    outcome = watched.run()
+    assert outcome.code == 0, outcome.text
+    assert rule.seen >= 3
+    assert watched.image("1").id == left
+    watched.converged()
 
 
 def test_an_import_that_never_gives_its_lock_back(bench: Bench, sandbox: Sandbox) -> None:
