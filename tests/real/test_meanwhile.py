@@ -174,7 +174,7 @@ def test_a_left_import_that_ends_now_and_still_holds_its_lock(watched: Bench, pr
         stage(watched, left, (watched.site.directory / "1.img").read_bytes())
         body = {"method": {"name": "glance-direct"}}
         assert watched.admin.image.post(f"/images/{left}/import", json=body).status_code == 202
-        while not is_done():
+        while not is_done():  # Glance tells nobody: whoever wants to know asks again
             time.sleep(0.1)
         change(sandbox, LOCK, left)
 

@@ -13,7 +13,7 @@ from openstack_image_manager import progress
 
 
 def seen(out: Console, text: str) -> bool:
-    """Whether this comes to be shown; bars are drawn ten times a second."""
+    """Whether this comes to be shown; Rich draws bars in a thread of its own and tells nobody."""
     until = time.monotonic() + 10
     while not re.search(text, shown(out)):
         if time.monotonic() > until:
