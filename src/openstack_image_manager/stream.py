@@ -112,9 +112,7 @@ class Inspection:
             try:
                 for start in range(0, len(chunk), PIECE):
                     inspector.eat_chunk(chunk[start : start + PIECE])
-            except (
-                Exception
-            ):  # parsers fail in many ways on foreign bytes; without that of its format, an image is refused
+            except Exception:  # parsers fail anyhow on foreign bytes; an image without that of its format is refused
                 del self._inspectors[name]
         if not self.head_is_read and self._size >= HEAD:
             self.head_is_read = True
@@ -252,9 +250,7 @@ def _tar_image(source: IO[bytes]) -> Iterator[bytes]:
                 if found:
                     raise VerificationError(f"the tar holds more than one image: {found} and {member.name}")
                 found = member.name
-                content = archive.extractfile(member)
-                assert content is not None, "it is a file"
-                yield from _chunks(content)
+                yield from _chunks(archive.extractfile(member))  # type: ignore[arg-type]  # None for what is no file
     except (tarfile.TarError, OSError, ValueError) as error:
         raise _broken(error) from None
     if not found:
