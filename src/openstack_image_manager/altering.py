@@ -14,6 +14,9 @@ from openstack_image_manager.glance import Glance
 from openstack_image_manager.model import FieldChange, Image
 from openstack_image_manager.wire import NOT_PATCHED
 
+# What Glance answers about an image that another run is deleting at this moment.
+REFUSED = (400, 403, 404, 409)
+
 
 def change(glance: Glance, image: Image, fields: Iterable[FieldChange]) -> None:
     """Everything that differs, in as few requests as Glance has for it. Raises CloudError."""
@@ -32,6 +35,8 @@ def change(glance: Glance, image: Image, fields: Iterable[FieldChange]) -> None:
         if status == "active":
             glance.set_status(image.id, status)
     except CloudError as error:
+        if error.status in REFUSED and glance.is_gone(image.id):
+            raise CloudError(gone(image.id), 404) from None
         visibility = next((field.after for field in fields if field.field == "visibility"), "")
         raise explained(error, visibility) from None
 
@@ -70,6 +75,11 @@ def _with(image: Image, values: dict[str, Any]) -> Image:
     properties = {**image.properties, **{key: value for key, value in values.items() if key not in FIELDS}}
     kept = {key: value for key, value in properties.items() if value is not None}
     return replace(image, properties=kept, **{key: value for key, value in values.items() if key in FIELDS})
+
+
+def gone(image_id: str) -> str:
+    """What is said of an image that was deleted since the plan was made."""
+    return f"{image_id} is gone since the plan was made; plan again"
 
 
 def moved(planned: Image, current: Image) -> str:

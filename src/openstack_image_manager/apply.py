@@ -120,7 +120,7 @@ class _Run:
         current = self._unchanged(change.found, change.wanted)
         if not diff(current, change.wanted):
             return f"is as it shall be meanwhile ({change.found.id})"
-        if change.keeper and self.glance.get(change.keeper).name != current.name:
+        if change.keeper and _seen(self.glance.get, change.keeper).name != current.name:
             raise CloudError(f"another run gives '{current.name}' to another image; plan again")
         altering.change(self.glance, current, change.fields)
         if change.wanted.members is not None and current.visibility != "shared" == change.wanted.visibility:
@@ -152,12 +152,7 @@ class _Run:
     def _unchanged(self, planned: Image, wanted: Image | None = None) -> Image:
         """The image right before it is changed. Raises CloudError if it is not what the plan was made for; that another
         run made it as `wanted` is fine."""
-        try:
-            current = self.looks.at(planned.id)
-        except CloudError as error:
-            if error.status == 404:
-                raise CloudError(f"{planned.id} is gone since the plan was made; plan again", 404) from None
-            raise
+        current = _seen(self.looks.at, planned.id)
         if current.import_task:
             self.reporter.line(current.name, "Glance still holds its import: waiting for it")
             limit = time.monotonic() + self.importer.options.timeout
@@ -166,6 +161,15 @@ class _Run:
         if moved and not (wanted and not diff(current, wanted)):
             raise CloudError(f"{planned.id} was changed by someone since the plan was made ({moved}); plan again")
         return replace(current, members=planned.members)
+
+
+def _seen(look: Callable[[str], Image], image_id: str) -> Image:
+    try:
+        return look(image_id)
+    except CloudError as error:
+        if error.status == 404:
+            raise CloudError(altering.gone(image_id), 404) from None
+        raise
 
 
 @dataclass(frozen=True)

@@ -57,11 +57,11 @@ class Builds:
                 updates += self._change(build, version, line, roles[build], image, carried)
                 findings += _byte_findings(self.definition, version, image)
                 findings += self._held(roles[build], image)
-        updates = [self._given_up(change, usable.get(line.current)) for change in updates]
         for build, image in standing.twins:
             more, remarks = self._twin(build, images[build], image, line, roles.get(build))
             updates += more
             findings += remarks
+        updates = [self._given_up(change, usable.get(line.current)) for change in updates]
         deletes = [change for change in updates if isinstance(change, Delete)]
         for build, image in images.items():
             if build not in line.defined and build not in usable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 import uuid
@@ -22,6 +23,7 @@ from openstack_image_manager.sources import Reporter
 from openstack_image_manager.ways import UNVERIFIED, Way
 
 QUIET = 10.0  # seconds after which an empty record that nobody fills is taken for left behind
+STAGED = 3.0  # seconds, and up to twice as many, after which one with all bytes is that nobody imports
 TAGGED = 3.0  # seconds after which a new record has its tags, which Glance writes after all else
 MOST_IDS = 50
 SETTLE = 60.0  # seconds for Glance to notice that an upload's client is gone
@@ -121,11 +123,8 @@ class Claims:
         keys = ("image_name", "internal_version")
         limit = time.monotonic() + TAGGED
         while True:
-            try:
-                twin = self.glance.get(image_id)
-            except CloudError as error:
-                if error.status != 404:
-                    raise
+            twin = self._still_there(image_id)
+            if twin is None:
                 return None
             same = all(twin.properties.get(key) == initial.properties[key] for key in keys)
             if not same or twin.owner != self.glance.project:
@@ -149,23 +148,19 @@ class Claims:
 
     def settled(self, image_id: str, quiet: float) -> Image | None:
         """What became of an image that another run, dead or alive, is working on; None: it is gone. An empty record is
-        left behind when nothing happens to it for `quiet` seconds: a run that is alive fills it at once."""
+        left behind when nothing happens to it for `quiet` seconds: a run that is alive fills it at once, and imports
+        it at once. Two orders to import at the same moment would break each other, so not all wait equally long."""
         begun = time.monotonic()
-        while True:
-            try:
-                current = self.glance.get(image_id)
-            except CloudError as error:
-                if error.status == 404:
-                    return None
-                raise
+        patience = {True: min(quiet, random.uniform(STAGED, 2 * STAGED)), False: quiet}
+        while current := self._still_there(image_id):
             waited = time.monotonic() - begun
             # Also a whole one: until the import has let go of it, Glance saves it once more as it was.
             if current.status == "importing" or current.import_task:
                 self.reporter.line(current.name, "is being imported already: waiting for it")
                 with suppress(CloudError):
                     return self.glance.wait(image_id, begun + self.timeout, self.stop)
-                return self.glance.get(image_id)
-            if current.status == "queued" and waited < quiet:
+                return self._still_there(image_id)
+            if (current.status == "queued" or is_staged(current)) and waited < patience[is_staged(current)]:
                 self.pause(0.5)
                 continue
             # What nothing has happened to for days was left by a Glance that died itself.
@@ -175,6 +170,15 @@ class Claims:
             if waited > SETTLE:
                 raise CloudError(f"{image_id} is being uploaded by someone else; run again when that is done")
             self.pause(0.5)
+        return None
+
+    def _still_there(self, image_id: str) -> Image | None:
+        try:
+            return self.glance.get(image_id)
+        except CloudError as error:
+            if error.status == 404:
+                return None
+            raise
 
     def pause(self, seconds: float) -> None:
         if self.stop.wait(seconds):

@@ -18,7 +18,7 @@ from openstack_image_manager.errors import CloudError, Interrupted
 from openstack_image_manager.login import ANSWER_TIMEOUT, ENVIRONMENT, log_in, translated
 from openstack_image_manager.model import GONE, FieldChange, Image
 from openstack_image_manager.values import public_url
-from openstack_image_manager.wire import NOT_PATCHED, as_image, operation, sentence
+from openstack_image_manager.wire import NOT_PATCHED, as_image, operation, present, sentence
 
 PAGE = 1000  # the most that Glance gives at once
 STAGE_TIMEOUT = 600.0  # seconds for the answer after the last byte of an upload
@@ -131,10 +131,7 @@ class Glance:
 
     def get(self, image_id: str) -> Image:
         """The image as it is now. Raises CloudError, with status 404 when it is gone or just being deleted."""
-        image = as_image(self._get(image_id))
-        if image.status in GONE:
-            raise CloudError(f"Glance says that it is {image.status}", 404)
-        return image
+        return present(self._get(image_id))
 
     def _get(self, image_id: str) -> dict[str, Any]:
         return self.ask("GET", f"/images/{image_id}", "id")
@@ -245,7 +242,7 @@ class Glance:
         operations = [operation(change) for change in changes if change.field not in NOT_PATCHED]
         if not operations:
             return self.get(image_id)
-        return as_image(self.ask("PATCH", f"/images/{image_id}", "id", json=operations, headers=PATCH_TYPE))
+        return present(self.ask("PATCH", f"/images/{image_id}", "id", json=operations, headers=PATCH_TYPE))
 
     def set_status(self, image_id: str, status: str) -> None:
         """`active` or `deactivated`; asking for what it is already is fine."""
@@ -258,10 +255,11 @@ class Glance:
             self.call("DELETE", f"/images/{image_id}")
         except CloudError as error:
             # 400: two deletes at the same moment ("status transition from deleted to deleted is not allowed").
-            if error.status != 404 and not (error.status == 400 and self._is_gone(image_id)):
+            if error.status != 404 and not (error.status == 400 and self.is_gone(image_id)):
                 raise
 
-    def _is_gone(self, image_id: str) -> bool:
+    def is_gone(self, image_id: str) -> bool:
+        """True if there is no such image, or it is just being deleted."""
         try:
             self.get(image_id)
         except CloudError as error:

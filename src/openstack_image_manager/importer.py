@@ -90,10 +90,14 @@ class Importer:
                 raise VerificationError(f"wrong checksum: expected {change.version.checksum}, Glance has {got}")
         except Interrupted:
             raise
-        except Exception:  # whatever went wrong, no half-made record stays behind
+        except Exception as error:  # whatever went wrong, no half-made record stays behind
             if ours:
                 keep = change.version.id is not None or self.claims.same_ids
                 self.claims.discard(record.id, keep)
+            elif isinstance(error, CloudError) and error.status == 404:
+                # The run that made the record failed and took it back, while this one relied on it.
+                self.reporter.line(change.subject, f"{error}; next try")
+                return self._attempt(replace(change, left=None), way, deadline)
             raise
         finally:
             if source:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from openstack_image_manager.model import FieldChange, Image
+from openstack_image_manager.errors import CloudError
+from openstack_image_manager.model import GONE, FieldChange, Image
 from openstack_image_manager.values import RESERVED
 
 _PATHS = {"hidden": "os_hidden"}
@@ -45,6 +46,14 @@ def as_image(data: dict[str, Any]) -> Image:
         hash_value=data.get("os_hash_value"),
         import_task=data.get("os_glance_import_task"),
     )
+
+
+def present(data: dict[str, Any]) -> Image:
+    """An image from the API's JSON. Raises CloudError with status 404 where Glance has written that it is deleted: it
+    does so before it deletes, and until then it still shows such an image and changes it when asked to."""
+    if data["status"] in GONE:
+        raise CloudError(f"Glance says that it is {data['status']}", 404)
+    return as_image(data)
 
 
 def creation(image: Image, container_format: str) -> dict[str, Any]:

@@ -12,6 +12,11 @@ from tests.real.bench import Bench
 from tests.real.imports import define
 
 OTHER_PROMISE = f"{desired.PENDING}sha256:{'0' * 64}{desired.BEFORE}"
+LOCK = (
+    "INSERT INTO image_properties (image_id, name, value, created_at, updated_at, deleted) "
+    "VALUES (?, 'os_glance_import_task', 'a-task', datetime(), datetime(), 0)"
+)
+UNLOCK = "DELETE FROM image_properties WHERE value = 'a-task' AND image_id = ?"
 
 
 def record(bench: Bench, body: dict[str, Any]) -> str:

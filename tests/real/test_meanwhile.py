@@ -16,21 +16,15 @@ from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.sandbox.site import serving
 from tests.real.bench import Bench, elsewhere
 from tests.real.imports import failed, made
-from tests.real.others import change, gone, left_behind, stage
+from tests.real.others import LOCK, UNLOCK, change, gone, left_behind, stage
 from tests.services.proxy import Proxy, Rule
-
-LOCK = (
-    "INSERT INTO image_properties (image_id, name, value, created_at, updated_at, deleted) "
-    "VALUES (?, 'os_glance_import_task', 'a-task', datetime(), datetime(), 0)"
-)
-UNLOCK = "DELETE FROM image_properties WHERE value = 'a-task' AND image_id = ?"
 
 
 def drifted(bench: Bench, **fields: Any) -> str:
     """Version 1 is in the cloud, and these fields are defined otherwise; the image's id."""
     bench.define(bench.ubuntu("1", visibility="private"))
     assert bench.run().code == 0
-    bench.define(bench.ubuntu("1", visibility="private", **fields))
+    bench.define(bench.ubuntu("1", **{"visibility": "private", **fields}))
     return bench.image("1").id
 
 
@@ -65,6 +59,31 @@ def test_an_image_that_another_run_is_deleting(watched: Bench, proxy: Proxy, san
     change(sandbox, status, "active", old)
 
 
+@pytest.mark.parametrize("moment", ["it is gone", "it is being deleted"])
+@pytest.mark.parametrize("what", [{"min_ram": 128}, {"status": "deactivated"}, {"visibility": "public"}])
+def test_an_image_that_another_run_deletes_after_the_last_look(
+    watched: Bench, proxy: Proxy, sandbox: Sandbox, moment: str, what: dict[str, Any]
+) -> None:
+    found = drifted(watched, **what)
+    status = "UPDATE images SET status = ? WHERE id = ?"
+    first = threading.Event()
+
+    def delete() -> None:
+        if first.is_set():
+            return
+        first.set()
+        if moment == "it is gone":
+            gone(watched)
+        else:
+            change(sandbox, status, "deleted", found)
+
+    proxy.add(Rule("(PATCH|POST)", f".*/{found}.*", times=None, before=delete))
+    said = failed(watched)
+    assert f"{found} is gone since the plan was made; plan again" in said
+    assert "Glance answered" not in said
+    change(sandbox, status, "active", found)
+
+
 def test_an_image_that_cannot_be_looked_at_again(watched: Bench, proxy: Proxy) -> None:
     found = drifted(watched, min_ram=128)
     proxy.add(Rule("GET", f".*/{found}", status=500, body="no database"))
@@ -96,9 +115,9 @@ def test_a_status_that_someone_else_sets_first(watched: Bench, proxy: Proxy, end
 
 
 def test_an_image_that_is_gone_before_its_status_is_set(watched: Bench, proxy: Proxy) -> None:
-    drifted(watched, status="deactivated")
+    found = drifted(watched, status="deactivated")
     proxy.add(Rule("POST", ".*/actions/.*", before=lambda: gone(watched)))
-    assert "Glance answered 404" in failed(watched)
+    assert f"{found} is gone since the plan was made; plan again" in failed(watched)
 
 
 def test_an_outdated_image_that_someone_protects(watched: Bench, proxy: Proxy) -> None:

@@ -7,7 +7,9 @@ import subprocess
 
 import pytest
 
+from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
+from tests.real.others import LOCK, change, gone, left_behind, stage
 from tests.services.proxy import Proxy, Rule
 from tests.services.site import Switches
 
@@ -46,6 +48,33 @@ def test_runs_at_the_same_moment_delete_only_what_one_run_would(bench: Bench, ru
     assert bench.run("plan", "--outdated", "delete", "--exit-code").code == 0
 
 
+@pytest.mark.parametrize("change", ["deleted", "renamed"])
+def test_a_twin_keeps_its_name_when_the_other_one_goes_out_of_sight(watched: Bench, proxy: Proxy, change: str) -> None:
+    """Another run took the name from the one that was to keep it: nobody would find an image by it."""
+    name = watched.ubuntu()["name"]
+    watched.define(watched.ubuntu("1"))
+    assert watched.run().code == 0
+    keeper = watched.image("1")
+    content = (watched.site.directory / "1.img").read_bytes()
+    twin = watched.make(content, name=name, image_name=name, internal_version="1")
+
+    def meanwhile() -> None:
+        if change == "deleted":
+            watched.admin.image.delete(f"/images/{keeper.id}")
+        else:
+            watched.patch(keeper, {"op": "replace", "path": "/name", "value": f"{name} (1)"})
+
+    proxy.add(Rule("GET", f".*/{twin}", after=meanwhile))
+    outcome = watched.run()
+    assert outcome.code == 1, (proxy.calls, outcome.text)
+    deleted = f"{keeper.id} is gone since the plan was made; plan again"
+    renamed = f"another run gives '{name}' to another image; plan again"
+    assert (deleted if change == "deleted" else renamed) in outcome.text
+    assert name in [image.name for image in watched.images()]
+    assert watched.run().code == 0
+    assert [(image.name, image.hidden) for image in watched.images() if not image.hidden] == [(name, False)]
+
+
 def test_a_second_run_does_not_harm_a_slow_first_one(bench: Bench) -> None:
     """The first run is in the middle of its upload, and goes on when the second one has come and gone."""
     name = bench.ubuntu()["name"]
@@ -82,6 +111,44 @@ def test_a_second_run_sees_the_first_ones_record_before_its_tags(watched: Bench,
     out, _ = others[0].communicate(timeout=60)
     assert (outcome.code, others[0].returncode) == (0, 0), outcome.text + out
     assert watched.names() == {f"Ubuntu {watched.tag}": "1"}
+    watched.converged()
+
+
+def test_a_second_run_leaves_the_import_to_the_first_one(watched: Bench, proxy: Proxy) -> None:
+    """Two orders to import the same bytes at the same moment break each other in Glance, and then both runs fail."""
+    watched.define(watched.ubuntu("1"))
+    others: list[subprocess.Popen[str]] = []
+
+    def second() -> None:
+        (image,) = watched.images()
+        assert image.status == "uploading"
+        before = proxy.count("GET", f"/v2/images/{image.id}")
+        others.append(watched.start())
+        while proxy.count("GET", f"/v2/images/{image.id}") < before + 3:  # it found the bytes, and looks again
+            assert others[0].poll() is None
+
+    orders = proxy.add(Rule("POST", ".*/import", before=second))
+    first = watched.run()
+    (process,) = others
+    said = process.communicate(timeout=60)[0]
+    assert (first.code, process.returncode, orders.seen) == (0, 0, 1), first.text + said
+    assert watched.names() == {watched.ubuntu()["name"]: "1"}
+
+
+@pytest.mark.parametrize("moment", ["it waits for the import", "it has ordered the import"])
+def test_a_record_that_another_run_takes_back(watched: Bench, proxy: Proxy, sandbox: Sandbox, moment: str) -> None:
+    """The run that made it failed: the one that relied on it makes its own."""
+    left = left_behind(watched)
+    if moment == "it waits for the import":
+        change(sandbox, LOCK, left)
+        proxy.add(Rule("GET", f".*/{left}", nth=3, before=lambda: gone(watched)))
+    else:
+        stage(watched, left, (watched.site.directory / "1.img").read_bytes())
+        proxy.add(Rule("POST", f".*/{left}/import", before=lambda: gone(watched)))
+    outcome = watched.run()
+    assert outcome.code == 0, outcome.text
+    assert [image.status for image in watched.images()] == ["active"]
+    assert watched.image("1").id != left
     watched.converged()
 
 
