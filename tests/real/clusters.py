@@ -12,14 +12,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from openstack_image_manager.sandbox.process import free_port
+
 HOST = "127.0.0.1"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -27,7 +22,7 @@ class DaskCluster:
     """`workers`: their processes by their names."""
 
     directory: Path
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=lambda: free_port(set()))
     workers: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     ready: dict[str, threading.Event] = field(default_factory=dict)
     logs: list[str] = field(default_factory=list)

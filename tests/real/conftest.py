@@ -23,6 +23,7 @@ from tests.real.bench import Bench, elsewhere
 from tests.real.doctors import left
 from tests.real.mirrors import BIG, Mirror
 from tests.real.s3 import remove_bucket, s3_client
+from tests.real.users import projects
 from tests.services.proxy import Proxy
 from tests.services.site import TestSite
 
@@ -37,8 +38,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Don't count the sandbox's first start, which installs it, against the time limit of the test that comes first."""
     for item in items:
-        if _SERVICES & set(getattr(item, "fixturenames", ())) and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(120, func_only=True))
+        if _SERVICES & set(getattr(item, "fixturenames", ())):
+            own = item.get_closest_marker("timeout")
+            limit = own.args[0] if own else 120
+            item.add_marker(pytest.mark.timeout(limit, func_only=True), append=False)
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +105,13 @@ def connections(clouds_yaml: Path) -> Iterator[dict[str, Connection]]:
 def member(connections: dict[str, Connection]) -> Connection:
     """The connection of the ordinary user `member`."""
     return connections["member"]
+
+
+@pytest.fixture
+def no_other_projects(sandbox: Sandbox) -> Iterator[None]:
+    """The projects of the clouds stay as they are during the test."""
+    with projects(sandbox, change=False):
+        yield
 
 
 @pytest.fixture

@@ -215,7 +215,7 @@ class Real:
             finally:
                 self.lock.release()
 
-        self.proxy.add(Rule(WRITES, times=None, before=lambda: self.lock.acquire(timeout=30), after=after))
+        self.proxy.add(Rule(WRITES, times=None, before=lambda: self.lock.acquire(timeout=120), after=after))
 
     def _judge(self, order: Order) -> None:
         now = self._look()

@@ -74,5 +74,5 @@ def keys(client: Any, bucket: str) -> list[str]:
 def swift(account: Account) -> tuple[str, dict[str, str]]:
     """Address and token for Swift's own API."""
     user = {"X-Auth-User": account.access_key, "X-Auth-Key": account.secret_key}
-    answer = requests.get(f"{account.url}/auth/v1.0", headers=user, timeout=10)
+    answer = requests.get(f"{account.url}/auth/v1.0", headers=user, timeout=60)
     return answer.headers["X-Storage-Url"], {"X-Auth-Token": answer.headers["X-Auth-Token"]}

@@ -42,7 +42,7 @@ def imported(cloud: Connection, uri: str, format: str, tag: str = "mine") -> dic
     """The image as it is once Glance has downloaded it."""
     answer = create(cloud, uri, format, tag)
     assert answer.status_code == 202, answer.text
-    pause, limit = threading.Event(), time.monotonic() + 30
+    pause, limit = threading.Event(), time.monotonic() + 80
     while True:
         image = dict(cloud.image.get(f"/images?tag={tag}").json()["images"][0])
         if image["status"] == "active" and "os_glance_import_task" not in image:  # the lock outlives the import

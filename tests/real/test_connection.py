@@ -238,6 +238,6 @@ def test_a_run_with_wrong_definitions_does_not_wait_for_the_cloud(watched: Bench
     proxy.add(Rule("GET", "/v2/images", times=None, hold=hold))
     watched.define({"name": "Broken", "format": "qcow2"})
     process = watched.start("plan")
-    text, _ = process.communicate(timeout=25)
+    text, _ = process.communicate(timeout=100)
     hold.set()
     assert (process.returncode, "images.yml:" in text) == (1, True), text

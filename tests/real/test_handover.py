@@ -12,7 +12,9 @@ from openstack.connection import Connection
 
 from openstack_image_manager.desired import PINNED_OVER, RECORD, VERIFIED
 from openstack_image_manager.model import Image
+from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
+from tests.real.users import projects
 from tests.services.proxy import Proxy, Rule
 
 
@@ -22,11 +24,12 @@ def member(connections: dict[str, Connection]) -> Connection:
 
 
 @pytest.fixture
-def project(bench: Bench) -> Iterator[Any]:
+def project(bench: Bench, sandbox: Sandbox) -> Iterator[Any]:
     """A project that nobody is in."""
-    made = bench.admin.identity.create_project(name=f"shop-{uuid.uuid4().hex[:8]}", domain_id="default")
-    yield made
-    bench.admin.identity.delete_project(made.id)
+    with projects(sandbox, change=True):
+        made = bench.admin.identity.create_project(name=f"shop-{uuid.uuid4().hex[:8]}", domain_id="default")
+        yield made
+        bench.admin.identity.delete_project(made.id)
 
 
 def private(bench: Bench, *versions: Any, **fields: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tests.services.site import Switches
 
 
 def until(condition: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < limit
         threading.Event().wait(0.02)

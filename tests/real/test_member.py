@@ -166,6 +166,7 @@ def test_share_with_a_project(bench: Bench, shared: Image, connections: dict[str
     assert share("del") == f"{shared.name}: was not shared with member ({project})\n"
 
 
+@pytest.mark.usefixtures("no_other_projects")
 def test_share_with_a_domain(bench: Bench, shared: Image, connections: dict[str, Connection]) -> None:
     """With all of its projects but the image's own."""
     options = ("--share-image", shared.name, "--share-target", "default", "--share-type", "domain")

@@ -105,7 +105,7 @@ def test_what_is_wrong_is_replaced_and_what_is_foreign_stays(mirror: Mirror, s3:
     assert "3 CURRENT, 1 FOREIGN" in mirror.run("--dry-run", "--verify").out
     # Swift keeps the parts of what was written over above, but not those of what the mirror replaced
     storage, token = swift(object_storage)
-    listed = requests.get(f"{storage}/{mirror.bucket}+segments", headers=token, timeout=10).text.split()
+    listed = requests.get(f"{storage}/{mirror.bucket}+segments", headers=token, timeout=60).text.split()
     assert sum(segment.startswith("m/a/2-a.raw/") for segment in listed) == 1
 
 

@@ -99,7 +99,7 @@ def test_who_may_not_and_what_is_not_there(mirror: Mirror, sandbox: Sandbox, obj
 def test_a_full_quota_is_told(mirror: Mirror, object_storage: Account) -> None:
     storage, token = swift(object_storage)
     quota = {"X-Container-Meta-Quota-Bytes": "10"}
-    assert requests.post(f"{storage}/{mirror.bucket}", headers=token | quota, timeout=10).status_code == 204
+    assert requests.post(f"{storage}/{mirror.bucket}", headers=token | quota, timeout=60).status_code == 204
     outcome = mirror.run()
     assert (outcome.code, left(mirror)) == (1, ([], []))
     assert "400 EntityTooLarge: it is full, or its quota is" in outcome.out

@@ -52,7 +52,7 @@ def test_an_object_appears_when_its_upload_is_completed(s3: Any, bucket: str) ->
     part = s3.get_object(Bucket=bucket, Key="images/x.qcow2", Range=f"bytes={PART - 1}-{PART}")
     assert (part["ResponseMetadata"]["HTTPStatusCode"], part["Body"].read()) == (206, b"ab")
     link = s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "images/x.qcow2"}, ExpiresIn=60)
-    assert requests.get(link, timeout=10).content == b"".join(parts)
+    assert requests.get(link, timeout=60).content == b"".join(parts)
 
 
 def test_nothing_is_written_over_with_if_none_match(s3: Any, bucket: str) -> None:
@@ -77,9 +77,9 @@ def test_what_is_aborted_or_deleted_leaves_nothing(s3: Any, bucket: str, object_
     assert refusal(s3.complete_multipart_upload, **done) == (404, "NoSuchUpload")
     s3.complete_multipart_upload(**upload(s3, bucket, "a", [b"a" * PART, b"b"]))
     # Swift keeps the parts in a container of their own
-    assert len(requests.get(f"{storage}/{bucket}+segments", headers=token, timeout=10).text.split()) == 2
+    assert len(requests.get(f"{storage}/{bucket}+segments", headers=token, timeout=60).text.split()) == 2
     s3.delete_object(Bucket=bucket, Key="a")
-    assert requests.get(f"{storage}/{bucket}+segments", headers=token, timeout=10).text == ""
+    assert requests.get(f"{storage}/{bucket}+segments", headers=token, timeout=60).text == ""
 
 
 def test_parts_are_checked(s3: Any, bucket: str) -> None:
@@ -150,14 +150,14 @@ def test_a_wrong_clock_is_told(bucket: str, object_storage: Account, hours: int)
     signature = f"SignedHeaders=host;x-amz-date,Signature={'0' * 64}"
     headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope},{signature}", "X-Amz-Date": now}
     headers["X-Amz-Content-SHA256"] = "UNSIGNED-PAYLOAD"
-    answer = requests.get(f"{object_storage.url}/{bucket}", headers=headers, timeout=10)
+    answer = requests.get(f"{object_storage.url}/{bucket}", headers=headers, timeout=60)
     assert (answer.status_code, "<Code>RequestTimeTooSkewed</Code>" in answer.text) == (403, True)
 
 
 def test_a_full_quota(s3: Any, bucket: str, object_storage: Account) -> None:
     storage, token = swift(object_storage)
     quota = {"X-Container-Meta-Quota-Bytes": "1000"}
-    assert requests.post(f"{storage}/{bucket}", headers=token | quota, timeout=10).status_code == 204
+    assert requests.post(f"{storage}/{bucket}", headers=token | quota, timeout=60).status_code == 204
     s3.put_object(Bucket=bucket, Key="a", Body=b"a" * 900)
     full = (400, "EntityTooLarge")
     assert refusal(s3.put_object, Bucket=bucket, Key="b", Body=b"b" * 101) == full
@@ -169,12 +169,12 @@ def test_a_public_bucket_has_a_swift_address(s3: Any, bucket: str, object_storag
     s3.put_bucket_acl(Bucket=bucket, ACL="public-read")  # before the first part: the container of parts inherits it
     s3.complete_multipart_upload(**upload(s3, bucket, "a", [b"a" * PART, b"b"]))
     storage, _ = swift(object_storage)
-    answer = requests.get(f"{storage}/{bucket}/a", headers={"Range": "bytes=-2"}, timeout=10)
+    answer = requests.get(f"{storage}/{bucket}/a", headers={"Range": "bytes=-2"}, timeout=60)
     assert (answer.status_code, answer.content) == (206, b"ab")
-    assert requests.get(f"{storage}/{bucket}", timeout=10).text == "a\n"
-    assert requests.get(f"{object_storage.url}/{bucket}/a", timeout=10).status_code == 400
+    assert requests.get(f"{storage}/{bucket}", timeout=60).text == "a\n"
+    assert requests.get(f"{object_storage.url}/{bucket}/a", timeout=60).status_code == 400
     s3.put_bucket_acl(Bucket=bucket, ACL="private")
-    assert requests.get(f"{storage}/{bucket}/a", timeout=10).status_code == 401
+    assert requests.get(f"{storage}/{bucket}/a", timeout=60).status_code == 401
 
 
 def test_signed_requests_pass_the_proxy(broken: Any, s3: Any, bucket: str, breaking: Proxy) -> None:

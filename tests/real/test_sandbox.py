@@ -21,6 +21,8 @@ from tests.real.conftest import connection
 from tests.real.s3 import keys, s3_client
 from tests.real.sandboxes import CIRROS, beside, imported, processes
 
+pytestmark = pytest.mark.timeout(400)  # several starts of all services
+
 
 @pytest.fixture
 def own(sandbox: Sandbox, tmp_path: Path) -> Iterator[Sandbox]:
@@ -45,7 +47,7 @@ def run(*arguments: str | Path, **env: str) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=100,
+        timeout=300,
         env={**os.environ, **env},
         check=False,
     )
@@ -94,7 +96,7 @@ def test_half_made_databases_two_ups_at_once_and_reset(own: Sandbox) -> None:
         "--state",
     ]
     both = [subprocess.Popen([*command, own.state], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    texts = [process.communicate(timeout=100)[0] for process in both]
+    texts = [process.communicate(timeout=300)[0] for process in both]
     assert sorted("up already" in text for text in texts) == [False, True], texts
     assert sum("Preparing empty databases" in text for text in texts) == 1, texts
     with connection(own.clouds_yaml, "second") as cloud:
@@ -137,7 +139,7 @@ def test_an_object_storage_joins_and_keeps_what_it_has(with_swift: Sandbox) -> N
     assert {service.name: service.pid for service in with_swift.status()}.items() > before.items()
     assert {file.stat().st_mode & 0o077, (with_swift.state / "swift" / "keys.json").stat().st_mode & 0o077} == {0}
     shell = subprocess.run(
-        ["sh", "-c", '. "$0"; env', file], capture_output=True, text=True, check=True, timeout=10, env={}
+        ["sh", "-c", '. "$0"; env', file], capture_output=True, text=True, check=True, timeout=60, env={}
     ).stdout
     assert {f"{name}={value}" for name, value in with_swift.account().environment().items()} <= set(shell.split())
     with s3_client(with_swift.account()) as client:
@@ -170,7 +172,7 @@ def test_an_object_storage_whose_ports_were_taken(with_swift: Sandbox) -> None:
     before = {service.name: (service.pid, service.url) for service in with_swift.status()}
     killed = psutil.Process(before["swift-object"][0])
     killed.kill()
-    killed.wait(10)
+    killed.wait(60)
     with socket.create_server(("127.0.0.1", int(before["swift-object"][1].rpartition(":")[2]))):
         said: list[str] = []
         assert with_swift.up(say=said.append)
@@ -203,7 +205,7 @@ def test_a_process_with_a_reused_pid_is_left_alone(own: Sandbox) -> None:
         assert [service.pid for service in own.status()] == [None] * 4
         own.down()
         assert other.poll() is None
-        other.communicate(b"\n", timeout=10)
+        other.communicate(b"\n", timeout=60)
 
 
 def test_a_half_made_installation_is_made_anew(tmp_path: Path) -> None:

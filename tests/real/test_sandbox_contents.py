@@ -50,9 +50,9 @@ def test_glance_downloads_from_any_port_of_127_0_0_1_only(
 def test_the_sites_images_are_valid(sandbox: Sandbox) -> None:
     site = sandbox.site_directory
     for name in ("cirros/0.6.0", "ubuntu/20240416", "ubuntu/20240422", "ubuntu/20240514", "raw"):
-        listing = requests.get(f"{sandbox.url('site')}/{name}/", timeout=10).text
+        listing = requests.get(f"{sandbox.url('site')}/{name}/", timeout=60).text
         for algorithm in ("sha256", "sha512"):
-            sums = requests.get(f"{sandbox.url('site')}/{name}/{algorithm.upper()}SUMS", timeout=10).text
+            sums = requests.get(f"{sandbox.url('site')}/{name}/{algorithm.upper()}SUMS", timeout=60).text
             for line in sums.splitlines():
                 digest, _, file = line.partition("  ")
                 assert hashlib.new(algorithm, (site / name / file).read_bytes()).hexdigest() == digest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from openstack.connection import Connection
 
 from tests.real.bench import Bench
@@ -58,6 +59,7 @@ def test_members_that_someone_removed_or_added_or_did_not_accept(bench: Bench, m
     assert members(bench, bench.image("1").id) == {project: "accepted"}
 
 
+@pytest.mark.usefixtures("no_other_projects")
 def test_all_projects_of_a_domain(bench: Bench, member: Connection) -> None:
     bench.define(bench.ubuntu("1", visibility="shared", members=[{"domain": "default"}]))
     assert bench.run().code == 0

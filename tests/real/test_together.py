@@ -13,13 +13,15 @@ from tests.real.others import LOCK, change, gone, left_behind, stage
 from tests.services.proxy import Proxy, Rule
 from tests.services.site import Switches
 
+pytestmark = pytest.mark.timeout(300)  # eight processes at once
+
 
 @pytest.mark.parametrize("runs", [2, 8])
 def test_runs_at_the_same_moment_make_one_image_of_each_version(bench: Bench, runs: int) -> None:
     name = bench.ubuntu()["name"]
     bench.define(bench.ubuntu("1", "2"))
     processes = [bench.start() for _ in range(runs)]
-    said = [process.communicate(timeout=100)[0] for process in processes]
+    said = [process.communicate(timeout=250)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * runs, "\n".join(said)
     assert bench.names() == {name: "2", f"{name} (1)": "1"}
     assert len(bench.images()) == 2
@@ -38,7 +40,7 @@ def test_runs_at_the_same_moment_delete_only_what_one_run_would(bench: Bench, ru
     twin = bench.make(content, name=newest.name, image_name=newest.properties["image_name"], internal_version="3")
     bench.define(bench.ubuntu("2", "3", meta=meta))
     processes = [bench.start("--outdated", "delete", "--unknown-usage", "delete") for _ in range(runs)]
-    said = [process.communicate(timeout=100)[0] for process in processes]
+    said = [process.communicate(timeout=250)[0] for process in processes]
     ids = {image.id for image in bench.images()}
     assert {newest.id, bench.image("2").id} == ids, "\n".join(said)
     assert twin not in ids

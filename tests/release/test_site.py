@@ -14,6 +14,7 @@ import pytest
 from tests.release.conftest import once
 from tests.release.container import ROOT
 
+pytestmark = pytest.mark.timeout(300)  # whoever comes first builds the site
 DOCS = ROOT / "docs"
 INDEX = (DOCS / "index.md").read_text(encoding="utf-8")
 # In index.md each page has one line below the heading it belongs to; decisions/index.md takes all that are there.

@@ -77,7 +77,7 @@ class Distribution:
             try:
                 assert reads.wait(60)
                 process.terminate()
-                out, err = process.communicate(timeout=20)
+                out, err = process.communicate(timeout=60)
             finally:
                 hold.set()
         return Outcome(process.returncode, out, err)

@@ -46,7 +46,7 @@ class Rule:
     nth: int = 1
     times: int | None = 1
     before: Callable[[], object] | None = None
-    hold: threading.Event | None = None  # waited for half a minute at most
+    hold: threading.Event | None = None  # waited for two minutes at most
     status: int | None = None
     body: str = ""
     reset: Literal["before", "after"] | None = None
@@ -144,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
         if rule.before:
             rule.before()
         if rule.hold:
-            rule.hold.wait(30)
+            rule.hold.wait(110)
         if rule.reset == "before":
             raise _Lost
         if rule.status is not None:

@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,7 +27,7 @@ class Request:
 class Gate:
     """Holds bodies back until `parties` downloads are in flight, or `limit` seconds have passed."""
 
-    def __init__(self, parties: int, limit: float = 20.0) -> None:
+    def __init__(self, parties: int, limit: float = 60.0) -> None:
         self._barrier = threading.Barrier(parties)
         self._limit = limit
         self.opened = False
@@ -101,18 +101,25 @@ class TestSite(Site):
         return Counter((request.method, request.path) for request in self.requests)[method, path]
 
     @contextlib.contextmanager
-    def answering(self) -> Iterator[None]:
-        """Count requests that are in flight, and let them wait for as long as the way takes."""
+    def answering(self) -> Iterator[Callable[[], None]]:
+        """Count requests that are in flight, and let them wait for as long as the way takes. Yields what says that one
+        is done: to be called before the last piece is sent, after which the next one may come at once."""
+        open_ones = [self]
+
+        def done() -> None:
+            with self._lock:
+                self.in_flight -= len(open_ones)
+                open_ones.clear()
+
         with self._lock:
             self.in_flight += 1
             self.busiest = max(self.busiest, self.in_flight)
         try:
             if self.latency:
                 threading.Event().wait(self.latency)
-            yield
+            yield done
         finally:
-            with self._lock:
-                self.in_flight -= 1
+            done()
 
     def take(self, request: Request) -> Switches:
         """Log the request and tell how to answer it."""
@@ -134,7 +141,7 @@ class _Handler(Handler):
     switches = Switches()
 
     def do_GET(self) -> None:
-        with self.server.answering():
+        with self.server.answering() as self.done:
             self.answer()
 
     def answer(self) -> None:
@@ -178,15 +185,17 @@ class _Handler(Handler):
         if switches.entered:
             switches.entered.set()
         if switches.hold:
-            switches.hold.wait(30)
+            switches.hold.wait(110)
         cuts = [cut for cut in (switches.truncate, switches.reset) if cut is not None]
         left = min([length, *cuts])
         pause = threading.Event()
         while left > 0 and (chunk := file.read(min(64 * 1024, left))):
             if switches.delay:
                 pause.wait(switches.delay)
-            self.wfile.write(chunk)
             left -= len(chunk)
+            if left <= 0:
+                self.done()
+            self.wfile.write(chunk)
         if cuts:
             self.close_connection = True
         if switches.reset is not None:

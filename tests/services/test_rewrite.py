@@ -250,7 +250,7 @@ def test_a_process_killed_under_the_lock_leaves_the_old_file_and_no_lock(file: P
     with python(HOLDER, file) as process:
         assert told(process) == "locked"
         process.kill()
-        process.wait(10)
+        process.wait(60)
     assert file.read_bytes() == before
     assert rewrite(str(file), more, wait=0)
 
@@ -260,7 +260,7 @@ def test_a_process_killed_at_any_moment_leaves_one_whole_text(file: Path) -> Non
         with python(FLIPPER, file) as process:
             assert [told(process) for _ in range(flips)] == ["flipped"] * flips
             process.kill()
-            process.wait(10)
+            process.wait(60)
         assert file.read_text("utf-8") in ("1" * 300_000, "2" * 300_000)
     assert rewrite(str(file), lambda text: text[:1], wait=0)
     assert os.listdir(file.parent) == ["a.yml"]

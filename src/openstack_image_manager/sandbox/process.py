@@ -132,7 +132,7 @@ def is_free(port: int) -> bool:
     return True
 
 
-def answers(port: int, path: str = "/", timeout: float = 10.0) -> bool:
+def answers(port: int, path: str = "/", timeout: float = 30.0) -> bool:
     """Whether an HTTP server there answers with anything but a server error."""
     connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
     try:
