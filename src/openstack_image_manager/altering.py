@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +22,9 @@ REFUSED = (400, 403, 404, 409)
 def change(glance: Glance, image: Image, fields: Iterable[FieldChange]) -> None:
     """Everything that differs, in as few requests as Glance has for it. Raises CloudError."""
     fields = tuple(fields)
-    status = next((field.after for field in fields if field.field == "status"), None)
-    try:
+    after = {field.field: field.after for field in fields}
+    status = after.get("status")
+    with _explaining(glance, image.id, after.get("visibility", "")):
         # What is to be deactivated must not be seen active first.
         if status == "deactivated":
             glance.set_status(image.id, status)
@@ -34,10 +36,16 @@ def change(glance: Glance, image: Image, fields: Iterable[FieldChange]) -> None:
             _members(glance, image.id, fields)
         if status == "active":
             glance.set_status(image.id, status)
+
+
+@contextmanager
+def _explaining(glance: Glance, image_id: str, visibility: str = "") -> Iterator[None]:
+    """Refusals with what to do: that the image is gone, or which right is missing."""
+    try:
+        yield
     except CloudError as error:
-        if error.status in REFUSED and glance.is_gone(image.id):
-            raise CloudError(gone(image.id), 404) from None
-        visibility = next((field.after for field in fields if field.field == "visibility"), "")
+        if error.status in REFUSED and glance.is_gone(image_id):
+            raise CloudError(gone(image_id), 404) from None
         raise explained(error, visibility) from None
 
 
@@ -54,17 +62,19 @@ def _members(glance: Glance, image_id: str, fields: tuple[FieldChange, ...]) -> 
 
 def forget_members(glance: Glance, image_id: str, keep: Collection[str]) -> None:
     """End what Glance keeps of an image that was shared once: it tells such members only when they see it again."""
-    for project in sorted(members.members(glance, image_id).keys() - set(keep)):
-        members.remove(glance, image_id, project)
+    with _explaining(glance, image_id):
+        for project in sorted(members.members(glance, image_id).keys() - set(keep)):
+            members.remove(glance, image_id, project)
 
 
 def _patch(glance: Glance, image: Image, fields: tuple[FieldChange, ...]) -> None:
-    """One request; when its answer was lost, its second try is a conflict although the first one did it all."""
+    """One request. When its answer was lost, its second try is a conflict although the first one did it all; when
+    another run adds the same property at the same moment, some databases let Glance fail."""
     try:
         glance.patch(image.id, fields)
     except CloudError as error:
         wanted = {field.field: field.after for field in fields if field.field not in NOT_PATCHED}
-        if error.status != 409 or any(
+        if error.status not in (409, 500) or any(
             change.field in wanted for change in diff(glance.get(image.id), _with(image, wanted))
         ):
             raise

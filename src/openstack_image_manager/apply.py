@@ -5,9 +5,10 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from queue import SimpleQueue
 from typing import TypeGuard
@@ -20,7 +21,18 @@ from openstack_image_manager.glance import Glance
 from openstack_image_manager.identity import Key
 from openstack_image_manager.importer import Importer
 from openstack_image_manager.looking import Looks
-from openstack_image_manager.model import Change, Create, Delete, FieldChange, Image, Plan, Policy, Result, Update
+from openstack_image_manager.model import (
+    WHOLE,
+    Change,
+    Create,
+    Delete,
+    FieldChange,
+    Image,
+    Plan,
+    Policy,
+    Result,
+    Update,
+)
 from openstack_image_manager.sources import Reporter
 from openstack_image_manager.told import about
 from openstack_image_manager.ways import ImportOptions
@@ -74,6 +86,10 @@ class _Run:
             if error.status != 404:
                 raise
             return f"was deleted by someone meanwhile ({change.found.id})"
+        if change.keeper:
+            keeper = _seen(self.glance.get, change.keeper.id)
+            if keeper.status not in WHOLE or keeper.visibility != change.keeper.visibility:
+                raise CloudError(f"{keeper.id} is not what the plan has in place of it any more; plan again")
         try:
             self.glance.delete(current.id)
         except CloudError as error:
@@ -103,9 +119,8 @@ class _Run:
             altering.change(self.glance, image, diff(image, between))
         except CloudError as error:
             # Not published, so no one uses it: a run that may not publish leaves nothing half-done.
-            if error.status == 403 and desired.is_pending(image):
-                with suppress(CloudError):
-                    self.glance.delete(image.id)
+            if error.status == 403:
+                self.importer.claims.give_up(image.id)
             raise
         promise = wanted.properties.get(desired.VERIFIED, "")
         return f"imported as {wanted.name} ({image.id}), verified: {promise or 'unknown'}"
@@ -120,7 +135,7 @@ class _Run:
         current = self._unchanged(change.found, change.wanted)
         if not diff(current, change.wanted):
             return f"is as it shall be meanwhile ({change.found.id})"
-        if change.keeper and _seen(self.glance.get, change.keeper).name != current.name:
+        if change.keeper and _seen(self.glance.get, change.keeper.id).name != current.name:
             raise CloudError(f"another run gives '{current.name}' to another image; plan again")
         altering.change(self.glance, current, change.fields)
         if change.wanted.members is not None and current.visibility != "shared" == change.wanted.visibility:
@@ -135,7 +150,8 @@ class _Run:
         try:
             while (missing := wanted - (current.stores or wanted)) and tries:
                 tries -= 1
-                self.glance.import_image(current.id, "copy-image", stores=missing)
+                with self._perhaps_done(current.id, lambda image: not missing - (image.stores or missing)):
+                    self.glance.import_image(current.id, "copy-image", stores=missing)
                 limit = time.monotonic() + self.importer.options.timeout
                 current = self.glance.wait(current.id, limit, self.stop, self.importer.glance_says(change.subject))
         finally:
@@ -144,10 +160,20 @@ class _Run:
             raise CloudError(f"{current.id} could not be copied to the store {', '.join(sorted(missing))}; run again")
         surplus = (current.stores or wanted) - wanted
         for store in sorted(surplus):
-            self.glance.drop_from_store(current.id, store)
+            with self._perhaps_done(current.id, partial(_is_without, store)):
+                self.glance.drop_from_store(current.id, store)
         words = [f"copied to {', '.join(sorted(added))}"] if added else []
         words += [f"removed from {', '.join(sorted(surplus))}"] if surplus else []
         return f"{' and '.join(words) or 'is in its stores meanwhile'} ({current.id})"
+
+    @contextmanager
+    def _perhaps_done(self, image_id: str, done: Callable[[Image], bool]) -> Iterator[None]:
+        """What Glance refuses is fine when another run has done it already."""
+        try:
+            yield
+        except CloudError:
+            if not done(_seen(self.glance.get, image_id)):
+                raise
 
     def _unchanged(self, planned: Image, wanted: Image | None = None) -> Image:
         """The image right before it is changed. Raises CloudError if it is not what the plan was made for; that another
@@ -156,7 +182,7 @@ class _Run:
         if current.import_task:
             self.reporter.line(current.name, "Glance still holds its import: waiting for it")
             limit = time.monotonic() + self.importer.options.timeout
-            current = self.glance.wait(current.id, limit, self.stop)
+            current = _seen(lambda one: self.glance.wait(one, limit, self.stop), current.id)
         moved = altering.moved(planned, current)
         if moved and not (wanted and not diff(current, wanted)):
             raise CloudError(f"{planned.id} was changed by someone since the plan was made ({moved}); plan again")
@@ -170,6 +196,10 @@ def _seen(look: Callable[[str], Image], image_id: str) -> Image:
         if error.status == 404:
             raise CloudError(altering.gone(image_id), 404) from None
         raise
+
+
+def _is_without(store: str, image: Image) -> bool:
+    return store not in (image.stores or ())
 
 
 @dataclass(frozen=True)

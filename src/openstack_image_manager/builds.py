@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from openstack_image_manager import desired, retention
-from openstack_image_manager.changes import diff, reasons_for
+from openstack_image_manager.changes import diff, reasons_for, without_copies
 from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.handover import Taken, reasons_for_taking
 from openstack_image_manager.leftovers import clear
-from openstack_image_manager.lineup import WHOLE, LineUp, is_usable, line_up, one_per_version
-from openstack_image_manager.model import Change, Create, Delete, Finding, Image, Policy, Role, Stage, Update
+from openstack_image_manager.lineup import LineUp, is_usable, line_up, one_per_version
+from openstack_image_manager.model import WHOLE, Change, Create, Delete, Finding, Image, Policy, Role, Stage, Update
 from openstack_image_manager.retiring import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
 
 
@@ -57,9 +57,10 @@ class Builds:
                 updates += self._change(build, version, line, roles[build], image, carried)
                 findings += _byte_findings(self.definition, version, image)
                 findings += self._held(roles[build], image)
+        planned = {change.found.id: change for change in updates if not isinstance(change, Create)}
         for build, image in standing.twins:
             more, remarks = self._twin(build, images[build], image, line, roles.get(build))
-            updates += more
+            updates += [_with_keeper(change, images[build], planned.get(images[build].id)) for change in more]
             findings += remarks
         updates = [self._given_up(change, usable.get(line.current)) for change in updates]
         deletes = [change for change in updates if isinstance(change, Delete)]
@@ -88,7 +89,7 @@ class Builds:
         name, multi = self.definition.name, self.definition.multi
         if current is None or not multi or not isinstance(change, Update) or change.found.id == current.id:
             return change
-        return replace(change, keeper=current.id) if change.found.name == name != change.wanted.name else change
+        return replace(change, keeper=current) if change.found.name == name != change.wanted.name else change
 
     def _ended(self, line: LineUp) -> list[Finding]:
         """A word about a definition whose promised time is over; what becomes of it is for a person to say."""
@@ -258,7 +259,7 @@ class Builds:
         role = Role(False, True, True, stage, f"{standing.id} stands for version {build}", visibility, hidden, since)
         findings += self._held(replace(role, why=why), image)
         changes = self._change(build, None, line, role, image)
-        return [_of_twin(change, standing) for change in changes], findings
+        return [replace(change, reason=f"{standing.id} stands for its version") for change in changes], findings
 
     def _held(self, role: Role, image: Image) -> list[Finding]:
         """What keeps an outdated image from going as far as asked."""
@@ -268,23 +269,11 @@ class Builds:
         return [Finding("note", self.definition.name, f"{image.name} ({image.id}) goes no further: {role.why}")]
 
 
-def without_copies(updates: Iterable[Update]) -> tuple[list[Change], list[Change]]:
-    """The updates without what has to be copied between stores, and those copies as updates of their own."""
-    kept: list[Change] = []
-    copies: list[Change] = []
-    for update in updates:
-        stores = tuple(field for field in update.fields if field.field == "stores")
-        others = tuple(field for field in update.fields if field.field != "stores")
-        between = replace(update.wanted, stores=update.found.stores)
-        if others:
-            kept.append(replace(update, wanted=between, fields=others))
-        if stores:
-            copies.append(replace(update, found=between, fields=stores, reason="its stores differ"))
-    return kept, copies
-
-
-def _of_twin(change: Change, standing: Image) -> Change:
-    return replace(change, reason=f"{standing.id} stands for its version")
+def _with_keeper(change: Change, standing: Image, its: Change | None) -> Change:
+    """A twin is deleted only while the image is there that stands for it, as the plan has it; unless that goes, too."""
+    if isinstance(its, Delete) or not isinstance(change, Delete):
+        return change
+    return replace(change, keeper=its.wanted if its else standing)
 
 
 def _byte_findings(definition: Definition, version: Version | None, image: Image) -> list[Finding]:

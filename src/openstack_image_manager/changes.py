@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from openstack_image_manager import desired
 from openstack_image_manager.format import Definition, public_url
-from openstack_image_manager.model import Change, Create, Delete, FieldChange, Image, Plan, Role
+from openstack_image_manager.model import Change, Create, Delete, FieldChange, Image, Plan, Role, Update
 
 FIELDS = (
     *("name", "visibility", "status", "hidden", "min_disk", "min_ram", "tags", "protected"),
@@ -108,3 +109,18 @@ def checksum(plan: Plan) -> str:
     """A short digest of all changes: equal plans, and only those, have equal ones."""
     text = json.dumps([change_data(change) for change in plan.changes], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def without_copies(updates: Iterable[Update]) -> tuple[list[Change], list[Change]]:
+    """The updates without what has to be copied between stores, and those copies as updates of their own."""
+    kept: list[Change] = []
+    copies: list[Change] = []
+    for update in updates:
+        stores = tuple(field for field in update.fields if field.field == "stores")
+        others = tuple(field for field in update.fields if field.field != "stores")
+        between = replace(update.wanted, stores=update.found.stores)
+        if others:
+            kept.append(replace(update, wanted=between, fields=others))
+        if stores:
+            copies.append(replace(update, found=between, fields=stores, reason="its stores differ"))
+    return kept, copies

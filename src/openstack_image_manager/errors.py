@@ -25,6 +25,10 @@ class CloudError(Error):
         self.status = status
 
 
+class ImportFailedError(CloudError):
+    """Glance could not import an image; it says why, and has ended with it."""
+
+
 class UnknownCloudError(CloudError):
     """The configuration has no cloud of the name that was given."""
 

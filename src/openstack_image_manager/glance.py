@@ -14,15 +14,16 @@ from typing import Any
 
 from openstack_image_manager import wire
 from openstack_image_manager.ahead import Ahead
-from openstack_image_manager.errors import CloudError, Interrupted
+from openstack_image_manager.errors import CloudError, ImportFailedError, Interrupted
 from openstack_image_manager.login import ANSWER_TIMEOUT, ENVIRONMENT, log_in, translated
-from openstack_image_manager.model import GONE, FieldChange, Image
+from openstack_image_manager.model import GONE, WHOLE, FieldChange, Image
 from openstack_image_manager.values import public_url
 from openstack_image_manager.wire import NOT_PATCHED, as_image, operation, present, sentence
 
 PAGE = 1000  # the most that Glance gives at once
 STAGE_TIMEOUT = 600.0  # seconds for the answer after the last byte of an upload
 ABANDONED = 60.0  # seconds without a sign of life of an import that has all its bytes
+LONGEST_PAUSE = 5.0  # seconds between two questions whether an import is done
 SOON = 1.0  # seconds without a question, at most, when earlier imports took longer
 RETRIES = 3
 RETRIABLE = (429, 502, 503, 504)
@@ -63,10 +64,8 @@ class Glance:
     @property
     def project_name(self) -> str | None:
         """The name of that project, as the token says."""
-        with translated(self.cloud):
-            session = self._connection.session
-            name: str | None = session.auth.get_access(session).project_name
-            return name
+        name: str | None = self.access().project_name
+        return name
 
     @property
     def region(self) -> str | None:
@@ -187,7 +186,7 @@ class Glance:
             if error.status != 409:
                 raise
             current = self.get(image_id)
-            if current.status not in ("active", "importing") and not current.import_task:
+            if current.status not in (*WHOLE, "importing") and not current.import_task:
                 raise
 
     def wait(
@@ -212,22 +211,24 @@ class Glance:
                 changed, seen = time.monotonic(), image["updated_at"]
             # While the import still holds its lock it also still saves the image as it was, over any change of ours.
             # A Glance that died holds it for ever: with all copies made and nothing happening, it is left behind.
-            dead = not image.get("os_glance_importing_to_stores") and time.monotonic() - changed > abandoned
-            if status in ("active", "deactivated") and (dead or not image.get("os_glance_import_task")):
+            silent = time.monotonic() - changed > abandoned
+            dead = silent and not image.get("os_glance_importing_to_stores")
+            if status in WHOLE and (dead or not image.get("os_glance_import_task")):
                 self._usual = min((time.monotonic() - begun) * 0.8, self._usual * 1.1 + 0.05, SOON)
                 return as_image(image)
             failed = image.get("os_glance_failed_import") or status in ("killed", *GONE)
-            task = self._task(image_id) if failed or status == "queued" or progress else {}
+            task = self._task(image_id) if failed or silent or status == "queued" or progress else {}
             # What an earlier import left in os_glance_failed_import stays until the next one has begun.
             if task.get("status", "failure" if failed else "") == "failure":
-                raise CloudError(f"Glance could not import it: {task.get('message') or f'the image is {status}'}")
+                why = task.get("message") or f"the image is {status}"
+                raise ImportFailedError(f"Glance could not import it: {why}")
             if progress and task.get("message"):
                 progress(task["message"])
             if time.monotonic() + pause > deadline:
                 raise CloudError(f"the import did not finish in time: the image is still {status} (--import-timeout)")
             if stop.wait(pause):
                 raise Interrupted("interrupted")
-            pause = min(pause * 1.5, 5.0)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
 
     def _task(self, image_id: str) -> dict[str, Any]:
         """The newest task of the image; Glance keeps them for 48 hours."""

@@ -14,8 +14,7 @@ from openstack_image_manager import desired
 from openstack_image_manager.changes import FIELDS
 from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.identity import belongs, identify
-from openstack_image_manager.lineup import WHOLE
-from openstack_image_manager.model import Finding, Image
+from openstack_image_manager.model import WHOLE, Finding, Image
 from openstack_image_manager.ways import is_packed
 
 

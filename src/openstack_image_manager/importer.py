@@ -12,8 +12,7 @@ from openstack_image_manager.claim import Claims, is_staged
 from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
 from openstack_image_manager.format import public_url
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.lineup import WHOLE
-from openstack_image_manager.model import Create, Image
+from openstack_image_manager.model import WHOLE, Create, Image
 from openstack_image_manager.sources import Reporter, Source, Sources, urls_of, with_checksum
 from openstack_image_manager.ways import ImportOptions, Way, choose
 
@@ -67,17 +66,13 @@ class Importer:
                 change = replace(change, left=None)
         raise AssertionError("unreachable")
 
-    def _attempt(self, change: Create, way: Way, deadline: float) -> Image:
-        # Before anything is made in Glance, a wrong address or a wrong file leaves no trace there. Where Glance must be
-        # asked first whether this user may publish, nothing is fetched before it has said yes.
-        asks = self.claims.asks_first(change)
-        source = None if asks else self._look(change, way, deadline)
+    def _attempt(self, change: Create, way: Way, deadline: float, again: bool = True) -> Image:
+        # Before anything is made in Glance: a wrong address or a wrong file leaves no trace there.
+        source = self._look(change, way, deadline)
         record, ours = self.claims.record(change, way)
         if record.status in WHOLE:
             return record
         try:
-            if asks:
-                source = self._look(change, way, deadline)
             if way.method == "web-download":
                 image = self._web_download(change, record.id, deadline)
             else:
@@ -93,16 +88,19 @@ class Importer:
         except Exception as error:  # whatever went wrong, no half-made record stays behind
             if ours:
                 keep = change.version.id is not None or self.claims.same_ids
-                self.claims.discard(record.id, keep)
-            elif isinstance(error, CloudError) and error.status == 404:
-                # The run that made the record failed and took it back, while this one relied on it.
-                self.reporter.line(change.subject, f"{error}; next try")
-                return self._attempt(replace(change, left=None), way, deadline)
-            raise
+                self.claims.give_up(record.id, keep)
+            # The record is gone: its run failed and took it back, or took this one's for left behind. Or two orders to
+            # import it crossed, and neither was carried out.
+            status = error.status if isinstance(error, CloudError) else None
+            if not again or not (status == 404 or (status == 409 and not ours)):
+                raise
+            self.reporter.line(change.subject, f"{error}; next try")
+        else:
+            return image
         finally:
             if source:
                 source.download.close()
-        return image
+        return self._attempt(change, way, deadline, again=False)
 
     def _look(self, change: Create, way: Way, deadline: float) -> Source | None:
         """The open source of what goes through here; what Glance fetches by itself is looked at only."""
@@ -138,8 +136,8 @@ class Importer:
                 # Glance needs a moment to notice, and refuses other bytes until then.
                 self.claims.pause(1.0)
                 image = self.claims.settled(image_id, 0)
-                if image is not None and is_staged(image):
-                    return  # only Glance's answer was lost
+                if image is not None and (is_staged(image) or image.status in WHOLE):
+                    return  # only Glance's answer was lost, or another run brought the bytes
                 if isinstance(error, CloudError) and error.status in TRANSIENT and tries > 1:
                     tries -= 1
                     again, then = source.url, "next try"

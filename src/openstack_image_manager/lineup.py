@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from openstack_image_manager import desired, retention
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.model import Image, Policy
-
-WHOLE = ("active", "deactivated")
+from openstack_image_manager.model import WHOLE, Image, Policy
 
 
 @dataclass(frozen=True, slots=True)

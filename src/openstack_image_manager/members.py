@@ -54,7 +54,12 @@ def members(glance: Glance, image_id: str) -> dict[str, str]:
 def add(glance: Glance, image_id: str, project: str) -> bool:
     """Invite the project and accept for it where this user may; True when it was accepted."""
     if members(glance, image_id).get(project) is None:
-        glance.call("POST", f"/images/{image_id}/members", json={"member": project})
+        try:
+            glance.call("POST", f"/images/{image_id}/members", json={"member": project})
+        except CloudError as error:
+            # 409: another run was quicker.
+            if error.status != 409:
+                raise
     try:
         glance.call("PUT", f"/images/{image_id}/members/{project}", json={"status": "accepted"})
     except CloudError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from openstack_image_manager.defaults import DEFAULT_TAG
 
+WHOLE = ("active", "deactivated")  # statuses of images that have their bytes
 GONE = ("deleted", "pending_delete")  # statuses that Glance shows for the moment that a delete takes
 
 if TYPE_CHECKING:  # with the format comes pydantic, and who only looks at images needs neither
@@ -115,7 +116,7 @@ class Create:
 @dataclass(frozen=True, slots=True)
 class Update:
     """Make one image as wanted: `fields` is the whole difference. `proof`: the checksum that its bytes must have,
-    `keeper`: the id of the image that must have its name too before it gives it up; or else nothing is changed."""
+    `keeper`: the image that must have its name too before it gives it up; or else nothing is changed."""
 
     group: str
     found: Image
@@ -123,7 +124,7 @@ class Update:
     fields: tuple[FieldChange, ...]
     reason: str
     proof: str | None = None
-    keeper: str | None = None
+    keeper: Image | None = None
 
     @property
     def subject(self) -> str:
@@ -133,12 +134,14 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete one image. `junk`: it was never published, and holds nothing that anyone could use."""
+    """Delete one image. `junk`: it was never published, and holds nothing that anyone could use. `keeper`: the image
+    that stands for its version, seen by as many as the plan says; or else nothing is deleted."""
 
     group: str
     found: Image
     reason: str
     junk: bool = False
+    keeper: Image | None = None
 
     @property
     def subject(self) -> str:

@@ -13,8 +13,7 @@ from openstack_image_manager.glance import Glance
 from openstack_image_manager.handover import split
 from openstack_image_manager.identity import identify, of_others, strangers
 from openstack_image_manager.latest import resolve
-from openstack_image_manager.lineup import WHOLE
-from openstack_image_manager.model import Change, Create, Delete, Finding, Image, Plan, Policy, Update
+from openstack_image_manager.model import WHOLE, Change, Create, Delete, Finding, Image, Plan, Policy, Update
 from openstack_image_manager.plan import is_final, plan
 from openstack_image_manager.relations import Relations
 from openstack_image_manager.retiring import Usage

@@ -10,8 +10,8 @@ from typing import TypeGuard
 from openstack_image_manager import handover, identity, orphans
 from openstack_image_manager.builds import Builds
 from openstack_image_manager.format import Definition
-from openstack_image_manager.lineup import WHOLE, is_usable
-from openstack_image_manager.model import GONE, Change, Delete, Finding, Image, Plan, Policy, Update
+from openstack_image_manager.lineup import is_usable
+from openstack_image_manager.model import GONE, WHOLE, Change, Delete, Finding, Image, Plan, Policy, Update
 from openstack_image_manager.retiring import Usage
 
 

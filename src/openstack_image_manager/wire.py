@@ -89,8 +89,10 @@ def operation(change: FieldChange) -> dict[str, Any]:
 
 def sentence(answer: Any, who: str) -> str:
     """What it says, without the HTML around it, and without saying its status twice."""
+    from html import unescape
+
     text = re.sub(r"<(title|style|script)\b.*?</\1>|<h1>.*?</h1>", " ", answer.text or "", flags=re.S | re.I)
-    text = " ".join(re.sub(r"<[^>]*>", " ", text).split())[:500]
+    text = " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())[:500]
     status = rf"{answer.status_code}\b[\s:]*(?:{re.escape(answer.reason or '')}[\s:.]*|$)"
     text = re.sub(rf"^{status}", "", text, flags=re.IGNORECASE)
     return f"{who} answered {answer.status_code}: {text or answer.reason}"

@@ -99,6 +99,8 @@ class Run:
             yield
             if self._unchanged(change.found).protected:
                 raise Refused(403)
+            if change.keeper and self.cloud.get(change.keeper.id).visibility != change.keeper.visibility:
+                raise Refused(412)
             self.cloud.delete(change.found.id)
         except Refused as refused:
             if refused.status != 409:
@@ -108,7 +110,7 @@ class Run:
         yield
         current = self._unchanged(change.found, change.wanted)
         if diff(current, change.wanted):
-            if change.keeper and self.cloud.get(change.keeper).name != current.name:
+            if change.keeper and self.cloud.get(change.keeper.id).name != current.name:
                 raise Refused(412)
             yield from self._change(current, change.fields)
             if change.wanted.members is not None and current.visibility != "shared" == change.wanted.visibility:

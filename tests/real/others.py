@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import sqlite3
-from contextlib import closing
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from openstack_image_manager import desired
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
-from tests.real.imports import define
+from tests.real.imports import content, define
 
 OTHER_PROMISE = f"{desired.PENDING}sha256:{'0' * 64}{desired.BEFORE}"
 LOCK = (
@@ -61,3 +66,43 @@ def change(sandbox: Sandbox, statement: str, *values: str) -> None:
     path = sandbox.state / "data" / "glance-one" / "glance.sqlite"
     with closing(sqlite3.connect(path, timeout=30)) as database, database:
         database.execute(statement, values)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until it is so."""
+    limit = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < limit
+        threading.Event().wait(0.02)
+
+
+def status(bench: Bench, image_id: str) -> str:
+    """The status that Glance shows."""
+    return str(bench.admin.image.get(f"/images/{image_id}").json()["status"])
+
+
+@contextmanager
+def uploading(bench: Bench, glance: str, image_id: str) -> Iterator[http.client.HTTPConnection]:
+    """Somebody else is in the middle of an upload to the staging area."""
+    connection = http.client.HTTPConnection(urlsplit(glance).netloc, timeout=30)
+    with closing(connection):
+        connection.putrequest("PUT", f"/v2/images/{image_id}/stage")
+        token = bench.admin.session.get_token()
+        for header in (
+            ("X-Auth-Token", token),
+            ("Content-Type", "application/octet-stream"),
+            ("Transfer-Encoding", "chunked"),
+        ):
+            connection.putheader(*header)
+        connection.endheaders()
+        half = content(bench)[:1000]
+        connection.send(b"%x\r\n%s\r\n" % (len(half), half))
+        until(lambda: status(bench, image_id) == "uploading")
+        yield connection
+
+
+def finish(bench: Bench, upload: http.client.HTTPConnection) -> None:
+    """The rest of the bytes come, and Glance has them all."""
+    rest = content(bench)[1000:]
+    upload.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(rest), rest))
+    assert upload.getresponse().status == 204

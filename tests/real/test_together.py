@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import uuid
 
 import pytest
 
@@ -16,10 +17,11 @@ from tests.services.site import Switches
 pytestmark = pytest.mark.timeout(300)  # eight processes at once
 
 
-@pytest.mark.parametrize("runs", [2, 8])
-def test_runs_at_the_same_moment_make_one_image_of_each_version(bench: Bench, runs: int) -> None:
+@pytest.mark.parametrize(("runs", "chosen"), [(2, False), (8, False), (8, True)])
+def test_runs_at_the_same_moment_make_one_image_of_each_version(bench: Bench, runs: int, chosen: bool) -> None:
+    """Also where the definition says which id the newest one shall have."""
     name = bench.ubuntu()["name"]
-    bench.define(bench.ubuntu("1", "2"))
+    bench.define(bench.ubuntu("1", bench.version("2", **({"id": str(uuid.uuid4())} if chosen else {}))))
     processes = [bench.start() for _ in range(runs)]
     said = [process.communicate(timeout=250)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * runs, "\n".join(said)

@@ -170,4 +170,4 @@ def test_the_plain_name_is_given_up_only_for_an_image_that_has_it_by_then():
     (old,) = settled([definition(versions=["1"])])
     new = replace(by_version(settled([definition(versions=["2"])]))["2"], id="new")
     changes = plan([definition(versions=["1", "2"])], [old, new], Policy(), TODAY).changes
-    assert {c.found.id: c.keeper for c in changes if isinstance(c, Update)}[old.id] == "new"
+    assert {c.found.id: c.keeper and c.keeper.id for c in changes if isinstance(c, Update)}[old.id] == "new"

@@ -64,6 +64,22 @@ def test_a_twin_that_is_to_be_deleted_leaves_the_list_first():
     assert {update.reason, delete.reason} == {f"{image.id} stands for its version"}
 
 
+def test_a_twin_goes_only_while_the_image_that_stands_is_there_as_planned():
+    one, two = settled([definition(versions=["1", "2"])])
+    old = one if one.properties["internal_version"] == "1" else two
+    twin = replace(old, id="twin", created_at="2030-01-01T00:00:00Z")
+
+    def deleted(versions, **meta):
+        wanted = [definition(versions=versions, meta={"uuid_validity": "last-1", **meta})]
+        changes = plan(wanted, [one, two, twin], DELETE, TODAY, usage=lambda _: 0).changes
+        return {change.found.id: change.keeper for change in changes if isinstance(change, Delete)}
+
+    kept = deleted(["1", "2"])
+    assert list(kept) == ["twin"]
+    assert (kept["twin"].id, kept["twin"].visibility) == (old.id, "community")  # as it is hidden first
+    assert deleted(["2"]) == {old.id: None, "twin": None}  # both go
+
+
 @pytest.mark.parametrize("promised", [{"meta": {"uuid_validity": "forever"}}, {"keep": True}])
 def test_a_twin_whose_id_is_promised_is_hidden_only(promised):
     wanted = [definition(**promised)]

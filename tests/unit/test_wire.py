@@ -31,6 +31,7 @@ You are not authorized to complete this action.<br /><br />
         (404, "Not Found", "", "404: Not Found"),
         (404, "Not Found", "4040 is no port", "404: 4040 is no port"),
         (404, "Not Found", "404 images", "404: 404 images"),
+        (409, "Conflict", "<body>Already at store &#x27;slow&#x27;<br></body>", "409: Already at store 'slow'"),
         (500, None, "oh", "500: oh"),
     ],
 )

@@ -10,8 +10,7 @@ from typing import get_args
 
 from openstack_image_manager import age, desired, retention, values
 from openstack_image_manager.format import Format, public_url
-from openstack_image_manager.lineup import WHOLE
-from openstack_image_manager.model import Image
+from openstack_image_manager.model import WHOLE, Image
 
 DATED = re.compile(r"(?P<name>.*[^ _-])(?P<separator>[ _-]?)\((?P<version>[^()]+)\)")
 # What Nova writes on the images that it makes of servers.
