@@ -27,7 +27,10 @@ def due(properties: Mapping[str, str], day: date) -> date | None:
     until = properties.get("provided_until", "")
     if hours is None:
         return None
-    when = (datetime(day.year, day.month, day.day) + timedelta(hours=hours * SLACK)).date()
+    try:
+        when = (datetime(day.year, day.month, day.day) + timedelta(hours=hours * SLACK)).date()
+    except OverflowError:  # built at the end of the calendar
+        return None
     return None if until[:1].isdigit() and until[:10] < when.isoformat() else when
 
 

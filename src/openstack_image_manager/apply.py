@@ -33,6 +33,7 @@ from openstack_image_manager.model import (
     Result,
     Update,
 )
+from openstack_image_manager.others import Others
 from openstack_image_manager.sources import Reporter
 from openstack_image_manager.told import about
 from openstack_image_manager.ways import ImportOptions
@@ -149,11 +150,11 @@ class _Run:
         added, tries = wanted - (current.stores or wanted), self.importer.options.tries
         try:
             while (missing := wanted - (current.stores or wanted)) and tries:
-                tries -= 1
-                with self._perhaps_done(current.id, lambda image: not missing - (image.stores or missing)):
+                with self._perhaps_done(current.id, partial(_is_in_one_of, missing)):
                     self.glance.import_image(current.id, "copy-image", stores=missing)
                 limit = time.monotonic() + self.importer.options.timeout
                 current = self.glance.wait(current.id, limit, self.stop, self.importer.glance_says(change.subject))
+                tries -= missing == wanted - (current.stores or wanted)
         finally:
             self.reporter.finished(change.subject)
         if missing:
@@ -198,6 +199,10 @@ def _seen(look: Callable[[str], Image], image_id: str) -> Image:
         raise
 
 
+def _is_in_one_of(stores: frozenset[str], image: Image) -> bool:
+    return bool(stores & (image.stores or frozenset()))
+
+
 def _is_without(store: str, image: Image) -> bool:
     return store not in (image.stores or ())
 
@@ -233,7 +238,8 @@ def _run(
     job: Job, options: ImportOptions, stop: threading.Event, workers: int, changes: Mapping[str, Sequence[Change]]
 ) -> _Run:
     same = job.policy.same_ids
-    claims = Claims(job.glance, job.policy.tag, options.timeout, stop, job.reporter, same, job.elsewhere)
+    others = Others(job.glance, options.timeout, stop, job.reporter)
+    claims = Claims(others, job.policy.tag, same, job.elsewhere)
     importer = Importer(job.glance, options, job.plan.converts, stop, job.reporter, claims)
     # Properties alone are what changes by the hundred; names, visibility, status, deletions are looked at one by one.
     looks = Looks(job.glance, [first.found.id for first, *_ in changes.values() if _properties(first)])

@@ -60,7 +60,8 @@ class Builds:
         planned = {change.found.id: change for change in updates if not isinstance(change, Create)}
         for build, image in standing.twins:
             more, remarks = self._twin(build, images[build], image, line, roles.get(build))
-            updates += [_with_keeper(change, images[build], planned.get(images[build].id)) for change in more]
+            stays = usable.get(build)
+            updates += [_with_keeper(change, stays, planned.get(stays.id)) if stays else change for change in more]
             findings += remarks
         updates = [self._given_up(change, usable.get(line.current)) for change in updates]
         deletes = [change for change in updates if isinstance(change, Delete)]
@@ -122,7 +123,7 @@ class Builds:
         superseded = not current
         if version is not None and not definition.multi:
             superseded = desired.is_superseded(definition, version, line.newest)
-        since = hidden_since(image, stage, outdated or situation.kept, self.day)
+        since = hidden_since(image, stage, (outdated or situation.kept) and not current, self.day)
         pinned = line.pins.get(build)
         return Role(current, superseded, outdated, stage, why, visibility, hidden, since, pinned, rolled_back)
 

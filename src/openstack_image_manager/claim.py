@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-import random
-import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from openstack_image_manager import desired
 from openstack_image_manager.changes import diff
-from openstack_image_manager.errors import CloudError, Error, ImportFailedError, Interrupted
-from openstack_image_manager.glance import LONGEST_PAUSE, Glance
+from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.identity import Key
-from openstack_image_manager.leftovers import is_stale
 from openstack_image_manager.model import WHOLE, Create, Image
-from openstack_image_manager.sources import Reporter
+from openstack_image_manager.others import QUIET, Others, is_staged
 from openstack_image_manager.ways import UNVERIFIED, Way
 
-QUIET = 10.0  # seconds after which an empty record that nobody fills is taken for left behind
-STAGED = 3.0  # seconds after which one with all bytes is that nobody imports
-LOT = 3.0  # seconds more, at most: runs that find the same record at the same moment shall not go on at the same moment
 TAKEN = 1.0  # seconds after which a record that was taken over tells who has it
 TAGGED = 3.0  # seconds after which a new record has its tags, which Glance writes after all else
-LATE = 60.0  # seconds that lie between the listing and the first import, at most
-MOST_IDS = 50
-SETTLE = 60.0  # seconds for Glance to notice that an upload's client is gone
+LATE = 60.0  # seconds that lie between the listing and the first import, as a rule
+MOST_IDS = 500  # each failure of a day uses one up
+UNCERTAIN = (404, 409, 500)  # what Glance answers to a change that another run was quicker with
 
 
 @dataclass(frozen=True)
 class Claims:
-    """Records of one run in one cloud. `timeout`: seconds for the import by another run that is waited for.
+    """Records of one run in one cloud, among those of the others.
 
     `same_ids`: a version shall have the same id in every cloud; `elsewhere`: the ids that it has in other clouds.
     `listed`: the day on which the run listed the images."""
 
-    glance: Glance
+    others: Others
     tag: str
-    timeout: float
-    stop: threading.Event
-    reporter: Reporter
     same_ids: bool = False
     elsewhere: Mapping[Key, Sequence[str]] = field(default_factory=dict)
     run: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -52,16 +41,16 @@ class Claims:
         """Delete this run's record, which came to nothing; never one that another run has taken over, nor what somebody
         has finished meanwhile. `keep`: its id was chosen and can't be had again, so an empty record stays for the next
         run."""
-        with suppress(CloudError):
-            if self.glance.get(image_id).properties.get(desired.RUN) == self.run:
-                self._discard(image_id, keep)
+        self._discard(image_id, keep, self.run)
 
-    def _discard(self, image_id: str, keep: bool = False) -> None:
+    def _discard(self, image_id: str, keep: bool = False, run: str | None = None) -> None:
         with suppress(CloudError):
-            current = self.glance.get(image_id)
+            current = self.others.glance.get(image_id)
+            if run and current.properties.get(desired.RUN) != run:
+                return
             whole = current.status in WHOLE
             if (whole and desired.is_pending(current)) or (not whole and not keep):
-                self.glance.delete(image_id)
+                self.others.glance.delete(image_id)
 
     def record(self, change: Create, way: Way) -> tuple[Image, bool]:
         """The record in Glance to be filled, and whether it is ours alone. Of several runs at the same moment one
@@ -85,11 +74,12 @@ class Claims:
         checksum = None if way.promise == UNVERIFIED else version.checksum
         left = change.left or self._of_yesterday(change, initial)
         for number in range(MOST_IDS):
-            left = self.settled(left.id, QUIET) if left else None
+            left = self.others.settled(left.id, 0 if self._is_own(left) else QUIET) if left else None
             if left and left.status in WHOLE and not desired.has_wrong_bytes(left, checksum):
                 return left, False
             if left and left.disk_format == initial.disk_format:
-                if is_staged(left) and left.properties.get(desired.VERIFIED) == properties[desired.VERIFIED]:
+                same = left.properties.get(desired.VERIFIED) == properties[desired.VERIFIED]
+                if is_staged(left) and same and way.method == "glance-direct":
                     return left, False
                 if left.status == "queued" and (version.id or self._keeps(left.id, change, number)):
                     if taken := self._taken_over(left, initial):
@@ -108,15 +98,24 @@ class Claims:
             if left is None and version.id:
                 raise refusal
             if left is None and self.same_ids:
-                self.reporter.line(change.subject, f"its id {record.id} was used up here: another one")
-        raise CloudError(f"found no free id for version {version.version}; try again tomorrow")
+                self.others.reporter.line(change.subject, f"its id {record.id} was used up here: another one")
+        raise CloudError(f"found no free id for version {version.version}: too many imports of it failed today")
 
     def _taken_over(self, left: Image, initial: Image) -> Image | None:
         """An empty record that was left behind, as this run's own; None: another run was quicker, see what it makes."""
-        self.glance.patch(left.id, diff(left, initial))
-        self.pause(TAKEN)
-        current = self._still_there(left.id)
-        return current if current and current.properties.get(desired.RUN) == self.run else None
+        begun = time.monotonic()
+        try:
+            self.others.glance.patch(left.id, diff(left, initial))
+        except CloudError as error:
+            if error.status not in UNCERTAIN:
+                raise
+        if not self._is_own(left):
+            self.others.pause(max(TAKEN, 2 * (time.monotonic() - begun)))
+        current = self.others.still_there(left.id)
+        return current if current and self._is_own(current) else None
+
+    def _is_own(self, image: Image) -> bool:
+        return image.properties.get(desired.RUN) == self.run
 
     def _keeps(self, image_id: str, change: Create, number: int) -> bool:
         """True for an id that other clouds have for the version too: deleted, it could never be had again."""
@@ -138,7 +137,7 @@ class Claims:
                 return elsewhere[number]
             what.append(str(number - len(elsewhere)))
         else:
-            what = [str(self.glance.project), *what, day or _day(time.time()), str(number)]
+            what = [str(self.others.glance.project), *what, day or _day(time.time()), str(number)]
         return record_id(*what)
 
     def _twin(self, record: Image, change: Create) -> Image | None:
@@ -147,10 +146,10 @@ class Claims:
         # The tag is part of an id that was made here; other ids may be those of images with another tag.
         made_here = not self.same_ids and change.version.id is None
         limit = time.monotonic() + TAGGED
-        while twin := self._still_there(record.id):
+        while twin := self.others.still_there(record.id):
             same = all(twin.properties.get(key) == record.properties[key] for key in keys)
             # Another run may have given it to its owner already.
-            if not same or twin.owner not in (self.glance.project, change.definition.owner):
+            if not same or twin.owner not in (self.others.glance.project, change.definition.owner):
                 return None
             if self.tag in twin.tags:
                 return twin
@@ -160,105 +159,21 @@ class Claims:
                 return twin
             if time.monotonic() > limit:
                 return None
-            self.pause(0.1)
+            self.others.pause(0.1)
         return None
 
     def _new(self, initial: Image, visibility: str) -> Image:
         """Only Glance's policy knows who may publish. Ask it before bytes move, with a record that is hidden and
         empty, rather than after an hour of uploading."""
-        if visibility != "public" or self.glance.is_admin():
-            return self.glance.create(initial)
+        if visibility != "public" or self.others.glance.is_admin():
+            return self.others.glance.create(initial)
         try:
-            record = self.glance.create(replace(initial, visibility="public", hidden=True))
+            record = self.others.glance.create(replace(initial, visibility="public", hidden=True))
         except CloudError as error:
             if error.status != 403:
                 raise
             raise explained(error, "public") from None
-        return self.glance.patch(record.id, diff(record, replace(record, visibility="private", hidden=False)))
-
-    def settled(self, image_id: str, quiet: float) -> Image | None:
-        """What became of an image that another run, dead or alive, is working on; None: it is gone. It is left behind
-        when nothing happens to it for `quiet` seconds: a run that is alive fills an empty record at once, orders the
-        import of a full one at once, and takes back one that failed at once. Two orders to import at the same moment
-        would break each other in Glance."""
-        begun = time.monotonic()
-        watch, told = _Watch(quiet), set[str]()
-
-        def waiting(name: str, what: str) -> None:
-            if what not in told:
-                self.reporter.line(name, f"is being {what} already: waiting for it")
-            told.add(what)
-
-        while current := self._still_there(image_id):
-            # What nothing has happened to for days was left by a Glance that died itself.
-            if is_stale(current, datetime.now(UTC).date()):
-                return current
-            # Also a whole one: until the import has let go of it, Glance saves it once more as it was.
-            if current.status == "importing" or current.import_task:
-                waiting(current.name, "imported")
-                if done := self._imported(image_id, begun + self.timeout):
-                    return done
-                if watch.is_over():
-                    return self._still_there(image_id)
-            elif current.status in ("uploading", "saving") and not is_staged(current):
-                waiting(current.name, "uploaded")
-                if time.monotonic() - begun > (self.timeout if quiet else SETTLE):
-                    raise CloudError(f"{image_id} is being uploaded by someone else; run again when that is done")
-            elif watch.is_left(current):
-                return current
-            self.pause(0.5)
-        return None
-
-    def _imported(self, image_id: str, deadline: float) -> Image | None:
-        """The image when the import that another run ordered is done; None: it failed, or its own run would not wait
-        for it any more."""
-        while True:
-            try:
-                return self.glance.wait(image_id, deadline, self.stop)
-            except ImportFailedError:
-                return None
-            except CloudError as error:
-                if error.status == 404 or time.monotonic() > deadline - LONGEST_PAUSE:
-                    return None
-                self.pause(0.5)
-
-    def _still_there(self, image_id: str) -> Image | None:
-        try:
-            return self.glance.get(image_id)
-        except CloudError as error:
-            if error.status == 404:
-                return None
-            raise
-
-    def pause(self, seconds: float) -> None:
-        if self.stop.wait(seconds):
-            raise Interrupted("interrupted")
-
-
-@dataclass
-class _Watch:
-    """How long nothing has happened to an image; `quiet` seconds are enough, and for some runs a little more."""
-
-    quiet: float
-    lot: float = field(default_factory=lambda: random.uniform(0, LOT))
-    since: float = 0.0
-    seen: tuple[object, ...] = ()
-    failed: float | None = None
-
-    def is_left(self, image: Image) -> bool:
-        """True for an image that nobody goes on with: an empty record, or one that has its bytes."""
-        seen = (image.status, image.size, image.updated_at)
-        if seen != self.seen:
-            self.seen, self.since = seen, time.monotonic()
-        if image.status != "queued" and not is_staged(image):
-            return True
-        patience = self.quiet if image.status == "queued" else STAGED
-        return not self.quiet or time.monotonic() - self.since >= patience + self.lot
-
-    def is_over(self) -> bool:
-        """True when the run whose import has failed does not take it back."""
-        self.failed = self.failed or time.monotonic()
-        return time.monotonic() - self.failed >= self.quiet
+        return self.others.glance.patch(record.id, diff(record, replace(record, visibility="private", hidden=False)))
 
 
 def record_id(*what: str) -> str:
@@ -268,12 +183,6 @@ def record_id(*what: str) -> str:
 
 def _day(seconds: float) -> str:
     return time.strftime("%Y%m%d", time.gmtime(seconds))
-
-
-def is_staged(image: Image) -> bool:
-    """True when the staging area has all bytes: Glance tells the size once an upload to it is complete. Ours complete
-    only with verified bytes."""
-    return image.status == "uploading" and image.size is not None
 
 
 def explained(error: CloudError, visibility: str) -> Error:

@@ -8,20 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from openstack_image_manager import desired, identity
 from openstack_image_manager.format import Definition
 from openstack_image_manager.identity import Key
-from openstack_image_manager.lineup import is_usable
+from openstack_image_manager.lineup import is_usable, one_per_version
 from openstack_image_manager.model import Image
 
 ABSENT, UNSEEN = "-", "?"
 
 
-def ids_elsewhere(cloud: str, images: Mapping[str, Iterable[Image]]) -> dict[Key, list[str]]:
+def ids_elsewhere(
+    cloud: str, definitions: Iterable[Definition], images: Mapping[str, Iterable[Image]]
+) -> dict[Key, list[str]]:
     """The ids that each (definition, version) has in the other clouds, oldest first."""
+    known = {definition.name: definition for definition in definitions}
     found: dict[Key, list[Image]] = defaultdict(list)
     for other, its in images.items():
         for image in its if other != cloud else ():
-            name, version = image.properties.get("image_name"), image.properties.get("internal_version")
-            if name and version and is_usable(image):
-                found[name, version].append(image)
+            if is_usable(image) and (key := identity.identify(image, known)):
+                found[key].append(image)
     return {
         key: list(dict.fromkeys(image.id for image in sorted(its, key=lambda image: (image.created_at, image.id))))
         for key, its in found.items()
@@ -32,11 +34,12 @@ def current(definition: Definition, images: Iterable[Image]) -> dict[str, Image]
     """The images that users get by the definition's names: with multi the one of the plain name, else all versions."""
     known = {definition.name: definition}
     found: dict[str, Image] = {}
-    for image in images:
-        key = identity.identify(image, known)
-        if key is None or not is_usable(image):
-            continue
-        name = definition.name if definition.multi else desired.image_name(definition, key[1], newest=False)
+    keyed = [(key[1], image) for image in images if (key := identity.identify(image, known))]
+    published = [(version, image) for version, image in keyed if not desired.is_pending(image)]
+    standing, _ = one_per_version(published, definition.status)
+    for version in sorted(filter(lambda each: is_usable(standing[each]), standing), key=desired.version_key):
+        image = standing[version]
+        name = definition.name if definition.multi else desired.image_name(definition, version, newest=False)
         if image.name == name:
             found[name] = image
     return found

@@ -2,10 +2,12 @@
 
 
 class Error(Exception):
-    """Something a user can cause or mend. The command line ends with `exit_code`; metrics count it as `kind`."""
+    """Something a user can cause or mend. The command line ends with `exit_code`; metrics count it as `kind`, of the
+    `cloud` that could not be looked at, where that is what ended the run."""
 
     exit_code = 1
     kind = "other"
+    cloud: str | None = None
 
 
 class UsageError(Error):

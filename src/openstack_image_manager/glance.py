@@ -186,7 +186,8 @@ class Glance:
             if error.status != 409:
                 raise
             current = self.get(image_id)
-            if current.status not in (*WHOLE, "importing") and not current.import_task:
+            there = () if method == "copy-image" else (*WHOLE, "importing")
+            if current.status not in there and not current.import_task:
                 raise
 
     def wait(
@@ -231,12 +232,12 @@ class Glance:
             pause = min(pause * 1.5, LONGEST_PAUSE)
 
     def _task(self, image_id: str) -> dict[str, Any]:
-        """The newest task of the image; Glance keeps them for 48 hours."""
+        """The newest task of the image, of one second one that has not failed; Glance keeps them for 48 hours."""
         try:
             tasks = self.ask("GET", f"/images/{image_id}/tasks", "tasks")["tasks"]
         except CloudError:
             return {}
-        return max(tasks, key=lambda task: task["created_at"], default={})
+        return max(tasks, key=lambda task: (task["created_at"], task["status"] != "failure"), default={})
 
     def patch(self, image_id: str, changes: Iterable[FieldChange]) -> Image:
         """All differences in one PATCH, all or nothing; less those that have requests of their own."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from openstack_image_manager import desired
-from openstack_image_manager.claim import Claims, is_staged
+from openstack_image_manager.claim import Claims
 from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
 from openstack_image_manager.format import public_url
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.model import WHOLE, Create, Image
+from openstack_image_manager.others import is_staged
 from openstack_image_manager.sources import Reporter, Source, Sources, urls_of, with_checksum
 from openstack_image_manager.ways import ImportOptions, Way, choose
 
@@ -59,48 +61,55 @@ class Importer:
                     self.reporter.line(change.subject, f"{error}; now through this machine")
                     staged = replace(self.options, method="glance-direct")
                     way = choose(change.version, self.methods(), self.converts, staged)
-                    return self._attempt(replace(change, left=None), way, deadline)
+                    return self._attempt(change, way, deadline)
                 if attempt == self.options.tries or error.status is not None:
                     raise
                 self.reporter.line(change.subject, f"{error}; next try")
-                change = replace(change, left=None)
         raise AssertionError("unreachable")
 
     def _attempt(self, change: Create, way: Way, deadline: float, again: bool = True) -> Image:
         # Before anything is made in Glance: a wrong address or a wrong file leaves no trace there.
-        source = self._look(change, way, deadline)
-        record, ours = self.claims.record(change, way)
-        if record.status in WHOLE:
-            return record
-        try:
-            if way.method == "web-download":
-                image = self._web_download(change, record.id, deadline)
-            else:
-                if not is_staged(record):
-                    self._stage(change, record.id, deadline, source or self.sources.first(change, deadline))
-                self.glance.import_image(record.id, way.method, stores=change.wanted.stores)
-                image = self.glance.wait(record.id, deadline, self.stop, self.glance_says(change.subject))
-            if desired.has_wrong_bytes(image):
-                got = f"{image.hash_algorithm}:{image.hash_value}"
-                raise VerificationError(f"wrong checksum: expected {change.version.checksum}, Glance has {got}")
-        except Interrupted:
-            raise
-        except Exception as error:  # whatever went wrong, no half-made record stays behind
-            if ours:
-                keep = change.version.id is not None or self.claims.same_ids
-                self.claims.give_up(record.id, keep)
-            # The record is gone: its run failed and took it back, or took this one's for left behind. Or two orders to
-            # import it crossed, and neither was carried out.
-            status = error.status if isinstance(error, CloudError) else None
-            if not again or not (status == 404 or (status == 409 and not ours)):
+        with self._looked_at(change, way, deadline) as source:
+            record, ours = self.claims.record(change, way)
+            if record.status in WHOLE:
+                return record
+            try:
+                return self._filled(change, way, deadline, record, source)
+            except Interrupted:
                 raise
-            self.reporter.line(change.subject, f"{error}; next try")
+            except Exception as error:  # whatever went wrong, no half-made record stays behind
+                if ours:
+                    self.claims.give_up(record.id, keep=change.version.id is not None or self.claims.same_ids)
+                # The record is gone: its run failed and took it back, or took this one's for left behind. Or two orders
+                # to import it crossed, and neither was carried out.
+                status = error.status if isinstance(error, CloudError) else None
+                if not again or not (status == 404 or (status == 409 and not ours)):
+                    raise
+                self.reporter.line(change.subject, f"{error}; next try")
+        return self._attempt(change, way, deadline, again=False)
+
+    def _filled(self, change: Create, way: Way, deadline: float, record: Image, source: Source | None) -> Image:
+        """The record with its bytes."""
+        if way.method == "web-download":
+            image = self._web_download(change, record.id, deadline)
         else:
-            return image
+            if not is_staged(record):
+                self._stage(change, record.id, deadline, source or self.sources.first(change, deadline))
+            self.glance.import_image(record.id, way.method, stores=change.wanted.stores)
+            image = self.glance.wait(record.id, deadline, self.stop, self.glance_says(change.subject))
+        if desired.has_wrong_bytes(image):
+            got = f"{image.hash_algorithm}:{image.hash_value}"
+            raise VerificationError(f"wrong checksum: expected {change.version.checksum}, Glance has {got}")
+        return image
+
+    @contextmanager
+    def _looked_at(self, change: Create, way: Way, deadline: float) -> Iterator[Source | None]:
+        source = self._look(change, way, deadline)
+        try:
+            yield source
         finally:
             if source:
                 source.download.close()
-        return self._attempt(change, way, deadline, again=False)
 
     def _look(self, change: Create, way: Way, deadline: float) -> Source | None:
         """The open source of what goes through here; what Glance fetches by itself is looked at only."""
@@ -134,8 +143,8 @@ class Importer:
                 return
             except Error as error:
                 # Glance needs a moment to notice, and refuses other bytes until then.
-                self.claims.pause(1.0)
-                image = self.claims.settled(image_id, 0)
+                self.claims.others.pause(1.0)
+                image = self.claims.others.settled(image_id, 0)
                 if image is not None and (is_staged(image) or image.status in WHOLE):
                     return  # only Glance's answer was lost, or another run brought the bytes
                 if isinstance(error, CloudError) and error.status in TRANSIENT and tries > 1:

@@ -40,9 +40,12 @@ def line_up(definition: Definition, usable: Mapping[str, Image], policy: Policy,
     pins, bad = _rollbacks(usable, newest.version, {*defined, *usable}) if definition.multi else ({}, frozenset())
     current = _current(defined, pins, bad)
     if definition.multi and to is not None:
-        current = _chosen(definition, usable, to, current, bad)
-        pins = {current: newest.version} if key(current) < key(newest.version) else {}
-        later = {build for build in {*defined, *usable} if key(current) < key(build) <= key(newest.version)}
+        served = _served(usable, current, bad)
+        current = _chosen(definition, usable, to, served, bad)
+        # What is not in the cloud yet is no bad build, and ends the rollback once it is there.
+        over = newest.version if newest.version in {*usable, *bad} else served
+        pins = {current: over} if key(current) < key(over) else {}
+        later = {build for build in {*defined, *usable} if key(current) < key(build) <= key(over)}
         bad = (bad | later) - {current}
     missing = [
         version
@@ -81,8 +84,16 @@ def _current(defined: Mapping[str, Version], pins: Mapping[str, str], bad: froze
     return max(candidates, key=key, default=newest)
 
 
+def _served(usable: Mapping[str, Image], current: str, bad: frozenset[str]) -> str:
+    """The build that users have: the current one, or the newest before it while the cloud does not have that yet."""
+    key = desired.version_key
+    there = [build for build in usable if key(build) <= key(current) and build not in bad]
+    return current if current in usable else max(there, key=key, default=current)
+
+
 def _chosen(definition: Definition, usable: Mapping[str, Image], to: str, current: str, bad: frozenset[str]) -> str:
-    """The version to roll back to. Raises UsageError when the cloud does not have `to`, Error when there is none."""
+    """The version to roll back to. Raises UsageError when the cloud does not have `to`, Error when there is none, or
+    when nobody would find it."""
     key = desired.version_key
     newest = max(key(version.version) for version in definition.versions)
     usable = {build: image for build, image in usable.items() if key(build) <= newest}  # later ones were withdrawn
@@ -92,7 +103,16 @@ def _chosen(definition: Definition, usable: Mapping[str, Image], to: str, curren
         raise UsageError(f"{definition.name}: version {to} is not in the cloud; it has: {choice}")
     if not to and not before:
         raise Error(f"{definition.name}: no good build is before {current} to go back to; the cloud has: {choice}")
-    return to or before[-1]
+    chosen = to or before[-1]
+    for version in definition.versions:
+        visibility = retention.narrower(version.visibility or definition.visibility, definition.visibility)
+        if version.version == chosen and (version.hidden or visibility != definition.visibility):
+            how = "hidden: true" if version.hidden else f"visibility: {version.visibility}"
+            raise Error(
+                f"{definition.name}: version {chosen} is defined with {how}, so it would not be found in place of "
+                f"{current}; take that out of the definition, or choose another version with --to"
+            )
+    return chosen
 
 
 def is_usable(image: Image | None, checksum: str | None = None) -> bool:

@@ -78,8 +78,9 @@ def _limit(s: Situation, asked: Stage, policy: Policy, today: date) -> tuple[Sta
     if policy.grace and asked > Stage.HIDE:
         if s.hidden_since is None:
             return Stage.HIDE, f"to be hidden for {policy.grace} days first"
-        due = s.hidden_since + timedelta(days=policy.grace)
-        if today < due:
+        left = policy.grace - (today - s.hidden_since).days
+        if left > 0:
+            due = today + timedelta(days=min(left, (date.max - today).days))
             return Stage.HIDE, f"hidden since {s.hidden_since}, due on {due}"
     return Stage.DELETE, ""
 

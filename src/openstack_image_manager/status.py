@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from openstack_image_manager import age, desired, identity
@@ -13,6 +13,7 @@ from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Create, Delete, Image, Plan, Update
 from openstack_image_manager.ways import UNVERIFIED
 
+UNFINISHED = "unfinished"
 HEAD = ("Image", "Version", "Built", "Age", "Due", "State", "Verified")
 
 
@@ -37,8 +38,18 @@ class Row:
 
     @property
     def lacks(self) -> bool:
-        """True for a current build that is not there."""
-        return self.current and self.id is None
+        """True for a current build that is not there, or not published yet."""
+        return self.current and (self.id is None or self.state == UNFINISHED)
+
+    @property
+    def late(self) -> str:
+        """Why the build is overdue; empty when it is not."""
+        if not self.overdue or self.built is None or self.age is None:
+            return ""
+        today = date.fromisoformat(self.built) + timedelta(days=self.age)
+        passed = self.due and self.due < today.isoformat()
+        why = f"a newer build was due on {self.due}" if passed else "that is longer ago than --max-age allows"
+        return f"overdue: built {self.built}, {why}"
 
     @property
     def words(self) -> str:
@@ -88,7 +99,7 @@ def _row(
 ) -> Row:
     day = age.built(version, image.properties.get("image_build_date"))
     wanted = change.wanted.name if isinstance(change, Update) else image.name
-    current = (not definition.multi or wanted == definition.name) and not isinstance(change, Delete)
+    current = _is_current(definition, version, image, wanted) and not isinstance(change, Delete)
     serves = current or image.name == definition.name
     due = age.due(image.properties, day) if day and serves else None
     days = (today - day).days if day else None
@@ -97,7 +108,7 @@ def _row(
     drift = () if isinstance(change, Delete) else drift
     state = "differs" if drift else "to be deleted" if isinstance(change, Delete) else "ok"
     if desired.is_pending(image):
-        state = "unfinished"
+        state = UNFINISHED
     elif not definition.enable:
         state = "disabled"
     verified = image.properties.get(desired.VERIFIED, "unknown").removeprefix(desired.PENDING)
@@ -117,11 +128,18 @@ def _row(
     )
 
 
+def _is_current(definition: Definition, version: str, image: Image, name: str) -> bool:
+    """True for the build of the plain name; of versions that stand side by side, for those defined and in sight."""
+    if definition.multi:
+        return name == definition.name
+    return version in {each.version for each in definition.versions} and desired.HIDDEN_SINCE not in image.properties
+
+
 def _absent(create: Create) -> Row:
     version = create.version
     day = age.build_day(version)
     built = day.isoformat() if day else None
-    state = "missing" if create.left is None else "unfinished"
+    state = "missing" if create.left is None else UNFINISHED
     name, current = create.wanted.name, create.role.newest or not create.definition.multi
     return Row(create.group, name, version.version, None, current, built, None, None, False, state, (), "")
 

@@ -46,7 +46,7 @@ def _volumes(glance: Glance, storage: str, ids: set[str]) -> Iterator[str]:
     """The image of each volume that was made from one, and once more for each snapshot of it."""
     origin: dict[str, str] = {}
     for volume in _pages(glance, storage, f"/volumes/detail?all_tenants=1&limit={PAGE}", "volumes"):
-        image_id = volume.get("volume_image_metadata", {}).get("image_id")
+        image_id = (volume.get("volume_image_metadata") or {}).get("image_id")
         if image_id in ids:
             origin[volume["id"]] = image_id
             yield image_id

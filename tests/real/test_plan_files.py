@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.real.bench import Bench, Outcome, run_main
+from tests.real.reports import cases
 
 
 def planned(bench: Bench, *arguments: str) -> Path:
@@ -94,8 +95,10 @@ def test_what_did_not_change_is_done_as_approved_and_nothing_else(bench: Bench) 
     changed = [bench.ubuntu("1", "2", name=arch, min_ram=128), bench.ubuntu("1", "2", name=debian)]
     bench.define(*changed, bench.ubuntu("1", name=fedora, min_ram=128), bench.ubuntu("1", name=suse))
     before = {image.id: image for image in bench.images() if not image.name.startswith("Debian")}
-    outcome = apply(bench, path, "--yes")
+    xml = bench.directory / "r.xml"
+    outcome = apply(bench, path, "--yes", "--report", str(xml))
     assert outcome.code == 1, outcome.text
+    assert cases(xml)[arch][0] == "failure"
     assert f"error: {arch}: not done: its definition changed since the plan was made: " in outcome.out
     for name in (fedora, suse):
         assert f"note: {name}: has changes that are not in the approved plan: they are not done; make" in outcome.out
@@ -106,6 +109,19 @@ def test_what_did_not_change_is_done_as_approved_and_nothing_else(bench: Bench) 
     assert new == {debian: "2", f"{debian} (1)": "1"}
     assert bench.run().code == 0
     bench.converged()
+
+
+def test_a_definition_that_is_gone_is_a_failure_in_the_report(bench: Bench) -> None:
+    names = [f"{each} {bench.tag}" for each in ("Arch", "Debian")]
+    bench.define(*(bench.ubuntu("1", name=each) for each in names))
+    path, xml = planned(bench), bench.directory / "r.xml"
+    bench.define(bench.ubuntu("1", name=names[0]))
+    assert apply(bench, path, "--yes", "--report", str(xml)).code == 1
+    assert {each: state for each, (state, _) in cases(xml).items()} == {
+        names[0]: "passed",
+        names[1]: "failure",
+        "run": "passed",
+    }
 
 
 def test_what_shares_a_name_with_what_changed_is_refused_too(bench: Bench) -> None:

@@ -82,21 +82,28 @@ def test_another_run_made_the_image_before_midnight(
     assert watched.image("1").id == there
 
 
-def test_a_chosen_id_that_two_runs_take_over(watched: Bench, proxy: Proxy) -> None:
-    """Both found the same empty record: the one that Glance heard last has it."""
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_chosen_id_that_two_runs_take_over(watched: Bench, proxy: Proxy, refused: bool) -> None:
+    """Both found the same empty record: the one that Glance heard last has it, or the only one that it heard."""
     chosen = str(uuid.uuid4())
     left = left_behind(watched, id=chosen)
     define(watched, id=chosen)
 
+    taken, done = threading.Event(), threading.Event()
+
     def another() -> None:
-        watched.patch(watched.image("1"), {"op": "replace", "path": f"/{desired.RUN}", "value": "another"})
+        watched.patch(watched.image("1"), {"op": "add", "path": f"/{desired.RUN}", "value": "another"})
+        taken.set()
 
     def its_import() -> None:
-        stage(watched, left, content(watched))
-        assert order(watched, left) == 202
+        if taken.is_set() and not done.is_set():
+            done.set()
+            stage(watched, left, content(watched))
+            assert order(watched, left) == 202
 
-    proxy.add(Rule("PATCH", f".*/{left}", after=another))
-    proxy.add(Rule("GET", f".*/{left}", nth=25, before=its_import))
+    refusal = Rule("PATCH", f".*/{left}", before=another, status=409, body="Property a does not exist.")
+    proxy.add(refusal if refused else Rule("PATCH", f".*/{left}", after=another))
+    proxy.add(Rule("GET", f".*/{left}", times=None, before=its_import))
     made(watched)
     assert watched.image("1").id == chosen
     assert proxy.count("PUT", ".*/stage") == 0
@@ -110,6 +117,7 @@ def test_an_upload_that_takes_its_time_is_left_to_its_run(watched: Bench, proxy:
         looks = proxy.count("GET", f".*/{left}")
         until(lambda: proxy.count("GET", f".*/{left}") > looks + times)
 
+    proxy.add(Rule("GET", f".*/{left}", nth=5, times=2, status=500, body="for a moment"))
     with uploading(watched, sandbox.url("glance-one"), left) as upload, watched.start() as process:
         looked(15)
         finish(watched, upload)
@@ -120,6 +128,30 @@ def test_an_upload_that_takes_its_time_is_left_to_its_run(watched: Bench, proxy:
     assert (process.returncode, proxy.count("POST")) == (0, 0), said
     assert "is being uploaded already: waiting for it" in said
     watched.converged()
+
+
+def test_an_upload_whose_run_would_have_given_up_is_replaced(bench: Bench, sandbox: Sandbox) -> None:
+    """Glance itself died in the middle of it."""
+    left = left_behind(bench)
+    before = "UPDATE images SET status = 'uploading', updated_at = datetime('now', '-2 minutes') WHERE id = ?"
+    change(sandbox, before, left)
+    made(bench, "--import-timeout", "90")
+    assert bench.image("1").id != left
+
+
+def test_bytes_that_were_staged_are_no_hindrance_for_a_web_download(bench: Bench) -> None:
+    left = left_behind(bench, **{desired.VERIFIED: f"{desired.PENDING}none"})
+    define(bench, checksum=None)
+    stage(bench, left, content(bench))
+    made(bench, "--import-method", "web-download")
+    assert bench.image("1").id != left
+
+
+def test_why_an_image_is_not_copied(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1", stores=["fast"], status="deactivated"))
+    assert bench.run().code == 0
+    bench.define(bench.ubuntu("1", stores=["fast", "slow"], status="deactivated"))
+    assert "Only images with status active can be targeted for copying" in failed(bench)
 
 
 def test_an_import_that_can_not_be_looked_at_for_a_moment(watched: Bench, proxy: Proxy, sandbox: Sandbox) -> None:

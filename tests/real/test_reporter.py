@@ -16,6 +16,7 @@ from openstack_image_manager.errors import Interrupted
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.importer import Importer
 from openstack_image_manager.model import Create, Plan, Policy, Result
+from openstack_image_manager.others import Others
 from openstack_image_manager.plan import plan
 from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.ways import ImportOptions
@@ -140,7 +141,7 @@ def test_an_interrupt(
     with planned() as (glance, todo):
         (create,) = todo.changes
         assert isinstance(create, Create)
-        claims = Claims(glance, watched.tag, 60.0, stop, Watcher())
+        claims = Claims(Others(glance, 60.0, stop, Watcher()), watched.tag)
         with pytest.raises(Interrupted):
             Importer(glance, ImportOptions(), None, stop, Watcher(), claims).bring_in(create)
     hold.set()

@@ -6,8 +6,10 @@ import json
 import signal
 import time
 
+import yaml
+
 from openstack_image_manager.changes import FIELDS
-from tests.real.bench import Bench, run_main
+from tests.real.bench import CLOSED, Bench, run_main
 from tests.real.reports import cases, metrics
 from tests.services.proxy import Proxy
 from tests.services.site import Switches
@@ -85,6 +87,50 @@ def test_reports_and_metrics_of_a_run(bench: Bench) -> None:
     assert "**error**" in files[".md"].read_text()
 
 
+def test_the_only_cloud_is_not_there(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1"))
+    log = bench.directory / "x.prom"
+    assert bench.run("--metrics", str(log)).code == 0
+    before = metrics(log)
+    clouds = yaml.safe_load(bench.clouds.read_text())
+    clouds["clouds"]["openstack"]["auth"]["auth_url"] = f"{CLOSED}/v3"
+    bench.clouds = bench.directory / "clouds-away.yaml"
+    bench.clouds.write_text(yaml.safe_dump(clouds))
+    assert bench.run("--metrics", str(log)).code == 1
+    sample = metrics(log)
+    assert (sample["cloud_up", "run", "openstack"], sample["failures", "run", "openstack", "cloud"]) == (0, 1)
+    assert sum(value for key, value in sample.items() if key[0] == "failures") == 1
+    key = ("last_success_timestamp_seconds", "run", "openstack")
+    assert sample[key] == before[key]
+
+
+def test_what_was_not_done_is_no_success(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1"))
+    log = bench.directory / "x.prom"
+    for arguments in (["apply", "--expect", "0" * 16, "--yes"], ["apply"]):
+        outcome = bench.run(*arguments, "--metrics", str(log))
+        assert outcome.code in (1, 2), outcome.text
+        sample = metrics(log)
+        assert sample["cloud_up", "apply", "openstack"] == 1
+        assert [key for key in sample if key[0] == "last_success_timestamp_seconds"] == []
+    assert bench.run("apply", "--yes", "--metrics", str(log)).code == 0
+    assert ("last_success_timestamp_seconds", "apply", "openstack") in metrics(log)
+
+
+def test_a_definition_with_an_error_is_a_failure_in_the_report_of_status(bench: Bench) -> None:
+    gone = {"version": "latest", "url": f"{bench.site.url}/a.img", "checksums_url": f"{bench.site.url}/gone"}
+    bench.define(bench.ubuntu(gone))
+    files = {suffix: bench.directory / f"r{suffix}" for suffix in (".json", ".md", ".xml")}
+    options = [part for path in files.values() for part in ("--report", str(path))]
+    outcome = bench.run("status", "--output", "json", *options)
+    assert outcome.code == 1, outcome.text
+    state, said = cases(files[".xml"])[f"Ubuntu {bench.tag}"]
+    assert (state, "its upstream can't be asked" in said) == ("failure", True)
+    assert "its upstream can't be asked" in files[".md"].read_text()
+    for text in (files[".json"].read_text(), outcome.out):
+        assert json.loads(text)["findings"]["openstack"][0]["level"] == "error"
+
+
 def test_a_file_that_can_t_be_written_is_told_before_anything_is_done(watched: Bench, proxy: Proxy) -> None:
     watched.define(watched.ubuntu("1"))
     proxy.clear()
@@ -151,7 +197,7 @@ def test_plan_status_and_rollback_report_too(bench: Bench) -> None:
     outcome = bench.run("status", "--output", "json", *options)
     report = json.loads(json_.read_text())
     assert outcome.code == report["exit_code"] == 3
-    assert {key: report[key] for key in ("clouds", "failed")} == json.loads(outcome.out)
+    assert {key: report[key] for key in ("clouds", "findings", "failed")} == json.loads(outcome.out)
     assert {name.rpartition(" ")[2]: state for name, (state, _) in cases(xml).items()} == {
         "1": "passed",
         "2": "failure",

@@ -111,6 +111,9 @@ def test_what_can_not_be_rolled_back(three: Bench) -> None:
     outcome = three.run("rollback", name(three), "--to", "19990101")
     assert "version 19990101 is not in the cloud; it has: 20240514, 20240422, 20240416" in outcome.err
     assert outcome.code == 2
+    three.define(three.ubuntu(*BUILDS, enable=False))
+    outcome = three.run("rollback", name(three))
+    assert (outcome.code, "is disabled (enable: false), so nothing of it is changed" in outcome.err) == (2, True)
     three.define(three.ubuntu(*BUILDS, multi=False))
     outcome = three.run("rollback", name(three))
     assert (outcome.code, "stand side by side (multi: false); there is nothing to roll back" in outcome.err) == (

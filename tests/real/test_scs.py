@@ -107,6 +107,9 @@ def test_a_definition_whose_upstream_cannot_be_asked(bench: Bench) -> None:
     assert list(json.loads(check(bench, "--output", "json", definitions=True).out)["failed"]) == [f"Ubuntu {bench.tag}"]
     (suite,) = ElementTree.fromstring(check(bench, "--output", "junit", definitions=True).out)
     assert suite[-1].attrib["name"] == f"Ubuntu {bench.tag}"
+    live = check(bench, "--output", "junit", "--images", str(bench.directory / "images"))
+    (suite,) = ElementTree.fromstring(live.out)
+    assert (live.code, suite[-1].attrib["name"], suite[-1][0].tag) == (1, f"Ubuntu {bench.tag}", "failure")
 
 
 def test_several_clouds(bench: Bench) -> None:

@@ -45,7 +45,7 @@ class Consumers(ThreadingHTTPServer):
             for i in range(n)
         ]
         if kind == "volumes":
-            return [{"id": "empty"}, *volumes]
+            return [{"id": "empty"}, {"id": "blank", "volume_image_metadata": None}, *volumes]
         return [
             {"id": f"snapshot-{i}", "volume_id": f"volume-{key}-0"}
             for key, n in self.used.snapshots.items()

@@ -20,6 +20,11 @@ def yaml_of(images: list[Image]) -> str:
     return text(adopt(images, POLICY, TODAY).items)
 
 
+def test_what_somebody_wrote_where_the_address_belongs():
+    (one,) = check([image("own", 1, disk_format="qcow2", properties={"image_source": "http://[x"})]).definitions
+    assert one.format == "qcow2"
+
+
 def test_dated_names_are_builds_of_the_plain_one():
     meta = {"os_distro": "ubuntu", "image_source": "https://example.org/noble/20240422/noble.qcow2.xz"}
     images = [

@@ -176,6 +176,7 @@ DOORS = (
     "upstreams/update",
     "upstreams/upstream",
     "written",
+    "others",
 )
 WORLD = {"asyncio", "os", "pathlib", "random", "secrets", "shutil", "socket", "subprocess", "sys", "tempfile", "time"}
 CLOCKS = {"now", "today", "utcnow"}

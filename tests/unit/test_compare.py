@@ -64,7 +64,20 @@ def test_without_multi_every_version_has_a_name():
 def test_ids_in_other_clouds():
     first, second = cloud("1", "2"), [replace(image, id=f"b-{image.name}", created_at="2020") for image in cloud("2")]
     images = {"a": first, "b": second, "c": [replace(image, status="killed") for image in cloud("3")]}
-    assert ids_elsewhere("a", images) == {(NAME, "2"): [f"b-{NAME}"]}
+    known = [WANTED, definition(versions=("3",))]
+    assert ids_elsewhere("a", known[:1], images) == {(NAME, "2"): [f"b-{NAME}"]}
     two = next(image.id for image in first if image.properties["internal_version"] == "2")
-    assert ids_elsewhere("c", images)[NAME, "2"] == [f"b-{NAME}", two]
-    assert ids_elsewhere("c", {"a": [replace(first[0], properties={})]}) == {}
+    assert ids_elsewhere("c", known[:1], images)[NAME, "2"] == [f"b-{NAME}", two]
+    assert ids_elsewhere("c", known[:1], {"a": [replace(first[0], name="other", properties={})]}) == {}
+    # As the existing tool made them.
+    bare = replace(first[0], properties={"image_description": NAME, "internal_version": "2"})
+    assert ids_elsewhere("c", known[:1], {"a": [bare]}) == {(NAME, "2"): [bare.id]}
+
+
+def test_of_two_images_of_one_name_the_one_that_stands_is_compared():
+    (image,) = settled([definition(versions=("2",))])
+    unpublished = replace(image, id="u", properties={**image.properties, desired.VERIFIED: desired.PENDING + "none"})
+    narrow = replace(image, id="n", visibility="private")
+    older = replace(image, id="o", properties={**image.properties, "internal_version": "1"})
+    for images in ([image, unpublished, narrow, older], [older, narrow, unpublished, image]):
+        assert current(WANTED, images) == {NAME: image}

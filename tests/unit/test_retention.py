@@ -42,6 +42,7 @@ OLD = Situation(rank=3, visible=3, uses=0)
         (OLD, replace(DELETE, grace=30), Stage.HIDE, "to be hidden for 30 days first"),
         (replace(OLD, hidden_since=TODAY - timedelta(29)), replace(DELETE, grace=30), Stage.HIDE, "due on 2026-11-23"),
         (replace(OLD, hidden_since=TODAY - timedelta(30)), replace(DELETE, grace=30), Stage.DELETE, "older than"),
+        (replace(OLD, hidden_since=date.max), replace(DELETE, grace=30), Stage.HIDE, "due on 9999-12-31"),
         (replace(OLD, uses=7), Policy(outdated="hide"), Stage.HIDE, "older than"),
         (Situation(rank=0, visible=3, bad=True), Policy(outdated="keep"), Stage.HIDE, "taken back by a rollback"),
     ],

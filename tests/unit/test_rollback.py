@@ -43,6 +43,40 @@ def test_names_visibility_and_marks():
     assert not plan([wanted], after, Policy(), TODAY).changes
 
 
+def test_a_newer_version_that_is_not_there_yet_ends_the_rollback():
+    """It is merged, or its import failed, when the one that users have turns out to be bad."""
+    wanted, found = definition(versions=("1", "2", "3")), settled([definition(versions=("1", "2"))])
+    after = made(plan([wanted], found, LATEST, TODAY, roll_back={NAME: ""}), found)
+    assert names(after) == {"1": NAME, "2": f"{NAME} (2)"}
+    assert by_version(after)["1"].properties[desired.PINNED_OVER] == "2"
+    changes = plan([wanted], after, Policy(), TODAY).changes
+    assert [change.version.version for change in changes if isinstance(change, Create)] == ["3"]
+    after = settled([wanted], Policy(), after)
+    assert names(after) == {"1": f"{NAME} (1)", "2": f"{NAME} (2)", "3": NAME}
+    assert by_version(after)["2"].visibility == "community"
+    with pytest.raises(Error, match="no good build is before 1"):
+        plan([wanted], settled([definition(versions=("1",))]), LATEST, TODAY, roll_back={NAME: ""})
+
+
+@pytest.mark.parametrize(
+    ("field", "said"), [({"visibility": "private"}, "visibility: private"), ({"hidden": True}, "hidden: true")]
+)
+def test_a_build_that_nobody_would_find_is_not_gone_back_to(field, said):
+    versions = ({"version": "1", "url": "https://example.org/1.img", **field}, "2")
+    with pytest.raises(Error, match=f"version 1 is defined with {said}, so it would not be found in place of 2"):
+        rolled_back(versions=versions)
+    fine = ({"version": "1", "url": "https://example.org/1.img", "visibility": "public"}, "2")
+    assert names(rolled_back(versions=fine)[1])["1"] == NAME
+
+
+def test_waiting_begins_anew_for_a_build_that_was_gone_back_to():
+    old = settled([definition(versions=("1", "2"), meta={"uuid_validity": "none"})])
+    assert desired.HIDDEN_SINCE in by_version(old)["1"].properties
+    wanted = definition(versions=("2",), keep=True, meta={"uuid_validity": "none"})
+    after = made(plan([wanted], old, LATEST, TODAY, roll_back={NAME: "1"}), old)
+    assert desired.HIDDEN_SINCE not in by_version(after)["1"].properties
+
+
 def test_every_field_says_why():
     wanted = definition(versions=("1", "2"))
     result = plan([wanted], settled([wanted]), LATEST, TODAY, roll_back={NAME: ""})

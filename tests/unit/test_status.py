@@ -68,6 +68,41 @@ def test_a_current_build_that_is_not_there():
     assert sorted(row.lacks for row in stands.values()) == [False, True]
 
 
+def test_a_current_build_that_is_not_published():
+    wanted = definition(versions=("1",), meta=META)
+    (image,) = settled([wanted])
+    pending = replace(image, properties={**image.properties, desired.VERIFIED: desired.PENDING + "none"})
+    row = rows(wanted, [pending])["1"]
+    assert (row.lacks, row.words) == (True, "unfinished: the current build")
+
+
+def test_builds_side_by_side_that_are_retired_are_not_overdue():
+    """What left the definition was hidden, and so was a second image of a version."""
+    both = definition(versions=("20240416", "20261101"), multi=False, meta=META)
+    newest = definition(versions=("20261101",), multi=False, meta=META)
+    found = settled([newest], found=settled([both]))
+    stands = rows(newest, found)
+    assert {version: (row.current, row.overdue) for version, row in stands.items()} == {
+        "20240416": (False, False),
+        "20261101": (True, False),
+    }
+    old = definition(versions=("20240416",), multi=False, meta=META)
+    (image,) = settled([old])
+    twins = settled([old], found=[image, replace(image, id="twin", created_at="2030-01-01T00:00:00Z")])
+    made = plan([old], twins, DEFAULT, TODAY, usage=lambda _: 0)
+    assert sorted(row.overdue for row in status.rows(made, [old], twins, TODAY)) == [False, True]
+
+
+def test_why_a_build_is_overdue():
+    wanted = definition(versions=("20261001",), meta=META)
+    (row,) = rows(wanted, settled([wanted])).values()
+    assert row.late == "overdue: built 2026-10-01, a newer build was due on 2026-11-04"
+    (row,) = rows(definition(versions=("20261101",)), settled([definition(versions=("20261101",))]), max_age=5).values()
+    assert row.late == "overdue: built 2026-11-01, that is longer ago than --max-age allows"
+    (row,) = rows(definition(versions=("20261101",)), settled([definition(versions=("20261101",))])).values()
+    assert row.late == ""
+
+
 def test_the_build_that_has_the_name_meanwhile_can_be_overdue():
     before = settled([definition(versions=("20240416",), meta=META)])
     row = rows(definition(versions=("20240416", "20261101"), meta=META), before)["20240416"]
@@ -119,6 +154,7 @@ def test_words():
 )
 def test_when_a_successor_is_due(properties, day):
     assert age.due(properties, date(2026, 1, 1)) == day
+    assert age.due(properties, date.max) is None
 
 
 def test_days_of_builds():

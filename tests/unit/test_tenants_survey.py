@@ -125,6 +125,9 @@ def test_what_left_the_list_says_since_when():
         ({desired.VERIFIED: f"sha256:ab{desired.BEFORE}"}, "before import", "sha256:ab"),
         ({desired.VERIFIED: f"sha512:ab{desired.AFTER}"}, "after import", "sha512:ab"),
         ({desired.VERIFIED: "none"}, "no", None),
+        ({desired.VERIFIED: "checked by hand"}, "unknown", None),
+        ({desired.VERIFIED: f"a:b:c{desired.BEFORE}"}, "unknown", None),
+        ({desired.VERIFIED: "yes"}, "unknown", None),
         ({}, "unknown", None),
     ],
 )
@@ -174,6 +177,8 @@ def test_lives_of_releases():
         "Debian ?": ("debian", "testing", {}, ("Debian ?", None, None, "unknown", None)),
         "Own": ("own", "1", {"provided_until": "2026-11-01"}, ("Own", None, "2026-11-01", "ended", "provided_until")),
         "Own 2": ("own", "2", {"provided_until": "notice"}, ("Own 2", None, None, "unknown", None)),
+        "Own 0": ("own", "0", {"provided_until": "9999-12-31"}, ("Own 0", None, None, "unknown", None)),
+        "Own 9": ("own", "9", {"provided_until": "0001-01-01"}, ("Own 9", None, None, "unknown", None)),
         "Own 3": (
             "own",
             "3",
@@ -192,6 +197,7 @@ def test_lives_of_releases():
     site = survey("Images", wanted, {"north": settled(wanted)}, knowledge(), NOW)
     assert [each.name for each in site.distributions] == ["Debian", "Fedora", "OPNsense", "Own"]
     assert [each.name for each in site.distributions[0].images][-2:] == ["Debian 13", "Debian 11"]
+    assert offered.files(site)
     asked = products(knowledge().catalogue, wanted, {"north": [*settled(wanted), *settled([definition("x", ("1",))])]})
     assert {product.name for product in asked} == {"debian", "fedora", "opnsense"}
 

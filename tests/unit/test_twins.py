@@ -80,6 +80,18 @@ def test_a_twin_goes_only_while_the_image_that_stands_is_there_as_planned():
     assert deleted(["2"]) == {old.id: None, "twin": None}  # both go
 
 
+def test_what_dead_runs_left_of_one_version_is_removed_all_of_it():
+    """None of the records stands for the version, so none is to be kept for the others."""
+    (image,) = settled([definition(versions=["1"])])
+    left = [
+        replace(image, id=each, status="queued", visibility="private", updated_at="2026-01-01T00:00:00Z")
+        for each in ("first", "second")
+    ]
+    changes = plan([definition(versions=["2"])], left, DELETE, TODAY, usage=lambda _: 0).changes
+    gone = {change.found.id: (change.junk, change.keeper) for change in changes if isinstance(change, Delete)}
+    assert gone == {"first": (True, None), "second": (True, None)}
+
+
 @pytest.mark.parametrize("promised", [{"meta": {"uuid_validity": "forever"}}, {"keep": True}])
 def test_a_twin_whose_id_is_promised_is_hidden_only(promised):
     wanted = [definition(**promised)]

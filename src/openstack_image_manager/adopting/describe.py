@@ -146,7 +146,10 @@ def _signed(text: str) -> dict[str, str]:
 
 def _format(image: Image) -> str:
     """The format of the file: as the end of its address says, for a cloud may have converted it; else the image's."""
-    path = urlsplit(image.properties.get("image_source", "")).path.lower()
+    try:
+        path = urlsplit(image.properties.get("image_source", "")).path.lower()
+    except ValueError:  # whatever somebody wrote there
+        path = ""
     while (packed := next((end for end in PACKED if path.endswith(end)), None)) is not None:
         path = path.removesuffix(packed)
     end = path.rpartition(".")[2]

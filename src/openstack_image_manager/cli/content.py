@@ -89,7 +89,7 @@ def _cases(each: Prepared, results: Sequence[Result] | None, applies: bool) -> I
     pending: dict[str, list[str]] = {}
     for change in each.plan.changes:
         pending.setdefault(change.group, []).append(f"{change.subject}: {change.reason}")
-    names = dict.fromkeys([*(d.name for d in each.definitions), *pending, *became])
+    names = dict.fromkeys([*(d.name for d in each.definitions), *pending, *became, *errors])
     for name in names:
         result = became.get(name)
         failure = errors.get(name) or (result.message if result and result.state == "failed" else None)
@@ -99,8 +99,9 @@ def _cases(each: Prepared, results: Sequence[Result] | None, applies: bool) -> I
         yield Case(name, each.glance.cloud, failure, skipped)
 
 
-def metrics(clouds: Clouds, rows: Callable[[Prepared], Sequence[Row]]) -> list[Cloud]:
-    """The clouds as they stand after the run, for metrics."""
+def metrics(clouds: Clouds, applies: bool, rows: Callable[[Prepared], Sequence[Row]]) -> list[Cloud]:
+    """The clouds as they stand after the run, for metrics; complete are those whose plans were carried out, where the
+    run `applies` them."""
     found, failed = [], _failed(clouds)
     for each in clouds.ready:
         results = clouds.results.get(each.glance.cloud, ())
@@ -109,35 +110,48 @@ def metrics(clouds: Clouds, rows: Callable[[Prepared], Sequence[Row]]) -> list[C
         if (refusal := failed.get(each.glance.cloud)) is not None:
             failures.append(refusal.kind)
         now = clouds.after.get(each.glance.cloud, each)
-        complete = not failures and all(r.state == "ok" for r in results)
+        done = not applies or each.glance.cloud in clouds.results
+        complete = done and not failures and all(r.state == "ok" for r in results)
         found.append(Cloud(each.glance.cloud, now.plan, rows(now), failures, complete))
     ready = {each.name for each in found}
     return found + [Cloud(name, None, (), [e.kind]) for name, e in failed.items() if name not in ready]
 
 
-def of_status(rows: Mapping[str, Sequence[Row]], failed: Mapping[str, str]) -> Content:
-    """How the versions stand."""
+def of_status(
+    rows: Mapping[str, Sequence[Row]], failed: Mapping[str, str], findings: Mapping[str, Sequence[Finding]]
+) -> Content:
+    """How the versions stand. By cloud: its rows, why it could not be looked at, what its plan found."""
+    errors = [(cloud, each) for cloud, its in findings.items() for each in its if each.level == "error"]
 
     def markdown() -> str:
         tables = [
             render.table_markdown(f"Images in {cloud}", render.count(len(its), "version"), [HEAD, *map(cells, its)])
             for cloud, its in rows.items()
         ]
-        return "\n".join([*tables, *(f"**error** {render.markdown(error)}\n" for error in failed.values())])
+        said = [*(f"{each.subject}: {each.message}" for _, each in errors), *failed.values()]
+        return "\n".join([*tables, *(f"**error** {render.markdown(error)}\n" for error in said)])
 
     def cases() -> list[Case]:
         found = [_row_case(cloud, row) for cloud, its in rows.items() for row in its]
+        found += [Case(each.subject, cloud, failure=each.message) for cloud, each in errors]
         return found + [Case("cloud", cloud, failure=error) for cloud, error in failed.items()]
 
-    return Content(
-        lambda: {"clouds": {name: row_data(its) for name, its in rows.items()}, "failed": dict(failed)}, markdown, cases
-    )
+    return Content(lambda: status_data(rows, failed, findings), markdown, cases)
+
+
+def status_data(
+    rows: Mapping[str, Sequence[Row]], failed: Mapping[str, str], findings: Mapping[str, Sequence[Finding]]
+) -> dict[str, Any]:
+    """The same as plain values."""
+    return {
+        "clouds": {name: row_data(its) for name, its in rows.items()},
+        "findings": {name: [asdict(each) for each in its] for name, its in findings.items()},
+        "failed": dict(failed),
+    }
 
 
 def _row_case(cloud: str, row: Row) -> Case:
-    failure = f"overdue: built {row.built}, a newer build was due on {row.due}" if row.overdue else None
-    if row.lacks:
-        failure = row.words
+    failure = row.words if row.lacks else row.late or None
     return Case(f"{row.definition} {row.version}", cloud, failure, None if row.state == "ok" else row.words)
 
 

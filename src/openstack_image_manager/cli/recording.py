@@ -32,6 +32,8 @@ class Recording:
     content: Content | None = None
     max_age: int | None = None
     _clouds: Clouds | None = None
+    _applies: bool = False
+    down: tuple[Cloud, ...] = ()
     failures: list[str] = field(default_factory=list)
 
     def about(self, clouds: Clouds, applies: bool) -> None:
@@ -41,7 +43,7 @@ class Recording:
         from openstack_image_manager.cli import content
 
         self.content = content.of_clouds(clouds, applies)
-        self._clouds = clouds
+        self._clouds, self._applies = clouds, applies
 
     def look_again(self, clouds: Clouds) -> None:
         """Metrics are about how the clouds stand after the changes."""
@@ -56,10 +58,11 @@ class Recording:
         from openstack_image_manager.cli import content
 
         if self._clouds is None:
-            return ()
+            return self.down
         today = datetime.now(UTC).date()
         return content.metrics(
             self._clouds,
+            self._applies,
             lambda each: status.rows(each.plan, each.definitions, each.images, today, self.max_age),
         )
 
@@ -95,7 +98,12 @@ def _end(failure: BaseException, record: Recording) -> tuple[int, str]:
     from openstack_image_manager.errors import Error
 
     if isinstance(failure, Error):
-        record.failures.append(failure.kind)
+        if failure.cloud is None:
+            record.failures.append(failure.kind)
+        else:
+            from openstack_image_manager.metrics import Cloud
+
+            record.down = (Cloud(failure.cloud, failures=(failure.kind,)),)
         return failure.exit_code, str(failure)
     if isinstance(failure, KeyboardInterrupt):
         return 130, "interrupted"
@@ -159,7 +167,7 @@ def _markdown(record: Recording, _started: float, _seconds: float, code: int, er
     return "\n".join(part for part in parts if part)
 
 
-def _junit(record: Recording, _started: float, seconds: float, _code: int, error: str) -> str:
+def _junit(record: Recording, _started: float, seconds: float, code: int, error: str) -> str:
     from dataclasses import replace
 
     from openstack_image_manager.cli.logs import mask
@@ -173,6 +181,8 @@ def _junit(record: Recording, _started: float, seconds: float, _code: int, error
         )
         for case in (record.content.cases() if record.content else ())
     ]
+    if code not in (0, 3) and not any(case.failure for case in cases):
+        error = error or f"ended with exit code {code}"
     # A run that came to nothing must not look like one without anything to do.
     return suite(
         f"openstack-image-manager {record.command}",

@@ -56,6 +56,8 @@ def rollback_command(
     definition, _ = defined(name, images)
     if not definition.multi:
         raise UsageError(f"the versions of {name} stand side by side (multi: false); there is nothing to roll back")
+    if not definition.enable:
+        raise UsageError(f"{name} is disabled (enable: false), so nothing of it is changed; enable it first")
     # The older versions that are missing are no business of a rollback.
     # It takes builds out of sight, and never further.
     stage = outdated if outdated is given.Outdated.KEEP else given.Outdated.HIDE

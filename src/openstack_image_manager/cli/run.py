@@ -92,6 +92,9 @@ def prepared(requests: Sequence[Request], openings: Sequence[Opening] = ()) -> I
         for request, answer in zip(requests, answers, strict=True):
             if isinstance(answer, Error):
                 if len(requests) == 1:
+                    from openstack_image_manager.login import ENVIRONMENT
+
+                    answer.cloud = request.cloud or ENVIRONMENT
                     raise answer
                 clouds.failed[request.cloud or ""] = answer
         yield clouds
@@ -222,7 +225,7 @@ def _applied(clouds: Clouds, going: Sequence[Prepared], options: ImportOptions, 
                 each.glance,
                 each.request.policy,
                 progress.Named(reporter, each.glance.cloud) if clouds.several else reporter,
-                compare.ids_elsewhere(each.glance.cloud, images),
+                compare.ids_elsewhere(each.glance.cloud, each.definitions, images),
             )
             for each in going
         ]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from openstack_image_manager.cli.request import Request
     from openstack_image_manager.errors import Error
     from openstack_image_manager.junit import Case
+    from openstack_image_manager.model import Finding
 
 FOUND = 3  # exit code
 
@@ -167,17 +168,22 @@ def _clouds(
         for each in reports:
             lines = [(v, render.clean(report.line(v, v in each.mended))) for v in each.report.verdicts]
             cases += report.cases(each.cloud, lines, standards, strict)
+            cases += [_failed(each.cloud, error.subject, error.message) for error in _errors(each)]
         _junit([*cases, *(_failed(name, "the cloud", str(error)) for name, error in failed.items())])
     else:
         for each in reports:
             _cloud_text(each, standards, several=len(reports) + len(failed) > 1)
         for error in failed.values():
             typer.echo(f"error: {error}", err=True)
-    broken = any(finding.level == "error" for each in reports if each.plan for finding in each.plan.findings)
-    if failed or broken:
+    if failed or any(map(_errors, reports)):
         # Of several clouds one that is not known is one that failed, as in a run.
         return 1 if reports or len(failed) > 1 else next(iter(failed.values())).exit_code
     return FOUND if any(report.is_finding(v, strict) for each in reports for v in each.report.verdicts) else 0
+
+
+def _errors(each: CloudReport) -> list[Finding]:
+    """What of the definitions could not be planned for."""
+    return [finding for finding in each.plan.findings if finding.level == "error"] if each.plan else []
 
 
 def _cloud_text(each: CloudReport, standards: Sequence[str], several: bool) -> None:

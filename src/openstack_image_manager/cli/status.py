@@ -69,10 +69,10 @@ def status_command(
             for each in found.ready
         }
         failed = {name: str(error) for name, error in found.failed.items()}
-        record.content = content.of_status(rows, failed)
+        findings = {each.glance.cloud: each.plan.findings for each in found.ready}
+        record.content = content.of_status(rows, failed, findings)
         if output is given.Form.JSON:
-            data = {name: status.data(its) for name, its in rows.items()}
-            typer.echo(json.dumps({"clouds": data, "failed": failed}, indent=2))
+            typer.echo(json.dumps(content.status_data(rows, failed, findings), indent=2))
         else:
             for each in found.ready:
                 if found.several:

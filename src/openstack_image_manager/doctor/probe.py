@@ -54,7 +54,7 @@ def rights(probe: Probe, methods: Collection[str], stores: Collection[str], need
             if "glance-direct" in methods:
                 checks.append(_stage(glance, record.id))
     except _DeleteError as error:
-        checks.append(advice.right("delete_image", False, needs, str(error)))
+        checks.append(advice.right("delete_image", False if error.status == 403 else None, needs, str(error)))
     except CloudError as error:
         if error.status == 413:
             checks.append(advice.full(str(error)))
@@ -85,12 +85,15 @@ def _record(probe: Probe) -> Iterator[Image]:
     )
     try:
         yield glance.create(wanted)
-    finally:
+    except BaseException:
         # Even when the answer to the creation was lost: the id is ours.
-        try:
+        with suppress(CloudError):
             glance.delete(wanted.id)
-        except CloudError as error:
-            raise _DeleteError(f"{error}; the empty record {wanted.id} is left", error.status) from None
+        raise
+    try:
+        glance.delete(wanted.id)
+    except CloudError as error:
+        raise _DeleteError(f"{error}; the empty record {wanted.id} is left", error.status) from None
 
 
 def _sweep(probe: Probe) -> None:

@@ -167,7 +167,7 @@ def _build(
 ) -> Build:
     properties = images[0][1].properties
     built = age.built(version, properties.get("image_build_date"))
-    digest, _, when = properties.get(desired.VERIFIED, "").partition(" ")
+    digest, when = _verified(properties)
     key, _, signed_at = properties.get(desired.SIGNED_BY, "").partition(" ")
     source = properties.get("image_source", "")
     return Build(
@@ -175,8 +175,8 @@ def _build(
         built=built.isoformat() if built else None,
         age=(today - built).days if built else None,
         current=current,
-        checksum=_shown(digest) if when else None,
-        verified=_verified(properties),
+        checksum=digest,
+        verified=when,
         signed_by=_shown(key) or None,
         signer=knowledge.signers.get(key),
         signed_at=_shown(signed_at) or None,
@@ -185,13 +185,15 @@ def _build(
     )
 
 
-def _verified(properties: Mapping[str, str]) -> Verified:
-    said = properties.get(desired.VERIFIED)
-    if said is None:
-        return "unknown"
+def _verified(properties: Mapping[str, str]) -> tuple[str | None, Verified]:
+    """The digest, and when it was verified; what others wrote there says nothing."""
+    said = properties.get(desired.VERIFIED, "")
     if said == UNVERIFIED:
-        return "no"
-    return "after import" if said.endswith(desired.AFTER) else "before import"
+        return None, "no"
+    found = re.fullmatch(rf"(\w+:[0-9a-f]+)({desired.BEFORE}|{desired.AFTER})", said, re.ASCII)
+    if found is None:
+        return None, "unknown"
+    return found[1], "after import" if found[2] == desired.AFTER else "before import"
 
 
 def _place(cloud: str, image: Image) -> Place:
@@ -224,7 +226,8 @@ def _life(use: endoflife.Use | None, name: str, said: Mapping[str, str], knowled
         return Life(label, use.product.phase, release.released.isoformat(), _iso(end), state, "endoflife.date")
     label = f"{use.product.label} {use.release}" if use and use.release else name
     end = as_day(said.get("provided_until"))
-    if end is None:
+    # Days at the ends of the calendar mean that there is none.
+    if end is None or not 1900 <= end.year <= 2900:
         return Life(label, "support", None, None, "unknown", None)
     return Life(label, "provision", None, _iso(end), _state(end, today, notice), "provided_until")
 
