@@ -61,7 +61,7 @@ def test_a_worker_is_killed_in_mid_transfer_and_the_result_is_complete(mirror: M
 
 @pytest.mark.timeout(240)
 def test_what_goes_wrong_on_workers_is_told_here(mirror: Mirror, tmp_path: Path) -> None:
-    port = free_port()
+    port = free_port(set())
     nobody = mirror.run("--executor", f"dask://127.0.0.1:{port}")
     assert (nobody.code, nobody.out) == (1, "")
     assert nobody.err.startswith(f"error: --executor dask://127.0.0.1:{port}: no scheduler answers there")
