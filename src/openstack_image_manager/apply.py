@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -58,12 +58,13 @@ class _Run:
         copies: list[Update] = []
         # What an import leaves to be copied comes after all names, and before anything is deleted.
         deletes = [change for change in changes if isinstance(change, Delete)]
+        doomed = {change.found.id for change in deletes}
         others = [change for change in changes if not isinstance(change, Delete)]
         try:
             for change in chain(others, copies, deletes):
                 if self.stop.is_set():
                     raise Interrupted("interrupted")
-                done.append(self._do(change, copies))
+                done.append(self._do(change, copies, doomed))
                 self.reporter.line(change.subject, done[-1])
         except Interrupted:
             return Result(name, "skipped", tuple(done), "interrupted; the next run goes on from here")
@@ -73,12 +74,18 @@ class _Run:
             return Result(name, "failed", tuple(done), f"{at}{error}", error.kind)
         return Result(name, "ok", tuple(done))
 
-    def _do(self, change: Change, copies: list[Update]) -> str:
+    def _do(self, change: Change, copies: list[Update], doomed: Collection[str]) -> str:
         if isinstance(change, Create):
             return self._create(change, copies)
         if isinstance(change, Delete):
             return self._delete(change)
-        return self._copy(change) if change.fields[0].field == "stores" else self._update(change)
+        try:
+            return self._copy(change) if change.fields[0].field == "stores" else self._update(change)
+        except CloudError as error:
+            # It was hidden to be deleted next, and another run has done both.
+            if error.status != 404 or change.found.id not in doomed or not self.glance.is_gone(change.found.id):
+                raise
+            return f"was deleted by someone meanwhile ({change.found.id})"
 
     def _delete(self, change: Delete) -> str:
         try:

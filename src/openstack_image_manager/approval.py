@@ -50,7 +50,8 @@ class Approved:
         deletes = [each for each in self.changes if each["action"] == "delete" and not each["junk"]]
         if len(deletes) <= policy.max_deletes:
             return None
-        return f"the approved plan deletes {len(deletes)} images, and --max-deletes allows {policy.max_deletes}"
+        what = "1 image" if len(deletes) == 1 else f"{len(deletes)} images"
+        return f"the approved plan deletes {what}, and --max-deletes allows {policy.max_deletes}"
 
 
 def fingerprint(definition: Definition) -> str:

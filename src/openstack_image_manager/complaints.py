@@ -96,6 +96,8 @@ def sentence(details: ErrorDetails, loc: Loc) -> str:
         return f"must be more than {context['gt']}"
     if kind == "greater_than_equal":
         return f"must be {context['ge']} or more"
+    if kind == "less_than_equal":
+        return f"must be {context['le']} or less"
     if expected := _EXPECTED.get(kind):
         return f"must be {expected}, not {_described(value)}"
     return details["msg"]

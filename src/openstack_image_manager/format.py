@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from openstack_image_manager import values
 from openstack_image_manager.upstreams.resolver import Resolve
 
+MOST = 2**31 - 1  # Glance takes no greater number
 DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 
 
@@ -187,9 +188,9 @@ class Definition(_Record):
         None, description="Password of that user, for tables only; never uploaded.", examples=["gocubsgo"]
     )
     min_disk: int = Field(
-        0, ge=0, description="Smallest root disk in GiB; raised to the image's virtual size.", examples=[8]
+        0, ge=0, le=MOST, description="Smallest root disk in GiB; raised to the image's virtual size.", examples=[8]
     )
-    min_ram: int = Field(0, ge=0, description="Smallest memory in MiB.", examples=[512])
+    min_ram: int = Field(0, ge=0, le=MOST, description="Smallest memory in MiB.", examples=[512])
     status: Literal["active", "deactivated"] = Field(
         "active", description="active, or deactivated: no one can use it.", examples=["deactivated"]
     )

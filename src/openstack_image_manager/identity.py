@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from openstack_image_manager import desired
 from openstack_image_manager.format import Definition, public_url
 from openstack_image_manager.model import Finding, Image
 
@@ -56,9 +57,12 @@ def of_others(images: Iterable[Image], definitions: Iterable[Definition], force:
 
 
 def strangers(namesakes: Iterable[Image], tag: str, project: str | None) -> list[Finding]:
-    """What to know of images that are called as ours are to be, but are not looked after: they stay as they are."""
+    """What to know of images that are called as ours are to be, but are not looked after: they stay as they are. No
+    word about one that a run is just making: Glance writes its tags after all else."""
     findings = []
     for image in namesakes:
+        if image.status == "queued" and desired.is_pending(image):
+            continue
         if image.owner == project:
             message = f"{image.id} is called that too, but has not the tag {tag}: not touched"
             hint = f"to have it looked after: openstack image set --tag {tag} {image.id}"

@@ -83,9 +83,12 @@ class Importer:
                 # The record is gone: its run failed and took it back, or took this one's for left behind. Or two orders
                 # to import it crossed, and neither was carried out.
                 status = error.status if isinstance(error, CloudError) else None
-                if not again or not (status == 404 or (status == 409 and not ours)):
+                lost = f"{record.id} was deleted by someone during its import"
+                if status == 404 and not again:
+                    raise CloudError(f"{lost}, as was the one before: run again", 404) from None
+                if status != 404 and (not again or ours or status != 409):
                     raise
-                self.reporter.line(change.subject, f"{error}; next try")
+                self.reporter.line(change.subject, f"{lost if status == 404 else error}; next try")
         return self._attempt(change, way, deadline, again=False)
 
     def _filled(self, change: Create, way: Way, deadline: float, record: Image, source: Source | None) -> Image:

@@ -85,7 +85,8 @@ def beyond_limit(plan: Plan, policy: Policy) -> str | None:
     if len(deletes) <= policy.max_deletes:
         return None
     names = ", ".join(f"{change.subject} ({change.found.id})" for change in deletes[:10])
-    return f"the plan deletes {len(deletes)} images, and --max-deletes allows {policy.max_deletes}: {names}"
+    what = "1 image" if len(deletes) == 1 else f"{len(deletes)} images"
+    return f"the plan deletes {what}, and --max-deletes allows {policy.max_deletes}: {names}"
 
 
 def is_final(change: Change) -> TypeGuard[Update | Delete]:

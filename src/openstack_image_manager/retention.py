@@ -77,7 +77,7 @@ def _limit(s: Situation, asked: Stage, policy: Policy, today: date) -> tuple[Sta
         return Stage.HIDE, "whether it is in use can't be seen (--unknown-usage delete goes on all the same)"
     if policy.grace and asked > Stage.HIDE:
         if s.hidden_since is None:
-            return Stage.HIDE, f"to be hidden for {policy.grace} days first"
+            return Stage.HIDE, f"to be hidden for {policy.grace} day{'s' * (policy.grace > 1)} first"
         left = policy.grace - (today - s.hidden_since).days
         if left > 0:
             due = today + timedelta(days=min(left, (date.max - today).days))

@@ -258,7 +258,8 @@ def _value(node: ScalarNode, kind: Kind, name: str) -> Any:
         # Near the years 1 and 9999 a time may have no UTC.
         iso = _iso(value) if isinstance(value, date) else ""
     except (ValueError, AttributeError, KeyError, IndexError, OverflowError):
-        raise ValueError(f"{shown} is no valid {'date' if tag == 'timestamp' else 'number'}; {quoted}") from None
+        kind_of = "date; correct it, or" if tag == "timestamp" else "number;"
+        raise ValueError(f"{shown} is no valid {kind_of} {quoted}") from None
     if isinstance(value, date):
         return text if kind == "version" else value if kind == "plain" else iso
     if isinstance(value, bool):

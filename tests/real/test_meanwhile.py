@@ -84,6 +84,20 @@ def test_an_image_that_another_run_deletes_after_the_last_look(
     change(sandbox, status, "active", found)
 
 
+def test_an_outdated_image_that_another_run_hides_and_deletes(watched: Bench, proxy: Proxy) -> None:
+    """What was to be done is done."""
+    meta = {"os_distro": "ubuntu", "uuid_validity": "none"}
+    watched.define(watched.ubuntu("1", meta=meta))
+    assert watched.run().code == 0
+    old = watched.image("1").id
+    watched.define(watched.ubuntu("2", meta=meta))
+    proxy.add(Rule("PATCH", f".*/{old}", before=lambda: watched.admin.image.delete(f"/images/{old}")))
+    outcome = watched.run("--outdated", "delete", "--unknown-usage", "delete")
+    assert outcome.code == 0, outcome.text
+    assert outcome.out.count(f"was deleted by someone meanwhile ({old})") == 2
+    assert [image.properties["internal_version"] for image in watched.images()] == ["2"]
+
+
 def test_an_image_that_cannot_be_looked_at_again(watched: Bench, proxy: Proxy) -> None:
     found = drifted(watched, min_ram=128)
     proxy.add(Rule("GET", f".*/{found}", status=500, body="no database"))

@@ -174,7 +174,7 @@ def test_the_limit_counts_all_that_was_approved():
     cloud = settled([definition("A", ["1", "2"], meta={"uuid_validity": "none"})])
     approved = approved_of(plan(definitions, cloud, HARD, TODAY), definitions)
     assert approved.refusal(HARD) is None
-    assert "deletes 1 images, and --max-deletes allows 0" in (approved.refusal(replace(HARD, max_deletes=0)) or "")
+    assert "deletes 1 image, and --max-deletes allows 0" in (approved.refusal(replace(HARD, max_deletes=0)) or "")
 
 
 def test_a_fingerprint_knows_what_a_definition_says_and_no_secrets():

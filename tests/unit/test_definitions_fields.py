@@ -17,6 +17,7 @@ FIELD_COMPLAINTS = [
     ("    min_disk: -1\n", "15: A: min_disk: must be 0 or more"),
     ("    min_disk: yes\n", "15: A: min_disk: must be a whole number, not true"),
     ("    min_disk: [1]\n", "15: A: min_disk: must be a whole number, not a list"),
+    ("    min_ram: 2147483648\n", "14: A: min_ram: must be 2147483647 or less"),
     ("    min_disk: 2024-01-01\n", "15: A: min_disk: must be a whole number, not a date"),
     ("    min_disk:\n", "5: A: min_disk: is empty; give it a value or remove the line"),
     ("    min_disk: 010\n", "15: A: min_disk: 010 means 8 in YAML; write 8"),
@@ -74,10 +75,14 @@ FIELD_COMPLAINTS = [
         "15: A: meta.a: .inf without quotes is the number inf to YAML; put it in quotes: a: '.inf'",
     ),
     ("    meta: {a: " + "1" * 101 + "}\n", "15: A: meta.a: this number is too long; put it in quotes: a: '…'"),
-    ("    meta: {a: 2024-13-01}\n", "15: A: meta.a: 2024-13-01 is no valid date; put it in quotes: a: '2024-13-01'"),
+    (
+        "    meta: {a: 2024-13-01}\n",
+        "15: A: meta.a: 2024-13-01 is no valid date; correct it, or put it in quotes: a: '2024-13-01'",
+    ),
     (
         "    meta: {a: 0001-01-01T00:00:00+23:00}\n",
-        "15: A: meta.a: 0001-01-01T00:00:00+23:00 is no valid date; put it in quotes: a: '0001-01-01T00:00:00+23:00'",
+        "15: A: meta.a: 0001-01-01T00:00:00+23:00 is no valid date; correct it, or put it in quotes: "
+        "a: '0001-01-01T00:00:00+23:00'",
     ),
     ("    meta: {<<: x}\n", "16: A: meta.<<: '<<' takes an alias of a mapping or a list of such aliases"),
     ("    meta: &m {<<: *m}\n", "11: A: meta.<<: this mapping is merged into itself, or through too many others"),

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from cloud import definition, settled
 
-from openstack_image_manager.identity import identify, of_others
+from openstack_image_manager.desired import PENDING, VERIFIED
+from openstack_image_manager.identity import identify, of_others, strangers
 from openstack_image_manager.model import Image
 
 
@@ -41,3 +42,11 @@ def test_an_id_in_a_definition_says_which_image_is_meant(properties: dict[str, s
     known = {each.name: each for each in (definition("A", ["1"]), definition("B", ["1", version]))}
     assert identify(Image("A", "public", id=chosen, properties=properties), known) == key
     assert identify(Image("x", "public", id="", properties={}), known) is None
+
+
+def test_no_word_about_a_record_that_another_run_is_just_making() -> None:
+    """Glance writes its tags after all else."""
+    made = Image("Ubuntu", "private", status="queued", owner="ours", id="1", properties={VERIFIED: PENDING + "none"})
+    assert strangers([made], "tag", "ours") == []
+    (finding,) = strangers([replace(made, status="active")], "tag", "ours")
+    assert finding.message.startswith("1 is called that too, but has not the tag tag: not touched")
