@@ -79,6 +79,23 @@ def test_a_twin_keeps_its_name_when_the_other_one_goes_out_of_sight(watched: Ben
     assert [(image.name, image.hidden) for image in watched.images() if not image.hidden] == [(name, False)]
 
 
+@pytest.mark.parametrize("runs", [2, 8])
+def test_runs_at_the_same_moment_rotate_and_delete(bench: Bench, runs: int) -> None:
+    """All of them import, rename, hide and delete: what another one has done is done."""
+    meta = {"os_distro": "ubuntu", "uuid_validity": "none"}
+    name = bench.ubuntu()["name"]
+    bench.define(bench.ubuntu("1", "2", meta=meta))
+    assert bench.run().code == 0
+    bench.define(bench.ubuntu("3", meta=meta))
+    options = ("--outdated", "delete", "--unknown-usage", "delete")
+    processes = [bench.start(*options) for _ in range(runs)]
+    said = [process.communicate(timeout=250)[0] for process in processes]
+    assert bench.names() == {name: "3"}, "\n".join(said)
+    failed = [text for p, text in zip(processes, said, strict=True) if p.returncode and "plan again" not in text]
+    assert failed == []
+    assert bench.run("plan", *options, "--exit-code").code == 0
+
+
 def test_a_second_run_does_not_harm_a_slow_first_one(bench: Bench) -> None:
     """The first run is in the middle of its upload, and goes on when the second one has come and gone."""
     name = bench.ubuntu()["name"]
