@@ -101,6 +101,18 @@ def test_what_a_policy_forbids(restricted: Callable[..., Bench], connections: di
     assert (code, states(cloud)["right add_image"], "right deactivate" in cloud) == (3, "problem", False)
 
 
+@pytest.mark.parametrize(("method", "topic"), [("POST", "right add_image"), ("DELETE", "right delete_image")])
+def test_a_glance_that_fails_says_nothing_of_rights(watched: Bench, proxy: Proxy, method: str, topic: str) -> None:
+    proxy.add(Rule(method, "/v2/images.*", status=500, body="no database", nth=1))
+    if method == "POST":
+        proxy.add(Rule("DELETE", "/v2/images/.*", status=500, body="no database"))
+    _, cloud, _ = checks(watched)
+    assert (states(cloud)[topic], "no database" in cloud[topic]["what"]) == ("unknown", True)
+    assert "not allowed" not in str(cloud)
+    for record in left(watched):
+        assert watched.admin.image.delete(f"/images/{record}").status_code == 204
+
+
 def test_a_record_that_cannot_be_deleted(watched: Bench, proxy: Proxy, sandbox: Sandbox) -> None:
     proxy.add(Rule("DELETE", "/v2/images/.*", status=403, body="no"))
     code, cloud, _ = checks(watched)
