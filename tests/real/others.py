@@ -69,7 +69,7 @@ def change(sandbox: Sandbox, statement: str, *values: str) -> None:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait until it is so."""
+    """Wait until it is so. Glance tells nobody: whoever wants to know asks again."""
     limit = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < limit
@@ -106,3 +106,22 @@ def finish(bench: Bench, upload: http.client.HTTPConnection) -> None:
     rest = content(bench)[1000:]
     upload.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(rest), rest))
     assert upload.getresponse().status == 204
+
+
+def order(bench: Bench, image_id: str, method: str = "glance-direct", **more: Any) -> int:
+    """Order an import; the status of the answer."""
+    body = {"method": {"name": method}, **more}
+    status: int = bench.admin.image.post(f"/images/{image_id}/import", json=body).status_code
+    return status
+
+
+def now(bench: Bench, image_id: str) -> dict[str, Any]:
+    """The image as Glance shows it."""
+    found: dict[str, Any] = bench.admin.image.get(f"/images/{image_id}").json()
+    return found
+
+
+def is_whole(bench: Bench, image_id: str) -> bool:
+    """True when it is active and its import has let go of it."""
+    image = now(bench, image_id)
+    return image["status"] == "active" and not image.get("os_glance_import_task")

@@ -16,7 +16,7 @@ from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.sandbox.site import serving
 from tests.real.bench import Bench, elsewhere
 from tests.real.imports import failed, made
-from tests.real.others import LOCK, UNLOCK, change, gone, left_behind, stage
+from tests.real.others import LOCK, UNLOCK, change, gone, is_whole, left_behind, order, stage, until
 from tests.services.proxy import Proxy, Rule
 
 
@@ -199,16 +199,10 @@ def test_a_left_import_that_ends_now_and_still_holds_its_lock(watched: Bench, pr
     """Glance saves the image once more before it lets go of it, and would take back what was changed by then."""
     left = left_behind(watched)
 
-    def is_done() -> bool:
-        now = watched.admin.image.get(f"/images/{left}").json()
-        return now["status"] == "active" and not now.get("os_glance_import_task")
-
     def finish() -> None:
         stage(watched, left, (watched.site.directory / "1.img").read_bytes())
-        body = {"method": {"name": "glance-direct"}}
-        assert watched.admin.image.post(f"/images/{left}/import", json=body).status_code == 202
-        while not is_done():  # Glance tells nobody: whoever wants to know asks again
-            time.sleep(0.1)
+        assert order(watched, left) == 202
+        until(lambda: is_whole(watched, left))
         change(sandbox, LOCK, left)
 
     proxy.add(Rule("GET", f".*/{left}", before=finish))

@@ -6,7 +6,6 @@ import threading
 import time
 import uuid
 from contextlib import closing
-from typing import Any
 
 import pytest
 from openstack.connection import Connection
@@ -18,7 +17,21 @@ from openstack_image_manager.glance import Glance
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
 from tests.real.imports import content, define, failed, made
-from tests.real.others import LOCK, UNLOCK, change, finish, left_behind, stage, status, until, uploading, web_download
+from tests.real.others import (
+    LOCK,
+    UNLOCK,
+    change,
+    finish,
+    is_whole,
+    left_behind,
+    now,
+    order,
+    stage,
+    status,
+    until,
+    uploading,
+    web_download,
+)
 from tests.services.proxy import Proxy, Rule
 from tests.services.site import Switches
 
@@ -31,23 +44,6 @@ def other_run(bench: Bench) -> None:
     with bench.start() as process:
         said, _ = process.communicate(timeout=100)
     assert process.returncode == 0, said
-
-
-def order(bench: Bench, image_id: str, method: str = "glance-direct", **more: Any) -> int:
-    """Order an import; the status of the answer."""
-    body = {"method": {"name": method}, **more}
-    status: int = bench.admin.image.post(f"/images/{image_id}/import", json=body).status_code
-    return status
-
-
-def now(bench: Bench, image_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = bench.admin.image.get(f"/images/{image_id}").json()
-    return found
-
-
-def is_whole(bench: Bench, image_id: str) -> bool:
-    image = now(bench, image_id)
-    return image["status"] == "active" and not image.get("os_glance_import_task")
 
 
 @pytest.mark.parametrize("owned", [False, True])
@@ -70,6 +66,7 @@ def test_another_run_made_the_image_before_midnight(
     define(watched)
     name, real, back = watched.ubuntu()["name"], time.time, [24 * 3600.0]
     yesterday = time.strftime("%Y%m%d", time.gmtime(real() - back[0]))
+    # The machine's clock, and nothing of ours: nobody can wait for midnight.
     monkeypatch.setattr(time, "time", lambda: real() - back[0])
     there = record_id(watched.admin.current_project_id, watched.tag, name, "1", yesterday, "0")
 

@@ -218,6 +218,7 @@ def test_images_are_checked_as_they_stream_by(program: str, keys: Keys) -> None:
 def test_a_check_that_is_given_up_leaves_nothing_behind(
     program: str, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Python's own setting of where temporary files go; the environment was read before.
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     keyring = keys(HAND.certificate)
     before = sorted(tmp_path.iterdir())
