@@ -161,7 +161,8 @@ class _Run:
                     self.glance.import_image(current.id, "copy-image", stores=missing)
                 limit = time.monotonic() + self.importer.options.timeout
                 current = self.glance.wait(current.id, limit, self.stop, self.importer.glance_says(change.subject))
-                tries -= missing == wanted - (current.stores or wanted)
+                if missing == wanted - (current.stores or wanted):
+                    tries -= 1
         finally:
             self.reporter.finished(change.subject)
         if missing:

@@ -81,7 +81,7 @@ class Others:
 
     def still_there(self, image_id: str, patient: bool = False) -> Image | None:
         """The image; None: it is gone. `patient`: a Glance that fails is asked again for a while."""
-        limit = time.monotonic() + SETTLE * patient
+        limit = time.monotonic() + (SETTLE if patient else 0.0)
         while True:
             try:
                 return self.glance.get(image_id)
