@@ -30,6 +30,9 @@ MARKS = (HIDDEN_SINCE, PINNED_OVER, ROLLED_BACK)
 RUN = "image_manager_run"  # on unpublished images only: which run made the record
 SIGNED_BY = "image_manager_signed_by"  # fingerprint of the key, and when
 CHECKSUMS_URL = "image_manager_checksums_url"  # the file that told the checksum
+# The digest that Glance had when VERIFIED was written. Nova copies properties to snapshots of servers, where VERIFIED
+# would be false: it counts only beside the bytes that it is about.
+BYTES = "image_manager_bytes"
 PENDING = "pending "
 BEFORE, AFTER = " before import", " after import"
 
@@ -164,6 +167,8 @@ def wanted_image(
     visibility = narrower(wanted.visibility, found.visibility) if narrow else wanted.visibility
     if verified := found.properties.get(VERIFIED):
         merged[VERIFIED] = verified.removeprefix(PENDING)
+        if is_pending(found) and found.hash_value and ":" in verified:
+            merged[BYTES] = digest(found)
     return replace(
         found,
         name=wanted.name,
@@ -196,6 +201,18 @@ def recorded(image: Image) -> tuple[frozenset[str], frozenset[str]]:
         return frozenset(), frozenset()
 
 
+def digest(image: Image) -> str:
+    """Glance's own digest of the bytes as stored: algorithm:hex."""
+    return f"{image.hash_algorithm}:{image.hash_value}"
+
+
+def verified_checksum(image: Image) -> str:
+    """The checksum that the image says it was verified with; empty where it says none, or says it of other bytes."""
+    checksum = image.properties.get(VERIFIED, "").removeprefix(PENDING).partition(" ")[0]
+    about_these = image.properties.get(BYTES) in (None, digest(image))
+    return checksum if ":" in checksum and about_these else ""
+
+
 def is_pending(image: Image) -> bool:
     """True for an image that a run of ours has made but not yet published."""
     return image.properties.get(VERIFIED, "").startswith(PENDING)
@@ -210,5 +227,5 @@ def has_wrong_bytes(image: Image, checksum: str | None = None) -> bool:
     if not is_pending(image):
         return False
     promise = image.properties[VERIFIED].removeprefix(PENDING)
-    stored = f"{image.hash_algorithm}:{image.hash_value}{AFTER}"
+    stored = f"{digest(image)}{AFTER}"
     return (promise.endswith(AFTER) and promise != stored) or not promise.startswith(f"{checksum} " if checksum else "")

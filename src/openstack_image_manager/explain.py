@@ -54,7 +54,10 @@ def explain(
     given = [(build, image) for build, image in its if (build, image) not in found]
     taken, _ = handover.choose(definition, given, ())
     found += [(build, each.believed) for build, each in taken.items()]
+    found = [(build, handover.believed(image, policy.project)) for build, image in found]
     standing = Builds(definition, policy, today, usage).standing(found)
+    if standing is None:
+        return Explanation(definition.name, tuple(told), ())
     theirs = {each.found.id: each.found for each in taken.values()}
     return Explanation(
         definition.name,
@@ -75,6 +78,8 @@ def _rules(definition: Definition, line: LineUp, policy: Policy, today: date) ->
 
 
 def _why_current(definition: Definition, line: LineUp) -> str:
+    if line.current in line.ahead:
+        return "it is in the cloud, and newer than every defined version"
     if line.current in line.pins:
         return f"a rollback made it current in place of {line.pins[line.current]}"
     if line.current != line.newest.version:

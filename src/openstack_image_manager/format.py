@@ -156,6 +156,11 @@ class Version(_Record):
     hidden: bool | None = Field(
         None, description="Hide this version from the default image list (os_hidden).", examples=[True]
     )
+    withdrawn: bool = Field(
+        False,
+        description="true: never import this version; its image is hidden, and goes as far as --outdated says.",
+        examples=[True],
+    )
     id: Annotated[str, AfterValidator(values.uuid)] | None = Field(
         None,
         description="The id that the image has or shall get; an id once deleted can't be used again.",
@@ -249,3 +254,8 @@ class Definition(_Record):
     versions: list[Version] = Field(
         description="The versions to have.", examples=[[{"version": "1.0", "url": "https://example.org/1.0.img"}]]
     )
+
+    @property
+    def offered(self) -> list[Version]:
+        """The versions that a cloud should have: those that are not withdrawn."""
+        return [version for version in self.versions if not version.withdrawn]

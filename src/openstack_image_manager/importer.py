@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -28,7 +28,7 @@ class Importer:
 
     glance: Glance
     options: ImportOptions
-    converts: bool | None
+    converts: Mapping[str, bool | None]
     stop: threading.Event
     reporter: Reporter
     claims: Claims
@@ -51,7 +51,7 @@ class Importer:
         """The image, active and verified but not yet published. Whatever fails is removed again. Raises Error."""
         if self.options.verify is not False:
             change = replace(change, version=with_checksum(change.version))
-        way = choose(change.version, self.methods(), self.converts, self.options)
+        way = choose(change.version, self.methods(), self.converts.get(change.definition.format), self.options)
         deadline = time.monotonic() + self.options.timeout
         for attempt in range(1, self.options.tries + 1):
             try:
@@ -60,7 +60,7 @@ class Importer:
                 if way.method == "web-download" and self.options.method == "auto" and self.options.fall_back:
                     self.reporter.line(change.subject, f"{error}; now through this machine")
                     staged = replace(self.options, method="glance-direct")
-                    way = choose(change.version, self.methods(), self.converts, staged)
+                    way = choose(change.version, self.methods(), self.converts.get(change.definition.format), staged)
                     return self._attempt(change, way, deadline)
                 if attempt == self.options.tries or error.status is not None:
                     raise
