@@ -8,8 +8,8 @@ from datetime import date
 
 from openstack_image_manager import desired, retention
 from openstack_image_manager.changes import diff, reasons_for, without_copies
-from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.errors import Error
+from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.handover import (
     Claim,
     Taken,
@@ -24,7 +24,6 @@ from openstack_image_manager.leftovers import clear
 from openstack_image_manager.lineup import LineUp, is_usable, key, line_up, one_per_version
 from openstack_image_manager.model import WHOLE, Change, Create, Delete, Finding, Image, Policy, Role, Stage, Update
 from openstack_image_manager.retiring import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
-
 
 AHEAD = "newer than every defined version"
 
@@ -78,10 +77,11 @@ class Builds:
                 findings += _byte_findings(self.definition, version, image)
                 findings += self._held(roles[build], image)
         planned = {change.found.id: change for change in (*updates, *late) if not isinstance(change, Create)}
-        for build, image in standing.twins:
+        beside = [(build, image) for build, image in standing.doubted if build in roles]
+        for build, image in (*standing.twins, *beside):
             if build in line.ahead:
                 continue
-            more, remarks = self._twin(build, images[build], image, line, roles.get(build))
+            more, remarks = self._twin(build, images.get(build), image, line, roles.get(build))
             stays = usable.get(build)
             updates += [_with_keeper(change, stays, planned.get(stays.id)) if stays else change for change in more]
             findings += remarks
@@ -114,46 +114,39 @@ class Builds:
             return claim_of(self.definition, versions.get(build), image, self.policy.project)
 
         images, twins = one_per_version(found, self.definition.status, claim)
-        offered = {version.version: version for version in self.definition.offered}
         claims = {build: claim(build, image) for build, image in images.items()}
-        solid = [b for b, i in images.items() if claims[b] < Claim.OWNERS and is_usable(i) and not desired.is_pending(i)]
-        solid += [b for b, i in images.items() if claims[b] is Claim.OWNERS and self._serves(versions.get(b), i)]
-        newest = max(solid, key=key, default=None)
-        weak = {
-            build
-            for build, image in images.items()
-            if claims[build] >= Claim.FOREIGN
-            or (
-                # Its marks may be forged: it counts only where nothing newer depends on it.
-                claims[build] is Claim.OWNERS
-                and build not in solid
-                and (newest is None or key(build) > key(newest))
-            )
-        }
-        doubted = [(build, images.pop(build)) for build in sorted(weak, key=key)]
-        twins_of_weak = [(build, image) for build, image in twins if build in weak]
+        solid = {build for build, image in images.items() if self._is_solid(claims[build], versions.get(build), image)}
+        newest = max(map(key, solid), default=None)
+        # What the owner project wrote counts only where nothing newer depends on it.
+        weak = {build for build in claims if claims[build] is Claim.OWNERS and build not in solid}
+        out = {build for build in claims if claims[build] >= Claim.FOREIGN}
+        out |= {build for build in weak if newest is None or key(build) > newest}
+        doubted = [(build, image) for build, image in (*images.items(), *twins) if build in out]
+        images = {build: image for build, image in images.items() if build not in out}
+        checksums = {version.version: version.checksum for version in self.definition.offered}
         usable = {
             build: image
             for build, image in images.items()
-            if is_usable(image, offered[build].checksum if build in offered else None)
-            and (build in offered or not desired.is_pending(image))
+            if is_usable(image, checksums.get(build)) and (build in checksums or not desired.is_pending(image))
         }
-        takes_no_place = frozenset(b for b in usable if claims[b] is Claim.OWNERS and b not in solid)
-        line = line_up(self.definition, usable, self.policy, self.roll_back_to, takes_no_place)
+        line = line_up(self.definition, usable, self.policy, self.roll_back_to, frozenset(weak & usable.keys()))
         if line is None:
             return None
         roles = {build: self._role(line, build, images.get(build)) for build in line.order}
-        others = tuple((build, image) for build, image in twins if build not in weak)
-        return Standing(images, others, (*doubted, *twins_of_weak), usable, line, roles)
+        others = tuple((build, image) for build, image in twins if build not in out)
+        return Standing(images, others, tuple(doubted), usable, line, roles)
 
-    def _serves(self, version: Version | None, image: Image) -> bool:
-        """True for a published image that as many people see as the definition says, or more."""
-        return is_usable(image) and not desired.is_pending(image) and is_as_wide(self.definition, version, image)
+    def _is_solid(self, claim: Claim, version: Version | None, image: Image) -> bool:
+        """True for a published image whose claim does not rest on what the definition's owner wrote, or that nothing
+        has to be widened of."""
+        if desired.is_pending(image) or not is_usable(image):
+            return False
+        return claim < Claim.OWNERS or (claim is Claim.OWNERS and is_as_wide(self.definition, version, image))
 
     def _all_bad(self) -> Finding:
         message = (
-            "left alone: every defined version was rolled back from, and no other build is in the cloud; define another "
-            "version, or choose one with: rollback --to VERSION"
+            "left alone: every defined version was rolled back from, and no other build is in the cloud; define "
+            "another version, or choose one with: rollback --to VERSION"
         )
         return Finding("warning", self.definition.name, message)
 
@@ -164,8 +157,8 @@ class Builds:
             return []
         images = ", ".join(f"{build} ({standing.usable[build].id})" for build in builds)
         message = (
-            f"the cloud is ahead of these definitions: {images} is newer than every defined version and stays as it is; "
-            "is this checkout current? To withdraw a version, keep it in the definition with 'withdrawn: true'"
+            f"the cloud is ahead of these definitions: {images} is newer than every defined version and stays as it "
+            "is; is this checkout current? To withdraw a version, keep it in the definition with 'withdrawn: true'"
         )
         return [Finding("warning", self.definition.name, message)]
 
@@ -175,8 +168,8 @@ class Builds:
             Finding(
                 "warning",
                 self.definition.name,
-                f"{image.id} of project {image.owner} claims to be version {build}: not believed and not touched, for "
-                "its bytes cannot be compared with the definition's checksum, or are others",
+                f"{image.id} of project {image.owner} claims to be version {build}: not believed, for its bytes cannot "
+                "be compared with the definition's checksum, or are others",
             )
             for build, image in standing.doubted
         ]
@@ -371,7 +364,7 @@ class Builds:
         )
 
     def _twin(
-        self, build: str, standing: Image, image: Image, line: LineUp, its: Role | None
+        self, build: str, standing: Image | None, image: Image, line: LineUp, its: Role | None
     ) -> tuple[list[Change], list[Finding]]:
         """A second image of one version: it goes the way of outdated ones, and stops where anyone depends on it. It is
         seen by no more people than the one that stands, whose role is `its`."""
@@ -387,13 +380,15 @@ class Builds:
             visibility, hidden = self._out_of_sight(visibility, hidden, situation)
         if not situation.foreign:  # of another project's it is ours to hide only as long as it is public
             visibility = retention.narrower(visibility, its.visibility if its else visibility)
-        message = f"version {build} is there twice: {standing.id} stands for it, {image.id} does not"
-        findings.append(Finding("warning", self.definition.name, message))
+        stands = f"{standing.id} stands" if standing else "the one to be imported stands"
+        if standing:
+            message = f"version {build} is there twice: {stands} for it, {image.id} does not"
+            findings.append(Finding("warning", self.definition.name, message))
         since = hidden_since(image, stage, True, self.day)
-        role = Role(False, True, True, stage, f"{standing.id} stands for version {build}", visibility, hidden, since)
+        role = Role(False, True, True, stage, f"{stands} for version {build}", visibility, hidden, since)
         findings += self._held(replace(role, why=why), image)
         changes = self._change(build, None, line, role, image)
-        return [replace(change, reason=f"{standing.id} stands for its version") for change in changes], findings
+        return [replace(change, reason=f"{stands} for its version") for change in changes], findings
 
     def _held(self, role: Role, image: Image) -> list[Finding]:
         """What keeps an outdated image from going as far as asked."""
@@ -412,8 +407,8 @@ def _with_keeper(change: Change, standing: Image, its: Change | None) -> Change:
 
 def _byte_findings(definition: Definition, version: Version | None, image: Image) -> list[Finding]:
     """Bytes of an image never change: a checksum that was edited later can't be made true by a run."""
-    stored = image.properties.get(desired.VERIFIED, "").removeprefix(desired.PENDING).partition(" ")[0]
-    if version is None or not version.checksum or ":" not in stored or stored == version.checksum:
+    stored = desired.verified_checksum(image)
+    if version is None or not version.checksum or not stored or stored == version.checksum:
         return []
     message = (
         f"the definition's checksum of version {version.version} is {version.checksum}, but {image.id} was verified "

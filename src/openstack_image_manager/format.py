@@ -156,8 +156,8 @@ class Version(_Record):
     hidden: bool | None = Field(
         None, description="Hide this version from the default image list (os_hidden).", examples=[True]
     )
-    withdrawn: bool = Field(
-        False,
+    withdrawn: bool | None = Field(
+        None,
         description="true: never import this version; its image is hidden, and goes as far as --outdated says.",
         examples=[True],
     )

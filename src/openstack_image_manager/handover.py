@@ -16,7 +16,7 @@ from openstack_image_manager import desired
 from openstack_image_manager.changes import FIELDS, diff
 from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.identity import belongs, identify
-from openstack_image_manager.model import WHOLE, Change, Create, Delete, Finding, Image, Update
+from openstack_image_manager.model import WHOLE, Change, Create, Delete, Finding, Image
 from openstack_image_manager.retention import WIDEST_FIRST
 from openstack_image_manager.ways import is_packed
 

@@ -38,7 +38,7 @@ def entries(definitions: Iterable[Definition], positions: Mapping[str, Position]
 
 
 def _entry(definition: Definition, position: Position) -> Entry:
-    versions = [version.version for version in definition.versions]
+    versions = [version.version for version in definition.offered]
     return Entry(
         definition.name,
         definition.enable,

@@ -84,7 +84,7 @@ class Outlook:
         """Images without the tag that have the very id of a version: they are taken over as they are, for an id can't
         be had a second time. Those of other projects are not ours to take."""
         wanted = [d for d in known if d.enable or self.policy.force]
-        ids = {version.id: d.owner for d in wanted for version in d.versions if version.id}
+        ids = {version.id: d.owner for d in wanted for version in d.offered if version.id}
         missing = ids.keys() - {image.id for image in found}
         if not missing:
             return []

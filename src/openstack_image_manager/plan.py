@@ -55,7 +55,7 @@ def plan(
     for name, definition in known.items():
         if not definition.enable and not policy.force:
             told.append(Finding("note", name, "enable is false: left exactly as it is (--force includes it)"))
-        elif name not in broken and definition.versions:
+        elif name not in broken and definition.offered:
             to = (roll_back or {}).get(name)
             its = by_definition[name]
             taken, remarks = handover.choose(definition, theirs[name], _usable(definition, its))

@@ -179,7 +179,7 @@ def settled(order: Order, after: Cloud) -> None:
         if definition.multi and not order.left_alone(name):
             plain = [build for (owner, build), image in mine if owner == name == image.name]
             now = current(replace(order, found=after, roll_back={}), name)
-            law(plain == [now], f"{now} alone is called {name}", plain)
+            law(plain == [now] or not now, f"{now} alone is called {name}", plain)
     for (name, build), image in mine:
         named = order.definitions[name].members
         if named is not None and image.visibility == "shared" and not order.left_alone(name):

@@ -146,6 +146,7 @@ images:
         meta: {patchlevel: 3}
         visibility: shared
         hidden: true
+        withdrawn: false
         id: 6D1B3C1E-0f5a-4c0e-9a36-0a1b2c3d4e5f
       - version: 2024-01-03
         url: HTTPS://example.org/2.img

@@ -77,9 +77,9 @@ def test_conversion_by_the_cloud_is_no_drift_but_tells_something():
     found = [replace(image, disk_format="raw") for image in settled([definition()])]
     result = planned([definition()], found)
     assert not result.changes
-    assert result.converts is True
-    assert planned([definition()], settled([definition()])).converts is False
-    assert planned([definition(format="raw")], found).converts is None
+    assert result.converts == {"qcow2": True}
+    assert planned([definition()], settled([definition()])).converts == {"qcow2": False}
+    assert planned([definition(format="raw")], found).converts == {"raw": None}
 
 
 def test_metadata_follows_the_rules_of_the_standard():

@@ -33,7 +33,7 @@ class Reached:
     def ask(self, definitions: Iterable[Definition]) -> Mapping[str, Answer]:
         """The answers of all addresses of these definitions, and of the checksum files that they need."""
         self.definitions |= {definition.name: definition for definition in definitions}
-        versions = [version for definition in self.definitions.values() for version in definition.versions]
+        versions = [version for definition in self.definitions.values() for version in definition.offered]
         urls = dict.fromkeys(url for version in versions for url in addresses(version))
         texts = dict.fromkeys(url for version in versions if (url := checksum_file(version)))
         asked = [[url for url in each if url not in self.answers] for each in (urls, texts)]

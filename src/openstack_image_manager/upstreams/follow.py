@@ -63,7 +63,7 @@ def _recorded(newest: tuple[str, Image] | None) -> list[Version]:
         url = values.url(image.properties.get("image_source", ""))
     except ValueError:  # private, or changed by somebody
         url = values.NOWHERE
-    verified = image.properties.get(desired.VERIFIED, "").partition(" ")[0]
+    verified = desired.verified_checksum(image)
     try:
         checksum = str(Checksum.parse(verified))
     except ValueError:  # unverified, or made by another tool
