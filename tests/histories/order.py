@@ -131,9 +131,11 @@ def _usable_as(order: Order, image: Image) -> bool:
     without a version."""
     key = order.key(image)
     version = order.versions(key[0]).get(key[1]) if key else None
-    promise = image.properties.get(VERIFIED, "").removeprefix("pending ")
-    broken = version and version.checksum and promise.split()[0] != version.checksum
-    return usable(image) and not (pending(image) and (broken or version is None))
+    if not pending(image):
+        return usable(image)
+    promise = image.properties[VERIFIED].removeprefix("pending ")
+    broken = version is None or (version.checksum and promise.split()[0] != version.checksum)
+    return usable(image) and not broken
 
 
 def bad(order: Order, name: str) -> frozenset[str]:
@@ -176,7 +178,7 @@ def _rollback(order: Order, name: str) -> tuple[str, frozenset[str]]:
 
 def ahead(order: Order, name: str) -> set[str]:
     """The builds that are newer than all that the definition knows, and that it does not withdraw."""
-    newest = max(map(number, order.versions(name)))
+    newest = max(map(number, order.versions(name)), default=number(""))
     return {build for build in standing_for(order, name) if number(build) > newest}
 
 
