@@ -42,7 +42,7 @@ class Decisions:
         if definition is None:
             return plan((), mine, self.policy, self.day, (), self.names, self._usage).changes
         ours, given = split(mine, [definition], self.policy.project)
-        to = self._roll_back(definition, ours)
+        definition, to = self._rolled_back(definition, ours)
         return plan([definition], ours, self.policy, self.day, (), None, self._usage, to, given).changes
 
     def known(self, name: str) -> list[str]:
@@ -105,22 +105,28 @@ class Decisions:
             and (self.admin or image.owner == policy.project)
         ]
 
-    def _roll_back(self, definition: Definition, images: Iterable[Image]) -> dict[str, str]:
-        """What a rollback asks for, as the version that the plan chose: the one before the current one is another one
-        once the first step is done. With its mark on the image nothing has to be asked for any more."""
+    def _rolled_back(self, definition: Definition, images: Sequence[Image]) -> tuple[Definition, dict[str, str]]:
+        """The definition and what a rollback asks of it, as the plan has chosen: the version before the current one is
+        another one once the first step is done. With its mark on the image nothing has to be asked for any more, but
+        a version that is newer than the bad one, and still missing, would end the rollback."""
         name, mark = definition.name, desired.PINNED_OVER
-        if name not in self.roll_back:
-            return {}
+        to = self.roll_back.get(name)
         pinned = {
             change.found.id: over
             for change in self.plan.changes
             if isinstance(change, Update) and change.group == name and (over := change.wanted.properties.get(mark))
         }
-        for image in images:
-            key = identity.identify(image, {name: definition})
-            if key and image.id in pinned:
-                return {} if image.properties.get(mark) == pinned[image.id] else {name: key[1]}
-        return {name: to} if (to := self.roll_back[name]) else {}
+        if to is None or not pinned:
+            return definition, {name: to} if to else {}
+        (image_id, over), *_ = pinned.items()
+        builds = {image.id: found[1] for image in images if (found := identity.identify(image, {name: definition}))}
+        marked = any(image.id == image_id and image.properties.get(mark) == over for image in images)
+        there = {builds.get(image.id) for image in images if image.status in WHOLE and not desired.is_pending(image)}
+        bad = desired.version_key(over)
+        versions = [v for v in definition.versions if v.version in there or desired.version_key(v.version) <= bad]
+        versions = versions or [definition.versions[0].model_copy(update={"version": over, "id": None})]
+        to = None if marked else builds.get(image_id)
+        return definition.model_copy(update={"versions": versions}), {name: to} if to else {}
 
 
 def is_decisive(change: Change) -> bool:
