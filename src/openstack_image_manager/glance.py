@@ -115,6 +115,19 @@ class Glance:
         hidden = Ahead(lambda: [*map(as_image, self.pages({**which, "os_hidden": "true"}))])
         return [*map(as_image, self.pages({**which, "os_hidden": "false"})), *hidden.result()]
 
+    def of_definition(self, tag: str | None, name: str) -> Images:  # noqa: ARG002  all images, whatever their tags
+        """All images with the property image_name=`name`, with and without the `tag`; each image once. Visible, hidden,
+        visible again: one that is hidden or shown in between is in one of the lists."""
+        which = {"image_name": name, **({"visibility": "all"} if self.is_admin() else {})}
+        images: dict[str, Image] = {}
+        for hidden in ("false", "true", "false"):
+            for image in map(as_image, self.pages({**which, "os_hidden": hidden})):
+                before = images.get(image.id)
+                if before is None or before.updated_at <= image.updated_at:
+                    images[image.id] = image
+        # Some databases find names of another case too.
+        return [image for image in images.values() if image.properties.get("image_name") == name]
+
     def ours(self, tag: str | None, owners: Collection[str | None] | None = ()) -> Sequence[Image]:
         """Those of `list` that this user looks after: an administrator all, others those of their own project."""
         found, admin = self.list(tag, owners), self.is_admin()

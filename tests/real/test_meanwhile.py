@@ -51,7 +51,7 @@ def test_an_image_that_another_run_is_deleting(watched: Bench, proxy: Proxy, san
     method = "GET" if moment == "before the last look" else "DELETE"
     rule = proxy.add(Rule(method, f".*/{old}", before=lambda: change(sandbox, status, "deleted", old)))
     outcome = watched.run("--outdated", "delete", "--unknown-usage", "delete")
-    assert (outcome.code, rule.seen) == (0, 1), outcome.text
+    assert (outcome.code, rule.seen > 0) == (0, True), outcome.text
     refused = [call.status for call in proxy.calls if call.method == "DELETE"]
     assert refused == ([] if method == "GET" else [400])
     assert f"deleted {'by someone meanwhile ' if method == 'GET' else ''}({old})" in outcome.text

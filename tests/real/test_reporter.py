@@ -11,6 +11,7 @@ import pytest
 
 from openstack_image_manager.apply import Job, apply
 from openstack_image_manager.claim import Claims
+from openstack_image_manager.deciding import Decisions
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import Interrupted
 from openstack_image_manager.glance import Glance
@@ -72,7 +73,10 @@ def applied(
 
     def run(reporter: Watcher) -> list[Result]:
         with planned() as (glance, todo):
-            (results,) = apply([Job(todo, glance, Policy(tag=bench.tag), reporter)], ImportOptions())
+            definitions, images = load(str(bench.directory / "images")).definitions, glance.list(bench.tag)
+            policy, day = Policy(tag=bench.tag, project=glance.project), date(2026, 11, 22)
+            decisions = Decisions(todo, definitions, images, policy, day, admin=True)
+            (results,) = apply([Job(todo, glance, policy, reporter, decisions)], ImportOptions())
             return results
 
     return run

@@ -45,6 +45,7 @@ PURE = (
     "approval",
     "signing/armor",
     "checksums",
+    "deciding",
     "defaults",
     "desired",
     "doctor/advice",
