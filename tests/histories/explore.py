@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tests.histories.schedule import Ended, Schedule, Strand
+from tests.histories.schedule import Choose, Ended, Schedule, Strand
 from tests.histories.service import Request, Service
 from tests.histories.together import Broken, Together
 
@@ -111,9 +111,9 @@ def exhaustive(make: Make, end: Callable[[Together], None], most: int | None = N
     return numbers, False
 
 
-def at_random(make: Make, end: Callable[[Together], None], chance: random.Random) -> Numbers:
-    """One history. A run goes on for a while before another one does, as it is with runs that share a machine."""
-    steady, together, last = chance.choice((0.0, 0.5, 0.8, 0.95)), make(), -1
+def random_choice(chance: random.Random) -> Choose:
+    """A run goes on for a while before another one does, as it is with runs that share a machine."""
+    steady, last = chance.choice((0.0, 0.5, 0.8, 0.95)), -1
 
     def choose(_schedule: Schedule, able: Sequence[Strand]) -> Strand:
         nonlocal last
@@ -127,10 +127,7 @@ def at_random(make: Make, end: Callable[[Together], None], chance: random.Random
         last = chosen.run
         return chosen
 
-    schedule = Schedule(choose)
-    together.go(schedule)
-    end(together)
-    return Numbers(1, schedule.steps)
+    return choose
 
 
 def _matters(service: Service, one: Strand, other: Strand) -> bool:

@@ -58,9 +58,10 @@ Choose = Callable[["Schedule", Sequence[Strand]], Strand]
 class Schedule:
     """One history."""
 
-    def __init__(self, choose: Choose, now: float = 1000.0) -> None:
+    def __init__(self, choose: Choose, now: float = 1000.0, kill_at: int | None = None) -> None:
         self.choose = choose
         self.now = now
+        self.kill_at = kill_at  # the first run is killed at this step
         self.steps = 0
         self.over = self.ended = False
         self.killed: set[int] = set()
@@ -184,6 +185,9 @@ class Schedule:
             return None
         self.steps += 1
         assert self.steps < MOST_STEPS, "the runs never come to an end"
+        if self.steps == self.kill_at:
+            self.killed.add(0)
+            return self._next()
         chosen = self.choose(self, able)
         if chosen.napping:
             assert chosen.due is not None

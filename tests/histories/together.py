@@ -145,7 +145,8 @@ class Together:
         self.reporters = [Quiet() for _ in orders]
         self.trace: list[str] = []
         self.broken: Broken | None = None
-        self._last: Images = dict(service.images)
+        self.begun: Images = dict(service.images)
+        self._last = self.begun
         self._request: Request | None = None
 
     def go(self, schedule: Schedule) -> None:
