@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -74,7 +75,7 @@ class Refusal(Exception):
 @dataclass
 class Service:
     """Glance. `images` are JSON objects that are replaced, never changed. `page`: the most images of one answer.
-    `overlap`: a page begins with the last image of the one before it, as behind a proxy that repeats itself."""
+    `overlap`: a page begins with the last image of the one before it, as behind a proxy that repeats itself. `dates`: answers tell the time."""
 
     images: dict[str, Json] = field(default_factory=dict)
     members: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -85,13 +86,14 @@ class Service:
     made: dict[str, Json] = field(default_factory=dict)  # where the marker of a deleted image was
     page: int = 1000
     overlap: bool = False
+    dates: bool = True
     import_seconds: float = 0.0
     clock: Callable[[], float] = lambda: 0.0
     on_change: Callable[[], None] = lambda: None
 
     def copy(self) -> Service:
         """The same, to try something on."""
-        other = Service(page=self.page, overlap=self.overlap, import_seconds=self.import_seconds, clock=self.clock)
+        other = replace(self, on_change=lambda: None)
         other.images, other.used, other.jobs = dict(self.images), set(self.used), dict(self.jobs)
         other.members = {image_id: dict(its) for image_id, its in self.members.items()}
         other.staged, other.urls, other.made = dict(self.staged), self.urls, dict(self.made)
@@ -141,10 +143,15 @@ class Service:
             status, body = self._route(request)
         except Refusal as refusal:
             page = f"<html><head><title>{refusal.status}</title></head><body>{refusal}</body></html>"
-            return response(request, refusal.status, page)
+            return self._said(response(request, refusal.status, page))
         if not request.reads:
             self.on_change()
-        return response(request, status, "" if body is None else json.dumps(body))
+        return self._said(response(request, status, "" if body is None else json.dumps(body)))
+
+    def _said(self, answer: requests.Response) -> requests.Response:
+        if self.dates:
+            answer.headers["Date"] = formatdate(START + self.clock(), usegmt=True)
+        return answer
 
     def sees(self, user: User, image: Json) -> bool:
         """True when the user may ask for it by its id."""

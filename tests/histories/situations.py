@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.histories.schedule import Schedule
-from tests.histories.service import Json, Service
+from tests.histories.service import Json, Service, User
 from tests.histories.together import Order, Together, first
 from tests.histories.watch import Watch
 
@@ -188,6 +188,28 @@ def a_filtered_run_meets_another(up: Upstream) -> Situation:
     old, now = up.definition("1", **PRIVATE), up.definition("1", "2", **PRIVATE)
     runs = [plain(now, other, word="filtered", only=NAME), delete(now, other)]
     return Situation(cloud(plain(old, other), plain(now, other)), runs, (now, other))
+
+
+@situation
+def three_runs_meet(up: Upstream) -> Situation:
+    now = up.definition("1", "2", **PRIVATE)
+    service = cloud(plain(up.definition("1", **PRIVATE)), plain(now))
+    return Situation(service, [plain(now), delete(now), back("1", now)], (now,))
+
+
+@situation
+def users_rotate_while_one_rolls_back(up: Upstream) -> Situation:
+    """Without the role admin, in a project of their own."""
+    now, who = up.definition("1", "2", **PRIVATE), {"user": User("ours")}
+    service = cloud(plain(up.definition("1", **PRIVATE), **who), plain(now, **who))
+    return Situation(service, [delete(now, **who), back("1", now, **who)], (now,))
+
+
+@situation
+def a_shared_build_is_rolled_back(up: Upstream) -> Situation:
+    fields: dict[str, Any] = {"visibility": "shared", "members": [{"project": "theirs"}], **ONE}
+    now = up.definition("1", "2", **fields)
+    return Situation(cloud(plain(up.definition("1", **fields)), plain(now)), [plain(now), back("1", now)], (now,))
 
 
 # One run, in a cloud that others had to do with.

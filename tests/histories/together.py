@@ -7,9 +7,10 @@ for the cloud begins where keystoneauth's session would: everything above it is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from functools import partial
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,7 @@ from openstack_image_manager.glance import Glance
 from openstack_image_manager.model import Plan, Policy, Result
 from openstack_image_manager.outlook import Outlook
 from openstack_image_manager.plan import beyond_limit
+from openstack_image_manager.sources import Reporter
 from openstack_image_manager.ways import ImportOptions
 
 CONSTANT = ("/info/import", "/info/stores")  # what is the same at any moment needs no turn
@@ -166,11 +168,10 @@ class Together:
         connection = SimpleNamespace(session=session, config=config, identity=Projects(), close=lambda: None)
         glance = Glance(connection, "http://glance.model", str(order))
         try:
-            outcome.plan = planned(glance, order)
-            policy = replace(order.policy, project=glance.project)
-            if refusal := beyond_limit(outcome.plan, policy):
+            job = planned(glance, order, self.reporters[number])
+            outcome.plan = job.plan
+            if refusal := beyond_limit(job.plan, job.policy):
                 raise CloudError(refusal)
-            job = Job(outcome.plan, glance, policy, self.reporters[number])
             outcome.results = apply([job], ImportOptions())[0]
         except Error as error:
             outcome.error = error
@@ -197,14 +198,19 @@ class Together:
             raise Ended from None
 
 
-def planned(glance: Glance, order: Order) -> Plan:
-    """The plan as the command line makes it."""
+def planned(glance: Glance, order: Order, reporter: Reporter) -> Job:
+    """The plan as the command line makes it, and what it carries it out with."""
     mine = [each for each in order.definitions if order.only in (None, each.name)]
     left_out = [each for each in order.definitions if each not in mine]
-    policy = replace(order.policy, project=glance.project)
-    outlook = Outlook(glance, policy, order.day, dict(order.roll_back), None, left_out)
+    policy, back = replace(order.policy, project=glance.project), dict(order.roll_back)
     names = None if left_out else [each.name for each in order.definitions]
-    return outlook.plan(mine, [], names)[0]
+    made, known, images = Outlook(glance, policy, order.day, back, None, left_out).plan(mine, [], names)
+    given: dict[str, Any] = {}
+    if "decisions" in {each.name for each in fields(Job)}:
+        deciding = import_module("openstack_image_manager.deciding")
+        admin = glance.is_admin()
+        given["decisions"] = deciding.Decisions(made, known, images, policy, order.day, admin, names, back)
+    return Job(made, glance, policy, reporter, **given)
 
 
 def _body(request: Request) -> str:

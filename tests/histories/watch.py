@@ -6,9 +6,10 @@ it has) the model knows; its properties say what somebody wrote on it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tests.histories.order import PINNED_OVER, ROLLED_BACK, VERIFIED, WIDTH, number
 from tests.histories.schedule import Schedule
@@ -29,8 +30,8 @@ class Key:
 
     @property
     def version(self) -> Version | None:
-        """As the definition has it; None: not at all."""
-        return next((each for each in self.definition.versions if each.version == self.text), None)
+        """As the definition has it; None: not at all, or withdrawn."""
+        return next((each for each in wanted(self.definition) if each.version == self.text), None)
 
     @property
     def visibility(self) -> str:
@@ -78,6 +79,11 @@ class View:
         found = {k.text for i in images.values() if self.good(i) and ROLLED_BACK not in i and (k := self.key(i))
                  and k.definition.name == its.definition.name}
         return {text for text in found if number(text) > number(its.text)}
+
+
+def wanted(definition: Definition) -> list[Version]:
+    """The versions that are to be there; `withdrawn` are those that were taken back on purpose."""
+    return [each for each in definition.versions if not getattr(each, "withdrawn", False)]
 
 
 def key_of(image: Json, definitions: Mapping[str, Definition]) -> Key | None:
@@ -135,6 +141,7 @@ class Watch:
     """Judges a history. `now`: the definitions as they are by now; runs may have older ones."""
 
     now: tuple[Definition, ...]
+    settled: set[str] = field(default_factory=set)  # states that a further run has settled
 
     def step(self, together: Together, step: Step) -> None:
         """One call has changed something."""
@@ -205,7 +212,7 @@ class Watch:
         if wider:
             law(its.version or chosen, "3: only what is defined is shown to more people", was, new)
             law(WIDTH[new["visibility"]] <= WIDTH[its.visibility], "3: never wider than defined", was, new)
-        if ROLLED_BACK in was and new["name"] == its.definition.name:
+        if ROLLED_BACK in was and view.ours(was) and new["name"] == its.definition.name:
             law(chosen, "a build that was rolled back from is current again", was, new)
 
     def _is_chosen(self, view: View, its: Key, step: Step) -> bool:
@@ -259,6 +266,9 @@ class Watch:
         """All runs have ended. A further one with the newest definitions settles everything."""
         after = Order("afterwards", self.now, user=together.orders[0].user)
         held = self._held(together)
+        state = _state(together.service.images, held)
+        if state in self.settled:
+            return
         try:
             later = run(together, after, self)
             law(later.outcomes[0].went_well, "a run alone goes well", later.outcomes[0], *later.reporters[0].lines)
@@ -270,6 +280,7 @@ class Watch:
         except Broken as broken:
             broken.add_note("\n".join(["before:", *together.trace]))
             raise
+        self.settled.add(state)
 
     def _held(self, together: Together) -> dict[str, str]:
         """What the only rollback has chosen, if the newest build was there to be rolled back from."""
@@ -279,7 +290,7 @@ class Watch:
         order = together.orders[backs[0]]
         view, held = View(order), {}
         for definition in order.definitions:
-            newest = max((v.version for v in definition.versions), key=number)
+            newest = max((v.version for v in wanted(definition)), key=number)
             there = [view.key(i) for i in together.begun.values() if view.good(i)]
             if any(k and k.definition.name == definition.name and k.text == newest for k in there):
                 held[definition.name] = dict(order.roll_back).get(definition.name, "")
@@ -287,14 +298,14 @@ class Watch:
 
     def _settled(self, after: Order, definition: Definition, together: Together, held: Mapping[str, str]) -> None:
         view, images = View(after), together.service.images
-        mine = [(k, i) for i in images.values() if view.ours(i) and (k := view.key(i)) and same_name(k, definition)]
+        mine = [(k, i) for i in images.values() if view.genuine(i) and (k := view.key(i)) and same_name(k, definition)]
         plain = [i for i in images.values() if published(i, definition.name) and after.policy.tag in i["tags"]]
         law(len(plain) == 1, f"exactly one visible image is called {definition.name}", *plain, "all:", *images.values())
         law(view.good(plain[0]), "the image of the plain name is the right one", *plain)
         law(WIDTH[plain[0]["visibility"]] == WIDTH[definition.visibility], "as visible as defined", *plain)
         now = view.key(plain[0])
         assert now
-        newest = max((v.version for v in definition.versions), key=number)
+        newest = max((v.version for v in wanted(definition)), key=number)
         if definition.name in held:
             target = held[definition.name]
             law(now.text == target, f"the rollback to {target} holds", *plain)
@@ -302,12 +313,19 @@ class Watch:
         is_bad = any(k.text == now.text and ROLLED_BACK in i for k, i in mine)
         law(now.text == newest or now.text in pinned or now.is_ahead, f"{newest} is current", *plain)
         law(not is_bad, "no build that was rolled back from is current", *plain)
-        for version in definition.versions:
+        for version in wanted(definition):
             its = [i for k, i in mine if k.text == version.version and in_sight(i) and view.good(i)]
             seen = [i for i in its if WIDTH[i["visibility"]] >= WIDTH[definition.visibility]]
             law(len(seen) <= 1, f"version {version.version} is there once", *seen)
             there = [i for k, i in mine if k.text == version.version and view.good(i)]
             law(there, f"version {version.version} is there", *images.values())
+
+
+def _state(images: Images, held: Mapping[str, str]) -> str:
+    """All that matters for what a further run does: times only as far as one is before another."""
+    by_age = sorted(images.values(), key=lambda image: (image["created_at"], image["id"]))
+    timeless = [{key: value for key, value in i.items() if key not in ("created_at", "updated_at")} for i in by_age]
+    return json.dumps([timeless, dict(held)], sort_keys=True)
 
 
 def same_name(its: Key, definition: Definition) -> bool:
