@@ -6,15 +6,14 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
+from openstack_image_manager.format import Definition
+from openstack_image_manager.model import Policy
 from tests.histories.explore import Numbers, random_choice
 from tests.histories.schedule import Schedule
 from tests.histories.service import Service
 from tests.histories.situations import Upstream, back, delete, plain
 from tests.histories.together import Broken, Order, Together
 from tests.histories.watch import Watch
-
-from openstack_image_manager.format import Definition
-from openstack_image_manager.model import Policy
 
 VISIBILITIES = ("public", "public", "community", "shared", "private")
 VALIDITIES = (None, "none", "last-2")
@@ -35,7 +34,9 @@ class History:
         validity = self.chance.choice(VALIDITIES)
         meta = {"meta": {"uuid_validity": validity}} if validity else {}
         self.fields = {"visibility": self.chance.choice(VISIBILITIES), **meta}
-        self.service = Service(page=self.chance.choice((1, 2, 1000)), import_seconds=self.chance.choice((0.0, 0.0, 5.0)))
+        self.service = Service(
+            page=self.chance.choice((1, 2, 1000)), import_seconds=self.chance.choice((0.0, 0.0, 5.0))
+        )
         self.at = 1000.0
         self.versions = ["1"]
         self.commits = [self._definition()]

@@ -30,7 +30,7 @@ class Ended(BaseException):
 
 @dataclass(eq=False)
 class Strand:
-    """A thread under the schedule: free to go on, before a call (`call`), or waiting (`until`, and `due` at the latest)."""
+    """A thread under the schedule: free to go on, before a call, or waiting (`until`, and `due` at the latest)."""
 
     number: int
     run: int
@@ -226,7 +226,7 @@ _CURRENT: list[Schedule] = []
 def _start(self: threading.Thread) -> None:
     schedule = _CURRENT[-1]
     if me := schedule.me():
-        schedule._adopt(self, me.run)  # noqa: SLF001
+        schedule._adopt(self, me.run)
         me.starting = True
         try:
             REAL_START(self)
@@ -280,7 +280,7 @@ def _instead(schedule: Schedule) -> Iterator[None]:
     _CURRENT.append(schedule)
     threading.Thread.start, threading.Thread.join = _start, _join  # type: ignore[method-assign]
     threading.Condition.wait = _wait  # type: ignore[method-assign]
-    threading.Lock, queue.SimpleQueue = _Lock, queue._PySimpleQueue  # type: ignore[misc, assignment, attr-defined]  # noqa: SLF001
+    threading.Lock, queue.SimpleQueue = _Lock, queue._PySimpleQueue  # type: ignore[misc, assignment, attr-defined]
     time.monotonic, os.urandom = clock, entropy
     random.seed(0)
     try:

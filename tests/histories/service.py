@@ -75,7 +75,8 @@ class Refusal(Exception):
 @dataclass
 class Service:
     """Glance. `images` are JSON objects that are replaced, never changed. `page`: the most images of one answer.
-    `overlap`: a page begins with the last image of the one before it, as behind a proxy that repeats itself. `dates`: answers tell the time."""
+    `overlap`: a page begins with the last image of the one before it, as behind a proxy that repeats itself. `dates`:
+    answers tell the time. `made`: images that were deleted, which may be the marker of a page."""
 
     images: dict[str, Json] = field(default_factory=dict)
     members: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -196,7 +197,11 @@ class Service:
                 raise Refusal(404, f"No image found with ID {marker}")
             found = [i for i in found if _age(i) < _age(at) or (self.overlap and i["id"] == marker)]
         page = found[:most]
-        answer: Json = {"images": [shown(image) for image in page], "first": "/v2/images", "schema": "/v2/schemas/images"}
+        answer: Json = {
+            "images": [shown(image) for image in page],
+            "first": "/v2/images",
+            "schema": "/v2/schemas/images",
+        }
         if len(found) > most and not (self.overlap and most < 2):
             again = {**query, "limit": request.query.get("limit", "25"), "marker": page[-1]["id"]}
             answer["next"] = f"/v2/images?{urlencode(again)}"
@@ -338,7 +343,12 @@ def parse(user: User, url: str, method: str, arguments: Mapping[str, Any]) -> Re
 def shown(image: Json) -> Json:
     """The image as the API writes it."""
     image_id = quote(image["id"])
-    return {**image, "self": f"/v2/images/{image_id}", "file": f"/v2/images/{image_id}/file", "schema": "/v2/schemas/image"}
+    return {
+        **image,
+        "self": f"/v2/images/{image_id}",
+        "file": f"/v2/images/{image_id}/file",
+        "schema": "/v2/schemas/image",
+    }
 
 
 def response(request: Request, status: int, text: str) -> requests.Response:
@@ -349,7 +359,7 @@ def response(request: Request, status: int, text: str) -> requests.Response:
     answer.reason = {200: "OK", 201: "Created", 202: "Accepted", 204: "No Content"}.get(status, "Refused")
     answer.encoding = "utf-8"
     answer.headers["Content-Type"] = "application/json" if status < 400 else "text/html"
-    answer._content = text.encode()  # noqa: SLF001  there is no other way to give it a body
+    answer._content = text.encode()
     return answer
 
 
@@ -359,7 +369,7 @@ def digest(data: bytes) -> str:
 
 
 def _stored(data: bytes) -> Json:
-    known = {"os_hash_algo": "sha512", "os_hash_value": digest(data), "checksum": hashlib.md5(data).hexdigest()}  # noqa: S324
+    known = {"os_hash_algo": "sha512", "os_hash_value": digest(data), "checksum": hashlib.md5(data).hexdigest()}
     return {"status": "active", "size": len(data), "virtual_size": len(data), **known}
 
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.model import Policy
 from tests.histories.schedule import Schedule
 from tests.histories.service import Json, Service, User
 from tests.histories.together import Order, Together, first
 from tests.histories.watch import Watch
-
-from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.model import Policy
 
 NAME, TAG = "U", Policy().tag
 HANDMADE = "6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f"
@@ -172,7 +171,10 @@ def a_public_rollback_meets_one_that_deletes(up: Upstream) -> Situation:
 def a_rollback_meets_one_with_os_hidden(up: Upstream) -> Situation:
     now = up.definition("1", "2", **ONE)
     policy = Policy(outdated="delete", unknown_usage="delete", use_os_hidden=True)
-    runs = [Order("delete", (now,), policy), Order("rollback", (now,), Policy(latest=True, use_os_hidden=True), ((NAME, "1"),))]
+    runs = [
+        Order("delete", (now,), policy),
+        Order("rollback", (now,), Policy(latest=True, use_os_hidden=True), ((NAME, "1"),)),
+    ]
     return Situation(cloud(plain(up.definition("1", **ONE)), Order("os_hidden", (now,), policy)), runs, (now,))
 
 

@@ -16,8 +16,6 @@ from typing import Any
 
 import requests
 from keystoneauth1.session import Session as KeystoneSession
-from tests.histories.schedule import Ended, Schedule, Strand
-from tests.histories.service import Json, Request, Service, User, parse
 
 from openstack_image_manager.apply import Job, apply
 from openstack_image_manager.errors import CloudError, Error
@@ -28,10 +26,13 @@ from openstack_image_manager.outlook import Outlook
 from openstack_image_manager.plan import beyond_limit
 from openstack_image_manager.sources import Reporter
 from openstack_image_manager.ways import ImportOptions
+from tests.histories.schedule import Ended, Schedule, Strand
+from tests.histories.service import Json, Request, Service, User, parse
 
 CONSTANT = ("/info/import", "/info/stores")  # what is the same at any moment needs no turn
 READ, WRITE = 0.01, 0.2  # seconds that a call takes
 Images = dict[str, Json]
+ADMIN = User("ours", admin=True)
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ class Order:
 
     word: str
     definitions: tuple[Definition, ...]
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     roll_back: tuple[tuple[str, str], ...] = ()
     only: str | None = None
-    user: User = User("ours", admin=True)
+    user: User = ADMIN
     day: date = field(default_factory=lambda: datetime.now(UTC).date())
 
     def __str__(self) -> str:
@@ -122,13 +123,13 @@ class Quiet:
     def line(self, subject: str, message: str) -> None:
         self.lines.append(f"{subject}: {message}")
 
-    def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
+    def progress(self, *_: object, **__: object) -> None:
         return
 
-    def finished(self, subject: str) -> None:
+    def finished(self, _: str) -> None:
         return
 
-    def expect(self, count: int) -> None:
+    def expect(self, _: int) -> None:
         return
 
 
@@ -139,9 +140,7 @@ class Broken(AssertionError):
 class Together:
     """Several runs in one cloud. `law` judges every step; what happened stands in `trace`."""
 
-    def __init__(
-        self, service: Service, orders: Sequence[Order], law: Callable[[Together, Step], None]
-    ) -> None:
+    def __init__(self, service: Service, orders: Sequence[Order], law: Callable[[Together, Step], None]) -> None:
         self.service, self.orders, self.law = service, orders, law
         self.outcomes = [Outcome() for _ in orders]
         self.reporters = [Quiet() for _ in orders]

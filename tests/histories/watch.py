@@ -11,12 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from openstack_image_manager.format import Definition, Version
 from tests.histories.order import PINNED_OVER, ROLLED_BACK, VERIFIED, WIDTH, number
 from tests.histories.schedule import Schedule
 from tests.histories.service import Json
 from tests.histories.together import Broken, Images, Order, Step, Together, first
-
-from openstack_image_manager.format import Definition, Version
 
 WHOLE = ("active", "deactivated")
 
@@ -65,7 +64,9 @@ class View:
     def good(self, image: Json) -> bool:
         """True for an image that can stand for its version."""
         its = self.key(image)
-        return bool(its) and image["status"] in WHOLE and not pending(image) and self.genuine(image) and right(image, its)
+        return (
+            bool(its) and image["status"] in WHOLE and not pending(image) and self.genuine(image) and right(image, its)
+        )
 
     def duplicates(self, image: Json, images: Images) -> list[Json]:
         """Other good images of the same version."""
@@ -76,8 +77,11 @@ class View:
         """The newer versions of the definition that the cloud has good images of."""
         its = self.key(image)
         assert its
-        found = {k.text for i in images.values() if self.good(i) and ROLLED_BACK not in i and (k := self.key(i))
-                 and k.definition.name == its.definition.name}
+        found = {
+            k.text
+            for i in images.values()
+            if self.good(i) and ROLLED_BACK not in i and (k := self.key(i)) and k.definition.name == its.definition.name
+        }
         return {text for text in found if number(text) > number(its.text)}
 
 
@@ -274,7 +278,11 @@ class Watch:
             law(later.outcomes[0].went_well, "a run alone goes well", later.outcomes[0], *later.reporters[0].lines)
             again = run(together, after, self)
             made = again.outcomes[0].plan
-            law(made is not None and not made.changes, "1: after a run the plan is empty", *(made.changes if made else ()))
+            law(
+                made is not None and not made.changes,
+                "1: after a run the plan is empty",
+                *(made.changes if made else ()),
+            )
             for definition in self.now:
                 self._settled(after, definition, together, held)
         except Broken as broken:
