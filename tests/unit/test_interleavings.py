@@ -1,7 +1,7 @@
 """Two and three runs at the same moment, interleaved at every call to Glance; the laws are judged after each call.
 
 The program is the real one, threads and all; what is modelled is Glance, behind its HTTP API, and the clock. Every test
-run takes the same few hundred histories. `script/test-long` takes as many as `OIM_INTERLEAVINGS` (for each situation,
+run takes the same few hundred histories and interleavings. `script/test-long` takes as many as `OIM_INTERLEAVINGS` (for each situation,
 0: all) and `OIM_HISTORIES` say.
 """
 
@@ -17,7 +17,7 @@ from tests.histories.meetings import History
 from tests.histories.situations import SITUATIONS, Upstream
 
 WANTED = os.environ.get("OIM_INTERLEAVINGS")
-MOST = 100 if WANTED is None else int(WANTED) or None
+MOST = 40 if WANTED is None else int(WANTED) or None
 HISTORIES = int(os.environ.get("OIM_HISTORIES", "100"))
 SEED = int(os.environ.get("OIM_SEED", "0"))
 LONG = 300 if WANTED is None and "OIM_HISTORIES" not in os.environ else 24 * 3600
