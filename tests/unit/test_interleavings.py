@@ -1,8 +1,8 @@
 """Two and three runs at the same moment, interleaved at every call to Glance; the laws are judged after each call.
 
-The program is the real one, threads and all; what is modelled is Glance, behind its HTTP API, and the clock. Every test
-run takes the same few hundred histories and interleavings. `script/test-long` takes as many as `OIM_INTERLEAVINGS` (for each situation,
-0: all) and `OIM_HISTORIES` say.
+The program is the real one, threads and all; what is modelled is Glance, behind its HTTP API, and the clock. A normal
+test run takes the same few hundred of them each time. `script/test-long` takes as many as `OIM_INTERLEAVINGS` (for each
+situation, 0: all) and `OIM_HISTORIES` say.
 """
 
 from __future__ import annotations
