@@ -39,7 +39,7 @@ from openstack_image_manager.told import about
 from openstack_image_manager.ways import ImportOptions
 
 CHANGERS = 16  # definitions worked on at once; imports among them are limited by `workers`
-PATIENCE = 15.0  # seconds that an interrupted run waits for its workers to notice
+PATIENCE = 4.0  # seconds that an interrupted run waits for its workers to notice
 
 
 @dataclass
