@@ -184,7 +184,7 @@ def test_a_page_is_no_deed(watched: Bench, proxy: Proxy, glance: Glance, call: s
         "delete": lambda: glance.delete(image_id),
         "deactivate": lambda: glance.set_status(image_id, "deactivated"),
         "drop": lambda: glance.drop_from_store(image_id, "fast"),
-        "stage": lambda: glance.stage(image_id, [b"x"]),
+        "stage": lambda: glance.stage(image_id, iter([b"x"])),
         "import": lambda: glance.import_image(image_id, "glance-direct"),
         "create": lambda: glance.create(found),
         "patch": lambda: glance.patch(image_id, [FieldChange("name", "one", "two", "test")]),

@@ -226,7 +226,7 @@ def test_an_administrator_looks_after_public_images_of_other_projects(
 
 
 def test_budgets(watched: Bench, proxy: Proxy) -> None:
-    """Nothing to do: visible and hidden images, and what changed meanwhile. A new version: at most 8 calls, plus polls."""
+    """Nothing to do: visible and hidden images, and what changed since. A new version: at most 8 calls, plus polls."""
     watched.define(watched.ubuntu("1"))
     assert watched.run().code == 0
     watched.define(watched.ubuntu("1", "2"))
