@@ -43,7 +43,7 @@ from openstack_image_manager.ways import ImportOptions
 CHANGERS = 16  # definitions worked on at once; imports among them are limited by `workers`
 LOOKS = 3  # after the last step of a definition, until what another run does is done
 PAUSE = 1.0  # seconds between them
-PATIENCE = 15.0  # seconds that an interrupted run waits for its workers to notice
+PATIENCE = 4.0  # seconds that an interrupted run waits for its workers to notice
 
 
 @dataclass

@@ -31,8 +31,13 @@ class Connection:
     def __init__(self, config: Any) -> None:
         from keystoneauth1.identity.generic.base import BaseGenericPlugin
 
+        from openstack_image_manager.answers import Bounded
+
         self.config = config
         self.session = config.get_session()
+        http = self.session.session
+        for scheme, transport in list(http.adapters.items()):
+            http.mount(scheme, Bounded(transport))
         auth = self.session.auth
         # Where the address names the version, Keystone need not be asked which ones it has.
         fresh = isinstance(auth, BaseGenericPlugin) and auth.auth_ref is None  # it may have a token of a keyring
@@ -209,6 +214,11 @@ def translated(cloud: str) -> Iterator[None]:
         hint = "check the certificate, and cacert in clouds.yaml"
         raise CloudError(f"{where}: TLS failed with {_reason(error)}; {hint}") from None
     except auth.ConnectionError as error:
+        from openstack_image_manager.answers import Refused
+
+        cause = getattr(error, "original", None)
+        if isinstance(cause, Refused):
+            raise CloudError(f"{where}: {cause}") from None
         raise CloudError(f"{where}: no connection to {_reason(error)}; check that address") from None
     except (auth.MissingRequiredOptions, auth.NoMatchingPlugin) as error:
         raise CloudError(f"{where}: login data is incomplete: {_line(error)}") from None

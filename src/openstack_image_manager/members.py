@@ -55,13 +55,13 @@ def add(glance: Glance, image_id: str, project: str) -> bool:
     """Invite the project and accept for it where this user may; True when it was accepted."""
     if members(glance, image_id).get(project) is None:
         try:
-            glance.call("POST", f"/images/{image_id}/members", json={"member": project})
+            glance.ask("POST", f"/images/{image_id}/members", "member_id", json={"member": project})
         except CloudError as error:
             # 409: another run was quicker.
             if error.status != 409:
                 raise
     try:
-        glance.call("PUT", f"/images/{image_id}/members/{project}", json={"status": "accepted"})
+        glance.ask("PUT", f"/images/{image_id}/members/{project}", "member_id", json={"status": "accepted"})
     except CloudError as error:
         # By default only the invited project itself and administrators may accept.
         if error.status not in (403, 404):

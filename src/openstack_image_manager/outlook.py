@@ -53,6 +53,7 @@ class Outlook:
         known, troubles = resolve(known, ours, policy.force, self.follower)
         told += troubles
         images, given = relations.with_members(known, ours), relations.with_members(known, given)
+        told += relations.troubles
 
         def made(usage: Usage) -> Plan:
             return plan(known, images, policy, self.day, told, names, usage, self.roll_back, given)
@@ -60,6 +61,7 @@ class Outlook:
         result = made(lambda _: 0)
         if carried := [change.group for change in result.changes if inherits(change)]:
             images = relations.with_members(known, images, carried)
+            told += [trouble for trouble in relations.troubles if trouble not in told]
             result = made(lambda _: 0)
         if doomed := [change.found.id for change in result.changes if is_final(change)]:
             from openstack_image_manager.usage import look

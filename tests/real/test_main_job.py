@@ -226,7 +226,7 @@ def test_an_administrator_looks_after_public_images_of_other_projects(
 
 
 def test_budgets(watched: Bench, proxy: Proxy) -> None:
-    """Nothing to do: one listing of visible and one of hidden images. A new version: at most 8 calls, plus polls."""
+    """Nothing to do: visible and hidden images, and what changed since. A new version: at most 8 calls, plus polls."""
     watched.define(watched.ubuntu("1"))
     assert watched.run().code == 0
     watched.define(watched.ubuntu("1", "2"))
@@ -239,7 +239,7 @@ def test_budgets(watched: Bench, proxy: Proxy) -> None:
     assert others + re_reads <= 8, proxy.calls
     proxy.clear()
     assert watched.run().code == 0
-    assert [(call.method, call.path) for call in proxy.calls] == [("GET", "/v2/images")] * 2
+    assert [(call.method, call.path) for call in proxy.calls] == [("GET", "/v2/images")] * 4
 
 
 def test_a_filter_makes_no_image_the_other_definitions(bench: Bench) -> None:

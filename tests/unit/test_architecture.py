@@ -23,8 +23,8 @@ LIBRARIES = {
     "distributed": ("mirroring/cluster",),
     "openstack": ("glance", "login"),
     "keystoneauth1": ("glance", "login"),
-    "requests": ("fetch",),
-    "urllib3": ("fetch",),
+    "requests": ("answers", "fetch"),
+    "urllib3": ("answers", "fetch"),
     "ftplib": ("ftp",),
     "yaml": ("upstreams/shipped", "reading", "records", "yamltree", "editing", "scs/lint"),
     "rich": ("progress", "render"),
@@ -123,6 +123,7 @@ PURE = (
     "wire",
 )
 DOORS = (
+    "answers",
     "altering",
     "apply",
     "claim",
