@@ -11,7 +11,7 @@ from openstack_image_manager.errors import CloudError, VerificationError
 from openstack_image_manager.format import Version
 
 Method = Literal["auto", "web-download", "glance-direct"]
-PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".txz", ".tbz2", ".tzst")
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".txz", ".tbz", ".tbz2", ".tzst")
 UNVERIFIED = "none"
 
 
