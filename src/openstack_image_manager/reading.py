@@ -218,9 +218,9 @@ class _Entry:
             self._complain(("resolve", *(loc if is_here else ())), message)
 
     def _warn_of_ftp(self, record: Definition | Version, loc: Loc) -> None:
-        for field in sorted(URLS & type(record).model_fields.keys()):
-            if (getattr(record, field) or "").lower().startswith(f"{NO_LONGER}:"):
-                self._complain((*loc, field), "ftp is not supported and cannot be downloaded; use https", warning=True)
+        for name in sorted(URLS & type(record).model_fields.keys()):
+            if (getattr(record, name) or "").lower().startswith(f"{NO_LONGER}:"):
+                self._complain((*loc, name), "ftp is not supported and cannot be downloaded; use https", warning=True)
 
     def _warn(self, definition: Definition) -> None:
         seen_by_members = {definition.visibility, *(version.visibility for version in definition.versions)}

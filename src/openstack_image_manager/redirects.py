@@ -38,14 +38,12 @@ class Trail:
         parts = urlsplit(url)
         scheme, host = parts.scheme.lower(), parts.hostname or ""
         if scheme not in ("http", "https"):
-            raise RedirectError(
-                f"redirected to {public_url(url)}, which is neither http: nor https:, and not followed"
-            )
+            raise RedirectError(f"redirected to {public_url(url)}, which is neither http: nor https:, and not followed")
         if not self.hops:
             return
         # What came unprotected on the last part of the way could have been replaced there.
         if scheme == "http" and not self.hops[0].lower().startswith("http:"):
-            raise RedirectError(f"redirected from https to http; use an address without that")
+            raise RedirectError("redirected from https to http; use an address without that")
         if len(self.hops) > MOST:
             raise RedirectError(f"redirected {MOST} times, without an end")
         if address := literal(host):
@@ -85,7 +83,7 @@ class _Session(requests.Session):
         for scheme in ("http://", "https://"):
             self.mount(scheme, _Adapter(self))
 
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  as requests has it
         """Nothing, for requests."""
         return None
 
@@ -156,8 +154,17 @@ def ask(
             answer.close()
             watch.release()
             secret = answer.request.headers.get("Authorization")
-            if secret and not session.should_strip_auth(answer.url, target):
+            if secret and _is_same_host(answer.url, target):
                 asked["Authorization"] = secret
             else:
                 asked.pop("Authorization", None)
             url = target
+
+
+def _is_same_host(before: str, after: str) -> bool:
+    """True if what was sent to one address may be sent to the other: the same server, or the same with TLS."""
+    ports = {"http": 80, "https": 443}
+    one, other = (
+        (parts.hostname, parts.scheme, parts.port or ports[parts.scheme]) for parts in map(urlsplit, (before, after))
+    )
+    return one == other or (one[0] == other[0] and one[1:] == ("http", 80) and other[1:] == ("https", 443))

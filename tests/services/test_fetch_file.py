@@ -12,6 +12,7 @@ from openstack_image_manager.errors import FetchError
 from openstack_image_manager.fetch import Download, last_modified
 from tests.services.downloads import CONTENT, CUT, OTHER, read, refused
 
+
 def test_local_files(tmp_path: Path) -> None:
     path = tmp_path / "größe 1%.img"
     path.write_bytes(CONTENT)

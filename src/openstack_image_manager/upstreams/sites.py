@@ -125,6 +125,8 @@ class Sites:
                 break
             url = self._upstream(location)
             found.append(url)
+            if self.real(url) != url:  # to a mirror it is not the site that sends us
+                trail = Trail()
         return found
 
     def beginning(self, url: str) -> Beginning:
