@@ -47,7 +47,8 @@ class Verified:
     """An iterator over the image's bytes that ends only if they are what was promised.
 
     `source` is the raw file as published, with `hexdigest()` in the checksum's algorithm and `check()`, which raises
-    when time is up. The checksum may be of the file as published or of the image in it. Raises VerificationError before the last chunk is handed out.
+    when time is up. The checksum may be of the file as published or of the image in it. Raises VerificationError before
+    the last chunk is handed out.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Reads the members of a tar as they come, in a bounded memory.
 
-The standard library reads extended headers whole, of any length, and makes up the holes of sparse members. Layout: POSIX
-pax (ustar, extended headers) and GNU tar (long names, numbers in base 256).
+The standard library reads extended headers whole, of any length, and makes up the holes of sparse members. Layout:
+POSIX pax (ustar, extended headers) and GNU tar (long names, numbers in base 256).
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class _Nothing:
     def __init__(self) -> None:
         self._chunks = [b"\0" * 1000]
 
-    def read(self, size: int) -> bytes:
+    def read(self, _: int) -> bytes:
         return self._chunks.pop() if self._chunks else b""
 
     def check(self) -> None:

@@ -54,12 +54,12 @@ def test_a_name_that_turns_out_to_be_inside(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_from_https_to_http(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str) -> None:
-    both = certificate(tmp_path / "both.pem", "127.0.0.1")
+    both = certificate(tmp_path / "both.pem", "localhost")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "both.pem"))
     with serving(Script(moved(url))) as server:
         speak_tls(server, both)
         assert "redirected from https to http; use an address without that" in refused(
-            server.url.replace("http:", "https:")
+            server.url.replace("http://127.0.0.1", "https://localhost")
         )
 
 
