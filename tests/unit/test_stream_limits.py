@@ -39,7 +39,7 @@ def test_a_raw_disk_whose_partition_table_glance_refuses(rest: int) -> None:
 
 def test_growth_beyond_all_likelihood_is_refused() -> None:
     packed = bz2.compress(bytes(64 * MIB))
-    with pytest.raises(VerificationError, match="bytes unpack to more than .*, which no image does: refused"):
+    with pytest.raises(VerificationError, match=r"bytes unpack to more than .*, which no image does: refused"):
         verified(packed, floor=32 * MIB)
     assert len(verified(packed, floor=64 * MIB)) == 64 * MIB
 
