@@ -40,7 +40,6 @@ PURE = (
     "adopting/describe",
     "adopting/groups",
     "adopting/text",
-    "addresses",
     "age",
     "approval",
     "signing/armor",
@@ -123,6 +122,7 @@ PURE = (
     "wire",
 )
 DOORS = (
+    "addresses",
     "altering",
     "apply",
     "claim",
