@@ -94,7 +94,7 @@ class Version(_Record):
         examples=["20240416"],
     )
     url: Url = Field(
-        description="Where the upstream publishes the image; http, https, ftp or file.",
+        description="Where the upstream publishes the image; http, https or file.",
         examples=["https://cloud-images.ubuntu.com/noble/20240416/noble-server-cloudimg-amd64.img"],
     )
     mirror_url: Url | None = Field(

@@ -13,14 +13,15 @@ from yaml import MappingNode, Node, SequenceNode
 from openstack_image_manager import desired
 from openstack_image_manager.complaints import Complaint, DefinitionErrors, Position, dotted, near, sentence
 from openstack_image_manager.errors import Error
-from openstack_image_manager.format import Definition
+from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.records import record
 from openstack_image_manager.scs.properties import unusual
 from openstack_image_manager.upstreams.resolver import Resolver
-from openstack_image_manager.values import like_secrets
+from openstack_image_manager.values import NO_LONGER, like_secrets
 from openstack_image_manager.yamltree import NULL, Broken, Loc, Tree
 
 MAX_NAME = 255
+URLS = {"latest_url", "latest_checksum_url", "url", "mirror_url", "checksums_url", "checksum_url"}
 
 
 def read(path: str, data: bytes) -> tuple[tuple[Definition, ...], dict[str, Position]]:
@@ -216,6 +217,11 @@ class _Entry:
             is_here = loc and loc[0] in own.model_fields_set
             self._complain(("resolve", *(loc if is_here else ())), message)
 
+    def _warn_of_ftp(self, record: Definition | Version, loc: Loc) -> None:
+        for name in sorted(URLS & type(record).model_fields.keys()):
+            if (getattr(record, name) or "").lower().startswith(f"{NO_LONGER}:"):
+                self._complain((*loc, name), "ftp is not supported and cannot be downloaded; use https", warning=True)
+
     def _warn(self, definition: Definition) -> None:
         seen_by_members = {definition.visibility, *(version.visibility for version in definition.versions)}
         if definition.members and "shared" not in seen_by_members:
@@ -226,11 +232,13 @@ class _Entry:
         for key in ("image_name", "internal_version"):
             if key in definition.meta:
                 self._complain(("meta", key), "has no effect: the tool sets it, to know its images by", warning=True)
+        self._warn_of_ftp(definition, ())
         odd = [*unusual(definition.meta), *like_secrets(definition.meta)]
         for key, message in odd:
             self._complain(("meta", key), message, warning=True)
         for index, version in enumerate(definition.versions):
             loc: Loc = ("versions", index)
+            self._warn_of_ftp(version, loc)
             for key, message in unusual({**definition.meta, **version.meta}) if version.meta else ():
                 if (key, message) not in odd:
                     self._complain((*loc, "meta", key), message, warning=True)

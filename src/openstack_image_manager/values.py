@@ -16,7 +16,8 @@ RESERVED = frozenset(
 )
 # Where an image is from of which nobody knows it: no host can have a name that ends in .invalid (RFC 6761).
 NOWHERE = "https://unknown.invalid/"
-URL_SCHEMES = ("http", "https", "ftp", "file")
+URL_SCHEMES = ("http", "https", "file")
+NO_LONGER = "ftp"  # definitions with such a URL are read, so that one of them does not stop all others
 _SECRET_NAME = re.compile(r"passw|passphrase|passcode|secret|token|credential|(?:api|private)[_-]?key", re.IGNORECASE)
 _SWITCHES = ("", "true", "false", "yes", "no", "on", "off", "none", "required", "optional", "disabled")
 SECRET_PARAMETER = re.compile(r"sig|token|key|credential|secret|passw|policy", re.IGNORECASE)
@@ -46,7 +47,7 @@ def text(value: Any) -> Any:
 def url(value: str) -> str:
     """An address that can be asked."""
     # The value may hold a password, so it is not shown.
-    if not re.fullmatch(rf"(?i:{'|'.join(URL_SCHEMES)})://\S+", value):
+    if not re.fullmatch(rf"(?i:{'|'.join((*URL_SCHEMES, NO_LONGER))})://\S+", value):
         raise ValueError(f"is not a URL; it must begin with {'://, '.join(URL_SCHEMES)}:// and hold no blanks")
     try:
         parts = urlsplit(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -13,7 +12,7 @@ from openstack_image_manager.format import Version
 from openstack_image_manager.values import SECRET_PARAMETER
 
 Method = Literal["auto", "web-download", "glance-direct"]
-PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".txz", ".tbz2", ".tzst")
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".txz", ".tbz", ".tbz2", ".tzst")
 UNVERIFIED = "none"
 
 

@@ -125,7 +125,6 @@ def test_ways_that_the_cloud_does_not_offer(
 @pytest.mark.parametrize(
     "url",
     [
-        "ftp://x/1.img",
         "file:///srv/1.img",
         "FILE:///srv/1.img",
         *(f"https://x/1.img{suffix}" for suffix in PACKED),

@@ -85,6 +85,9 @@ class _Watched:
     def __init__(self, source: Any, check: OpenPGP | Rsa) -> None:
         self._source, self._check = source, check
 
+    def check(self) -> None:
+        self._source.check()
+
     def read(self, size: int = CHUNK) -> bytes:
         chunk: bytes = self._source.read(size)
         self._check.update(chunk)

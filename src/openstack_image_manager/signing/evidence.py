@@ -66,7 +66,7 @@ class Evidence:
             Download(self._real(wanted.subject), checksum.algorithm, limit, self._stop, hint="") as download,
         ):
             published: Any = io.BufferedReader(download, CHUNK)
-            image = unpacked(published) if wanted.over == "unpacked-image" else published
+            image = unpacked(published, download.check) if wanted.over == "unpacked-image" else published
             while chunk := image.read(CHUNK):
                 check.update(chunk)
             while published.read(CHUNK):

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date
 from email.utils import parsedate_to_datetime
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from openstack_image_manager import values
 from openstack_image_manager.errors import Error, VerificationError
 from openstack_image_manager.format import Checksum, Definition, Version, public_url
 from openstack_image_manager.upstreams.candidates import order
+from openstack_image_manager.ways import is_packed
 
-PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 # What is kept of a build beside its version and URL, in this order.
 EVIDENCE = ("checksum", "checksums_url", "size", "build_date", "signed_by", "signed_at")
 MAGIC = {"qcow2": b"QFI\xfb"}
@@ -109,7 +109,7 @@ def check_address(url: str, sources: Iterable[str | None], own: bool) -> None:
 def check_beginning(url: str, data: bytes, disk_format: str) -> None:
     """Refuse a file that does not begin like its format, where that can be told. Raises VerificationError."""
     magic = MAGIC.get(disk_format, b"")
-    if not urlsplit(url).path.endswith(PACKED) and not data.startswith(magic):
+    if not is_packed(url) and not data.startswith(magic):
         raise VerificationError(f"{public_url(url)}: does not begin like a {disk_format} image")
 
 
@@ -168,7 +168,7 @@ def check_recorded(definition: Definition, build: Build) -> None:
         )
     for version in definition.versions:
         # The digest of a packed file may be that of the image in it, unless its size was recorded with it.
-        of_image = urlsplit(build.url).path.endswith(PACKED) and version.size is None
+        of_image = is_packed(build.url) and version.size is None
         if version.version != build.version or of_image or equal(version, build) is not False:
             continue
         had = recorded_checksum(version)
