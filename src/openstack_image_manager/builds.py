@@ -186,7 +186,8 @@ class Builds:
         """What changes at once, and what only after older versions that are missing have been imported: a build makes
         place for them when they are there, and not before."""
         early = self._role(line, build, image, with_missing=False)
-        if early.stage >= role.stage:
+        # What is hidden already stays so, for it would only be hidden again.
+        if early.stage >= role.stage or desired.HIDDEN_SINCE in image.properties:
             return self._change(build, version, line, role, image, carried), []
         at_once = self._change(build, version, line, early, image, carried)
         between = at_once[-1].wanted if at_once and isinstance(at_once[-1], Update) else image
