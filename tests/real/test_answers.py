@@ -36,7 +36,7 @@ def glance(proxied_clouds: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gl
 
 def one(bench: Bench, **fields: Any) -> str:
     """A small image by hand; its id."""
-    return bench.make(b"x" * 512, name="one", image_name="one", disk_format="raw", **fields)
+    return bench.make(b"x" * 512, **{"name": "one", "image_name": "one", "disk_format": "raw", **fields})
 
 
 def hide(bench: Bench, image_id: str, value: bool) -> None:
@@ -44,22 +44,19 @@ def hide(bench: Bench, image_id: str, value: bool) -> None:
     bench.patch(image, {"op": "replace", "path": "/os_hidden", "value": value})
 
 
-@pytest.mark.parametrize("hidden", [False, True])
-@pytest.mark.parametrize("last", ["false", "true"])
-def test_an_image_that_is_hidden_during_the_listing_is_there_once(
-    watched: Bench, proxy: Proxy, glance: Glance, hidden: bool, last: str
+@pytest.mark.parametrize("hidden", [False, True], ids=["in both lists", "in neither"])
+def test_an_image_that_is_hidden_or_shown_during_the_listing_is_there_once(
+    watched: Bench, proxy: Proxy, glance: Glance, hidden: bool
 ) -> None:
-    """It would be in both lists or in neither."""
     image_id = one(watched, os_hidden=hidden)
     seen = threading.Event()
-    first = "true" if last == "false" else "false"
-    proxy.add(Rule(*LISTING, query=f".*os_hidden={first}.*", after=seen.set))
+    proxy.add(Rule(*LISTING, query=".*os_hidden=false.*", after=seen.set))
 
     def move() -> None:
         assert seen.wait(20)
         hide(watched, image_id, not hidden)
 
-    proxy.add(Rule(*LISTING, query=f".*os_hidden={last}.*", before=move))
+    proxy.add(Rule(*LISTING, query=".*os_hidden=true.*", before=move))
     assert [(image.id, image.hidden) for image in glance.list(watched.tag)] == [(image_id, not hidden)]
     assert proxy.count(*LISTING) <= 6
 
@@ -85,9 +82,9 @@ def test_images_that_never_stand_still(watched: Bench, proxy: Proxy, glance: Gla
 
 def test_all_images_of_a_definition(watched: Bench, proxy: Proxy, glance: Glance) -> None:
     name = watched.tag
-    ids = {watched.make(b"x", image_name=name, os_hidden=hidden) for hidden in (False, True)}
-    watched.make(b"x", image_name=f"{name} 2")
-    untagged = watched.make(b"x", image_name=name, tags=[])
+    ids = {one(watched, image_name=name, os_hidden=hidden) for hidden in (False, True)}
+    one(watched, image_name=f"{name} 2")
+    untagged = one(watched, image_name=name, tags=[])
     moving = next(image.id for image in watched.images() if image.hidden)
     proxy.add(Rule(*LISTING, query=".*os_hidden=true.*", before=lambda: hide(watched, moving, False)))
     found = glance.of_definition(watched.tag, name)
@@ -112,25 +109,13 @@ def image(**fields: Any) -> Callable[[bytes], bytes]:
 
 ODD_PAGES = {
     "null": page(images=None),
-    "words": page(images=["image"]),
     "no fields": page(images=[{}]),
     "nested": lambda _: b'{"images": ' + b"[" * 100_000,
     "too many": page(images=[{"id": str(i)} for i in range(1001)]),
     "path as id": image(id="../../v3/users"),
     "size": image(size="many"),
-    "absurd size": image(size=2**70),
-    "flag as number": image(min_disk=True),
-    "hidden": image(os_hidden="no"),
-    "tags": image(tags=[1]),
-    "visibility": image(visibility=None),
-    "no time": image(updated_at="yesterday"),
-    "status": image(status=["active"]),
     "next elsewhere": page(next="http://127.0.0.1:9/v2/images?marker=x"),
-    "next another path": page(next="/v3/users?marker=x"),
-    "next no text": page(next=7),
-    "next no marker": page(next="/v2/images?limit=1"),
     "next itself": page(next="/v2/images?marker="),
-    "next no address": page(next="http://["),
 }
 
 
@@ -230,11 +215,16 @@ def stopped(bench: Bench, stalled: threading.Event, *arguments: str) -> None:
     assert "Traceback" not in out
 
 
-@pytest.mark.parametrize("how", ["hold", "drip"])
 @pytest.mark.parametrize(
-    ("where", "command"),
-    [(where, command) for where in ("list", "members") for command in ("plan", "run")]
-    + [("stage", "run"), ("import", "run"), ("poll", "run")],
+    ("where", "command", "how"),
+    [
+        ("list", "plan", "hold"),
+        ("list", "run", "drip"),
+        ("members", "plan", "drip"),
+        ("stage", "run", "hold"),
+        ("import", "run", "drip"),
+        ("poll", "run", "drip"),
+    ],
 )
 def test_one_interrupt_is_enough(watched: Bench, proxy: Proxy, where: str, command: str, how: str) -> None:
     watched.define(watched.ubuntu("1", visibility="shared", members=["member"]))
@@ -256,8 +246,7 @@ def test_one_interrupt_is_enough(watched: Bench, proxy: Proxy, where: str, comma
         end.set()
 
 
-@pytest.mark.parametrize("how", ["hold", "drip"])
-@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize(("command", "how"), [("plan", "hold"), ("run", "drip")])
 def test_one_interrupt_is_enough_during_the_login(bench: Bench, sandbox: Sandbox, command: str, how: str) -> None:
     bench.define(bench.ubuntu("1"))
     keystone = sandbox.url("keystone")
