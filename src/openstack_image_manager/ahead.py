@@ -26,9 +26,9 @@ class Ahead(Generic[T]):
         except BaseException as error:  # whoever asks for the result gets it
             self._future.set_exception(error)
 
-    def wait(self, seconds: float) -> None:
-        """Give it this long, or until it is done."""
-        wait([self._future], seconds)
+    def wait(self, seconds: float) -> bool:
+        """Give it this long, or until it is done; True if it is."""
+        return bool(wait([self._future], seconds).done)
 
     def result(self) -> T:
         """Wait for it; raises what the function raised."""

@@ -78,16 +78,19 @@ class Glance:
         region: str | None = self._connection.config.get_region_name()
         return region
 
-    @property
-    def identity(self) -> Any:
-        """The cloud's Keystone, as openstacksdk has it."""
-        return self._connection.identity
-
     def service(self, kind: str) -> str | None:
         """The address of another service in the catalogue, such as compute; None: there is none."""
         with translated(self.cloud):
             endpoint: str | None = self._connection.config.get_session_endpoint(kind)
             return endpoint
+
+    def keystone(self, path: str, key: str, **which: str) -> dict[str, Any]:
+        """The JSON object with `key` that Keystone has under this path below /v3. Raises CloudError as `ask` does."""
+        address = self.service("identity")
+        if not address:
+            raise CloudError(f"cloud '{self.cloud}': there is no identity service in its catalogue")
+        url = f"{address.removesuffix('/').removesuffix('/v3')}/v3{path}"
+        return self.ask("GET", url, key, who="Keystone", params=which)
 
     def is_admin(self) -> bool:
         """True if the token has the role admin; policies may give rights to others too."""
@@ -361,13 +364,15 @@ class Glance:
         except (ValueError, RecursionError):
             data = None
         if not wire.is_shaped(data, key):
-            raise self._odd(method, answer)
+            raise self._odd(method, answer, who=arguments.get("who", "Glance"))
         return data, answer
 
-    def _odd(self, method: str, answer: Any, why: str = "check the image endpoint") -> CloudError:
+    def _odd(
+        self, method: str, answer: Any, why: str = "check its endpoint in the catalogue", who: str = "Glance"
+    ) -> CloudError:
         url = public_url(answer.url.partition("?")[0])
         asked = url if method == "GET" else f"{method} {url}"
-        return CloudError(f"cloud '{self.cloud}': {asked} does not answer as Glance does; {why}")
+        return CloudError(f"cloud '{self.cloud}': {asked} does not answer as {who} does; {why}")
 
     def call(self, method: str, path: str, retry: bool = True, who: str = "Glance", **arguments: Any) -> Any:
         """One request; its answer. Raises CloudError with Glance's own sentence for every 4xx and 5xx, and for a status
@@ -387,7 +392,7 @@ class Glance:
             raise CloudError(sentence(answer, who), answer.status_code)
         if answer.status_code not in wire.successes(method, path.partition("?")[0]):
             answer.close()
-            raise self._odd(method, answer, f"its status is {answer.status_code}; nothing is assumed to be done")
+            raise self._odd(method, answer, f"its status is {answer.status_code}; nothing is assumed to be done", who)
         return answer
 
 

@@ -13,7 +13,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -43,19 +42,6 @@ class Connection:
         fresh = isinstance(auth, BaseGenericPlugin) and auth.auth_ref is None  # it may have a token of a keyring
         if fresh and str(auth.auth_url).rstrip("/").endswith("/v3"):
             self.session.auth = auth.create_plugin(self.session, (3, 0), auth.auth_url) or auth
-
-    @cached_property
-    def identity(self) -> Any:
-        """Keystone as openstacksdk has it, for which all of it is loaded."""
-        with _LOADING:
-            package = _openstacksdk()
-            if not hasattr(package, "connection"):
-                assert package.__spec__ is not None
-                assert package.__spec__.loader is not None
-                package.__spec__.loader.exec_module(package)
-        from openstack.connection import Connection as Whole
-
-        return Whole(config=self.config, session=self.session).identity
 
     def close(self) -> None:
         """Close the connections to the cloud."""

@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from openstack_image_manager import desired, search
+from openstack_image_manager.errors import CloudError
 from openstack_image_manager.format import Definition
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.handover import split
@@ -46,7 +47,10 @@ class Outlook:
         found = self._of_these(known, glance.list(policy.tag, whose))
         active = [definition for definition in known if definition.enable or policy.force]
         taken_ids = by_other_ids(found, active, {policy.project, *whose})
-        found += self._by_their_ids(known, found, taken_ids)
+        try:
+            found += self._by_their_ids(known, found, taken_ids)
+        except CloudError as error:
+            troubles += self._unknown(known, found, error)
         # An administrator looks after the public images of all projects, others after those of their own.
         admin = glance.is_admin()
         others = [image for image in found if not admin and image.owner != policy.project]
@@ -81,8 +85,22 @@ class Outlook:
         wanted = {name for change in made.changes for name in _names(change)}
         if not wanted:
             return []
-        namesakes = [image for image in search.named(self.glance, wanted) if image.id not in known]
+        try:
+            namesakes = [image for image in search.named(self.glance, wanted) if image.id not in known]
+        except CloudError as error:
+            return [Finding("warning", "names", f"which other images have these names is not known: {error}")]
         return strangers(namesakes, self.policy.tag, self.policy.project)
+
+    def _unknown(self, known: Sequence[Definition], found: Sequence[Image], error: CloudError) -> list[Finding]:
+        """Leave the definitions alone that name ids of images which could not be asked for."""
+        there = {image.id for image in found}
+        why = f"left alone: the images with the ids that it names are not known: {error}"
+        wanted = [d for d in known if d.enable or self.policy.force]
+        return [
+            Finding("error", definition.name, why)
+            for definition in wanted
+            if {version.id for version in definition.offered if version.id} - there
+        ]
 
     def _by_their_ids(self, known: Sequence[Definition], found: Sequence[Image], taken: Collection[str]) -> list[Image]:
         """Images without the tag that have the very id of a version: they are taken over as they are, for Glance never

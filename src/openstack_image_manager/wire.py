@@ -173,27 +173,39 @@ def name_filters(names: Collection[str]) -> list[str]:
     return [*(f"in:{group}" for group in quoted), *(f"eq:{name}" for name in sorted(set(names) - set(plain)))]
 
 
-# What the rows of an answer must hold.
-_ROWS: dict[str, tuple[str, ...]] = {
-    "images": (),
-    "members": ("member_id", "status"),
-    "stores": ("id",),
-    "tasks": ("created_at", "status"),
+_NAMED: dict[str, type] = {"id": str, "name": str}
+# What the rows of an answer must hold, and those of an answer whose rows have names.
+_ROWS: dict[str, dict[str, type]] = {
+    "images": {},
+    "members": {"member_id": str, "status": str},
+    "stores": {"id": str},
+    "tasks": {"created_at": str, "status": str},
+    "domains": _NAMED,
+    "projects": _NAMED,
+    "registered_limits": {"resource_name": str, "default_limit": int},
 }
+_NAMED_ROWS: dict[str, dict[str, type]] = {"usage": {"usage": int, "limit": int}}
+_OBJECTS: dict[str, dict[str, type]] = {"domain": _NAMED, "project": _NAMED}
 
 
 def is_shaped(data: object, key: str) -> bool:
-    """True for an object with that key, whose value is what Glance has under it."""
+    """True for an object with that key, whose value is what Glance or Keystone has under it."""
     if not isinstance(data, dict) or key not in data:
         return False
     value = data[key]
     if key in _ROWS:
-        return isinstance(value, list) and all(
-            isinstance(row, dict) and all(isinstance(row.get(name), str) for name in _ROWS[key]) for row in value
-        )
+        return isinstance(value, list) and all(_holds(row, _ROWS[key]) for row in value)
+    if key in _NAMED_ROWS:
+        return isinstance(value, dict) and all(_holds(row, _NAMED_ROWS[key]) for row in value.values())
+    if key in _OBJECTS:
+        return _holds(value, _OBJECTS[key])
     if key == "import-methods":
         return isinstance(value, dict) and isinstance(value.get("value"), list) and _names(value["value"])
     return is_id(value) if key == "id" else True
+
+
+def _holds(row: object, wanted: dict[str, type]) -> bool:
+    return isinstance(row, dict) and all(type(row.get(name)) is kind for name, kind in wanted.items())
 
 
 def successes(method: str, path: str) -> tuple[int, ...]:

@@ -105,7 +105,9 @@ def test_what_answers_is_not_keystone(
 def test_what_answers_is_not_glance(attempt: Attempt, entry: dict[str, Any], body: str) -> None:
     with serving(Answers(200, body)) as server:
         outcome = attempt(spoilt(entry, image_endpoint_override=server.url))
-        refused(outcome, f"{server.url}/v2/images does not answer as Glance does", "check the image endpoint")
+        refused(
+            outcome, f"{server.url}/v2/images does not answer as Glance does", "check its endpoint in the catalogue"
+        )
 
 
 def self_signed(path: Path) -> Path:

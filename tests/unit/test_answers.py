@@ -53,7 +53,13 @@ def test_an_image_without_what_may_be_missing() -> None:
         ({"import-methods": {"value": [3]}}, "import-methods", False),
         ({"import-methods": {"value": ["copy-image"]}}, "import-methods", True),
         ({"id": "a/b"}, "id", False),
-        ({"usage": 3}, "usage", True),
+        ({"usage": 3}, "usage", False),
+        ({"usage": {"image_size_total": {"usage": 3, "limit": "many"}}}, "usage", False),
+        ({"usage": {"image_size_total": {"usage": 3, "limit": -1}}}, "usage", True),
+        ({"projects": [{"id": "abc", "name": None}]}, "projects", False),
+        ({"project": {"id": "abc", "name": "shop"}}, "project", True),
+        ({"project": []}, "project", False),
+        ({"volumes": 3}, "volumes", True),
     ],
 )
 def test_shapes(data: object, key: str, is_fine: bool) -> None:

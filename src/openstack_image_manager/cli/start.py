@@ -33,6 +33,8 @@ def main() -> None:
 
         main()
     except KeyboardInterrupt:
+        # Python ends itself with the signal, at the end, if it was loading a module with code made from text.
+        ended.append(130)
         sys.exit(130)
     except SystemExit as end:
         ended += [0] if end.code is None else [end.code] if isinstance(end.code, int) else []

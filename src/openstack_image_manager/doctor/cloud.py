@@ -65,20 +65,18 @@ def _used(glance: Glance) -> int | None:
     """Bytes of the images of this project; None: they can't be listed."""
     own = {"owner": glance.project or ""}
     try:
-        images = [page for hidden in ("false", "true") for page in glance.pages({**own, "os_hidden": hidden})]
+        images = [image for hidden in ("false", "true") for image in glance.found({**own, "os_hidden": hidden})]
     except CloudError as error:
         if error.status is None:
             raise
         return None
-    return sum(page.get("size") or 0 for page in images)
+    return sum(image.size or 0 for image in images)
 
 
 def _registered(glance: Glance) -> Mapping[str, int] | None:
     """The limits of images that Keystone has for everybody; None: it does not tell."""
-    keystone = glance.service("identity")
     try:
-        address = f"{(keystone or '').removesuffix('/').removesuffix('/v3')}/v3/registered_limits"
-        found = glance.ask("GET", address, "registered_limits", who="Keystone")["registered_limits"]
+        found = glance.keystone("/registered_limits", "registered_limits")["registered_limits"]
     except CloudError:
         return None
     return {each["resource_name"]: each["default_limit"] for each in found if each["resource_name"].startswith(PREFIX)}
