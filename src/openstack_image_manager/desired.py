@@ -30,6 +30,7 @@ MARKS = (HIDDEN_SINCE, PINNED_OVER, ROLLED_BACK)
 RUN = "image_manager_run"  # on unpublished images only: which run made the record
 SIGNED_BY = "image_manager_signed_by"  # fingerprint of the key, and when
 CHECKSUMS_URL = "image_manager_checksums_url"  # the file that told the checksum
+OWN = (RECORD, VERIFIED, *MARKS, RUN, SIGNED_BY, CHECKSUMS_URL)  # false on the snapshots that Nova copies them to
 PENDING = "pending "
 BEFORE, AFTER = " before import", " after import"
 

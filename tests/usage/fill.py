@@ -72,9 +72,7 @@ class Cinder:
 
         self.db = api
         objects.register_all()
-        cfg.CONF(
-            [f"--config-file={folder}/cinder.conf"], project="cinder", version=version.version_string()
-        )
+        cfg.CONF([f"--config-file={folder}/cinder.conf"], project="cinder", version=version.version_string())
         assert config.CONF is cfg.CONF
         self.context = context.get_admin_context()
         self.type = api.volume_type_get_all(self.context)["__DEFAULT__"]["id"]

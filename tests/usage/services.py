@@ -97,7 +97,7 @@ def running(sandbox: Sandbox) -> Iterator[Services]:
 
 def _make_template(state: Path, python: Path) -> None:
     """Databases with all tables and nothing in them."""
-    directory, made = state / "template", fingerprint(REQUIREMENTS, FILL, Path(__file__))
+    directory, made = state / "template", fingerprint(REQUIREMENTS)
     if is_complete(directory, made):
         return
     discard(directory)

@@ -15,8 +15,6 @@ from openstack_image_manager.glance import Glance
 from tests.real.bench import elsewhere
 from tests.usage.services import Services
 
-VERSIONED = {"compute": "/v2.1", "block_storage": "/v3"}
-
 
 @pytest.fixture
 def clouds(services: Services, clouds_yaml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

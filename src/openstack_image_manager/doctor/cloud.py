@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from openstack_image_manager import usage
 from openstack_image_manager.doctor import advice
 from openstack_image_manager.doctor.needs import Needs
 from openstack_image_manager.doctor.report import Check
@@ -59,6 +60,17 @@ def limits(glance: Glance, needs: Needs, workers: int) -> list[Check]:
     if usage:
         return advice.limits({name: (each["usage"], each["limit"]) for name, each in usage.items()}, needs, workers)
     return [advice.no_limits(_registered(glance), _used(glance), needs)]
+
+
+def consumers(glance: Glance) -> list[Check]:
+    """Whether it can be checked which images are in use, and what Nova should not copy to snapshots."""
+    checks = []
+    for what, see in (("servers", usage.see_servers), ("volumes", usage.see_volumes)):
+        try:
+            checks.append(advice.usage(what, True if see(glance) is not False else None))
+        except CloudError as error:
+            checks.append(advice.usage(what, False, str(error)))
+    return [*checks, advice.inheritance()]
 
 
 def _used(glance: Glance) -> int | None:
