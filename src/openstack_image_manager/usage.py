@@ -62,7 +62,7 @@ def _compute(glance: Glance) -> str:
 
 
 def _servers(glance: Glance, compute: str, ids: set[str]) -> Iterator[str]:
-    """Without /detail, which needs Neutron. Servers that are deleted but can be restored are in a listing of their own."""
+    """Without /detail, which needs Neutron. Deleted servers that can be restored are in a listing of their own."""
     for image_id in sorted(ids):
         seen: set[str] = set()
         for only in ("", "&status=SOFT_DELETED"):

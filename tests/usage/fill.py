@@ -81,7 +81,7 @@ class Cinder:
         """With `image`, one that was made from it, from a snapshot of such a volume, or as a copy of one."""
         made = str(uuid.uuid4())
         values = {"id": made, "project_id": project, "user_id": "nobody", "size": 1, "status": "available",
-                  "attach_status": "detached", "volume_type_id": self.type, "display_name": "v", "use_quota": True}  # fmt: skip
+                  "attach_status": "detached", "volume_type_id": self.type, "use_quota": True}  # fmt: skip
         self.db.volume_create(self.context, values)
         if image:
             self.db.volume_glance_metadata_create(self.context, made, "image_id", image)
