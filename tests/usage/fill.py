@@ -56,7 +56,6 @@ class Nova:
                 flavor=flavor,
                 system_metadata={},
                 metadata={},
-                info_cache=objects.InstanceInfoCache(network_info=None),
             ).create()
         return made
 

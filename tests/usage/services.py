@@ -81,9 +81,6 @@ def running(sandbox: Sandbox) -> Iterator[Services]:
             ports[name] = process.free_port(set(ports.values()))
             _configure(sandbox, data / name, ports[name], python)
             env = {**config.environment(data / name), "OS_NOVA_CONFIG_DIR": str(data / name)}
-            spawned = process.spawn([str(python), "-m", "gunicorn"], env, data / f"{name}.log")
-            stack.callback(process.stop, spawned.pid, spawned.started)
-            started[name] = spawned, ports[name], data / f"{name}.log"
             command = [str(python), str(FILL), name, str(data / name)]
             pipe = subprocess.PIPE
             fillers[name] = stack.enter_context(
@@ -91,6 +88,11 @@ def running(sandbox: Sandbox) -> Iterator[Services]:
             )
         services = Services(data, ports, fillers)
         services.ready()
+        for name, port in ports.items():  # Nova looks for its cells when it starts
+            env = {**config.environment(data / name), "OS_NOVA_CONFIG_DIR": str(data / name)}
+            spawned = process.spawn([str(python), "-m", "gunicorn"], env, data / f"{name}.log")
+            stack.callback(process.stop, spawned.pid, spawned.started)
+            started[name] = spawned, port, data / f"{name}.log"
         process.wait_for(started)
         yield services
 
