@@ -17,6 +17,9 @@ from openstack_image_manager.model import Finding
 
 PAGE = 1000
 MOST_PAGES = 10_000  # of one listing
+# With changes-since Nova leaves out no deleted servers. Its filters `deleted` and `soft_deleted` do the same, but are
+# dropped without a word for users without the right allow_all_filters.
+RESTORABLE = "&status=SOFT_DELETED&changes-since=1970-01-01T00:00:00Z"
 UNPROVEN = (
     "Cinder does not take this user for an administrator, and shows the volumes of its own project only; "
     "context_is_admin in Cinder's policy.yaml decides that (role admin by default)"
@@ -30,7 +33,9 @@ def look(glance: Glance, image_ids: Iterable[str]) -> tuple[Callable[[str], int 
     None, and a finding says why. A cloud without block storage has no volumes."""
     ids = set(image_ids)
     try:
-        counts = Counter(_servers(glance, _compute(glance), ids))
+        if (compute := glance.service("compute")) is None:
+            raise CloudError("there is no compute service in the catalogue")
+        counts = Counter(_servers(glance, compute.rstrip("/"), ids))
         if (storage := glance.service("block-storage")) is not None:
             counts.update(_volumes(glance, storage, ids))
     except CloudError as error:
@@ -38,34 +43,35 @@ def look(glance: Glance, image_ids: Iterable[str]) -> tuple[Callable[[str], int 
     return lambda image_id: counts[image_id], []
 
 
-def see_servers(glance: Glance) -> None:
-    """Raise CloudError unless this user sees the servers of all projects."""
-    glance.ask("GET", f"{_compute(glance)}/servers?all_tenants=1&limit=1", "servers", who="Nova")
+def see_servers(glance: Glance) -> bool:
+    """False: there is no compute service. Raise CloudError unless this user sees the servers of all projects."""
+    if (compute := glance.service("compute")) is None:
+        return False
+    _see(glance, compute.rstrip("/"), "servers", "Nova")
+    return True
 
 
 def see_volumes(glance: Glance) -> bool:
     """False: there is no block storage. Raise CloudError unless this user sees the volumes of all projects."""
     if (storage := glance.service("block-storage")) is None:
         return False
-    endpoint = _versioned(glance, storage)
+    endpoint = _versioned(storage)
     _prove_administrator(glance, endpoint)
     for kind in ("volumes", "snapshots"):
-        glance.ask("GET", f"{endpoint}/{kind}?all_tenants=1&limit=1", kind, who="Cinder")
+        _see(glance, endpoint, kind, "Cinder")
     return True
 
 
-def _compute(glance: Glance) -> str:
-    endpoint = glance.service("compute")
-    if endpoint is None:
-        raise CloudError("there is no compute service in the catalogue")
-    return endpoint.rstrip("/")
+def _see(glance: Glance, endpoint: str, kind: str, who: str) -> None:
+    url = f"{endpoint}/{kind}?all_tenants=1&limit=1"
+    _objects(glance.ask("GET", url, kind, who=who, redirect=False), kind, who)
 
 
 def _servers(glance: Glance, compute: str, ids: set[str]) -> Iterator[str]:
     """Without /detail, which needs Neutron. Deleted servers that can be restored are in a listing of their own."""
     for image_id in sorted(ids):
         seen: set[str] = set()
-        for only in ("", "&status=SOFT_DELETED"):
+        for only in ("", RESTORABLE):
             query = f"/servers?all_tenants=1&image={image_id}{only}&limit={PAGE}"
             seen |= {server["id"] for server in _pages(glance, compute, query, "servers", "Nova")}
         yield from (image_id for _ in seen)
@@ -73,7 +79,7 @@ def _servers(glance: Glance, compute: str, ids: set[str]) -> Iterator[str]:
 
 def _volumes(glance: Glance, storage: str, ids: set[str]) -> Iterator[str]:
     """The image of each volume that was made from one, and once more for each snapshot of it."""
-    endpoint = _versioned(glance, storage)
+    endpoint = _versioned(storage)
     _prove_administrator(glance, endpoint)
     origin: dict[str, str] = {}
     for volume in _pages(glance, endpoint, f"/volumes/detail?all_tenants=1&limit={PAGE}", "volumes", "Cinder"):
@@ -92,16 +98,10 @@ def _volumes(glance: Glance, storage: str, ids: set[str]) -> Iterator[str]:
             yield origin[snapshot["volume_id"]]
 
 
-def _versioned(glance: Glance, endpoint: str) -> str:
-    """The endpoint with the version of the API. The catalogue may leave it out; then the path of the versions document
-    is taken, and never its host: the token stays where the catalogue sends it."""
-    endpoint = endpoint.rstrip("/")
-    if any(part in ("v2", "v3") for part in urlsplit(endpoint).path.split("/")):
-        return endpoint
-    for version in _objects(glance.ask("GET", f"{endpoint}/", "versions", who="Cinder"), "versions", "Cinder"):
-        if version["id"].startswith("v3"):
-            return f"{endpoint}/v3"
-    raise CloudError("Cinder does not offer version 3 of its API")
+def _versioned(storage: str) -> str:
+    """The endpoint with the version of the API, which the catalogue may leave out."""
+    endpoint = storage.rstrip("/")
+    return endpoint if {"v2", "v3"} & set(urlsplit(endpoint).path.split("/")) else f"{endpoint}/v3"
 
 
 def _prove_administrator(glance: Glance, endpoint: str) -> None:
@@ -109,7 +109,7 @@ def _prove_administrator(glance: Glance, endpoint: str) -> None:
     (os-services and the attributes of volumes have policies of their own), but this filter is read for nobody else:
     administrators get 400 for a value that it cannot have, others the list of types."""
     try:
-        glance.call("GET", f"{endpoint}/types?is_public=unknown", who="Cinder")
+        glance.call("GET", f"{endpoint}/types?is_public=unknown", who="Cinder", redirect=False)
     except CloudError as error:
         if error.status == 400 and "is_public" in str(error):
             return

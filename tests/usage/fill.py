@@ -42,13 +42,13 @@ class Nova:
                 id=1, flavorid="1", name="small", memory_mb=64, vcpus=1, root_gb=1, ephemeral_gb=0, swap=0,
                 rxtx_factor=1.0, vcpu_weight=0, disabled=False, is_public=True, extra_specs={}, description=None,
             )  # fmt: skip
-            objects.Instance(
+            instance = objects.Instance(
                 cell,
                 uuid=made,
                 project_id=project,
                 user_id="nobody",
                 image_ref=image,
-                vm_state=state,
+                vm_state="building",
                 task_state=None,
                 power_state=1,
                 display_name="server",
@@ -56,7 +56,12 @@ class Nova:
                 flavor=flavor,
                 system_metadata={},
                 metadata={},
-            ).create()
+            )
+            instance.create()
+            instance.vm_state = state
+            instance.save()
+            if state == "deleted":
+                instance.destroy()
         return made
 
 

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from openstack_image_manager import usage
 from openstack_image_manager.doctor import advice
 from openstack_image_manager.doctor.needs import Needs
 from openstack_image_manager.doctor.report import Check
 from openstack_image_manager.errors import CloudError
 from openstack_image_manager.format import public_url
 from openstack_image_manager.glance import Glance
+from openstack_image_manager.usage import see_servers, see_volumes
 
 PREFIX = "image_"  # of the names of Glance's limits
 
@@ -65,9 +65,9 @@ def limits(glance: Glance, needs: Needs, workers: int) -> list[Check]:
 def consumers(glance: Glance) -> list[Check]:
     """Whether it can be checked which images are in use, and what Nova should not copy to snapshots."""
     checks = []
-    for what, see in (("servers", usage.see_servers), ("volumes", usage.see_volumes)):
+    for what, see in (("servers", see_servers), ("volumes", see_volumes)):
         try:
-            checks.append(advice.usage(what, True if see(glance) is not False else None))
+            checks.append(advice.usage(what, see(glance)))
         except CloudError as error:
             checks.append(advice.usage(what, False, str(error)))
     return [*checks, advice.inheritance()]
