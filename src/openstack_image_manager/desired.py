@@ -33,6 +33,15 @@ CHECKSUMS_URL = "image_manager_checksums_url"  # the file that told the checksum
 # The digest that Glance had when VERIFIED was written. Nova copies properties to snapshots of servers, where VERIFIED
 # would be false: it counts only beside the bytes that it is about.
 BYTES = "image_manager_bytes"
+OWN = (
+    RECORD,
+    VERIFIED,
+    BYTES,
+    *MARKS,
+    RUN,
+    SIGNED_BY,
+    CHECKSUMS_URL,
+)  # false on the snapshots that Nova copies them to
 PENDING = "pending "
 BEFORE, AFTER = " before import", " after import"
 

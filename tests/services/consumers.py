@@ -1,6 +1,7 @@
 """Nova and Cinder as far as they tell what came from an image: the shapes of their APIs, on loopback.
 
-compute: GET /servers/detail?all_tenants=1&image=ID; block storage: GET /volumes/detail and /snapshots/detail, in pages.
+compute: GET /servers?all_tenants=1&image=ID; block storage, versioned as in a catalogue: GET /v3/volumes/detail,
+/v3/snapshots/detail, in pages, and /v3/types?is_public=VALUE, by which Cinder shows who is an administrator.
 """
 
 from __future__ import annotations
@@ -60,11 +61,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        kind = parts.path.strip("/").partition("/")[0]
+        kind = parts.path.removeprefix("/v3").strip("/").partition("/")[0]
+        if kind == "types" and not self.server.forbidden:
+            self.answer(400, {"badRequest": {"message": "Invalid is_public filter [unknown]", "code": 400}})
+            return
         if self.server.forbidden or query.get("all_tenants") != "1" or "X-Auth-Token" not in self.headers:
             self.answer(403, {"forbidden": {"message": "Policy doesn't allow it", "code": 403}})
             return
-        entries = self.server.entries(kind, query.get("image"))
+        entries = [] if "status" in query else self.server.entries(kind, query.get("image"))
         start = int(query.get("marker", "0"))
         body: dict[str, object] = {kind: entries[start : start + 2]}
         if start + 2 < len(entries):

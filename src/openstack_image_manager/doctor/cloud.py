@@ -15,6 +15,7 @@ from openstack_image_manager.doctor.report import Check
 from openstack_image_manager.errors import CloudError
 from openstack_image_manager.format import public_url
 from openstack_image_manager.glance import Glance
+from openstack_image_manager.usage import see_servers, see_volumes
 
 PREFIX = "image_"  # of the names of Glance's limits
 
@@ -59,6 +60,17 @@ def limits(glance: Glance, needs: Needs, workers: int) -> list[Check]:
     if usage:
         return advice.limits({name: (each["usage"], each["limit"]) for name, each in usage.items()}, needs, workers)
     return [advice.no_limits(_registered(glance), _used(glance), needs)]
+
+
+def consumers(glance: Glance) -> list[Check]:
+    """Whether it can be checked which images are in use, and what Nova should not copy to snapshots."""
+    checks = []
+    for what, see in (("servers", see_servers), ("volumes", see_volumes)):
+        try:
+            checks.append(advice.usage(what, see(glance)))
+        except CloudError as error:
+            checks.append(advice.usage(what, False, str(error)))
+    return [*checks, advice.inheritance()]
 
 
 def _used(glance: Glance) -> int | None:

@@ -90,6 +90,7 @@ class Doctor:
         checks += cloud.limits(glance, needs, self.workers)
         asked = Probe(glance, self.policy.tag)
         checks += probe.rights(asked, methods, stores, needs)
+        checks += cloud.consumers(glance)
         if "web-download" in methods:
             origins = sites.origins(url for url, answer in answers.items() if not answer.is_text)
             fetches = probe.fetches(asked, origins) if self.ask_glance else None
