@@ -65,9 +65,10 @@ def test_a_sha512_where_nothing_shows_that_the_cloud_converts_this_format(raw_cl
     one["checksum"] = f"sha512:{hashlib.sha512(data).hexdigest()}"
     raw_cloud.define(other)
     assert raw_cloud.run().code == 0
-    # What was uploaded by hand was never converted either, and keeps the format.
+    # What was imported before the cloud converted keeps the format.
     name = raw_cloud.ubuntu()["name"]
-    raw_cloud.make(data, name=f"{name} (0)", image_name=name, internal_version="0", visibility="public")
+    imported = {desired.VERIFIED: "none", "image_name": name, "internal_version": "0"}
+    raw_cloud.make(data, name=f"{name} (0)", visibility="public", **imported)
     raw_cloud.define(other, raw_cloud.ubuntu(one))
     assert raw_cloud.run("--import-method", "web-download").code == 1
     outcome = raw_cloud.run()

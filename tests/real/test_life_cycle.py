@@ -149,7 +149,7 @@ def test_images_of_other_projects_are_never_deleted(aged: Bench, connections: di
     )
     outcome = aged.run(*DELETE, *UNSEEN)
     assert outcome.code == 0, outcome.text
-    assert "goes no further: belongs to another project" in outcome.out
+    assert f"{image.id} of project {other} claims to be version 1: not believed" in outcome.out
     assert versions(aged) == {"1", "3", "4", "5"}
 
 
