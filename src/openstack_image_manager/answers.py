@@ -102,7 +102,7 @@ class Bounded(BaseAdapter):
 def _pieces(answer: Any) -> Iterator[bytes]:
     size = 0
     try:
-        while piece := answer.raw.read(_CHUNK, decode_content=True):
+        for piece in answer.raw.stream(_CHUNK, decode_content=True):
             size += len(piece)
             if size > LARGEST:
                 answer.close()

@@ -128,7 +128,7 @@ class Glance:
             fresh = [image for found, _ in answers for image in found if images.get(image.id) != image]
             before = dict(images)
             for image in fresh:
-                _join(images, image)
+                wire.join(images, image)
             if number and images == before:
                 return [*images.values()]
             begun = [day for _, day in answers if day is not None]
@@ -152,7 +152,7 @@ class Glance:
         images: dict[str, Image] = {}
         for hidden in ("false", "true", "false"):
             for image in self.found(self._widest({"image_name": name, "os_hidden": hidden})):
-                _join(images, image)
+                wire.join(images, image)
         # Some databases find names of another case too.
         return [image for image in images.values() if image.properties.get("image_name") == name]
 
@@ -394,10 +394,3 @@ class Glance:
             answer.close()
             raise self._odd(method, answer, f"its status is {answer.status_code}; nothing is assumed to be done", who)
         return answer
-
-
-def _join(images: dict[str, Image], image: Image) -> None:
-    """Keep what is newer of an image; of two answers of one second, the later one."""
-    before = images.get(image.id)
-    if before is None or before.updated_at <= image.updated_at:
-        images[image.id] = image

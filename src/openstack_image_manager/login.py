@@ -12,7 +12,8 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from copy import copy
 from types import ModuleType
 from typing import Any
 
@@ -42,6 +43,21 @@ class Connection:
         fresh = isinstance(auth, BaseGenericPlugin) and auth.auth_ref is None  # it may have a token of a keyring
         if fresh and str(auth.auth_url).rstrip("/").endswith("/v3"):
             self.session.auth = auth.create_plugin(self.session, (3, 0), auth.auth_url) or auth
+
+    def ask_for_versions(self) -> None:
+        """Ask Keystone which versions it has, where the login depends on it; the session keeps the answer. Raises
+        MissingAuthPlugin when it wants a login first: keystoneauth would begin one within the first, and wait for ever.
+        """
+        from keystoneauth1 import discover, exceptions
+        from keystoneauth1.identity.generic.base import BaseGenericPlugin
+
+        auth = self.session.auth
+        if isinstance(auth, BaseGenericPlugin) and auth.auth_ref is None:
+            bare = copy(self.session)
+            bare.auth = None
+            # What else goes wrong is found by the login again, which knows what to do without the answer.
+            with suppress(exceptions.HttpError, exceptions.DiscoveryFailure):
+                discover.get_discovery(bare, auth.auth_url, authenticated=False)
 
     def close(self) -> None:
         """Close the connections to the cloud."""
@@ -97,7 +113,11 @@ def _log_in(cloud: str | None, where: str) -> tuple[Connection, str]:
     connection = Connection(region)
     try:
         try:
+            connection.ask_for_versions()
             connection.session.get_token()
+        except auth.MissingAuthPlugin:
+            keystone = public_url(str(region.config["auth"].get("auth_url", "")))
+            raise CloudError(f"{where}: {keystone} answers 401 before any login; check auth_url") from None
         except (auth.HttpError, auth.InvalidResponse, auth.CatalogException, auth.DiscoveryFailure) as error:
             if isinstance(error, auth.Unauthorized):
                 raise

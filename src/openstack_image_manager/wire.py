@@ -233,6 +233,13 @@ def following(link: object) -> tuple[str, str] | None:
     return f"/images?{parts.query}", markers[0]
 
 
+def join(images: dict[str, Image], image: Image) -> None:
+    """Keep what is newer of an image; of two answers of one second, the later one."""
+    before = images.get(image.id)
+    if before is None or before.updated_at <= image.updated_at:
+        images[image.id] = image
+
+
 def moment(date: str, took: float) -> datetime | None:
     """When Glance began with an answer of that `Date` which `took` so many seconds, by its own clock and a bit earlier;
     None: it does not say."""

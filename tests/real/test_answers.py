@@ -343,11 +343,13 @@ def test_no_login_follows_a_redirect(bench: Bench, sandbox: Sandbox, method: str
         bench.clouds = path
         bench.define(bench.ubuntu("1"))
         outcome = bench.run()
-        assert outcome.code == 1
+        assert (outcome.code, other.count("POST")) == (1, 0)
+        if method == "GET":  # it has no credentials, so it may be redirected, but not to a page that wants some
+            assert f"cloud 'openstack': {proxy.url} answers 401 before any login; check auth_url" in outcome.text
+            return
         assert f"{proxy.url}/v3/auth/tokens redirects to {other.url}/v3/auth/tokens, " in outcome.text
         assert f"not sent there; set auth_url to {other.url}/v3 in clouds.yaml if that is right" in outcome.text
         assert "Traceback" not in outcome.text
-        assert other.count("POST") == 0
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from openstack_image_manager import wire
 from openstack_image_manager.errors import CloudError
+from openstack_image_manager.model import Image
 
 IMAGE = {"id": "abc", "status": "active", "visibility": "public"}
 
@@ -104,3 +105,11 @@ def test_the_clock_of_the_cloud() -> None:
     assert moment is not None
     assert f"{moment:%H:%M:%S}" == "06:49:53"
     assert wire.moment("", 2.0) is None
+
+
+def test_of_two_answers_the_newer_one_is_kept() -> None:
+    old, new = (wire.as_image({**IMAGE, "updated_at": f"2026-11-30T06:50:0{second}Z"}) for second in (1, 2))
+    images: dict[str, Image] = {}
+    for image, kept in ((old, old), (new, new), (old, new)):
+        wire.join(images, image)
+        assert images == {"abc": kept}
