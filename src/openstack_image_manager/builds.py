@@ -236,6 +236,7 @@ class Builds:
             kept=version is None and (policy.keep or definition.keep),
             bad=rolled_back is not None,
             withdrawn=build in line.withdrawn,
+            ahead=version is None and build not in line.withdrawn and key(build) > key(line.newest.version),
         )
         stage, why = retention.decide(situation, policy, self.day)
         outdated = retention.is_outdated(situation)

@@ -25,7 +25,8 @@ class Situation:
     """What decides about one build. `rank`: 0 is the current one; `visible`: how many stay in sight, None: all.
 
     `uses`: servers, volumes and snapshots made from it, None: can't be seen. `hidden_since`: the day it was hidden.
-    `bad`: the definition was rolled back from this build; `withdrawn`: the definition says so of its version."""
+    `bad`: the definition was rolled back from this build; `withdrawn`: the definition says so of its version;
+    `ahead`: it is newer than every defined version."""
 
     rank: int
     visible: int | None
@@ -39,6 +40,7 @@ class Situation:
     hidden_since: date | None = None
     bad: bool = False
     withdrawn: bool = False
+    ahead: bool = False
 
 
 def decide(situation: Situation, policy: Policy, today: date) -> tuple[Stage, str]:
@@ -73,6 +75,8 @@ def _limit(s: Situation, asked: Stage, policy: Policy, today: date) -> tuple[Sta
         return Stage.HIDE, STILL_DEFINED
     if s.visible is None or s.kept:
         return Stage.HIDE, f"{_cause(s)}, but its id is promised to stay"
+    if s.ahead:
+        return Stage.HIDE, "newer than every defined version"
     if s.protected:
         return Stage.HIDE, "protected"
     if s.foreign:

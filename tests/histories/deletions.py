@@ -57,10 +57,10 @@ def _still_wanted(order: Order, key: tuple[str, str], before: Cloud | None) -> s
     newest, now, passed = max(defined, key=number), current(order, name), bad(order, name)
     gone = build in order.withdrawn(name)
     sight = in_sight({**definition.meta, **defined[newest].meta}.get("uuid_validity"), order.day)
+    if number(build) > number(newest) and not gone:
+        return "it is newer than every defined version"
     if (build in passed or gone) and sight < float("inf"):
         return _no_current(order, (name, now), before)
-    if number(build) > number(newest):
-        return "it is newer than every defined version"
     found = standing_for(order, name).keys()
     every = set(defined) if not ((order.policy.latest or ahead(order, name)) and definition.multi) else {now}
     # What was rolled back from, or is not for everybody, takes no place.

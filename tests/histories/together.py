@@ -6,6 +6,7 @@ for the cloud begins where keystoneauth's session would: everything above it is 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
@@ -27,9 +28,10 @@ from openstack_image_manager.plan import beyond_limit
 from openstack_image_manager.sources import Reporter
 from openstack_image_manager.ways import ImportOptions
 from tests.histories.schedule import Ended, Schedule, Strand
-from tests.histories.service import Json, Request, Service, User, parse
+from tests.histories.service import Json, Request, Service, User, parse, response
 
 CONSTANT = ("/info/import", "/info/stores")  # what is the same at any moment needs no turn
+KEYSTONE = "http://keystone.model"
 READ, WRITE = 0.01, 0.2  # seconds that a call takes
 Images = dict[str, Json]
 ADMIN = User("ours", admin=True)
@@ -95,6 +97,8 @@ class Session(KeystoneSession):
     def request(self, url: str, method: str, **arguments: Any) -> requests.Response:
         """One call, when it is its turn."""
         request = parse(self.user, url, method, arguments)
+        if url.startswith(KEYSTONE):
+            return _projects(request)
         if request.path not in CONSTANT:
             self.schedule.call(request)
             self.schedule.now += READ if request.reads else WRITE
@@ -102,14 +106,14 @@ class Session(KeystoneSession):
         return self.service.answer(request)
 
 
-class Projects:
-    """Keystone, where names and ids of projects are the same."""
-
-    def find_domain(self, name: str) -> SimpleNamespace:
-        return SimpleNamespace(id=name)
-
-    def find_project(self, name: str, domain_id: str) -> SimpleNamespace | None:
-        return None if name == "nobody" else SimpleNamespace(id=name, name=name, domain_id=domain_id)
+def _projects(request: Request) -> requests.Response:
+    """Keystone's answer; names and ids of domains and projects are the same there."""
+    kind, _, target = request.path.removeprefix("/v3/").partition("/")
+    if target:
+        return response(request, 200, json.dumps({kind.removesuffix("s"): {"id": target, "name": target}}))
+    name = request.query["name"]
+    found = [] if name == "nobody" else [{"id": name, "name": name}]
+    return response(request, 200, json.dumps({kind: found, "links": {"next": None}}))
 
 
 class Quiet:
@@ -163,8 +167,10 @@ class Together:
     def _run(self, number: int) -> None:
         order, outcome = self.orders[number], self.outcomes[number]
         session = Session(self.schedule, self.service, order.user, lambda request: self._made(number, request))
-        config = SimpleNamespace(get_region_name=lambda: "one", get_session_endpoint=lambda _: None)
-        connection = SimpleNamespace(session=session, config=config, identity=Projects(), close=lambda: None)
+        config = SimpleNamespace(
+            get_region_name=lambda: "one", get_session_endpoint=lambda kind: KEYSTONE if kind == "identity" else None
+        )
+        connection = SimpleNamespace(session=session, config=config, close=lambda: None)
         glance = Glance(connection, "http://glance.model", str(order))
         try:
             job = planned(glance, order, self.reporters[number])

@@ -222,6 +222,15 @@ def test_a_run_that_is_behind_changes_nothing_about_what_is_newer() -> None:
     assert plan([behind], [*cloud, twin], DELETING, TODAY, usage=lambda _: 0).changes == ()
 
 
+def test_a_bad_build_that_is_ahead_is_hidden_and_not_deleted() -> None:
+    cloud = settled([definition(versions=["1", "2"])])
+    two = definition(versions=["1", "2"])
+    cloud = made(plan([two], cloud, replace(OURS, latest=True), TODAY, roll_back={NAME: ""}), cloud)
+    result = plan([definition(versions=["1"])], cloud, DELETING, TODAY, usage=lambda _: 0)
+    assert result.changes == ()
+    assert "goes no further: newer than every defined version" in str(result.findings)
+
+
 def test_what_is_ahead_and_was_hidden_before_is_not_shown_again() -> None:
     cloud = settled([definition(versions=["1", withdrawn("2")])], found=settled([definition(versions=["1", "2"])]))
     now = definition(versions=["1"])
