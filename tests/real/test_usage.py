@@ -1,0 +1,154 @@
+"""Odd answers of Nova and Cinder: whether an image is in use is unknown then, and the token stays where it belongs.
+
+What the real services answer is in tests/usage."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from openstack_image_manager import usage
+from openstack_image_manager.glance import Glance
+from openstack_image_manager.sandbox.site import serving
+from tests.real.bench import Bench, elsewhere
+from tests.real.doctors import checks, states
+from tests.services.consumers import Consumers
+
+IMAGE = str(uuid.uuid4())
+ENTRIES = {
+    "servers": {},
+    "volumes": {"volume_image_metadata": {"image_id": IMAGE}},
+    "snapshots": {"volume_id": f"volume-{IMAGE}-0"},
+}
+TOPICS = ("usage: servers", "usage: volumes", "snapshots")
+
+
+@pytest.fixture
+def consumers() -> Iterator[Consumers]:
+    with serving(Consumers()) as running:
+        running.used.volumes[IMAGE] = 1
+        yield running
+
+
+@pytest.fixture
+def clouds(consumers: Consumers, clouds_yaml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clouds.yaml with both services."""
+    path = tmp_path / "with-nova.yaml"
+    path.write_text(elsewhere(clouds_yaml.read_text(), compute=consumers.url, block_storage=consumers.url))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path))
+    return path
+
+
+def count() -> tuple[int | None, str]:
+    glance = Glance.connect("openstack")
+    try:
+        uses, findings = usage.look(glance, [IMAGE])
+        return uses(IMAGE), " ".join(finding.message for finding in findings)
+    finally:
+        glance.close()
+
+
+def linked(kind: str, entries: list[object], href: object) -> object:
+    """A page with a link to the next one."""
+    return {kind: entries, f"{kind}_links": [{"rel": "self", "href": "/"}, {"rel": "next", "href": href}]}
+
+
+@pytest.mark.parametrize("kind", ["servers", "volumes", "snapshots"])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda _: {},
+        lambda _: [],
+        lambda kind: {kind: None},
+        lambda kind: {kind: {"id": "x"}},
+        lambda kind: {kind: ["x"]},
+        lambda kind: {kind: [{"id": 7}]},
+        lambda kind: {kind: [], f"{kind}_links": None},
+        lambda kind: {kind: [], f"{kind}_links": ["next"]},
+        lambda kind: linked(kind, [], "/servers?limit=1"),
+        lambda kind: linked(kind, [], None),
+        lambda kind: linked(kind, [], "http://[/servers?marker=m"),
+    ],
+)
+def test_odd_shapes(clouds: Path, consumers: Consumers, kind: str, odd: Callable[[str], object]) -> None:
+    consumers.instead[kind] = lambda _: odd(kind)
+    uses, message = count()
+    assert uses is None
+    assert message.startswith("cannot check which images are in use: ")
+    assert "does not answer as" in message
+
+
+@pytest.mark.parametrize("metadata", ["x", ["image_id"], 7])
+def test_odd_metadata_of_a_volume(clouds: Path, consumers: Consumers, metadata: object) -> None:
+    consumers.instead["volumes"] = lambda _: {"volumes": [{"id": "v", "volume_image_metadata": metadata}]}
+    uses, message = count()
+    assert (uses, "volume_image_metadata is not an object" in message) == (None, True)
+
+
+@pytest.mark.parametrize("snapshot", [{"id": "s"}, {"id": "s", "volume_id": ["v"]}])
+def test_a_snapshot_of_nothing(clouds: Path, consumers: Consumers, snapshot: object) -> None:
+    consumers.instead["snapshots"] = lambda _: {"snapshots": [snapshot]}
+    uses, message = count()
+    assert (uses, "a snapshot without volume_id" in message) == (None, True)
+
+
+@pytest.mark.parametrize("kind", ["servers", "volumes", "snapshots"])
+def test_a_page_that_comes_again(clouds: Path, consumers: Consumers, kind: str) -> None:
+    consumers.instead[kind] = lambda _: linked(kind, [], f"{consumers.url}/{kind}?marker=m")
+    uses, message = count()
+    assert (uses, "answers the same page again" in message) == (None, True)
+    assert sum(f"/{kind}" in path for path in consumers.asked) == 2
+
+
+def test_pages_without_end(clouds: Path, consumers: Consumers) -> None:
+    consumers.instead["servers"] = lambda marker: linked("servers", [], f"/servers?marker={int(marker or 0) + 1}")
+    uses, message = count()
+    assert (uses, "answers more than 1000 pages" in message) == (None, True)
+    assert len(consumers.asked) == 1000
+
+
+@pytest.mark.parametrize(("kind", "found"), [("servers", 3), ("volumes", 2), ("snapshots", 3)])
+def test_of_a_link_only_the_marker_is_taken(clouds: Path, consumers: Consumers, kind: str, found: int) -> None:
+    """The next page is asked of the same service, wherever the link points to."""
+    entries: list[object] = [{**ENTRIES[kind], "id": name} for name in ("first", "second")]
+    with serving(Consumers()) as stranger:
+        pages = {"": linked(kind, entries[:1], f"{stranger.url}/x?marker=m%26"), "m&": {kind: entries[1:]}}
+        consumers.instead[kind] = lambda marker: pages[marker]
+        assert count() == (found, "")
+        assert stranger.asked == []
+
+
+@pytest.mark.parametrize("kind", ["servers", "types", "volumes", "snapshots"])
+def test_redirects_are_not_followed(bench: Bench, clouds: Path, consumers: Consumers, kind: str) -> None:
+    """Neither by a run nor by `doctor`: the token would go along."""
+    bench.clouds = clouds
+    with serving(Consumers()) as stranger:
+        consumers.instead[kind] = lambda _: f"{stranger.url}/v3/{kind}?all_tenants=1"
+        uses, message = count()
+        assert (uses, message.startswith("cannot check which images are in use: ")) == (None, True)
+        _, cloud, _ = checks(bench)
+        assert cloud["usage: servers" if kind == "servers" else "usage: volumes"]["state"] == "warning"
+        assert stranger.asked == []
+
+
+def test_doctor(bench: Bench, clouds: Path, consumers: Consumers) -> None:
+    """A cloud that shows what is in use, one that does not, one without block storage, and one without both."""
+
+    def found(text: str) -> dict[str, str]:
+        bench.clouds.write_text(text)
+        code, cloud, _ = checks(bench)
+        assert code == 0
+        return {topic: state for topic, state in states(cloud).items() if topic in TOPICS}
+
+    with_both, without = clouds.read_text(), bench.clouds.read_text()
+    bench.clouds = clouds
+    assert found(with_both) == dict(zip(TOPICS, ("ok", "ok", "unknown"), strict=True))
+    consumers.forbidden = True
+    assert found(with_both) == dict(zip(TOPICS, ("warning", "warning", "unknown"), strict=True))
+    consumers.forbidden = False
+    without_storage = elsewhere(without, compute=f"{consumers.url}/v2.1")
+    assert found(without_storage) == dict(zip(TOPICS, ("ok", "ok", "unknown"), strict=True))
+    assert found(without) == dict(zip(TOPICS[:2], ("unknown", "ok"), strict=True))
