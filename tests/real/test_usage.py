@@ -5,7 +5,7 @@ What the real services answer is in tests/usage."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,13 +42,16 @@ def clouds(consumers: Consumers, clouds_yaml: Path, tmp_path: Path, monkeypatch:
     return path
 
 
-def count() -> tuple[int | None, str]:
-    glance = Glance.connect("openstack")
-    try:
-        uses, findings = usage.look(glance, [IMAGE])
-        return uses(IMAGE), " ".join(finding.message for finding in findings)
-    finally:
-        glance.close()
+@pytest.fixture
+def glance(clouds: Path) -> Iterator[Glance]:
+    connected = Glance.connect("openstack")
+    yield connected
+    connected.close()
+
+
+def count(glance: Glance) -> tuple[int | None, str]:
+    uses, findings = usage.look(glance, [IMAGE])
+    return uses(IMAGE), " ".join(finding.message for finding in findings)
 
 
 def linked(kind: str, entries: list[object], href: object) -> object:
@@ -57,77 +60,60 @@ def linked(kind: str, entries: list[object], href: object) -> object:
 
 
 @pytest.mark.parametrize("kind", ["servers", "volumes", "snapshots"])
-@pytest.mark.parametrize(
-    "odd",
-    [
-        lambda _: {},
-        lambda _: [],
-        lambda kind: {kind: None},
-        lambda kind: {kind: {"id": "x"}},
-        lambda kind: {kind: ["x"]},
-        lambda kind: {kind: [{"id": 7}]},
-        lambda kind: {kind: [], f"{kind}_links": None},
-        lambda kind: {kind: [], f"{kind}_links": ["next"]},
-        lambda kind: linked(kind, [], "/servers?limit=1"),
-        lambda kind: linked(kind, [], None),
-        lambda kind: linked(kind, [], "http://[/servers?marker=m"),
-    ],
-)
-def test_odd_shapes(clouds: Path, consumers: Consumers, kind: str, odd: Callable[[str], object]) -> None:
-    consumers.instead[kind] = lambda _: odd(kind)
-    uses, message = count()
-    assert uses is None
-    assert message.startswith("cannot check which images are in use: ")
-    assert "does not answer as" in message
-
-
-@pytest.mark.parametrize("metadata", ["x", ["image_id"], 7])
-def test_odd_metadata_of_a_volume(clouds: Path, consumers: Consumers, metadata: object) -> None:
-    consumers.instead["volumes"] = lambda _: {"volumes": [{"id": "v", "volume_image_metadata": metadata}]}
-    uses, message = count()
-    assert (uses, "volume_image_metadata is not an object" in message) == (None, True)
-
-
-@pytest.mark.parametrize("snapshot", [{"id": "s"}, {"id": "s", "volume_id": ["v"]}])
-def test_a_snapshot_of_nothing(clouds: Path, consumers: Consumers, snapshot: object) -> None:
-    consumers.instead["snapshots"] = lambda _: {"snapshots": [snapshot]}
-    uses, message = count()
-    assert (uses, "a snapshot without volume_id" in message) == (None, True)
+def test_odd_shapes(glance: Glance, consumers: Consumers, kind: str) -> None:
+    entries: list[object] = [None, {"id": "x"}, ["x"], [{"id": 7}], [{"name": "x"}]]
+    links: list[object] = [None, ["next"], "next"]
+    hrefs = ["/servers?limit=1", "/servers?marker=", None, "http://[/servers?marker=m"]
+    odd = [{}, [], *({kind: each} for each in entries), *({kind: [], f"{kind}_links": each} for each in links)]
+    metadata = ["x", ["image_id"], 7] if kind == "volumes" else []
+    origins = [None, ["v"]] if kind == "snapshots" else []
+    odd += [linked(kind, [], href) for href in hrefs]
+    odd += [{kind: [{"id": "v", "volume_image_metadata": each}]} for each in metadata]
+    odd += [{kind: [{"id": "s", "volume_id": each}]} for each in origins]
+    assert count(glance) == (1, "")
+    for body in odd:
+        consumers.instead[kind] = lambda _, body=body: body
+        uses, message = count(glance)
+        assert uses is None, body
+        assert message.startswith("cannot check which images are in use: "), body
+        assert "does not answer as" in message, body
 
 
 @pytest.mark.parametrize("kind", ["servers", "volumes", "snapshots"])
-def test_a_page_that_comes_again(clouds: Path, consumers: Consumers, kind: str) -> None:
+def test_a_page_that_comes_again(glance: Glance, consumers: Consumers, kind: str) -> None:
     consumers.instead[kind] = lambda _: linked(kind, [], f"{consumers.url}/{kind}?marker=m")
-    uses, message = count()
+    uses, message = count(glance)
     assert (uses, "answers the same page again" in message) == (None, True)
     assert sum(f"/{kind}" in path for path in consumers.asked) == 2
 
 
-def test_pages_without_end(clouds: Path, consumers: Consumers) -> None:
+def test_pages_without_end(glance: Glance, consumers: Consumers) -> None:
     consumers.instead["servers"] = lambda marker: linked("servers", [], f"/servers?marker={int(marker or 0) + 1}")
-    uses, message = count()
+    uses, message = count(glance)
     assert (uses, "answers more than 1000 pages" in message) == (None, True)
     assert len(consumers.asked) == 1000
 
 
 @pytest.mark.parametrize(("kind", "found"), [("servers", 3), ("volumes", 2), ("snapshots", 3)])
-def test_of_a_link_only_the_marker_is_taken(clouds: Path, consumers: Consumers, kind: str, found: int) -> None:
+def test_of_a_link_only_the_marker_is_taken(glance: Glance, consumers: Consumers, kind: str, found: int) -> None:
     """The next page is asked of the same service, wherever the link points to."""
     entries: list[object] = [{**ENTRIES[kind], "id": name} for name in ("first", "second")]
     with serving(Consumers()) as stranger:
         pages = {"": linked(kind, entries[:1], f"{stranger.url}/x?marker=m%26"), "m&": {kind: entries[1:]}}
         consumers.instead[kind] = lambda marker: pages[marker]
-        assert count() == (found, "")
+        assert count(glance) == (found, "")
         assert stranger.asked == []
 
 
 @pytest.mark.parametrize("kind", ["servers", "types", "volumes", "snapshots"])
-def test_redirects_are_not_followed(bench: Bench, clouds: Path, consumers: Consumers, kind: str) -> None:
+def test_redirects_are_not_followed(
+    bench: Bench, clouds: Path, glance: Glance, consumers: Consumers, kind: str
+) -> None:
     """Neither by a run nor by `doctor`: the token would go along."""
     bench.clouds = clouds
     with serving(Consumers()) as stranger:
         consumers.instead[kind] = lambda _: f"{stranger.url}/v3/{kind}?all_tenants=1"
-        uses, message = count()
+        uses, message = count(glance)
         assert (uses, message.startswith("cannot check which images are in use: ")) == (None, True)
         _, cloud, _ = checks(bench)
         assert cloud["usage: servers" if kind == "servers" else "usage: volumes"]["state"] == "warning"
