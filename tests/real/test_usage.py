@@ -37,7 +37,8 @@ def consumers() -> Iterator[Consumers]:
 def clouds(consumers: Consumers, clouds_yaml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clouds.yaml with both services."""
     path = tmp_path / "with-nova.yaml"
-    path.write_text(elsewhere(clouds_yaml.read_text(), compute=consumers.url, block_storage=consumers.url))
+    use = {"compute": f"{consumers.url}/v2.1", "block_storage": f"{consumers.url}/v3"}
+    path.write_text(elsewhere(clouds_yaml.read_text(), **use))
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path))
     return path
 

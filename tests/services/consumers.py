@@ -62,6 +62,7 @@ class Consumers(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Consumers
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are written one after the other
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
