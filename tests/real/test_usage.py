@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,8 @@ def clouds(consumers: Consumers, clouds_yaml: Path, tmp_path: Path, monkeypatch:
 
 @pytest.fixture
 def glance(clouds: Path) -> Iterator[Glance]:
-    connected = Glance.connect("openstack")
-    yield connected
-    connected.close()
+    with closing(Glance.connect("openstack")) as connected:
+        yield connected
 
 
 def count(glance: Glance) -> tuple[int | None, str]:
@@ -58,6 +58,14 @@ def count(glance: Glance) -> tuple[int | None, str]:
 def linked(kind: str, entries: list[object], href: object) -> object:
     """A page with a link to the next one."""
     return {kind: entries, f"{kind}_links": [{"rel": "self", "href": "/"}, {"rel": "next", "href": href}]}
+
+
+def test_a_cloud_without_block_storage(clouds: Path, clouds_yaml: Path, consumers: Consumers) -> None:
+    """The version of the API need not be in the catalogue."""
+    clouds.write_text(elsewhere(clouds_yaml.read_text(), compute=consumers.url))
+    consumers.used.servers[IMAGE] = 3
+    with closing(Glance.connect("openstack")) as glance:
+        assert count(glance) == (3, "")
 
 
 @pytest.mark.parametrize("kind", ["servers", "volumes", "snapshots"])
