@@ -16,7 +16,8 @@ from openstack_image_manager.glance import Glance
 from openstack_image_manager.model import Finding
 
 PAGE = 1000
-MOST_PAGES = 10_000  # of one listing
+MOST_PAGES = 1000  # of one listing; services answer 1000 entries in a page unless they are set to less
+NOVA, CINDER = ("v2", "v2.1"), ("v2", "v3")  # versions of the APIs; the last one is the current one
 # With changes-since Nova leaves out no deleted servers. Its filters `deleted` and `soft_deleted` do the same, but are
 # dropped without a word for users without the right allow_all_filters.
 RESTORABLE = "&status=SOFT_DELETED&changes-since=1970-01-01T00:00:00Z"
@@ -35,7 +36,7 @@ def look(glance: Glance, image_ids: Iterable[str]) -> tuple[Callable[[str], int 
     try:
         if (compute := glance.service("compute")) is None:
             raise CloudError("there is no compute service in the catalogue")
-        counts = Counter(_servers(glance, compute.rstrip("/"), ids))
+        counts = Counter(_servers(glance, _versioned(compute, NOVA), ids))
         if (storage := glance.service("block-storage")) is not None:
             counts.update(_volumes(glance, storage, ids))
     except CloudError as error:
@@ -43,23 +44,17 @@ def look(glance: Glance, image_ids: Iterable[str]) -> tuple[Callable[[str], int 
     return lambda image_id: counts[image_id], []
 
 
-def see_servers(glance: Glance) -> bool:
-    """False: there is no compute service. Raise CloudError unless this user sees the servers of all projects."""
-    if (compute := glance.service("compute")) is None:
-        return False
-    _see(glance, compute.rstrip("/"), "servers", "Nova")
-    return True
+def see_servers(glance: Glance, compute: str) -> None:
+    """Raise CloudError unless this user sees the servers of all projects."""
+    _see(glance, _versioned(compute, NOVA), "servers", "Nova")
 
 
-def see_volumes(glance: Glance) -> bool:
-    """False: there is no block storage. Raise CloudError unless this user sees the volumes of all projects."""
-    if (storage := glance.service("block-storage")) is None:
-        return False
-    endpoint = _versioned(storage)
+def see_volumes(glance: Glance, storage: str) -> None:
+    """Raise CloudError unless this user sees the volumes, and their snapshots, of all projects."""
+    endpoint = _versioned(storage, CINDER)
     _prove_administrator(glance, endpoint)
     for kind in ("volumes", "snapshots"):
         _see(glance, endpoint, kind, "Cinder")
-    return True
 
 
 def _see(glance: Glance, endpoint: str, kind: str, who: str) -> None:
@@ -79,7 +74,7 @@ def _servers(glance: Glance, compute: str, ids: set[str]) -> Iterator[str]:
 
 def _volumes(glance: Glance, storage: str, ids: set[str]) -> Iterator[str]:
     """The image of each volume that was made from one, and once more for each snapshot of it."""
-    endpoint = _versioned(storage)
+    endpoint = _versioned(storage, CINDER)
     _prove_administrator(glance, endpoint)
     origin: dict[str, str] = {}
     for volume in _pages(glance, endpoint, f"/volumes/detail?all_tenants=1&limit={PAGE}", "volumes", "Cinder"):
@@ -98,10 +93,10 @@ def _volumes(glance: Glance, storage: str, ids: set[str]) -> Iterator[str]:
             yield origin[snapshot["volume_id"]]
 
 
-def _versioned(storage: str) -> str:
+def _versioned(endpoint: str, versions: tuple[str, ...]) -> str:
     """The endpoint with the version of the API, which the catalogue may leave out."""
-    endpoint = storage.rstrip("/")
-    return endpoint if {"v2", "v3"} & set(urlsplit(endpoint).path.split("/")) else f"{endpoint}/v3"
+    endpoint = endpoint.rstrip("/")
+    return endpoint if set(versions) & set(urlsplit(endpoint).path.split("/")) else f"{endpoint}/{versions[-1]}"
 
 
 def _prove_administrator(glance: Glance, endpoint: str) -> None:
@@ -140,10 +135,11 @@ def _marker(links: Any, who: str) -> str | None:
         raise CloudError(f"{who} does not answer as the API says: its links are not a list of objects")
     for link in links:
         if link.get("rel") == "next":
-            marker = parse_qs(urlsplit(str(link.get("href"))).query).get("marker")
-            if not marker:
-                raise CloudError(f"{who} does not answer as the API says: a link to the next page without a marker")
-            return marker[0]
+            try:
+                return parse_qs(urlsplit(str(link.get("href"))).query)["marker"][0]
+            except (ValueError, KeyError) as error:
+                told = "a link to the next page without a marker"
+                raise CloudError(f"{who} does not answer as the API says: {told}") from error
     return None
 
 

@@ -38,7 +38,7 @@ def aged(bench: Bench) -> Bench:
 @pytest.fixture
 def seeing(aged: Bench, consumers: Consumers, tmp_path: Path) -> Bench:
     """The same, in a cloud with Nova and Cinder."""
-    text = elsewhere(aged.clouds.read_text(), compute=consumers.url, block_storage=f"{consumers.url}/v3")
+    text = elsewhere(aged.clouds.read_text(), compute=f"{consumers.url}/v2.1", block_storage=f"{consumers.url}/v3")
     aged.clouds = tmp_path / "with-nova.yaml"
     aged.clouds.write_text(text)
     return aged

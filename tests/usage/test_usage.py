@@ -13,7 +13,8 @@ from openstack.connection import Connection
 
 from openstack_image_manager import usage
 from openstack_image_manager.glance import Glance
-from tests.real.bench import elsewhere
+from tests.real.bench import Bench, elsewhere
+from tests.real.doctors import checks
 from tests.usage.services import Services
 
 
@@ -126,7 +127,30 @@ def test_an_ordinary_user_cannot_check(clouds: Path, image: str) -> None:
     assert (uses, "Nova answered 403" in told) == (None, True)
 
 
-def test_block_storage_without_a_version(clouds: Path, services: Services, other: str, image: str) -> None:
+def test_endpoints_without_a_version(clouds: Path, services: Services, other: str, image: str) -> None:
+    services.put("server", project=other, image=image)
     services.put("volume", project=other, image=image)
-    clouds.write_text(clouds.read_text().replace(services.url("cinder") + "/v3", services.url("cinder")))
-    assert count("openstack", image) == (1, "")
+    for service, version in (("nova", "/v2.1"), ("cinder", "/v3")):
+        text = clouds.read_text()
+        assert services.url(service) + version in text
+        clouds.write_text(text.replace(services.url(service) + version, services.url(service)))
+    assert count("openstack", image) == (2, "")
+
+
+def test_doctor(bench: Bench, clouds: Path) -> None:
+    bench.clouds = clouds
+    _, administrator, _ = checks(bench)
+    bench.cloud = "member"
+    _, ordinary, _ = checks(bench)
+    for what, told in (("servers", "Nova answered 403"), ("volumes", "Cinder does not take this user")):
+        assert administrator[f"usage: {what}"]["state"] == "ok"
+        assert ordinary[f"usage: {what}"]["state"] == "warning"
+        assert told in ordinary[f"usage: {what}"]["what"]
+
+
+def test_doctor_for_a_user_with_the_two_rights(
+    bench: Bench, clouds: Path, nova_for_all: None, cinder_for_all: None
+) -> None:
+    bench.clouds, bench.cloud = clouds, "member"
+    _, cloud, _ = checks(bench)
+    assert [cloud[f"usage: {what}"]["state"] for what in ("servers", "volumes")] == ["ok", "ok"]

@@ -195,13 +195,16 @@ def _limit(name: str, used: int, limit: int, more: int) -> Check:
 
 
 def usage(what: str, seen: bool | None, message: str = "") -> Check:
-    """Whether this user sees all servers, or all volumes and snapshots; None: the cloud has no such service."""
+    """Whether this user sees the `what` (servers, volumes) of all projects; None: the cloud has no such service."""
     why = "images in use are not deleted, and nothing is deleted where that cannot be checked"
     topic = f"usage: {what}"
-    if seen is None:
-        return Check(topic, "ok", "there is no block storage in the catalogue", why)
     if seen:
         return Check(topic, "ok", "this user sees those of all projects", why)
+    if seen is None and what == "volumes":
+        return Check(topic, "ok", "there is no block storage in the catalogue", why)
+    if seen is None:
+        change = "--unknown-usage delete where images are to be deleted all the same"
+        return Check(topic, "unknown", "there is no compute service in the catalogue", why, change)
     rules = {
         "servers": "Nova's policy.yaml: os_compute_api:servers:index:get_all_tenants (admin has it by default)",
         "volumes": "Cinder's policy.yaml: context_is_admin (role admin by default); no other rule gives it",

@@ -65,12 +65,16 @@ def limits(glance: Glance, needs: Needs, workers: int) -> list[Check]:
 def consumers(glance: Glance) -> list[Check]:
     """Whether it can be checked which images are in use, and what Nova should not copy to snapshots."""
     checks = []
-    for what, see in (("servers", see_servers), ("volumes", see_volumes)):
+    sights = {"servers": ("compute", see_servers), "volumes": ("block-storage", see_volumes)}
+    for what, (service, see) in sights.items():
         try:
-            checks.append(advice.usage(what, see(glance)))
+            endpoint = glance.service(service)
+            if endpoint is not None:
+                see(glance, endpoint)
+            checks.append(advice.usage(what, None if endpoint is None else True))
         except CloudError as error:
             checks.append(advice.usage(what, False, str(error)))
-    return [*checks, advice.inheritance()]
+    return checks if glance.service("compute") is None else [*checks, advice.inheritance()]
 
 
 def _used(glance: Glance) -> int | None:
