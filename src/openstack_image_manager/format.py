@@ -12,6 +12,7 @@ from openstack_image_manager import values
 from openstack_image_manager.upstreams.resolver import Resolve
 
 MOST = 2**31 - 1  # Glance takes no greater number
+LONGEST = 255  # characters of a version, which becomes a part of the image's name
 DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 
 
@@ -90,6 +91,7 @@ class Version(_Record):
 
     version: str = Field(
         min_length=1,
+        max_length=LONGEST,
         description="Version or build; 'latest' follows the checksum file.",
         examples=["20240416"],
     )

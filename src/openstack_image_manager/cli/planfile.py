@@ -79,7 +79,7 @@ def read(path: Path) -> tuple[Request, tuple[Where, Approved]]:
         return Request(policy=policy, **request), (content["where"], approved)
     except OSError as error:
         raise Error(f"{path}: the plan can't be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Error(f"{path}: is no plan file; make one with `plan --out`") from None
 
 
