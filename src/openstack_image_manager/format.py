@@ -56,7 +56,7 @@ Url = Annotated[str, AfterValidator(values.url)]
 # Property names and values as Glance takes them: names of at most 255 characters, values are strings.
 Meta = dict[
     Annotated[str, Field(min_length=1, max_length=255), AfterValidator(values.property_name)],
-    Annotated[str | None, BeforeValidator(values.text)],
+    Annotated[str | None, BeforeValidator(values.text), AfterValidator(values.storable)],
 ]
 
 
@@ -230,7 +230,7 @@ class Definition(_Record):
     )
     keep: bool = Field(False, description="true: leave versions alone that are no longer defined.", examples=[True])
     separator: str = Field(" ", description="Stands between name and version.", examples=["-"])
-    tags: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(
+    tags: list[Annotated[str, Field(min_length=1, max_length=255), AfterValidator(values.storable)]] = Field(
         default_factory=values.empty_list, description="Tags of the image.", examples=[["team:web"]]
     )
     meta: Meta = Field(
