@@ -12,7 +12,7 @@ from functools import cache
 from math import ceil
 from typing import Any
 
-from openstack_image_manager.format import Definition, Version, public_url
+from openstack_image_manager.format import LONGEST, Definition, Version, public_url
 from openstack_image_manager.model import Image, Role
 from openstack_image_manager.retention import narrower
 
@@ -47,7 +47,9 @@ BEFORE, AFTER = " before import", " after import"
 
 
 def version_key(version: str) -> tuple[Any, ...]:
-    """What versions are compared by: their natural order, as natsort has it."""
+    """What versions are compared by: the natural order of their first 255 characters, as natsort has it."""
+    # Anybody's property may be a version, and Python makes no number of thousands of digits.
+    version = version[:LONGEST]
     # Most are days. For them alone, loading the library would take as long as the plan.
     return ("", int(version)) if version.isascii() and version.isdecimal() else _natural()(version)
 
@@ -206,7 +208,7 @@ def recorded(image: Image) -> tuple[frozenset[str], frozenset[str]]:
     try:
         record = json.loads(image.properties.get(RECORD, "{}"))
         return frozenset(map(str, record.get("properties", ()))), frozenset(map(str, record.get("tags", ())))
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return frozenset(), frozenset()
 
 

@@ -30,6 +30,7 @@ PAUSE = 0.5  # seconds before the first retry, doubled each time
 LONGEST_PAUSE = 30.0  # seconds; a Retry-After beyond it is not waited for
 KERNEL = ("/proc/", "/sys/")  # files there are made when they are read, of any length
 REDIRECTS = (301, 302, 303, 307, 308)
+NUMBER = re.compile(r"[0-9]{1,18}")  # of bytes or seconds, in a header
 RETRIABLE = (408, 429, 500, 502, 503, 504)
 CHUNK = 1024 * 1024
 USER_AGENT = f"openstack-image-manager/{__version__}"
@@ -220,7 +221,7 @@ class Download(io.RawIOBase):
         if answer.status_code in RETRIABLE:
             answer.close()
             after = answer.headers.get("Retry-After", "")
-            raise _RetryError(status, float(after) if after.isdecimal() else None)
+            raise _RetryError(status, float(after) if NUMBER.fullmatch(after) else None)
         is_rest = resuming and answer.status_code == 206 and self._is_rest(answer.headers)
         if resuming and answer.status_code in (206, 416) and not is_rest:
             answer.close()
@@ -233,7 +234,7 @@ class Download(io.RawIOBase):
         if is_rest:
             return self.done
         length = answer.headers.get("Content-Length", "")
-        self.size = int(length) if length.isdecimal() and answer.status_code in (200, 206) else None
+        self.size = int(length) if NUMBER.fullmatch(length) and answer.status_code in (200, 206) else None
         self.status, self.answer = answer.status_code, answer.headers
         self.trail = trail
         etag = answer.headers.get("ETag", "")
@@ -262,7 +263,7 @@ class Download(io.RawIOBase):
 
     def _is_rest(self, headers: Mapping[str, str]) -> bool:
         """True if the part that came begins where we are, of a file as long as it was (RFC 9110, 14.4)."""
-        part = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+        part = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d+|\*)", headers.get("Content-Range", ""))
         if part is None or int(part[1]) != self.done:
             return False
         return self.size is None or part[2] in ("*", str(self.size))

@@ -12,6 +12,7 @@ from openstack_image_manager import values
 from openstack_image_manager.upstreams.resolver import Resolve
 
 MOST = 2**31 - 1  # Glance takes no greater number
+LONGEST = 255  # characters of a version, which becomes a part of the image's name
 DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 
 
@@ -55,7 +56,7 @@ Url = Annotated[str, AfterValidator(values.url)]
 # Property names and values as Glance takes them: names of at most 255 characters, values are strings.
 Meta = dict[
     Annotated[str, Field(min_length=1, max_length=255), AfterValidator(values.property_name)],
-    Annotated[str | None, BeforeValidator(values.text)],
+    Annotated[str | None, BeforeValidator(values.text), AfterValidator(values.storable)],
 ]
 
 
@@ -90,6 +91,7 @@ class Version(_Record):
 
     version: str = Field(
         min_length=1,
+        max_length=LONGEST,
         description="Version or build; 'latest' follows the checksum file.",
         examples=["20240416"],
     )
@@ -228,7 +230,7 @@ class Definition(_Record):
     )
     keep: bool = Field(False, description="true: leave versions alone that are no longer defined.", examples=[True])
     separator: str = Field(" ", description="Stands between name and version.", examples=["-"])
-    tags: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(
+    tags: list[Annotated[str, Field(min_length=1, max_length=255), AfterValidator(values.storable)]] = Field(
         default_factory=values.empty_list, description="Tags of the image.", examples=[["team:web"]]
     )
     meta: Meta = Field(

@@ -119,4 +119,4 @@ def _public(value: Any) -> Any:
         return {key: _public(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_public(each) for each in value]
-    return re.sub(r"\w+://\S+", lambda url: public_url(url[0]), value) if isinstance(value, str) else value
+    return re.sub(r"\b\w+://\S+", lambda url: public_url(url[0]), value) if isinstance(value, str) else value

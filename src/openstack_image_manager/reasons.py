@@ -21,5 +21,5 @@ def reason(error: Exception | str) -> str:
     text = getattr(seen, "strerror", None) or str(seen) or type(seen).__name__
     line = " ".join(text.split())
     line = line.rpartition("object at 0x")[2].partition(">: ")[2] or line
-    line = re.sub(r"\w+://[^\s'\"]+", lambda url: public_url(url.group()), line)
+    line = re.sub(r"\b\w+://[^\s'\"]+", lambda url: public_url(url.group()), line)
     return _POOL.sub("", line)

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from openstack_image_manager.model import Policy, Stage
 
 DEFAULT_VISIBLE = 3
-LAST = re.compile(r"last-(\d+)")
+LAST = re.compile(r"last-0*(\d{1,9})")  # no cloud has more images; a longer number can't be understood
 STILL_DEFINED = "still defined"
 OUTDATED = "older than the builds that stay in sight"
 WIDEST_FIRST = ("public", "community", "shared", "private")

@@ -95,5 +95,5 @@ def _size(status: int, size: int | None, headers: Mapping[str, str]) -> int | No
     """Bytes of the whole file: of a part that came, the header tells (RFC 9110, 14.4)."""
     if status != 206:
         return size
-    whole = re.fullmatch(r"bytes 0-\d+/(\d+)", headers.get("Content-Range", ""))
+    whole = re.fullmatch(r"bytes 0-\d+/(\d{1,18})", headers.get("Content-Range", ""))
     return int(whole[1]) if whole else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from openstack_image_manager import desired, values
 from openstack_image_manager.errors import Error, Interrupted
-from openstack_image_manager.format import Checksum, Definition, Version
+from openstack_image_manager.format import LONGEST, Checksum, Definition, Version
 from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Image
 from openstack_image_manager.upstreams import upstream
@@ -49,7 +49,10 @@ class Follower:
 def _newest(images: Mapping[str, Image]) -> tuple[str, Image] | None:
     """The newest version that the cloud has, and its image; what an interrupted run left does not count."""
     usable = [
-        (version, image) for version, image in images.items() if is_usable(image) and not desired.is_pending(image)
+        (version, image)
+        for version, image in images.items()
+        # Anybody who may write the property can call it what no definition may.
+        if is_usable(image) and not desired.is_pending(image) and 0 < len(version) <= LONGEST
     ]
     return max(usable, key=lambda each: order(each[0]), default=None)
 

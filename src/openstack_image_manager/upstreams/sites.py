@@ -135,7 +135,7 @@ class Sites:
         with self._open(url, {"Range": f"bytes=0-{BEGINNING - 1}"}) as download:
             data = io.BufferedReader(download).read(BEGINNING)
             size = download.size
-            if part := re.fullmatch(r"bytes 0-\d+/(\d+|\*)", download.answer.get("Content-Range", "")):
+            if part := re.fullmatch(r"bytes 0-\d+/(\d{1,18}|\*)", download.answer.get("Content-Range", "")):
                 size = int(part[1]) if part[1] != "*" else None
             if _is_page(data):
                 raise VerificationError(f"{public_url(url)}: a web page came instead of the file")
