@@ -343,6 +343,9 @@ class Builds:
         rollback made it the current one."""
         definition = self.definition
         name = desired.image_name(definition, build, role.newest) if definition.multi else image.name
+        # An image of another project gets no name of ours; it loses the plain one.
+        if self.policy.project not in (None, image.owner) and not role.newest and image.name != definition.name:
+            name = image.name
         properties = {key: value for key, value in image.properties.items() if key not in desired.MARKS}
         before, after = ("oldgeneric", "generic") if role.newest else ("generic", "oldgeneric")
         if definition.multi and properties.get("os_purpose") == before:
