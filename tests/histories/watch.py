@@ -193,7 +193,8 @@ class Watch:
         self._of_others(order, was, new)
         wider = WIDTH[new["visibility"]] > WIDTH[was["visibility"]] or (was["os_hidden"] and not new["os_hidden"])
         named_now = new["name"] == its.definition.name != was["name"]
-        if wider or named_now or (pending(was) and not pending(new)):
+        published = pending(was) and not pending(new) and view.genuine(was)
+        if wider or named_now or published:
             self._promoted(view, its, was, new, step)
         if not view.good(was) or not in_sight(was) or not view.genuine(was):
             return
