@@ -129,8 +129,8 @@ class Prover:
                 return Proof(with_checksum(version), RECORDED)
             if policy == "required":
                 raise VerificationError(
-                    f"{placed(version.url, reason)}; its signature is required, and the definition has no signed_by with a checksum: "
-                    "let update write one, or set resolve: signature: policy: optional"
+                    f"{placed(version.url, reason)}; its signature is required, and the definition has no "
+                    "signed_by with a checksum: let update write one, or set resolve: signature: policy: optional"
                 ) from None
             return Proof(with_checksum(version))
 
