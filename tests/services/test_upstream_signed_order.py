@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 
 from openstack_image_manager.errors import Error
+from openstack_image_manager.format import Definition
+from openstack_image_manager.model import Image
+from openstack_image_manager.upstreams.follow import Follower
+from openstack_image_manager.upstreams.sites import Sites
 from tests.services.documents import bsd, image
 from tests.services.linux_site import BASE, DETACHED, HOST, KEY, NAME, linux, put, refused
-from tests.services.upstreams import SIGNED_AT, World, ask, signature
+from tests.services.upstreams import SIGNED_AT, World, ask, signature, verify
 
 OLD = {"version": "20260501", "url": f"{BASE}/linux-20260501.qcow2", "checksum": f"sha256:{'0' * 64}"}
 OVER_IMAGE = {"kind": "detached", "over": "image", "url": "{url}.sig", "keys": KEY}
@@ -61,3 +65,30 @@ def test_a_newer_name_in_an_old_signed_file(world: World) -> None:
     world.host(HOST).put("/SUMS.asc", signature(text.encode(), KEY))
     before = {**OLD, "signed_at": "2026-09-01"}
     assert ask(world, linux(before, signature={**DETACHED, "policy": "none"})).signed_at is None
+
+
+@pytest.mark.parametrize(
+    ("signed", "words"),
+    [
+        (f"{KEY} 2026-08-01 10:00:01", "possible rollback attack"),
+        (f"{KEY} 2026-08-01 10:00:00", ""),
+        (KEY, ""),
+        (f"{KEY} once", ""),
+        ("nobody", ""),
+        ("", ""),
+    ],
+)
+def test_what_the_image_in_the_cloud_says_counts_for_those_that_are_followed(
+    world: World, signed: str, words: str
+) -> None:
+    publish(world)
+    wanted = linux(signature=DETACHED)
+    properties = {"image_manager_verified": f"sha256:{'0' * 64} before import"}
+    properties |= {"image_manager_signed_by": signed} if signed else {}
+    there = {wanted.name: {"20260501": Image(wanted.name, "public", status="active", properties=properties)}}
+    found = Follower(Sites(mirrors=world.mirrors), verify).resolve([wanted], there)[wanted.name]
+    if words:
+        assert words in str(found)
+    else:
+        assert isinstance(found, Definition), found
+        assert found.versions[0].signed_at == SIGNED_AT
