@@ -109,7 +109,7 @@ def properties(definition: Definition, version: Version, superseded: bool) -> di
     wanted["internal_version"] = version.version
     if version.checksums_url is not None:
         wanted[CHECKSUMS_URL] = public_url(version.checksums_url)
-    if version.signed_by is not None:
+    if version.signed_by is not None and version.checksum is not None:  # a signature is about bytes
         wanted[SIGNED_BY] = f"{version.signed_by} {version.signed_at or ''}".strip()
     if superseded and wanted.get("os_purpose") == "generic":
         wanted["os_purpose"] = "oldgeneric"

@@ -33,7 +33,10 @@ LIBRARIES = {
     "oslo_utils": ("stream",),
     "regex": ("upstreams/patience", "upstreams/placeholders", "upstreams/steps"),
     "pysequoia": ("signing/sequoia",),
-    "cryptography": ("signing/signatures",),
+    "cryptography": (
+        "signing/revocations",
+        "signing/signatures",
+    ),
 }
 PURE = (
     "adopting/adopt",

@@ -156,3 +156,12 @@ def test_a_build_that_is_no_longer_defined_is_shared_with_no_one_who_is_no_longe
         "1": frozenset({"cart"}),
         "2": frozenset({"cart", "new"}),
     }
+
+
+def test_a_signature_is_named_with_the_digest_that_it_vouched_for_only():
+    """A definition by hand, or by an older release, may say signed_by without a checksum."""
+    wanted = definition()
+    signed = wanted.versions[0].model_copy(update={"signed_by": "AB" * 20, "checksum": None})
+    assert desired.SIGNED_BY not in desired.properties(wanted, signed, False)
+    signed = signed.model_copy(update={"checksum": f"sha256:{'a' * 64}"})
+    assert desired.properties(wanted, signed, False)[desired.SIGNED_BY] == "AB" * 20

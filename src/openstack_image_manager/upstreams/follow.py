@@ -71,7 +71,10 @@ def _recorded(newest: tuple[str, Image] | None) -> list[Version]:
         checksum = str(Checksum.parse(verified))
     except ValueError:  # unverified, or made by another tool
         checksum = None
-    return [Version.model_validate({"version": version, "url": url, "checksum": checksum})]
+    known = Version.model_validate({"version": version, "url": url, "checksum": checksum})
+    signed_by, _, signed_at = image.properties.get(desired.SIGNED_BY, "").partition(" ")
+    signed = {"signed_by": signed_by, **({"signed_at": signed_at} if signed_at else {})}
+    return [known.model_copy(update=signed) if _is_valid(known, signed) else known]
 
 
 def pinned(definition: Definition, build: Build, newest: tuple[str, Image] | None) -> Version:
