@@ -34,6 +34,7 @@ class Order:
     wrong: frozenset[str] = frozenset()
     digests: Mapping[str, str] = field(default_factory=dict)
     roll_back: Mapping[str, str] = field(default_factory=dict)
+    known: dict[str, dict[str, Image]] = field(default_factory=dict, init=False, compare=False)  # see standing_for
 
     def key(self, image: Image) -> tuple[str, str] | None:
         """Which definition and version it is."""
@@ -80,9 +81,12 @@ def wrong_bytes(image: Image) -> bool:
 
 def standing_for(order: Order, name: str) -> dict[str, Image]:
     """The builds of a definition that the cloud had, and the image that stands for each."""
-    mine = [i for i in order.found.values() if order.ours(i) and _may_stand(order, i) and not better(order, i)]
-    found = {key[1]: i for i in mine if (key := order.key(i)) and key[0] == name}
-    return {build: image for build, image in found.items() if build not in order.withdrawn(name)}
+    if name not in order.known:
+        keys = [(order.key(i), i) for i in order.found.values() if order.ours(i)]
+        mine = [(key[1], i) for key, i in keys if key and key[0] == name]
+        stand = {build: i for build, i in mine if _may_stand(order, i) and not better(order, i)}
+        order.known[name] = {build: i for build, i in stand.items() if build not in order.withdrawn(name)}
+    return order.known[name]
 
 
 def _may_stand(order: Order, image: Image) -> bool:
