@@ -168,9 +168,11 @@ def edits(draw: Any, images: dict[str, list[dict[str, Any]]]) -> Edit:
     kinds = ["add", *(["set"] * 2 if items else []), *(["remove"] if len(items) > 1 else []), "image"]
     kind = draw(st.sampled_from(kinds))
     if kind == "add":
-        taken = {item["version"] for item in items}
+        taken = {version_key(item["version"]) for item in items}
         version = draw(
-            st.one_of(st.integers(100, 999).map(str), TEXTS).filter(lambda text: text not in taken and text != "latest")
+            st.one_of(st.integers(100, 999).map(str), TEXTS).filter(
+                lambda text: version_key(text) not in taken and text != "latest"
+            )
         )
         values = {"version": version, "url": f"https://new/{draw(st.integers(0, 9))}"}
         values |= draw(st.fixed_dictionaries({}, optional={"source": TEXTS, "image_description": TEXTS, "meta": META}))
