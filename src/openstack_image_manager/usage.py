@@ -16,7 +16,7 @@ from openstack_image_manager.glance import Glance
 from openstack_image_manager.model import Finding
 
 PAGE = 1000
-MOST_PAGES = 1000  # of one listing; services answer 1000 entries in a page unless they are set to less
+MOST_PAGES = 300  # of one listing; services answer 1000 entries in a page unless they are set to less
 NOVA, CINDER = ("v2", "v2.1"), ("v2", "v3")  # versions of the APIs; the last one is the current one
 # With changes-since Nova leaves out no deleted servers. Its filters `deleted` and `soft_deleted` do the same, but are
 # dropped without a word for users without the right allow_all_filters.
