@@ -110,7 +110,8 @@ def _rollbacks(
     pins = {build: over for build, over in marks.items() if over and key(over) >= key(newest)}
     bad = {build for build, image in usable.items() if desired.ROLLED_BACK in image.properties}
     bad |= {build for build in builds for pin, over in pins.items() if key(pin) < key(build) <= key(over)}
-    return pins, frozenset(bad)
+    # Of two rollbacks the later one counts, which took the build of the earlier one back.
+    return {build: over for build, over in pins.items() if build not in bad}, frozenset(bad)
 
 
 def _current(
