@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from openstack.connection import Connection
-
 from openstack_image_manager import desired
 from tests.real.bench import Bench
 from tests.services.proxy import Proxy
@@ -204,25 +202,6 @@ def test_a_cloud_of_the_existing_tool_is_taken_over_without_an_import(watched: B
     assert proxy.count("POST") == 0
     assert watched.names() == {name: "20240422", f"{name} (20240416)": "20240416"}
     watched.converged()
-
-
-def test_an_administrator_looks_after_public_images_of_other_projects(
-    bench: Bench, connections: dict[str, Connection]
-) -> None:
-    other = connections["member"].current_project_id
-    bench.version("1")
-    content = (bench.site.directory / "1.img").read_bytes()
-    name = bench.ubuntu()["name"]
-    bench.make(content, name=name, image_name=name, internal_version="1", visibility="public", owner=other)
-    bench.make(content, name=name, image_name=name, internal_version="1", visibility="private", owner=other)
-    bench.define(bench.ubuntu("1"))
-    outcome = bench.run()
-    assert outcome.code == 0, outcome.text
-    assert {(image.owner, image.visibility): image.properties.get("os_distro") for image in bench.images()} == {
-        (other, "public"): "ubuntu",
-        (other, "private"): None,
-    }
-    bench.converged()
 
 
 def test_budgets(watched: Bench, proxy: Proxy) -> None:
