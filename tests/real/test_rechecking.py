@@ -306,7 +306,7 @@ def test_a_disk_of_an_absurd_size_is_given_up(bench: Bench) -> None:
     huge[24:32] = (2**60).to_bytes(8, "big")
     url = bench.site.put("/huge.img", bytes(huge))
     define(bench, url=url, checksum=f"sha256:{hashlib.sha256(huge).hexdigest()}")
-    assert "no disk is that large" in failed(bench)
+    assert "more than 70368744177664 (64 TiB): refused" in failed(bench)
     assert bench.images() == []
 
 
