@@ -23,7 +23,6 @@ from openstack_image_manager.identity import Key
 from openstack_image_manager.importer import Importer
 from openstack_image_manager.looking import Looks
 from openstack_image_manager.model import (
-    WHOLE,
     Change,
     Create,
     Delete,
@@ -35,7 +34,7 @@ from openstack_image_manager.model import (
     Update,
 )
 from openstack_image_manager.others import Others
-from openstack_image_manager.rechecking import Recheck, SettledError, Sight, keeps_name
+from openstack_image_manager.rechecking import Recheck, SettledError, Sight, keeps_name, stands
 from openstack_image_manager.sources import Reporter
 from openstack_image_manager.told import about
 from openstack_image_manager.ways import ImportOptions
@@ -108,7 +107,7 @@ class _Run:
         if change.keeper:
             _is_another(change.keeper, change)
             keeper = _seen(self.glance.get, change.keeper.id)
-            if keeper.status not in WHOLE or keeper.visibility != change.keeper.visibility:
+            if not stands(keeper, change.keeper):
                 raise CloudError(f"{keeper.id} is not what the plan has in place of it any more; plan again")
         self.recheck.sight.changed(change.group, current.id)
         try:
@@ -170,7 +169,7 @@ class _Run:
             return f"already up to date ({change.found.id})"
         if change.keeper:
             _is_another(change.keeper, change)
-            if not keeps_name(_seen(self.glance.get, change.keeper.id), current.name):
+            if not keeps_name(_seen(self.glance.get, change.keeper.id), change.keeper, current.name):
                 raise CloudError(f"another run gives '{current.name}' to another image; plan again")
         self.recheck.sight.changed(change.group, current.id)
         altering.change(self.glance, current, change.fields)
@@ -198,7 +197,7 @@ class _Run:
         """Take the plain name, and nothing else that people see, from an image that is not the current one."""
         _is_another(keeper, change)
         current = self._unchanged(change.found)
-        if not keeps_name(_seen(self.glance.get, keeper.id), current.name):
+        if not keeps_name(_seen(self.glance.get, keeper.id), keeper, current.name):
             raise CloudError(f"another run gives '{current.name}' to another image; plan again")
         fields = [field for field in change.fields if field.field == "name" or field.field not in FIELDS]
         altering.change(self.glance, current, fields)

@@ -117,7 +117,12 @@ class Recheck:
             if altering.moved(change.found, compared) and altering.moved(change.wanted, compared):
                 raise SettledError(f"already up to date ({image.id})")
         new = next((one for one in changes if isinstance(one, Update) and one.found.id == image.id), change)
-        return replace(change, keeper=new.keeper or change.keeper)
+        keeper = new.keeper or change.keeper
+        if keeper is None:
+            return change
+        if _is_out_of_place(keeper, changes):
+            raise _other(change)
+        return replace(change, keeper=images.get(keeper.id, keeper))
 
     def delete(self, change: Delete) -> Delete:
         """The change with the image that has to stand in place of the deleted one."""
@@ -137,12 +142,19 @@ class Recheck:
         return {deciding.key(change) for change in self.decisions.again(name, planned)} - set(map(deciding.key, asked))
 
     def left(self, name: str, unasked: Collection[tuple[object, ...]]) -> list[Create | Update]:
-        """What is decisive and was not there to be done when this run began. What there is to delete can wait."""
+        """What is decisive and was not there to be done when this run began. What there is to delete can wait. An image
+        is told to stand in place of another one only where that is all that there is to be done with it."""
         _, changes = self._now(name, fresh=True)
-        return [
+        left = [
             change
             for change in changes
             if not isinstance(change, Delete) and deciding.is_decisive(change) and deciding.key(change) not in unasked
+        ]
+        return [
+            replace(change, keeper=None)
+            if isinstance(change, Update) and change.keeper and _is_out_of_place(change.keeper, changes)
+            else change
+            for change in left
         ]
 
     def _now(
@@ -158,6 +170,17 @@ def _has_current(change: Change, changes: Iterable[Change]) -> None:
         raise _other(change)
 
 
+def _is_out_of_place(keeper: Image, changes: Iterable[Change]) -> bool:
+    """True for an image that another run has hidden meanwhile, so that users would no longer find the name."""
+    seen = {"visibility", "hidden", "status"}
+    return any(
+        isinstance(change, Update)
+        and change.found.id == keeper.id
+        and any(field.field in seen for field in change.fields)
+        for change in changes
+    )
+
+
 def _other(change: Change) -> CloudError:
     return CloudError(f"{change.subject} was changed by another run; plan again")
 
@@ -170,6 +193,12 @@ def _without_tag(image: Image, change: Create, tag: str) -> CloudError:
     )
 
 
-def keeps_name(keeper: Image, name: str) -> bool:
-    """True for an image that users find under the name."""
-    return keeper.name == name and keeper.status in WHOLE
+def keeps_name(keeper: Image, planned: Image, name: str) -> bool:
+    """True for an image that users find under the name, as the plan has it."""
+    return keeper.name == name and stands(keeper, planned)
+
+
+def stands(keeper: Image, planned: Image) -> bool:
+    """True for an image that is whole, and seen as the plan has it."""
+    seen = (keeper.visibility, keeper.hidden)
+    return keeper.status in WHOLE and seen == (planned.visibility, planned.hidden)

@@ -1,4 +1,5 @@
-"""Long histories: definitions change, and each time two or three runs of different kinds meet; some are killed."""
+"""Long histories: definitions change, and each time two or three runs of different kinds meet; some are killed,
+and Glance refuses some calls."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from openstack_image_manager.model import Policy
 from tests.histories.explore import Numbers, random_choice
 from tests.histories.schedule import Schedule
 from tests.histories.service import Service
-from tests.histories.situations import Upstream, back, delete, plain
+from tests.histories.situations import WITHDRAWN, Upstream, back, delete, plain
 from tests.histories.together import Broken, Order, Together
 from tests.histories.watch import Watch
 
@@ -38,12 +39,12 @@ class History:
             page=self.chance.choice((1, 2, 1000)), import_seconds=self.chance.choice((0.0, 0.0, 5.0))
         )
         self.at = 1000.0
-        self.versions = ["1"]
+        self.versions, self.withdrawn = ["1"], set[str]()
         self.commits = [self._definition()]
         self.other = upstream_of_another(self.upstream)
 
     def _definition(self) -> Definition:
-        return self.upstream.definition(*self.versions, **self.fields)
+        return self.upstream.definition(*self.versions, withdrawn=self.withdrawn, **self.fields)
 
     def go(self) -> None:
         """All rounds. Raises Broken, with what led to it."""
@@ -58,6 +59,9 @@ class History:
             self.versions.append(str(int(self.versions[-1]) + 1))
         elif what < 0.75 and len(self.versions) > 1:
             del self.versions[0]
+        elif what < 0.8 and WITHDRAWN and len(self.versions) - len(self.withdrawn & {*self.versions}) > 1:
+            self.withdrawn.add(self.versions[-1])
+            self.seen["withdrawn"] += 1
         self.commits.append(self._definition())
 
     def _order(self) -> Order:
@@ -81,11 +85,17 @@ class History:
         kill = self.chance.randrange(60) if self.chance.random() < 0.15 else None
         if kill is not None:
             self.seen["killed"] += 1
+        elif self.chance.random() < 0.2:
+            begin = self.service.calls + self.chance.randrange(60)
+            many = self.chance.choice((1, 1, 2, 20))
+            self.service.faults = {begin + n: self.chance.random() < 0.5 for n in range(many)}
+            self.seen["faults"] += 1
         schedule = Schedule(choose, self.at, kill_at=kill)
         try:
             together.go(schedule)
-            if kill is not None:
+            if kill is not None or self.service.faults:
                 schedule.now += 3600
+            self.service.faults = {}
             watch.end(together)
         except Broken as broken:
             broken.add_note(f"seed {self.seed}: {[str(order) for order in orders]} after {self.numbers}")

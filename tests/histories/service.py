@@ -76,7 +76,8 @@ class Refusal(Exception):
 class Service:
     """Glance. `images` are JSON objects that are replaced, never changed. `page`: the most images of one answer.
     `overlap`: a page begins with the last image of the one before it, as behind a proxy that repeats itself. `dates`:
-    answers tell the time. `made`: images that were deleted, which may be the marker of a page."""
+    answers tell the time. `made`: images that were deleted, which may be the marker of a page. `faults`: the calls, by
+    number, that are answered with 503; those that are true there were carried out before."""
 
     images: dict[str, Json] = field(default_factory=dict)
     members: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -89,6 +90,8 @@ class Service:
     overlap: bool = False
     dates: bool = True
     import_seconds: float = 0.0
+    faults: Mapping[int, bool] = field(default_factory=dict)
+    calls: int = 0
     clock: Callable[[], float] = lambda: 0.0
     on_change: Callable[[], None] = lambda: None
 
@@ -140,6 +143,10 @@ class Service:
     def answer(self, request: Request) -> requests.Response:
         """Carry one request out."""
         self.settle()
+        self.calls += 1
+        fault = self.faults.get(self.calls)
+        if fault is False:
+            return self._said(response(request, 503, "<html><body>busy</body></html>"))
         try:
             status, body = self._route(request)
         except Refusal as refusal:
@@ -147,6 +154,8 @@ class Service:
             return self._said(response(request, refusal.status, page))
         if not request.reads:
             self.on_change()
+        if fault:
+            return self._said(response(request, 503, "<html><body>busy</body></html>"))
         return self._said(response(request, status, "" if body is None else json.dumps(body)))
 
     def _said(self, answer: requests.Response) -> requests.Response:

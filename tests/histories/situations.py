@@ -16,6 +16,7 @@ from tests.histories.together import Order, Together, first
 from tests.histories.watch import Watch
 
 NAME, TAG = "U", Policy().tag
+GONE = "404"
 HANDMADE = "6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f"
 DELETE = Policy(outdated="delete", unknown_usage="delete")
 ROLLBACK = Policy(latest=True)
@@ -34,7 +35,8 @@ class Upstream:
         return f"{name} {version}\n".encode() * 100
 
     def definition(self, *versions: str, name: str = NAME, checked: bool = True, **fields: Any) -> Definition:
-        """A definition with these versions; `ids` names images of some, `withdrawn` those that were taken back."""
+        """A definition with these versions; `ids` names images of some, `withdrawn` those that were taken back. The
+        upstream of GONE has disappeared."""
         ids, withdrawn = fields.pop("ids", {}), fields.pop("withdrawn", ())
         data = {"name": name, "format": "raw", "multi": True, "visibility": "public", **fields}
         return Definition.model_validate(
@@ -45,7 +47,7 @@ class Upstream:
         self, name: str, version: str, checked: bool, ids: dict[str, str], withdrawn: Iterable[str]
     ) -> dict[str, Any]:
         path, content = self.folder / f"{name}-{version}.raw", self.bytes_of(name, version)
-        if not path.exists():
+        if version != GONE and not path.exists():
             path.write_bytes(content)
         its: dict[str, Any] = {"version": version, "url": path.as_uri()}
         if checked:
@@ -59,12 +61,17 @@ class Upstream:
 
 @dataclass
 class Situation:
-    """A cloud, and the runs that meet there; `now`: the definitions as they are by now."""
+    """A cloud, and the runs that meet there; `now`: the definitions as they are by now. `settles`: a further run can
+    do all that they say."""
 
     service: Service
     orders: list[Order]
     now: tuple[Definition, ...]
-    at: float = 1000.0
+    settles: bool = True
+
+    def end(self) -> Callable[[Together], None]:
+        """What judges the end of a history."""
+        return self.watch.end if self.settles else lambda _: None
 
     @property
     def watch(self) -> Watch:
@@ -214,6 +221,20 @@ def a_shared_build_is_rolled_back(up: Upstream) -> Situation:
     return Situation(cloud(plain(up.definition("1", **fields)), plain(now)), [plain(now), back("1", now)], (now,))
 
 
+@situation
+def a_withdrawn_build_meets_one_that_does_not_know(up: Upstream) -> Situation:
+    old, now = up.definition("1", "2", **ONE), up.definition("1", "2", withdrawn=("2",), **ONE)
+    service = cloud(plain(up.definition("1", **ONE)), plain(old))
+    return Situation(service, [delete(now), plain(old, word="behind")], (now,))
+
+
+@situation
+def a_withdrawn_build_meets_the_next_one(up: Upstream) -> Situation:
+    old, now = up.definition("1", "2", **PRIVATE), up.definition("1", "2", "3", withdrawn=("2",), **PRIVATE)
+    service = cloud(plain(up.definition("1", **PRIVATE)), plain(old))
+    return Situation(service, [plain(now), delete(now)], (now,))
+
+
 # One run, in a cloud that others had to do with.
 
 
@@ -321,3 +342,11 @@ def an_unpublished_build_takes_no_place(up: Upstream) -> Situation:
     verified = {"image_manager_verified": "pending none"}
     managed(service, "left", "2", up.bytes_of(NAME, "2"), visibility="private", **verified)
     return Situation(service, [plain(now)], (now,))
+
+
+@situation
+def a_build_whose_upstream_is_gone_takes_no_place(up: Upstream) -> Situation:
+    last = {"meta": {"uuid_validity": "last-3"}}
+    service = cloud(*(plain(up.definition(*versions, **last)) for versions in ("1", "12", "123")))
+    now = up.definition(GONE, "405", **last)
+    return Situation(service, [plain(now)], (now,), settles=False)

@@ -174,8 +174,8 @@ class Watch:
         law(policy.outdated == "delete", "nothing is deleted without --outdated delete", was)
         if its.version is None and not instead:
             law(not its.is_ahead, "12: what is newer than all that a run knows is not deleted", was)
-            many = len(view.newer(was, step.before)) >= _many(its.definition) or ROLLED_BACK in was
-            law(many, "2: only what is outdated is deleted", was)
+            many = len(view.newer(was, step.before)) >= _many(its.definition)
+            law(many or ROLLED_BACK in was or _withdrawn(its), "2: only what is outdated is deleted", was)
         elif its.version is not None:
             law(instead, "2, 10: nothing that is defined is deleted, but a duplicate", was, *step.before.values())
 
