@@ -184,8 +184,8 @@ def settled(order: Order, after: Cloud) -> None:
         if definition.multi and not order.left_alone(name):
             plain = [build for (owner, build), image in mine if owner == name == image.name]
             now = current(then, name)
-            # Of what is newer than all it knows a run changes nothing, second images included.
-            alone = set(plain) == {now} if now in later[name] else plain == [now]
+            # Of what is newer than all it knows a run changes nothing: neither second images, nor a rotation half done.
+            alone = now in plain and set(plain) <= set(later[name]) if now in later[name] else plain == [now]
             law(alone or not now, f"{now} alone is called {name}", plain)
     for (name, build), image in mine:
         named = order.definitions[name].members
