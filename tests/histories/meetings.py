@@ -57,9 +57,9 @@ class History:
         what = self.chance.random()
         if what < 0.6:
             self.versions.append(str(int(self.versions[-1]) + 1))
-        elif what < 0.75 and len(self.versions) > 1:
+        elif what < 0.75 and {*self.versions[1:]} - self.withdrawn:
             del self.versions[0]
-        elif what < 0.8 and WITHDRAWN and len(self.versions) - len(self.withdrawn & {*self.versions}) > 1:
+        elif what < 0.85 and WITHDRAWN and {*self.versions[:-1]} - self.withdrawn:
             self.withdrawn.add(self.versions[-1])
             self.seen["withdrawn"] += 1
         self.commits.append(self._definition())
