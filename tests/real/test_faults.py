@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from tests.real.others import record, web_download
 from tests.services.proxy import Proxy, Rule
 from tests.services.site import Switches
 
+KILLS = int(os.environ.get("OIM_KILLS", "3"))
 CALLS = {
     "list": ("GET", "/v2/images"),
     "methods": ("GET", "/v2/info/import"),
@@ -148,8 +151,8 @@ def kill_at(bench: Bench, proxy: Proxy, number: int) -> bool:
 
 @pytest.mark.timeout(1500)
 def test_a_kill_after_a_call_of_a_rotation(watched: Bench, proxy: Proxy) -> None:
-    """After every fifth call, and with OIM_KILLS=all after each."""
-    number, killed, step = 0, True, 1 if os.environ.get("OIM_KILLS") == "all" else 5
+    """After every fifth call, and with OIM_KILLS in the environment after each."""
+    number, killed, step = 0, True, 1 if "OIM_KILLS" in os.environ else 5
     while killed:
         number += step
         name = rotation(watched, f" {number}")
@@ -157,6 +160,29 @@ def test_a_kill_after_a_call_of_a_rotation(watched: Bench, proxy: Proxy) -> None
         plain_name_is_there(watched, name)
         rotated(watched, name)
     assert number > 9, "a rotation has more calls than that"
+
+
+@pytest.mark.timeout(120 + 60 * KILLS)
+def test_kills_at_random_moments(bench: Bench) -> None:
+    """As many as OIM_KILLS says, spread over the time that a whole run takes."""
+    name = rotation(bench, " whole")
+    begin = time.monotonic()
+    with bench.start() as process:
+        process.communicate(timeout=60)
+    whole, killed, chance = time.monotonic() - begin, 0, random.Random(os.environ.get("OIM_SEED", "0"))
+    for number in range(KILLS):
+        name = rotation(bench, f" {number}")
+        with bench.start() as process:
+            try:
+                process.communicate(timeout=chance.uniform(0.2, whole))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate(timeout=60)
+                killed += 1
+        plain_name_is_there(bench, name)
+        rotated(bench, name)
+    print(f"{killed} of {KILLS} runs were killed, within {whole:.1f} s")
+    assert killed
 
 
 def test_a_kill_in_the_middle_of_a_download(bench: Bench) -> None:
