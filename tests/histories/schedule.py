@@ -143,8 +143,8 @@ class Schedule:
                 strand.done = True
                 self._pass_on(strand)
 
-        thread.run = whole  # type: ignore[method-assign]  # the thread itself, and no other one
-        thread.strand = strand  # type: ignore[attr-defined]
+        thread.run = whole  # of this thread, and of no other one
+        thread.strand = strand
         return strand
 
     def _crash(self, crash: BaseException) -> None:
@@ -278,17 +278,17 @@ def _instead(schedule: Schedule) -> Iterator[None]:
 
     before = threading.Lock, queue.SimpleQueue, os.urandom, random.getstate()
     _CURRENT.append(schedule)
-    threading.Thread.start, threading.Thread.join = _start, _join  # type: ignore[method-assign]
-    threading.Condition.wait = _wait  # type: ignore[method-assign]
-    threading.Lock, queue.SimpleQueue = _Lock, queue._PySimpleQueue  # type: ignore[misc, assignment, attr-defined]
+    threading.Thread.start, threading.Thread.join = _start, _join
+    threading.Condition.wait = _wait
+    threading.Lock, queue.SimpleQueue = _Lock, queue._PySimpleQueue
     time.monotonic, os.urandom = clock, entropy
     random.seed(0)
     try:
         yield
     finally:
-        threading.Thread.start, threading.Thread.join = REAL_START, REAL_JOIN  # type: ignore[method-assign]
-        threading.Condition.wait = REAL_WAIT  # type: ignore[method-assign]
-        threading.Lock, queue.SimpleQueue, os.urandom, state = before  # type: ignore[misc]
+        threading.Thread.start, threading.Thread.join = REAL_START, REAL_JOIN
+        threading.Condition.wait = REAL_WAIT
+        threading.Lock, queue.SimpleQueue, os.urandom, state = before
         time.monotonic = monotonic
         random.setstate(state)
         _CURRENT.pop()

@@ -105,7 +105,9 @@ def key_of(image: Json, definitions: Mapping[str, Definition]) -> Key | None:
 
 
 def same(one: Key | None, other: Key | None) -> bool:
-    return bool(one and other) and (one.definition.name, one.text) == (other.definition.name, other.text)  # type: ignore[union-attr]
+    if one is None or other is None:
+        return False
+    return (one.definition.name, one.text) == (other.definition.name, other.text)
 
 
 def pending(image: Json) -> bool:

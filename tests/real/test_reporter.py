@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -16,7 +17,7 @@ from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import Interrupted
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.importer import Importer
-from openstack_image_manager.model import Create, Plan, Policy, Result
+from openstack_image_manager.model import Create, Delete, Plan, Policy, Result, Update
 from openstack_image_manager.others import Others
 from openstack_image_manager.plan import plan
 from openstack_image_manager.sandbox import Sandbox
@@ -157,6 +158,33 @@ def test_an_interrupt(
 def test_nothing_to_do(bench: Bench, applied: Callable[[Watcher], list[Result]]) -> None:
     bench.define()
     assert applied(Watcher()) == []
+
+
+def test_no_image_is_deleted_or_changed_for_one_that_is_the_very_same(
+    bench: Bench, planned: Callable[[], AbstractContextManager[tuple[Glance, Plan]]]
+) -> None:
+    """Whatever a plan says: an image is never compared with itself."""
+    meta = {**bench.ubuntu()["meta"], "uuid_validity": "none"}
+    bench.define(bench.ubuntu("1", "2", meta=meta))
+    assert bench.run().code == 0
+    bench.define(bench.ubuntu("2", meta=meta, min_ram=128))
+    with planned() as (glance, _):
+        definitions, images = load(str(bench.directory / "images")).definitions, glance.list(bench.tag)
+        policy = Policy(tag=bench.tag, project=glance.project, outdated="delete", unknown_usage="delete")
+        todo = plan(definitions, images, policy, date(2026, 11, 22))
+        changes = [replace(each, keeper=each.found) for each in todo.changes if isinstance(each, Update | Delete)]
+        decisions = Decisions(todo, definitions, images, policy, date(2026, 11, 22), admin=True)
+        # Each of them alone: the first failure ends a definition.
+        jobs = [Job(Plan((each,)), glance, policy, Watcher(), decisions) for each in changes]
+        results = [result for (result,) in apply(jobs, ImportOptions())]
+    assert {(type(each), each.found.id) for each in changes} == {
+        (Delete, bench.image("1").id),
+        (Update, bench.image("2").id),
+    }
+    for each, result in zip(changes, results, strict=True):
+        assert result.state == "failed"
+        assert result.message.endswith(f"{each.found.id} cannot stand in place of itself; plan again")
+    assert {image.id for image in bench.images()} == {image.id for image in images}
 
 
 def test_what_is_no_message_for_a_user_is_not_hidden(bench: Bench, applied: Callable[[Watcher], list[Result]]) -> None:

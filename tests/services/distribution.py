@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
+import select
+import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +25,21 @@ def image(name: str) -> bytes:
 
 def sums(**files: bytes) -> bytes:
     return "".join(f"{hashlib.sha256(data).hexdigest()}  {name}.qcow2\n" for name, data in files.items()).encode()
+
+
+# The command line, which tells the pipe PIPE whenever it tries to lock the directory FOLDER.
+LOCKING = """
+import os, sys
+
+def tell(event, values):
+    if event == "fcntl.flock" and os.path.samestat(os.fstat(values[0]), os.stat(FOLDER)):
+        os.write(PIPE, b".")
+
+FOLDER, PIPE = sys.argv.pop(1), int(sys.argv.pop(1))
+sys.addaudithook(tell)
+from openstack_image_manager.cli.start import main
+main()
+"""
 
 
 class Distribution:
@@ -80,6 +99,25 @@ class Distribution:
                 out, err = process.communicate(timeout=60)
             finally:
                 hold.set()
+        return Outcome(process.returncode, out, err)
+
+    def stopped_at_lock(self, folder: Path, *options: str) -> Outcome:
+        """What such a process says when it is ended while it waits for the lock on that directory."""
+        told, tells = os.pipe()
+        command = [sys.executable, "-c", LOCKING, str(folder), str(tells), *self._arguments(*options)]
+        locked = os.open(folder, os.O_RDONLY)
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pass_fds=[tells]
+        ) as process:
+            try:
+                assert select.select([told], [], [], 60)[0]
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=60)
+            finally:
+                process.kill()
+                for descriptor in (told, tells, locked):
+                    os.close(descriptor)
         return Outcome(process.returncode, out, err)
 
     def _arguments(self, *options: str) -> list[str]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import signal
 import threading
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -65,13 +62,6 @@ def test_what_was_answered_is_written_when_somebody_stops_it(distribution: Distr
     assert {each.name for each in load(str(file)).definitions if each.versions} == {"A"}
 
 
-def target(descriptor: str) -> str | None:
-    try:
-        return os.readlink(f"/proc/self/fd/{descriptor}")
-    except FileNotFoundError:  # closed meanwhile
-        return None
-
-
 def test_files_that_were_written_when_somebody_stops_it_are_told(distribution: Distribution, tmp_path: Path) -> None:
     """The second file waits for another process; a file that is not written is told, and so is one that is."""
     distribution.publish(**{"20240416": image("one")})
@@ -81,24 +71,8 @@ def test_files_that_were_written_when_somebody_stops_it_are_told(distribution: D
     second.write_text("images:\n" + distribution.definition("B"))
     third = tmp_path / "images" / "zz.yml"
     third.write_text("images:\n" + distribution.definition("C"))
-    locked = os.open(second.parent, os.O_RDONLY)
-    fcntl.flock(locked, fcntl.LOCK_EX)
-
-    def stop() -> None:
-        # Polls, as nothing tells that somebody wants a lock: `update` asks for it again and again and does not queue.
-        looks = 0
-        while looks < 3:  # ours, and that of the one who waits for the lock; who lists the directory is gone soon
-            opened = [number for number in os.listdir("/proc/self/fd") if target(number) == str(second.parent)]
-            looks = looks + 1 if len(opened) > 1 else 0
-            time.sleep(0.1)
-        os.kill(os.getpid(), signal.SIGINT)
-
     distribution.images = tmp_path / "images" / "**"
-    thread = threading.Thread(target=stop)
-    thread.start()
-    outcome = distribution.run()
-    thread.join()
-    os.close(locked)
+    outcome = distribution.stopped_at_lock(second.parent)
     assert outcome.code == 130
     lines = outcome.out.splitlines()
     assert lines[0].startswith("A: nothing → 20240416 (")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import threading
 from typing import Any
 
 from cloud import TODAY, definition, settled
@@ -15,15 +17,40 @@ from openstack_image_manager.plan import plan
 ODD = "[red]x[/] :smile: \\[b] {0}"
 
 
+class Kept(io.StringIO):
+    """An output that is kept, and that threads can wait for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written = threading.Condition()
+
+    def write(self, text: str) -> int:
+        with self._written:
+            size = super().write(text)
+            self._written.notify_all()
+        return size
+
+    def wait_for(self, pattern: str) -> bool:
+        """Wait until this has been written; False: it was not within a minute."""
+        with self._written:
+            return self._written.wait_for(lambda: re.search(pattern, self.getvalue()) is not None, 60)
+
+
 def console(**options: Any) -> Console:
     """One whose output is kept."""
-    return Console(file=io.StringIO(), highlight=False, soft_wrap=True, **options)
+    return Console(file=Kept(), highlight=False, soft_wrap=True, **options)
 
 
 def shown(out: Console) -> str:
     """All that it was given so far."""
-    assert isinstance(out.file, io.StringIO)
+    assert isinstance(out.file, Kept)
     return out.file.getvalue()
+
+
+def is_shown(out: Console, pattern: str) -> bool:
+    """Wait until this is shown: Rich draws bars in a thread of its own. False: it was not within a minute."""
+    assert isinstance(out.file, Kept)
+    return out.file.wait_for(pattern)
 
 
 def text_of(plan_: Plan, cloud: str = "prod") -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from adopted import POLICY, check, image
-from cloud import TAG, TODAY, definition, settled, withdrawn
+from cloud import GIB, TAG, TODAY, definition, settled, withdrawn
 
 from openstack_image_manager import desired
 from openstack_image_manager.adopting.adopt import adopt
@@ -225,3 +225,28 @@ def test_what_an_interrupted_run_left_hinders_no_definition():
 def test_a_property_that_no_definition_can_have_stays_on_the_image():
     found = check([image("A", 1, properties={"x" * 256: "y", "uuid_validity": "last-0"})])
     assert found.definitions[0].meta == {}
+
+
+def test_a_managed_image_that_gets_no_definition_stays_as_it_is_too():
+    """With a definition of A, a run would hide the older build, a snapshot that somebody gave the tag."""
+    current = image("A", 1, properties={"uuid_validity": "none"})
+    snapshot = image("A (20200101)", 2, tags=frozenset({TAG}), properties={"instance_uuid": "1"})
+    assert [each.name for each in check([current]).definitions] == ["A"]
+    found = check([current, snapshot])
+    assert found.definitions == ()
+    assert {(each.name, why) for each, why in found.left_out} == {
+        ("A (20200101)", "it is a snapshot of a server"),
+        ("A", "no definition would leave it as it is"),
+    }
+
+
+def test_an_image_that_would_not_boot_from_its_min_disk_may_get_a_larger_one():
+    found = check([image("A", 1, virtual_size=3 * GIB, min_disk=1), image("B", 2, virtual_size=GIB, min_disk=3)])
+    assert {each.name: each.min_disk for each in found.definitions} == {"A": 1, "B": 3}
+    assert dict(found.written)["min_disk"] == 1
+
+
+@pytest.mark.parametrize("key", ["yes", "null", "a: b", "#x", "-", "1.5"])
+def test_a_property_whose_name_is_no_plain_text_in_yaml_is_read_as_it_was(key):
+    (one,) = check([image("A", 1, properties={key: "x"})]).definitions
+    assert one.meta == {key: "x"}

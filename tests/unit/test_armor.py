@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -108,9 +109,15 @@ def test_a_text_that_is_not_signed_once_is_refused() -> None:
             cleartext(text)
 
 
+@cache
+def beginnings() -> list[bytes]:
+    """Made once: a signature may be a byte longer or shorter the next time."""
+    return [made().armored, made().clearsign(DATA), b""]
+
+
 @given(st.data())
 def test_no_text_whatever_ends_in_a_traceback(data: st.DataObject) -> None:
-    start = data.draw(st.sampled_from([made().armored, made().clearsign(DATA), b""]))
+    start = data.draw(st.sampled_from(beginnings()))
     at = data.draw(st.integers(0, len(start)))
     size = data.draw(st.integers(0, 40))
     text = start[:at] + data.draw(st.binary(max_size=60)) + start[at + size :]

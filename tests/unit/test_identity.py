@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cloud import definition, settled
@@ -50,3 +51,15 @@ def test_no_word_about_a_record_that_another_run_is_just_making() -> None:
     assert strangers([made], "tag", "ours") == []
     (finding,) = strangers([replace(made, status="active")], "tag", "ours")
     assert finding.message.startswith("1 is called that too, but has not the tag tag: not touched")
+
+
+@pytest.mark.parametrize("visibility", ["public", "community"])
+def test_an_image_of_another_project_that_everybody_finds_under_the_name_is_told(visibility: Any) -> None:
+    (finding,) = strangers([Image("Ubuntu", visibility, owner="theirs", id="1")], "tag", "ours")
+    assert (finding.level, finding.subject) == ("note", "Ubuntu")
+    assert finding.message == f"the {visibility} image 1 of project theirs is called that too: not touched"
+
+
+@pytest.mark.parametrize("visibility", ["shared", "private"])
+def test_no_word_about_an_image_of_another_project_that_few_find_under_the_name(visibility: Any) -> None:
+    assert strangers([Image("Ubuntu", visibility, owner="theirs", id="1")], "tag", "ours") == []

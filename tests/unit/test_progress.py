@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
-from rich.console import Console
-from shown import ODD, console, shown
+from shown import ODD, console, is_shown, shown
 
 from openstack_image_manager import progress
-
-
-def seen(out: Console, text: str) -> bool:
-    """Whether this comes to be shown; Rich draws bars in a thread of its own and tells nobody."""
-    until = time.monotonic() + 60
-    while not re.search(text, shown(out)):
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def test_logs_get_a_line_for_each_event_and_none_for_bytes() -> None:
@@ -41,11 +29,11 @@ def test_a_terminal_gets_a_total_of_what_is_expected(terminal: pytest.MonkeyPatc
         bars.expect(3)
         bars.progress("a", "copying", 3 * 1024**2, 12 * 1024**2)
         bars.progress("b", "copying", 4 * 1024**2)
-        assert seen(out, "in total .*0 of 3 images, 7 MiB")
+        assert is_shown(out, "in total .*0 of 3 images, 7 MiB")
         bars.progress("a", "copying", 12 * 1024**2, 12 * 1024**2)
         bars.finished("a")
         bars.finished("never seen")
-        assert seen(out, "in total .*1 of 3 images, 16 MiB")
+        assert is_shown(out, "in total .*1 of 3 images, 16 MiB")
 
 
 def test_one_image_is_its_own_total(terminal: pytest.MonkeyPatch) -> None:
@@ -53,7 +41,7 @@ def test_one_image_is_its_own_total(terminal: pytest.MonkeyPatch) -> None:
     with progress.reporter(out) as bars:
         bars.expect(1)
         bars.progress("a", "copying", 3 * 1024**2)
-        assert seen(out, "copying 3 MiB")
+        assert is_shown(out, "copying 3 MiB")
     assert "in total" not in shown(out)
     progress.reporter(console(force_terminal=False, width=200)).expect(3)
 
@@ -68,7 +56,7 @@ def test_a_terminal_gets_bars_and_the_lines_above_them(terminal: pytest.MonkeyPa
         bars.progress(ODD, "waiting")
         bars.progress(ODD, "fetching", 3 * 1024**2)
         bars.progress("other", ODD, 3 * 1024**2, 12 * 1024**2)
-        assert seen(out, re.escape(f"{ODD} 3 MiB of 12 MiB"))
+        assert is_shown(out, re.escape(f"{ODD} 3 MiB of 12 MiB"))
         bars.line(ODD, "a line")
         bars.finished("other")
         bars.finished("other")

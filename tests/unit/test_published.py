@@ -16,6 +16,7 @@ from openstack_image_manager.upstreams.published import (
     check_address,
     check_beginning,
     check_recorded,
+    check_signed,
     comparable_by,
     day,
     file_name,
@@ -23,6 +24,7 @@ from openstack_image_manager.upstreams.published import (
     is_same,
     placed,
     recorded,
+    version_of,
 )
 
 
@@ -123,6 +125,52 @@ def test_what_is_new() -> None:
         check_recorded(having({**same_file, "version": "2", "checksum": "b" * 64}), build())
     with pytest.raises(Error, match=r"newest build 2 \(https://x/2\) is older than 10, which is there already"):
         check_recorded(having(one, {"version": "10", "url": "https://x/10"}), build())
+
+
+def signed(version: str = "2", by: str | None = "A" * 40, at: str | None = "2026-11-22 10:00:00") -> Build:
+    return replace(build(version), signed_by=by, signed_at=at)
+
+
+SIGNED = {"version": "1", "url": "https://x/1", "signed_by": "B" * 40, "signed_at": "2026-11-21"}
+
+
+def test_a_new_build_that_was_signed_before_the_recorded_one_is_refused() -> None:
+    with pytest.raises(
+        Error, match=r"possible rollback attack: .* 2 \(https://x/2\) was signed on 2026-11-20 23:59:59"
+    ):
+        check_signed(having(SIGNED), signed(at="2026-11-20 23:59:59"), "required")
+    for at in ("2026-11-21", "2026-11-21 00:00:00", "2026-11-22 10:00:00", None):  # a day has no time
+        check_signed(having(SIGNED), signed(at=at), "required")
+    undated = {key: value for key, value in SIGNED.items() if key != "signed_at"}
+    check_signed(having(undated), signed(at="2020-01-01"), "required")
+
+
+def test_a_new_build_that_is_not_signed_any_more_is_refused() -> None:
+    with pytest.raises(Error, match="is not signed, and 1, which is there already, was signed by BBBB"):
+        check_signed(having(SIGNED), signed(by=None, at=None), "if-present")
+    check_signed(having({"version": "1", "url": "https://x/1"}), signed(by=None, at=None), "if-present")
+    check_signed(having(), signed(by=None, at=None), "if-present")
+
+
+def test_signatures_are_compared_of_new_builds_only_and_unless_the_policy_is_none() -> None:
+    old, unsigned = signed(at="2020-01-01"), signed(by=None, at=None)
+    for each in (old, unsigned):
+        check_signed(having(SIGNED), each, "none")
+        check_signed(having({**SIGNED, "version": "2"}), each, "required")
+
+
+@pytest.mark.parametrize("digest", ["a" * 64, None])
+def test_a_build_becomes_a_version_with_all_its_evidence(digest: str | None) -> None:
+    evidence = {"build_date": "2026-11-22", "size": 7, "checksums_url": "https://x/SUMS"}
+    version = version_of(replace(build(digest=digest), signed_by="A" * 40, signed_at="2026-11-22", **evidence))
+    assert version.model_dump(exclude_none=True, exclude_defaults=True) == {
+        "version": "2",
+        "url": "https://x/2",
+        **evidence,
+        "signed_by": "A" * 40,
+        "signed_at": "2026-11-22",
+        **({"checksum": f"sha256:{digest}"} if digest else {}),
+    }
 
 
 SHA256, SHA512, MD5 = ("a" * 64, "a" * 128, "a" * 32)

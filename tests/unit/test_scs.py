@@ -40,6 +40,8 @@ ODD = [
     ("replace_frequency", "hourly"),
     ("provided_until", "2030"),
     ("provided_until", "2030-13-01"),
+    ("maintained_until", "2027-02-29"),
+    ("uuid_validity", "2027-02-30"),
     ("uuid_validity", "last-0"),
     ("uuid_validity", "last"),
     ("image_source", "file:///a"),

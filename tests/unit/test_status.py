@@ -52,6 +52,16 @@ def test_what_is_not_as_it_shall_be():
     assert rows(wanted, [replace(one, properties={}, name="else")])["1"].state == "missing"
 
 
+def test_a_verification_of_other_bytes_is_not_shown():
+    """Nova copies properties to snapshots of servers."""
+    wanted = definition(versions=("1",), meta=META)
+    (image,) = settled([wanted])
+    said = {desired.VERIFIED: "sha256:0 before import", desired.BYTES: "sha512:1"}
+    image = replace(image, properties={**image.properties, **said}, hash_algorithm="sha512")
+    assert rows(wanted, [replace(image, hash_value="1")])["1"].verified == "sha256:0 before import"
+    assert rows(wanted, [replace(image, hash_value="2")])["1"].verified == "unknown"
+
+
 def test_a_current_build_that_is_not_there():
     """Of builds that stand side by side each one is current."""
     wanted = definition(versions=("1", "2"), meta=META)

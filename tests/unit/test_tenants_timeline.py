@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 
 import pytest
@@ -78,3 +78,9 @@ def test_nothing_is_drawn_outside(first, last):
     values = [bar.x, bar.width, bar.past, picture.today, *(mark.x for mark in bar.marks)]
     assert all(0 <= number(value) <= 100 for value in values)
     assert number(bar.x) + number(bar.width) <= 100.01
+
+
+def test_days_beyond_the_calendar_are_its_first_and_last_one():
+    assert timeline.shifted(date.max, timedelta(days=1)) == date.max
+    assert timeline.shifted(date.min, timedelta(days=-1)) == date.min
+    assert timeline.shifted(TODAY, timedelta(days=-1)) < TODAY < timeline.shifted(TODAY, timedelta(days=1))

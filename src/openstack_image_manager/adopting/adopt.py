@@ -156,10 +156,8 @@ def _fits(tries: Sequence[_Try], managed: Sequence[Image], policy: Policy, today
 
 def _only_writes(change: Change) -> bool:
     """True for a change that takes an image over, and lets it be what it is to everyone else."""
-    if isinstance(change, Delete) and change.junk:
-        return True
     if not isinstance(change, Update):
-        return False
+        return isinstance(change, Delete) and change.junk
     for field in change.fields:
         if field.field == "tags":
             harmless = field.before <= field.after

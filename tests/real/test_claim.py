@@ -1,0 +1,122 @@
+"""The record that a version is imported into: which id it gets when ids are taken, and what Glance may refuse."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from contextlib import closing
+from datetime import date
+
+import pytest
+
+from openstack_image_manager import desired
+from openstack_image_manager.claim import AGREED_IDS, MOST_IDS, Claims
+from openstack_image_manager.definitions import load
+from openstack_image_manager.errors import Error
+from openstack_image_manager.glance import Glance
+from openstack_image_manager.model import Create, Policy
+from openstack_image_manager.others import Others
+from openstack_image_manager.plan import plan
+from openstack_image_manager.ways import Way
+from tests.real.bench import Bench
+from tests.real.imports import ONE_IMAGE, content, define, failed, made, refused
+from tests.real.others import is_whole, left_behind, order, stage, until
+from tests.real.test_reporter import Watcher
+from tests.services.proxy import Proxy, Rule
+
+TAKEN = "Image ID is already taken"
+
+
+def whole(bench: Bench, **body: object) -> str:
+    """Version 1 as another run has imported it, unpublished, with another id than all runs agree on."""
+    image_id = left_behind(bench, **{desired.RUN: "another", **body})
+    stage(bench, image_id, content(bench))
+    assert order(bench, image_id) == 202
+    until(lambda: is_whole(bench, image_id))
+    return image_id
+
+
+def test_a_run_whose_ids_are_all_taken_goes_on_with_the_image_that_another_run_has_made(
+    watched: Bench, proxy: Proxy
+) -> None:
+    """After the agreed ids both runs take random ones: only the search for the version keeps them apart."""
+    theirs: list[str] = []
+    define(watched)
+    refusals = Rule("POST", "/v2/images", times=AGREED_IDS, status=409, body=TAKEN)
+    refusals.before = lambda: theirs.append(whole(watched)) if refusals.seen == AGREED_IDS else None
+    proxy.add(refusals)
+    outcome = made(watched)
+    assert [watched.image("1").id] == theirs
+    assert outcome.out.count(f"{AGREED_IDS} ids are taken: a random one") == 1
+    assert proxy.count("POST", "/v2/images") == AGREED_IDS
+
+
+def test_a_version_for_which_no_id_is_free_fails_after_a_bounded_number_of_requests(
+    watched: Bench, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    define(watched)
+    proxy.add(Rule("POST", "/v2/images", times=None, status=409, body=TAKEN))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(watched.clouds))
+    definitions = load(str(watched.directory / "images")).definitions
+    with closing(Glance.connect("openstack")) as glance:
+        (create,) = plan(definitions, [], Policy(tag=watched.tag), date(2026, 11, 22)).changes
+        assert isinstance(create, Create)
+        claims = Claims(Others(glance, 60.0, threading.Event(), Watcher()), watched.tag)
+        with pytest.raises(Error, match=f"found no free id for version 1: {MOST_IDS} are taken"):
+            claims.record(create, Way("glance-direct", "none"), lambda change, _: change)
+    assert proxy.count("POST", "/v2/images") == MOST_IDS
+
+
+def test_a_refusal_to_take_an_empty_record_over_ends_the_definition(watched: Bench, proxy: Proxy) -> None:
+    """Whether the record is this run's own is unknown then: nothing is uploaded to it."""
+    chosen = str(uuid.uuid4())
+    left_behind(watched, id=chosen)
+    define(watched, id=chosen)
+    proxy.add(Rule("PATCH", ONE_IMAGE, status=403, body="Forbidden by policy"))
+    assert "Forbidden by policy" in failed(watched)
+    assert [image.status for image in watched.images()] == ["queued"]
+    assert proxy.count("PUT") == 0
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_record_with_the_chosen_id_counts_once_it_has_the_tag(watched: Bench, proxy: Proxy, late: bool) -> None:
+    """Glance writes the tags of a new record after all else; one that never gets the tag is not ours."""
+    chosen = str(uuid.uuid4())
+    define(watched, id=chosen)
+
+    def another() -> None:
+        left_behind(watched, id=chosen, tags=[], **{desired.RUN: "another"})
+
+    def come() -> None:
+        answer = watched.admin.image.put(f"/images/{chosen}/tags/{watched.tag}")
+        assert answer.status_code == 204
+
+    proxy.add(Rule("POST", "/v2/images", before=another))
+    if late:
+        proxy.add(Rule("GET", f".*/{chosen}", nth=4, before=come))
+        made(watched)
+        assert watched.image("1").id == chosen
+    else:
+        assert f"its id {chosen} is taken by another image of this project; choose another id" in refused(watched)
+        watched.admin.image.delete(f"/images/{chosen}")
+
+
+def test_a_whole_image_without_the_tag_is_not_taken_over_in_the_middle_of_a_run(watched: Bench, proxy: Proxy) -> None:
+    chosen = str(uuid.uuid4())
+    define(watched, id=chosen)
+    proxy.add(Rule("POST", "/v2/images", before=lambda: whole(watched, id=chosen, tags=[])))
+    try:
+        assert f"its id {chosen} is taken by another image of this project" in refused(watched)
+        assert proxy.count("PATCH") == 0
+    finally:
+        watched.admin.image.delete(f"/images/{chosen}")
+
+
+def test_a_refusal_that_is_not_about_the_right_to_publish_is_shown_as_it_is(watched: Bench, proxy: Proxy) -> None:
+    """A user who may not do everything asks Glance's policy with a public record first."""
+    watched.cloud = "member"
+    watched.define(watched.ubuntu("1"))
+    proxy.add(Rule("POST", "/v2/images", status=413, body="Quota exceeded: image count"))
+    said = refused(watched)
+    assert "Quota exceeded: image count" in said
+    assert "publicize_image" not in said

@@ -1,0 +1,34 @@
+"""Options of the root command that exclude each other are refused before any cloud is asked."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from openstack_image_manager.cli.app import app
+from openstack_image_manager.errors import UsageError
+
+SHARE = ("--share-image", "Ubuntu", "--share-target", "shop")
+NO_CLOUD = "--check-only and --check-age look at no cloud: --report and --metrics don't go with them"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--check-only", "--report", "run.json"), NO_CLOUD),
+        (("--check-age", "--metrics", "run.prom"), NO_CLOUD),
+        ((*SHARE, "--cloud", "one", "--cloud", "two"), "--share-image goes with one cloud"),
+        ((*SHARE, "--cloud", "one", "--metrics", "run.prom"), "--share-image has no --metrics"),
+        ((*SHARE, "--cloud", "one", "--dry-run"), "--share-image knows no --dry-run"),
+        (("--share-target", "shop"), "--share-target goes with --share-image"),
+        (("--delete",), "--delete goes with --yes-i-really-know-what-i-do"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(
+    words: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a clouds.yaml, so that a run that asks a cloud fails with another error."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", "/nowhere/clouds.yaml")
+    error = CliRunner().invoke(app, list(words)).exception
+    assert isinstance(error, UsageError)
+    assert str(error).startswith(message)
