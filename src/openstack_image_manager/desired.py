@@ -109,7 +109,7 @@ def properties(definition: Definition, version: Version, superseded: bool) -> di
     wanted["internal_version"] = version.version
     if version.checksums_url is not None:
         wanted[CHECKSUMS_URL] = public_url(version.checksums_url)
-    if version.signed_by is not None and version.checksum is not None:  # a signature is about bytes
+    if version.is_signed:
         wanted[SIGNED_BY] = f"{version.signed_by} {version.signed_at or ''}".strip()
     if superseded and wanted.get("os_purpose") == "generic":
         wanted["os_purpose"] = "oldgeneric"
@@ -222,6 +222,12 @@ def verified_checksum(image: Image) -> str:
     checksum = image.properties.get(VERIFIED, "").removeprefix(PENDING).partition(" ")[0]
     about_these = image.properties.get(BYTES) in (None, digest(image))
     return checksum if ":" in checksum and about_these else ""
+
+
+def signature(image: Image) -> tuple[str, str]:
+    """Who signed the bytes that the image was verified with, and when; empty where it does not say."""
+    signed_by, _, signed_at = image.properties.get(SIGNED_BY, "").partition(" ")
+    return (signed_by, signed_at) if verified_checksum(image) else ("", "")
 
 
 def is_pending(image: Image) -> bool:

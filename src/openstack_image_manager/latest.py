@@ -38,8 +38,8 @@ def resolve(
 ) -> tuple[list[Definition], list[Finding]]:
     """Definitions with `latest` replaced by what it stands for and, with a `follower`, those without versions with
     their upstream's newest build. Those whose upstream can't be asked come back as they were, each with a finding of
-    the level error: they must be left alone. Signatures that are too old are
-    warnings. Disabled ones are not asked about, unless `force` says so."""
+    the level error: they must be left alone. Signatures that are too old are warnings. Disabled ones are not asked
+    about, unless `force` says so."""
     definitions = list(definitions)
     enabled = [definition for definition in definitions if definition.enable or force]
     moving = [d for d in enabled if any(version.version == LATEST for version in d.versions)]

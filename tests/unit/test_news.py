@@ -199,6 +199,19 @@ def test_the_evidence_goes_to_the_image():
     assert desired.CHECKSUMS_URL not in four
 
 
+def test_a_signature_that_is_too_old_is_warned_of():
+    """Whether or not there is anything new."""
+    old = replace(BUILD, stale="the signature is old")
+    for versions in (("5",), ("4",)):
+        each = told(definition(versions=versions), old)
+        assert each.warning == "the signature is old"
+        assert line(each).endswith("; warning: the signature is old")
+        assert (data(each)["signed_days"], data(each)["warning"]) == (2, "the signature is old")
+    md5 = {"version": "5", "url": BUILD.url, "checksum": "md5:" + "c" * 32}
+    assert str(told(definition(versions=(md5,)), old).warning).endswith("record the latter; the signature is old")
+    assert "signed_days" not in data(told(definition(versions=("4",)), BARE))
+
+
 def test_the_age_of_a_signature():
     """A site that shows the same signed file for ever (indefinite freeze) is seen by that."""
     for signed_at, words in (

@@ -17,7 +17,6 @@ from openstack_image_manager.ways import is_packed
 
 # What is kept of a build beside its version and URL, in this order.
 EVIDENCE = ("checksum", "checksums_url", "size", "build_date", "signed_by", "signed_at")
-BROKEN = ("md5", "sha1")  # algorithms of digests: two files of one digest can be made
 # A version is announced before its images are signed; mirrors and clocks are given a day.
 APART = timedelta(days=1)
 MAGIC = {"qcow2": b"QFI\xfb"}

@@ -8,13 +8,12 @@ from functools import partial
 
 from openstack_image_manager import checksums
 from openstack_image_manager.errors import Error, FetchError, VerificationError
-from openstack_image_manager.format import Checksum, public_url
+from openstack_image_manager.format import BROKEN, Checksum, public_url
 from openstack_image_manager.upstreams import documents
 from openstack_image_manager.upstreams.candidates import Candidate, is_prerelease, newest_first
 from openstack_image_manager.upstreams.patience import Patience
 from openstack_image_manager.upstreams.placeholders import Variables, fill, pattern, used
 from openstack_image_manager.upstreams.published import (
-    BROKEN,
     Build,
     Signature,
     Verify,

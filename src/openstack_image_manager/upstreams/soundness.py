@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Set
 
 from openstack_image_manager.complaints import Loc, near
 from openstack_image_manager.errors import Error
+from openstack_image_manager.format import BROKEN
 from openstack_image_manager.upstreams.placeholders import has_stray_brace, pattern, used
-from openstack_image_manager.upstreams.published import BROKEN
 from openstack_image_manager.upstreams.resolver import (
     INITIAL,
     KINDS,
