@@ -148,6 +148,8 @@ def wanted_image(
     """The image as it shall be; what others set on the `found` one stays. `carried`: members of the build before, for a
     new one whose definition names none."""
     ours = properties(definition, version, role.superseded)
+    if found is not None and SIGNED_BY in ours and not _has_signed_bytes(found, version):
+        ours[SIGNED_BY] = None
     our_tags = tags(definition, version, managed_tag)
     set_by_us = {key: value for key, value in ours.items() if value is not None}
     shared = role.visibility == "shared"
@@ -195,6 +197,11 @@ def wanted_image(
         members=wanted.members if visibility == "shared" else None,
         stores=wanted.stores or found.stores,
     )
+
+
+def _has_signed_bytes(found: Image, version: Version) -> bool:
+    """True if the image has the bytes of the version's checksum; the import of an unpublished one checks that."""
+    return is_pending(found) or version.checksum in (verified_checksum(found), digest(found))
 
 
 def kept_on_image(role: Role) -> dict[str, str]:
