@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 
 from tests.services.distribution import Distribution, image
 from tests.services.site import Switches
@@ -47,27 +49,54 @@ def test_an_unsigned_image_gets_no_digest_of_ours(distribution: Distribution) ->
     assert ("checksum:" in written, "signed_by:" in written) == (False, False)
 
 
+def test_an_index_that_can_not_have_digests(distribution: Distribution) -> None:
+    """Nobody need be asked."""
+    site = distribution.site
+    over_index = f"over: index, url: {site.url}/p/index.json.asc"
+    for step, what in (
+        (
+            f"json: {site.url}/p/index.json\n          fields: {{file: name}}",
+            "the index has no digests, so its signature ",
+        ),
+        (f"pointer: {site.url}/p/last", "the last step (pointer) reads no index that has digests; json, "),
+    ):
+        alone(distribution, image("one"), over_index, step)
+        outcome = distribution.run()
+        assert (outcome.code, f"P: resolve.signature.over: {what}" in outcome.err) == (1, True), outcome.text
+        assert re.search(r"a\.yml:\d+:\d+: P: resolve", outcome.err)
+    assert site.requests == []
+
+
 def test_a_signed_index_without_digests_proves_nothing(distribution: Distribution) -> None:
     site = distribution.site
-    alone(
-        distribution,
-        image("one"),
-        f"over: index, url: {site.url}/p/index.json.asc",
-        f"json: {site.url}/p/index.json\n          fields: {{file: name}}",
-    )
-    outcome = distribution.run()
-    assert outcome.code == 1, outcome.text
-    assert "has no digest of x-1.qcow2, so its signature does not vouch for the image" in outcome.out
-    assert "signed_by" not in (distribution.images / "a.yml").read_text()
-    site.on("/p/index.json.asc", Switches(status=404))
-    distribution.write(
-        (distribution.images / "a.yml")
-        .read_text()
-        .partition("images:\n")[2]
-        .replace("over: index,", "over: index, policy: optional,")
-    )
+    item = {"ftype": "disk", "path": "p/x-1.qcow2"}
+    products = {"p": {"versions": {"1": {"items": {"disk": item}}}}}
+    index = json.dumps({"format": "products:1.0", "products": products}).encode()
+    site.put("/p/x-1.qcow2", image("one"))
+    site.put("/p/streams", index)
+    site.put("/p/streams.asc", distribution.key.sign(index))
+    for policy in ("required", "optional"):
+        distribution.write(f"""\
+  - name: P
+    format: qcow2
+    resolve:
+      steps: [{{simplestreams: {site.url}/p/streams, product: p, item: disk, root: {site.url}/}}]
+      signature:
+        kind: detached
+        keys: {distribution.key.fingerprint}
+        over: index
+        url: {site.url}/p/streams.asc
+        policy: {policy}
+    versions: []
+""")
+        outcome = distribution.run()
+        assert outcome.code == 1, outcome.text
+        assert "has no digest of x-1.qcow2, so its signature does not vouch for the image" in outcome.out
+        assert "signed_by" not in (distribution.images / "a.yml").read_text()
+    site.on("/p/streams.asc", Switches(status=404))
     outcome = distribution.run()
     assert outcome.code == 0, outcome.text
+    assert "signed_by" not in (distribution.images / "a.yml").read_text()
 
 
 def test_a_signed_checksum_file_with_broken_digests_only(distribution: Distribution) -> None:
