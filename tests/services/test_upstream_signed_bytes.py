@@ -6,6 +6,8 @@ import hashlib
 import json
 import re
 
+import yaml
+
 from tests.services.distribution import Distribution, image
 from tests.services.site import Switches
 
@@ -38,6 +40,27 @@ def test_the_digest_that_was_verified_is_recorded(distribution: Distribution) ->
     written = (distribution.images / "a.yml").read_text()
     assert f"checksum: sha256:{hashlib.sha256(image('one')).hexdigest()}\n" in written
     assert f"signed_by: {distribution.key.fingerprint}" in written
+
+
+def test_a_digest_that_can_be_forged_is_not_what_is_recorded_of_a_verified_image(distribution: Distribution) -> None:
+    """Other bytes of the same MD5 could take their place."""
+    for algorithm, is_kept in (("md5", False), ("sha1", False), ("sha512", True)):
+        alone(distribution, image("one"), "over: image, url: '{url}.asc'")
+        distribution.site.put("/p/SUMS", f"{hashlib.new(algorithm, image('one')).hexdigest()}  x-1.qcow2\n".encode())
+        text = (distribution.images / "a.yml").read_text()
+        sums = f"      checksum: {{url: {distribution.site.url}/p/SUMS}}\n      signature:"
+        (distribution.images / "a.yml").write_text(text.replace("      signature:", sums))
+        outcome = distribution.run()
+        assert outcome.code == 0, outcome.text
+        (version,) = yaml.safe_load((distribution.images / "a.yml").read_text())["images"][0]["versions"]
+        kind = algorithm if is_kept else "sha256"
+        assert version["checksum"] == f"{kind}:{hashlib.new(kind, image('one')).hexdigest()}"
+        assert version["signed_by"] == distribution.key.fingerprint
+        assert ("checksums_url" in version) == is_kept
+        again = distribution.run()
+        assert (again.code, "1 is the newest build" in again.out, "warning" in again.text) == (0, True, False), (
+            again.text
+        )
 
 
 def test_an_unsigned_image_gets_no_digest_of_ours(distribution: Distribution) -> None:

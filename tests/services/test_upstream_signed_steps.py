@@ -8,6 +8,7 @@ import pytest
 
 from openstack_image_manager.errors import Error, VerificationError
 from openstack_image_manager.format import Definition
+from openstack_image_manager.upstreams.search import NothingFoundError
 from tests.services import own_sites
 from tests.services.documents import bsd, coreutils, digest, image, sections
 from tests.services.linux_site import BASE, HOST, KEY, refused
@@ -54,43 +55,56 @@ def test_the_shipped_resolver_of_flatcar(world: World) -> None:
 
 
 def test_a_version_that_nobody_signed(world: World) -> None:
-    """An old build is called 9999.0.0: neither is it taken, nor are the true ones refused from then on."""
+    """An old build is called 9999.2.0: neither is it taken, nor are the true ones refused from then on."""
     own_sites.flatcar(world)
-    publish(world, "9999.0.0", "2025-03-01 10:00:00")
+    publish(world, "9999.2.0", "2025-03-01 10:00:00")
     site = world.host(FLATCAR)
-    site.put(VERSION_TXT, b"FLATCAR_VERSION_ID=9999.0.0\n")
+    site.put(VERSION_TXT, b"FLATCAR_VERSION_ID=9999.2.0\n")
     url = f"https://{FLATCAR}{VERSION_TXT}"
     assert refused(world, flatcar()) == f"{url}: bad signature"
-    announce(world, "9999.0.0", key=KEY)
+    announce(world, "9999.2.0", key=KEY)
     assert refused(world, flatcar()) == f"{url}: bad signature"
     (site.directory / f"{VERSION_TXT[1:]}.sig").unlink()
     missing = f"{url}: there is no signature at {url}.sig, and it is required"
     assert refused(world, flatcar()) == missing
-    assert ask(world, flatcar(policy="none")).version == "9999.0.0"
+    assert ask(world, flatcar(policy="none")).version == "9999.2.0"
 
 
 @pytest.mark.parametrize(("when", "is_refused"), [("2025-03-01 10:00:00", True), ("2026-07-31 11:00:00", False)])
 def test_an_old_image_below_a_version_that_is_signed(world: World, when: str, is_refused: bool) -> None:
     """Also where nothing is recorded that it could be compared with. Its signature comes after that of the version."""
-    announce(world, "4300.0.0")
-    publish(world, "4300.0.0", when)
+    announce(world, "4300.2.0")
+    publish(world, "4300.2.0", when)
     if not is_refused:
         assert ask(world, flatcar()).signed_at == when
         return
-    url = f"https://{FLATCAR}{FOLDER}/4300.0.0/{FILE}"
+    url = f"https://{FLATCAR}{FOLDER}/4300.2.0/{FILE}"
     assert refused(world, flatcar(), Error) == (
-        f"possible rollback attack: the site offers an older build: 4300.0.0 ({url}) was signed on {when}, before its "
+        f"possible rollback attack: the site offers an older build: 4300.2.0 ({url}) was signed on {when}, before its "
         f"version was announced: on {SIGNED_AT}; nothing is changed"
     )
-    known = {"version": "4300.0.0", "url": url}
-    assert ask(world, flatcar(known)).version == "4300.0.0"
+    known = {"version": "4300.2.0", "url": url}
+    assert ask(world, flatcar(known)).version == "4300.2.0"
 
 
 def test_an_old_version_document(world: World) -> None:
     announce(world, "4230.2.4", "2025-03-01 10:00:00")
     publish(world, "4230.2.4")
-    newer = {"version": "4300.0.0", "url": "https://example.org/x"}
-    assert "is older than 4300.0.0, which is there already" in refused(world, flatcar(newer), Error)
+    newer = {"version": "4300.2.0", "url": "https://example.org/x"}
+    assert "is older than 4300.2.0, which is there already" in refused(world, flatcar(newer), Error)
+
+
+@pytest.mark.parametrize(("version", "channel"), [("4300.0.0", "alpha"), ("4300.1.0", "beta"), ("4300.3.12", "lts")])
+def test_another_channel_in_the_place_of_stable(world: World, version: str, channel: str) -> None:
+    """All that is signed is genuine; its version says which channel it is of."""
+    announce(world, version)
+    publish(world, version)
+    assert "only builds that do not count" in refused(world, flatcar(), NothingFoundError)
+    mirror = f"https://{FLATCAR}"
+    assert ask(world, flatcar(channel=channel, mirror=mirror)).version == version
+    publish(world, "4300.2.1")
+    announce(world, "4300.2.1")
+    assert ask(world, flatcar()).version == "4300.2.1"
 
 
 def steps(rule: dict[str, Any] | None, **more: Any) -> Definition:

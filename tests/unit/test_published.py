@@ -26,6 +26,7 @@ from openstack_image_manager.upstreams.published import (
     placed,
     recorded,
     stale,
+    version_of,
 )
 
 
@@ -237,3 +238,22 @@ def test_signatures_that_are_too_old() -> None:
         "the signature is 31 days old, more than max_age (30): the site may withhold newer builds; compare with "
         "another mirror"
     )
+
+
+def test_a_build_as_a_version() -> None:
+    bare = version_of(replace(SIGNED, signed_by=None, signed_at=None))
+    assert bare.model_dump(exclude_none=True, exclude={"meta"}) == {"version": "5", "url": "https://x/5"}
+    version = version_of(replace(SIGNED, checksum=Checksum("sha256", "1" * 64), size=7, build_date="2026-07-01"))
+    assert version.model_dump(exclude_none=True, exclude={"meta"}) == {
+        "version": "5",
+        "url": "https://x/5",
+        "checksum": f"sha256:{'1' * 64}",
+        "size": 7,
+        "build_date": "2026-07-01",
+        "signed_by": "AB" * 20,
+        "signed_at": "2026-08-01 10:00:00",
+    }
+    assert version.is_signed
+    for checksum in (None, f"md5:{'1' * 32}", f"sha1:{'1' * 40}"):
+        assert not version.model_copy(update={"checksum": checksum}).is_signed
+    assert not version.model_copy(update={"signed_by": None}).is_signed

@@ -167,11 +167,13 @@ def test_a_stored_copy_that_is_damaged_is_replaced(tmp_path: Path) -> None:
 
 def test_a_key_that_grows_without_end(tmp_path: Path) -> None:
     path = fetched(tmp_path, HAND.certificate)
-    flood = b"".join(packet(13, bytes([65 + at]) * 1_000_000) for at in range(4))
-    other = b"".join(packet(13, bytes([97 + at]) * 1_000_000) for at in range(4))
+    flood = b"".join(packet(13, bytes([65 + at]) * 500_000) for at in range(2))
+    other = b"".join(packet(13, bytes([97 + at]) * 500_000) for at in range(7))
     fetched(tmp_path, HAND.certificate + flood)
     content = path.read_bytes()
-    with pytest.raises(VerificationError, match=f"with it the stored copy would have more than {keys.LARGEST} bytes"):
+    with pytest.raises(
+        VerificationError, match=f"with it the stored copy would have more than {keys.LARGEST_KEY} bytes"
+    ):
         fetched(tmp_path, HAND.certificate + other)
     assert path.read_bytes() == content
 
@@ -202,7 +204,7 @@ def check_revocation(certificate: bytes, revoked: bytes) -> None:
     assert is_genuine(key, hashed(key + b"x"), body) is False
 
 
-@pytest.mark.parametrize("suite", ["Cv25519", "Cv448", "RSA3k", "P256", "P384", "P521"])
+@pytest.mark.parametrize("suite", ["Cv25519", "Cv448", "RSA2k", "P256", "P384", "P521"])
 @pytest.mark.parametrize("profile", ["RFC4880", "RFC9580"])
 def test_revocations_by_keys_of_all_kinds(suite: str, profile: str) -> None:
     kind, version = getattr(pysequoia.CipherSuite, suite), getattr(pysequoia.Profile, profile)

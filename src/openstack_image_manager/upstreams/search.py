@@ -264,7 +264,7 @@ class Search:
         policy, led_at = self._policy(rule, known), max(self._led.values(), default=None)
         if rule.over not in ("image", "unpacked-image"):
             return Found(build, None, policy, led_at)
-        wanted = replace(self._signature(rule, rule.over, build.url, known), checksum=build.checksum)
+        wanted = replace(self._signature(rule, rule.over, build.url, known), checksum=_lasting(build.checksum))
         return Found(build, wanted if policy != "none" else None, policy, led_at)
 
     def with_verified_image(self, found: Found) -> Build:
@@ -276,9 +276,16 @@ class Search:
             return found.build
         data, signed_by, signed_at = told
         # The signature is about bytes: what was verified is recorded, or other bytes could take their place later.
-        checksum = found.build.checksum or documents.checksum(data.decode("ascii"), "the verified image")
-        signed_by = signed_by.upper() if signed_by else None
-        return replace(found.build, checksum=checksum, signed_by=signed_by, signed_at=signed_at)
+        build = replace(found.build, signed_by=signed_by.upper() if signed_by else None, signed_at=signed_at)
+        if _lasting(build.checksum):
+            return build
+        checksum = documents.checksum(data.decode("ascii"), "the verified image")
+        return replace(build, checksum=checksum, checksums_url=None, others=build.digests)
+
+
+def _lasting(checksum: Checksum | None) -> Checksum | None:
+    """The checksum, unless other bytes of the same digest can be made."""
+    return None if checksum is None or checksum.algorithm in BROKEN else checksum
 
 
 def _must_name_bytes(url: str, checksum: Checksum | None, source: str | None, file: str) -> None:
