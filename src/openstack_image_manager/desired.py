@@ -109,7 +109,7 @@ def properties(definition: Definition, version: Version, superseded: bool) -> di
     wanted["internal_version"] = version.version
     if version.checksums_url is not None:
         wanted[CHECKSUMS_URL] = public_url(version.checksums_url)
-    if version.signed_by is not None and version.checksum is not None:  # a signature is about bytes
+    if version.is_signed:
         wanted[SIGNED_BY] = f"{version.signed_by} {version.signed_at or ''}".strip()
     if superseded and wanted.get("os_purpose") == "generic":
         wanted["os_purpose"] = "oldgeneric"
@@ -148,6 +148,8 @@ def wanted_image(
     """The image as it shall be; what others set on the `found` one stays. `carried`: members of the build before, for a
     new one whose definition names none."""
     ours = properties(definition, version, role.superseded)
+    if found is not None and SIGNED_BY in ours and not _has_signed_bytes(found, version):
+        ours[SIGNED_BY] = None
     our_tags = tags(definition, version, managed_tag)
     set_by_us = {key: value for key, value in ours.items() if value is not None}
     shared = role.visibility == "shared"
@@ -197,6 +199,11 @@ def wanted_image(
     )
 
 
+def _has_signed_bytes(found: Image, version: Version) -> bool:
+    """True if the image has the bytes of the version's checksum; the import of an unpublished one checks that."""
+    return is_pending(found) or version.checksum in (verified_checksum(found), digest(found))
+
+
 def kept_on_image(role: Role) -> dict[str, str]:
     """The properties that keep what no definition knows: since when the image is hidden, and what a rollback made."""
     kept = (role.hidden_since, role.pinned_over, role.rolled_back)
@@ -222,6 +229,12 @@ def verified_checksum(image: Image) -> str:
     checksum = image.properties.get(VERIFIED, "").removeprefix(PENDING).partition(" ")[0]
     about_these = image.properties.get(BYTES) in (None, digest(image))
     return checksum if ":" in checksum and about_these else ""
+
+
+def signature(image: Image) -> tuple[str, str]:
+    """Who signed the bytes that the image was verified with, and when; empty where it does not say."""
+    signed_by, _, signed_at = image.properties.get(SIGNED_BY, "").partition(" ")
+    return (signed_by, signed_at) if verified_checksum(image) else ("", "")
 
 
 def is_pending(image: Image) -> bool:

@@ -13,6 +13,7 @@ from openstack_image_manager.upstreams.resolver import Resolve
 
 MOST = 2**31 - 1  # Glance takes no greater number
 LONGEST = 255  # characters of a version, which becomes a part of the image's name
+BROKEN = ("md5", "sha1")  # algorithms of digests: two files of one digest can be made
 DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 
 
@@ -173,6 +174,11 @@ class Version(_Record):
     def checksum_file(self) -> str | None:
         """The checksum file's URL under either of its two names."""
         return self.checksums_url or self.checksum_url
+
+    @property
+    def is_signed(self) -> bool:
+        """True if `signed_by` vouches for bytes: those of a checksum that nobody can forge."""
+        return self.signed_by is not None and self.checksum is not None and not self.checksum.startswith(BROKEN)
 
 
 class Definition(_Record):

@@ -38,7 +38,8 @@ def resolve(
 ) -> tuple[list[Definition], list[Finding]]:
     """Definitions with `latest` replaced by what it stands for and, with a `follower`, those without versions with
     their upstream's newest build. Those whose upstream can't be asked come back as they were, each with a finding of
-    the level error: they must be left alone. Disabled ones are not asked about, unless `force` says so."""
+    the level error: they must be left alone. Signatures that are too old are warnings. Disabled ones are not asked
+    about, unless `force` says so."""
     definitions = list(definitions)
     enabled = [definition for definition in definitions if definition.enable or force]
     moving = [d for d in enabled if any(version.version == LATEST for version in d.versions)]
@@ -52,15 +53,17 @@ def resolve(
         if key and (is_usable(image) or key[1] not in there[key[0]]):
             there[key[0]][key[1]] = image
     answers: dict[str, Definition | Error] = {}
+    warnings: dict[str, str] = {}
     for definition, answer in zip(moving, ask(moving), strict=True):
         if isinstance(answer, Upstream):
             answers[definition.name] = pin(definition, answer, there[definition.name])
         else:
             answers[definition.name] = answer
     if follower is not None and followed:
-        answers |= follower.resolve(followed, there)
+        newest, warnings = follower.resolve(followed, there)
+        answers |= newest
     resolved: list[Definition] = []
-    findings: list[Finding] = []
+    findings = [Finding("warning", name, message) for name, message in warnings.items()]
     for definition in definitions:
         now = answers.get(definition.name, definition)
         if isinstance(now, Error):

@@ -22,6 +22,10 @@ from openstack_image_manager.yamltree import NULL, Broken, Loc, Tree
 
 MAX_NAME = 255
 EQUAL = "is neither older nor newer than the version at {}; write it so that it is one of the two"
+NOT_SIGNED = (
+    "has no effect: the signature vouches for no checksum of this version (there is none, or it is MD5 or SHA-1); run "
+    "update, or remove signed_by"
+)
 URLS = {"latest_url", "latest_checksum_url", "url", "mirror_url", "checksums_url", "checksum_url"}
 
 
@@ -256,6 +260,8 @@ class _Entry:
             loc: Loc = ("versions", index)
             self._warn_of_ftp(version, loc)
             self._warn_of_ours(version.meta, loc)
+            if version.signed_by and not version.is_signed:
+                self._complain((*loc, "signed_by"), NOT_SIGNED, warning=True)
             for key, message in unusual({**definition.meta, **version.meta}) if version.meta else ():
                 if (key, message) not in odd:
                     self._complain((*loc, "meta", key), message, warning=True)

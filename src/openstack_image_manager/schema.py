@@ -17,12 +17,12 @@ KINDS: dict[str, Kind] = {
     for name, info in fields.items()
     if info.annotation in (bool, int, bool | None, int | None)
 }
-KINDS |= {"version": "version", "build_date": "date", "signed_at": "date", "prereleases": "plain"}
+KINDS |= {"version": "version", "build_date": "date", "signed_at": "date", "prereleases": "plain", "max_age": "plain"}
 # Texts that load takes without quotes when YAML can't lose anything of them (to YAML 1.2, dates are texts anyway).
 UNQUOTED = {"text": ["string", "number"], "version": ["string", "integer"], "date": ["string"]}
 
 _TEXT = {"type": UNQUOTED["text"]}
-_RULES = ("Lookup", "ChecksumRule", "SignatureRule")
+_RULES = ("Lookup", "ChecksumRule", "DocumentSignature", "SignatureRule")
 
 
 def json_schema() -> dict[str, Any]:
@@ -105,6 +105,8 @@ def _closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
 def _part(raw: dict[str, Any]) -> dict[str, Any]:
     about: dict[str, Any] = {key: raw[key] for key in ("description", "examples") if key in raw}
     schema = raw["anyOf"][0] if "anyOf" in raw else raw
+    if "$ref" in schema:
+        return {**schema, **about}
     if "enum" in schema:
         return {"enum": schema["enum"], **about}
     if schema.get("type") == "array":

@@ -15,13 +15,14 @@ from openstack_image_manager.ways import UNVERIFIED
 
 UNFINISHED = "unfinished"
 HEAD = ("Image", "Version", "Built", "Age", "Due", "State", "Verified")
+SIGNED = "Signed"  # one more column, where something is
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One version. `age` in days; `due`: the day a successor is needed, of builds that are current or have the name of
     the definition now. `state`: ok, missing, unfinished, differs, to be deleted, or disabled; `drift`: the fields that
-    differ."""
+    differ; `signed_days`: how old the signature is."""
 
     definition: str
     name: str
@@ -35,6 +36,9 @@ class Row:
     state: str
     drift: tuple[str, ...]
     verified: str
+    signed_by: str | None = None
+    signed_at: str | None = None
+    signed_days: int | None = None
 
     @property
     def lacks(self) -> bool:
@@ -114,6 +118,8 @@ def _row(
     verified = image.properties.get(desired.VERIFIED, "unknown").removeprefix(desired.PENDING)
     if ":" in verified and not desired.verified_checksum(image):
         verified = "unknown"  # it was said of other bytes
+    signed_by, signed_at = desired.signature(image)
+    signed = age.built("", signed_at)
     return Row(
         definition=definition.name,
         name=image.name,
@@ -127,6 +133,9 @@ def _row(
         state=state,
         drift=tuple(drift),
         verified="no" if verified == UNVERIFIED else verified,
+        signed_by=signed_by or None,
+        signed_at=signed_at or None,
+        signed_days=(today - signed).days if signed else None,
     )
 
 
@@ -148,7 +157,13 @@ def _absent(create: Create) -> Row:
 
 def table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     """The rows in words, below their head."""
-    return [HEAD, *(cells(row) for row in rows)]
+    if not any(row.signed_by for row in rows):
+        return [HEAD, *(cells(row) for row in rows)]
+    return [(*HEAD, SIGNED), *((*cells(row), _signed(row)) for row in rows)]
+
+
+def _signed(row: Row) -> str:
+    return f"{row.signed_days} d ago" if row.signed_days is not None else "yes" if row.signed_by else ""
 
 
 def cells(row: Row) -> tuple[str, ...]:

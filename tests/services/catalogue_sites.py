@@ -121,7 +121,9 @@ def fedora(world: World, arch: str) -> None:
 def flatcar(world: World, arch: str) -> None:
     site = world.host("stable.release.flatcar-linux.net")
     name, folder = "flatcar_production_openstack_image.img", f"/{ARCH[arch]}-usr"
-    site.put(f"{folder}/current/version.txt", b"FLATCAR_BUILD=4230\nFLATCAR_VERSION_ID=4230.2.4\n")
+    version = b"FLATCAR_BUILD=4230\nFLATCAR_VERSION_ID=4230.2.4\n"
+    site.put(f"{folder}/current/version.txt", version)
+    site.put(f"{folder}/current/version.txt.sig", world.detached(version, key("flatcar")))
     site.put(f"{folder}/4230.2.4/{name}", image(arch))
     text = world.clear(sections(name, image(arch)), key("flatcar"))
     site.put(f"{folder}/4230.2.4/{name}.DIGESTS.asc", text.encode())

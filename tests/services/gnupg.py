@@ -21,10 +21,10 @@ class Gpg:
         command = ["gpg", "--homedir", str(self.home), "--batch", "--quiet", "--no-tty", *options]
         return subprocess.run(command, input=data, capture_output=True, check=True, timeout=60).stdout
 
-    def make(self, name: str, passphrase: str = "") -> str:
+    def make(self, name: str, passphrase: str = "", algorithm: str = "ed25519") -> str:
         """Make a key; its fingerprint."""
         how = ["--pinentry-mode", "loopback", "--passphrase", passphrase]
-        self.run(*how, "--quick-generate-key", f"{name} <{name}@example.org>", "ed25519", "sign", "never")
+        self.run(*how, "--quick-generate-key", f"{name} <{name}@example.org>", algorithm, "sign", "never")
         lines = self.run("--with-colons", "--list-keys", f"{name}@example.org").decode().splitlines()
         return next(line.split(":")[9] for line in lines if line.startswith("fpr:"))
 

@@ -50,11 +50,13 @@ def flatcar(world: World) -> None:
     site = world.host("stable.release.flatcar-linux.net")
     name, folder = "flatcar_production_openstack_image.img", "/amd64-usr"
     text = 'FLATCAR_BUILD=4230\nFLATCAR_BRANCH=2\nFLATCAR_VERSION_ID=4230.2.4\nFLATCAR_BUILD_ID="2026-07-01-1200"\n'
+    key = "F88CFEDEFF29A5B4D9523864E25D9AED0593B34A"
     site.put(f"{folder}/current/version.txt", text.encode())
+    site.put(f"{folder}/current/version.txt.sig", signature(text.encode(), key))
     for directory in ("4230.2.4", "current"):
         site.put(f"{folder}/{directory}/{name}", image("flatcar"))
         site.put(f"{folder}/{directory}/{name}.DIGESTS", sections(name, image("flatcar")).encode())
-    signed = clearsigned(sections(name, image("flatcar")), "F88CFEDEFF29A5B4D9523864E25D9AED0593B34A")
+    signed = clearsigned(sections(name, image("flatcar")), key)
     site.put(f"{folder}/4230.2.4/{name}.DIGESTS.asc", signed.encode())
     site.on(f"{folder}/", Switches(html=pre_listing(["4230.2.3/", "4230.2.4/", "current/"])))
 

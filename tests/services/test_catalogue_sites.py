@@ -65,7 +65,7 @@ def test_every_definition_is_resolved(whole_world: World) -> None:
 
 
 def test_every_definition_becomes_an_image_with_all_that_scs_wants(whole_world: World) -> None:
-    followed = follower(whole_world).resolve(CATALOGUE, {})
+    followed, _ = follower(whole_world).resolve(CATALOGUE, {})
     for definition in CATALOGUE:
         resolved = followed[definition.name]
         assert isinstance(resolved, Definition)
@@ -80,7 +80,7 @@ def test_every_definition_becomes_an_image_with_all_that_scs_wants(whole_world: 
 
 def test_every_definition_passes_the_conformance_test(whole_world: World) -> None:
     """But for recency: the builds in these small copies of the sites are of different days."""
-    followed = follower(whole_world).resolve(CATALOGUE, {})
+    followed, _ = follower(whole_world).resolve(CATALOGUE, {})
     images = [image_of(each) for each in followed.values() if isinstance(each, Definition)]
     day = datetime(2099, 1, 1, tzinfo=UTC)
     found = [each for each in check.judge(images, STANDARDS, day).verdicts if each.test != RECENCY]

@@ -158,6 +158,33 @@ def test_markdown(site: TestSite, images: Callable[..., str], run: Run) -> None:
     assert err == f"error: ubuntu: {site.url}/api/v1/products/ubuntu/: is not JSON\n"
 
 
+def test_how_old_the_recorded_signatures_are(site: TestSite, images: Callable[..., str], run: Run) -> None:
+    """As notes, which are no findings; of disabled definitions, and of signatures that vouch for no bytes, nothing."""
+    signed = {"checksum": "sha256:" + "1" * 64, "signed_by": "AB" * 20, "signed_at": f"{ago(334)} 10:00:00"}
+    flatcar = definition("Flatcar", "flatcar", "4230")
+    flatcar["versions"] = [{**flatcar["versions"][0], **signed}]
+    weak = definition("Weak", "flatcar", "1")
+    weak["versions"] = [{**weak["versions"][0], **signed, "checksum": "md5:" + "1" * 32}]
+    disabled = {**flatcar, "name": "Off", "enable": False}
+    path = images(flatcar, weak, disabled)
+    code, out, err = run(*asked(site, path))
+    note = f"note: Flatcar: 20260101 was signed 334 days ago, on {ago(334)}\n"
+    assert (code, out.count(" signed "), note in out, err.count("warning")) == (0, 1, True, 1)
+    assert "Weak: versions[0].signed_by: has no effect" in err
+    (row,) = json.loads(run(*asked(site, path, "--output", "json"))[1])["signatures"]
+    assert row == {
+        "image": "Flatcar",
+        "version": "20260101",
+        "signed_by": "AB" * 20,
+        "signed_at": f"{ago(334)} 10:00:00",
+        "signed_days": 334,
+    }
+    assert (
+        f"**note** Flatcar: 20260101 was signed 334 days ago, on {ago(334)}"
+        in run(*asked(site, path, "--output", "markdown"))[1]
+    )
+
+
 def test_a_filter_does_not_make_the_rest_missing(site: TestSite, images: Callable[..., str], run: Run) -> None:
     path = images(*DEBIAN, definition("Debian 13", "debian", "13"), definition("Ubuntu 24.04", "ubuntu", "24.04"))
     assert run(*asked(site, path, "--filter", "Debian 12"))[0] == 0

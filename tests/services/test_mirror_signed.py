@@ -39,11 +39,12 @@ def define(mirror: Carried, key: Made, over: str, kind: str = "detached", **fiel
         url = f"{mirror.site.url}/SUMS.sig"
     policy = fields.pop("policy", "required")
     signature = {"kind": kind, "over": over, "url": url, "keys": [key.fingerprint], "policy": policy}
-    step = {"listing": mirror.site.url, "match": r"(?P<version>\d+)[.]raw"}
+    step: dict[str, Any] = {"listing": mirror.site.url, "match": r"(?P<version>\d+)[.]raw"}
     if over in ("index", "checksum"):
         step = {"checksum-file": f"{mirror.site.url}/SUMS", "match": step["match"]}
     if over == "index":
-        step = {"json": f"{mirror.site.url}/SUMS", "items": "builds", "fields": {"url": "url", "version": "version"}}
+        step = {"json": f"{mirror.site.url}/SUMS", "items": "builds"}
+        step["fields"] = {"url": "url", "version": "version", "checksum": "sha512"}
     resolve = {"steps": [step], "signature": {name: value for name, value in signature.items() if value}}
     version = {**mirror.version("1", DATA), "checksums_url": f"{mirror.site.url}/SUMS", **fields}
     mirror.define(version, resolve=resolve)
@@ -103,6 +104,64 @@ def test_a_signature_over_the_image_is_checked_as_it_passes(mirror: Carried, key
     code, text = run(mirror)
     assert (code, f"failed: A 1: {url}: BAD signature by {key.fingerprint}" in text) == (1, True), text
     assert not (mirror.tree / KEY).exists()
+
+
+@pytest.mark.parametrize("over", ["image", "unpacked-image"])
+def test_the_digest_of_what_was_verified_is_recorded(mirror: Carried, key: Made, over: str) -> None:
+    """The definition has none: what passed by while its signature was checked is the evidence."""
+    packed = lzma.compress(DATA)
+    url = mirror.site.put("/1.raw.xz", packed)
+    mirror.site.put("/1.raw.xz.sig", key.sign(packed if over == "image" else DATA))
+    define(mirror, key, over, url=url, checksum=None, checksums_url=None)
+    code, text = run(mirror)
+    assert (code, "A 1: copied, its signature verified\n" in text) == (0, True), text
+    record = mirror.record()
+    assert (record["signature"], record["signed_by"]) == ("verified", key.fingerprint)
+    assert (record["checksum"], record["proof"]) == (f"sha256:{sha256(packed)}", "signature")
+    # Bytes that are swapped afterwards are not copied as signed ones.
+    (mirror.tree / KEY).unlink()
+    mirror.site.put("/1.raw.xz", lzma.compress(image("swapped", 2)))
+    code, text = run(mirror)
+    assert (code, f"failed: A 1: {url}: BAD signature by {key.fingerprint}" in text) == (1, True), text
+    assert not (mirror.tree / KEY).exists()
+
+
+@pytest.mark.parametrize("policy", ["optional", "none"])
+def test_no_signer_without_the_digest_that_the_signature_vouched_for(mirror: Carried, key: Made, policy: str) -> None:
+    """Neither without any digest, nor with one that was fetched only now, nor with one that can be forged."""
+    md5 = f"md5:{hashlib.md5(DATA).hexdigest()}"
+    mirror.site.put("/SUMS", sums())
+    for fields in (
+        {"checksum": None, "checksums_url": None},
+        {"checksum": None},
+        {"checksum": md5, "checksums_url": None},
+    ):
+        define(mirror, key, "image", policy=policy, signed_by=key.fingerprint, signed_at="2026-01-01", **fields)
+        code, text = run(mirror)
+        assert code == 0, text
+        record = mirror.record()
+        assert (record["signature"], record["signed_by"], record["signed_at"]) == (None, None, None)
+        (mirror.tree / KEY).unlink()
+    define(mirror, key, "image", policy=policy, signed_by=key.fingerprint, signed_at="2026-01-01")
+    assert run(mirror)[0] == 0
+    expected = "recorded" if policy == "optional" else None
+    assert (mirror.record()["signature"], mirror.record()["signed_by"]) == (expected, key.fingerprint)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_signed_checksum_file_with_broken_digests_only(mirror: Carried, key: Made, recorded: bool) -> None:
+    digest = hashlib.md5(DATA).hexdigest()
+    text_ = f"{digest}  1.raw\n".encode()
+    mirror.site.put("/SUMS", text_)
+    mirror.site.put("/SUMS.sig", key.sign(text_))
+    checksum = f"md5:{digest}" if recorded else None
+    define(mirror, key, "checksum", checksum=checksum, signed_by=key.fingerprint)
+    code, text = run(mirror)
+    assert (code, mirror.files()) == (1, []), text
+    assert "its signed digest is md5, which can be forged; its signature is required" in text
+    define(mirror, key, "checksum", checksum=checksum, signed_by=key.fingerprint, policy="optional")
+    assert run(mirror)[0] == 0
+    assert (mirror.record()["signature"], mirror.record()["signed_by"]) == (None, None)
 
 
 def test_a_bad_signature_stops_the_copy_whatever_the_checksum_says(mirror: Carried, key: Made) -> None:

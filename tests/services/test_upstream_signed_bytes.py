@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+
+import yaml
 
 from tests.services.distribution import Distribution, image
 from tests.services.site import Switches
@@ -38,6 +42,27 @@ def test_the_digest_that_was_verified_is_recorded(distribution: Distribution) ->
     assert f"signed_by: {distribution.key.fingerprint}" in written
 
 
+def test_a_digest_that_can_be_forged_is_not_what_is_recorded_of_a_verified_image(distribution: Distribution) -> None:
+    """Other bytes of the same MD5 could take their place."""
+    for algorithm, is_kept in (("md5", False), ("sha1", False), ("sha512", True)):
+        alone(distribution, image("one"), "over: image, url: '{url}.asc'")
+        distribution.site.put("/p/SUMS", f"{hashlib.new(algorithm, image('one')).hexdigest()}  x-1.qcow2\n".encode())
+        text = (distribution.images / "a.yml").read_text()
+        sums = f"      checksum: {{url: {distribution.site.url}/p/SUMS}}\n      signature:"
+        (distribution.images / "a.yml").write_text(text.replace("      signature:", sums))
+        outcome = distribution.run()
+        assert outcome.code == 0, outcome.text
+        (version,) = yaml.safe_load((distribution.images / "a.yml").read_text())["images"][0]["versions"]
+        kind = algorithm if is_kept else "sha256"
+        assert version["checksum"] == f"{kind}:{hashlib.new(kind, image('one')).hexdigest()}"
+        assert version["signed_by"] == distribution.key.fingerprint
+        assert ("checksums_url" in version) == is_kept
+        again = distribution.run()
+        assert (again.code, "1 is the newest build" in again.out, "warning" in again.text) == (0, True, False), (
+            again.text
+        )
+
+
 def test_an_unsigned_image_gets_no_digest_of_ours(distribution: Distribution) -> None:
     """Nobody vouches for the bytes that came: their digest is no evidence."""
     alone(distribution, image("one"), "over: image, url: '{url}.none', policy: optional")
@@ -47,27 +72,54 @@ def test_an_unsigned_image_gets_no_digest_of_ours(distribution: Distribution) ->
     assert ("checksum:" in written, "signed_by:" in written) == (False, False)
 
 
+def test_an_index_that_can_not_have_digests(distribution: Distribution) -> None:
+    """Nobody need be asked."""
+    site = distribution.site
+    over_index = f"over: index, url: {site.url}/p/index.json.asc"
+    for step, what in (
+        (
+            f"json: {site.url}/p/index.json\n          fields: {{file: name}}",
+            "the index has no digests, so its signature ",
+        ),
+        (f"pointer: {site.url}/p/last", "the last step (pointer) reads no index that has digests; json, "),
+    ):
+        alone(distribution, image("one"), over_index, step)
+        outcome = distribution.run()
+        assert (outcome.code, f"P: resolve.signature.over: {what}" in outcome.err) == (1, True), outcome.text
+        assert re.search(r"a\.yml:\d+:\d+: P: resolve", outcome.err)
+    assert site.requests == []
+
+
 def test_a_signed_index_without_digests_proves_nothing(distribution: Distribution) -> None:
     site = distribution.site
-    alone(
-        distribution,
-        image("one"),
-        f"over: index, url: {site.url}/p/index.json.asc",
-        f"json: {site.url}/p/index.json\n          fields: {{file: name}}",
-    )
-    outcome = distribution.run()
-    assert outcome.code == 1, outcome.text
-    assert "has no digest of x-1.qcow2, so its signature does not vouch for the image" in outcome.out
-    assert "signed_by" not in (distribution.images / "a.yml").read_text()
-    site.on("/p/index.json.asc", Switches(status=404))
-    distribution.write(
-        (distribution.images / "a.yml")
-        .read_text()
-        .partition("images:\n")[2]
-        .replace("over: index,", "over: index, policy: optional,")
-    )
+    item = {"ftype": "disk", "path": "p/x-1.qcow2"}
+    products = {"p": {"versions": {"1": {"items": {"disk": item}}}}}
+    index = json.dumps({"format": "products:1.0", "products": products}).encode()
+    site.put("/p/x-1.qcow2", image("one"))
+    site.put("/p/streams", index)
+    site.put("/p/streams.asc", distribution.key.sign(index))
+    for policy in ("required", "optional"):
+        distribution.write(f"""\
+  - name: P
+    format: qcow2
+    resolve:
+      steps: [{{simplestreams: {site.url}/p/streams, product: p, item: disk, root: {site.url}/}}]
+      signature:
+        kind: detached
+        keys: {distribution.key.fingerprint}
+        over: index
+        url: {site.url}/p/streams.asc
+        policy: {policy}
+    versions: []
+""")
+        outcome = distribution.run()
+        assert outcome.code == 1, outcome.text
+        assert "has no digest of x-1.qcow2, so its signature does not vouch for the image" in outcome.out
+        assert "signed_by" not in (distribution.images / "a.yml").read_text()
+    site.on("/p/streams.asc", Switches(status=404))
     outcome = distribution.run()
     assert outcome.code == 0, outcome.text
+    assert "signed_by" not in (distribution.images / "a.yml").read_text()
 
 
 def test_a_signed_checksum_file_with_broken_digests_only(distribution: Distribution) -> None:

@@ -168,6 +168,15 @@ def test_what_was_verified_and_signed_is_taken_over():
     assert found.definitions[0].versions[0].model_dump(exclude_none=True, exclude={"meta"}) == version
 
 
+@pytest.mark.parametrize("said", [{}, {desired.VERIFIED: "none"}, {desired.BYTES: "sha512:00"}])
+def test_a_signer_is_taken_over_with_the_checksum_that_was_signed_only(said):
+    key = "D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81 2024-04-16 09:12:33"
+    verified = {desired.VERIFIED: f"sha256:{'a' * 64} before import"} if desired.BYTES in said else {}
+    found = check([image("A", 1, properties={desired.SIGNED_BY: key, **verified, **said})])
+    version = found.definitions[0].versions[0]
+    assert (version.signed_by, version.signed_at, version.checksum) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     "properties",
     [

@@ -55,6 +55,7 @@ PURE = (
     "doctor/report",
     "doctor/sites",
     "editing/edit",
+    "upstreams/ages",
     "upstreams/endoflife",
     "errors",
     "explain",

@@ -91,6 +91,10 @@ SECRET = (
     "looks like a secret, and becomes a property that all who see the image can read; plans and reports show it too. "
     "Take it out"
 )
+NOT_SIGNED = (
+    "has no effect: the signature vouches for no checksum of this version (there is none, or it is MD5 or SHA-1); run "
+    "update, or remove signed_by"
+)
 WARNINGS = [
     ("    versions: []\n", "a.yml:4:15: A: versions: is empty: no image is wanted"),
     ("    versions:\n", "a.yml:4:5: A: versions: is empty: no image is wanted"),
@@ -126,6 +130,13 @@ WARNINGS = [
         "a.yml:7:17: A: versions[0].source: 'gopher://x' is unusual, known are private, an http, https or ftp URL",
     ),
     (TAIL + "        source: private\n", None),
+    (TAIL + f"        signed_by: {'AB' * 20}\n", f"a.yml:7:20: A: versions[0].signed_by: {NOT_SIGNED}"),
+    (
+        TAIL + f"        checksum: md5:{'1' * 32}\n        signed_by: {'AB' * 20}\n",
+        f"a.yml:8:20: A: versions[0].signed_by: {NOT_SIGNED}",
+    ),
+    (TAIL + f"        checksum: md5:{'1' * 32}\n", None),
+    (TAIL + f"        checksum: sha256:{'1' * 64}\n        signed_by: {'AB' * 20}\n", None),
     ("    meta: {root_Password: abc}\n" + TAIL, f"a.yml:4:27: A: meta.root_Password: {SECRET}"),
     (TAIL + "        meta: {agent-token: abc}\n", f"a.yml:7:29: A: versions[0].meta.agent-token: {SECRET}"),
     ("    meta: {client_secret: null, password_login: no, hw_rng_model: virtio}\n" + TAIL, None),

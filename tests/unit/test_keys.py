@@ -152,6 +152,15 @@ def stored_in(directory: Path, hand: Hand) -> Path:
     return directory / "key.gpg"
 
 
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", "~")
+    with pytest.raises(Error, match="there is no home directory to keep keys in; set XDG_DATA_HOME, or give --keys"):
+        default_directory()
+    with pytest.raises(VerificationError, match=f"^no key {'AB' * 20} in /usr/share/keyrings"):
+        keyring().certificates(["AB" * 20])
+
+
 def test_only_the_named_key_is_fetched(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle.gpg"
     bundle.write_bytes(OTHER.certificate + HAND.certificate + made().certificate)

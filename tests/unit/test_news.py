@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from cloud import TODAY, definition
+from cloud import TODAY, definition, settled
 
 from openstack_image_manager import desired
 from openstack_image_manager.editing.edit import AddVersion, RemoveVersion, SetVersionField
@@ -197,6 +197,42 @@ def test_the_evidence_goes_to_the_image():
     assert five[desired.CHECKSUMS_URL] == "https://example.org/SUMS"
     assert four[desired.SIGNED_BY] == "AB" * 20
     assert desired.CHECKSUMS_URL not in four
+
+
+def test_the_signer_goes_to_images_of_the_signed_bytes_only():
+    """The checksum and the signature may be recorded after the image was imported, with other bytes."""
+    signed = {"version": "5", "url": BUILD.url, "checksum": str(DIGEST), "signed_by": "AB" * 20}
+    wanted = definition(versions=(signed,))
+    (version,) = wanted.versions
+    role = Role(True, False, False, Stage.KEEP, "", "public", False)
+    (bare,) = settled([definition(versions=({"version": "5", "url": BUILD.url},))])
+
+    def signer(**fields):
+        found = replace(bare, **{**fields, "properties": {**bare.properties, **fields.get("properties", {})}})
+        return desired.wanted_image(wanted, version, role, "tag", found).properties.get(desired.SIGNED_BY)
+
+    assert signer() is None
+    assert signer(properties={desired.SIGNED_BY: "AB" * 20}) is None
+    assert signer(properties={desired.VERIFIED: "none"}) is None
+    assert signer(properties={desired.VERIFIED: f"sha256:{'b' * 64} before import"}) is None
+    verified = {desired.VERIFIED: f"{DIGEST} before import"}
+    assert signer(properties=verified) == "AB" * 20
+    assert signer(properties={**verified, desired.BYTES: "sha512:00"}) is None
+    assert signer(hash_algorithm="sha256", hash_value="a" * 64) == "AB" * 20
+    assert signer(properties={desired.VERIFIED: "pending none"}) == "AB" * 20
+
+
+def test_a_signature_that_is_too_old_is_warned_of():
+    """Whether or not there is anything new."""
+    old = replace(BUILD, stale="the signature is old")
+    for versions in (("5",), ("4",)):
+        each = told(definition(versions=versions), old)
+        assert each.warning == "the signature is old"
+        assert line(each).endswith("; warning: the signature is old")
+        assert (data(each)["signed_days"], data(each)["warning"]) == (2, "the signature is old")
+    md5 = {"version": "5", "url": BUILD.url, "checksum": "md5:" + "c" * 32}
+    assert str(told(definition(versions=(md5,)), old).warning).endswith("record the latter; the signature is old")
+    assert "signed_days" not in data(told(definition(versions=("4",)), BARE))
 
 
 def test_the_age_of_a_signature():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from openstack_image_manager.upstreams.published import (
     is_same,
     placed,
     recorded,
+    stale,
     version_of,
 )
 
@@ -230,3 +232,74 @@ def test_what_is_packed_need_not_begin_like_its_format(suffix: str) -> None:
     check_beginning(f"https://x/a{suffix}?b=1", b"packed", "qcow2")
     with pytest.raises(VerificationError, match="does not begin like a qcow2 image"):
         check_beginning(f"https://x/a{suffix}.qcow2", b"packed", "qcow2")
+
+
+SIGNED = Build("5", "https://x/5", None, None, None, None, "AB" * 20, "2026-08-01 10:00:00")
+
+
+@pytest.mark.parametrize(
+    ("recorded_at", "led_at", "message"),
+    [
+        (None, None, ""),
+        ("2026-08-01 10:00:00", "2026-08-02 10:00:00", ""),
+        ("2026-08-01 10:00:01", None, "5 (https://x/5) was signed on 2026-08-01 10:00:00, and 4, which is there"),
+        ("2026-08-01", None, ""),
+        ("2026-08-02", None, "5 (https://x/5) was signed on 2026-08-01 10:00:00, and 4, which is there"),
+        (None, "2026-08-02 10:00:01", "before its version was announced: on 2026-08-02 10:00:01; nothing is changed"),
+    ],
+)
+def test_builds_that_are_signed_too_early(recorded_at: str | None, led_at: str | None, message: str) -> None:
+    four = {"version": "4", "url": "https://x/4", "checksum": "sha256:" + "1" * 64}
+    wanted = having(four | ({"signed_by": "AB" * 20, "signed_at": recorded_at} if recorded_at else {}))
+    if message:
+        with pytest.raises(Error, match=r"^possible rollback attack: the site offers an older build: ") as caught:
+            check_signed(wanted, SIGNED, "required", led_at)
+        assert message in str(caught.value)
+    else:
+        check_signed(wanted, SIGNED, "required", led_at)
+    check_signed(wanted, SIGNED, "none", led_at)
+    check_signed(having({"version": "5", "url": "https://x/5"}), SIGNED, "required", led_at)
+
+
+@pytest.mark.parametrize("policy", ["required", "optional", "none"])
+def test_a_signature_that_is_gone(policy: str) -> None:
+    bare = replace(SIGNED, signed_by=None, signed_at=None)
+    four = {"version": "4", "url": "https://x/4", "checksum": "sha256:" + "1" * 64}
+    check_signed(having(four), bare, policy, "2026-08-02 10:00:01")
+    signed = having({"version": "3", "url": "https://x/3", "signed_by": "CD" * 20}, four)
+    if policy == "none":
+        check_signed(signed, bare, policy)
+        return
+    with pytest.raises(Error, match=f"is not signed, and 3, which is there already, was signed by {'CD' * 20}"):
+        check_signed(signed, bare, policy)
+
+
+def test_signatures_that_are_too_old() -> None:
+    now = datetime(2026, 8, 31, 10, 0, 0, tzinfo=UTC)
+    assert stale("2026-08-01 10:00:00", 30, now) is None
+    assert stale("2026-08-01", 30, now) is None
+    assert stale("2026-07-31 10:00:00", None, now) is None
+    assert stale(None, 30, now) is None
+    assert stale("2026-07-31 10:00:00", 30, now) == (
+        "the signature is 31 days old, more than max_age (30): the site may withhold newer builds; compare with "
+        "another mirror"
+    )
+
+
+def test_a_build_as_a_version() -> None:
+    bare = version_of(replace(SIGNED, signed_by=None, signed_at=None))
+    assert bare.model_dump(exclude_none=True, exclude={"meta"}) == {"version": "5", "url": "https://x/5"}
+    version = version_of(replace(SIGNED, checksum=Checksum("sha256", "1" * 64), size=7, build_date="2026-07-01"))
+    assert version.model_dump(exclude_none=True, exclude={"meta"}) == {
+        "version": "5",
+        "url": "https://x/5",
+        "checksum": f"sha256:{'1' * 64}",
+        "size": 7,
+        "build_date": "2026-07-01",
+        "signed_by": "AB" * 20,
+        "signed_at": "2026-08-01 10:00:00",
+    }
+    assert version.is_signed
+    for checksum in (None, f"md5:{'1' * 32}", f"sha1:{'1' * 40}"):
+        assert not version.model_copy(update={"checksum": checksum}).is_signed
+    assert not version.model_copy(update={"signed_by": None}).is_signed

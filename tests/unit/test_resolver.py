@@ -140,9 +140,35 @@ MISTAKES = [
         "17:27: signature.policy: must be one of required, optional, none; did you mean 'required'?",
     ),
     (
+        "over: checksum",
+        "over: checksum, max_age: 0",
+        "17:60: signature.max_age: must be more than 0",
+    ),
+    ("over: checksum", "over: checksum, max_age: soon", "17:60: signature.max_age: must be a whole number"),
+    (
+        "checksum: {url: '{url}.sums'}",
+        "checksum: {url: '{url}.sums', algorithm: md5}",
+        "16:48: checksum.algorithm: md5 can be forged, so a signature over it does not vouch for the image",
+    ),
+    (
+        "over: checksum",
+        "over: index",
+        "17:41: signature.over: the last step (checksum-file) reads no index that has digests; json, simplestreams,",
+    ),
+    (
+        "- listing: '{site}/'",
+        "- listing: '{site}/'\n          signature: {kind: detached}",
+        "12:22: steps[0].signature: is no option of listing; it takes match, order",
+    ),
+    (
+        "- listing: '{site}/'\n",
+        "- pointer: '{site}/'\n          signature: {kind: detached, url: 'x', keys: 'AB'}\n",
+        "12:44: steps[0].signature.url: is not a URL; it must begin with https://, http://, file:// or a placeholder",
+    ),
+    (
         "kind: detached",
         "foo: x, kind: detached",
-        "17:19: signature.foo: unknown field; known are kind, over, url, keys, policy",
+        "17:19: signature.foo: unknown field; known are kind, url, keys, policy, over, max_age",
     ),
 ]
 
@@ -171,3 +197,17 @@ def test_sizes_are_told_with_their_place(tmp_path: Path) -> None:
         "5:57: A: versions[0].size: must be more than 0",
         "5:71: A: versions[0].signed_by: 'ab' is not a fingerprint: 40 or 64 hexadecimal digits",
     ]
+
+
+def test_an_index_without_digests_is_told_with_its_place(tmp_path: Path) -> None:
+    """Its signature would vouch for nothing."""
+    text = """\
+    resolve:
+      steps: [{json: 'https://x/', fields: {url: u, version: v}}]
+      signature: {kind: detached, over: index, url: 'https://x/s', keys: '%s'}
+""" % ("AB" * 20)
+    assert complaints(tmp_path, DEFINITION + text) == [
+        "8:41: signature.over: the index has no digests, so its signature does not vouch for the image; add fields: "
+        "checksum"
+    ]
+    assert complaints(tmp_path, DEFINITION + text.replace("version: v", "version: v, checksum: c")) == []

@@ -11,7 +11,14 @@ from pydantic import BaseModel
 
 from openstack_image_manager.definitions import load
 from openstack_image_manager.upstreams import soundness
-from openstack_image_manager.upstreams.resolver import KINDS, ChecksumRule, Lookup, Resolver, SignatureRule, Step
+from openstack_image_manager.upstreams.resolver import (
+    KINDS,
+    ChecksumRule,
+    Lookup,
+    Resolver,
+    SignatureRule,
+    Step,
+)
 
 DOCS = Path(__file__).parents[2] / "docs" / "resolvers.md"
 

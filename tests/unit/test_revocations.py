@@ -6,12 +6,29 @@ from pathlib import Path
 
 import pysequoia
 import pytest
-from signers import DATA, DAY, HAND, OTHER, THEN, Hand, Made, made, packet, refused, seconds, stored
+from signers import (
+    DATA,
+    DAY,
+    DETACHED,
+    HAND,
+    OTHER,
+    THEN,
+    Hand,
+    Made,
+    integer,
+    made,
+    packet,
+    refused,
+    seconds,
+    stored,
+)
+from tests.services.gnupg import gnupg
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.signing import armor, keys
+from openstack_image_manager.signing import armor, keys, openpgp
 from openstack_image_manager.signing.keys import Keyring, fetch_key, listing
 from openstack_image_manager.signing.openpgp import Certificate, certificates
+from openstack_image_manager.signing.revocations import hashed, is_genuine
 from openstack_image_manager.signing.signatures import verify_detached
 
 REVOKED = "was revoked by its owner"
@@ -150,11 +167,13 @@ def test_a_stored_copy_that_is_damaged_is_replaced(tmp_path: Path) -> None:
 
 def test_a_key_that_grows_without_end(tmp_path: Path) -> None:
     path = fetched(tmp_path, HAND.certificate)
-    flood = b"".join(packet(13, bytes([65 + at]) * 1_000_000) for at in range(4))
-    other = b"".join(packet(13, bytes([97 + at]) * 1_000_000) for at in range(4))
+    flood = b"".join(packet(13, bytes([65 + at]) * 500_000) for at in range(2))
+    other = b"".join(packet(13, bytes([97 + at]) * 500_000) for at in range(7))
     fetched(tmp_path, HAND.certificate + flood)
     content = path.read_bytes()
-    with pytest.raises(VerificationError, match=f"with it the stored copy would have more than {keys.LARGEST} bytes"):
+    with pytest.raises(
+        VerificationError, match=f"with it the stored copy would have more than {keys.LARGEST_KEY} bytes"
+    ):
         fetched(tmp_path, HAND.certificate + other)
     assert path.read_bytes() == content
 
@@ -164,18 +183,106 @@ def test_revocations_are_listed_as_what_they_are(tmp_path: Path) -> None:
     assert list(listing(tmp_path)) == [(tmp_path / "a.asc", keys.ONLY_REVOCATION)]
 
 
-@pytest.mark.parametrize("suite", ["Cv25519", "RSA3k", "P256", "P384", "P521"])
-def test_revocations_by_keys_of_all_kinds(suite: str) -> None:
-    key = pysequoia.Tsk.generate("A <a@example.org>", cipher_suite=getattr(pysequoia.CipherSuite, suite))
-    revoked = bytes(key.extract_certificate().revoke(key.certifier()))
-    (found,) = certificates(bytes(key.extract_certificate()) + revoked)
+def parts(key: pysequoia.Tsk) -> tuple[bytes, bytes]:
+    """The certificate and a revocation of it."""
+    certificate = key.extract_certificate()
+    return bytes(certificate), bytes(certificate.revoke(key.certifier()))
+
+
+def check_revocation(certificate: bytes, revoked: bytes) -> None:
+    """It counts, and counts no more when one bit of it, or of what it is about, is another one."""
+    (found,) = certificates(certificate + revoked)
     assert found.primary.revoked
-    broken = bytearray(revoked)
-    broken[-1] ^= 1
-    (found,) = certificates(bytes(key.extract_certificate()) + bytes(broken))
-    assert not found.primary.revoked
+    for at in (-1, len(revoked) // 2):
+        broken = bytearray(revoked)
+        broken[at] ^= 1
+        (found,) = certificates(certificate + bytes(broken))
+        assert not found.primary.revoked
+    (body,) = (packet[1] for packet in openpgp._packets(revoked))
+    (key, *_) = (packet[1] for packet in openpgp._packets(certificate))
+    assert is_genuine(key, hashed(key), body) is True
+    assert is_genuine(key, hashed(key + b"x"), body) is False
+
+
+@pytest.mark.parametrize("suite", ["Cv25519", "Cv448", "RSA2k", "P256", "P384", "P521"])
+@pytest.mark.parametrize("profile", ["RFC4880", "RFC9580"])
+def test_revocations_by_keys_of_all_kinds(suite: str, profile: str) -> None:
+    kind, version = getattr(pysequoia.CipherSuite, suite), getattr(pysequoia.Profile, profile)
+    check_revocation(*parts(pysequoia.Tsk.generate("A <a@example.org>", cipher_suite=kind, profile=version)))
+
+
+def test_a_revocation_by_a_dsa_key_of_gnupg() -> None:
+    """Its file has a colon that keeps it from being used by mistake."""
+    with gnupg() as gpg:
+        fingerprint = gpg.make("dsa", algorithm="dsa2048")
+        text = (gpg.home / "openpgp-revocs.d" / f"{fingerprint}.rev").read_bytes()
+        assert openpgp.revocations(text) == ()
+        (revoked,) = openpgp.revocations(text.replace(b":-----BEGIN", b"-----BEGIN"))
+        check_revocation(gpg.run("--export"), revoked)
 
 
 def test_a_revocation_by_a_key_of_version_6() -> None:
     key = made("six", v6=True)
     assert certificates(key.certificate + key.revocation())[0].primary.revoked
+
+
+def test_a_kind_of_key_that_is_not_checked_here(tmp_path: Path) -> None:
+    """The program decides: it is told of the revocation."""
+    suite, profile = pysequoia.CipherSuite.MLDSA65_Ed25519, pysequoia.Profile.RFC9580
+    key = pysequoia.Tsk.generate("A <a@example.org>", cipher_suite=suite, profile=profile)
+    certificate, revoked = parts(key)
+    (found,) = certificates(certificate + revoked)
+    assert (found.primary.revoked, found.data) == (
+        False,
+        found.primary.packets + b"".join(s.packets for s in found.subkeys),
+    )
+    assert revoked in found.data
+    signature = pysequoia.sign(key.signer(), DATA, mode=DETACHED)
+    pin = found.fingerprint
+    assert verify_detached(DATA, signature, [pin], Keyring([stored(tmp_path / "fine", certificate)])).fingerprint == pin
+    refused("no good signature", DATA, signature, pin, Keyring([stored(tmp_path / "revoked", certificate + revoked)]))
+
+
+UNCHECKED = {
+    "version 3": b"\x03\x05\x20" + seconds(THEN) + bytes(8) + b"\x01\x08" + bytes(4),
+    "hash": b"\x04\x20\x01\x63" + bytes(4) + bytes(2) + b"\x00\x01\x01",
+}
+
+
+@pytest.mark.parametrize("kind", UNCHECKED)
+def test_revocations_of_kinds_that_are_not_checked_here(program: str, tmp_path: Path, kind: str) -> None:
+    """They are left to the programs, which do not believe these, so nobody is locked out by them."""
+    body = UNCHECKED[kind]
+    assert is_genuine(HAND.body, hashed(HAND.body), body) is None
+    (found,) = certificates(HAND.certificate + packet(2, body))
+    assert (found.primary.revoked, packet(2, body) in found.data) == (False, True)
+    accepted(HAND, Keyring([stored(tmp_path, HAND.certificate + packet(2, body))]))
+
+
+HEAD = b"\x04" + seconds(THEN)
+SIGNED = b"\x04\x20\x13\x08" + bytes(4) + bytes(2) + integer(1) + integer(1)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (HEAD + b"\x13\x09" + b"\x2b\x24\x03\x03\x02\x08\x01\x01\x07" + bytes(40), None),  # brainpoolP256r1
+        (HEAD + b"\x16\x03\x2b\x65\x71" + bytes(60), None),  # EdDSA over another curve
+        (HEAD + b"\x63" + bytes(40), None),
+        (HEAD + b"\x13\x08" + bytes.fromhex("2a8648ce3d030107") + b"\x02\x03\x04" + bytes(64), False),  # no point
+        (HEAD + b"\x11" + integer(15) + integer(3) + integer(2) + integer(2), False),  # DSA with a small group
+        (HEAD + b"\x01" + integer(4) + integer(2), False),  # no RSA key
+        (HEAD + b"\x01" + integer(4), False),  # cut off
+        (HEAD[:3], False),
+        (b"", False),
+    ],
+)
+def test_keys_that_can_not_have_made_it(key: bytes, expected: bool | None) -> None:
+    assert is_genuine(key, hashed(key), SIGNED) is expected
+
+
+def test_revocations_that_are_cut_off() -> None:
+    whole = revocation()[6:]
+    for length in range(len(whole)):
+        assert is_genuine(HAND.body, hashed(HAND.body), whole[:length]) is not True
+    assert is_genuine(HAND.body, hashed(HAND.body), whole) is True

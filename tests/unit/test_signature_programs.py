@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from signers import DATA, DAY, FORGED, HAND, THEN, made, refused, stored
 
 from openstack_image_manager.errors import VerificationError
+from openstack_image_manager.signing import sequoia
 from openstack_image_manager.signing.keys import Keyring
 from openstack_image_manager.signing.openpgp import certificates, signatures
 from openstack_image_manager.signing.sequoia import report
@@ -19,13 +21,19 @@ from openstack_image_manager.signing.verdict import Outcome, outcome
 from openstack_image_manager.signing.verifier import Check
 
 
-def test_pysequoia_reports_as_gpgv_does(tmp_path: Path) -> None:
+def test_pysequoia_reports_as_gpgv_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     paths = [tmp_path / "signature", tmp_path / "certificate", tmp_path / "data"]
     for path, content in zip(paths, (HAND.sign(DATA), HAND.certificate, DATA), strict=True):
         path.write_bytes(content)
     assert outcome(report(*map(str, paths))) == Outcome("GOODSIG", HAND.fingerprint, THEN + DAY)
     paths[2].write_bytes(FORGED)
     assert outcome(report(*map(str, paths))) == Outcome("NOTGOOD")
+    # As a program of its own, which is how it is used.
+    monkeypatch.setattr("sys.argv", ["sequoia.py", *map(str, paths)])
+    runpy.run_path(sequoia.__file__, run_name="__main__")
+    assert capsys.readouterr().out == "[GNUPG:] NOTGOOD\n"
 
 
 def fake(directory: Path, script: str) -> str:
@@ -92,6 +100,7 @@ import sys
 sys.modules["pysequoia"] = None
 from pathlib import Path
 from openstack_image_manager.errors import VerificationError
+from openstack_image_manager.signing import sequoia
 from openstack_image_manager.signing.keys import Keyring
 from openstack_image_manager.signing.openpgp import certificates, signatures
 from openstack_image_manager.signing.sequoia import report

@@ -61,15 +61,21 @@ def test_what_steps_give_is_known_to_what_follows() -> None:
     ]
 
 
+NO_DIGESTS = "reads no index that has digests; json, simplestreams, debian-manifest, github-release do"
+
+
 @pytest.mark.parametrize(
     ("last", "checksum", "message"),
     [
-        ({"checksum-file": "https://x/S", "match": "(?P<a>x)"}, None, "the last step (checksum-file) reads no index"),
-        ({"listing": "https://x/", "match": "(?P<a>x)"}, None, "the last step (listing) reads no index"),
-        ({"static": {"a": "b"}}, None, "the last step (static) reads no index"),
-        ({"pointer": "https://x/", "redirect": "(?P<a>.*)"}, None, "the last step (redirect) reads no index"),
-        ({"pointer": "https://x/", "match": "(?P<a>.*)"}, {"url": "https://x/S"}, "which nobody signs then"),
-        ({"pointer": "https://x/", "match": "(?P<a>.*)"}, None, None),
+        ({"checksum-file": "https://x/S", "match": "(?P<a>x)"}, None, f"the last step (checksum-file) {NO_DIGESTS}"),
+        ({"listing": "https://x/", "match": "(?P<a>x)"}, None, f"the last step (listing) {NO_DIGESTS}"),
+        ({"static": {"a": "b"}}, None, f"the last step (static) {NO_DIGESTS}"),
+        ({"pointer": "https://x/", "redirect": "(?P<a>.*)"}, None, f"the last step (redirect) {NO_DIGESTS}"),
+        ({"pointer": "https://x/", "match": "(?P<a>.*)"}, None, f"the last step (pointer) {NO_DIGESTS}"),
+        ({"json": "https://x/", "fields": {"a": "b"}}, None, "the index has no digests, so its signature does not "),
+        ({"json": "https://x/", "fields": {"a": "b", "checksum": "c"}}, {"url": "https://x/S"}, "which nobody signs"),
+        ({"json": "https://x/", "fields": {"a": "b", "checksum": "c"}}, None, None),
+        ({"github-release": "a/b", "match": "(?P<a>.*)"}, None, None),
     ],
 )
 def test_what_is_signed_is_what_the_digest_comes_from(last: Any, checksum: Any, message: str | None) -> None:
@@ -80,6 +86,83 @@ def test_what_is_signed_is_what_the_digest_comes_from(last: Any, checksum: Any, 
     found = soundness.problems(Resolver.model_validate(values))
     assert [loc for loc, _ in found] == ([("signature", "over")] if message else [])
     assert message is None or message in found[0][1]
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256", None])
+@pytest.mark.parametrize("policy", ["required", "optional", "none", "{a}"])
+@pytest.mark.parametrize("place", ["checksum", "steps"])
+def test_a_signature_over_digests_that_can_be_forged(place: str, policy: str, algorithm: str | None) -> None:
+    rule = {"kind": "detached", "over": "checksum", "url": "https://x/y", "keys": "A" * 40, "policy": policy}
+    chosen = {"algorithm": algorithm} if algorithm else {}
+    sums = {"checksum-file": "https://x/S", "match": "(?P<a>x)", **(chosen if place == "steps" else {})}
+    values = {"steps": [sums], "url": "https://x/{a}", "version": "{a}", "signature": rule}
+    if place == "checksum":
+        values["checksum"] = {"url": "https://x/S", **chosen}
+    found = soundness.problems(Resolver.model_validate(values))
+    wrong = algorithm in ("md5", "sha1") and policy != "none"
+    loc = ("checksum", "algorithm") if place == "checksum" else ("steps", 0, "algorithm")
+    why = f"{algorithm} can be forged, so a signature over it does not vouch for the image"
+    assert found == ([(loc, why)] if wrong else [])
+    # A signature over the image vouches for the bytes, whatever the checksum file says of them.
+    over_image = {**values, "signature": {**rule, "over": "image"}}
+    assert soundness.problems(Resolver.model_validate(over_image)) == []
+
+
+def signed_step(rule: dict[str, Any] | None = None, step: dict[str, Any] | None = None, **more: Any) -> Any:
+    """The complaints about a step with a signature before one with a checksum file."""
+    signature = {"kind": "detached", "url": "https://x/y.sig", "keys": "A" * 40, **(rule or {})}
+    first = {**(step or {"pointer": "https://x/y", "match": "(?P<a>.*)"}), "signature": signature}
+    sums = {"checksum-file": "https://x/{a}", "match": "(?P<b>x)"}
+    values = {"steps": [first, sums], "url": "https://x/{b}", "version": "{b}", **more}
+    return soundness.problems(Resolver.model_validate(values))
+
+
+def test_signatures_of_steps() -> None:
+    assert signed_step() == []
+    at = ("steps", 0, "signature")
+    assert signed_step({"url": "{nothing}"}) == [
+        ((*at, "url"), "nothing is known here that {nothing} could stand for"),
+    ]
+    assert signed_step({"keys": "ab"}) == [
+        ((*at, "keys", 0), "must be the whole fingerprint of a primary key: 40 or 64 digits")
+    ]
+    assert signed_step({"keys": []}) == [(at, "needs keys, who may sign; add them, or 'policy: none'")]
+    assert signed_step({"keys": [], "policy": "none"}) == []
+    assert signed_step({"url": None}) == [(at, "detached needs url, where the signature is; add it")]
+    assert signed_step({"kind": "clearsigned"})[0][0] == at
+    assert signed_step({"kind": "clearsigned", "url": None}) == []
+    assert signed_step({"policy": "always"})[0][0] == (*at, "policy")
+    redirect = {"pointer": "https://x/y", "redirect": "(?P<a>.*)"}
+    assert signed_step(step=redirect) == [(at, "a redirect has no document that could be signed")]
+    listing = {"listing": "https://x/", "match": "(?P<a>.*)"}
+    assert signed_step(step=listing) == [(at, "is no option of listing; it takes match, order")]
+
+
+@pytest.mark.parametrize(("over", "own_sums", "twice"), [("checksum", False, True), ("checksum", True, False)])
+def test_one_document_has_one_rule(over: str, own_sums: bool, twice: bool) -> None:
+    rule = {"kind": "detached", "url": "https://x/y", "keys": "A" * 40}
+    step = {"checksum-file": "https://x/S", "match": "(?P<a>x)", "signature": rule}
+    values: dict[str, Any] = {"steps": [step], "url": "https://x/{a}", "version": "{a}"}
+    values["signature"] = {**rule, "over": over}
+    if own_sums:
+        values["checksum"] = {"url": "https://x/S2"}
+    found = soundness.problems(Resolver.model_validate(values))
+    message = f"signature: over: {over} is about this document already; remove one of them"
+    assert found == ([(("steps", 0, "signature"), message)] if twice else [])
+    index = {"json": "https://x/S", "fields": {"a": "b", "checksum": "c"}, "signature": rule}
+    values = {**values, "steps": [index], "signature": {**rule, "over": "index"}}
+    values.pop("checksum", None)
+    assert soundness.problems(Resolver.model_validate(values)) == [
+        (("steps", 0, "signature"), "signature: over: index is about this document already; remove one of them")
+    ]
+
+
+def test_clearsigned_texts_are_no_images() -> None:
+    rule = {"kind": "clearsigned", "over": "image", "keys": "A" * 40}
+    fields = {"steps": [{"static": {"version": "1"}}], "url": "https://x/a", "signature": rule}
+    assert soundness.problems(Resolver.model_validate(fields)) == [
+        (("signature", "over"), "clearsigned texts are an index or a checksum file")
+    ]
 
 
 def test_steps_know_what_they_are_given() -> None:

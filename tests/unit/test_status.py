@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from cloud import DEFAULT, TODAY, definition, settled
@@ -171,3 +171,31 @@ def test_days_of_builds():
     assert age.built("x", "nonsense") is None
     assert age.built("x", "2026-01-02 10:00") == date(2026, 1, 2)
     assert age.built("20260102.3", None) == date(2026, 1, 2)
+
+
+def test_how_old_a_signature_is():
+    signed = {"version": "1", "url": "https://x/1", "checksum": f"sha256:{'1' * 64}", "signed_by": "AB" * 20}
+    wanted = definition(versions=({**signed, "signed_at": f"{TODAY - timedelta(days=334)} 10:00:00"}, "2"))
+    found = settled([wanted])
+    one = next(image for image in found if image.properties["internal_version"] == "1")
+    two = next(image for image in found if image is not one)
+
+    def shown(**properties):
+        image = replace(one, properties={**one.properties, **properties})
+        made = plan([wanted], [image, two], DEFAULT, TODAY, usage=lambda _: 0)
+        its = status.rows(made, [wanted], [image, two], TODAY)
+        return next(row for row in its if row.version == "1"), status.table(its)
+
+    verified = f"sha256:{'1' * 64} before import"
+    row, table = shown(**{desired.VERIFIED: verified})
+    assert (row.signed_by, row.signed_days) == ("AB" * 20, 334)
+    assert row.signed_at == f"{TODAY - timedelta(days=334)} 10:00:00"
+    assert [each[-1] for each in table] == ["Signed", "", "334 d ago"]
+    row, table = shown(**{desired.VERIFIED: verified, desired.SIGNED_BY: "AB" * 20})
+    assert (row.signed_by, row.signed_at, row.signed_days, table[-1][-1]) == ("AB" * 20, None, None, "yes")
+    row, table = shown(**{desired.VERIFIED: verified, desired.SIGNED_BY: f"{'AB' * 20} yesterday"})
+    assert (row.signed_days, table[-1][-1]) == (None, "yes")
+    # It is about the bytes that were verified, and those alone.
+    for verification in ({desired.VERIFIED: "none"}, {desired.VERIFIED: verified, desired.BYTES: "sha512:00"}):
+        row, table = shown(**verification)
+        assert (row.signed_by, row.signed_at, row.signed_days, table[0][-1]) == (None, None, None, "Verified")

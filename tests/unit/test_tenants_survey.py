@@ -138,12 +138,19 @@ def test_what_was_verified(said, verified, checksum):
 
 def test_who_signed():
     wanted = definition(versions=("1",))
-    found = build(wanted, **{desired.SIGNED_BY: f"{UBUNTU_KEY} 2026-10-14 06:12:33"})
+    verified = {desired.VERIFIED: f"sha256:ab{desired.BEFORE}"}
+    found = build(wanted, **verified, **{desired.SIGNED_BY: f"{UBUNTU_KEY} 2026-10-14 06:12:33"})
     assert (found.signed_by, found.signer, found.signed_at) == (UBUNTU_KEY, "Ubuntu", "2026-10-14 06:12:33")
-    found = build(wanted, **{desired.SIGNED_BY: "AB"})
+    found = build(wanted, **verified, **{desired.SIGNED_BY: "AB"})
     assert (found.signed_by, found.signer, found.signed_at) == ("AB", None, None)
     assert build(wanted).signed_by is None
     assert build(wanted, image_source="javascript:alert(1)").source is None
+
+
+@pytest.mark.parametrize("said", [{}, {desired.VERIFIED: "none"}, {desired.VERIFIED: "sha256:ab yesterday"}])
+def test_nobody_signed_what_was_not_verified(said):
+    found = build(definition(versions=("1",)), **said, **{desired.SIGNED_BY: f"{UBUNTU_KEY} 2026-10-14 06:12:33"})
+    assert (found.signed_by, found.signer, found.signed_at) == (None, None, None)
 
 
 def test_several_clouds_are_one_site():

@@ -111,7 +111,7 @@ def _version(
         "checksum": _checksum(desired.verified_checksum(image)),
         "checksums_url": _url(properties.get(desired.CHECKSUMS_URL, "")),
         "build_date": date if _fits(values.build_date, date) else None,
-        **_signed(properties.get(desired.SIGNED_BY, "")),
+        **_signed(*desired.signature(image)),
         "source": None if is_url else (source if source and not is_secret(source) else "private"),
         "image_description": description if description != group.name else None,
         "meta": dict(sorted(own.items())) or None,
@@ -137,8 +137,7 @@ def _checksum(verified: str) -> str | None:
         return None
 
 
-def _signed(text: str) -> dict[str, str]:
-    key, _, when = text.partition(" ")
+def _signed(key: str, when: str) -> dict[str, str]:
     if not _fits(values.fingerprint, key) or (when and not _fits(values.build_date, when)):
         return {}
     return {"signed_by": key, **({"signed_at": when} if when else {})}

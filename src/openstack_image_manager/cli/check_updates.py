@@ -1,4 +1,4 @@
-"""`check-updates`: releases that are not defined yet, and definitions whose support has ended or ends soon."""
+"""`check-updates`: releases that are not defined, definitions whose support ends, and the age of signatures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def check_updates(
     eol_url: given.EolUrl = EOL_URL,
     output: Annotated[given.Output, typer.Option("--output", help="Form of the report.")] = given.Output.TEXT,
 ) -> None:
-    """Tell which releases are not defined yet, and which definitions have reached the end of their support.
+    """Tell which releases are not defined yet, which definitions have reached the end of their support, and how old
+    their signatures are.
 
     Needs no cloud, and changes nothing. Exit code 3 when a supported release is missing or a definition is past its
     end; 1 when the data on a distribution can't be had; what ends within 90 days is only noted.
@@ -37,7 +38,7 @@ def check_updates(
     """
     from openstack_image_manager import render
     from openstack_image_manager.definitions import load
-    from openstack_image_manager.upstreams import endoflife, eoldata
+    from openstack_image_manager.upstreams import ages, endoflife, eoldata
 
     source = eoldata.site(eol_url) if eol_data is None else eoldata.files(eol_data)
     today = datetime.now(UTC).date()
@@ -47,16 +48,19 @@ def check_updates(
     products = endoflife.wanted(known, chosen.definitions)
     releases, failed = eoldata.load(products, source)
     checks = endoflife.check(known, chosen.definitions, everything.definitions, releases, today)
+    signed = ages.signatures(chosen.definitions, today)
+    told = [*endoflife.findings(checks), *ages.findings(signed)]
     errors = {name: str(error) for name, error in failed.items()}
     summary = endoflife.summary(checks, products, len(errors))
     if output == given.Output.JSON:
         data = {"date": today.isoformat(), "checks": endoflife.data(checks), "failed": errors}
-        typer.echo(json.dumps(data, indent=2))
+        typer.echo(json.dumps({**data, "signatures": ages.data(signed)}, indent=2))
     elif output == given.Output.MARKDOWN:
-        typer.echo(render.findings_markdown("Releases", summary, endoflife.findings(checks, errors)), nl=False)
+        told += endoflife.findings([], errors)
+        typer.echo(render.findings_markdown("Releases", summary, told), nl=False)
     else:
         out = render.console()
-        render.findings(endoflife.findings(checks), out)
+        render.findings(told, out)
         render.say(out, summary)
     render.findings(endoflife.findings([], errors), render.console(stderr=True))
     for warning in chosen.warnings:

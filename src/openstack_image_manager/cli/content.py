@@ -21,7 +21,7 @@ from openstack_image_manager.mirroring.target import Target
 from openstack_image_manager.mirroring.verdict import Plan as MirrorPlan
 from openstack_image_manager.mirroring.verdict import Verdict
 from openstack_image_manager.model import Finding, Result
-from openstack_image_manager.status import HEAD, Row, cells
+from openstack_image_manager.status import Row, table
 from openstack_image_manager.status import data as row_data
 from openstack_image_manager.upstreams import news as words
 from openstack_image_manager.upstreams.news import News
@@ -125,7 +125,7 @@ def of_status(
 
     def markdown() -> str:
         tables = [
-            render.table_markdown(f"Images in {cloud}", render.count(len(its), "version"), [HEAD, *map(cells, its)])
+            render.table_markdown(f"Images in {cloud}", render.count(len(its), "version"), table(its))
             for cloud, its in rows.items()
         ]
         said = [*(f"{each.subject}: {each.message}" for _, each in errors), *failed.values()]

@@ -145,7 +145,10 @@ class Copier:
 
 def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests) -> Record:
     version, meta = proof.version, item.definition.meta
+    is_signed = proof.signature == VERIFIED or version.is_signed
     promised = "definition" if item.version.checksum else "checksums_url" if version.checksum else "computed"
+    if version.checksum is None and is_signed:  # of the file itself: what was verified is the digest of what passed by
+        version, promised = version.model_copy(update={"checksum": source[0]}), "signature"
     return Record(
         name=item.definition.name,
         version=version.version,
@@ -154,8 +157,8 @@ def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests)
         source_size=source[1],
         checksum=version.checksum,
         proof=promised,
-        signed_by=version.signed_by,
-        signed_at=version.signed_at,
+        signed_by=version.signed_by if is_signed else None,
+        signed_at=version.signed_at if is_signed else None,
         sha256=digests["sha256"],
         sha512=digests["sha512"],
         size=digests.size,

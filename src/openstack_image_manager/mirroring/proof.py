@@ -16,7 +16,7 @@ from typing import Any
 
 from openstack_image_manager import checksums
 from openstack_image_manager.errors import Error, FetchError, VerificationError
-from openstack_image_manager.format import Checksum, Definition, Version
+from openstack_image_manager.format import BROKEN, Checksum, Definition, Version
 from openstack_image_manager.signing.evidence import Evidence, moment
 from openstack_image_manager.signing.keys import Keyring, keyring
 from openstack_image_manager.signing.signatures import OpenPGP, Rsa
@@ -116,7 +116,7 @@ class Prover:
         resolver = shipped.complete(definition.resolve) if definition.resolve else None
         rule = resolver.signature if resolver else None
         if resolver is None or rule is None:
-            return Proof(with_checksum(version))
+            return Proof(_promised(version))
         known = variables.evaluate(resolver, variables.initial(definition))
         known |= {"url": version.url, "file": file_name(version.url), "version": version.version}
         known |= {"checksum_url": version.checksum_file} if version.checksum_file else {}
@@ -124,18 +124,18 @@ class Prover:
         if policy not in POLICIES:
             raise Error(f"'{policy}' is no policy of signatures; it must be one of {', '.join(POLICIES)}")
         if policy == "none":
-            return Proof(with_checksum(version))
+            return Proof(_promised(version))
         try:
             return self._again(resolver, rule, version, known)
         except _UnprovableError as reason:
-            if version.signed_by is not None and version.checksum is not None:  # it was about these bytes
-                return Proof(with_checksum(version), RECORDED)
+            if version.is_signed:
+                return Proof(version, RECORDED)
             if policy == "required":
                 raise VerificationError(
                     f"{placed(version.url, reason)}; its signature is required, and the definition has no "
                     "signed_by with a checksum: let update write one, or set resolve: signature: policy: optional"
                 ) from None
-            return Proof(with_checksum(version))
+            return Proof(_promised(version))
 
     def _again(self, resolver: Resolver, rule: SignatureRule, version: Version, known: dict[str, str]) -> Proof:
         over_image = rule.over in ("image", "unpacked-image")
@@ -149,7 +149,7 @@ class Prover:
             raise _UnprovableError(f"where its signature is can't be told any more: {error}") from None
         wanted = Signature(rule.kind, rule.over, subject, url, keys)
         if over_image:
-            return Proof(with_checksum(version), None, wanted, self._document(url or ""), self.keyring)
+            return Proof(_promised(version), None, wanted, self._document(url or ""), self.keyring)
         data, signed_by, signed_at = self._read(wanted, self._document(subject))
         return _signed(_listed(version, data.decode("utf-8-sig", "replace")), signed_by, signed_at)
 
@@ -170,20 +170,29 @@ class Prover:
             raise
 
 
+def _promised(version: Version) -> Version:
+    """The version with the checksum that is promised for it. A signature that the definition tells of was not over one
+    that is fetched now. Raises FetchError, VerificationError."""
+    found = with_checksum(version)
+    return found if version.is_signed else found.model_copy(update={"signed_by": None, "signed_at": None})
+
+
 def _listed(version: Version, text: str) -> Version:
     """PURE: the version with the checksum that the signed text has for it. Raises _UnprovableError where it tells of
-    these bytes no more: names are used again."""
+    these bytes no more (names are used again), or has only a digest that can be forged."""
     if version.checksum is None:
         try:
-            checksum = checksums.find(text, file_name(version.url))
+            found = checksums.find(text, file_name(version.url))
         except VerificationError as error:
             raise _UnprovableError(str(error)) from None
-        return version.model_copy(update={"checksum": str(checksum)})
-    digest = Checksum.parse(version.checksum).digest
-    short = base64.b64encode(bytes.fromhex(digest)).decode().rstrip("=")
-    if not (digest in text.lower() or short in text):
-        raise _UnprovableError(f"{version.checksum} does not stand in {version.checksum_file} any more")
-    return version
+    else:
+        found = Checksum.parse(version.checksum)
+        short = base64.b64encode(bytes.fromhex(found.digest)).decode().rstrip("=")
+        if not (found.digest in text.lower() or short in text):
+            raise _UnprovableError(f"{version.checksum} does not stand in {version.checksum_file} any more")
+    if found.algorithm in BROKEN:
+        raise _UnprovableError(f"its signed digest is {found.algorithm}, which can be forged")
+    return version.model_copy(update={"checksum": version.checksum or str(found)})
 
 
 def _signed(version: Version, signed_by: str | None, signed_at: str | None) -> Proof:

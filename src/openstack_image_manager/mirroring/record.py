@@ -20,9 +20,9 @@ class Record:
 
     `sha256`, `sha512`, `size`: of the object as stored. `source_digest` (algorithm:digest), `source_size`: of the file
     as published at `source`. `checksum`: what was promised and came true, of one of the two; `proof`: who promised it:
-    definition, checksums_url, or computed: nobody did. `signature`: verified (when it was copied), recorded (the
-    definition tells that it once was), or None. `at`: when, ISO 8601 with time zone. What comes behind it, the index is
-    made of; a record may lack it.
+    definition, checksums_url, signature (over the image), or computed: nobody did. `signature`: verified (when it was
+    copied), recorded (the definition tells that it once was), or None. `at`: when, ISO 8601 with time zone. What comes
+    behind it, the index is made of; a record may lack it.
     """
 
     name: str
@@ -88,7 +88,7 @@ def metadata(version: Version) -> dict[str, str]:
         MADE_BY: MAKER,
         "source": public_url(version.url),
         "source-checksum": version.checksum,
-        "signed-by": version.signed_by,
-        "signed-at": version.signed_at,
+        "signed-by": version.signed_by if version.is_signed else None,
+        "signed-at": version.signed_at if version.is_signed else None,
     }
     return {name: value for name, value in known.items() if value and value.isascii() and len(value) <= VALUE_BYTES}

@@ -26,6 +26,7 @@ SYSTEM = (
     Path("/etc/pki/rpm-gpg"),
 )
 LARGEST = 8 * 1024 * 1024  # bytes of one file; keyrings of whole distributions are smaller
+LARGEST_KEY = LARGEST // 2  # bytes of one that is stored, in armor, which adds a third
 MOST_FILES = 5000  # of one directory and those in it
 ONLY_REVOCATION = "it holds a revocation and no key: it counts together with the copies of its key"
 FEW = 5  # names that a message can hold
@@ -193,15 +194,15 @@ def fetch_key(url: str, fingerprint: str, directory: Path) -> Path:
         name, block = f"{wanted}.asc", armor.Block("PGP PUBLIC KEY BLOCK", key.data)
     else:
         name, block = f"{wanted}.pem", armor.Block("PUBLIC KEY", key.data)
-    path, text = directory / name, armor.armored(block)
-    if len(text) > LARGEST:
+    path = directory / name
+    if len(block.data) > LARGEST_KEY:
         raise VerificationError(
-            f"{where}: with it the stored copy would have more than {LARGEST} bytes; it stays as it is"
+            f"{where}: with it the stored copy would have more than {LARGEST_KEY} bytes; it stays as it is"
         )
     partial = path.with_name(f".{name}.{os.getpid()}.partial")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="ascii")
+        partial.write_text(armor.armored(block), encoding="ascii")
         partial.replace(path)
     except OSError as error:
         raise Error(f"{path}: {_reason(error)}") from None

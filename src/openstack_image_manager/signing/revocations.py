@@ -10,6 +10,7 @@ import hashlib
 
 _HASHES = {2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224", 12: "sha3_256", 14: "sha3_512"}
 _P256, _P384, _P521 = "2a8648ce3d030107", "2b81040022", "2b81040023"
+_CURVE_25519 = "2b06010401da470f01"
 _RSA, _DSA, _ECDSA, _EDDSA, _ED25519, _ED448 = (1, 3), 17, 19, 22, 27, 28
 
 
@@ -100,7 +101,9 @@ def _verify(key: _Reader, signature: _Reader, digest: bytes, name: str) -> None:
         ec_key = ec.EllipticCurvePublicKey.from_encoded_point(curve, point)
         ec_key.verify(utils.encode_dss_signature(signature.integer(), signature.integer()), digest, ec.ECDSA(prehashed))
     elif algorithm == _EDDSA:
-        key.take(key.number(1) + 2 + 1)  # the curve's name (there is one), a length, the mark of a point as it is
+        if key.take(key.number(1)).hex() != _CURVE_25519:
+            raise _Unsupported
+        key.take(2 + 1)  # a length, and the mark of a point as it is
         made = b"".join(signature.integer().to_bytes(32, "big") for _ in range(2))
         ed25519.Ed25519PublicKey.from_public_bytes(key.take(32)).verify(made, digest)
     elif algorithm == _ED25519:

@@ -168,7 +168,7 @@ def _build(
     properties = images[0][1].properties
     built = age.built(version, properties.get("image_build_date"))
     digest, when = _verified(properties)
-    key, _, signed_at = properties.get(desired.SIGNED_BY, "").partition(" ")
+    key, signed_at = desired.signature(images[0][1]) if digest else ("", "")
     source = properties.get("image_source", "")
     return Build(
         version=_shown(version),

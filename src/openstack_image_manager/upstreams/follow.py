@@ -25,13 +25,14 @@ class Follower:
 
     def resolve(
         self, definitions: Sequence[Definition], there: Mapping[str, Mapping[str, Image]]
-    ) -> dict[str, Definition | Error]:
-        """By name: the definitions with their upstream's newest build as their one version, or why it is not known.
-        `there`: the cloud's images by definition and version. A build that is older than the newest of them is an
-        Error. Raises Interrupted."""
+    ) -> tuple[dict[str, Definition | Error], dict[str, str]]:
+        """By name: the definitions with their upstream's newest build as their one version, or why it is not known; and
+        what to warn of. `there`: the cloud's images by definition and version. A build that is older than the newest of
+        them is an Error. Raises Interrupted."""
         newest = {each.name: _newest(there.get(each.name, {})) for each in definitions}
         asked = [each.model_copy(update={"versions": _recorded(newest[each.name])}) for each in definitions]
         found: dict[str, Definition | Error] = {}
+        warnings: dict[str, str] = {}
         for definition, answer in upstream.check_all(asked, self.sites, self.verify):
             if isinstance(answer, Interrupted):
                 raise Interrupted("interrupted while the upstreams were asked; nothing was changed, run again")
@@ -43,7 +44,8 @@ class Follower:
                 if real != version.url:
                     version = version.model_copy(update={"mirror_url": real})
                 found[definition.name] = definition.model_copy(update={"versions": [version]})
-        return found
+                warnings |= {definition.name: answer.stale} if answer.stale else {}
+        return found, warnings
 
 
 def _newest(images: Mapping[str, Image]) -> tuple[str, Image] | None:

@@ -60,11 +60,13 @@ def news(definition: Definition, file: str, build: Build, keep: int | None, toda
             build = replace(build, version=version.version)
         edits = tuple(_completed(definition, version, build)) if version.version == build.version else ()
         days = _days(build.signed_at, today)
-        return News(definition.name, file, before, build, edits, warning=_unseen(version, build), signed_days=days)
+        warning = "; ".join(filter(None, (_unseen(version, build), build.stale))) or None
+        return News(definition.name, file, before, build, edits, warning=warning, signed_days=days)
     fields: dict[str, Value] = {"version": build.version, "url": build.url, **_evidence(build)}
     added = AddVersion(definition.name, fields)
     edits = (added, *_dropped(definition, build, keep, today))
-    return News(definition.name, file, before, build, edits, signed_days=_days(build.signed_at, today))
+    days = _days(build.signed_at, today)
+    return News(definition.name, file, before, build, edits, warning=build.stale, signed_days=days)
 
 
 def _days(signed_at: str | None, today: date) -> int | None:
@@ -127,6 +129,7 @@ def data(each: News) -> dict[str, Any]:
     if build is not None:
         evidence = {**_evidence(build), "checksums_url": public_url(build.checksums_url or "") or None}
         known |= {"to": build.version, "url": public_url(build.url), **evidence, "dropped": list(each.dropped)}
+    known |= {"signed_days": each.signed_days} if each.signed_days is not None else {}
     known |= {"warning": each.warning} if each.warning else {}
     return known | ({"error": str(each.error)} if each.error else {})
 

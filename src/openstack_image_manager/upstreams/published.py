@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 
@@ -17,6 +17,8 @@ from openstack_image_manager.ways import is_packed
 
 # What is kept of a build beside its version and URL, in this order.
 EVIDENCE = ("checksum", "checksums_url", "size", "build_date", "signed_by", "signed_at")
+# A version is announced before its images are signed; mirrors and clocks are given a day.
+APART = timedelta(days=1)
 MAGIC = {"qcow2": b"QFI\xfb"}
 
 
@@ -33,6 +35,7 @@ class Build:
     signed_by: str | None  # fingerprint of the primary key, upper-case
     signed_at: str | None  # YYYY-MM-DD hh:mm:ss, UTC
     others: tuple[Checksum, ...] = ()  # of the same file, by other algorithms: only to compare with what is recorded
+    stale: str | None = None  # that its signature is older than the resolver allows
 
     @property
     def digests(self) -> tuple[Checksum, ...]:
@@ -42,7 +45,8 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What is to be verified. `over`: index, checksum, image or unpacked-image, whose address is `subject`."""
+    """What is to be verified. `over`: index (any document), checksum, image or unpacked-image, whose address is
+    `subject`."""
 
     kind: str  # detached, clearsigned or openssl-rsa
     over: str
@@ -180,9 +184,10 @@ def check_recorded(definition: Definition, build: Build) -> None:
         )
 
 
-def check_signed(definition: Definition, build: Build, policy: str) -> None:
-    """Refuse a new build that may be an old one under a newer name: signed before the recorded newest one, or not
-    signed any more. `policy`: that of the resolver's signature. Raises Error."""
+def check_signed(definition: Definition, build: Build, policy: str, led_at: str | None = None) -> None:
+    """Refuse a new build that may be an old one under a newer name: signed before the recorded newest one, or before
+    the document that names its version, or not signed any more. `policy`: that of the resolver's signature; `led_at`:
+    when the documents that led to it were signed. Raises Error."""
     if policy == "none" or not is_new(definition, build):
         return
     what = f"{build.version} ({public_url(build.url)})"
@@ -195,12 +200,32 @@ def check_signed(definition: Definition, build: Build, policy: str) -> None:
                 f"possible rollback attack: the site offers an older build: {what} was signed on {build.signed_at}, "
                 f"and {newest.version}, which is there already, on {newest.signed_at}; nothing is changed"
             )
+    if led_at and build.signed_at and _moment(led_at) - _moment(build.signed_at) > APART:
+        raise Error(
+            f"possible rollback attack: the site offers an older build: {what} was signed on {build.signed_at}, "
+            f"before its version was announced: on {led_at}; nothing is changed"
+        )
     signed = next((version for version in definition.versions if version.signed_by), None)
     if signed and not build.signed_by:
         raise Error(
             f"{what} is not signed, and {signed.version}, which is there already, was signed by {signed.signed_by}: "
             "somebody may have removed the signature; set policy: none if the upstream has stopped signing"
         )
+
+
+def stale(signed_at: str | None, max_age: int | None, now: datetime) -> str | None:
+    """What to warn of when the signature is older than `max_age` days: the site may show no newer document any more."""
+    days = (now - _moment(signed_at)).days if signed_at else 0
+    if max_age is None or days <= max_age:
+        return None
+    return (
+        f"the signature is {days} days old, more than max_age ({max_age}): the site may withhold newer builds; compare "
+        "with another mirror"
+    )
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def comparable_by(definition: Definition, build: Build) -> list[str]:

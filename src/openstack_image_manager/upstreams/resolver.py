@@ -13,12 +13,17 @@ KINDS: dict[str, tuple[frozenset[str], frozenset[str], frozenset[str]]] = {
     kind: (frozenset(takes.split()) | {"order"}, frozenset(needs.split()), frozenset(gives.split()))
     for kind, takes, needs, gives in (
         ("listing", "match", "match", "file url"),
-        ("checksum-file", "match algorithm encoding", "match", "file url checksum_url"),
-        ("json", "syntax items where fields match", "", ""),
-        ("simplestreams", "product item root match", "product item", "file url version label pubname release"),
-        ("debian-manifest", "root format", "root format", "file url version"),
+        ("checksum-file", "match algorithm encoding signature", "match", "file url checksum_url"),
+        ("json", "syntax items where fields match signature", "", ""),
+        (
+            "simplestreams",
+            "product item root match signature",
+            "product item",
+            "file url version label pubname release",
+        ),
+        ("debian-manifest", "root format signature", "root format", "file url version"),
         ("github-release", "tag match", "match", "file url tag published"),
-        ("pointer", "keys match redirect", "", ""),
+        ("pointer", "keys match redirect signature", "", ""),
         ("static", "", "", ""),
     )
 }
@@ -61,6 +66,28 @@ Table = Annotated[Lookup, BeforeValidator(_lookup)]
 Texts = Annotated[list[str], BeforeValidator(_listed)]
 Algorithm = Literal["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]
 Encoding = Literal["hex", "base64"]
+
+
+class DocumentSignature(_Block):
+    """Who must have signed a document."""
+
+    kind: Literal["detached", "clearsigned", "openssl-rsa"] = Field(
+        description="detached, clearsigned (the signed text is all that is read) or openssl-rsa.",
+        examples=["detached"],
+    )
+    url: str | None = Field(
+        None, description="The signature; clearsigned texts hold it.", examples=["{checksum_url}.asc"]
+    )
+    keys: Texts = Field(
+        default_factory=empty_list,
+        description="Fingerprints of the primary keys that may sign (openssl-rsa: SHA-256 of the public keys).",
+        examples=[["FC226859C0860BF0DDB95B085B106C736FEDFC85"]],
+    )
+    policy: str = Field(
+        "required",
+        description="required; optional: unsigned is allowed, wrongly signed is not; or none.",
+        examples=["optional"],
+    )
 
 
 class Step(_Block):
@@ -150,6 +177,11 @@ class Step(_Block):
         description="Regular expression for the whole address that is redirected to.",
         examples=[r".*/(?P<version>\d+)/"],
     )
+    signature: DocumentSignature | None = Field(
+        None,
+        description="Who must have signed the document of this step, beside what signature below resolve is over.",
+        examples=[{"kind": "detached", "url": "{site}/version.txt.sig", "keys": ["{key}"]}],
+    )
 
     @property
     def kind(self) -> str:
@@ -178,28 +210,14 @@ class ChecksumRule(_Block):
     encoding: Encoding = Field("hex", description="How digests are written.", examples=["base64"])
 
 
-class SignatureRule(_Block):
+class SignatureRule(DocumentSignature):
     """Who must have signed what."""
 
-    kind: Literal["detached", "clearsigned", "openssl-rsa"] = Field(
-        description="detached, clearsigned (the signed text is all that is read) or openssl-rsa.",
-        examples=["detached"],
-    )
     over: Literal["index", "checksum", "image", "unpacked-image"] = Field(
         description="What is signed.", examples=["checksum"]
     )
-    url: str | None = Field(
-        None, description="The signature; clearsigned texts hold it.", examples=["{checksum_url}.asc"]
-    )
-    keys: Texts = Field(
-        default_factory=empty_list,
-        description="Fingerprints of the primary keys that may sign (openssl-rsa: SHA-256 of the public keys).",
-        examples=[["FC226859C0860BF0DDB95B085B106C736FEDFC85"]],
-    )
-    policy: str = Field(
-        "required",
-        description="required; optional: unsigned is allowed, wrongly signed is not; or none.",
-        examples=["optional"],
+    max_age: int | None = Field(
+        None, gt=0, description="Days after which a signature is too old: a warning.", examples=[30]
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from openstack_image_manager import checksums
 from openstack_image_manager.errors import Error, FetchError, VerificationError
-from openstack_image_manager.format import Checksum, public_url
+from openstack_image_manager.format import BROKEN, Checksum, public_url
 from openstack_image_manager.upstreams import documents
 from openstack_image_manager.upstreams.candidates import Candidate, is_prerelease, newest_first
 from openstack_image_manager.upstreams.patience import Patience
@@ -22,14 +23,13 @@ from openstack_image_manager.upstreams.published import (
     file_name,
     placed,
 )
-from openstack_image_manager.upstreams.resolver import POLICIES, Resolver, SignatureRule
+from openstack_image_manager.upstreams.resolver import POLICIES, DocumentSignature, Resolver
 from openstack_image_manager.upstreams.sites import Document, Sites
 from openstack_image_manager.upstreams.steps import Asking
 
 TRIED = 3  # of the newest ones, when there is nothing below the newest
 GONE = (404, 410)
 _UNCOUNTED = "only builds that do not count (pre-releases, `latest`, what exclude names)"
-BROKEN = ("md5", "sha1")  # two files of one digest can be made
 CLEARSIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 
@@ -39,11 +39,13 @@ class NothingFoundError(Error):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A build, the signature of its image that is still to be verified, if there is one, and the signature's policy."""
+    """A build, the signature of its image that is still to be verified, if there is one, and the signature's policy.
+    `led_at`: when the newest signed document that led to it was signed."""
 
     build: Build
     over_image: Signature | None
     policy: str
+    led_at: str | None = None
 
 
 class Search:
@@ -58,6 +60,7 @@ class Search:
         self.patience = Patience()
         self._missing: list[str] = []
         self._signed: tuple[str | None, str | None] = (None, None)
+        self._led: dict[int, str] = {}  # by step: when the document that was read last was signed
 
     def find(self, known: Variables) -> Found:
         """The newest build. Raises FetchError, VerificationError, NothingFoundError."""
@@ -77,7 +80,7 @@ class Search:
             index=index,
             fresh=self.fresh,
             prereleases=self.resolver.prereleases,
-            signed=self._verified if is_last else None,
+            signed=self._verified if is_last and not step.signature else partial(self._leading, index),
         )
         try:
             found = asking.candidates()
@@ -197,20 +200,38 @@ class Search:
         rule = self.resolver.signature
         if rule is None or rule.over != over:
             return document
-        policy = self._policy(rule, known)
         self._signed = (None, None)
-        if policy == "none":
+        document, signed_by, signed_at = self._signed_part(rule, over, document, known)
+        self._signed = (signed_by, signed_at)
+        return document
+
+    def _leading(self, index: int, _over: str, document: Document, known: Variables) -> Document:
+        """The same of a document that a step with a signature of its own reads, or one that is not the last."""
+        self._led.pop(index, None)
+        rule = self.resolver.steps[index].signature
+        if rule is None:
             return document
-        wanted = self._signature(rule, document.url, {"checksum_url": document.url, **known})
+        document, _, signed_at = self._signed_part(rule, "index", document, known)
+        if signed_at:
+            self._led[index] = signed_at
+        return document
+
+    def _signed_part(
+        self, rule: DocumentSignature, over: str, document: Document, known: Variables
+    ) -> tuple[Document, str | None, str | None]:
+        """The part of the document that is signed, by whom and when; the whole one where the policy allows that."""
+        policy = self._policy(rule, known)
+        if policy == "none":
+            return document, None, None
+        wanted = self._signature(rule, over, document.url, {"checksum_url": document.url, **known})
         is_unsigned = rule.kind == "clearsigned" and CLEARSIGNED not in document.data
         told = None if is_unsigned else self._verify(wanted, document.data, policy)
         if told is None:
             if policy == "required":
                 raise VerificationError(f"{public_url(document.url)}: is not signed, and its signature is required")
-            return document
+            return document, None, None
         data, signed_by, signed_at = told
-        self._signed = (signed_by.upper() if signed_by else None, signed_at)
-        return replace(document, data=data)
+        return replace(document, data=data), signed_by.upper() if signed_by else None, signed_at
 
     def _verify(self, wanted: Signature, data: bytes, policy: str) -> tuple[bytes, str | None, str | None] | None:
         """What the verifier says; None: there is no signature, and the policy allows that."""
@@ -226,11 +247,11 @@ class Search:
         except VerificationError as error:
             raise VerificationError(placed(wanted.subject, error)) from None
 
-    def _signature(self, rule: SignatureRule, subject: str, known: Variables) -> Signature:
+    def _signature(self, rule: DocumentSignature, over: str, subject: str, known: Variables) -> Signature:
         keys = tuple(key for text in rule.keys for key in fill(text, known).split())
-        return Signature(rule.kind, rule.over, subject, fill(rule.url, known) if rule.url else None, keys)
+        return Signature(rule.kind, over, subject, fill(rule.url, known) if rule.url else None, keys)
 
-    def _policy(self, rule: SignatureRule, known: Variables) -> str:
+    def _policy(self, rule: DocumentSignature, known: Variables) -> str:
         policy = fill(rule.policy, known)
         if policy not in POLICIES:
             raise Error(f"'{policy}' is no policy of signatures; it must be one of {', '.join(POLICIES)}")
@@ -240,11 +261,11 @@ class Search:
         rule = self.resolver.signature
         if rule is None:
             return Found(build, None, "none")
-        policy = self._policy(rule, known)
+        policy, led_at = self._policy(rule, known), max(self._led.values(), default=None)
         if rule.over not in ("image", "unpacked-image"):
-            return Found(build, None, policy)
-        wanted = replace(self._signature(rule, build.url, known), checksum=build.checksum)
-        return Found(build, wanted if policy != "none" else None, policy)
+            return Found(build, None, policy, led_at)
+        wanted = replace(self._signature(rule, rule.over, build.url, known), checksum=_lasting(build.checksum))
+        return Found(build, wanted if policy != "none" else None, policy, led_at)
 
     def with_verified_image(self, found: Found) -> Build:
         """The build, once its image is verified as it must be. Raises VerificationError."""
@@ -255,9 +276,16 @@ class Search:
             return found.build
         data, signed_by, signed_at = told
         # The signature is about bytes: what was verified is recorded, or other bytes could take their place later.
-        checksum = found.build.checksum or documents.checksum(data.decode("ascii"), "the verified image")
-        signed_by = signed_by.upper() if signed_by else None
-        return replace(found.build, checksum=checksum, signed_by=signed_by, signed_at=signed_at)
+        build = replace(found.build, signed_by=signed_by.upper() if signed_by else None, signed_at=signed_at)
+        if _lasting(build.checksum):
+            return build
+        checksum = documents.checksum(data.decode("ascii"), "the verified image")
+        return replace(build, checksum=checksum, checksums_url=None, others=build.digests)
+
+
+def _lasting(checksum: Checksum | None) -> Checksum | None:
+    """The checksum, unless other bytes of the same digest can be made."""
+    return None if checksum is None or checksum.algorithm in BROKEN else checksum
 
 
 def _must_name_bytes(url: str, checksum: Checksum | None, source: str | None, file: str) -> None:

@@ -7,8 +7,17 @@ from collections.abc import Iterable, Iterator, Set
 
 from openstack_image_manager.complaints import Loc, near
 from openstack_image_manager.errors import Error
+from openstack_image_manager.format import BROKEN
 from openstack_image_manager.upstreams.placeholders import has_stray_brace, pattern, used
-from openstack_image_manager.upstreams.resolver import INITIAL, KINDS, POLICIES, Resolver, SignatureRule, Step
+from openstack_image_manager.upstreams.resolver import (
+    INITIAL,
+    KINDS,
+    POLICIES,
+    DocumentSignature,
+    Resolver,
+    SignatureRule,
+    Step,
+)
 
 Problem = tuple[Loc, str]
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
@@ -19,7 +28,7 @@ _KEY_MESSAGES = (
     "must be the whole fingerprint of a primary key: 40 or 64 digits",
     "must be the whole SHA-256 of a public key: 64 digits",
 )
-INDEXES = ("json", "simplestreams", "debian-manifest", "github-release", "pointer")
+INDEXES = ("json", "simplestreams", "debian-manifest", "github-release")  # these can have digests
 _POINTERS = ("keys", "match", "redirect")
 
 
@@ -84,6 +93,10 @@ class _Check:
         for name in sorted(needs - step.given):
             yield (), f"{kind} needs {name}; add it"
         yield from self._source(step, kind)
+        if step.signature and step.redirect:
+            yield ("signature",), "a redirect has no document that could be signed"
+        elif step.signature:
+            yield from self._document_signature(("signature",), step.signature)
         yield from self._what_it_finds(step, kind)
         self.known |= gives
         if step.order:
@@ -128,24 +141,48 @@ class _Check:
                 self.known |= {"tag"} if name == "tag" else set()
 
     def _signed_document(self, resolver: Resolver, rule: SignatureRule) -> Iterator[Problem]:
-        """What is signed must be what the digest comes from."""
+        """What is signed must be what the digest comes from, and that digest must not be one that can be forged."""
         last = resolver.steps[-1]
         loc: Loc = ("signature", "over")
         if rule.over == "checksum" and resolver.checksum is None and last.kind != "checksum-file":
             yield loc, "no checksum file is read here: neither by the last step nor by checksum"
-        if rule.over == "index" and (last.kind not in INDEXES or last.redirect):
+        if rule.over == "index":
+            yield from self._signed_index(resolver, last)
+        if last.signature and (rule.over == "index" or (rule.over == "checksum" and resolver.checksum is None)):
+            loc = ("steps", len(resolver.steps) - 1, "signature")
+            yield loc, f"signature: over: {rule.over} is about this document already; remove one of them"
+        where, algorithm = self._digest(resolver)
+        if rule.over in ("index", "checksum") and rule.policy != "none" and algorithm in BROKEN:
+            yield where, f"{algorithm} can be forged, so a signature over it does not vouch for the image"
+
+    def _signed_index(self, resolver: Resolver, last: Step) -> Iterator[Problem]:
+        loc: Loc = ("signature", "over")
+        if last.kind not in INDEXES:
             what = "redirect" if last.redirect else last.kind
-            yield loc, f"the last step ({what}) reads no index that could be signed; {', '.join(INDEXES)} do"
-        elif rule.over == "index" and resolver.checksum is not None:
+            yield loc, f"the last step ({what}) reads no index that has digests; {', '.join(INDEXES)} do"
+        elif last.kind == "json" and "checksum" not in last.fields:
+            yield loc, "the index has no digests, so its signature does not vouch for the image; add fields: checksum"
+        elif resolver.checksum is not None:
             yield loc, "the digest comes from the file that checksum names, which nobody signs then; use over: checksum"
+
+    def _digest(self, resolver: Resolver) -> tuple[Loc, str | None]:
+        """Where the resolver chooses which digest is taken, and which one."""
+        if resolver.checksum is not None:
+            return ("checksum", "algorithm"), resolver.checksum.algorithm
+        return ("steps", len(resolver.steps) - 1, "algorithm"), resolver.steps[-1].algorithm
 
     def _signature(self, rule: SignatureRule) -> Iterator[Problem]:
         loc: Loc = ("signature",)
+        if rule.kind == "clearsigned" and rule.over not in ("index", "checksum"):
+            yield (*loc, "over"), "clearsigned texts are an index or a checksum file"
+        yield from self._document_signature(loc, rule)
+
+    def _document_signature(self, loc: Loc, rule: DocumentSignature) -> Iterator[Problem]:
         if rule.url:
             yield from self._address((*loc, "url"), rule.url)
         elif rule.kind != "clearsigned":
             yield loc, f"{rule.kind} needs url, where the signature is; add it"
-        if rule.kind == "clearsigned" and (rule.url or rule.over not in ("index", "checksum")):
+        if rule.url and rule.kind == "clearsigned":
             yield loc, "clearsigned texts are an index or a checksum file and hold their signature; no url belongs here"
         yield from self._template((*loc, "policy"), rule.policy)
         if not used(rule.policy) and rule.policy not in POLICIES:

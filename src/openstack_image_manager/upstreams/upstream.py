@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -16,7 +17,15 @@ from openstack_image_manager.format import Definition
 from openstack_image_manager.upstreams import shipped, soundness, variables
 from openstack_image_manager.upstreams.comparing import with_others
 from openstack_image_manager.upstreams.moving import Moving
-from openstack_image_manager.upstreams.published import Build, Signature, Verify, check_recorded, check_signed, is_new
+from openstack_image_manager.upstreams.published import (
+    Build,
+    Signature,
+    Verify,
+    check_recorded,
+    check_signed,
+    is_new,
+    stale,
+)
 from openstack_image_manager.upstreams.resolver import Resolver
 from openstack_image_manager.upstreams.search import Search
 from openstack_image_manager.upstreams.sites import Sites
@@ -61,10 +70,13 @@ def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
     check_recorded(definition, found.build)
     if is_new(definition, found.build):
         build = search(False).with_verified_image(found)
-        check_signed(definition, build, found.policy)
-        return build
-    # What only the signature over the image would prove is not told of one that is not read again.
-    return replace(found.build, checksum=None, checksums_url=None, others=()) if found.over_image else found.build
+        check_signed(definition, build, found.policy, found.led_at)
+    elif found.over_image:  # what only that signature would prove is not told of one that is not read again
+        build = replace(found.build, checksum=None, checksums_url=None, others=())
+    else:
+        build = found.build
+    max_age = resolver.signature.max_age if resolver.signature else None
+    return replace(build, stale=stale(build.signed_at, max_age, datetime.now(UTC)))
 
 
 def _sound(resolver: Resolver, definition: Definition) -> dict[str, str]:
