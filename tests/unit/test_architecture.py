@@ -60,6 +60,7 @@ PURE = (
     "explain",
     "inventory",
     "metrics",
+    "build_findings",
     "builds",
     "upstreams/candidates",
     "changes",
