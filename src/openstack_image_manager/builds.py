@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from openstack_image_manager import desired, retention
+from openstack_image_manager import build_findings, desired, retention
 from openstack_image_manager.changes import diff, reasons_for, without_copies
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition, Version
@@ -58,7 +59,7 @@ class Builds:
         believed_of = [(build, believed(image, self.policy.project)) for build, image in found]
         standing = self.standing(believed_of)
         if standing is None:
-            return self._narrowed(believed_of), [self._all_bad()]
+            return self._as_found(self._narrowed(believed_of), found), [build_findings.all_bad(self.definition)]
         images, usable, line, roles = standing.images, standing.usable, standing.line, standing.roles
         carried = self._carried([*usable.values(), *(image for _, image in standing.twins if is_usable(image))])
         creates = [
@@ -67,14 +68,19 @@ class Builds:
         ]
         updates: list[Change] = []
         late: list[Change] = []
-        findings = [*self._ended(line), *self._ahead(standing), *self._doubted(standing)]
+        ahead = {build: usable[build] for build in line.ahead & usable.keys()}
+        findings = [
+            *build_findings.ended(self.definition, line.newest, self.day),
+            *build_findings.ahead(self.definition, ahead),
+            *build_findings.doubted(self.definition, standing.doubted),
+        ]
         for build in line.order:
             if build in usable and build not in line.ahead:
                 image, version = usable[build], line.defined.get(build)
                 at_once, later = self._in_turn(build, version, line, roles[build], image, carried)
                 updates += at_once
                 late += later
-                findings += _byte_findings(self.definition, version, image)
+                findings += build_findings.other_checksum(self.definition, version, image)
                 findings += self._held(roles[build], image)
         planned = {change.found.id: change for change in (*updates, *late) if not isinstance(change, Create)}
         beside = [(build, image) for build, image in standing.doubted if build in roles]
@@ -111,16 +117,28 @@ class Builds:
         versions = {version.version: version for version in self.definition.versions}
 
         def claim(build: str, image: Image) -> Claim:
-            return claim_of(self.definition, versions.get(build), image, self.policy.project)
+            return self._claim(versions.get(build), image)
 
         images, twins = one_per_version(found, self.definition.status, claim)
         claims = {build: claim(build, image) for build, image in images.items()}
         solid = {build for build, image in images.items() if self._is_solid(claims[build], versions.get(build), image)}
-        newest = max(map(key, solid), default=None)
+        newest = max(map(key, {*solid, *(version.version for version in self.definition.offered)}))
         # What the owner project wrote counts only where nothing newer depends on it.
         weak = {build for build in claims if claims[build] is Claim.OWNERS and build not in solid}
         out = {build for build in claims if claims[build] >= Claim.FOREIGN}
-        out |= {build for build in weak if newest is None or key(build) > newest}
+        out |= {build for build in weak if key(build) >= newest}
+        standing = self._lined_up(images, twins, out, weak)
+        narrow = {build for build in weak if standing and self._is_too_narrow(standing, build)}
+        return self._lined_up(images, twins, out | narrow, weak) if narrow else standing
+
+    def _lined_up(
+        self,
+        images: Mapping[str, Image],
+        twins: Sequence[tuple[str, Image]],
+        out: AbstractSet[str],
+        weak: AbstractSet[str],
+    ) -> Standing | None:
+        """See `standing`. `out`: builds whose images count for nothing; `weak`: those that take no place."""
         doubted = [(build, image) for build, image in (*images.items(), *twins) if build in out]
         images = {build: image for build, image in images.items() if build not in out}
         checksums = {version.version: version.checksum for version in self.definition.offered}
@@ -135,6 +153,19 @@ class Builds:
         roles = {build: self._role(line, build, images.get(build)) for build in line.order}
         others = tuple((build, image) for build, image in twins if build not in out)
         return Standing(images, others, tuple(doubted), usable, line, roles)
+
+    def _claim(self, version: Version | None, image: Image) -> Claim:
+        # Of what changes hands nothing is believed but its bytes, which are compared before anything is changed.
+        if image.id in self.taken:
+            return Claim.RIGHT
+        return claim_of(self.definition, version, image, self.policy.project)
+
+    def _is_too_narrow(self, standing: Standing, build: str) -> bool:
+        """True for a defined build that more people are to see than its image may be shown to: it is imported anew."""
+        if build not in standing.usable or build not in standing.line.defined:
+            return False
+        role, found = standing.roles[build], standing.usable[build].visibility
+        return role.stage < Stage.HIDE and retention.narrower(role.visibility, found) != role.visibility
 
     def _is_solid(self, claim: Claim, version: Version | None, image: Image) -> bool:
         """True for a published image whose claim does not rest on what the definition's owner wrote, or that nothing
@@ -159,37 +190,6 @@ class Builds:
                     reason = "seen by more people than the definition says"
                     changes.append(Update(self.definition.name, image, wanted, fields, reason))
         return changes
-
-    def _all_bad(self) -> Finding:
-        message = (
-            "left alone: every defined version was rolled back from, and no other build is in the cloud; define "
-            "another version, or choose one with: rollback --to VERSION"
-        )
-        return Finding("warning", self.definition.name, message)
-
-    def _ahead(self, standing: Standing) -> list[Finding]:
-        """A word about builds that are newer than all that this run knows: it has no say about them."""
-        builds = sorted(standing.line.ahead & standing.usable.keys(), key=key)
-        if not builds:
-            return []
-        images = ", ".join(f"{build} ({standing.usable[build].id})" for build in builds)
-        message = (
-            f"the cloud is ahead of these definitions: {images} is newer than every defined version and stays as it "
-            "is; is this checkout current? To withdraw a version, keep it in the definition with 'withdrawn: true'"
-        )
-        return [Finding("warning", self.definition.name, message)]
-
-    def _doubted(self, standing: Standing) -> list[Finding]:
-        """What other projects' images claim, and nothing proves."""
-        return [
-            Finding(
-                "warning",
-                self.definition.name,
-                f"{image.id} of project {image.owner} claims to be version {build}: not believed, for its bytes cannot "
-                "be compared with the definition's checksum, or are others",
-            )
-            for build, image in standing.doubted
-        ]
 
     def _in_turn(
         self,
@@ -226,15 +226,6 @@ class Builds:
         if current is None or not multi or not isinstance(change, Update) or change.found.id == current.id:
             return change
         return replace(change, keeper=current) if change.found.name == name != change.wanted.name else change
-
-    def _ended(self, line: LineUp) -> list[Finding]:
-        """A word about a definition whose promised time is over; what becomes of it is for a person to say."""
-        value = {**self.definition.meta, **line.newest.meta}.get("provided_until")
-        until = retention.as_day(value)
-        if until is None or until >= self.day:
-            return []
-        message = f"its provided_until was {until}: set a later date, or remove the definition"
-        return [Finding("warning", self.definition.name, message)]
 
     def _role(self, line: LineUp, build: str, image: Image | None, with_missing: bool = True) -> Role:
         definition, policy, version = self.definition, self.policy, line.defined.get(build)
@@ -326,7 +317,7 @@ class Builds:
             wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image, carried)
         if is_foreign(image, self.policy, self.definition.owner):
             wanted = replace(wanted, members=None)  # it is no longer ours to look after once it is not public
-        if claim_of(self.definition, version, image, self.policy.project) in (Claim.OWNERS, Claim.FOREIGN):
+        if self._claim(version, image) in (Claim.OWNERS, Claim.FOREIGN):
             wanted = not_wider(wanted, image)
         reasons = reasons_for(self.definition, line.current, role, image, wanted)
         if taken := self.taken.get(image.id):
@@ -425,15 +416,3 @@ def _with_keeper(change: Change, standing: Image, its: Change | None) -> Change:
     if isinstance(its, Delete) or not isinstance(change, Delete):
         return change
     return replace(change, keeper=its.wanted if its else standing)
-
-
-def _byte_findings(definition: Definition, version: Version | None, image: Image) -> list[Finding]:
-    """Bytes of an image never change: a checksum that was edited later can't be made true by a run."""
-    stored = desired.verified_checksum(image)
-    if version is None or not version.checksum or not stored or stored == version.checksum:
-        return []
-    message = (
-        f"the definition's checksum of version {version.version} is {version.checksum}, but {image.id} was verified "
-        f"with {stored}; an image's bytes can't change: define them as a new version"
-    )
-    return [Finding("warning", definition.name, message)]

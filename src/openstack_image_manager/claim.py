@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from openstack_image_manager import desired
 from openstack_image_manager.changes import diff
 from openstack_image_manager.errors import CloudError, Error
+from openstack_image_manager.handover import Claim, claim_of
 from openstack_image_manager.identity import Key
 from openstack_image_manager.model import GONE, WHOLE, Create, Image
 from openstack_image_manager.others import QUIET, Others, is_staged
@@ -19,6 +20,7 @@ from openstack_image_manager.ways import UNVERIFIED, Way
 TAKEN = 1.0  # seconds after which a record that was taken over tells who has it
 TAGGED = 3.0  # seconds after which a new record has its tags, which Glance writes after all else
 AGREED_IDS = 5  # ids that runs agree on; anyone can take them, so that after these it is a random one
+SAME_IDS = 10  # as many where clouds agree on them
 MOST_IDS = 100  # each failure of a day uses one up
 SECOND = 1.1  # seconds after which Glance gives no other record the same created_at
 Again = Callable[[Create, bool], Create]
@@ -131,7 +133,7 @@ class Claims:
         """The id to try, and whether other runs come to the same one."""
         if change.version.id:
             return change.version.id, True
-        if self.same_ids or number < AGREED_IDS:
+        if number < self._agreed():
             return self._id(change, number), True
         return str(uuid.uuid4()), False
 
@@ -146,10 +148,13 @@ class Claims:
             whose = f"by an image of project {there.owner}"
         if change.version.id:
             raise CloudError(f"its id {image_id} is taken {whose}; choose another id ({refusal})", 409) from None
-        if self.same_ids or (there and there.owner != self.others.glance.project):
-            self.others.reporter.line(change.subject, f"the id {image_id} is taken {whose}: another one")
-        elif number == AGREED_IDS - 1:
-            self.others.reporter.line(change.subject, f"{AGREED_IDS} ids are taken: a random one")
+        last = number == self._agreed() - 1
+        if self.same_ids or last or (there and there.owner != self.others.glance.project):
+            then = "a random one" if last else "another one"
+            self.others.reporter.line(change.subject, f"the id {image_id} is taken {whose}: {then}")
+
+    def _agreed(self) -> int:
+        return SAME_IDS if self.same_ids else AGREED_IDS
 
     def _met(self, initial: Image) -> Image | None:
         """The record that another run is making of the same version, whatever its id; None: there is none."""
@@ -183,9 +188,9 @@ class Claims:
         """The image, if it is of this project; or of another one with the bytes of the version."""
         if image is None or image.owner == self.others.glance.project:
             return image
-        public = image.visibility == "public" or image.owner == change.definition.owner
-        right = f"{image.hash_algorithm}:{image.hash_value}" == change.version.checksum
-        return image if public and right and image.status in WHOLE else None
+        claim = claim_of(change.definition, change.version, image, self.others.glance.project)
+        known = image.visibility == "public" or image.owner == change.definition.owner
+        return image if known and claim is Claim.PROVEN and image.status in WHOLE else None
 
     def _taken_over(self, left: Image, initial: Image) -> Image | None:
         """An empty record that was left behind, as this run's own; None: another run was quicker, see what it makes."""

@@ -227,8 +227,12 @@ def digest(image: Image) -> str:
 def verified_checksum(image: Image) -> str:
     """The checksum that the image says it was verified with; empty where it says none, or says it of other bytes."""
     checksum = image.properties.get(VERIFIED, "").removeprefix(PENDING).partition(" ")[0]
-    about_these = image.properties.get(BYTES) in (None, digest(image))
-    return checksum if ":" in checksum and about_these else ""
+    return checksum if ":" in checksum and is_imported(image) else ""
+
+
+def is_imported(image: Image) -> bool:
+    """True for an image that says that a run of ours brought its bytes in, verified or not."""
+    return VERIFIED in image.properties and image.properties.get(BYTES) in (None, digest(image))
 
 
 def signature(image: Image) -> tuple[str, str]:

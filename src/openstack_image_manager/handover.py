@@ -30,11 +30,11 @@ class Claim(IntEnum):
     NAMED = 0  # ours, and the definition gives its id
     RIGHT = 1  # ours, with the right bytes
     OURS = 2  # ours, of bytes that nothing speaks against
-    PROVEN = 3  # of another project, with the right bytes
-    OWNERS = 4  # of the definition's owner, of bytes that cannot be compared
-    OURS_WRONG = 5  # ours, with other bytes than the definition has by now
-    FOREIGN = 6  # of another project, of bytes that cannot be compared
-    WRONG = 7  # of another project, with wrong bytes
+    PROVEN = 3  # of another project, with the right bytes, and seen by as many people as the definition says
+    OWNERS = 4  # of the definition's owner, of bytes that cannot be compared, or seen by fewer people
+    OURS_WRONG = 5  # ours, imported with other bytes than the definition has by now
+    FOREIGN = 6  # of another project, and not proven, or not to be public
+    WRONG = 7  # not imported by us, with wrong bytes
 
 
 def claim_of(definition: Definition, version: Version | None, image: Image, project: str | None) -> Claim:
@@ -44,9 +44,15 @@ def claim_of(definition: Definition, version: Version | None, image: Image, proj
     right = _has_right_bytes(definition, version, image, ours)
     if ours and right is not False and version is not None and version.id == image.id:
         return Claim.NAMED
+    if ours and right is False:
+        return Claim.OURS_WRONG if desired.is_imported(image) else Claim.WRONG
     if ours:
-        return Claim.OURS if right is None else Claim.RIGHT if right else Claim.OURS_WRONG
-    if right is None:
+        return Claim.RIGHT if right else Claim.OURS
+    # Once it is not public it is out of our hands.
+    if image.owner != definition.owner and _visibility(definition, version) != "public":
+        return Claim.FOREIGN
+    # The right bytes are not enough to show an image to more people: its project wrote all else, such as kernel_id.
+    if right is None or (right and not is_as_wide(definition, version, image)):
         return Claim.OWNERS if image.owner == definition.owner else Claim.FOREIGN
     return Claim.PROVEN if right else Claim.WRONG
 
@@ -56,7 +62,9 @@ def _has_right_bytes(definition: Definition, version: Version | None, image: Ima
     said = desired.verified_checksum(image) if ours else ""
     if version is None or not version.checksum:
         return True if said else None
-    if _is_right(version, image) or said == version.checksum:
+    if _is_right(version, image):
+        return ours or image.disk_format == definition.format
+    if said == version.checksum:
         return True
     alike = version.checksum.partition(":")[0] == image.hash_algorithm and image.disk_format == definition.format
     return False if said or (alike and not is_packed(version.url)) else None
@@ -74,8 +82,12 @@ def believed(image: Image, project: str | None) -> Image:
 
 def is_as_wide(definition: Definition, version: Version | None, image: Image) -> bool:
     """True for an image that as many people see as the definition says, or more: nothing has to be widened."""
-    wanted = (version.visibility if version else None) or definition.visibility
+    wanted = _visibility(definition, version)
     return WIDEST_FIRST.index(image.visibility) <= WIDEST_FIRST.index(wanted)
+
+
+def _visibility(definition: Definition, version: Version | None) -> str:
+    return (version.visibility if version else None) or definition.visibility
 
 
 def not_wider(wanted: Image, found: Image) -> Image:
@@ -177,10 +189,10 @@ def _objection(definition: Definition, version: Version, image: Image) -> str:
         return "whom it shall be shared with is not defined (members)"
     if version.checksum is None:
         return "the definition has no checksum to know its bytes by"
-    if _is_right(version, image):
-        return ""
     if image.disk_format != definition.format:
         return f"its bytes can't be compared: it is {image.disk_format} by now, not {definition.format}"
+    if _is_right(version, image):
+        return ""
     if is_packed(version.url):
         return "its bytes can't be compared: the checksum may be that of the packed file"
     if version.checksum.partition(":")[0] == image.hash_algorithm:

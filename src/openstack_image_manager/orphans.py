@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import date
@@ -30,8 +30,10 @@ def plan(
             kinds[name].append(image)
     for name, its in kinds.items():
         usable = sorted(filter(is_usable, its), key=_version, reverse=True)
-        for rank, image in enumerate(usable):
-            more, remarks = _orphan(name, rank, image, policy, today, usage)
+        ranks = Counter[str | None]()  # what is kept of one project does not depend on what another one makes
+        for image in usable:
+            more, remarks = _orphan(name, ranks[image.owner], image, policy, today, usage)
+            ranks[image.owner] += 1
             changes += more
             findings += remarks
         for image in its:

@@ -46,7 +46,7 @@ class Outlook:
         whose = {owner for definition in known for owner in (definition.owner, *definition.former_owners)}
         found = self._of_these(known, glance.list(policy.tag, whose))
         active = [definition for definition in known if definition.enable or policy.force]
-        taken_ids = by_other_ids(found, active, {policy.project, *whose})
+        taken_ids = by_other_ids(found, active, {policy.project})
         try:
             found += self._by_their_ids(known, found, taken_ids)
         except CloudError as error:

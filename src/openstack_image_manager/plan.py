@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import TypeGuard
@@ -69,6 +69,8 @@ def plan(
         more, remarks = orphans.plan(rest, names, policy, today, usage)
         changes += more
         told += remarks
+    changes, remarks = _limited(changes, policy)
+    told += remarks
     images = sum(map(len, by_definition.values())) + (len(rest) if names is not None else 0)
     telling = [(known[name].format, image) for name, its in by_definition.items() for _, image in its]
     converts = _converts({definition.format for definition in known.values()}, telling, policy.project)
@@ -91,9 +93,36 @@ def _usable(definition: Definition, found: Iterable[tuple[str, Image]]) -> set[s
     return {build for build, image in found if is_usable(image, checksums.get(build))}
 
 
+def _limited(changes: Sequence[Change], policy: Policy) -> tuple[list[Change], list[Finding]]:
+    """The changes without the deletes of another project's images where these are more than --max-deletes: whoever can
+    make images there must not stop a run with them."""
+    deletes = Counter(change.found.owner for change in changes if _is_of_others(change, policy))
+    spared = {owner: number for owner, number in deletes.items() if number > policy.max_deletes}
+    findings = [
+        Finding(
+            "warning",
+            "deletes",
+            f"{number} images of project {owner} would be deleted, and --max-deletes allows {policy.max_deletes}: they "
+            "stay",
+        )
+        for owner, number in spared.items()
+    ]
+    return [c for c in changes if not (_is_of_others(c, policy) and c.found.owner in spared)], findings
+
+
+def _is_of_others(change: Change, policy: Policy) -> TypeGuard[Delete]:
+    """True for the delete of another project's image."""
+    return isinstance(change, Delete) and not change.junk and policy.project not in (None, change.found.owner)
+
+
 def beyond_limit(plan: Plan, policy: Policy) -> str | None:
-    """Why the plan deletes too much to be carried out; None: it does not. Junk does not count, it was never of use."""
-    deletes = [change for change in plan.changes if isinstance(change, Delete) and not change.junk]
+    """Why the plan deletes too much to be carried out; None: it does not. Junk does not count, it was never of use;
+    images of other projects have limits of their own."""
+    deletes = [
+        change
+        for change in plan.changes
+        if isinstance(change, Delete) and not change.junk and not _is_of_others(change, policy)
+    ]
     if len(deletes) <= policy.max_deletes:
         return None
     names = ", ".join(f"{change.subject} ({change.found.id})" for change in deletes[:10])

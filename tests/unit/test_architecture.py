@@ -61,6 +61,7 @@ PURE = (
     "explain",
     "inventory",
     "metrics",
+    "build_findings",
     "builds",
     "upstreams/candidates",
     "changes",

@@ -108,7 +108,8 @@ def test_evidence_counts_beside_the_bytes_that_it_names() -> None:
     [
         ({}, Claim.OURS),
         ({"hash_value": GOOD}, Claim.RIGHT),
-        ({"hash_value": BAD}, Claim.OURS_WRONG),
+        ({"hash_value": BAD}, Claim.WRONG),
+        ({"hash_value": BAD, "properties": {desired.VERIFIED: "none"}}, Claim.OURS_WRONG),
         ({"hash_value": BAD, "disk_format": "raw"}, Claim.OURS),
         ({"owner": "x"}, Claim.OWNERS),
         ({"owner": "x", "hash_value": GOOD}, Claim.PROVEN),
