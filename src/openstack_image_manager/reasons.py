@@ -18,8 +18,8 @@ def reason(error: Exception | str) -> str:
         if not isinstance(inner, Exception):
             break
         seen = inner
-    text = getattr(seen, "strerror", None) or str(seen) or type(seen).__name__
+    text = foreign(getattr(seen, "strerror", None) or str(seen) or type(seen).__name__)
     line = " ".join(text.split())
     line = line.rpartition("object at 0x")[2].partition(">: ")[2] or line
     line = re.sub(r"\b\w+://[^\s'\"]+", lambda url: public_url(url.group()), line)
-    return foreign(_POOL.sub("", line))
+    return _POOL.sub("", line)

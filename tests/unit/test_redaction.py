@@ -202,8 +202,10 @@ def test_any_password_in_json_is_masked(password: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["\\" * 200_000, "?sig" * 50_000, "?" + "sig" * 70_000, "password" * 25_000, '"' * 200_000, "a://" * 50_000]
-    + ["x-token" * 30_000, "eyJaaaaaaaaaa." * 15_000, "pass: a " * 25_000, "##" * 100_000, "\n \n:" * 50_000],
+    [
+        *("\\" * 200_000, "?sig" * 50_000, "?" + "sig" * 70_000, "password" * 25_000, '"' * 200_000, "a://" * 50_000),
+        *("x-token" * 30_000, "eyJaaaaaaaaaa." * 15_000, "pass: a " * 25_000, "##" * 100_000, "\n \n:" * 50_000),
+    ],
 )
 def test_a_long_text_of_others_takes_no_long_time(text: str) -> None:
     begun = time.process_time()
@@ -245,14 +247,16 @@ def test_no_line_is_a_command(command: str, before: str) -> None:
     assert not is_inert(command)
     text = inert(before + command)
     assert is_inert(text)
-    assert json.loads(f'["{text}"]', strict=False) == [before + command] if '"' not in text and "\x1b" not in text else 1
+    assert (
+        json.loads(f'["{text}"]', strict=False) == [before + command] if '"' not in text and "\x1b" not in text else 1
+    )
     for size in range(1, len(command)):
         begun = before + inert(command[:size])
         rest = inert(command[size:], before=begun)
         assert is_inert(begun.removeprefix(before) + rest), size
 
 
-@pytest.mark.parametrize("text", ["", "a::b", "a: ::b", "# #[x]", "## [x]", "##x", "## Image plan for x", "#[x]", "::"[:1]])
+@pytest.mark.parametrize("text", ["", "a::b", "a: ::b", "# #[x]", "## [x]", "##x", "## Image plan for x", "#[x]", ":"])
 def test_what_no_runner_obeys_stays(text: str) -> None:
     assert inert(text) == text
     assert is_inert(text)
