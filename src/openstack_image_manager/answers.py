@@ -13,7 +13,7 @@ import urllib3
 from requests.adapters import BaseAdapter
 
 from openstack_image_manager.ahead import Ahead
-from openstack_image_manager.values import public_url
+from openstack_image_manager.redaction import public_url
 
 LARGEST = 64 * 1024 * 1024  # bytes: 1,000 images with all the properties that Glance allows by default are half of it
 LONGEST = 300.0  # seconds for an answer, besides the pause that the caller allows between two bytes of it

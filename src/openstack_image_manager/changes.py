@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from openstack_image_manager import desired
 from openstack_image_manager.format import Definition, public_url
 from openstack_image_manager.model import Change, Create, Delete, FieldChange, Image, Plan, Role, Update
+from openstack_image_manager.redaction import public_urls
 
 FIELDS = (
     *("name", "visibility", "status", "hidden", "min_disk", "min_ram", "tags", "protected"),
@@ -102,7 +102,7 @@ def plain(value: Any) -> Any:
     """A value fit for JSON, sets in order, URLs without secrets."""
     if isinstance(value, frozenset):
         return sorted(value)
-    return re.sub(r"\b\w+://\S+", lambda url: public_url(url[0]), value) if isinstance(value, str) else value
+    return public_urls(value) if isinstance(value, str) else value
 
 
 def checksum(plan: Plan) -> str:

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition, Member, Version
+from openstack_image_manager.redaction import printable
 from openstack_image_manager.upstreams.resolver import ATTRIBUTES, ChecksumRule, Lookup, Resolver, SignatureRule
 
 Loc = tuple[str | int, ...]
@@ -43,7 +44,7 @@ class Complaint:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         text = ": ".join(part for part in (place, self.image, self.field, self.message) if part)
         # Values come from files: no line breaks or terminal escapes, and one line stays one line.
-        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+        return printable(text)
 
 
 class DefinitionErrors(Error):

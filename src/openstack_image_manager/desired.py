@@ -14,6 +14,7 @@ from typing import Any
 
 from openstack_image_manager.format import LONGEST, Definition, Version, public_url
 from openstack_image_manager.model import Image, Role
+from openstack_image_manager.redaction import public_urls
 from openstack_image_manager.retention import narrower
 
 GIB = 1024**3
@@ -104,7 +105,8 @@ def properties(definition: Definition, version: Version, superseded: bool) -> di
         wanted["os_version"] = system
     # The upstream's address, never the mirror's; what can't be fetched by others is "private".
     is_local = version.url.lower().startswith("file:")
-    wanted["image_source"] = version.source or ("private" if is_local else public_url(version.url))
+    source = version.source or ("private" if is_local else version.url)
+    wanted["image_source"] = public_urls(source)
     wanted["image_name"] = definition.name
     wanted["internal_version"] = version.version
     if version.checksums_url is not None:

@@ -20,6 +20,7 @@ from openstack_image_manager import __version__, redirects
 from openstack_image_manager.errors import FetchError, Interrupted
 from openstack_image_manager.format import public_url
 from openstack_image_manager.reasons import reason
+from openstack_image_manager.redaction import foreign
 from openstack_image_manager.redirects import Trail
 from openstack_image_manager.watch import Watch
 
@@ -217,7 +218,7 @@ class Download(io.RawIOBase):
             raise _RetryError(reason(error)) from None
         except (requests.exceptions.RequestException, ValueError) as error:  # ValueError: a redirect to no URL at all
             raise self._failed(reason(error)) from None
-        status = f"{answer.status_code} {answer.reason}"
+        status = foreign(f"{answer.status_code} {answer.reason}")
         if answer.status_code in RETRIABLE:
             answer.close()
             after = answer.headers.get("Retry-After", "")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from openstack_image_manager import values
+from openstack_image_manager import redaction, values
 from openstack_image_manager.upstreams.resolver import Resolve
 
 MOST = 2**31 - 1  # Glance takes no greater number
@@ -44,7 +44,7 @@ class Checksum:
         return f"{self.algorithm}:{self.digest}"
 
 
-public_url = values.public_url
+public_url = redaction.public_url
 
 
 def _checksum(value: str) -> str:

@@ -19,7 +19,8 @@ from openstack_image_manager.ahead import Ahead
 from openstack_image_manager.errors import CloudError, ImportFailedError, Interrupted
 from openstack_image_manager.login import ANSWER_TIMEOUT, ENVIRONMENT, log_in, translated
 from openstack_image_manager.model import GONE, WHOLE, FieldChange, Image
-from openstack_image_manager.values import public_url
+from openstack_image_manager.reasons import reason
+from openstack_image_manager.redaction import public_url
 from openstack_image_manager.wire import NOT_PATCHED, as_image, operation, present, sentence
 
 PAGE = 1000  # the most that Glance gives at once
@@ -307,10 +308,10 @@ class Glance:
             task = self._task(image_id) if failed or silent or status == "queued" or progress else {}
             # What an earlier import left in os_glance_failed_import stays until the next one has begun.
             if task.get("status", "failure" if failed else "") == "failure":
-                why = task.get("message") or f"the image is {status}"
+                why = reason(task["message"]) if task.get("message") else f"the image is {status}"
                 raise ImportFailedError(f"Glance could not import it: {why}")
             if progress and task.get("message"):
-                progress(task["message"])
+                progress(reason(task["message"]))
             if time.monotonic() + pause > deadline:
                 raise CloudError(f"the import did not finish in time: the image is still {status} (--import-timeout)")
             if stop.wait(pause):

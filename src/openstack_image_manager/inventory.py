@@ -9,7 +9,8 @@ from typing import Any
 
 from openstack_image_manager import desired
 from openstack_image_manager.complaints import Position
-from openstack_image_manager.format import Definition, public_url
+from openstack_image_manager.format import Definition
+from openstack_image_manager.redaction import public_urls
 
 HEAD = ("Name", "Newest", "Versions", "Format", "Visibility", "Login", "Password", "File")
 LOGINS = ("Name", "Login", "Password")
@@ -92,10 +93,13 @@ def details(definition: Definition, position: Position) -> list[tuple[str, str]]
     said = definition.model_dump(exclude_unset=True, exclude={"versions", "meta", "resolve", "name"})
     for name, value in said.items():
         text = ", ".join(map(_member, value)) if isinstance(value, list) else _member(value)
-        rows.append((name, public_url(text) if name.endswith("url") else text))
+        rows.append((name, public_urls(text)))
     if definition.resolve is not None:
         rows.append(("resolve", definition.resolve.use or "a resolver of its own"))
-    rows += [(f"meta.{name}", "null" if value is None else value) for name, value in sorted(definition.meta.items())]
+    rows += [
+        (f"meta.{name}", "null" if value is None else public_urls(value))
+        for name, value in sorted(definition.meta.items())
+    ]
     order = sorted((version.version for version in definition.versions), key=desired.version_key, reverse=True)
     return [*rows, ("versions", ", ".join(order) or "none")]
 
@@ -119,4 +123,4 @@ def _public(value: Any) -> Any:
         return {key: _public(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_public(each) for each in value]
-    return re.sub(r"\b\w+://\S+", lambda url: public_url(url[0]), value) if isinstance(value, str) else value
+    return public_urls(value) if isinstance(value, str) else value

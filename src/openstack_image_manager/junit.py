@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from openstack_image_manager.redaction import in_xml, inert, printable
+
 # XML 1.0 has no way to write these.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -40,7 +42,9 @@ def suite(name: str, cases: Sequence[Case]) -> str:
         elif case.skipped is not None:
             _reason(made, "skipped", case.skipped)
     indent(root)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+    lines = tostring(root, encoding="unicode").split("\n")
+    shown = inert("\n".join(printable(line, in_xml) for line in lines), in_xml)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{shown}\n'
 
 
 def _reason(case: Element, kind: str, reason: str) -> None:

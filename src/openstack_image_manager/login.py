@@ -18,11 +18,12 @@ from types import ModuleType
 from typing import Any
 
 from openstack_image_manager.errors import CloudError, Error, UnknownCloudError
-from openstack_image_manager.values import public_url
+from openstack_image_manager.redaction import foreign, public_url, remember
 
 ANSWER_TIMEOUT = 60.0  # seconds for any answer; `api_timeout` of a cloud in clouds.yaml wins
 ENVIRONMENT = "OS_* environment"
 _LOADING = threading.Lock()
+_SECRET = re.compile(r"(?:password|passcode|secret|token)$", re.IGNORECASE)  # names below `auth`
 
 
 class Connection:
@@ -110,11 +111,13 @@ def _log_in(cloud: str | None, where: str) -> tuple[Connection, str]:
     from keystoneauth1 import exceptions as auth
 
     region = _region(cloud, where)
+    auth_data = region.config["auth"]
+    remember(*(str(value) for name, value in auth_data.items() if _SECRET.search(name)))
     connection = Connection(region)
     try:
         try:
             connection.ask_for_versions()
-            connection.session.get_token()
+            remember(connection.session.get_token())
         except auth.MissingAuthPlugin:
             keystone = public_url(str(region.config["auth"].get("auth_url", "")))
             raise CloudError(f"{where}: {keystone} answers 401 before any login; check auth_url") from None
@@ -200,7 +203,7 @@ class _Messages(logging.Handler):
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(" ".join(record.getMessage().removeprefix("Skipping config file ").split()))
+        self.messages.append(" ".join(foreign(record.getMessage()).removeprefix("Skipping config file ").split()))
 
 
 @contextmanager
@@ -245,4 +248,4 @@ def _reason(error: Exception) -> str:
 
 
 def _line(error: Exception, limit: int = 300) -> str:
-    return " ".join(str(error).split())[:limit]
+    return " ".join(foreign(str(error)).split())[:limit]

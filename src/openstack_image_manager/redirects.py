@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import requote_uri, select_proxy
 
 from openstack_image_manager.addresses import is_allowed, is_internal, literal
-from openstack_image_manager.values import public_url
+from openstack_image_manager.redaction import public_url, remember_url
 from openstack_image_manager.watch import Watch
 
 MOST = 10
@@ -139,6 +139,7 @@ def ask(
     with _Session(trail, watch) as session:
         while True:
             session.trail.check(url)
+            remember_url(url)
             if not session.trail.hops and is_internal(literal(urlsplit(url).hostname or "") or "1.1.1.1"):
                 session.trail = replace(session.trail, internal=True)
             answer = session.get(url, headers=asked, stream=True, timeout=patience, allow_redirects=False)

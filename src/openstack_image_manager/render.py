@@ -14,6 +14,7 @@ from openstack_image_manager import desired, sizes
 from openstack_image_manager.format import Version, public_url
 from openstack_image_manager.model import Change, Create, Delete, FieldChange, Finding, Image, Plan, Result, Update
 from openstack_image_manager.plain import Plain
+from openstack_image_manager.redaction import printable, without_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 Out: TypeAlias = "Console | Plain"
 _LIKE_TERMINALS = {"FORCE_COLOR", "TTY_COMPATIBLE"}  # variables by which Rich takes anything for a terminal
 _LEVEL_STYLE = {"note": "dim", "warning": "yellow", "error": "red"}
-_USERINFO = re.compile(r"\b(\w+://)[^/?#\s\"]+@")
 # What Markdown gives a meaning; an underscore within a word has none.
 _MARKS = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
 
@@ -35,15 +35,16 @@ def console(stderr: bool = False) -> Out:
         return Plain(name)
     from rich.console import Console
 
-    made = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    from openstack_image_manager.output import styled
+
+    made = Console(file=styled(getattr(sys, name)), highlight=False, soft_wrap=True)
     made.no_color = made.no_color or not made.is_terminal
     return made
 
 
 def clean(text: str) -> str:
-    """Fit to be shown: without user and password of URLs, control characters as Python writes them."""
-    text = _USERINFO.sub(r"\1***@", text)
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    """Fit to be shown on one line: without secrets, control characters as Python writes them."""
+    return printable(without_secrets(text))
 
 
 def say(out: Out, *parts: str | tuple[str, str]) -> None:
@@ -197,8 +198,8 @@ def plan_json(plan: Plan, cloud: str) -> str:
 
 
 def clean_json(data: Any) -> str:
-    """Plain values as JSON, without user and password of URLs."""
-    return _USERINFO.sub(r"\1***@", json.dumps(data, indent=2))
+    """Plain values as JSON, without secrets."""
+    return without_secrets(json.dumps(data, indent=2))
 
 
 def plans_json(plans: Iterable[tuple[Plan, str]], failed: dict[str, str]) -> str:

@@ -15,6 +15,7 @@ from openstack_image_manager.ahead import Ahead
 from openstack_image_manager.errors import CloudError, Interrupted, VerificationError
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.model import Image, Update
+from openstack_image_manager.reasons import reason
 from openstack_image_manager.sources import Reporter
 
 CHUNK = 1024**2
@@ -79,7 +80,9 @@ def checksum(
             is_over.set()
         reading.result()
     except OSError as error:  # what the HTTP library raises for a connection that breaks
-        raise CloudError(f"{image.id} could not be read: the connection broke after {done} bytes ({error})") from None
+        raise CloudError(
+            f"{image.id} could not be read: the connection broke after {done} bytes ({reason(error)})"
+        ) from None
     if done != image.size:
         raise CloudError(f"{image.id} could not be read: {done} bytes came, and it has {image.size}")
     return f"{algorithm}:{digest.hexdigest()}"

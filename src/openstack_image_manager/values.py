@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
+
+from openstack_image_manager.redaction import public_urls
 
 # Base attributes of an image in Glance: no property can have their names.
 RESERVED = frozenset(
@@ -22,19 +24,6 @@ URL_SCHEMES = ("http", "https", "file")
 NO_LONGER = "ftp"  # definitions with such a URL are read, so that one of them does not stop all others
 _SECRET_NAME = re.compile(r"passw|passphrase|passcode|secret|token|credential|(?:api|private)[_-]?key", re.IGNORECASE)
 _SWITCHES = ("", "true", "false", "yes", "no", "on", "off", "none", "required", "optional", "disabled")
-SECRET_PARAMETER = re.compile(r"sig|token|key|credential|secret|passw|policy", re.IGNORECASE)
-
-
-def public_url(url: str) -> str:
-    """The URL without what must not be shown or stored: user, password and secret query parameters."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # somebody's property that only looks like a URL
-        return re.sub(r"://[^/@]*@", "://", url)
-    host = parts.netloc.rpartition("@")[2]
-    pairs = parts.query.split("&") if parts.query else []
-    query = "&".join(pair for pair in pairs if not SECRET_PARAMETER.search(pair.partition("=")[0]))
-    return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
 
 
 def text(value: Any) -> Any:
@@ -118,7 +107,9 @@ def like_secrets(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
         "too. Take it out"
     )
     return [
-        (key, message) for key, value in meta.items() if _SECRET_NAME.search(key) and (value or "") not in _SWITCHES
+        (key, message)
+        for key, value in meta.items()
+        if (_SECRET_NAME.search(key) and (value or "") not in _SWITCHES) or public_urls(value or "") != (value or "")
     ]
 
 

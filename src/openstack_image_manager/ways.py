@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from openstack_image_manager import desired
 from openstack_image_manager.errors import CloudError, VerificationError
 from openstack_image_manager.format import Version
-from openstack_image_manager.values import SECRET_PARAMETER
+from openstack_image_manager.redaction import has_secrets
 
 Method = Literal["auto", "web-download", "glance-direct"]
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".txz", ".tbz", ".tbz2", ".tzst")
@@ -39,13 +39,6 @@ class Way:
 def is_packed(url: str) -> bool:
     """True for a URL that names a packed file."""
     return urlsplit(url.lower()).path.endswith(PACKED)
-
-
-def has_secrets(url: str) -> bool:
-    """True for a URL with a user, a password or a secret query parameter: Glance keeps the URL in the image's tasks,
-    which the whole project can read."""
-    parts = urlsplit(url)
-    return "@" in parts.netloc or any(SECRET_PARAMETER.search(p.partition("=")[0]) for p in parts.query.split("&"))
 
 
 def choose(version: Version, methods: frozenset[str], converts: bool | None, options: ImportOptions) -> Way:

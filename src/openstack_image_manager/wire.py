@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from openstack_image_manager.errors import CloudError
 from openstack_image_manager.model import GONE, FieldChange, Image
+from openstack_image_manager.redaction import foreign
 from openstack_image_manager.values import RESERVED
 
 _PATHS = {"hidden": "os_hidden"}
@@ -148,14 +149,15 @@ def operation(change: FieldChange) -> dict[str, Any]:
 
 
 def sentence(answer: Any, who: str) -> str:
-    """What it says, without the HTML around it, and without saying its status twice."""
+    """What it says, without the HTML around it, and without saying its status twice; no secrets."""
     from html import unescape
 
-    text = re.sub(r"<(title|style|script)\b.*?</\1>|<h1>.*?</h1>", " ", answer.text or "", flags=re.S | re.I)
+    said = foreign(answer.text or "")
+    text = re.sub(r"<(title|style|script)\b.*?</\1>|<h1>.*?</h1>", " ", said, flags=re.S | re.I)
     text = " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())[:500]
     status = rf"{answer.status_code}\b[\s:]*(?:{re.escape(answer.reason or '')}[\s:.]*|$)"
     text = re.sub(rf"^{status}", "", text, flags=re.IGNORECASE)
-    return f"{who} answered {answer.status_code}: {text or answer.reason}"
+    return f"{who} answered {answer.status_code}: {text or foreign(answer.reason or '')}"
 
 
 def id_filters(ids: Collection[str]) -> list[str]:

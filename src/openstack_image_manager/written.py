@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from openstack_image_manager.errors import Error, UsageError
+from openstack_image_manager.redaction import without_secrets
 
 
 def check(path: Path, suffixes: tuple[str, ...], option: str) -> None:
@@ -33,7 +34,7 @@ def write(path: Path, text: str) -> None:
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+            stream.write(without_secrets(text))
             stream.flush()
             os.fchmod(stream.fileno(), target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
             os.fsync(stream.fileno())

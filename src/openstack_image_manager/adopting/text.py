@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from openstack_image_manager.editing.yamlstyle import scalar
+from openstack_image_manager.redaction import printable
 from openstack_image_manager.schema import KINDS
 from openstack_image_manager.values import NOWHERE
 from openstack_image_manager.yamltree import Kind
@@ -19,7 +20,7 @@ NO_ADDRESS = "# the address is not known; put it here, or the image can't be imp
 
 def text(items: Iterable[Mapping[str, Any]], head: Sequence[str] = ()) -> str:
     """A file of definitions below comment lines."""
-    lines = [*(f"# {_one_line(line)}".rstrip() for line in head), "---", "images:"]
+    lines = [*(f"# {printable(line)}".rstrip() for line in head), "---", "images:"]
     for item in items:
         lines += _mapping(item, "  - ", "    ")
         lines.append("")
@@ -62,7 +63,3 @@ def _value(key: str, value: Any, meta: bool) -> str:
 @lru_cache(4096, typed=True)  # 1 is not true
 def _scalar(value: str | int | bool | None, kind: Kind, in_brackets: bool, style: str | None = None) -> str:
     return scalar(value, kind, style, in_brackets)
-
-
-def _one_line(line: str) -> str:
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)

@@ -33,6 +33,7 @@ from openstack_image_manager.cli.keys import keys_app
 from openstack_image_manager.cli.sandbox import sandbox_app
 from openstack_image_manager.cli.scs import scs_app
 from openstack_image_manager.errors import Error
+from openstack_image_manager.output import guard
 
 if TYPE_CHECKING:
     from typer.models import CommandInfo
@@ -176,6 +177,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     signal.signal(signal.SIGTERM, end)
     unread.go_on()
+    guard()
     words = sys.argv[1:] if arguments is None else arguments
     try:
         _without_others(words)(words)

@@ -74,18 +74,15 @@ def list_keys(keys: Keys = None) -> None:
 
 
 def _line(path: Path, key: AnyKey | str) -> str:
+    from openstack_image_manager.redaction import printable
     from openstack_image_manager.signing.keys import PublicKey
 
     if isinstance(key, str):
         return f"(unusable: {key})  {path}"
     if isinstance(key, PublicKey):
         return f"{key.fingerprint}  RSA public key  {path}"
-    owner = _printable(key.user_ids[0]) if key.user_ids else "(no user id)"
+    owner = printable(key.user_ids[0]) if key.user_ids else "(no user id)"
     return f"{key.fingerprint}  {owner}{_state(key.primary.revoked, key.primary.expires)}  {path}"
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _state(revoked: bool, expires: int) -> str:

@@ -4,43 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import re
 import sys
 from datetime import UTC, datetime
-from urllib.parse import quote
 
 from openstack_image_manager import told
-
-_VARIABLE = re.compile(r"(?:OS|AWS)_\w*(?:PASS|SECRET|TOKEN)")
-_USERINFO = re.compile(r"\b(\w+://)[^/?#\s\"]+@")
-_PARAMETER = re.compile(r"([?&][\w.-]*(?:sig|token|key|credential|secret|passw|policy)[\w.-]*=)[^&\s\"'#]+", re.I)
-_HEADER = re.compile(r"((?:authorization|cookie):\s*)[^\r\n\"']+|(x-[\w-]*(?:token|key|secret):\s*)[^\s\"',]+", re.I)
-# In JSON, in JSON within JSON, and as Python writes it: a quoted value ends with the quote it begins with.
-_FIELD = re.compile(
-    r"((?:pass(?:word|wd|code|phrase)|secret|token|authorization|cookie)\w*\\*[\"']?\s*[:=]\s*)"
-    r"(?:b?(\\*[\"'])(?:(?!\2)(?:\\.|.))*\2?|[^\"'\s,;{}\[\]]+)",
-    re.IGNORECASE | re.DOTALL,
-)
-_FERNET = re.compile(r"gAAAAA[\w-]{20,}=*")
+from openstack_image_manager.redaction import foreign
 
 
-class _Mask(logging.Formatter):
-    """Whatever a library logs, secrets are replaced before it is written."""
+def _cleaned(record: logging.LogRecord, text: str) -> str:
+    """The text of a record: what libraries log is without secrets, and what is ours has none and stays as it is."""
+    return text if record.name.startswith(told.NAME) else foreign(text)
+
+
+class _Text(logging.Formatter):
+    """A line, or as many as the message has."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return mask(super().format(record))
-
-
-def mask(text: str) -> str:
-    """The text without passwords, tokens, user info and secret parameters of URLs."""
-    secrets = [value for name, value in os.environ.items() if _VARIABLE.match(name) and value]
-    written = {form for each in secrets for form in (each, quote(each, safe=""), json.dumps(each)[1:-1])}
-    for form in sorted(written, key=len, reverse=True):
-        text = text.replace(form, "***")
-    text = _USERINFO.sub(r"\1***@", text)
-    text = _HEADER.sub(r"\1\2***", _PARAMETER.sub(r"\1***", text))
-    return _FERNET.sub("***", _FIELD.sub(r"\1***", text))
+        return _cleaned(record, super().format(record))
 
 
 def set_up(debug: bool, form: str = "text") -> None:
@@ -53,7 +33,7 @@ def set_up(debug: bool, form: str = "text") -> None:
         root.addHandler(logging.NullHandler())
         return
     handler = logging.StreamHandler()
-    handler.setFormatter(_Json() if form == "json" else _Mask("%(asctime)s %(name)s %(message)s"))
+    handler.setFormatter(_Json() if form == "json" else _Text("%(asctime)s %(name)s %(message)s"))
     root.addHandler(handler)
     root.setLevel(logging.DEBUG if debug else logging.INFO)
     if not debug:
@@ -68,11 +48,11 @@ class _Json(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": mask(record.getMessage()),
+            "message": _cleaned(record, record.getMessage()),
         }
-        known |= {name: mask(value) for name, value in told.place(record).items()}
+        known |= told.place(record)
         if record.exc_info:
-            known["exception"] = mask(self.formatException(record.exc_info))
+            known["exception"] = foreign(self.formatException(record.exc_info))
         return json.dumps(known, ensure_ascii=False)
 
 
@@ -86,4 +66,4 @@ def say(level: str, message: str) -> None:
     if is_json():
         told.LOG.log(logging.getLevelNamesMapping()[level.upper()], message)
     else:
-        sys.stderr.write(f"{level}: {mask(message)}\n")
+        sys.stderr.write(f"{level}: {message}\n")

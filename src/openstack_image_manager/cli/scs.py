@@ -171,10 +171,12 @@ def _clouds(
             cases += [_failed(each.cloud, error.subject, error.message) for error in _errors(each)]
         _junit([*cases, *(_failed(name, "the cloud", str(error)) for name, error in failed.items())])
     else:
+        from openstack_image_manager.cli.logs import say
+
         for each in reports:
             _cloud_text(each, standards, several=len(reports) + len(failed) > 1)
         for error in failed.values():
-            typer.echo(f"error: {error}", err=True)
+            say("error", str(error))
     if failed or any(map(_errors, reports)):
         # Of several clouds one that is not known is one that failed, as in a run.
         return 1 if reports or len(failed) > 1 else next(iter(failed.values())).exit_code

@@ -112,19 +112,20 @@ def share(
     reports: list[Path] | None = None,
 ) -> int:
     """Share the managed image of a name with a project, or with all of a domain, or end that; the exit code."""
-    from openstack_image_manager import members
+    from openstack_image_manager import members, render
     from openstack_image_manager.cli.content import Lines
     from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.errors import Error
     from openstack_image_manager.glance import Glance
 
+    out = render.console()
     with recording("unshare" if ending else "share", reports) as record, closing(Glance.connect(cloud)) as glance:
         image, builds = _builds(glance, tag, name)
         told = Lines(f"Members of {image.name}")
         record.content = told.content()
         projects = members.projects(glance, target, kind, domain)
         if image.owner != glance.project:
-            typer.echo(f"{image.name}: image {image.id} of project {image.owner}")
+            render.say(out, f"{image.name}: image {image.id} of project {image.owner}")
         if ending:
             _unshare(glance, name, builds, projects, told)
             return 0
@@ -133,17 +134,18 @@ def share(
         for project, title in projects.items():
             if project != image.owner:
                 accepted = members.add(glance, image.id, project)
-                state = f"shared, {'accepted' if accepted else 'invited'}"
-                told.lines.append((image.name, f"{title} ({project})", state))
-                typer.echo(f"{image.name}: shared with {title} ({project}), {'accepted' if accepted else 'invited'}")
+                state = "accepted" if accepted else "invited"
+                told.lines.append((image.name, f"{title} ({project})", f"shared, {state}"))
+                render.say(out, f"{image.name}: shared with {title} ({project}), {state}")
     return 0
 
 
 def _unshare(glance: Glance, name: str, builds: list[Image], projects: dict[str, str], told: Lines) -> None:
     """End the sharing of all builds: whoever shall not see an image has no use for the one before it either."""
-    from openstack_image_manager import members
+    from openstack_image_manager import members, render
     from openstack_image_manager.errors import Error
 
+    out = render.console()
     shared = [image for image in builds if image.visibility == "shared"]
     if not shared:
         raise Error(f"{name}: none of its builds is of visibility shared; only such images have members")
@@ -152,10 +154,10 @@ def _unshare(glance: Glance, name: str, builds: list[Image], projects: dict[str,
         ended = [each for each in shared if project in there[each.id] and members.remove(glance, each.id, project)]
         for each in ended:
             told.lines.append((each.name, f"{title} ({project})", "no longer shared"))
-            typer.echo(f"{each.name}: no longer shared with {title} ({project})")
+            render.say(out, f"{each.name}: no longer shared with {title} ({project})")
         if not ended and project != builds[0].owner:
             told.lines.append((name, f"{title} ({project})", "was not shared"))
-            typer.echo(f"{name}: was not shared with {title} ({project})")
+            render.say(out, f"{name}: was not shared with {title} ({project})")
 
 
 def _builds(glance: Glance, tag: str, name: str) -> tuple[Image, list[Image]]:

@@ -9,6 +9,9 @@ import os
 import sys
 from itertools import pairwise
 
+from openstack_image_manager.cli.unread import go_on
+from openstack_image_manager.output import crashed, guard
+
 LOOKERS = ("plan", "apply", "status")  # commands that look at clouds at once; without a command it is a run
 NO_LOOK = {
     *("-h", "--help", "--version", "--check-only", "--check-age", "--share-image"),
@@ -28,6 +31,9 @@ def main() -> None:
     # Pydantic would read the metadata of all that is installed, to look for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     _open_closed()
+    go_on()
+    guard()
+    sys.excepthook = crashed
     try:
         _ask_early(sys.argv[1:])
         from openstack_image_manager.cli.app import main

@@ -28,6 +28,8 @@ from openstack_image_manager.format import public_url
 from openstack_image_manager.mirroring.parts import PART, Buffer, PartsUpload
 from openstack_image_manager.mirroring.record import MADE_BY, MAKER
 from openstack_image_manager.mirroring.store import CHUNK, EXISTS, LARGEST, Begun, Entry
+from openstack_image_manager.reasons import reason
+from openstack_image_manager.redaction import remember
 
 IN_FLIGHT = 4  # parts, of all uploads together: what memory holds is these, and one part of each upload
 TRIES = 5
@@ -64,10 +66,14 @@ class Bucket:
         )
         try:
             session = boto3.session.Session()
+            keys = session.get_credentials()
+            remember(*((keys.secret_key, keys.token) if keys else ()))
             region = session.region_name or "us-east-1"
             self._client: Any = session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
         except (BotoCoreError, ValueError) as error:
-            raise StorageError(f"s3://{name}: {error}; look at --endpoint and the AWS_* variables") from None
+            raise StorageError(
+                f"s3://{name}: {reason(str(error))}; look at --endpoint and the AWS_* variables"
+            ) from None
         self.endpoint: str = self._client.meta.endpoint_url
         if self.endpoint.startswith("https:"):  # TLS notices damage on the way; elsewhere the digest of each part does
             self._client.meta.config.s3["payload_signing_enabled"] = False
@@ -93,14 +99,14 @@ class Bucket:
             status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
             code = str(answer.get("Error", {}).get("Code", ""))
             told = _ADVICE.get("SlowDown" if status in (429, 503) else code)
-            said = f"{status} {code}" + (f" {answer['Error'].get('Message', '')}" if not told else "")
+            said = f"{status} {code}" + (f" {reason(str(answer['Error'].get('Message', '')))}" if not told else "")
             kind = UnknownBucketError if code in NO_BUCKET else StorageError
             raise kind(f"{where}: {said.strip()}" + (f": {told}" if told else ""), code) from None
         except (NoCredentialsError, PartialCredentialsError):
             hint = "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
             raise StorageError(f"{where}: {hint}") from None
         except (BotoCoreError, HTTPClientError) as error:
-            raise StorageError(f"{where}: {error}") from None
+            raise StorageError(f"{where}: {reason(str(error))}") from None
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         """All objects below the prefix, records too."""

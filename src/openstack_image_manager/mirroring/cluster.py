@@ -18,6 +18,7 @@ from openstack_image_manager.mirroring.jobs import answer_of, carry_out, job
 from openstack_image_manager.mirroring.record import Record
 from openstack_image_manager.mirroring.target import Target
 from openstack_image_manager.mirroring.verdict import Judged
+from openstack_image_manager.reasons import reason
 
 CONNECT_TIMEOUT = 5  # seconds
 LOOK = 1.0  # seconds between looks at what was submitted
@@ -85,7 +86,7 @@ class Cluster:
         except (Error, Interrupted):
             raise
         except Exception as error:
-            said = f"{type(error).__name__}: {error}"
+            said = reason(f"{type(error).__name__}: {error}")
             hint = f"is openstack-image-manager {__version__} installed there?"
             raise Error(f"{judged.item.key}: a worker could not do it ({said}); {hint}") from None
         finally:

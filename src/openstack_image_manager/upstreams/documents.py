@@ -9,6 +9,7 @@ from typing import Any
 
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.format import Checksum
+from openstack_image_manager.redaction import printable
 
 
 def load_json(text: str) -> Any:
@@ -34,7 +35,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def shown(text: str) -> str:
     """A text of a site as a part of one line: no line breaks, no terminal escapes, not too long."""
     short = text if len(text) <= 200 else f"{text[:200]}…"
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in short)
+    return printable(short)
 
 
 def mapping(value: Any, what: str) -> Mapping[str, Any]:

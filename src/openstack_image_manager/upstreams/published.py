@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from openstack_image_manager import values
 from openstack_image_manager.errors import Error, VerificationError
 from openstack_image_manager.format import Checksum, Definition, Version, public_url
+from openstack_image_manager.redaction import printable
 from openstack_image_manager.upstreams.candidates import order
 from openstack_image_manager.ways import is_packed
 
@@ -78,7 +79,7 @@ def file_name(url: str) -> str:
 
 def placed(url: str, error: Error) -> str:
     """The message of an error with the address in front, if it does not have it yet."""
-    place, message = public_url(url), "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(error))
+    place, message = public_url(url), printable(str(error))
     return message if message.startswith(place) else f"{place}: {message}"
 
 

@@ -1,0 +1,165 @@
+"""Keep secrets, control characters and commands to CI runners out of everything that leaves this process.
+
+**A secret is known by where it stands.** In all that is printed, logged or written to a report, `without_secrets`
+replaces the user and the password of a URL, secret parameters of its query, and tokens that are known by their form.
+Images, versions, dates and digests stay as they are: no value of our own is ever compared with a password.
+
+**Others do not leave secrets out.** `foreign` is for the errors of libraries, the answers of servers and what libraries
+log. It is applied where such a text comes in, before a word of ours is put around it. It also replaces headers such as
+Authorization and X-Auth-Token, the values of fields such as `password` and `secret`, and, wherever they stand, the
+secrets that this process was given (`remember`). Of these only what cannot be a word of the sentence: at least eight
+characters that are not all letters and not all digits, or any sixteen. So a password such as `ubuntu` or `1` is
+replaced in its field or header and nowhere else.
+
+**A line of output is never a command.** CI runners obey lines that begin with `::` and texts such as `##vso[…]`, and
+terminals and GitLab obey control characters. `inert` and `printable` write one of these characters as its escape.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit, urlunsplit
+
+MASK = "***"
+SECRET_PARAMETER = re.compile(r"sig|token|key|credential|secret|passw|pwd|policy|auth|jwt", re.IGNORECASE)
+_VARIABLE = re.compile(r"(?:OS|AWS|GITHUB|GH|GITLAB)_\w*(?:PASS|SECRET|TOKEN)")
+_LONG_ENOUGH, _LONG = 8, 16  # characters of a secret; see above
+
+_URL = re.compile(r"\b\w+://\S+")
+_USERINFO = re.compile(r"\b(\w+://)[^/?#\s\"<>]+@")
+# A parameter of a query; in XML an & is &amp;.
+_PARAMETER = re.compile(r"((?:[?&]|&amp;)([\w.%-]+)=)[^&\s\"'#<>\\]+")
+# Fernet tokens of Keystone, and JSON Web Tokens.
+_TOKEN = re.compile(r"gAAAAA[\w-]{20,}=*|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")
+_HEADER = re.compile(
+    r"(\b(?:authorization|cookie):\s*)[^\r\n\"']+|(\bx-[\w-]*(?:token|key|secret):\s*)[^\s\"',]+", re.IGNORECASE
+)
+_FIELD = r"(?:pass(?:word|wd|code|phrase)?|secret|(?:secret|private|api)_?(?:access_?)?key|token|authorization|cookie)"
+_QUOTED = r"b?(\\{0,15}[\"'])(?:(?!\2)(?:\\.|.))*\2?"
+# A field of JSON, also of JSON within JSON, or as Python writes it: a quoted value ends with its first quote.
+_JSON_FIELD = re.compile(rf"({_FIELD}\\{{0,15}}[\"']\s*:\s*)(?:{_QUOTED}|-?\d[\d.]*)", re.IGNORECASE | re.DOTALL)
+# A field of YAML, of a query or of an INI file, but not the end of a path, and not a colon before a sentence.
+_BARE_FIELD = re.compile(
+    rf"((?<![\w/])\w*{_FIELD}(?:\s*=\s*|\s*:\s*(?![a-z]{{1,15}} +\w+(?![\w:=]))))(?:{_QUOTED}|[^\"'\s,;{{}}\[\]]+)",
+    re.IGNORECASE | re.DOTALL,
+)
+# What GitHub, Azure, TeamCity and others take for a command; the last character is the one to escape.
+_COMMAND = re.compile(r"^(?:[^\S\n]|\x1b\[[0-?]*[ -/]*[@-~])*::|##\w{0,40}\[", re.MULTILINE)
+
+_known: set[str] = set()
+
+
+def public_url(url: str) -> str:
+    """The URL without what must not be shown or stored: user, password and secret query parameters."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # somebody's property that only looks like a URL
+        return re.sub(r"://[^/@]*@", "://", url).partition("?")[0]
+    host = parts.netloc.rpartition("@")[2]
+    query = "&".join(pair for pair in parts.query.split("&") if not _is_secret(pair))
+    return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
+
+
+def public_urls(text: str) -> str:
+    """The text, each URL in it as `public_url` gives it."""
+    return _URL.sub(lambda url: public_url(url[0]), text) if "://" in text else text
+
+
+def has_secrets(url: str) -> bool:
+    """True for a URL with a user, a password or a secret query parameter."""
+    parts = urlsplit(url)
+    return "@" in parts.netloc or any(map(_is_secret, parts.query.split("&")))
+
+
+def _is_secret(pair: str) -> bool:
+    return bool(SECRET_PARAMETER.search(unquote(pair.partition("=")[0])))
+
+
+def without_secrets(text: str) -> str:
+    """The text without the secrets that stand in URLs, and without tokens: for all that leaves this process."""
+    text = _USERINFO.sub(rf"\1{MASK}@", text)
+    return _TOKEN.sub(MASK, _PARAMETER.sub(_masked, text))
+
+
+def _masked(parameter: re.Match[str]) -> str:
+    return f"{parameter[1]}{MASK}" if _is_secret(parameter[2]) else parameter[0]
+
+
+def foreign(text: str) -> str:
+    """A text that others wrote, without the secrets that it may hold; see above."""
+    for form in sorted(_known, key=len, reverse=True):
+        text = text.replace(form, MASK)
+    text = without_secrets(text)
+    text = _HEADER.sub(rf"\1\2{MASK}", text)
+    return _BARE_FIELD.sub(rf"\1{MASK}", _JSON_FIELD.sub(rf"\1{MASK}", text))
+
+
+def remember(*secrets: str | None) -> None:
+    """Know secrets of this process, however they are written, unless they may be a word of a sentence."""
+    for secret in secrets:
+        if secret and _is_telling(secret):
+            in_urls = (quote(secret, safe=""), quote(secret), quote_plus(secret))
+            in_code = (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret))
+            _known.update((secret, *in_urls, *(each[1:-1] for each in in_code)))
+
+
+def remember_environment(variables: Mapping[str, str]) -> None:
+    """Know the passwords, secrets and tokens that environment variables hold."""
+    remember(*(value for name, value in variables.items() if _VARIABLE.match(name)))
+    for name, value in variables.items():
+        if name.lower().endswith("_proxy"):
+            remember_url(value)
+
+
+def remember_url(url: str) -> None:
+    """Know the password and the secret parameters of a URL."""
+    try:
+        parts = urlsplit(url)
+        pairs = parse_qsl(parts.query, max_num_fields=100)
+    except ValueError:  # no URL, or one with more parameters than any has
+        return
+    remember(*(value for name, value in pairs if SECRET_PARAMETER.search(name)))
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    remember(unquote(password or user))
+
+
+def _is_telling(secret: str) -> bool:
+    word = secret.isalpha() or secret.isdigit()
+    return len(secret) >= (_LONG if word else _LONG_ENOUGH)
+
+
+def in_python(character: str) -> str:
+    r"""The character's escape as Python writes it: `\x1b`, `\n`."""
+    return ascii(character)[1:-1]
+
+
+def in_json(character: str) -> str:
+    r"""The character's escape in JSON and in a double-quoted text of YAML: `\u001b`."""
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def in_xml(character: str) -> str:
+    """The character's reference in XML: `&#27;`."""
+    return f"&#{ord(character)};"
+
+
+def printable(text: str, escape: Callable[[str], str] = in_python) -> str:
+    """The text on one line, without characters that a terminal obeys or that nobody sees."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else escape(c) for c in text)
+
+
+def inert(text: str, escape: Callable[[str], str] = in_json, before: str = "") -> str:
+    """The text without what a CI runner would obey, where it stands behind `before`, which stays as it is."""
+
+    def escaped(command: re.Match[str]) -> str:
+        return command[0] if command.end() <= len(before) else command[0][:-1] + escape(command[0][-1])
+
+    return _COMMAND.sub(escaped, before + text)[len(before) :]
+
+
+def is_inert(text: str) -> bool:
+    """True for a text that no CI runner would obey, wherever in a line it stands."""
+    return not _COMMAND.search(text)
