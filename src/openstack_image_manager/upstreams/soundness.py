@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Set
+from itertools import islice
 
 from openstack_image_manager.complaints import Loc, near
 from openstack_image_manager.errors import Error
-from openstack_image_manager.upstreams.placeholders import has_stray_brace, pattern, used
+from openstack_image_manager.upstreams import limits
+from openstack_image_manager.upstreams.placeholders import fill, has_stray_brace, used
 from openstack_image_manager.upstreams.resolver import INITIAL, KINDS, POLICIES, Resolver, SignatureRule, Step
 
 Problem = tuple[Loc, str]
-_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_NAME = re.compile(rf"[a-z_][a-z0-9_]{{0,{limits.NAME - 1}}}")
 # 40 digits are a fingerprint of version 4, 64 of version 6 (RFC 9580, 5.5.4).
 _OPENPGP, _RSA = re.compile(r"[0-9A-Fa-f]{40}([0-9A-Fa-f]{24})?"), re.compile(r"[0-9A-Fa-f]{64}")
 _KEYS = {"detached": _OPENPGP, "clearsigned": _OPENPGP, "openssl-rsa": _RSA}
@@ -20,13 +22,16 @@ _KEY_MESSAGES = (
     "must be the whole SHA-256 of a public key: 64 digits",
 )
 INDEXES = ("json", "simplestreams", "debian-manifest", "github-release", "pointer")
+MOST = 20  # problems of one resolver: each takes the time to look for what was meant
 _POINTERS = ("keys", "match", "redirect")
 
 
 def problems(resolver: Resolver, known: Iterable[str] = INITIAL) -> list[Problem]:
     """Paths and messages: wrong patterns, placeholders that nothing gives, options of other steps. `known` are the
     variables that the definition gives."""
-    return list(_Check(set(known)).resolver(resolver))
+    if too_much := list(islice(limits.problems(resolver.model_dump(exclude_unset=True)), MOST)):
+        return too_much
+    return list(islice(_Check(set(known)).resolver(resolver), MOST))
 
 
 class _Check:
@@ -160,7 +165,7 @@ class _Check:
     def _pattern(self, loc: Loc, text: str) -> Iterator[Problem]:
         yield from self._placeholders(loc, text, self.known)
         try:
-            found = pattern(text, dict.fromkeys(used(text), "x")).groupindex
+            found = limits.groups(fill(text, dict.fromkeys(used(text), "x")))
         except Error as error:
             yield loc, str(error)
             return
