@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from re import _parser  # type: ignore[attr-defined]  # the stubs do not know it
 from typing import Any
@@ -31,7 +32,9 @@ def groups(text: str) -> list[str]:
     if len(text) > PATTERN:
         raise Error(f"'{text[:40]}…' has {len(text)} characters, a regular expression has at most {PATTERN}")
     try:
-        parsed = _parser.parse(text, re.ASCII)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # [[ may be a set of sets one day
+            parsed = _parser.parse(text, re.ASCII)
         length = _length(parsed)
     except (re.error, RecursionError, ValueError, OverflowError) as error:
         raise Error(f"'{text}' is not a regular expression: {error}") from None

@@ -30,7 +30,8 @@ def problems(resolver: Resolver, known: Iterable[str] = INITIAL) -> list[Problem
     """Paths and messages: wrong patterns, placeholders that nothing gives, options of other steps. `known` are the
     variables that the definition gives."""
     if too_much := list(islice(limits.problems(resolver.model_dump(exclude_unset=True)), MOST)):
-        return too_much
+        # Most variables are texts, which `otherwise` stands for.
+        return [(loc[:-1] if loc[-1] == "otherwise" else loc, message) for loc, message in too_much]
     return list(islice(_Check(set(known)).resolver(resolver), MOST))
 
 
@@ -168,6 +169,7 @@ class _Check:
             found = limits.groups(fill(text, dict.fromkeys(used(text), "x")))
         except Error as error:
             yield loc, str(error)
+            self.known |= set(re.findall(r"\(\?P<(\w+)>", text))
             return
         for name in found:
             if not _NAME.fullmatch(name):

@@ -38,7 +38,9 @@ def evaluate(resolver: Resolver, known: Variables) -> dict[str, str]:
         try:
             values[name] = _value(name, lookup, values)
         except Error as error:
-            failures[name] = VariableError(name, str(error))
+            needs = {lookup.by, *used(" ".join((*lookup.values.values(), lookup.otherwise or "")))}
+            cause = next((failures[each] for each in failures if each in needs), None)
+            failures[name] = cause or VariableError(name, str(error))
     needed = set(_texts(resolver))
     for name, failure in failures.items():
         if name in needed:
