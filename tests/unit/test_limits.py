@@ -106,6 +106,20 @@ def test_what_is_too_much_is_told_with_its_place(tmp_path: Path, old: str, new: 
     assert [line for line in said if line.startswith(expected)], said
 
 
+def test_web_addresses_after_a_local_file(tmp_path: Path) -> None:
+    text = DEFINITION + GOOD.replace("'{site}/'", "FILE:///srv/", 1)
+    assert complaints(tmp_path, text) == []
+    said = complaints(tmp_path, text.replace("'{site}/{minor}", "'https://x/{minor}"))
+    reason = "comes after a step that reads a file of this machine; what is in it could leave this machine"
+    assert said == [f"13:26: steps[1].checksum-file: {reason}"]
+    said = complaints(tmp_path, text.replace("      checksum:", "      url: http://x/{file}\n      checksum:"))
+    assert said == [f"16:12: url: {reason}"]
+    assert (
+        complaints(tmp_path, DEFINITION + GOOD.replace("      checksum:", "      url: file:///x\n      checksum:"))
+        == []
+    )
+
+
 def test_as_much_as_is_allowed(tmp_path: Path) -> None:
     for old, new in (
         ("[0-9]{8}", "[0-9]{992}"),

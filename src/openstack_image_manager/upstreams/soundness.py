@@ -40,6 +40,7 @@ class _Check:
 
     def __init__(self, known: set[str]) -> None:
         self.known = known
+        self.local = False  # a step before read a file of this machine
 
     def resolver(self, resolver: Resolver) -> Iterator[Problem]:
         yield from self._variables(resolver)
@@ -103,6 +104,7 @@ class _Check:
                 yield (kind,), "must be OWNER/PROJECT"
         elif kind != "static":
             yield from self._address((kind,), source)
+            self.local = self.local or source.lower().startswith("file:")
         for name in ("product", "item", "items"):
             if text := step.value(name):
                 yield from self._template((name,), text)
@@ -180,6 +182,8 @@ class _Check:
         yield from self._template(loc, text)
         if not re.match(r"\{[a-z_]|(?i:https?|file)://", text):
             yield loc, "is not a URL; it must begin with https://, http://, file:// or a placeholder"
+        if self.local and re.match(r"(?i:https?):", text):
+            yield loc, "comes after a step that reads a file of this machine; what is in it could leave this machine"
 
     def _template(self, loc: Loc, text: str, known: Set[str] | None = None) -> Iterator[Problem]:
         yield from self._placeholders(loc, text, self.known if known is None else known)
