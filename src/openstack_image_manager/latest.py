@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from openstack_image_manager import identity
 from openstack_image_manager.ahead import side_by_side
 from openstack_image_manager.errors import Error
-from openstack_image_manager.format import Checksum, Definition, Version
+from openstack_image_manager.format import Checksum, Definition, Version, public_url
 from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Finding, Image
 
@@ -87,9 +87,15 @@ def ask(moving: Sequence[Definition]) -> list[Upstream | Error]:
 
 def _ask(definition: Definition) -> Upstream:
     from openstack_image_manager import checksums, fetch
+    from openstack_image_manager.upstreams.look import is_local
     from openstack_image_manager.upstreams.published import day
 
     version = next(version for version in definition.versions if version.version == LATEST)
+    if is_local(version.checksum_file or "") and not is_local(version.url):
+        # Whether the web is asked must not depend on what is in a local file, which may be any.
+        raise Error(
+            f"{version.checksum_file} is a file of this machine, and {public_url(version.url)} is not; use one site"
+        )
     name = unquote(urlsplit(version.url).path.rpartition("/")[2])
     checksum = checksums.find(fetch.fetch_text(version.checksum_file or ""), name)
     today = datetime.now(UTC).strftime("%Y-%m-%d")

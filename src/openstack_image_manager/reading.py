@@ -225,6 +225,8 @@ class _Entry:
             problems = soundness.problems(resolver, known)
             if not problems:
                 variables.evaluate(resolver, known)
+        except variables.VariableError as error:
+            problems = [(("variables", error.name) if error.name in own.variables else (), str(error))]
         except Error as error:
             problems = [((), str(error))]
         for loc, message in problems:

@@ -95,6 +95,15 @@ def composer(base: Any, most: int = MAX_VALUES) -> Any:
 _Composer = composer(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
+def reads_alike(text: str) -> bool:
+    """True if PyYAML without libyaml, which refuses more, reads the same in a text as with it."""
+    try:
+        plain = yaml.load(text, yaml.BaseLoader)
+        return bool(plain == yaml.load(text, getattr(yaml, "CBaseLoader", yaml.BaseLoader)))
+    except (yaml.YAMLError, ValueError):  # ValueError: an escape beyond Unicode
+        return False
+
+
 def _at(node: Any, message: str) -> Broken:
     return Broken(message, node.start_mark.line + 1, node.start_mark.column + 1)
 

@@ -176,7 +176,20 @@ def test_interrupted_while_it_waits_for_its_turn(site: TestSite) -> None:
     assert len(site.requests) == 1
 
 
-def test_the_token_goes_to_github_s_api_and_nowhere_else(
+# With a token these answer what is not public, and a definition could put the answer into an address.
+ELSEWHERE = (
+    "/repos/a/b/contents/secrets.yml",
+    "/repos/a/b/releases/assets/1",
+    "/repos/a/b/actions/secrets?x=/releases",
+    "/repos/../user/releases",
+    "/repos/a/../releases",
+    "/repos/a/%2e%2e/releases",
+    "/repos/a/b/releases?x=y",
+    "/user/repos",
+)
+
+
+def test_the_token_goes_to_releases_at_github_and_nowhere_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: TestSite
 ) -> None:
     """Real TLS by way of a proxy, as the names of the hosts decide."""
@@ -184,7 +197,9 @@ def test_the_token_goes_to_github_s_api_and_nowhere_else(
     moved = answer(302, b"", Location=f"{site.url}/a")
     elsewhere = answer(302, b"", Location="https://github.com/a")
     site.put("/a", b"plain")
-    script = Script(whole(b"[]"), whole(b"x"), whole(b"x"), moved, elsewhere, whole(b"x"))
+    script = Script(
+        whole(b"[]"), whole(b"x"), whole(b"x"), *[whole(b"x")] * len(ELSEWHERE), moved, elsewhere, whole(b"x")
+    )
     speak_tls(script, pem)
     with serving(script) as server, Tunnel(server.server_address[1]) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
@@ -194,15 +209,19 @@ def test_the_token_goes_to_github_s_api_and_nowhere_else(
         sites = of_environment(mirrors={"https://mirrored.example.org/": f"{site.url}/"}, use_cache=False)
         assert sites.document("https://api.github.com/repos/a/b/releases").data == b"[]"
         sites.document("https://github.com/a/b")
-        sites.document("https://api.github.com.example.org/")
+        sites.document("https://api.github.com.example.org/repos/a/b/releases")
         told = [each.get("Authorization") for each in server.asked]
         assert told == ["Bearer ghp_secret", None, None]
+        for path in ELSEWHERE:
+            sites.document(f"https://api.github.com{path}")
+        assert {each.get("Authorization") for each in server.asked[3:]} == {None}
+        server.asked.clear()
         sites.document("https://mirrored.example.org/a")
         # A digest that came by way of http is worth nothing, and a token is not sent along.
         with pytest.raises(FetchError, match="redirected from https to http; use an address without that") as caught:
-            sites.document("https://api.github.com/moved")
+            sites.document("https://api.github.com/repos/a/moved/releases")
         assert "secret" not in str(caught.value)
-        assert sites.document("https://api.github.com/elsewhere").data == b"x"
-        assert [each.get("Authorization") for each in server.asked[3:]] == ["Bearer ghp_secret"] * 2 + [None]
+        assert sites.document("https://api.github.com/repos/a/elsewhere/releases?per_page=100").data == b"x"
+        assert [each.get("Authorization") for each in server.asked] == ["Bearer ghp_secret"] * 2 + [None]
     assert all("authorization" not in each.headers for each in site.requests)
     assert proxy.asked[0].startswith(b"CONNECT api.github.com:443 ")

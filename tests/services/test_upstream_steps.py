@@ -11,6 +11,7 @@ from openstack_image_manager.errors import Error, FetchError, UsageError
 from openstack_image_manager.format import Definition
 from openstack_image_manager.upstreams.search import NothingFoundError
 from openstack_image_manager.upstreams.upstream import can_be_asked
+from openstack_image_manager.upstreams.variables import VariableError
 from tests.services.documents import digest, image, release
 from tests.services.linux_site import BASE, HOST, NAME, linux, put, refused
 from tests.services.site import Switches
@@ -134,7 +135,7 @@ def test_releases_at_github(world: World) -> None:
         (definition("unheard-of", "1"), UsageError, "nothing tells where newer builds are found; add resolve, or "),
         (
             definition("rocky", "7"),
-            Error,
+            VariableError,
             "no key is known for os_version '7', only for 8, 9, 10; set it below resolve",
         ),
         (
@@ -154,4 +155,4 @@ def test_definitions_that_can_t_be_asked_about(
     world: World, wanted: Definition, kind: type[Error], message: str
 ) -> None:
     assert message in refused(world, wanted, kind)
-    assert can_be_asked(wanted) == (kind is Error)
+    assert can_be_asked(wanted) == (kind is not UsageError)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+
+import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from openstack_image_manager.editing.edit import AddVersion, Edit, edit
 
@@ -74,6 +80,29 @@ images:
 
 def add(version: str, **fields: Any) -> AddVersion:
     return AddVersion("A", {"version": version, "url": f"https://x/{version}", **fields})
+
+
+def others(text: str) -> dict[str, Any]:
+    """What other programs read: PyYAML without libyaml, and ruamel.yaml as it is for files that people edit, and in
+    its strictest form; all values as texts. Those that can't read the text are missing."""
+    ways: dict[str, Callable[[str], Any]] = {
+        "PyYAML": lambda text: yaml.load(text, yaml.BaseLoader),
+        "ruamel": YAML(typ="rt", pure=True).load,
+        "ruamel base": YAML(typ="base", pure=True).load,
+    }
+    found: dict[str, Any] = {}
+    for name, load in ways.items():
+        with suppress(yaml.YAMLError, YAMLError):
+            images = load(text)["images"]
+            found[name] = {
+                str(image["name"]): [_texts(version) for version in image.get("versions") or () if version != "~"]
+                for image in images
+            }
+    return found
+
+
+def _texts(value: Any) -> Any:
+    return {key: _texts(item) for key, item in value.items()} if isinstance(value, dict) else str(value)
 
 
 def versions(text: str) -> str:

@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any
 
+from edits import others
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ STORED = st.text(st.characters(exclude_categories=["Cs", "Cc"], max_codepoint=0x
 META = st.dictionaries(
     st.sampled_from(["architecture", "os_distro", "a b", "trait:X", "yes", "010", "é"]), STORED, max_size=3
 )
+URLS = st.sampled_from(["https://x/0", "https://x/a.img?build=2", "https://x/?a,b", "https://x/'a'#?", "https://x/a:?"])
 LAWS = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -175,7 +177,7 @@ def edits(draw: Any, images: dict[str, list[dict[str, Any]]]) -> Edit:
                 lambda text: version_key(text) not in taken and text != "latest"
             )
         )
-        values = {"version": version, "url": f"https://new/{draw(st.integers(0, 9))}"}
+        values = {"version": version, "url": draw(URLS)}
         values |= draw(st.fixed_dictionaries({}, optional={"source": TEXTS, "image_description": TEXTS, "meta": META}))
         keys = [version_key(item["version"]) for item in items]
         ups = sum(left < right for left, right in pairwise(keys))
@@ -191,9 +193,7 @@ def edits(draw: Any, images: dict[str, list[dict[str, Any]]]) -> Edit:
         return RemoveVersion(image, item["version"])
     name, value = draw(
         st.one_of(
-            st.tuples(
-                st.sampled_from(["url", "mirror_url", "checksums_url"]), st.integers(0, 9).map("https://set/{}".format)
-            ),
+            st.tuples(st.sampled_from(["url", "mirror_url", "checksums_url"]), URLS),
             st.tuples(st.sampled_from(["source", "image_description", "os_version"]), TEXTS),
             st.tuples(st.just("build_date"), st.just("2001-02-03")),
         )
@@ -244,6 +244,20 @@ def test_one_edit_changes_its_own_lines_and_values(data: st.DataObject) -> None:
     remarks = {line[line.index("# ") :] for line in old if "# " in line}
     if not isinstance(change, RemoveVersion):
         assert all(remark in new for remark in remarks)
+
+
+@settings(LAWS, max_examples=30)
+@given(st.data())
+def test_other_programs_read_the_same(data: st.DataObject) -> None:
+    file = data.draw(files())
+    before = others(file.text)
+    assert set(before) == {"PyYAML", "ruamel", "ruamel base"}
+    change = data.draw(edits(file.images))
+    after = others(edit(file.text, [change], "a.yml"))
+    for name in before:
+        assert {image: items for image, items in after[name].items() if items} == {
+            image: items for image, items in file.images.items() if items
+        }, name
 
 
 @LAWS

@@ -7,7 +7,13 @@ from edits import DIGEST, Case, add, check, versions
 
 from openstack_image_manager.editing.edit import AddVersion, SetImageField, SetVersionField
 
+FLOW = "images:\n- {name: A, format: raw, versions: [{version: '1', url: http://x/1}]}\n"
 CASES: dict[str, Case] = {
+    "in brackets an address with ? is quoted, since not every program reads it else": (
+        FLOW,
+        [AddVersion("A", {"version": "2", "url": "http://x/img.raw?build=2", "size": 4096})],
+        [("[{version: '1'", "[{version: '2', url: 'http://x/img.raw?build=2', size: 4096}, {version: '1'")],
+    ),
     "a value keeps its quotes where it can": (
         versions("""\
             versions:

@@ -143,6 +143,16 @@ def test_each_definition_is_asked_for_itself(tmp_path: Path) -> None:
     assert "the checksum file has no digest of strange 1%.img" in findings[1].message
 
 
+def test_a_local_checksum_file_decides_nothing_on_the_web(tmp_path: Path) -> None:
+    given = local(tmp_path, "good", b"one")
+    url = "http://127.0.0.1:9/good.img"
+    versions = [each.model_copy(update={"url": url}) for each in given.versions[:1]]
+    resolved, (finding,) = resolve([given.model_copy(update={"versions": versions})], [])
+    assert resolved[0].versions[0].version == "latest"
+    sums = (tmp_path / "good.sums").as_uri()
+    assert finding.message.endswith(f"{sums} is a file of this machine, and {url} is not; use one site")
+
+
 @pytest.mark.parametrize("known_by", ["image_name", "image_description", "name"])
 def test_images_are_known_as_everywhere(tmp_path: Path, known_by: str) -> None:
     """The image that has the upstream's bytes is found, whoever made it; those of other definitions do not count."""
@@ -173,7 +183,7 @@ def nobody_signs(*_: object) -> NoReturn:
 
 
 def follower() -> Follower:
-    return Follower(Sites(), nobody_signs)
+    return Follower(Sites(local_files=True), nobody_signs)
 
 
 def test_definitions_without_versions_are_followed(tmp_path: Path) -> None:

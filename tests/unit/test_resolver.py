@@ -27,7 +27,7 @@ MISTAKES = [
     (
         "{x86_64: amd64}",
         "{aarch64: arm64}",
-        "7:7: A: resolve: no arch is known for architecture 'x86_64', only for aarch64",
+        "9:15: variables.arch: no arch is known for architecture 'x86_64', only for aarch64",
     ),
     ("{x86_64: amd64}", "{x86_64: '{nothing}'}", "9:15: variables.arch: nothing is known here that {nothing}"),
     (

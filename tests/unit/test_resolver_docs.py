@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import yaml
 from pydantic import BaseModel
 
 from openstack_image_manager.definitions import load
-from openstack_image_manager.upstreams import soundness
+from openstack_image_manager.format import LONGEST
+from openstack_image_manager.upstreams import limits, look, sites, soundness
 from openstack_image_manager.upstreams.resolver import (
     KINDS,
     ChecksumRule,
@@ -40,6 +42,12 @@ def table(model: type[BaseModel]) -> str:
 @pytest.mark.parametrize("model", [Resolver, Lookup, Step, ChecksumRule, SignatureRule])
 def test_the_reference_is_the_model(model: type[BaseModel]) -> None:
     assert table(model) in DOCS.read_text(encoding="utf-8")
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    told = re.findall(r"^\| .* \| (\d+) \|$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    known = [limits.PATTERN, limits.VALUE, limits.STEPS, limits.ENTRIES, limits.LINE, limits.BUILDS, limits.BUILD]
+    assert list(map(int, told)) == [*known, LONGEST, look.REQUESTS, int(look.SECONDS), sites.KEPT // 1024**2]
 
 
 def blocks(kind: str) -> list[str]:

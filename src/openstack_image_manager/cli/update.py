@@ -44,6 +44,14 @@ def update_command(
         list[str] | None,
         typer.Option("--mirror", metavar="URL=URL", help="Ask the second address instead of the first, and below it."),
     ] = None,
+    local_files: Annotated[
+        bool,
+        typer.Option(
+            "--allow-local-files",
+            envvar="OPENSTACK_IMAGE_MANAGER_ALLOW_LOCAL_FILES",
+            help="Let definitions read files of this machine (file:).",
+        ),
+    ] = False,
     output: Annotated[given.Output, typer.Option("--output", help="Form of what is told.")] = given.Output.TEXT,
     report: given.Reports = None,
     metrics: given.Metrics = None,
@@ -86,7 +94,8 @@ def update_command(
         chosen = [each for each in loaded.definitions if (each.enable if name is None else each.name == name)]
         if name is not None and not chosen:
             raise UsageError(f"there is no definition '{name}' in {images}")
-        asked = sites.of_environment(sites.mirrors_of(mirror or [], "--mirror"), use_cache=cache)
+        mirrors = sites.mirrors_of(mirror or [], "--mirror")
+        asked = sites.of_environment(mirrors, use_cache=cache, local_files=local_files)
         found = update(
             chosen,
             loaded.positions,

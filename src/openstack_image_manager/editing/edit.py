@@ -19,6 +19,7 @@ from openstack_image_manager.editing.yamlstyle import Value
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition
 from openstack_image_manager.reading import read
+from openstack_image_manager.yamltree import reads_alike
 
 __all__ = ["AddVersion", "Edit", "RemoveVersion", "SetImageField", "SetVersionField", "Value", "edit"]
 
@@ -88,6 +89,11 @@ def edit(text: str, edits: Iterable[Edit], file: str = "<text>") -> str:
         layout = Layout(new, file)
         new = spliced(new, (splice for each in batch for splice in _splices(Place(layout, each.image), each)))
         check_result(file, new, list(wanted.values()))
+    if new != text and not reads_alike(new) and reads_alike(text):
+        raise Error(
+            f"{file}: left as it is, because after this edit PyYAML without libyaml could not read it as before; "
+            "this is a bug: please report it with the file"
+        )
     return bom + new
 
 

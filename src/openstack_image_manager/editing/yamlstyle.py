@@ -13,7 +13,7 @@ from yaml import MappingNode, Node, ScalarNode
 
 from openstack_image_manager.editing.layout import Layout, own
 from openstack_image_manager.schema import KINDS
-from openstack_image_manager.yamltree import NULL, STR, Broken, Kind, Tree
+from openstack_image_manager.yamltree import NULL, STR, Broken, Kind, Tree, reads_alike
 
 Scalar = str | int | bool | None
 Value = Scalar | Mapping[str, Scalar]
@@ -52,9 +52,12 @@ def _read_back(text: str, kind: Kind, in_brackets: bool) -> object:
     """What the loader reads where a text stands as a value; None when it does not stay that one value in its line."""
     if len(text.splitlines()) > 1:
         return None
+    around = f"{{k: {text}, l: m}}" if in_brackets else f"k: {text}\nl: m\n"
     try:
-        tree = Tree((f"{{k: {text}, l: m}}" if in_brackets else f"k: {text}\nl: m\n").encode())
+        tree = Tree(around.encode())
     except (Broken, UnicodeEncodeError):
+        return None
+    if not reads_alike(around):
         return None
     pairs = tree.root.value if isinstance(tree.root, MappingNode) else []
     if [key.value for key, _ in pairs] != ["k", "l"]:

@@ -8,22 +8,24 @@ from dataclasses import replace
 from openstack_image_manager import checksums
 from openstack_image_manager.errors import FetchError, VerificationError
 from openstack_image_manager.format import Checksum, Definition
+from openstack_image_manager.upstreams.look import Look, is_local
 from openstack_image_manager.upstreams.published import Build, comparable_by, file_name
-from openstack_image_manager.upstreams.sites import Sites
 
 
-def with_others(definition: Definition, build: Build, sites: Sites) -> Build:
+def with_others(definition: Definition, build: Build, look: Look) -> Build:
     """The build with digests by the algorithms that versions of the definition have, as far as its upstream publishes
     them: in the same checksum file, or in its sibling (SHA512SUMS beside SHA256SUMS). Where nothing is to be had it is
     as it was: that stops no update. Raises Interrupted."""
-    found = (_digest(build, algorithm, sites) for algorithm in comparable_by(definition, build))
+    if look.read_local and not is_local(build.checksums_url or ""):
+        return build
+    found = (_digest(build, algorithm, look) for algorithm in comparable_by(definition, build))
     return replace(build, others=tuple(digest for digest in found if digest is not None))
 
 
-def _digest(build: Build, algorithm: str, sites: Sites) -> Checksum | None:
+def _digest(build: Build, algorithm: str, look: Look) -> Checksum | None:
     for url in _places(build, algorithm):
         try:
-            return checksums.find(sites.document(url).text, file_name(build.url), algorithm)
+            return checksums.find(look.document(url).text, file_name(build.url), algorithm)
         except (FetchError, VerificationError):
             continue
     return None

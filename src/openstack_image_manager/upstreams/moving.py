@@ -15,8 +15,8 @@ from openstack_image_manager.errors import FetchError, VerificationError
 from openstack_image_manager.format import Checksum, Definition, public_url
 from openstack_image_manager.upstreams import listings
 from openstack_image_manager.upstreams.candidates import order
+from openstack_image_manager.upstreams.look import Look
 from openstack_image_manager.upstreams.published import Build, check_beginning, day, file_name, placed
-from openstack_image_manager.upstreams.sites import Sites
 
 TRIED = 3  # of the newest directories
 GONE = (404, 410)
@@ -39,9 +39,9 @@ class _Place:
 class Moving:
     """One look at a moving address and its checksum file."""
 
-    def __init__(self, definition: Definition, sites: Sites, fresh: bool) -> None:
+    def __init__(self, definition: Definition, look: Look, fresh: bool) -> None:
         self.definition = definition
-        self.sites = sites
+        self.look = look
         self.fresh = fresh
         self.url = definition.latest_url or ""
         self.sums_url = definition.latest_checksum_url or ""
@@ -49,7 +49,7 @@ class Moving:
 
     def find(self) -> Build:
         """The build that the address stands for now. Raises FetchError, VerificationError."""
-        text = self.sites.document(self.sums_url, fresh=self.fresh).text
+        text = self.look.document(self.sums_url, fresh=self.fresh).text
         try:
             entries = checksums.parse(text)
             checksum = self._digest(text, entries)
@@ -96,7 +96,7 @@ class Moving:
     def _names(self, parent: str) -> list[str]:
         """The names in a directory; none where the site shows no directories."""
         try:
-            return listings.names(self.sites.document(parent, page=True, fresh=self.fresh).text)
+            return listings.names(self.look.document(parent, page=True, fresh=self.fresh).text)
         except VerificationError as error:
             raise VerificationError(placed(parent, error)) from None
         except FetchError as error:
@@ -128,7 +128,7 @@ class Moving:
 
     def _document(self, url: str) -> str | None:
         try:
-            return self.sites.document(url, fresh=self.fresh).text
+            return self.look.document(url, fresh=self.fresh).text
         except FetchError as error:
             if error.status in GONE:
                 return None
@@ -136,7 +136,7 @@ class Moving:
 
     def _build(self, url: str, version: str, checksum: Checksum, source: str, size: int | None) -> Build | None:
         try:
-            beginning = self.sites.beginning(url)
+            beginning = self.look.beginning(url)
         except FetchError as error:
             if error.status in GONE:
                 return None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from openstack_image_manager.errors import Error
+from openstack_image_manager.upstreams import limits
 
 if TYPE_CHECKING:
     import regex
@@ -28,8 +29,8 @@ def has_stray_brace(text: str) -> bool:
 
 
 def fill(text: str, variables: Variables) -> str:
-    """The text with values for placeholders. Raises Error for one that has no value."""
-    return _filled(text, variables, str)
+    """The text with values for placeholders. Raises Error for one that has no value, and for a text too long."""
+    return _filled(text, variables, str, limits.VALUE)
 
 
 def pattern(text: str, variables: Variables) -> regex.Pattern[str]:
@@ -39,18 +40,28 @@ def pattern(text: str, variables: Variables) -> regex.Pattern[str]:
     """
     import regex  # late: most runs have no pattern
 
+    filled = _filled(text, variables, re.escape, limits.PATTERN)
+    limits.groups(filled)
     try:
-        return regex.compile(_filled(text, variables, re.escape), regex.ASCII)
+        return regex.compile(filled, regex.ASCII)
     except (regex.error, RecursionError, ValueError) as error:  # ValueError: flags that exclude each other
         raise Error(f"'{text}' is not a regular expression: {error}") from None
 
 
-def _filled(text: str, variables: Variables, form: Callable[[str], str]) -> str:
+def _filled(text: str, variables: Variables, form: Callable[[str], str], most: int) -> str:
+    length = len(text)
+
     def value(match: re.Match[str]) -> str:
+        nonlocal length
         name = match[1]
         if name not in variables:
             raise Error(f"'{text}': nothing is known that {{{name}}} could stand for")
-        return form(variables[name])
+        filled = form(variables[name])
+        length += len(filled) - len(match[0])
+        # Counted on the way: what is built of values that are built of values grows tenfold with each.
+        if length > most:
+            raise Error(f"'{text[:100]}' is longer than {most} characters with its values")
+        return filled
 
     return _PLACEHOLDER.sub(value, text)
 

@@ -8,9 +8,10 @@ from functools import partial
 
 from openstack_image_manager import checksums
 from openstack_image_manager.errors import Error, FetchError, VerificationError
-from openstack_image_manager.format import BROKEN, Checksum, public_url
+from openstack_image_manager.format import BROKEN, LONGEST, Checksum, public_url
 from openstack_image_manager.upstreams import documents
 from openstack_image_manager.upstreams.candidates import Candidate, is_prerelease, newest_first
+from openstack_image_manager.upstreams.look import Look, is_local
 from openstack_image_manager.upstreams.patience import Patience
 from openstack_image_manager.upstreams.placeholders import Variables, fill, pattern, used
 from openstack_image_manager.upstreams.published import (
@@ -23,8 +24,8 @@ from openstack_image_manager.upstreams.published import (
     file_name,
     placed,
 )
-from openstack_image_manager.upstreams.resolver import POLICIES, DocumentSignature, Resolver
-from openstack_image_manager.upstreams.sites import Document, Sites
+from openstack_image_manager.upstreams.resolver import POLICIES, DocumentSignature, Resolver, Step
+from openstack_image_manager.upstreams.sites import Document
 from openstack_image_manager.upstreams.steps import Asking
 
 TRIED = 3  # of the newest ones, when there is nothing below the newest
@@ -51,10 +52,10 @@ class Found:
 class Search:
     """One search of one definition. `fresh`: documents as the sites have them now."""
 
-    def __init__(self, resolver: Resolver, disk_format: str, sites: Sites, verify: Verify, fresh: bool) -> None:
+    def __init__(self, resolver: Resolver, disk_format: str, look: Look, verify: Verify, fresh: bool) -> None:
         self.resolver = resolver
         self.disk_format = disk_format
-        self.sites = sites
+        self.look = look
         self.verify = verify
         self.fresh = fresh
         self.patience = Patience()
@@ -72,10 +73,18 @@ class Search:
     def _below(self, index: int, known: Variables) -> Found | None:
         """The newest build that the steps from here lead to; None: there is none below what was chosen before."""
         step, is_last = self.resolver.steps[index], index == len(self.resolver.steps) - 1
+        for candidate in self._chosen(step, index, known, is_last):
+            below = self._finish(candidate) if is_last else self._below(index + 1, candidate.variables)
+            if below is not None:
+                return below
+        return None
+
+    def _chosen(self, step: Step, index: int, known: Variables, is_last: bool) -> list[Candidate]:
+        """The newest few that a step finds. Only they are kept: each step may find as many as memory has room for."""
         asking = Asking(
             step,
             known,
-            self.sites,
+            self.look,
             self.patience,
             index=index,
             fresh=self.fresh,
@@ -88,16 +97,12 @@ class Search:
             if index == 0 or error.status not in GONE:
                 raise
             self._missing.append(str(error))
-            return None
+            return []
         chosen = newest_first(self._keyed(found, step.order, is_last))
         if not chosen:
             where = public_url(fill(str(step.value(step.kind)), known)) if step.kind != "static" else "static"
             self._missing.append(f"{where}: {'nothing that fits' if not found else _UNCOUNTED}")
-        for _, candidate in chosen[:TRIED]:
-            below = self._finish(candidate) if is_last else self._below(index + 1, candidate.variables)
-            if below is not None:
-                return below
-        return None
+        return [candidate for _, candidate in chosen[:TRIED]]
 
     def _keyed(self, found: Sequence[Candidate], order: str | None, is_last: bool) -> Iterable[tuple[str, Candidate]]:
         """Candidates that count, each with what it is sorted by."""
@@ -114,6 +119,10 @@ class Search:
                 raise VerificationError(
                     f"{public_url(url)}: its version is empty: '{self.resolver.version}' gives nothing for {file}; let "
                     "match take at least one character for it"
+                )
+            if len(version) > LONGEST:
+                raise VerificationError(
+                    f"{public_url(url)}: its version has {len(version)} characters, at most {LONGEST} can be"
                 )
             if self._counts(version, known):
                 yield (fill(order, known) if order else version), replace(candidate, variables=known)
@@ -135,7 +144,7 @@ class Search:
         check_address(url, (candidate.source, self._first_url(known)), own=self._names_site())
         try:
             checksum, size, source, known = self._checksum(candidate, known)
-            beginning = self.sites.beginning(url)
+            beginning = self.look.beginning(url)
         except FetchError as error:
             if error.status not in GONE:
                 raise
@@ -181,7 +190,7 @@ class Search:
             return candidate.checksum, candidate.size, candidate.source, known
         address = fill(rule.url, known)
         known = {**known, "checksum_url": address}
-        document = self._verified("checksum", self.sites.document(address, fresh=self.fresh), known)
+        document = self._verified("checksum", self.look.document(address, fresh=self.fresh), known)
         name = known["file"]
         try:
             checksum = checksums.find(document.text, name, rule.algorithm, rule.encoding)
@@ -235,8 +244,11 @@ class Search:
 
     def _verify(self, wanted: Signature, data: bytes, policy: str) -> tuple[bytes, str | None, str | None] | None:
         """What the verifier says; None: there is no signature, and the policy allows that."""
+        if is_local(wanted.url or "") and not is_local(wanted.subject):
+            where = f"{public_url(wanted.subject)}: its signature is in a file of this machine"
+            raise Error(f"{where}, and what is on the web needs one on the web")
         try:
-            return self.verify(wanted, data, lambda url: self.sites.document(url, fresh=self.fresh).data)
+            return self.verify(wanted, data, lambda url: self.look.document(url, fresh=self.fresh).data)
         except FetchError as error:
             if error.status not in GONE:
                 raise

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager.errors import Error, FetchError, Interrupted, UsageError, VerificationError
 from openstack_image_manager.fetch import Download
@@ -23,6 +23,7 @@ from openstack_image_manager.redirects import Trail
 from openstack_image_manager.upstreams.cache import Cache, default_directory
 from openstack_image_manager.upstreams.published import day
 
+KEPT = 128 * 1024 * 1024  # bytes of documents, so that others of the same run need not ask again
 LIMIT = 32 * 1024 * 1024  # bytes of a document: product files of simplestreams have a few MiB
 TIMEOUT = 120.0  # seconds for one document, all retries together
 PER_HOST = 4  # requests to one host at a time
@@ -30,7 +31,10 @@ HOPS = 5
 BEGINNING = 1024  # bytes
 MIRRORS = "OPENSTACK_IMAGE_MANAGER_MIRRORS"  # URL=URL, with blanks in between
 T = TypeVar("T")
-GITHUB = "https://api.github.com/"
+# The only page that resolvers need a token for. With it any other one of the API could show what is not public.
+RELEASES = re.compile(
+    r"https://api\.github\.com/repos/[A-Za-z0-9-]+/(?!\.{1,2}/)[A-Za-z0-9._-]+/releases(\?per_page=\d+)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,9 @@ class Sites:
 
     `mirrors` maps the beginnings of addresses to others: for users behind a mirror, whose requests go there, while the
     addresses that are recorded stay those of the upstream. `cache`: None fetches all documents anew. `token` is for
-    GitHub's API, and goes nowhere else. At most `per_host` requests are under way to one host. `warnings`: why the
-    cache is not used. Thread-safe.
+    lists of releases in GitHub's API, and goes nowhere else. `local_files`: resolvers may read files of this machine.
+    At most `per_host` requests are under way to one host, and `kept` bytes of documents stay in memory. `warnings`: why
+    the cache is not used. Thread-safe.
     """
 
     def __init__(
@@ -79,8 +84,10 @@ class Sites:
         cache: Cache | None = None,
         token: str | None = None,
         per_host: int = PER_HOST,
+        local_files: bool = False,
         timeout: float = TIMEOUT,
         limit: int = LIMIT,
+        kept: int = KEPT,
         stop: threading.Event | None = None,
     ) -> None:
         # The longest beginning is the most exact one.
@@ -89,12 +96,15 @@ class Sites:
         cache = None if self.warnings else cache
         self._cache = cache
         self._token = token
+        self.local_files = local_files
         self._timeout = timeout
         self._limit = limit
+        self._kept = kept
         self._stop = stop or threading.Event()
         self._lock = threading.Lock()
         self._slots: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(per_host))
         self._known: dict[Hashable, Future[Any]] = {}
+        self._sizes: dict[Hashable, int] = {}
 
     def stop(self) -> None:
         """End what is under way, with Interrupted."""
@@ -149,7 +159,10 @@ class Sites:
             self._known[key] = future
         if known is None:
             try:
-                future.set_result(make())
+                found = make()
+                future.set_result(found)
+                if isinstance(found, Document):
+                    self._forget(key, len(found.data))
             except BaseException as error:
                 future.set_exception(error)
         try:
@@ -158,6 +171,15 @@ class Sites:
         except Error as error:
             # A copy: threads that raise one exception at the same moment would mix their tracebacks.
             raise _copy(error) from None
+
+    def _forget(self, key: Hashable, size: int) -> None:
+        """Keep this document, and the newest others that there is room for."""
+        with self._lock:
+            self._sizes.pop(key, None)
+            self._sizes[key] = size
+            while sum(self._sizes.values()) > self._kept:
+                oldest = next(iter(self._sizes))
+                del self._sizes[oldest], self._known[oldest]
 
     def _document(self, url: str, page: bool, fresh: bool) -> Document:
         kept = self._cache.get(self.real(url)) if self._cache and not fresh else None
@@ -178,7 +200,7 @@ class Sites:
         self, url: str, headers: Mapping[str, str] | None = None, follow: bool = True, trail: Trail | None = None
     ) -> Iterator[Download]:
         real = self.real(url)
-        secret = {"Authorization": f"Bearer {self._token}"} if self._token and real.startswith(GITHUB) else {}
+        secret = {"Authorization": f"Bearer {self._token}"} if self._token and RELEASES.fullmatch(real) else {}
         try:
             host = urlsplit(real).netloc
         except ValueError as error:
@@ -208,7 +230,10 @@ class Sites:
 
 
 def of_environment(
-    mirrors: Mapping[str, str] | None = None, use_cache: bool = True, stop: threading.Event | None = None
+    mirrors: Mapping[str, str] | None = None,
+    use_cache: bool = True,
+    stop: threading.Event | None = None,
+    local_files: bool = False,
 ) -> Sites:
     """Sites with the cache of the user, the GITHUB_TOKEN and the mirrors of the environment, which `mirrors` come
     before. Raises UsageError."""
@@ -219,7 +244,8 @@ def of_environment(
     if cache and not cache.distrust():
         cache.tidy()
     known = {**mirrors_of(os.environ.get(MIRRORS, "").split(), MIRRORS), **(mirrors or {})}
-    return Sites(mirrors=known, cache=cache, token=os.environ.get("GITHUB_TOKEN"), stop=stop)
+    token = os.environ.get("GITHUB_TOKEN")
+    return Sites(mirrors=known, cache=cache, token=token, stop=stop, local_files=local_files)
 
 
 def mirrors_of(pairs: Iterable[str], where: str) -> dict[str, str]:
@@ -234,7 +260,11 @@ def _moved(url: str, begin: str, other: str) -> str | None:
     """The address below `other` instead of below `begin`; None if it is not below that, as /ab is not below /a."""
     begin, other = begin.rstrip("/"), other.rstrip("/")
     rest = url.removeprefix(begin)
-    return other + rest if url.startswith(begin) and rest[:1] in ("", "/", "?", "#") else None
+    if not url.startswith(begin) or rest[:1] not in ("", "/", "?", "#"):
+        return None
+    if ".." in unquote(rest).split("/"):  # it would lead out of what the mirror holds, or to any file of this machine
+        raise FetchError(f"{public_url(url)}: leads out of {public_url(begin)}, which {public_url(other)} stands for")
+    return other + rest
 
 
 def _is_page(data: bytes) -> bool:

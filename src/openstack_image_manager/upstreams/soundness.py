@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Set
+from itertools import islice
 
 from openstack_image_manager.complaints import Loc, near
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import BROKEN
-from openstack_image_manager.upstreams.placeholders import has_stray_brace, pattern, used
+from openstack_image_manager.upstreams import limits
+from openstack_image_manager.upstreams.placeholders import fill, has_stray_brace, used
 from openstack_image_manager.upstreams.resolver import (
     INITIAL,
     KINDS,
@@ -20,7 +22,7 @@ from openstack_image_manager.upstreams.resolver import (
 )
 
 Problem = tuple[Loc, str]
-_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_NAME = re.compile(rf"[a-z_][a-z0-9_]{{0,{limits.NAME - 1}}}")
 # 40 digits are a fingerprint of version 4, 64 of version 6 (RFC 9580, 5.5.4).
 _OPENPGP, _RSA = re.compile(r"[0-9A-Fa-f]{40}([0-9A-Fa-f]{24})?"), re.compile(r"[0-9A-Fa-f]{64}")
 _KEYS = {"detached": _OPENPGP, "clearsigned": _OPENPGP, "openssl-rsa": _RSA}
@@ -29,13 +31,17 @@ _KEY_MESSAGES = (
     "must be the whole SHA-256 of a public key: 64 digits",
 )
 INDEXES = ("json", "simplestreams", "debian-manifest", "github-release")  # these can have digests
+MOST = 20  # problems of one resolver: each takes the time to look for what was meant
 _POINTERS = ("keys", "match", "redirect")
 
 
 def problems(resolver: Resolver, known: Iterable[str] = INITIAL) -> list[Problem]:
     """Paths and messages: wrong patterns, placeholders that nothing gives, options of other steps. `known` are the
     variables that the definition gives."""
-    return list(_Check(set(known)).resolver(resolver))
+    if too_much := list(islice(limits.problems(resolver.model_dump(exclude_unset=True)), MOST)):
+        # Most variables are texts, which `otherwise` stands for.
+        return [(loc[:-1] if loc[-1] == "otherwise" else loc, message) for loc, message in too_much]
+    return list(islice(_Check(set(known)).resolver(resolver), MOST))
 
 
 class _Check:
@@ -43,6 +49,7 @@ class _Check:
 
     def __init__(self, known: set[str]) -> None:
         self.known = known
+        self.local = False  # a step before read a file of this machine
 
     def resolver(self, resolver: Resolver) -> Iterator[Problem]:
         yield from self._variables(resolver)
@@ -110,6 +117,7 @@ class _Check:
                 yield (kind,), "must be OWNER/PROJECT"
         elif kind != "static":
             yield from self._address((kind,), source)
+            self.local = self.local or source.lower().startswith("file:")
         for name in ("product", "item", "items"):
             if text := step.value(name):
                 yield from self._template((name,), text)
@@ -197,9 +205,10 @@ class _Check:
     def _pattern(self, loc: Loc, text: str) -> Iterator[Problem]:
         yield from self._placeholders(loc, text, self.known)
         try:
-            found = pattern(text, dict.fromkeys(used(text), "x")).groupindex
+            found = limits.groups(fill(text, dict.fromkeys(used(text), "x")))
         except Error as error:
             yield loc, str(error)
+            self.known |= set(re.findall(r"\(\?P<(\w+)>", text))
             return
         for name in found:
             if not _NAME.fullmatch(name):
@@ -210,6 +219,8 @@ class _Check:
         yield from self._template(loc, text)
         if not re.match(r"\{[a-z_]|(?i:https?|file)://", text):
             yield loc, "is not a URL; it must begin with https://, http://, file:// or a placeholder"
+        if self.local and re.match(r"(?i:https?):", text):
+            yield loc, "comes after a step that reads a file of this machine; what is in it could leave this machine"
 
     def _template(self, loc: Loc, text: str, known: Set[str] | None = None) -> Iterator[Problem]:
         yield from self._placeholders(loc, text, self.known if known is None else known)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import regex
 
 from openstack_image_manager import checksums
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.upstreams import documents, indexes, listings
+from openstack_image_manager.upstreams import documents, indexes, limits, listings
 from openstack_image_manager.upstreams.candidates import Candidate
+from openstack_image_manager.upstreams.look import Look
 from openstack_image_manager.upstreams.patience import Patience
 from openstack_image_manager.upstreams.placeholders import Variables, fill, groups, pattern
 from openstack_image_manager.upstreams.published import placed
 from openstack_image_manager.upstreams.resolver import Step
-from openstack_image_manager.upstreams.sites import Document, Sites
+from openstack_image_manager.upstreams.sites import Document
 
-GITHUB_RELEASES = "https://api.github.com/repos/{}/releases?per_page=100"
 # What a signature can be over, by kind of step.
 SIGNED = {
     "checksum-file": "checksum",
@@ -38,7 +40,7 @@ class Asking:
         self,
         step: Step,
         variables: Variables,
-        sites: Sites,
+        look: Look,
         patience: Patience,
         *,
         index: int,
@@ -48,7 +50,7 @@ class Asking:
     ) -> None:
         self.step = step
         self.variables = variables
-        self.sites = sites
+        self.look = look
         self.patience = patience
         self.index = index
         self.fresh = fresh
@@ -64,26 +66,33 @@ class Asking:
             "json": self._json,
             "simplestreams": self._simplestreams,
             "debian-manifest": self._debian_manifest,
-            "github-release": self._github_release,
             "pointer": self._pointer,
         }
+        self.look.spend()
         if kind == "static":
             return [self._static(entry) for entry in self.step.static or []]
         url = fill(str(self.step.value(kind)), self.variables)
         try:
-            return list(ways[kind](GITHUB_RELEASES.format(url) if kind == "github-release" else url))
+            found = self._github_release(github_releases(url)) if kind == "github-release" else ways[kind](url)
+            most = list(islice(found, limits.BUILDS + 1))
+            if len(most) > limits.BUILDS:
+                raise VerificationError(f"more than {limits.BUILDS} builds fit; narrow match")
+            return most
         except VerificationError as error:
             raise VerificationError(placed(url, error)) from None
 
     def _document(self, url: str, page: bool = False) -> Document:
-        document = self.sites.document(url, page, self.fresh)
+        document = self.look.document(url, page, self.fresh)
         over = SIGNED.get(self.step.kind)
         return self.signed(over, document, self.variables) if over and self.signed else document
 
     def _candidate(self, name: str, found: Variables, **more: Any) -> Candidate:
+        limits.check_build(name, found)
         return Candidate(name, {**self.variables, **found}, **more)
 
     def _match(self, wanted: regex.Pattern[str], text: str, option: str = "match") -> regex.Match[str] | None:
+        if len(text) > limits.LINE:
+            raise VerificationError(f"has a name or line of {len(text)} characters, at most {limits.LINE} can be")
         return self.patience.match(wanted, text, f"steps[{self.index}].{option}", self.step.value(option))
 
     def _listing(self, url: str) -> Iterator[Candidate]:
@@ -154,7 +163,7 @@ class Asking:
         step, option = self.step, "redirect" if self.step.redirect else "match"
         if step.redirect:
             wanted = pattern(step.redirect, self.variables)
-            texts = self.sites.redirects(url, self.fresh)
+            texts = self.look.redirects(url, self.fresh)
         else:
             text = self._document(url).text
             if step.keys:
@@ -174,6 +183,13 @@ class Asking:
         checksum = documents.checksum(found.pop("checksum"), "checksum") if "checksum" in found else None
         size = documents.size(found.pop("size", None))
         return self._candidate(" ".join(found.values()), found, checksum=checksum, size=size)
+
+
+def github_releases(project: str) -> str:
+    """The address of the newest releases of OWNER/PROJECT. Raises VerificationError for anything else."""
+    if not re.fullmatch(r"[A-Za-z0-9-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+", project):
+        raise VerificationError("is not OWNER/PROJECT")
+    return f"https://api.github.com/repos/{project}/releases?per_page=100"
 
 
 def _yaml(text: str) -> Any:

@@ -16,6 +16,7 @@ from openstack_image_manager.errors import Error, Interrupted, UsageError, Verif
 from openstack_image_manager.format import Definition
 from openstack_image_manager.upstreams import shipped, soundness, variables
 from openstack_image_manager.upstreams.comparing import with_others
+from openstack_image_manager.upstreams.look import Look
 from openstack_image_manager.upstreams.moving import Moving
 from openstack_image_manager.upstreams.published import (
     Build,
@@ -52,21 +53,21 @@ def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
     A signature over the image is verified only for a build that the definition does not have yet (`is_new`). Raises
     Error, FetchError, VerificationError; each message is one line.
     """
-    resolver = shipped.resolver_of(definition)
+    resolver, look = shipped.resolver_of(definition), Look(sites)
     if resolver is None:
         if not _moves(definition):
             what = "add resolve, or latest_url and latest_checksum_url"
             raise UsageError(f"nothing tells where newer builds are found; {what}")
-        build = with_others(definition, _twice(lambda fresh: Moving(definition, sites, fresh).find()), sites)
+        build = with_others(definition, _twice(lambda fresh: Moving(definition, look, fresh).find(), look), look)
         check_recorded(definition, build)
         return build
     known = _sound(resolver, definition)
 
     def search(fresh: bool) -> Search:
-        return Search(resolver, definition.format, sites, verify, fresh)
+        return Search(resolver, definition.format, look, verify, fresh)
 
-    found = _twice(lambda fresh: search(fresh).find(known))
-    found = replace(found, build=with_others(definition, found.build, sites))
+    found = _twice(lambda fresh: search(fresh).find(known), look)
+    found = replace(found, build=with_others(definition, found.build, look))
     check_recorded(definition, found.build)
     if is_new(definition, found.build):
         build = search(False).with_verified_image(found)
@@ -89,12 +90,14 @@ def _sound(resolver: Resolver, definition: Definition) -> dict[str, str]:
     return variables.evaluate(resolver, known)
 
 
-def _twice(look: Callable[[bool], T]) -> T:
+def _twice(find: Callable[[bool], T], look: Look) -> T:
     """Documents that contradict each other may have been fetched while a new build was uploaded: look once more."""
     try:
-        return look(False)
+        return find(False)
     except VerificationError:
-        return look(True)
+        if look.read_local:  # nobody is asked again because of what a local file says
+            raise
+        return find(True)
 
 
 def check_all(

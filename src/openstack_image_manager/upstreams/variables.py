@@ -12,6 +12,14 @@ from openstack_image_manager.upstreams.resolver import Lookup, Resolver
 _OF_META = ("os_version", "os_distro", "architecture")
 
 
+class VariableError(Error):
+    """A variable has no value for this definition, or one that is too long; `name`: which one."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 def initial(definition: Definition) -> dict[str, str]:
     """What a definition says about itself; what it does not say is missing."""
     known = {"name": definition.name, "shortname": definition.shortname}
@@ -20,17 +28,19 @@ def initial(definition: Definition) -> dict[str, str]:
 
 
 def evaluate(resolver: Resolver, known: Variables) -> dict[str, str]:
-    """All variables before the first step. Raises Error where a variable has no value for this definition.
+    """All variables before the first step. Raises VariableError where one has no value for this definition.
 
     A variable that nothing needs may lack its value: a resolver for many images has some for other ones.
     """
     values = dict(known)
-    failures: dict[str, Error] = {}
+    failures: dict[str, VariableError] = {}
     for name, lookup in resolver.variables.items():
         try:
             values[name] = _value(name, lookup, values)
         except Error as error:
-            failures[name] = error
+            needs = {lookup.by, *used(" ".join((*lookup.values.values(), lookup.otherwise or "")))}
+            cause = next((failures[each] for each in failures if each in needs), None)
+            failures[name] = cause or VariableError(name, str(error))
     needed = set(_texts(resolver))
     for name, failure in failures.items():
         if name in needed:
