@@ -229,12 +229,13 @@ def test_verdicts(version: dict[str, Any], there: Stored | None, verdict: Verdic
 
 def planned(*there: Stored, grace: int = 7, more: tuple[Item, ...] = ()) -> Plan:
     chosen = [item()]
-    return plan(chosen, [*chosen, *more], {each.key: each for each in there}, NOW, timedelta(days=grace))
+    noted = {each.key: each.modified for each in there if each.key != "p/young"}
+    return plan(chosen, [*chosen, *more], {each.key: each for each in there}, NOW, timedelta(days=grace), noted=noted)
 
 
 def test_only_old_objects_of_ours_that_nobody_needs_are_unneeded() -> None:
     old, theirs = stored("p/old"), stored("p/theirs", record=None)
-    young = stored("p/young", record=replace(RECORD, at="2026-06-30T00:00:00+00:00"))
+    young = stored("p/young")  # an old object that was needed until today
     touched = replace(stored("p/touched"), modified=NOW)
     needed, alone = replace(item(), key="p/needed"), stored("p/alone", size=None)
     made = planned(old, theirs, young, touched, alone, stored(), stored("p/needed"), more=(needed,))
@@ -242,7 +243,7 @@ def test_only_old_objects_of_ours_that_nobody_needs_are_unneeded() -> None:
     assert [each.verdict for each in made.judged] == [Verdict.CURRENT]
     mine = plan([], [], {"p/old": old}, NOW, timedelta(days=7), frozenset({"A"}))
     assert mine.unneeded == ()  # its version latest is not asked about now
-    empty = plan([], [], {"p/old": old}, NOW, timedelta(days=7))
+    empty = plan([], [], {"p/old": old}, NOW, timedelta(days=7), noted={"p/old": old.modified})
     assert empty.kept == "there is no version in the definitions; an empty file is no reason to empty a mirror"
     ahead = replace(stored("p/ahead"), modified=NOW + timedelta(seconds=1))
     assert planned(ahead, grace=0).unneeded == (ahead,)
@@ -257,11 +258,13 @@ def test_addresses_are_written_where_there_are_none() -> None:
     there = item(mirror_url="https://s3.example.org/b/p/x")
     url = "https://s3.example.org/b/p/a/1-a.qcow2"
     plain = replace(RECORD, size=RECORD.source_size)
-    assert edits([(item(), plain), (there, plain), (there, None)], HERE) == [
+    assert edits([(item(checksum=SUM), plain), (there, None)], HERE) == [
         SetVersionField("A", "1", "mirror_url", url)
     ]
     # The checksum is that of the packed file, and the bucket has what was in it.
     digest = f"sha256:{RECORD.sha256}"
+    # Without a checksum the digest is all that tells a copy from what somebody put in its place.
+    assert edits([(there, plain)], HERE) == [SetVersionField("A", "1", "mirror_checksum", digest)]
     known = item(mirror_url="https://s3.example.org/b/p/x", mirror_checksum=digest)
     assert edits([(there, RECORD), (known, RECORD)], HERE) == [SetVersionField("A", "1", "mirror_checksum", digest)]
 

@@ -54,7 +54,7 @@ def mirror_command(
     verify: Annotated[bool, typer.Option("--verify", help="Read all bytes in the bucket again and compare.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Delete objects of ours that no definition needs.")] = False,
     grace: Annotated[
-        str, typer.Option("--grace", metavar="DAYS", help="Days (7 or 7d) that an object is kept in any case.")
+        str, typer.Option("--grace", metavar="DAYS", help="Days (7 or 7d) that an unneeded object is kept.")
     ] = "7d",
     max_deletes: Annotated[
         int, typer.Option("--max-deletes", min=0, metavar="N", help="Refuse to delete more objects than this.")
@@ -105,9 +105,10 @@ def mirror_command(
     from openstack_image_manager.definitions import load
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.mirroring import mirror, target
-    from openstack_image_manager.mirroring.after import After
+    from openstack_image_manager.mirroring.after import After, withdraw
     from openstack_image_manager.mirroring.copying import Copier
     from openstack_image_manager.mirroring.proof import prover
+    from openstack_image_manager.mirroring.publishing import Publisher
     from openstack_image_manager.mirroring.verdict import beyond_limit
 
     set_up(debug, log_format.value)
@@ -126,15 +127,17 @@ def mirror_command(
         opened, address = _open(stack, bucket, endpoint, writes=not dry_run)
         where = target.target(bucket, address, public_url)
         cluster = _cluster(stack, executor, where, address, keys, stop) if executor and not dry_run else None
+        noted = mirror.noted(opened, where)
         made, holding = mirror.look(
-            opened, where, loaded.definitions, loaded.left_out, now, timedelta(days=int(days[1]))
+            opened, where, loaded.definitions, loaded.left_out, now, timedelta(days=int(days[1])), noted
         )
+        made = mirror.guarded(made, holding, where, bucket.endswith("/"), loaded)
         out = render.console(stderr=output is not given.Output.TEXT)
         proofs = prover(keys, stop)
         unread: dict[str, Error] = {}
         if verify:
             with progress.reporter(out) as reporter:
-                made, unread = mirror.verify(made, Copier(opened, stop, reporter, proofs), workers)
+                made, unread = mirror.verify(made, Copier(opened, stop, reporter, proofs, dry_run), workers)
         # What could not be verified fails in a dry run, too.
         outcomes: Sequence[Outcome] = mirror.unverified(made, unread)
         record.content = content.of_mirror(made, where, outcomes, dry_run)
@@ -146,12 +149,16 @@ def mirror_command(
         if not dry_run:
             with progress.reporter(out) as reporter:
                 copier = Copier(opened, stop, reporter, proofs)
+                publisher = Publisher(opened, where, signer)
+                unread |= withdraw(made, holding, publisher) if index else {}
                 outcomes = mirror.copy(made, copier, workers, unread, _shared(cluster, copier))
                 record.content = content.of_mirror(made, where, outcomes, dry_run, failed)
                 after = After(loaded, made, outcomes, where, opened, reporter)
-                failed |= after.finish(write=write, prune=prune)
+                failed |= after.finish(holding, write=write)
+                gone = after.pruned(prune)
                 if index:
-                    failed |= after.publish(holding, signer)
+                    failed |= after.publish(holding, publisher, gone)
+                failed |= after.prune(gone, failed)
         record.failures += ["storage" for each in outcomes if each.state == "failed"]
         record.failures += [each.kind for each in failed.values()]
         _tell(record.content, outcomes, output, dry_run)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from openstack_image_manager.errors import StorageError, VerificationError
@@ -17,7 +17,7 @@ from openstack_image_manager.mirroring.hashing import Digests
 from openstack_image_manager.mirroring.proof import VERIFIED, Proof, Prover
 from openstack_image_manager.mirroring.record import Record, metadata, parsed, written
 from openstack_image_manager.mirroring.store import EXISTS, Store
-from openstack_image_manager.mirroring.target import RECORD, Item
+from openstack_image_manager.mirroring.target import INDEX_FILE, RECORD, Item
 from openstack_image_manager.mirroring.verdict import Holding, Judged, Stored, Verdict, judge
 from openstack_image_manager.sources import Reporter
 from openstack_image_manager.stream import Verified
@@ -27,12 +27,13 @@ LONGEST = 6 * 3600.0  # seconds for one image
 
 @dataclass(frozen=True, slots=True)
 class Copier:
-    """Brings versions into one place; shared by the workers of a run."""
+    """Brings versions into one place; shared by the workers of a run. `dry`: nothing may be written."""
 
     store: Store
     stop: threading.Event
     reporter: Reporter
     prover: Prover
+    dry: bool = False
 
     def bring(self, judged: Judged) -> tuple[str, Record]:
         """What was done, and the record that the object has now. Whatever fails leaves nothing. Raises Error."""
@@ -52,6 +53,9 @@ class Copier:
             return "another run has copied it meanwhile; the record was written", record
         if now.verdict is Verdict.CURRENT and now.stored and now.stored.record:
             return "another run has copied it meanwhile", now.stored.record
+        if now.verdict is Verdict.MISMATCH:
+            message = "another run, with other definitions, has written it meanwhile; run again with the newest ones"
+            raise StorageError(f"{item.key}: {message}")
         raise StorageError(f"{item.key}: another program has written it meanwhile: {now.verdict}, {now.reason}")
 
     def look(self, item: Item) -> Judged:
@@ -134,13 +138,27 @@ class Copier:
     def verified(self, judged: Judged) -> Judged:
         """The verdict after its bytes were read again."""
         record = judged.stored.record if judged.stored else None
-        if judged.verdict is not Verdict.CURRENT or record is None:
+        if record is None or not (judged.verdict is Verdict.CURRENT or record.damaged):
             return judged
         got = self.reread(judged)
         if (got.size, got["sha256"], got["sha512"]) == (record.size, record.sha256, record.sha512):
-            return judged
+            return self._marked(judged, record, None) if record.damaged else judged
         reason = f"its bytes have sha256:{got['sha256']}, its record says sha256:{record.sha256}"
-        return Judged(judged.item, Verdict.MISMATCH, reason, judged.stored)
+        marked = self._marked(judged, record, datetime.now(UTC).isoformat(timespec="seconds"))
+        return replace(marked, verdict=Verdict.MISMATCH, reason=reason)
+
+    def _marked(self, judged: Judged, record: Record, damaged: str | None) -> Judged:
+        """The verdict on an object whose record says since when it is damaged. The record is written only if it is
+        still the one that was read: another run may have replaced the object."""
+        new = replace(record, damaged=damaged)
+        if not self.dry:
+            try:
+                if record_of(self.store, judged.item.key)[0] == record:
+                    self.store.put(judged.item.key + RECORD, written(new))
+            except StorageError as error:  # the verdict counts all the same
+                self.reporter.line(judged.item.subject, f"the record cannot be marked: {error}")
+        stored = replace(judged.stored, record=new) if judged.stored else None
+        return judge(judged.item, stored)
 
 
 def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests) -> Record:
@@ -185,8 +203,14 @@ def drop(store: Store, old: Stored) -> None:
 
 def found(store: Store, prefix: str, keys: set[str], workers: int) -> Holding:
     """What is below the prefix: one listing, one small GET for each record, and a HEAD for each of the `keys` that has
-    none. Raises StorageError."""
-    entries = {entry.key: entry for entry in store.entries(prefix)}
+    none. What is below a prefix with an index of its own belongs to another mirror. Raises StorageError."""
+    listed = list(store.entries(prefix))
+    index = f"/{INDEX_FILE}"
+    others = tuple(
+        sorted(each.key.removesuffix(INDEX_FILE) for each in listed if each.key[len(prefix) :].endswith(index))
+    )
+    asked = keys | {key + RECORD for key in keys}
+    entries = {each.key: each for each in listed if each.key in asked or not each.key.startswith(others)}
     recorded = {key.removesuffix(RECORD) for key in entries if key.endswith(RECORD)}
 
     def look(key: str) -> Stored | None:
@@ -199,4 +223,19 @@ def found(store: Store, prefix: str, keys: set[str], workers: int) -> Holding:
 
     with ThreadPoolExecutor(workers) as pool:
         seen = pool.map(look, sorted(recorded | (keys & set(entries))))
-        return Holding({stored.key: stored for stored in seen if stored}, frozenset(entries))
+        return Holding({stored.key: stored for stored in seen if stored}, frozenset(entries), others)
+
+
+def joined(store: Store, holding: Holding, expected: Iterable[str]) -> Holding:
+    """The holding with those `expected` objects that its listing lacks and that are there: some listings lag. Raises
+    StorageError."""
+    stored = dict(holding.stored)
+    for key in expected:
+        seen = stored.get(key)
+        if seen and seen.size is not None and (seen.record or seen.damaged):
+            continue
+        head = store.head(key)
+        if head:
+            record, damaged = record_of(store, key)
+            stored[key] = Stored(key, head[0].size, head[0].modified, record, head[1], damaged)
+    return replace(holding, stored=stored)
