@@ -85,7 +85,8 @@ class After:
     def publish(self, holding: Holding, publisher: Publisher, gone: Plan) -> dict[str, Error]:
         """The index of what is held now, without what is deleted afterwards; why it failed, if it did. `holding`: what
         there was before the copies."""
-        changed = any(each.message for each in self.outcomes if each.state == "ok")
+        before = {key: stored.record for key, stored in holding.stored.items()}
+        changed = any(each.message or each.record != before.get(each.judged.item.key) for each in self.outcomes)
         bad = _bad(self.made, [each.judged.item.key for each in self.outcomes if each.state != "ok"])
         bad |= {stored.key: stored.record for stored in gone.unneeded if stored.record}
         expected = {each.judged.item.key for each in self.outcomes if each.state == "ok"} | holding.stored.keys()
