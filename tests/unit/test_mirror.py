@@ -258,9 +258,7 @@ def test_addresses_are_written_where_there_are_none() -> None:
     there = item(mirror_url="https://s3.example.org/b/p/x")
     url = "https://s3.example.org/b/p/a/1-a.qcow2"
     plain = replace(RECORD, size=RECORD.source_size)
-    assert edits([(item(checksum=SUM), plain), (there, None)], HERE) == [
-        SetVersionField("A", "1", "mirror_url", url)
-    ]
+    assert edits([(item(checksum=SUM), plain), (there, None)], HERE) == [SetVersionField("A", "1", "mirror_url", url)]
     # The checksum is that of the packed file, and the bucket has what was in it.
     digest = f"sha256:{RECORD.sha256}"
     # Without a checksum the digest is all that tells a copy from what somebody put in its place.
