@@ -75,7 +75,7 @@ def test_every_kill_leaves_what_consumers_accept(mirror: Mirror, gpg: Gpg, tmp_p
         replaced = image(f"moving {number}")
         mirror.define(*kept, mirror.version("moving", replaced))
         mirror.proxy.clear()
-        rule, applied, started, runs = kill_at(chance.randint(1, 20), chance.random() < 0.5)
+        rule, applied, started, runs = kill_at(chance.randint(1, 20), lost=True)
         mirror.proxy.add(rule)
         runs.append(mirror.start(*options, GNUPGHOME=str(gpg.home)))
         started.set()
