@@ -53,9 +53,9 @@ def old_builds(definitions: Iterable[Definition], max_age: int, today: date) -> 
     """Definitions whose newest build is older than `max_age` days, or of unknown age."""
     findings = []
     for definition in definitions:
-        if not definition.versions:
+        if not definition.offered:
             continue
-        newest = max(definition.versions, key=lambda version: version_key(version.version))
+        newest = max(definition.offered, key=lambda version: version_key(version.version))
         day = build_day(newest)
         if day is None:
             findings.append(Finding("note", definition.name, f"version {newest.version} has no build_date"))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from contextvars import copy_context
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 class Ahead(Generic[T]):
@@ -25,10 +26,37 @@ class Ahead(Generic[T]):
         except BaseException as error:  # whoever asks for the result gets it
             self._future.set_exception(error)
 
-    def wait(self, seconds: float) -> None:
-        """Give it this long, or until it is done."""
-        wait([self._future], seconds)
+    def wait(self, seconds: float) -> bool:
+        """Give it this long, or until it is done; True if it is."""
+        return bool(wait([self._future], seconds).done)
 
     def result(self) -> T:
         """Wait for it; raises what the function raised."""
         return self._future.result()
+
+
+def side_by_side(function: Callable[[S], T], values: Iterable[S], most: int) -> list[T]:
+    """The results for all values in their order, `most` of them at once; raises what the function raised first. Unlike
+    a pool, it does not wait for what is under way when the user stops it."""
+    begun = [(value, Future[T]()) for value in values]
+    waiting = iter(begun)
+    lock, stop = threading.Lock(), threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            with lock:
+                one = next(waiting, None)
+            if one is None:
+                return
+            value, future = one
+            try:
+                future.set_result(function(value))
+            except BaseException as error:  # whoever asks for the result gets it
+                future.set_exception(error)
+
+    for _ in range(min(most, len(begun))):
+        Ahead(work)
+    try:
+        return [future.result() for _, future in begun]
+    finally:
+        stop.set()

@@ -13,9 +13,10 @@ from itertools import chain
 from queue import SimpleQueue
 from typing import TypeGuard
 
-from openstack_image_manager import altering, desired, stored
+from openstack_image_manager import altering, deciding, desired, stored
 from openstack_image_manager.changes import FIELDS, diff
 from openstack_image_manager.claim import Claims
+from openstack_image_manager.deciding import Decisions
 from openstack_image_manager.errors import CloudError, Error, Interrupted
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.identity import Key
@@ -34,12 +35,15 @@ from openstack_image_manager.model import (
     Update,
 )
 from openstack_image_manager.others import Others
+from openstack_image_manager.rechecking import Recheck, SettledError, Sight, keeps_name
 from openstack_image_manager.sources import Reporter
 from openstack_image_manager.told import about
 from openstack_image_manager.ways import ImportOptions
 
 CHANGERS = 16  # definitions worked on at once; imports among them are limited by `workers`
-PATIENCE = 15.0  # seconds that an interrupted run waits for its workers to notice
+LOOKS = 3  # after the last step of a definition, until what another run does is done
+PAUSE = 1.0  # seconds between them
+PATIENCE = 4.0  # seconds that an interrupted run waits for its workers to notice
 
 
 @dataclass
@@ -51,6 +55,7 @@ class _Run:
     stop: threading.Event
     reporter: Reporter
     looks: Looks
+    recheck: Recheck
 
     def definition(self, name: str, changes: list[Change]) -> Result:
         """Do the changes in order; the first failure ends this definition, and only this one."""
@@ -60,12 +65,16 @@ class _Run:
         deletes = [change for change in changes if isinstance(change, Delete)]
         doomed = {change.found.id for change in deletes}
         others = [change for change in changes if not isinstance(change, Delete)]
+        decisive = any(map(deciding.is_decisive, changes))
         try:
+            unasked = self.recheck.unasked(name, changes) if decisive else set()
             for change in chain(others, copies, deletes):
                 if self.stop.is_set():
                     raise Interrupted("interrupted")
                 done.append(self._do(change, copies, doomed))
                 self.reporter.line(change.subject, done[-1])
+            if decisive:
+                self._settle(name, unasked, done)
         except Interrupted:
             return Result(name, "skipped", tuple(done), "interrupted; the next run goes on from here")
         except Error as error:
@@ -78,9 +87,11 @@ class _Run:
         if isinstance(change, Create):
             return self._create(change, copies)
         if isinstance(change, Delete):
-            return self._delete(change)
+            return self._delete(self.recheck.delete(change))
         try:
             return self._copy(change) if change.fields[0].field == "stores" else self._update(change)
+        except SettledError as settled:
+            return str(settled)
         except CloudError as error:
             # It was hidden to be deleted next, and another run has done both.
             if error.status != 404 or change.found.id not in doomed or not self.glance.is_gone(change.found.id):
@@ -95,9 +106,11 @@ class _Run:
                 raise
             return f"was deleted by someone meanwhile ({change.found.id})"
         if change.keeper:
+            _is_another(change.keeper, change)
             keeper = _seen(self.glance.get, change.keeper.id)
             if keeper.status not in WHOLE or keeper.visibility != change.keeper.visibility:
                 raise CloudError(f"{keeper.id} is not what the plan has in place of it any more; plan again")
+        self.recheck.sight.changed(change.group, current.id)
         try:
             self.glance.delete(current.id)
         except CloudError as error:
@@ -111,11 +124,27 @@ class _Run:
         with self.imports:
             if self.stop.is_set():
                 raise Interrupted("interrupted")
+
+            def again(_: Create, fresh: bool) -> Create:
+                return self.recheck.create(change, fresh)
+
             try:
-                image = self.importer.bring_in(change)
+                image = self.importer.bring_in(self.recheck.create(change), again)
+            except SettledError as settled:
+                return str(settled)
             finally:
                 self.reporter.finished(change.subject)
-        # Now that Glance knows the sizes: everything that differs from what is wanted, in one go.
+        try:
+            return self._publish(change, image.id, copies)
+        except CloudError as error:
+            # Not published, so no one uses it: what Glance refuses leaves nothing half-done.
+            if error.status is not None and 400 <= error.status < 500:
+                self.importer.claims.give_up(image.id)
+            raise
+
+    def _publish(self, change: Create, image_id: str, copies: list[Update]) -> str:
+        """Give the imported image all that differs from what is wanted, in one go, now that Glance knows its sizes."""
+        image = self.recheck.publication(change, image_id)
         image = replace(image, members=None if change.wanted.members is None else frozenset())
         carried = change.wanted.members
         wanted = desired.wanted_image(change.definition, change.version, change.role, self.policy.tag, image, carried)
@@ -123,13 +152,8 @@ class _Run:
         between = replace(wanted, stores=image.stores)
         if diff(between, wanted):
             copies.append(Update(change.group, between, wanted, stores, "its stores differ"))
-        try:
-            altering.change(self.glance, image, diff(image, between))
-        except CloudError as error:
-            # Not published, so no one uses it: a run that may not publish leaves nothing half-done.
-            if error.status == 403:
-                self.importer.claims.give_up(image.id)
-            raise
+        self.recheck.sight.changed(change.group, image.id)
+        altering.change(self.glance, image, diff(image, between))
         promise = wanted.properties.get(desired.VERIFIED, "")
         return f"imported as {wanted.name} ({image.id}), verified: {promise or 'unknown'}"
 
@@ -140,15 +164,45 @@ class _Run:
             self._unchanged(change.found, change.wanted)
             with self.imports:
                 stored.prove(self.glance, change, self.importer.options.timeout, self.stop, self.reporter)
+        change = self.recheck.update(change)
         current = self._unchanged(change.found, change.wanted)
         if not diff(current, change.wanted):
-            return f"is as it shall be meanwhile ({change.found.id})"
-        if change.keeper and _seen(self.glance.get, change.keeper.id).name != current.name:
-            raise CloudError(f"another run gives '{current.name}' to another image; plan again")
+            return f"already up to date ({change.found.id})"
+        if change.keeper:
+            _is_another(change.keeper, change)
+            if not keeps_name(_seen(self.glance.get, change.keeper.id), current.name):
+                raise CloudError(f"another run gives '{current.name}' to another image; plan again")
+        self.recheck.sight.changed(change.group, current.id)
         altering.change(self.glance, current, change.fields)
         if change.wanted.members is not None and current.visibility != "shared" == change.wanted.visibility:
             altering.forget_members(self.glance, current.id, change.wanted.members)
         return said + (f", is now {change.wanted.name}" if change.wanted.name != current.name else "")
+
+    def _settle(self, name: str, unasked: Collection[tuple[object, ...]], done: list[str]) -> None:
+        """Look once more after the last step. Another run, or a rollback, may have given the plain name to an image
+        while this one gave it to the current one: then the other one gives it up. Raises CloudError where more than
+        that is left to be done."""
+        for _ in range(LOOKS):
+            left = self.recheck.left(name, unasked)
+            if not left:
+                return
+            for change in left:
+                if isinstance(change, Update) and change.found.name == name != change.wanted.name and change.keeper:
+                    done.append(self._give_up_name(change, change.keeper))
+                    self.reporter.line(change.subject, done[-1])
+            if self.stop.wait(PAUSE):
+                raise Interrupted("interrupted")
+        raise CloudError("the cloud changed during this run; run again")
+
+    def _give_up_name(self, change: Update, keeper: Image) -> str:
+        """Take the plain name, and nothing else that people see, from an image that is not the current one."""
+        _is_another(keeper, change)
+        current = self._unchanged(change.found)
+        if not keeps_name(_seen(self.glance.get, keeper.id), current.name):
+            raise CloudError(f"another run gives '{current.name}' to another image; plan again")
+        fields = [field for field in change.fields if field.field == "name" or field.field not in FIELDS]
+        altering.change(self.glance, current, fields)
+        return f"{change.found.id} is now {change.wanted.name}: another run gave it the name too"
 
     def _copy(self, change: Update) -> str:
         """Bring the image into the stores where it is missing, and only then take it out of others."""
@@ -156,6 +210,12 @@ class _Run:
         wanted = change.wanted.stores or frozenset()
         added, tries = wanted - (current.stores or wanted), self.importer.options.tries
         try:
+            if current.status == "deactivated" and (missing := wanted - (current.stores or wanted)):
+                # To make it active for the copy would show it to its users.
+                return (
+                    f"not copied to {', '.join(sorted(missing))}, because Glance copies active images only "
+                    f"({current.id}): set status: active in the definition for one run, or define it as a new version"
+                )
             while (missing := wanted - (current.stores or wanted)) and tries:
                 with self._perhaps_done(current.id, partial(_is_in_one_of, missing)):
                     self.glance.import_image(current.id, "copy-image", stores=missing)
@@ -198,6 +258,12 @@ class _Run:
         return replace(current, members=planned.members)
 
 
+def _is_another(keeper: Image, change: Update | Delete) -> None:
+    """Raises CloudError for a change that would keep an image by what it takes from the very same image."""
+    if keeper.id == change.found.id:
+        raise CloudError(f"{keeper.id} cannot stand in place of itself; plan again")
+
+
 def _seen(look: Callable[[str], Image], image_id: str) -> Image:
     try:
         return look(image_id)
@@ -217,12 +283,14 @@ def _is_without(store: str, image: Image) -> bool:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done in one cloud. `elsewhere`: ids that versions have in other clouds, for `same_ids`."""
+    """What is to be done in one cloud, and what that was decided on. `elsewhere`: ids that versions have in other
+    clouds, for `same_ids`."""
 
     plan: Plan
     glance: Glance
     policy: Policy
     reporter: Reporter
+    decisions: Decisions
     elsewhere: Mapping[Key, Sequence[str]] = field(default_factory=dict)
 
 
@@ -251,7 +319,8 @@ def _run(
     importer = Importer(job.glance, options, job.plan.converts, stop, job.reporter, claims)
     # Properties alone are what changes by the hundred; names, visibility, status, deletions are looked at one by one.
     looks = Looks(job.glance, [first.found.id for first, *_ in changes.values() if _properties(first)])
-    return _Run(job.glance, job.policy, importer, threading.Semaphore(workers), stop, job.reporter, looks)
+    recheck = Recheck(Sight(job.glance, job.policy.tag), job.decisions)
+    return _Run(job.glance, job.policy, importer, threading.Semaphore(workers), stop, job.reporter, looks, recheck)
 
 
 def _properties(change: Change) -> TypeGuard[Update]:

@@ -8,21 +8,34 @@ from datetime import date
 
 from openstack_image_manager import desired, retention
 from openstack_image_manager.changes import diff, reasons_for, without_copies
+from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.handover import Taken, reasons_for_taking
+from openstack_image_manager.handover import (
+    Claim,
+    Taken,
+    as_found,
+    believed,
+    claim_of,
+    is_as_wide,
+    not_wider,
+    reasons_for_taking,
+)
 from openstack_image_manager.leftovers import clear
-from openstack_image_manager.lineup import LineUp, is_usable, line_up, one_per_version
+from openstack_image_manager.lineup import LineUp, is_usable, key, line_up, one_per_version
 from openstack_image_manager.model import WHOLE, Change, Create, Delete, Finding, Image, Policy, Role, Stage, Update
 from openstack_image_manager.retiring import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
+
+AHEAD = "newer than every defined version"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """The images of a definition by version, the usable ones among them, others of the same versions (`twins`), the
-    line of all builds, and what each is in it."""
+    line of all builds, and what each is in it. `doubted`: images of other projects that count for nothing."""
 
     images: Mapping[str, Image]
     twins: tuple[tuple[str, Image], ...]
+    doubted: tuple[tuple[str, Image], ...]
     usable: Mapping[str, Image]
     line: LineUp
     roles: Mapping[str, Role]
@@ -42,7 +55,10 @@ class Builds:
 
     def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding]]:
         """Changes in the order in which they are made, and what else is to be told."""
-        standing = self.standing(found)
+        believed_of = [(build, believed(image, self.policy.project)) for build, image in found]
+        standing = self.standing(believed_of)
+        if standing is None:
+            return [], [self._all_bad()]
         images, usable, line, roles = standing.images, standing.usable, standing.line, standing.roles
         carried = self._carried([*usable.values(), *(image for _, image in standing.twins if is_usable(image))])
         creates = [
@@ -50,40 +66,142 @@ class Builds:
             for version in line.missing
         ]
         updates: list[Change] = []
-        findings = self._ended(line)
+        late: list[Change] = []
+        findings = [*self._ended(line), *self._ahead(standing), *self._doubted(standing)]
         for build in line.order:
-            if build in usable:
+            if build in usable and build not in line.ahead:
                 image, version = usable[build], line.defined.get(build)
-                updates += self._change(build, version, line, roles[build], image, carried)
+                at_once, later = self._in_turn(build, version, line, roles[build], image, carried)
+                updates += at_once
+                late += later
                 findings += _byte_findings(self.definition, version, image)
                 findings += self._held(roles[build], image)
-        planned = {change.found.id: change for change in updates if not isinstance(change, Create)}
-        for build, image in standing.twins:
-            more, remarks = self._twin(build, images[build], image, line, roles.get(build))
+        planned = {change.found.id: change for change in (*updates, *late) if not isinstance(change, Create)}
+        beside = [(build, image) for build, image in standing.doubted if build in roles]
+        for build, image in (*standing.twins, *beside):
+            if build in line.ahead:
+                continue
+            more, remarks = self._twin(build, images.get(build), image, line, roles.get(build))
             stays = usable.get(build)
             updates += [_with_keeper(change, stays, planned.get(stays.id)) if stays else change for change in more]
             findings += remarks
-        updates = [self._given_up(change, usable.get(line.current)) for change in updates]
-        deletes = [change for change in updates if isinstance(change, Delete)]
+        awaited = {version.version for version in line.missing}
+        deletes = [change for change in (*updates, *late) if isinstance(change, Delete)]
         for build, image in images.items():
-            if build not in line.defined and build not in usable:
+            if build not in usable and build not in awaited:
                 deletes += clear(self.definition.name, image, self.day, findings)
-        # The current one first, then the names of the others, then what is older and missing: its upstream is the
-        # likeliest to be gone, and must not stand in the way of the rotation. A store may be down for days, so copies
-        # come after all names. Whatever is deleted comes last of all.
-        first: list[Change] = [change for change in creates if change.role.newest]
-        later: list[Change] = [change for change in creates if not change.role.newest]
         kept, copies = without_copies(change for change in updates if isinstance(change, Update))
-        return [*first, *kept, *later, *copies, *deletes], findings
+        later_kept, later_copies = without_copies(change for change in late if isinstance(change, Update))
+        # The current one first, then the names of the others, then what is older and missing: its upstream is the
+        # likeliest to be gone, and must not stand in the way of the rotation; what is hidden to make place for it waits
+        # for it. A store may be down for days, so copies come after all names. Whatever is deleted comes last of all.
+        first: list[Change] = [change for change in creates if change.role.newest]
+        missing: list[Change] = [change for change in creates if not change.role.newest]
+        changes = [*first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
+        return self._as_found([self._given_up(change, usable.get(line.current)) for change in changes], found), findings
 
-    def standing(self, found: Sequence[tuple[str, Image]]) -> Standing:
-        """Who is who among the images found: the ground of all changes."""
-        images, twins = one_per_version(found, self.definition.status)
-        checksums = {version.version: version.checksum for version in self.definition.versions}
-        usable = {build: image for build, image in images.items() if is_usable(image, checksums.get(build))}
-        line = line_up(self.definition, usable, self.policy, self.roll_back_to)
+    def standing(self, found: Sequence[tuple[str, Image]]) -> Standing | None:
+        """Who is who among the images found, of which only what is believed counts: the ground of all changes. None:
+        every build there is was rolled back from."""
+        if self.roll_back_to is not None and self.definition.owner not in (None, self.policy.project or None):
+            raise Error(
+                f"{self.definition.name}: its images belong to project {self.definition.owner}, and a rollback is kept "
+                "on the images, where that project could write it; say 'withdrawn: true' on the version instead"
+            )
+        versions = {version.version: version for version in self.definition.versions}
+
+        def claim(build: str, image: Image) -> Claim:
+            return claim_of(self.definition, versions.get(build), image, self.policy.project)
+
+        images, twins = one_per_version(found, self.definition.status, claim)
+        claims = {build: claim(build, image) for build, image in images.items()}
+        solid = {build for build, image in images.items() if self._is_solid(claims[build], versions.get(build), image)}
+        newest = max(map(key, solid), default=None)
+        # What the owner project wrote counts only where nothing newer depends on it.
+        weak = {build for build in claims if claims[build] is Claim.OWNERS and build not in solid}
+        out = {build for build in claims if claims[build] >= Claim.FOREIGN}
+        out |= {build for build in weak if newest is None or key(build) > newest}
+        doubted = [(build, image) for build, image in (*images.items(), *twins) if build in out]
+        images = {build: image for build, image in images.items() if build not in out}
+        checksums = {version.version: version.checksum for version in self.definition.offered}
+        usable = {
+            build: image
+            for build, image in images.items()
+            if is_usable(image, checksums.get(build)) and (build in checksums or not desired.is_pending(image))
+        }
+        line = line_up(self.definition, usable, self.policy, self.roll_back_to, frozenset(weak & usable.keys()))
+        if line is None:
+            return None
         roles = {build: self._role(line, build, images.get(build)) for build in line.order}
-        return Standing(images, tuple(twins), usable, line, roles)
+        others = tuple((build, image) for build, image in twins if build not in out)
+        return Standing(images, others, tuple(doubted), usable, line, roles)
+
+    def _is_solid(self, claim: Claim, version: Version | None, image: Image) -> bool:
+        """True for a published image whose claim does not rest on what the definition's owner wrote, or that nothing
+        has to be widened of."""
+        if desired.is_pending(image) or not is_usable(image):
+            return False
+        return claim < Claim.OWNERS or (claim is Claim.OWNERS and is_as_wide(self.definition, version, image))
+
+    def _all_bad(self) -> Finding:
+        message = (
+            "left alone: every defined version was rolled back from, and no other build is in the cloud; define "
+            "another version, or choose one with: rollback --to VERSION"
+        )
+        return Finding("warning", self.definition.name, message)
+
+    def _ahead(self, standing: Standing) -> list[Finding]:
+        """A word about builds that are newer than all that this run knows: it has no say about them."""
+        builds = sorted(standing.line.ahead & standing.usable.keys(), key=key)
+        if not builds:
+            return []
+        images = ", ".join(f"{build} ({standing.usable[build].id})" for build in builds)
+        message = (
+            f"the cloud is ahead of these definitions: {images} is newer than every defined version and stays as it "
+            "is; is this checkout current? To withdraw a version, keep it in the definition with 'withdrawn: true'"
+        )
+        return [Finding("warning", self.definition.name, message)]
+
+    def _doubted(self, standing: Standing) -> list[Finding]:
+        """What other projects' images claim, and nothing proves."""
+        return [
+            Finding(
+                "warning",
+                self.definition.name,
+                f"{image.id} of project {image.owner} claims to be version {build}: not believed, for its bytes cannot "
+                "be compared with the definition's checksum, or are others",
+            )
+            for build, image in standing.doubted
+        ]
+
+    def _in_turn(
+        self,
+        build: str,
+        version: Version | None,
+        line: LineUp,
+        role: Role,
+        image: Image,
+        carried: frozenset[str] | None,
+    ) -> tuple[list[Change], list[Change]]:
+        """What changes at once, and what only after older versions that are missing have been imported: a build makes
+        place for them when they are there, and not before."""
+        early = self._role(line, build, image, with_missing=False)
+        # What is hidden already stays so, for it would only be hidden again.
+        if early.stage >= role.stage or desired.HIDDEN_SINCE in image.properties:
+            return self._change(build, version, line, role, image, carried), []
+        at_once = self._change(build, version, line, early, image, carried)
+        between = at_once[-1].wanted if at_once and isinstance(at_once[-1], Update) else image
+        return at_once, self._change(build, version, line, role, between, carried)
+
+    def _as_found(self, changes: Sequence[Change], found: Iterable[tuple[str, Image]]) -> list[Change]:
+        """The changes as differences from the images as they are, also from what of them is not believed."""
+        doubtful = {image.id: image for _, image in found if believed(image, self.policy.project) is not image}
+        made: list[Change] = []
+        for change in changes:
+            made.append(as_found(change, doubtful))
+            if not isinstance(change, Create):
+                doubtful.pop(change.found.id, None)
+        return made
 
     def _given_up(self, change: Change, current: Image | None) -> Change:
         """Another run may be taking the plain name from the current build at the same moment: never from both."""
@@ -101,11 +219,14 @@ class Builds:
         message = f"its provided_until was {until}: set a later date, or remove the definition"
         return [Finding("warning", self.definition.name, message)]
 
-    def _role(self, line: LineUp, build: str, image: Image | None) -> Role:
+    def _role(self, line: LineUp, build: str, image: Image | None, with_missing: bool = True) -> Role:
         definition, policy, version = self.definition, self.policy, line.defined.get(build)
+        if image is not None and build in line.ahead:
+            current = build == line.current
+            return Role(current, not current, False, Stage.KEEP, AHEAD, image.visibility, image.hidden)
         visibility: str = (version.visibility if version else None) or definition.visibility
         hidden = bool(version.hidden) if version else False
-        rank = line.rank(build)
+        rank = line.rank(build, with_missing)
         rolled_back = self._rolled_back(line, build, image)
         situation = replace(
             self._situation(image, rank, self._visible(line)),
@@ -114,6 +235,8 @@ class Builds:
             explicit=version is not None and version.visibility is not None,
             kept=version is None and (policy.keep or definition.keep),
             bad=rolled_back is not None,
+            withdrawn=build in line.withdrawn,
+            ahead=version is None and build not in line.withdrawn and key(build) > key(line.newest.version),
         )
         stage, why = retention.decide(situation, policy, self.day)
         outdated = retention.is_outdated(situation)
@@ -186,6 +309,8 @@ class Builds:
             wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image, carried)
         if is_foreign(image, self.policy, self.definition.owner):
             wanted = replace(wanted, members=None)  # it is no longer ours to look after once it is not public
+        if claim_of(self.definition, version, image, self.policy.project) in (Claim.OWNERS, Claim.FOREIGN):
+            wanted = not_wider(wanted, image)
         reasons = reasons_for(self.definition, line.current, role, image, wanted)
         if taken := self.taken.get(image.id):
             fields = diff(taken.found, wanted, {**reasons, **reasons_for_taking(taken, wanted)})
@@ -218,11 +343,16 @@ class Builds:
         rollback made it the current one."""
         definition = self.definition
         name = desired.image_name(definition, build, role.newest) if definition.multi else image.name
+        # An image of another project gets no name of ours; it loses the plain one.
+        if self.policy.project not in (None, image.owner) and not role.newest and image.name != definition.name:
+            name = image.name
         properties = {key: value for key, value in image.properties.items() if key not in desired.MARKS}
         before, after = ("oldgeneric", "generic") if role.newest else ("generic", "oldgeneric")
         if definition.multi and properties.get("os_purpose") == before:
             properties["os_purpose"] = after
         properties |= desired.kept_on_image(role)
+        if name != image.name:  # the name may have been all that told which version it is
+            properties |= {"image_name": definition.name, "internal_version": build}
         named = desired.members(definition)
         if not role.newest:
             wanted = retired(image, role, name, properties)
@@ -239,7 +369,7 @@ class Builds:
         )
 
     def _twin(
-        self, build: str, standing: Image, image: Image, line: LineUp, its: Role | None
+        self, build: str, standing: Image | None, image: Image, line: LineUp, its: Role | None
     ) -> tuple[list[Change], list[Finding]]:
         """A second image of one version: it goes the way of outdated ones, and stops where anyone depends on it. It is
         seen by no more people than the one that stands, whose role is `its`."""
@@ -253,14 +383,17 @@ class Builds:
         visibility, hidden = image.visibility, image.hidden
         if stage >= Stage.HIDE and not is_hidden(image):
             visibility, hidden = self._out_of_sight(visibility, hidden, situation)
-        visibility = retention.narrower(visibility, its.visibility if its else visibility)
-        message = f"version {build} is there twice: {standing.id} stands for it, {image.id} does not"
-        findings.append(Finding("warning", self.definition.name, message))
+        if not situation.foreign:  # of another project's it is ours to hide only as long as it is public
+            visibility = retention.narrower(visibility, its.visibility if its else visibility)
+        stands = f"{standing.id} stands" if standing else "the one to be imported stands"
+        if standing:
+            message = f"version {build} is there twice: {stands} for it, {image.id} does not"
+            findings.append(Finding("warning", self.definition.name, message))
         since = hidden_since(image, stage, True, self.day)
-        role = Role(False, True, True, stage, f"{standing.id} stands for version {build}", visibility, hidden, since)
+        role = Role(False, True, True, stage, f"{stands} for version {build}", visibility, hidden, since)
         findings += self._held(replace(role, why=why), image)
         changes = self._change(build, None, line, role, image)
-        return [replace(change, reason=f"{standing.id} stands for its version") for change in changes], findings
+        return [replace(change, reason=f"{stands} for its version") for change in changes], findings
 
     def _held(self, role: Role, image: Image) -> list[Finding]:
         """What keeps an outdated image from going as far as asked."""
@@ -279,8 +412,8 @@ def _with_keeper(change: Change, standing: Image, its: Change | None) -> Change:
 
 def _byte_findings(definition: Definition, version: Version | None, image: Image) -> list[Finding]:
     """Bytes of an image never change: a checksum that was edited later can't be made true by a run."""
-    stored = image.properties.get(desired.VERIFIED, "").removeprefix(desired.PENDING).partition(" ")[0]
-    if version is None or not version.checksum or ":" not in stored or stored == version.checksum:
+    stored = desired.verified_checksum(image)
+    if version is None or not version.checksum or not stored or stored == version.checksum:
         return []
     message = (
         f"the definition's checksum of version {version.version} is {version.checksum}, but {image.id} was verified "

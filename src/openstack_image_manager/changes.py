@@ -102,7 +102,7 @@ def plain(value: Any) -> Any:
     """A value fit for JSON, sets in order, URLs without secrets."""
     if isinstance(value, frozenset):
         return sorted(value)
-    return re.sub(r"\w+://\S+", lambda url: public_url(url[0]), value) if isinstance(value, str) else value
+    return re.sub(r"\b\w+://\S+", lambda url: public_url(url[0]), value) if isinstance(value, str) else value
 
 
 def checksum(plan: Plan) -> str:

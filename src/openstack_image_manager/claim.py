@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -12,14 +12,16 @@ from openstack_image_manager import desired
 from openstack_image_manager.changes import diff
 from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.identity import Key
-from openstack_image_manager.model import WHOLE, Create, Image
+from openstack_image_manager.model import GONE, WHOLE, Create, Image
 from openstack_image_manager.others import QUIET, Others, is_staged
 from openstack_image_manager.ways import UNVERIFIED, Way
 
 TAKEN = 1.0  # seconds after which a record that was taken over tells who has it
 TAGGED = 3.0  # seconds after which a new record has its tags, which Glance writes after all else
-LATE = 60.0  # seconds that lie between the listing and the first import, as a rule
-MOST_IDS = 500  # each failure of a day uses one up
+AGREED_IDS = 5  # ids that runs agree on; anyone can take them, so that after these it is a random one
+MOST_IDS = 100  # each failure of a day uses one up
+SECOND = 1.1  # seconds after which Glance gives no other record the same created_at
+Again = Callable[[Create, bool], Create]
 UNCERTAIN = (404, 409, 500)  # what Glance answers to a change that another run was quicker with
 
 
@@ -27,15 +29,13 @@ UNCERTAIN = (404, 409, 500)  # what Glance answers to a change that another run 
 class Claims:
     """Records of one run in one cloud, among those of the others.
 
-    `same_ids`: a version shall have the same id in every cloud; `elsewhere`: the ids that it has in other clouds.
-    `listed`: the day on which the run listed the images."""
+    `same_ids`: a version shall have the same id in every cloud; `elsewhere`: the ids that it has in other clouds."""
 
     others: Others
     tag: str
     same_ids: bool = False
     elsewhere: Mapping[Key, Sequence[str]] = field(default_factory=dict)
     run: str = field(default_factory=lambda: str(uuid.uuid4()))
-    listed: str = field(default_factory=lambda: _day(time.time() - LATE))
 
     def give_up(self, image_id: str, keep: bool = False) -> None:
         """Delete this run's record, which came to nothing; never one that another run has taken over, nor what somebody
@@ -52,15 +52,50 @@ class Claims:
             if (whole and desired.is_pending(current)) or (not whole and not keep):
                 self.others.glance.delete(image_id)
 
-    def record(self, change: Create, way: Way) -> tuple[Image, bool]:
+    def record(self, change: Create, way: Way, again: Again) -> tuple[Image, bool]:
         """The record in Glance to be filled, and whether it is ours alone. Of several runs at the same moment one
-        makes it, as its id follows from what it is; the others wait for that one."""
-        version, wanted = change.version, change.wanted
+        makes it, as its id follows from what it is; the others wait for that one. `again`: looks whether the version is
+        still missing (True: with a new look), and gives the change with what is left of it by now."""
+        initial = self._initial(change, way)
+        left = self._ours(again(change, False).left, change)
+        for number in range(MOST_IDS):
+            left = self.others.settled(left.id, 0 if self._is_own(left) else QUIET) if left else None
+            if left:
+                record, left = self._of_left(left, initial, change, way, number)
+                if record:
+                    return record, record.status == "queued"
+                if left:
+                    continue
+            image_id, agreed = self._next_id(change, number)
+            if not agreed and (left := self._met(initial)):
+                continue
+            record = replace(initial, id=image_id)
+            try:
+                made = self._new(record, change.wanted.visibility)
+            except CloudError as error:
+                if error.status != 409:
+                    raise
+                refusal = error
+            else:
+                left = None if agreed else self._earlier(made)
+                if left is None:
+                    return made, True
+                continue
+            left = self._twin(record, change)
+            if left is None:
+                self._refused(change, image_id, number, refusal)
+                # Another run may have given it to its owner already.
+                left = self._ours(again(change, True).left, change)
+        raise Error(f"found no free id for version {change.version.version}: {MOST_IDS} are taken")
+
+    def _initial(self, change: Create, way: Way) -> Image:
+        """The record as it is made."""
+        wanted = change.wanted
         properties = {**wanted.properties, desired.VERIFIED: desired.PENDING + way.promise, desired.RUN: self.run}
-        initial = replace(
+        return replace(
             wanted,
             # Until it is published no one may take it for the current one.
-            name=desired.image_name(change.definition, version.version, newest=False),
+            name=desired.image_name(change.definition, change.version.version, newest=False),
             # Shared with no one yet, for an image is shared before it is published.
             visibility="shared" if wanted.members else "private",
             hidden=False,
@@ -71,35 +106,86 @@ class Claims:
             stores=None,
             properties=properties,
         )
-        checksum = None if way.promise == UNVERIFIED else version.checksum
-        left = change.left or self._of_yesterday(change, initial)
-        for number in range(MOST_IDS):
-            left = self.others.settled(left.id, 0 if self._is_own(left) else QUIET) if left else None
-            if left and left.status in WHOLE and not desired.has_wrong_bytes(left, checksum):
-                return left, False
-            if left and left.disk_format == initial.disk_format:
-                same = left.properties.get(desired.VERIFIED) == properties[desired.VERIFIED]
-                if is_staged(left) and same and way.method == "glance-direct":
-                    return left, False
-                if left.status == "queued" and (version.id or self._keeps(left.id, change, number)):
-                    if taken := self._taken_over(left, initial):
-                        return taken, True
-                    continue
-            if left:
-                self._discard(left.id)
-            record = replace(initial, id=version.id or self._id(change, number))
-            try:
-                return self._new(record, change.wanted.visibility), True
-            except CloudError as error:
-                if error.status != 409:
-                    raise
-                refusal = error
-            left = self._twin(record, change)
-            if left is None and version.id:
-                raise refusal
-            if left is None and self.same_ids:
-                self.others.reporter.line(change.subject, f"its id {record.id} was used up here: another one")
-        raise CloudError(f"found no free id for version {version.version}: too many imports of it failed today")
+
+    def _of_left(
+        self, left: Image, initial: Image, change: Create, way: Way, number: int
+    ) -> tuple[Image | None, Image | None]:
+        """The record to go on with, of what is left of a version; or what to look at once more; or neither: it is
+        removed."""
+        version, promise = change.version, initial.properties[desired.VERIFIED]
+        if left.status in WHOLE and not desired.has_wrong_bytes(
+            left, None if way.promise == UNVERIFIED else version.checksum
+        ):
+            return left, None
+        if left.disk_format == initial.disk_format:
+            same = left.properties.get(desired.VERIFIED) == promise
+            if is_staged(left) and same and way.method == "glance-direct":
+                return left, None
+            if left.status == "queued" and (version.id or self._keeps(left.id, change, number)):
+                taken = self._taken_over(left, initial)
+                return taken, left
+        self._discard(left.id)
+        return None, None
+
+    def _next_id(self, change: Create, number: int) -> tuple[str, bool]:
+        """The id to try, and whether other runs come to the same one."""
+        if change.version.id:
+            return change.version.id, True
+        if self.same_ids or number < AGREED_IDS:
+            return self._id(change, number), True
+        return str(uuid.uuid4()), False
+
+    def _refused(self, change: Create, image_id: str, number: int, refusal: CloudError) -> None:
+        """Say who has the id. Raises CloudError for a chosen id."""
+        there = self.others.still_there(image_id)
+        if there is None:
+            whose = "by an image that is deleted, or that this user may not see"
+        elif there.owner == self.others.glance.project:
+            whose = "by another image of this project"
+        else:
+            whose = f"by an image of project {there.owner}"
+        if change.version.id:
+            raise CloudError(f"its id {image_id} is taken {whose}; choose another id ({refusal})", 409) from None
+        if self.same_ids or (there and there.owner != self.others.glance.project):
+            self.others.reporter.line(change.subject, f"the id {image_id} is taken {whose}: another one")
+        elif number == AGREED_IDS - 1:
+            self.others.reporter.line(change.subject, f"{AGREED_IDS} ids are taken: a random one")
+
+    def _met(self, initial: Image) -> Image | None:
+        """The record that another run is making of the same version, whatever its id; None: there is none."""
+        records = self._records(initial)
+        return records[0] if records else None
+
+    def _earlier(self, made: Image) -> Image | None:
+        """The record that stands in place of this run's new one, which is given up then; None: this one stands."""
+        self.others.pause(SECOND)
+        records = self._records(made)
+        if not records or records[0].id == made.id:
+            return None
+        self.give_up(made.id)
+        return records[0]
+
+    def _records(self, initial: Image) -> list[Image]:
+        """Unpublished images of this project for the version, the first one first."""
+        keys = ("image_name", "internal_version")
+        name = initial.properties["image_name"]
+        found = [
+            image
+            for image in self.others.glance.of_definition(self.tag, name)
+            if image.owner == self.others.glance.project
+            and image.status not in GONE
+            and desired.is_pending(image)
+            and all(image.properties.get(key) == initial.properties[key] for key in keys)
+        ]
+        return sorted(found, key=lambda image: (image.created_at, image.id))
+
+    def _ours(self, image: Image | None, change: Create) -> Image | None:
+        """The image, if it is of this project; or of another one with the bytes of the version."""
+        if image is None or image.owner == self.others.glance.project:
+            return image
+        public = image.visibility == "public" or image.owner == change.definition.owner
+        right = f"{image.hash_algorithm}:{image.hash_value}" == change.version.checksum
+        return image if public and right and image.status in WHOLE else None
 
     def _taken_over(self, left: Image, initial: Image) -> Image | None:
         """An empty record that was left behind, as this run's own; None: another run was quicker, see what it makes."""
@@ -121,13 +207,7 @@ class Claims:
         """True for an id that other clouds have for the version too: deleted, it could never be had again."""
         return self.same_ids and any(image_id == self._id(change, n) for n in range(number + 1))
 
-    def _of_yesterday(self, change: Create, initial: Image) -> Image | None:
-        """What another run made of the version before midnight, after this one had listed the images."""
-        if self.same_ids or change.version.id or self.listed == _day(time.time()):
-            return None
-        return self._twin(replace(initial, id=self._id(change, 0, self.listed)), change)
-
-    def _id(self, change: Create, number: int, day: str | None = None) -> str:
+    def _id(self, change: Create, number: int) -> str:
         """An id that runs at the same moment agree on; `number` counts those that were used up (today). With the same
         ids in all clouds: first the one that the version has in another cloud."""
         what = [self.tag, change.definition.name, change.version.version]
@@ -137,7 +217,7 @@ class Claims:
                 return elsewhere[number]
             what.append(str(number - len(elsewhere)))
         else:
-            what = [str(self.others.glance.project), *what, day or _day(time.time()), str(number)]
+            what = [str(self.others.glance.project), *what, _day(time.time()), str(number)]
         return record_id(*what)
 
     def _twin(self, record: Image, change: Create) -> Image | None:
@@ -148,8 +228,7 @@ class Claims:
         limit = time.monotonic() + TAGGED
         while twin := self.others.still_there(record.id):
             same = all(twin.properties.get(key) == record.properties[key] for key in keys)
-            # Another run may have given it to its owner already.
-            if not same or twin.owner not in (self.others.glance.project, change.definition.owner):
+            if not same or self._ours(twin, change) is None:
                 return None
             if self.tag in twin.tags:
                 return twin

@@ -67,7 +67,7 @@ def table(
 
 def digest(image: Image) -> str:
     """What is known of the bytes: the checksum they were verified with, else Glance's own digest of what it stores."""
-    verified = image.properties.get(desired.VERIFIED, "").removeprefix(desired.PENDING).partition(" ")[0]
+    verified = desired.verified_checksum(image)
     if ":" in verified:
         return verified
     return f"{image.hash_algorithm}:{image.hash_value}" if image.hash_value else ""

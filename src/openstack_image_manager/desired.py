@@ -12,7 +12,7 @@ from functools import cache
 from math import ceil
 from typing import Any
 
-from openstack_image_manager.format import Definition, Version, public_url
+from openstack_image_manager.format import LONGEST, Definition, Version, public_url
 from openstack_image_manager.model import Image, Role
 from openstack_image_manager.retention import narrower
 
@@ -30,12 +30,26 @@ MARKS = (HIDDEN_SINCE, PINNED_OVER, ROLLED_BACK)
 RUN = "image_manager_run"  # on unpublished images only: which run made the record
 SIGNED_BY = "image_manager_signed_by"  # fingerprint of the key, and when
 CHECKSUMS_URL = "image_manager_checksums_url"  # the file that told the checksum
+# The digest that Glance had when VERIFIED was written. Nova copies properties to snapshots of servers, where VERIFIED
+# would be false: it counts only beside the bytes that it is about.
+BYTES = "image_manager_bytes"
+OWN = (
+    RECORD,
+    VERIFIED,
+    BYTES,
+    *MARKS,
+    RUN,
+    SIGNED_BY,
+    CHECKSUMS_URL,
+)  # false on the snapshots that Nova copies them to
 PENDING = "pending "
 BEFORE, AFTER = " before import", " after import"
 
 
 def version_key(version: str) -> tuple[Any, ...]:
-    """What versions are compared by: their natural order, as natsort has it."""
+    """What versions are compared by: the natural order of their first 255 characters, as natsort has it."""
+    # Anybody's property may be a version, and Python makes no number of thousands of digits.
+    version = version[:LONGEST]
     # Most are days. For them alone, loading the library would take as long as the plan.
     return ("", int(version)) if version.isascii() and version.isdecimal() else _natural()(version)
 
@@ -95,7 +109,7 @@ def properties(definition: Definition, version: Version, superseded: bool) -> di
     wanted["internal_version"] = version.version
     if version.checksums_url is not None:
         wanted[CHECKSUMS_URL] = public_url(version.checksums_url)
-    if version.signed_by is not None:
+    if version.signed_by is not None and version.checksum is not None:  # a signature is about bytes
         wanted[SIGNED_BY] = f"{version.signed_by} {version.signed_at or ''}".strip()
     if superseded and wanted.get("os_purpose") == "generic":
         wanted["os_purpose"] = "oldgeneric"
@@ -164,6 +178,8 @@ def wanted_image(
     visibility = narrower(wanted.visibility, found.visibility) if narrow else wanted.visibility
     if verified := found.properties.get(VERIFIED):
         merged[VERIFIED] = verified.removeprefix(PENDING)
+        if is_pending(found) and found.hash_value and ":" in verified:
+            merged[BYTES] = digest(found)
     return replace(
         found,
         name=wanted.name,
@@ -192,8 +208,20 @@ def recorded(image: Image) -> tuple[frozenset[str], frozenset[str]]:
     try:
         record = json.loads(image.properties.get(RECORD, "{}"))
         return frozenset(map(str, record.get("properties", ()))), frozenset(map(str, record.get("tags", ())))
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return frozenset(), frozenset()
+
+
+def digest(image: Image) -> str:
+    """Glance's own digest of the bytes as stored: algorithm:hex."""
+    return f"{image.hash_algorithm}:{image.hash_value}"
+
+
+def verified_checksum(image: Image) -> str:
+    """The checksum that the image says it was verified with; empty where it says none, or says it of other bytes."""
+    checksum = image.properties.get(VERIFIED, "").removeprefix(PENDING).partition(" ")[0]
+    about_these = image.properties.get(BYTES) in (None, digest(image))
+    return checksum if ":" in checksum and about_these else ""
 
 
 def is_pending(image: Image) -> bool:
@@ -210,5 +238,5 @@ def has_wrong_bytes(image: Image, checksum: str | None = None) -> bool:
     if not is_pending(image):
         return False
     promise = image.properties[VERIFIED].removeprefix(PENDING)
-    stored = f"{image.hash_algorithm}:{image.hash_value}{AFTER}"
+    stored = f"{digest(image)}{AFTER}"
     return (promise.endswith(AFTER) and promise != stored) or not promise.startswith(f"{checksum} " if checksum else "")

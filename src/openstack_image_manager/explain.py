@@ -45,7 +45,7 @@ def explain(
     changes = [change for change in plan.changes if change.group == definition.name]
     findings = [f for f in plan.findings if f.subject == definition.name]
     told = [(finding.level, finding.message) for finding in findings]
-    if any(level == "error" for level, _ in told) or not definition.versions:
+    if any(level == "error" for level, _ in told) or not definition.offered:
         return Explanation(definition.name, (("left alone", "nothing is changed, whatever it is"), *told), ())
     known = {definition.name: definition}
     its = [(key[1], image) for image in images if image.status not in GONE and (key := identity.identify(image, known))]
@@ -54,7 +54,10 @@ def explain(
     given = [(build, image) for build, image in its if (build, image) not in found]
     taken, _ = handover.choose(definition, given, ())
     found += [(build, each.believed) for build, each in taken.items()]
+    found = [(build, handover.believed(image, policy.project)) for build, image in found]
     standing = Builds(definition, policy, today, usage).standing(found)
+    if standing is None:
+        return Explanation(definition.name, tuple(told), ())
     theirs = {each.found.id: each.found for each in taken.values()}
     return Explanation(
         definition.name,
@@ -75,6 +78,8 @@ def _rules(definition: Definition, line: LineUp, policy: Policy, today: date) ->
 
 
 def _why_current(definition: Definition, line: LineUp) -> str:
+    if line.current in line.ahead:
+        return "it is in the cloud, and newer than every defined version"
     if line.current in line.pins:
         return f"a rollback made it current in place of {line.pins[line.current]}"
     if line.current != line.newest.version:
@@ -127,8 +132,10 @@ def _place(line: LineUp, build: str, role: Role) -> str:
         return "the current build"
     if build in line.bad:
         return f"taken back by a rollback on {role.rolled_back}: it takes no place"
-    if desired.version_key(build) > desired.version_key(line.current):
-        return "withdrawn: later than the newest version that is defined, so it counts as the oldest"
+    if build in line.withdrawn:
+        return "withdrawn in the definition: it takes no place"
+    if build in line.ahead:
+        return "newer than every defined version: left as it is"
     number = line.rank(build)
     return f"{number} build{'' if number == 1 else 's'} before it"
 

@@ -1,10 +1,12 @@
-"""Door to HTTP (and ftp:, file:): status check, bounded waits, retry with back-off, resume; hashes as bytes pass."""
+"""Reads web addresses and local files: checks answers, bounds every wait, retries, resumes, hashes as bytes pass."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
+import stat
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,18 +16,21 @@ from urllib.parse import unquote, urljoin, urlsplit
 import requests
 import urllib3
 
-from openstack_image_manager import __version__
+from openstack_image_manager import __version__, redirects
 from openstack_image_manager.errors import FetchError, Interrupted
 from openstack_image_manager.format import public_url
-from openstack_image_manager.ftp import Transfer
 from openstack_image_manager.reasons import reason
+from openstack_image_manager.redirects import Trail
+from openstack_image_manager.watch import Watch
 
 CONNECT_TIMEOUT = 15.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte
 TRIES = 5  # in a row without progress
 PAUSE = 0.5  # seconds before the first retry, doubled each time
 LONGEST_PAUSE = 30.0  # seconds; a Retry-After beyond it is not waited for
+KERNEL = ("/proc/", "/sys/")  # files there are made when they are read, of any length
 REDIRECTS = (301, 302, 303, 307, 308)
+NUMBER = re.compile(r"[0-9]{1,18}")  # of bytes or seconds, in a header
 RETRIABLE = (408, 429, 500, 502, 503, 504)
 CHUNK = 1024 * 1024
 USER_AGENT = f"openstack-image-manager/{__version__}"
@@ -38,11 +43,12 @@ class Download(io.RawIOBase):
 
     A broken connection is resumed with Range and If-Range; where the site can't resume, what was read already is read
     again and compared, so that the bytes handed on always belong to one file. `deadline` is in seconds of
-    time.monotonic(). Raises FetchError when it gives up, Interrupted when `stop` is set.
+    time.monotonic(), and holds for all of it, redirects and headers included. Raises FetchError when it gives up,
+    Interrupted when `stop` is set.
 
     `headers` go along with requests over HTTP; where they ask for a part or on conditions, the answer can be 206 or 304
-    (`status`). Without `follow`, a redirect is an answer too, whose `location` tells where to. `hint`: what the user
-    can do about the deadline.
+    (`status`). Without `follow`, a redirect is an answer too, whose `location` tells where to; the download of that
+    takes the `trail` of this one. `hint`: what the user can do about the deadline.
     """
 
     def __init__(
@@ -55,13 +61,14 @@ class Download(io.RawIOBase):
         headers: Mapping[str, str] | None = None,
         follow: bool = True,
         hint: str = " (--import-timeout)",
+        trail: Trail | None = None,
     ) -> None:
         self.url = url
         self.size: int | None = None
         self.done = 0
         self.status = 200
         self.answer: Mapping[str, str] = {}
-        self.hops: tuple[str, ...] = (url,)
+        self.trail = self._from = trail or Trail()
         self._extra = dict(headers or {})
         self._follow = follow
         self._hint = hint
@@ -69,11 +76,16 @@ class Download(io.RawIOBase):
         self._hash = hashlib.new(algorithm)
         self._deadline = deadline
         self._stop = stop or threading.Event()
+        self._watch = Watch(deadline, self._stop)
         self._progress = progress
         self._validator: str | None = None
         self._body: Any = None
         self._failures = 0
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
 
     def readable(self) -> bool:
         return True
@@ -81,13 +93,15 @@ class Download(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer, as far as one read gives; 0 at the end of the file, all of it."""
         while True:
-            self._check()
+            self.check()
             try:
                 # Not read(): a slow site would have to fill the whole buffer before anyone looks at `stop` again.
                 chunk: bytes = self._body.read1(len(buffer))
+                self._check_watch()
                 if not chunk and self.size is not None and self.done < self.size:
                     raise EOFError(f"the connection ended after {self.done} of {self.size} bytes")
             except (OSError, EOFError, urllib3.exceptions.HTTPError) as error:
+                self._check_watch()
                 self._again(error)
                 continue
             buffer[: len(chunk)] = chunk
@@ -107,7 +121,10 @@ class Download(io.RawIOBase):
     @property
     def location(self) -> str | None:
         """Where a redirect leads that was not followed."""
-        return urljoin(self.url, self.answer["Location"]) if self.status in REDIRECTS else None
+        try:
+            return urljoin(self.url, self.answer["Location"]) if self.status in REDIRECTS else None
+        except ValueError as error:
+            raise self._failed(reason(error)) from None
 
     def hexdigest(self) -> str:
         """Digest of all bytes read so far."""
@@ -116,12 +133,26 @@ class Download(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             self._drop()
+            self._watch.close()
         super().close()
+
+    def check(self) -> None:
+        """Raise FetchError if time is up, Interrupted if the user stopped: for who makes much of few bytes."""
+        if self._stop.is_set():
+            raise Interrupted("interrupted")
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise self._late()
+
+    def _check_watch(self) -> None:
+        """Tell the end of a file from that of a connection that was shut down."""
+        if self._watch.ended:
+            self.check()
 
     def _drop(self) -> None:
         if self._body is not None:
             self._body.close()
         self._body = None
+        self._watch.release()
 
     def _again(self, error: Exception | str, pause: float | None = None) -> None:
         """Wait and open again where we were; gives up when tries or time are used up."""
@@ -142,12 +173,6 @@ class Download(io.RawIOBase):
             else:
                 return
 
-    def _check(self) -> None:
-        if self._stop.is_set():
-            raise Interrupted("interrupted")
-        if self._deadline is not None and time.monotonic() > self._deadline:
-            raise self._late()
-
     def _late(self, last: str = "") -> FetchError:
         return self._failed(f"not finished in time, after {self.done} bytes{self._hint}{last}")
 
@@ -159,10 +184,13 @@ class Download(io.RawIOBase):
         return FetchError(f"{public_url(self.url)}: {message}", status)
 
     def _open(self) -> None:
-        openers = {"http": self._open_http, "https": self._open_http, "ftp": self._open_ftp, "file": self._open_file}
+        openers = {"http": self._open_http, "https": self._open_http, "file": self._open_file}
         scheme = urlsplit(self.url).scheme.lower()
+        if scheme == "ftp":
+            raise self._failed("ftp: is not supported; use https")
         if scheme not in openers:
             raise self._failed(f"only {', '.join(openers)} can be read")
+        self.check()
         try:
             start = openers[scheme]()
         except _RetryError as again:
@@ -180,11 +208,12 @@ class Download(io.RawIOBase):
             headers |= {"Range": f"bytes={self.done}-", "If-Range": self._validator or ""}
         patience = (self._patience(CONNECT_TIMEOUT), self._patience(READ_TIMEOUT))
         try:
-            follow = self._follow
-            answer = requests.get(self.url, headers=headers, stream=True, timeout=patience, allow_redirects=follow)
+            answer, trail = self._ask(headers, patience)
         except requests.exceptions.SSLError as error:
+            self._check_watch()
             raise self._failed(f"TLS failed: {reason(error)}") from None
-        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
+        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout, TimeoutError) as error:
+            self._check_watch()
             raise _RetryError(reason(error)) from None
         except (requests.exceptions.RequestException, ValueError) as error:  # ValueError: a redirect to no URL at all
             raise self._failed(reason(error)) from None
@@ -192,7 +221,7 @@ class Download(io.RawIOBase):
         if answer.status_code in RETRIABLE:
             answer.close()
             after = answer.headers.get("Retry-After", "")
-            raise _RetryError(status, float(after) if after.isdecimal() else None)
+            raise _RetryError(status, float(after) if NUMBER.fullmatch(after) else None)
         is_rest = resuming and answer.status_code == 206 and self._is_rest(answer.headers)
         if resuming and answer.status_code in (206, 416) and not is_rest:
             answer.close()
@@ -205,13 +234,23 @@ class Download(io.RawIOBase):
         if is_rest:
             return self.done
         length = answer.headers.get("Content-Length", "")
-        self.size = int(length) if length.isdecimal() and answer.status_code in (200, 206) else None
+        self.size = int(length) if NUMBER.fullmatch(length) and answer.status_code in (200, 206) else None
         self.status, self.answer = answer.status_code, answer.headers
-        self.hops = (*(each.url for each in answer.history), answer.url)
+        self.trail = trail
         etag = answer.headers.get("ETag", "")
         # A part is small, and would have to be asked for in another way.
         self._validator = None if self.status == 206 else etag if etag.startswith('"') else self.last_modified
         return 0
+
+    def _ask(self, headers: Mapping[str, str], patience: tuple[float, float]) -> tuple[requests.Response, Trail]:
+        """The answer, and the way to it; both are waited for no longer than the watch does."""
+        url, watch, follow, trail = self.url, self._watch, self._follow, self._from
+
+        def ask() -> redirects.Answer:
+            return redirects.ask(url, headers, patience, watch, follow, trail)
+
+        answer = watch.run(ask)
+        return answer.response, answer.trail
 
     def _wanted(self, headers: Mapping[str, str]) -> set[int]:
         """Status codes that answer what was asked (RFC 9110, 14 and 13)."""
@@ -224,41 +263,41 @@ class Download(io.RawIOBase):
 
     def _is_rest(self, headers: Mapping[str, str]) -> bool:
         """True if the part that came begins where we are, of a file as long as it was (RFC 9110, 14.4)."""
-        part = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+        part = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d+|\*)", headers.get("Content-Range", ""))
         if part is None or int(part[1]) != self.done:
             return False
         return self.size is None or part[2] in ("*", str(self.size))
-
-    def _open_ftp(self) -> int:
-        try:
-            self._body = Transfer(self.url, self._patience(READ_TIMEOUT))
-        except (OSError, EOFError) as error:
-            raise _RetryError(reason(error)) from None
-        except ValueError as error:
-            raise self._failed(reason(error)) from None
-        self.size = self._body.size
-        return 0
 
     def _open_file(self) -> int:
         parts = urlsplit(self.url)
         if parts.netloc not in ("", "localhost"):
             raise self._failed("a file: URL has three slashes: file:///path/to/image")
+        path = unquote(parts.path)
+        if os.path.realpath(path.partition("\0")[0]).startswith(KERNEL):
+            raise self._failed("is not a regular file")
         try:
-            self._body = open(unquote(parts.path), "rb")  # noqa: SIM115  closed by close()
-            self.size = self._body.seek(0, io.SEEK_END)
-            self._body.seek(0)
+            # O_NONBLOCK: whoever opens a named pipe would wait for somebody to write to it.
+            file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise self._failed(reason(error)) from None
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(file)
+            raise self._failed("is not a regular file")
+        self._body = open(file, "rb")  # noqa: SIM115  closed by close()
+        self.size = found.st_size
         return 0
 
     def _skip_again(self) -> None:
         """Read what was handed on already once more: it must be the same, or the file has changed meanwhile."""
         again, left = hashlib.new(self._algorithm), self.done
         while left:
-            self._check()
+            self.check()
             try:
                 chunk = self._body.read1(min(CHUNK, left))
+                self._check_watch()
             except (OSError, urllib3.exceptions.HTTPError) as error:
+                self._check_watch()
                 raise _RetryError(reason(error)) from None
             if not chunk:
                 if self.size is not None and self.done - left < self.size:

@@ -12,6 +12,7 @@ from openstack_image_manager import values
 from openstack_image_manager.upstreams.resolver import Resolve
 
 MOST = 2**31 - 1  # Glance takes no greater number
+LONGEST = 255  # characters of a version, which becomes a part of the image's name
 DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 
 
@@ -55,7 +56,7 @@ Url = Annotated[str, AfterValidator(values.url)]
 # Property names and values as Glance takes them: names of at most 255 characters, values are strings.
 Meta = dict[
     Annotated[str, Field(min_length=1, max_length=255), AfterValidator(values.property_name)],
-    Annotated[str | None, BeforeValidator(values.text)],
+    Annotated[str | None, BeforeValidator(values.text), AfterValidator(values.storable)],
 ]
 
 
@@ -90,11 +91,12 @@ class Version(_Record):
 
     version: str = Field(
         min_length=1,
+        max_length=LONGEST,
         description="Version or build; 'latest' follows the checksum file.",
         examples=["20240416"],
     )
     url: Url = Field(
-        description="Where the upstream publishes the image; http, https, ftp or file.",
+        description="Where the upstream publishes the image; http, https or file.",
         examples=["https://cloud-images.ubuntu.com/noble/20240416/noble-server-cloudimg-amd64.img"],
     )
     mirror_url: Url | None = Field(
@@ -155,6 +157,11 @@ class Version(_Record):
     visibility: Visibility | None = Field(None, description="Visibility of this version.", examples=["private"])
     hidden: bool | None = Field(
         None, description="Hide this version from the default image list (os_hidden).", examples=[True]
+    )
+    withdrawn: bool | None = Field(
+        None,
+        description="true: never import this version; its image is hidden, and goes as far as --outdated says.",
+        examples=[True],
     )
     id: Annotated[str, AfterValidator(values.uuid)] | None = Field(
         None,
@@ -223,7 +230,7 @@ class Definition(_Record):
     )
     keep: bool = Field(False, description="true: leave versions alone that are no longer defined.", examples=[True])
     separator: str = Field(" ", description="Stands between name and version.", examples=["-"])
-    tags: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(
+    tags: list[Annotated[str, Field(min_length=1, max_length=255), AfterValidator(values.storable)]] = Field(
         default_factory=values.empty_list, description="Tags of the image.", examples=[["team:web"]]
     )
     meta: Meta = Field(
@@ -249,3 +256,8 @@ class Definition(_Record):
     versions: list[Version] = Field(
         description="The versions to have.", examples=[[{"version": "1.0", "url": "https://example.org/1.0.img"}]]
     )
+
+    @property
+    def offered(self) -> list[Version]:
+        """The versions that a cloud should have: those that are not withdrawn."""
+        return [version for version in self.versions if not version.withdrawn]

@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from openstack_image_manager import wire
@@ -21,6 +23,8 @@ from openstack_image_manager.values import public_url
 from openstack_image_manager.wire import NOT_PATCHED, as_image, operation, present, sentence
 
 PAGE = 1000  # the most that Glance gives at once
+MOST_PAGES = 2000  # of one listing: two million images, or 50,000 where the cloud allows only 25 on a page
+MOST_ROUNDS = 5  # questions for what changed during a listing; one is enough unless images change at that very moment
 STAGE_TIMEOUT = 600.0  # seconds for the answer after the last byte of an upload
 ABANDONED = 60.0  # seconds without a sign of life of an import that has all its bytes
 LONGEST_PAUSE = 5.0  # seconds between two questions whether an import is done
@@ -29,6 +33,7 @@ RETRIES = 3
 RETRIABLE = (429, 502, 503, 504)
 BODY: Any = {"headers": {"Content-Type": "application/octet-stream"}, "timeout": (ANSWER_TIMEOUT, STAGE_TIMEOUT)}
 Images = list[Image]
+Begun = list[datetime | None]  # when Glance began to look, once its first answer is there
 PATCH_TYPE = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 
 
@@ -73,16 +78,19 @@ class Glance:
         region: str | None = self._connection.config.get_region_name()
         return region
 
-    @property
-    def identity(self) -> Any:
-        """The cloud's Keystone, as openstacksdk has it."""
-        return self._connection.identity
-
     def service(self, kind: str) -> str | None:
         """The address of another service in the catalogue, such as compute; None: there is none."""
         with translated(self.cloud):
             endpoint: str | None = self._connection.config.get_session_endpoint(kind)
             return endpoint
+
+    def keystone(self, path: str, key: str, **which: str) -> dict[str, Any]:
+        """The JSON object with `key` that Keystone has under this path below /v3. Raises CloudError as `ask` does."""
+        address = self.service("identity")
+        if not address:
+            raise CloudError(f"cloud '{self.cloud}': there is no identity service in its catalogue")
+        url = f"{address.removesuffix('/').removesuffix('/v3')}/v3{path}"
+        return self.ask("GET", url, key, who="Keystone", params=which)
 
     def is_admin(self) -> bool:
         """True if the token has the role admin; policies may give rights to others too."""
@@ -110,30 +118,103 @@ class Glance:
         self._begun = tag, Ahead(lambda: self._tagged(tag))
 
     def _tagged(self, tag: str | None) -> Images:
+        """Hidden and visible images are two questions, so an image that is hidden or shown between them is in both
+        answers or in neither. What changed since is asked for again, until nothing has. Each image is there once."""
+        which = {"tag": tag} if tag else {}
+        images: dict[str, Image] = {}
+        for number in range(MOST_ROUNDS):
+            hidden = Ahead(partial(self._dated, {**which, "os_hidden": "true"}))
+            answers = [self._dated({**which, "os_hidden": "false"}), hidden.result()]
+            fresh = [image for found, _ in answers for image in found if images.get(image.id) != image]
+            before = dict(images)
+            for image in fresh:
+                wire.join(images, image)
+            if number and images == before:
+                return [*images.values()]
+            begun = [day for _, day in answers if day is not None]
+            # Without the cloud's own time all images are asked for again.
+            if len(begun) == len(answers):
+                which["updated_at"] = f"gte:{min(begun):%Y-%m-%dT%H:%M:%SZ}"
+        raise CloudError(f"cloud '{self.cloud}': its images change faster than they can be listed; run again")
+
+    def _dated(self, which: dict[str, str]) -> tuple[Images, datetime | None]:
+        """The images, and when Glance began to look for them, by its own clock and a bit earlier."""
+        begun: Begun = []
+        return [*self.found(self._widest(which), begun)], begun[0]
+
+    def _widest(self, which: dict[str, str]) -> dict[str, str]:
         # Community images of other projects are in no listing but one of all; an administrator may look after some.
-        which = {**({"tag": tag} if tag else {}), **({"visibility": "all"} if self.is_admin() else {})}
-        hidden = Ahead(lambda: [*map(as_image, self.pages({**which, "os_hidden": "true"}))])
-        return [*map(as_image, self.pages({**which, "os_hidden": "false"})), *hidden.result()]
+        return {**which, **({"visibility": "all"} if self.is_admin() else {})}
+
+    def of_definition(self, tag: str | None, name: str) -> Images:  # noqa: ARG002  all images, whatever their tags
+        """All images with the property image_name=`name`, with and without the `tag`; each image once. Visible, hidden,
+        visible again: one that is hidden or shown in between is in one of the lists."""
+        images: dict[str, Image] = {}
+        for hidden in ("false", "true", "false"):
+            for image in self.found(self._widest({"image_name": name, "os_hidden": hidden})):
+                wire.join(images, image)
+        # Some databases find names of another case too.
+        return [image for image in images.values() if image.properties.get("image_name") == name]
 
     def ours(self, tag: str | None, owners: Collection[str | None] | None = ()) -> Sequence[Image]:
         """Those of `list` that this user looks after: an administrator all, others those of their own project."""
         found, admin = self.list(tag, owners), self.is_admin()
         return [image for image in found if admin or image.owner == self.project]
 
-    def pages(self, which: dict[str, str]) -> Iterator[dict[str, Any]]:
-        """The images, as the API writes them, that these query parameters find."""
+    def found(self, which: dict[str, str], begun: Begun | None = None) -> Iterator[Image]:
+        """The images that these query parameters find. Raises CloudError for one that can't be read: see `as_image`."""
+        yield from map(self._image, self.pages(which, begun))
+
+    def pages(self, which: dict[str, str], begun: Begun | None = None) -> Iterator[dict[str, Any]]:
+        """The images, as the API writes them, that these query parameters find, each once. `begun` gets the time of the
+        first answer. Raises CloudError for pages that lead elsewhere, in a circle, or nowhere."""
         path, params = "/images", {"limit": str(PAGE), **which}
-        while path:
-            page = self.ask("GET", path, "images", params=params)
-            yield from page["images"]
-            path, params = page.get("next", "").removeprefix("/v2"), {}
+        seen: set[str] = set()
+        markers: set[str] = set()
+        while True:
+            start = time.monotonic()
+            page, answer = self._asked("GET", path, "images", params=params)
+            if begun is not None and not begun:
+                begun.append(wire.moment(answer.headers.get("Date", ""), time.monotonic() - start))
+            images = page["images"]
+            if len(images) > PAGE or not all(wire.is_id(image.get("id")) for image in images):
+                raise self._odd("GET", answer, "one of its pages has too many images, or images without an id")
+            new = [image for image in images if image["id"] not in seen]
+            # A list, as an image may come twice on one page as well.
+            unique = {image["id"]: image for image in new}
+            yield from unique.values()
+            seen |= unique.keys()
+            if not page.get("next"):
+                return
+            following = wire.following(page["next"])
+            if following is None:
+                raise self._odd("GET", answer, "its next page is none of the same listing")
+            path, marker = following
+            params = {}
+            if marker in markers or not unique or len(markers) == MOST_PAGES:
+                raise self._odd("GET", answer, "its pages never end")
+            markers.add(marker)
 
     def get(self, image_id: str) -> Image:
         """The image as it is now. Raises CloudError, with status 404 when it is gone or just being deleted."""
-        return present(self._get(image_id))
+        return self._present(self._get(image_id), image_id)
 
     def _get(self, image_id: str) -> dict[str, Any]:
         return self.ask("GET", f"/images/{image_id}", "id")
+
+    def _present(self, data: dict[str, Any], image_id: str) -> Image:
+        image = self._image(data, image_id)
+        present(image)
+        return image
+
+    def _image(self, data: dict[str, Any], image_id: str | None = None) -> Image:
+        try:
+            image = as_image(data)
+        except ValueError as error:
+            raise CloudError(f"cloud '{self.cloud}': {error}; check the image endpoint") from None
+        if image_id is not None and image.id.lower() != image_id.lower():
+            raise CloudError(f"cloud '{self.cloud}': asked for image {image_id}, the answer is about {image.id}")
+        return image
 
     def import_methods(self) -> frozenset[str]:
         """What the cloud offers: glance-direct, web-download, …"""
@@ -142,7 +223,8 @@ class Glance:
     def create(self, image: Image, container_format: str = "bare") -> Image:
         """Make the record, everything in one POST; the caller chooses the id, so that a lost answer does no harm."""
         try:
-            return as_image(self.ask("POST", "/images", "id", json=wire.creation(image, container_format)))
+            made = self.ask("POST", "/images", "id", json=wire.creation(image, container_format))
+            return self._image(made, image.id or None)
         except CloudError as error:
             # 409: the first try of ours got through although its answer was lost, or the id was used before.
             if error.status != 409:
@@ -207,16 +289,17 @@ class Glance:
             raise Interrupted("interrupted")
         while True:
             image = self._get(image_id)
-            status = image["status"]
-            if image["updated_at"] != seen:
-                changed, seen = time.monotonic(), image["updated_at"]
+            now = self._image(image, image_id)
+            status = now.status
+            if now.updated_at != seen:
+                changed, seen = time.monotonic(), now.updated_at
             # While the import still holds its lock it also still saves the image as it was, over any change of ours.
             # A Glance that died holds it for ever: with all copies made and nothing happening, it is left behind.
             silent = time.monotonic() - changed > abandoned
             dead = silent and not image.get("os_glance_importing_to_stores")
             if status in WHOLE and (dead or not image.get("os_glance_import_task")):
                 self._usual = min((time.monotonic() - begun) * 0.8, self._usual * 1.1 + 0.05, SOON)
-                return as_image(image)
+                return now
             failed = image.get("os_glance_failed_import") or status in ("killed", *GONE)
             task = self._task(image_id) if failed or silent or status == "queued" or progress else {}
             # What an earlier import left in os_glance_failed_import stays until the next one has begun.
@@ -244,7 +327,8 @@ class Glance:
         operations = [operation(change) for change in changes if change.field not in NOT_PATCHED]
         if not operations:
             return self.get(image_id)
-        return present(self.ask("PATCH", f"/images/{image_id}", "id", json=operations, headers=PATCH_TYPE))
+        patched = self.ask("PATCH", f"/images/{image_id}", "id", json=operations, headers=PATCH_TYPE)
+        return self._present(patched, image_id)
 
     def set_status(self, image_id: str, status: str) -> None:
         """`active` or `deactivated`; asking for what it is already is fine."""
@@ -271,19 +355,28 @@ class Glance:
     def ask(self, method: str, path: str, key: str, **arguments: Any) -> dict[str, Any]:
         """The JSON object with `key` that a request answers with. Raises CloudError as `call` does, and for an answer
         that is none of Glance's."""
+        return self._asked(method, path, key, **arguments)[0]
+
+    def _asked(self, method: str, path: str, key: str, **arguments: Any) -> tuple[dict[str, Any], Any]:
         answer = self.call(method, path, **arguments)
         try:
             data = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             data = None
-        if not isinstance(data, dict) or key not in data:
-            url = public_url(answer.url.partition("?")[0])
-            raise CloudError(f"cloud '{self.cloud}': {url} does not answer as Glance does; check the image endpoint")
-        return data
+        if not wire.is_shaped(data, key):
+            raise self._odd(method, answer, who=arguments.get("who", "Glance"))
+        return data, answer
+
+    def _odd(
+        self, method: str, answer: Any, why: str = "check its endpoint in the catalogue", who: str = "Glance"
+    ) -> CloudError:
+        url = public_url(answer.url.partition("?")[0])
+        asked = url if method == "GET" else f"{method} {url}"
+        return CloudError(f"cloud '{self.cloud}': {asked} does not answer as {who} does; {why}")
 
     def call(self, method: str, path: str, retry: bool = True, who: str = "Glance", **arguments: Any) -> Any:
-        """One request; its answer. Raises CloudError with Glance's own sentence for every 4xx and 5xx. `path` may be a
-        whole URL, of the service that `who` names."""
+        """One request; its answer. Raises CloudError with Glance's own sentence for every 4xx and 5xx, and for a status
+        that does not say that it was done. `path` may be a whole URL, of the service that `who` names."""
         retries = RETRIES if retry else 0
         with translated(self.cloud):
             answer = self._api.request(
@@ -297,4 +390,7 @@ class Glance:
             )
         if answer.status_code >= 400:
             raise CloudError(sentence(answer, who), answer.status_code)
+        if answer.status_code not in wire.successes(method, path.partition("?")[0]):
+            answer.close()
+            raise self._odd(method, answer, f"its status is {answer.status_code}; nothing is assumed to be done", who)
         return answer

@@ -1,21 +1,104 @@
-"""PURE: images of former owners: which of them a definition may take, and what is believed of them.
+"""PURE: images of other projects: which of them count for a definition, and what is believed of them.
 
-All that the project could write itself - name, properties, tags, protection - counts for nothing but to find the image.
-Its bytes it could choose, but never change again: an image is taken only when they are known to be the version's.
+All that a project can write on its images - name, properties, tags, protection - counts for nothing but to find them.
+Their bytes it could choose, but never change again: they count when Glance's own digest is the version's checksum.
+docs/decisions/028 has the table.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
 
 from openstack_image_manager import desired
-from openstack_image_manager.changes import FIELDS
+from openstack_image_manager.changes import FIELDS, diff
 from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.identity import belongs, identify
-from openstack_image_manager.model import WHOLE, Finding, Image
+from openstack_image_manager.model import WHOLE, Change, Create, Delete, Finding, Image
+from openstack_image_manager.retention import WIDEST_FIRST
 from openstack_image_manager.ways import is_packed
+
+# What a run reads from an image to decide about others, and what another project could therefore tell it.
+UNBELIEVED = (desired.PINNED_OVER, desired.ROLLED_BACK, desired.RUN)
+
+
+class Claim(IntEnum):
+    """How good an image's claim is to stand for its version, the best first. From FOREIGN on it stands for none."""
+
+    NAMED = 0  # ours, and the definition gives its id
+    RIGHT = 1  # ours, with the right bytes
+    OURS = 2  # ours, of bytes that nothing speaks against
+    PROVEN = 3  # of another project, with the right bytes
+    OWNERS = 4  # of the definition's owner, of bytes that cannot be compared
+    OURS_WRONG = 5  # ours, with other bytes than the definition has by now
+    FOREIGN = 6  # of another project, of bytes that cannot be compared
+    WRONG = 7  # of another project, with wrong bytes
+
+
+def claim_of(definition: Definition, version: Version | None, image: Image, project: str | None) -> Claim:
+    """How good the claim of an image is to stand for a version; `version` None: it is not defined. `project`: ours,
+    None: whoever's."""
+    ours = project is None or image.owner == project
+    right = _has_right_bytes(definition, version, image, ours)
+    if ours and right is not False and version is not None and version.id == image.id:
+        return Claim.NAMED
+    if ours:
+        return Claim.OURS if right is None else Claim.RIGHT if right else Claim.OURS_WRONG
+    if right is None:
+        return Claim.OWNERS if image.owner == definition.owner else Claim.FOREIGN
+    return Claim.PROVEN if right else Claim.WRONG
+
+
+def _has_right_bytes(definition: Definition, version: Version | None, image: Image, ours: bool) -> bool | None:
+    """True: the bytes are those of the version, False: they are not, None: that cannot be compared."""
+    said = desired.verified_checksum(image) if ours else ""
+    if version is None or not version.checksum:
+        return True if said else None
+    if _is_right(version, image) or said == version.checksum:
+        return True
+    alike = version.checksum.partition(":")[0] == image.hash_algorithm and image.disk_format == definition.format
+    return False if said or (alike and not is_packed(version.url)) else None
+
+
+def believed(image: Image, project: str | None) -> Image:
+    """The image without what a project other than ours could have written to have others treated differently."""
+    if project is None or image.owner == project:
+        return image
+    unbelieved = {*UNBELIEVED, *([desired.VERIFIED] if desired.is_pending(image) else [])}
+    if not unbelieved & image.properties.keys():
+        return image
+    return replace(image, properties={k: v for k, v in image.properties.items() if k not in unbelieved})
+
+
+def is_as_wide(definition: Definition, version: Version | None, image: Image) -> bool:
+    """True for an image that as many people see as the definition says, or more: nothing has to be widened."""
+    wanted = (version.visibility if version else None) or definition.visibility
+    return WIDEST_FIRST.index(image.visibility) <= WIDEST_FIRST.index(wanted)
+
+
+def not_wider(wanted: Image, found: Image) -> Image:
+    """The wanted image, but seen by no more people than the one that was found."""
+    members = wanted.members
+    if members is not None and found.members is not None:
+        members &= found.members
+    visibility = max(wanted.visibility, found.visibility, key=WIDEST_FIRST.index)
+    hidden = wanted.hidden or found.hidden
+    return replace(wanted, visibility=visibility, hidden=hidden, members=members if visibility == "shared" else None)
+
+
+def as_found(change: Change, images: Mapping[str, Image]) -> Change:
+    """The first change of an image of which not all was believed, as a difference from what it really is (`images`, by
+    their ids)."""
+    if isinstance(change, Create) or change.found.id not in images:
+        return change
+    image = images[change.found.id]
+    if isinstance(change, Delete):
+        return replace(change, found=image)
+    reasons = dict.fromkeys(UNBELIEVED, "another project can write it")
+    reasons |= {field.field: field.reason for field in change.fields}
+    return replace(change, found=image, fields=diff(image, change.wanted, reasons))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +189,11 @@ def _objection(definition: Definition, version: Version, image: Image) -> str:
 
 
 def _is_right(version: Version, image: Image) -> bool:
-    return version.checksum == f"{image.hash_algorithm}:{image.hash_value}"
+    return desired.digest(image) in (version.checksum, version.mirror_checksum)
 
 
 def _taken(definition: Definition, version: Version, image: Image) -> Taken:
-    verified = {desired.VERIFIED: f"{version.checksum}{desired.AFTER}"}
+    verified = {desired.VERIFIED: f"{version.checksum}{desired.AFTER}", desired.BYTES: desired.digest(image)}
     believed = replace(
         image, name="", properties=verified, tags=frozenset(), protected=False, owner=definition.owner or image.owner
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from openstack_image_manager import desired
 from openstack_image_manager.format import Definition, public_url
-from openstack_image_manager.model import Finding, Image
+from openstack_image_manager.model import WHOLE, Finding, Image
 
 Key = tuple[str, str]
 
@@ -54,6 +54,31 @@ def of_others(images: Iterable[Image], definitions: Iterable[Definition], force:
         if key is not None and (force or known[key[0]].enable):
             found[key[0]].append(image)
     return [Finding("error", name, _others_message(others)) for name, others in found.items()]
+
+
+def by_other_ids(
+    images: Iterable[Image], definitions: Iterable[Definition], owners: Collection[str | None]
+) -> dict[str, Finding]:
+    """Ids of versions that an image with another id is already, each with a warning: the image that is there stays, and
+    the one that the definition names is not touched. `owners`: whose images count; empty: everybody's."""
+    known = {definition.name: definition for definition in definitions}
+    there = {image.id for image in images}
+    standing = {
+        key: image
+        for image in images
+        if image.status in WHOLE and (not owners or image.owner in owners) and (key := identify(image, known))
+    }
+    wanted = {(d.name, v.version): v.id for d in known.values() for v in d.offered if v.id and v.id not in there}
+    return {
+        named: Finding(
+            "warning",
+            name,
+            f"version {version} is defined with the id {named}, but {standing[name, version].id} is that version: "
+            f"neither is touched; remove the id from the definition, or delete {standing[name, version].id}",
+        )
+        for (name, version), named in wanted.items()
+        if (name, version) in standing
+    }
 
 
 def strangers(namesakes: Iterable[Image], tag: str, project: str | None) -> list[Finding]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from openstack_image_manager import desired
-from openstack_image_manager.claim import Claims
+from openstack_image_manager.claim import Again, Claims
 from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
 from openstack_image_manager.format import public_url
 from openstack_image_manager.glance import Glance
@@ -20,6 +20,20 @@ from openstack_image_manager.ways import ImportOptions, Way, choose
 
 STAGE_TRIES = 3
 TRANSIENT = (None, 500, 502, 503, 504)  # None: no answer at all
+SHARE = 0.5  # part of --import-timeout that is left for the way through this machine, after a web-download that hung
+LARGEST = 64 * 1024**4  # bytes of a disk; no server has a larger one
+
+
+class WrongBytesError(VerificationError):
+    """What Glance fetched by itself is not what the definition promises; `url`: where from."""
+
+    def __init__(self, message: str, url: str) -> None:
+        super().__init__(message)
+        self.url = url
+
+
+class ConvertedError(VerificationError):
+    """Glance converted what it fetched, so its digest tells nothing."""
 
 
 @dataclass
@@ -28,11 +42,12 @@ class Importer:
 
     glance: Glance
     options: ImportOptions
-    converts: bool | None
+    converts: Mapping[str, bool | None]
     stop: threading.Event
     reporter: Reporter
     claims: Claims
     _methods: frozenset[str] | None = None
+    _converting: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -47,34 +62,57 @@ class Importer:
                 self._methods = self.glance.import_methods()
             return self._methods
 
-    def bring_in(self, change: Create) -> Image:
-        """The image, active and verified but not yet published. Whatever fails is removed again. Raises Error."""
+    def bring_in(self, change: Create, again: Again) -> Image:
+        """The image, active and verified but not yet published. Whatever fails is removed again. `again`: see
+        `Claims.record`. Raises Error."""
         if self.options.verify is not False:
             change = replace(change, version=with_checksum(change.version))
-        way = choose(change.version, self.methods(), self.converts, self.options)
+        way = self._way(change, self.options)
         deadline = time.monotonic() + self.options.timeout
         for attempt in range(1, self.options.tries + 1):
             try:
-                return self._attempt(change, way, deadline)
-            except CloudError as error:
+                if way.method == "web-download":
+                    return self._fetched_by_glance(change, way, deadline, again)
+                return self._attempt(change, way, deadline, again)
+            except (CloudError, WrongBytesError, ConvertedError) as error:
                 if way.method == "web-download" and self.options.method == "auto" and self.options.fall_back:
                     self.reporter.line(change.subject, f"{error}; now through this machine")
-                    staged = replace(self.options, method="glance-direct")
-                    way = choose(change.version, self.methods(), self.converts, staged)
-                    return self._attempt(change, way, deadline)
-                if attempt == self.options.tries or error.status is not None:
+                    way = self._way(change, replace(self.options, method="glance-direct"))
+                    deadline = max(deadline, time.monotonic() + SHARE * self.options.timeout)
+                    return self._attempt(change, way, deadline, again)
+                if attempt == self.options.tries or not isinstance(error, CloudError) or error.status is not None:
                     raise
                 self.reporter.line(change.subject, f"{error}; next try")
         raise AssertionError("unreachable")
 
-    def _attempt(self, change: Create, way: Way, deadline: float, again: bool = True) -> Image:
+    def _way(self, change: Create, options: ImportOptions) -> Way:
+        disk_format = change.definition.format
+        converts = disk_format in self._converting or self.converts.get(disk_format)
+        return choose(change.version, self.methods(), converts, options)
+
+    def _fetched_by_glance(self, change: Create, way: Way, deadline: float, again: Again) -> Image:
+        """Glance fetches the image by itself: from the next address when the bytes of one turn out to be wrong."""
         # Before anything is made in Glance: a wrong address or a wrong file leaves no trace there.
-        with self._looked_at(change, way, deadline) as source:
-            record, ours = self.claims.record(change, way)
+        urls = self.sources.worth_asking(change, deadline)
+        while True:
+            try:
+                return self._attempt(change, way, deadline, again, urls)
+            except WrongBytesError as error:
+                urls = urls[urls.index(error.url) + 1 :]
+                if not urls:
+                    raise
+                self.reporter.line(change.subject, f"{error}; taken from {public_url(urls[0])}")
+
+    def _attempt(
+        self, change: Create, way: Way, deadline: float, again: Again, urls: Sequence[str] = (), last: bool = False
+    ) -> Image:
+        """One record, filled; `urls`: where Glance fetches it. `last`: when the record is lost no other one is made."""
+        with self._opened(change, way, deadline) as source:
+            record, ours = self.claims.record(change, way, again)
             if record.status in WHOLE:
                 return record
             try:
-                return self._filled(change, way, deadline, record, source)
+                return self._filled(change, way, deadline, record, source, urls)
             except Interrupted:
                 raise
             except Exception as error:  # whatever went wrong, no half-made record stays behind
@@ -84,50 +122,59 @@ class Importer:
                 # to import it crossed, and neither was carried out.
                 status = error.status if isinstance(error, CloudError) else None
                 lost = f"{record.id} was deleted by someone during its import"
-                if status == 404 and not again:
+                if status == 404 and last:
                     raise CloudError(f"{lost}, as was the one before: run again", 404) from None
-                if status != 404 and (not again or ours or status != 409):
+                if status != 404 and (last or ours or status != 409):
                     raise
                 self.reporter.line(change.subject, f"{lost if status == 404 else error}; next try")
-        return self._attempt(change, way, deadline, again=False)
+        return self._attempt(change, way, deadline, again, urls, last=True)
 
-    def _filled(self, change: Create, way: Way, deadline: float, record: Image, source: Source | None) -> Image:
+    def _filled(
+        self, change: Create, way: Way, deadline: float, record: Image, source: Source | None, urls: Sequence[str]
+    ) -> Image:
         """The record with its bytes."""
+        url = None
         if way.method == "web-download":
-            image = self._web_download(change, record.id, deadline)
+            image, url = self._web_download(change, record.id, deadline, urls)
         else:
             if not is_staged(record):
                 self._stage(change, record.id, deadline, source or self.sources.first(change, deadline))
             self.glance.import_image(record.id, way.method, stores=change.wanted.stores)
             image = self.glance.wait(record.id, deadline, self.stop, self.glance_says(change.subject))
+        if max(image.virtual_size or 0, image.size or 0) > LARGEST:
+            raise VerificationError(f"it claims to be a disk of {image.virtual_size} bytes; no disk is that large")
         if desired.has_wrong_bytes(image):
+            disk_format = change.definition.format
+            if url and image.disk_format != disk_format:
+                self._converting.add(disk_format)
+                raise ConvertedError(
+                    f"this cloud converts {disk_format} to {image.disk_format}, so Glance's digest is not that of the "
+                    "definition"
+                )
             got = f"{image.hash_algorithm}:{image.hash_value}"
-            raise VerificationError(f"wrong checksum: expected {change.version.checksum}, Glance has {got}")
+            wrong = f"wrong checksum: expected {change.version.checksum}, Glance has {got}"
+            raise WrongBytesError(f"{public_url(url)}: {wrong}", url) if url else VerificationError(wrong)
         return image
 
     @contextmanager
-    def _looked_at(self, change: Create, way: Way, deadline: float) -> Iterator[Source | None]:
-        source = self._look(change, way, deadline)
+    def _opened(self, change: Create, way: Way, deadline: float) -> Iterator[Source | None]:
+        """The open source of what goes through this machine: a wrong address or a wrong file leaves no trace in
+        Glance."""
+        staged = change.left is not None and is_staged(change.left)
+        source = None if staged or way.method == "web-download" else self.sources.first(change, deadline)
         try:
             yield source
         finally:
             if source:
                 source.download.close()
 
-    def _look(self, change: Create, way: Way, deadline: float) -> Source | None:
-        """The open source of what goes through here; what Glance fetches by itself is looked at only."""
-        if way.method == "web-download":
-            self.sources.look_at(change, deadline)
-            return None
-        staged = change.left is not None and is_staged(change.left)
-        return None if staged else self.sources.first(change, deadline)
-
-    def _web_download(self, change: Create, image_id: str, deadline: float) -> Image:
+    def _web_download(self, change: Create, image_id: str, deadline: float, urls: Sequence[str]) -> tuple[Image, str]:
+        """The image, and where Glance found it."""
         failures = []
-        for url in urls_of(change.version):
+        for url in urls:
             try:
                 self.glance.import_image(image_id, "web-download", url, change.wanted.stores)
-                return self.glance.wait(image_id, deadline, self.stop, self.glance_says(change.subject))
+                return self.glance.wait(image_id, deadline, self.stop, self.glance_says(change.subject)), url
             except CloudError as error:
                 if error.status not in (None, 400):
                     raise

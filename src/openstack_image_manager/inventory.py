@@ -38,7 +38,7 @@ def entries(definitions: Iterable[Definition], positions: Mapping[str, Position]
 
 
 def _entry(definition: Definition, position: Position) -> Entry:
-    versions = [version.version for version in definition.versions]
+    versions = [version.version for version in definition.offered]
     return Entry(
         definition.name,
         definition.enable,
@@ -119,4 +119,4 @@ def _public(value: Any) -> Any:
         return {key: _public(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_public(each) for each in value]
-    return re.sub(r"\w+://\S+", lambda url: public_url(url[0]), value) if isinstance(value, str) else value
+    return re.sub(r"\b\w+://\S+", lambda url: public_url(url[0]), value) if isinstance(value, str) else value

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager import identity
+from openstack_image_manager.ahead import side_by_side
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Checksum, Definition, Version
 from openstack_image_manager.lineup import is_usable
@@ -79,10 +79,7 @@ def ask(moving: Sequence[Definition]) -> list[Upstream | Error]:
         except Error as error:
             return error
 
-    if not moving:
-        return []
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        return list(pool.map(answer, moving))
+    return side_by_side(answer, moving, 8)
 
 
 def _ask(definition: Definition) -> Upstream:

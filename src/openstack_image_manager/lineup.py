@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from openstack_image_manager import desired, retention
 from openstack_image_manager.errors import Error, UsageError
@@ -15,7 +16,9 @@ from openstack_image_manager.model import WHOLE, Image, Policy
 @dataclass(frozen=True, slots=True)
 class LineUp:
     """`order`: all builds, the current one first. `newest`: the newest defined version. `bad`: builds that were rolled
-    back from; `pins`: builds that a rollback made current → the newest version that each is current in place of."""
+    back from; `pins`: builds that a rollback made current → the newest version that each is current in place of.
+    `withdrawn`: builds that the definition withdraws; `ahead`: builds that are newer than all it knows.
+    `places`: builds that users can use, which are what `uuid_validity` counts."""
 
     defined: Mapping[str, Version]
     newest: Version
@@ -24,42 +27,78 @@ class LineUp:
     missing: tuple[Version, ...]
     bad: frozenset[str]
     pins: Mapping[str, str]
+    withdrawn: frozenset[str]
+    ahead: frozenset[str]
+    places: frozenset[str]
 
-    def rank(self, build: str) -> int:
-        """How many builds come before it; what was rolled back from takes no one's place."""
-        before = self.order[: self.order.index(build)]
-        return sum(other not in self.bad for other in before)
+    def rank(self, build: str, with_missing: bool = True) -> int:
+        """How many builds that users can use come before it. `with_missing`: those to be imported are there already."""
+        missing = {version.version for version in self.missing if version.version != self.current}
+        places = self.places if with_missing else self.places - missing
+        return sum(other in places for other in self.order[: self.order.index(build)])
 
 
-def line_up(definition: Definition, usable: Mapping[str, Image], policy: Policy, to: str | None = None) -> LineUp:
-    """Put the builds in line. `usable`: the images of the definition by version. `to`: make this version current, '':
-    the one before the current one; raises Error when the cloud does not have it."""
-    key = desired.version_key
-    defined = {version.version: version for version in definition.versions}
-    newest = max(definition.versions, key=lambda version: key(version.version))
-    pins, bad = _rollbacks(usable, newest.version, {*defined, *usable}) if definition.multi else ({}, frozenset())
-    current = _current(defined, pins, bad)
-    if definition.multi and to is not None:
-        served = _served(usable, current, bad)
-        current = _chosen(definition, usable, to, served, bad)
+def key(build: str) -> Any:
+    """What builds are compared by; builds that compare equal have an order too."""
+    return desired.version_key(build), build
+
+
+def line_up(
+    definition: Definition,
+    usable: Mapping[str, Image],
+    policy: Policy,
+    to: str | None = None,
+    doubted: frozenset[str] = frozenset(),
+) -> LineUp | None:
+    """Put the builds in line; None: every build there is was rolled back from. `usable`: the images of the definition
+    by version; `doubted`: those of them that take no place of another one. `to`: make this version current, '': the
+    one before the current one; raises Error when the cloud does not have it."""
+    defined = {version.version: version for version in definition.offered}
+    newest = max(definition.offered, key=lambda version: key(version.version))
+    withdrawn = frozenset(version.version for version in definition.versions if version.withdrawn)
+    multi = definition.multi
+    good = {build: image for build, image in usable.items() if build not in withdrawn}
+    pins, bad = _rollbacks(good, newest.version, {*defined, *good}) if multi else ({}, frozenset())
+    ahead = frozenset(build for build in good if build not in defined and key(build) > key(newest.version))
+    current = _current(definition, good, pins, bad, ahead - bad - doubted)
+    if multi and to is not None:
+        served = _served(good, current or newest.version, bad)
+        current = _chosen(definition, good, to, served, bad)
         # What is not in the cloud yet is no bad build, and ends the rollback once it is there.
-        over = newest.version if newest.version in {*usable, *bad} else served
+        over = max(served, newest.version, key=key) if newest.version in {*good, *bad} else served
         pins = {current: over} if key(current) < key(over) else {}
-        later = {build for build in {*defined, *usable} if key(current) < key(build) <= key(over)}
+        later = {build for build in {*defined, *good} if key(current) < key(build) <= key(over)}
         bad = (bad | later) - {current}
+    if current is None:
+        return None
+    ahead -= bad
     missing = [
         version
         for build, version in defined.items()
-        if build not in usable and build not in bad and (build == current or not (policy.latest and definition.multi))
+        # Older builds are imported by a run that knows the current one; this one knows less than the cloud has.
+        if build not in usable and build not in bad and (build == current or not (multi and (policy.latest or ahead)))
     ]
-    present = {*usable, *(version.version for version in missing)}
-    # The newest defined one is the current build, even when the cloud has a later one, which was withdrawn then. A
-    # later one counts as the oldest of all: whoever withdrew it wants it out of sight before the others.
-    rest = sorted(present - {current}, key=key, reverse=True)
-    withdrawn = [build for build in rest if key(build) > key(current)]
-    order = [current, *(build for build in rest if build not in withdrawn), *withdrawn]
     missing.sort(key=lambda version: key(version.version), reverse=True)
-    return LineUp(defined, newest, current, tuple(order), tuple(missing), bad - {current}, pins)
+    present = {*usable, *(version.version for version in missing)}
+    # Withdrawn builds come last: whoever withdrew one wants it hidden before the others.
+    rest = sorted(present - {current}, key=lambda build: (build not in withdrawn, key(build)), reverse=True)
+    out = {*bad, *withdrawn, *doubted, *_kept_from_users(definition)} - {current}
+    places = frozenset({current, *rest} - out)
+    order = (current, *rest)
+    return LineUp(defined, newest, current, order, tuple(missing), bad - {current}, pins, withdrawn, ahead, places)
+
+
+def _kept_from_users(definition: Definition) -> set[str]:
+    """The versions that the definition shows to fewer people than the image."""
+    return {
+        version.version
+        for version in definition.offered
+        if version.hidden or _visibility(definition, version) != definition.visibility
+    }
+
+
+def _visibility(definition: Definition, version: Version) -> str:
+    return retention.narrower(version.visibility or definition.visibility, definition.visibility)
 
 
 def _rollbacks(
@@ -67,26 +106,34 @@ def _rollbacks(
 ) -> tuple[dict[str, str], frozenset[str]]:
     """What earlier rollbacks left on images: builds that are current in place of a newer version, and the bad ones. A
     pin lasts until a version is defined that is newer than the one it was made over; what was bad stays bad."""
-    key = desired.version_key
     marks = {build: image.properties.get(desired.PINNED_OVER, "") for build, image in usable.items()}
     pins = {build: over for build, over in marks.items() if over and key(over) >= key(newest)}
     bad = {build for build, image in usable.items() if desired.ROLLED_BACK in image.properties}
     bad |= {build for build in builds for pin, over in pins.items() if key(pin) < key(build) <= key(over)}
-    return pins, frozenset(bad)
+    # Of two rollbacks the later one counts, which took the build of the earlier one back.
+    return {build: over for build, over in pins.items() if build not in bad}, frozenset(bad)
 
 
-def _current(defined: Mapping[str, Version], pins: Mapping[str, str], bad: frozenset[str]) -> str:
-    """The newest version that is not bad; a build that a rollback chose counts though it is no longer defined, unless
-    it is newer than all that are. Where all are bad, the newest is better than none."""
-    key = desired.version_key
+def _current(
+    definition: Definition,
+    usable: Mapping[str, Image],
+    pins: Mapping[str, str],
+    bad: frozenset[str],
+    ahead: frozenset[str],
+) -> str | None:
+    """The newest version that is not bad. A build that a rollback chose counts though it is no longer defined; so does
+    one that has the plain name and is newer than all that are defined, for a run that knows less must not undo what
+    another one did. Where all of them are bad, the newest good build there is; None: there is none either."""
+    defined = {version.version for version in definition.offered}
     newest = max(defined, key=key)
-    candidates = [build for build in {*defined, *(pin for pin in pins if key(pin) < key(newest))} if build not in bad]
-    return max(candidates, key=key, default=newest)
+    chosen = {pin for pin in pins if key(pin) < key(newest)}
+    named = {build for build in ahead if definition.multi and usable[build].name == definition.name}
+    candidates = {*defined, *chosen, *named} - bad or {build for build in usable if build not in {*bad, *ahead}}
+    return max(candidates, key=key, default=None)
 
 
 def _served(usable: Mapping[str, Image], current: str, bad: frozenset[str]) -> str:
     """The build that users have: the current one, or the newest before it while the cloud does not have that yet."""
-    key = desired.version_key
     there = [build for build in usable if key(build) <= key(current) and build not in bad]
     return current if current in usable else max(there, key=key, default=current)
 
@@ -94,9 +141,8 @@ def _served(usable: Mapping[str, Image], current: str, bad: frozenset[str]) -> s
 def _chosen(definition: Definition, usable: Mapping[str, Image], to: str, current: str, bad: frozenset[str]) -> str:
     """The version to roll back to. Raises UsageError when the cloud does not have `to`, Error when there is none, or
     when nobody would find it."""
-    key = desired.version_key
-    newest = max(key(version.version) for version in definition.versions)
-    usable = {build: image for build, image in usable.items() if key(build) <= newest}  # later ones were withdrawn
+    newest = max((version.version for version in definition.offered), key=key)
+    usable = {build: image for build, image in usable.items() if key(build) <= max(key(newest), key(current))}
     before = sorted((build for build in usable if key(build) < key(current) and build not in bad), key=key)
     choice = ", ".join(sorted(usable, key=key, reverse=True)) or "none"
     if to and to not in usable:
@@ -104,9 +150,8 @@ def _chosen(definition: Definition, usable: Mapping[str, Image], to: str, curren
     if not to and not before:
         raise Error(f"{definition.name}: no good build is before {current} to go back to; the cloud has: {choice}")
     chosen = to or before[-1]
-    for version in definition.versions:
-        visibility = retention.narrower(version.visibility or definition.visibility, definition.visibility)
-        if version.version == chosen and (version.hidden or visibility != definition.visibility):
+    for version in definition.offered:
+        if version.version == chosen and chosen in _kept_from_users(definition):
             how = "hidden: true" if version.hidden else f"visibility: {version.visibility}"
             raise Error(
                 f"{definition.name}: version {chosen} is defined with {how}, so it would not be found in place of "
@@ -121,20 +166,22 @@ def is_usable(image: Image | None, checksum: str | None = None) -> bool:
 
 
 def one_per_version(
-    found: Sequence[tuple[str, Image]], status: str = "active"
+    found: Sequence[tuple[str, Image]],
+    status: str = "active",
+    claim: Callable[[str, Image], int] = lambda _build, _image: 0,
 ) -> tuple[dict[str, Image], list[tuple[str, Image]]]:
-    """The image that stands for each version (whole, of the status that the definition wants, seen by most, oldest),
-    and the others with their versions."""
+    """The image that stands for each version (whole, of the best `claim`, of the status that the definition wants, seen
+    by most, oldest), and the others with their versions. Images are told apart by their ids."""
 
     # One that has the status already, not the active one: what a run deactivates would not be the one of the next run.
-    def standing(image: Image) -> tuple[bool, bool, int, bool, str, str]:
+    def standing(version: str, image: Image) -> tuple[bool, int, bool, int, bool, str, str]:
         wide, retired = retention.WIDEST_FIRST.index(image.visibility), desired.HIDDEN_SINCE in image.properties
-        return not is_usable(image), image.status != status, wide, retired, image.created_at, image.id
+        usable = is_usable(image)
+        return not usable, claim(version, image), image.status != status, wide, retired, image.created_at, image.id
 
-    candidates: dict[str, list[Image]] = defaultdict(list)
+    candidates: dict[str, dict[str, Image]] = defaultdict(dict)
     for version, image in found:
-        candidates[version].append(image)
-    for images in candidates.values():
-        images.sort(key=standing)
-    others = [(version, image) for version, images in candidates.items() for image in images[1:]]
-    return {version: images[0] for version, images in candidates.items()}, others
+        candidates[version][image.id] = image
+    ordered = {v: sorted(its.values(), key=lambda image: standing(v, image)) for v, its in candidates.items()}
+    others = [(version, image) for version, images in ordered.items() for image in images[1:]]
+    return {version: images[0] for version, images in ordered.items()}, others

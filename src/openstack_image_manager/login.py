@@ -12,8 +12,8 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import contextmanager, suppress
+from copy import copy
 from types import ModuleType
 from typing import Any
 
@@ -31,26 +31,33 @@ class Connection:
     def __init__(self, config: Any) -> None:
         from keystoneauth1.identity.generic.base import BaseGenericPlugin
 
+        from openstack_image_manager.answers import Bounded
+
         self.config = config
         self.session = config.get_session()
+        http = self.session.session
+        for scheme, transport in list(http.adapters.items()):
+            http.mount(scheme, Bounded(transport))
         auth = self.session.auth
         # Where the address names the version, Keystone need not be asked which ones it has.
         fresh = isinstance(auth, BaseGenericPlugin) and auth.auth_ref is None  # it may have a token of a keyring
         if fresh and str(auth.auth_url).rstrip("/").endswith("/v3"):
             self.session.auth = auth.create_plugin(self.session, (3, 0), auth.auth_url) or auth
 
-    @cached_property
-    def identity(self) -> Any:
-        """Keystone as openstacksdk has it, for which all of it is loaded."""
-        with _LOADING:
-            package = _openstacksdk()
-            if not hasattr(package, "connection"):
-                assert package.__spec__ is not None
-                assert package.__spec__.loader is not None
-                package.__spec__.loader.exec_module(package)
-        from openstack.connection import Connection as Whole
+    def ask_for_versions(self) -> None:
+        """Ask Keystone which versions it has, where the login depends on it; the session keeps the answer. Raises
+        MissingAuthPlugin when it wants a login first: keystoneauth would begin one within the first, and wait for ever.
+        """
+        from keystoneauth1 import discover, exceptions
+        from keystoneauth1.identity.generic.base import BaseGenericPlugin
 
-        return Whole(config=self.config, session=self.session).identity
+        auth = self.session.auth
+        if isinstance(auth, BaseGenericPlugin) and auth.auth_ref is None:
+            bare = copy(self.session)
+            bare.auth = None
+            # What else goes wrong is found by the login again, which knows what to do without the answer.
+            with suppress(exceptions.HttpError, exceptions.DiscoveryFailure):
+                discover.get_discovery(bare, auth.auth_url, authenticated=False)
 
     def close(self) -> None:
         """Close the connections to the cloud."""
@@ -106,7 +113,11 @@ def _log_in(cloud: str | None, where: str) -> tuple[Connection, str]:
     connection = Connection(region)
     try:
         try:
+            connection.ask_for_versions()
             connection.session.get_token()
+        except auth.MissingAuthPlugin:
+            keystone = public_url(str(region.config["auth"].get("auth_url", "")))
+            raise CloudError(f"{where}: {keystone} answers 401 before any login; check auth_url") from None
         except (auth.HttpError, auth.InvalidResponse, auth.CatalogException, auth.DiscoveryFailure) as error:
             if isinstance(error, auth.Unauthorized):
                 raise
@@ -209,6 +220,11 @@ def translated(cloud: str) -> Iterator[None]:
         hint = "check the certificate, and cacert in clouds.yaml"
         raise CloudError(f"{where}: TLS failed with {_reason(error)}; {hint}") from None
     except auth.ConnectionError as error:
+        from openstack_image_manager.answers import Refused
+
+        cause = getattr(error, "original", None)
+        if isinstance(cause, Refused):
+            raise CloudError(f"{where}: {cause}") from None
         raise CloudError(f"{where}: no connection to {_reason(error)}; check that address") from None
     except (auth.MissingRequiredOptions, auth.NoMatchingPlugin) as error:
         raise CloudError(f"{where}: login data is incomplete: {_line(error)}") from None

@@ -11,7 +11,7 @@ from itertools import islice
 from openstack_image_manager.errors import CloudError
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.model import GONE, Image
-from openstack_image_manager.wire import NAMES, as_image, id_filters
+from openstack_image_manager.wire import NAMES, id_filters
 
 FRESH = 2.0  # seconds that an answer is good for
 
@@ -45,6 +45,6 @@ class Looks:
         asked = time.monotonic()
         with suppress(CloudError):
             for value in id_filters(ids):
-                for image in map(as_image, self._glance.pages({"id": value})):
+                for image in self._glance.found({"id": value}):
                     if image.status not in GONE:
                         self._seen[image.id] = asked, image

@@ -169,7 +169,7 @@ class Plan:
     findings: tuple[Finding, ...] = ()
     definitions: int = 0
     images: int = 0
-    converts: bool | None = None  # does this cloud convert what it imports? None: nothing tells
+    converts: Mapping[str, bool | None] = field(default_factory=dict)  # by format, None: nothing tells
     projects: Mapping[str, str] = field(default_factory=dict)  # names by ids, those that are known
 
 

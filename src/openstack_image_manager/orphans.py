@@ -13,7 +13,7 @@ from openstack_image_manager.changes import diff
 from openstack_image_manager.leftovers import clear
 from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Change, Delete, Finding, Image, Policy, Role, Stage, Update
-from openstack_image_manager.retiring import Usage, hidden_since, is_hidden, retired, situation_of
+from openstack_image_manager.retiring import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
 
 
 def plan(
@@ -74,7 +74,9 @@ def _stage(image: Image, rank: int, policy: Policy, today: date, usage: Usage) -
 def _hide(name: str, image: Image, stage: Stage, policy: Policy, today: date, reason: str) -> list[Update]:
     visibility, hidden = image.visibility, image.hidden
     if not is_hidden(image):
-        visibility, hidden = retention.out_of_sight(visibility, hidden, policy.hidden_visibility, policy.use_os_hidden)
+        # An image of another project is ours to look after only as long as it is public.
+        os_hidden = policy.use_os_hidden or is_foreign(image, policy, None)
+        visibility, hidden = retention.out_of_sight(visibility, hidden, policy.hidden_visibility, os_hidden)
     since = hidden_since(image, stage, True, today)
     role = Role(False, True, True, stage, reason, visibility, hidden, since)
     wanted = retired(image, role, image.name, {**image.properties, **desired.kept_on_image(role)})

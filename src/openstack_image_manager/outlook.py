@@ -8,10 +8,11 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from openstack_image_manager import desired, search
+from openstack_image_manager.errors import CloudError
 from openstack_image_manager.format import Definition
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.handover import split
-from openstack_image_manager.identity import identify, of_others, strangers
+from openstack_image_manager.identity import by_other_ids, identify, of_others, strangers
 from openstack_image_manager.latest import resolve
 from openstack_image_manager.model import WHOLE, Change, Create, Delete, Finding, Image, Plan, Policy, Update
 from openstack_image_manager.plan import is_final, plan
@@ -44,15 +45,21 @@ class Outlook:
         known, troubles = relations.resolve(definitions, policy.force)
         whose = {owner for definition in known for owner in (definition.owner, *definition.former_owners)}
         found = self._of_these(known, glance.list(policy.tag, whose))
-        found += self._by_their_ids(known, found)
+        active = [definition for definition in known if definition.enable or policy.force]
+        taken_ids = by_other_ids(found, active, {policy.project, *whose})
+        try:
+            found += self._by_their_ids(known, found, taken_ids)
+        except CloudError as error:
+            troubles += self._unknown(known, found, error)
         # An administrator looks after the public images of all projects, others after those of their own.
         admin = glance.is_admin()
         others = [image for image in found if not admin and image.owner != policy.project]
         ours, given = split([i for i in found if admin or i.owner == policy.project], known, policy.project)
-        told = [*findings, *troubles, *of_others(others, known, policy.force)]
+        told = [*findings, *taken_ids.values(), *troubles, *of_others(others, known, policy.force)]
         known, troubles = resolve(known, ours, policy.force, self.follower)
         told += troubles
         images, given = relations.with_members(known, ours), relations.with_members(known, given)
+        told += relations.troubles
 
         def made(usage: Usage) -> Plan:
             return plan(known, images, policy, self.day, told, names, usage, self.roll_back, given)
@@ -60,6 +67,7 @@ class Outlook:
         result = made(lambda _: 0)
         if carried := [change.group for change in result.changes if inherits(change)]:
             images = relations.with_members(known, images, carried)
+            told += [trouble for trouble in relations.troubles if trouble not in told]
             result = made(lambda _: 0)
         if doomed := [change.found.id for change in result.changes if is_final(change)]:
             from openstack_image_manager.usage import look
@@ -77,15 +85,30 @@ class Outlook:
         wanted = {name for change in made.changes for name in _names(change)}
         if not wanted:
             return []
-        namesakes = [image for image in search.named(self.glance, wanted) if image.id not in known]
+        try:
+            namesakes = [image for image in search.named(self.glance, wanted) if image.id not in known]
+        except CloudError as error:
+            return [Finding("warning", "names", f"which other images have these names is not known: {error}")]
         return strangers(namesakes, self.policy.tag, self.policy.project)
 
-    def _by_their_ids(self, known: Sequence[Definition], found: Sequence[Image]) -> list[Image]:
-        """Images without the tag that have the very id of a version: they are taken over as they are, for an id can't
-        be had a second time. Those of other projects are not ours to take."""
+    def _unknown(self, known: Sequence[Definition], found: Sequence[Image], error: CloudError) -> list[Finding]:
+        """Leave the definitions alone that name ids of images which could not be asked for."""
+        there = {image.id for image in found}
+        why = f"left alone: the images with the ids that it names are not known: {error}"
         wanted = [d for d in known if d.enable or self.policy.force]
-        ids = {version.id: d.owner for d in wanted for version in d.versions if version.id}
-        missing = ids.keys() - {image.id for image in found}
+        return [
+            Finding("error", definition.name, why)
+            for definition in wanted
+            if {version.id for version in definition.offered if version.id} - there
+        ]
+
+    def _by_their_ids(self, known: Sequence[Definition], found: Sequence[Image], taken: Collection[str]) -> list[Image]:
+        """Images without the tag that have the very id of a version: they are taken over as they are, for Glance never
+        reuses an id. Those of other projects are not ours to take; nor are those whose version has an image (`taken`
+        ids): images without the tag are never hidden or deleted for another one."""
+        wanted = [d for d in known if d.enable or self.policy.force]
+        ids = {version.id: d.owner for d in wanted for version in d.offered if version.id}
+        missing = ids.keys() - {image.id for image in found} - {*taken}
         if not missing:
             return []
         may = self.glance.is_admin()

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import TypeGuard
 
-from openstack_image_manager import handover, identity, orphans
+from openstack_image_manager import desired, handover, identity, orphans
 from openstack_image_manager.builds import Builds
 from openstack_image_manager.format import Definition
 from openstack_image_manager.lineup import is_usable
@@ -32,6 +32,7 @@ def plan(
     orphan. `usage`: how many servers, volumes and snapshots came from the image with an id; None: can't be seen.
     `roll_back`: definitions and the version that shall be current. `given`: images of former owners."""
     known = {definition.name: definition for definition in definitions}
+    found = one_by_id(found)
     broken = {finding.subject for finding in findings if finding.level == "error"}
     by_definition: dict[str, list[tuple[str, Image]]] = defaultdict(list)
     rest: list[Image] = []
@@ -54,7 +55,7 @@ def plan(
     for name, definition in known.items():
         if not definition.enable and not policy.force:
             told.append(Finding("note", name, "enable is false: left exactly as it is (--force includes it)"))
-        elif name not in broken and definition.versions:
+        elif name not in broken and definition.offered:
             to = (roll_back or {}).get(name)
             its = by_definition[name]
             taken, remarks = handover.choose(definition, theirs[name], _usable(definition, its))
@@ -69,8 +70,19 @@ def plan(
         changes += more
         told += remarks
     images = sum(map(len, by_definition.values())) + (len(rest) if names is not None else 0)
-    converts = _converts((known[name].format, image) for name, its in by_definition.items() for _, image in its)
+    telling = [(known[name].format, image) for name, its in by_definition.items() for _, image in its]
+    converts = _converts({definition.format for definition in known.values()}, telling, policy.project)
     return Plan(tuple(changes), tuple(told), len(known), images, converts)
+
+
+def one_by_id(images: Iterable[Image]) -> list[Image]:
+    """Each image once, as it was last: a page that came twice, or two lists, may show one twice."""
+    newest: dict[str, Image] = {}
+    for image in images:
+        there = newest.get(image.id)
+        if there is None or image.updated_at > there.updated_at:
+            newest[image.id] = image
+    return list(newest.values())
 
 
 def _usable(definition: Definition, found: Iterable[tuple[str, Image]]) -> set[str]:
@@ -96,9 +108,16 @@ def is_final(change: Change) -> TypeGuard[Update | Delete]:
     return isinstance(change, Delete) and not change.junk
 
 
-def _converts(images: Iterable[tuple[str, Image]]) -> bool | None:
-    """Whether the cloud converts imports, as its newest image that can tell shows; None: none can."""
-    telling = [
-        (i.created_at, i.disk_format != defined) for defined, i in images if defined != "raw" and i.status in WHOLE
-    ]
-    return max(telling)[1] if telling else None
+def _converts(
+    formats: Iterable[str], images: Iterable[tuple[str, Image]], project: str | None
+) -> dict[str, bool | None]:
+    """Whether the cloud converts what it imports, for each format, as its newest image that can tell shows; None: none
+    can. Glance converts neither iso nor raw, and nothing that was uploaded and not imported: only images that carry our
+    record of an import tell."""
+    telling: dict[str, list[tuple[str, bool]]] = defaultdict(list)
+    for defined, image in images:
+        ours = project is None or image.owner == project
+        if defined not in ("raw", "iso") and image.status in WHOLE and ours and desired.VERIFIED in image.properties:
+            telling[defined].append((image.created_at, image.disk_format != defined))
+    every = [shown for its in telling.values() for shown in its]
+    return {each: max(telling[each] or every)[1] if telling[each] or every else None for each in formats}

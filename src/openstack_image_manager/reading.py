@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,14 +13,16 @@ from yaml import MappingNode, Node, SequenceNode
 from openstack_image_manager import desired
 from openstack_image_manager.complaints import Complaint, DefinitionErrors, Position, dotted, near, sentence
 from openstack_image_manager.errors import Error
-from openstack_image_manager.format import Definition
+from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.records import record
 from openstack_image_manager.scs.properties import unusual
 from openstack_image_manager.upstreams.resolver import Resolver
-from openstack_image_manager.values import like_secrets
+from openstack_image_manager.values import NO_LONGER, like_secrets
 from openstack_image_manager.yamltree import NULL, Broken, Loc, Tree
 
 MAX_NAME = 255
+EQUAL = "is neither older nor newer than the version at {}; write it so that it is one of the two"
+URLS = {"latest_url", "latest_checksum_url", "url", "mirror_url", "checksums_url", "checksum_url"}
 
 
 def read(path: str, data: bytes) -> tuple[tuple[Definition, ...], dict[str, Position]]:
@@ -164,7 +166,9 @@ class _Entry:
         if self.image:
             self.twice = self._first(self.reading.names, self.image, ("name",), "this image is defined already at {}")
         self._check_validity(values, ())
+        self._check_withdrawn(versions)
         seen: dict[str, Position] = {}
+        orders: dict[str, Position] = {}
         for index, version in enumerate(versions):
             if not isinstance(version, dict):
                 continue
@@ -173,18 +177,26 @@ class _Entry:
             name, wanted_id = version.get("version"), version.get("id")
             if isinstance(name, str):
                 again = "only one version can be latest; the first stands at {}" if name == "latest" else None
-                self._first(seen, name, (*loc, "version"), again or "this version is defined already at {}")
+                if not self._first(seen, name, (*loc, "version"), again or "this version is defined already at {}"):
+                    self._first(orders, str(desired.version_key(name)), (*loc, "version"), EQUAL)
             if isinstance(wanted_id, str):
                 self._first(self.reading.ids, wanted_id.lower(), (*loc, "id"), "this id is given already at {}")
             if name == "latest" and not (version.get("checksums_url") or version.get("checksum_url")):
                 self._complain((*loc, "version"), "version latest follows a checksum file; add checksums_url: URL")
 
+    def _check_withdrawn(self, versions: list[Any]) -> None:
+        if versions and all(isinstance(version, dict) and version.get("withdrawn") is True for version in versions):
+            message = (
+                "all versions are withdrawn, and nothing would become of their images; keep one, or remove the image"
+            )
+            self._complain(("versions",), message)
+
     def _check_validity(self, values: dict[str, Any], loc: Loc) -> None:
         meta = values.get("meta")
         validity = meta.get("uuid_validity") if isinstance(meta, dict) else None
         # Retention is decided by this, so a mistyped number is no mere oddity.
-        if isinstance(validity, str) and re.fullmatch(r"last-(?![1-9][0-9]*\Z).*", validity, re.DOTALL):
-            message = f"'{validity}' must be last-N with a whole number N from 1, such as last-3"
+        if isinstance(validity, str) and re.fullmatch(r"last-(?![1-9][0-9]{0,8}\Z).*", validity, re.DOTALL):
+            message = f"'{validity[:40]}' must be last-N with a whole number N from 1, such as last-3"
             self._complain((*loc, "meta", "uuid_validity"), message)
 
     def _check_glance_names(self, definition: Definition) -> None:
@@ -216,6 +228,18 @@ class _Entry:
             is_here = loc and loc[0] in own.model_fields_set
             self._complain(("resolve", *(loc if is_here else ())), message)
 
+    def _warn_of_ftp(self, record: Definition | Version, loc: Loc) -> None:
+        for name in sorted(URLS & type(record).model_fields.keys()):
+            if (getattr(record, name) or "").lower().startswith(f"{NO_LONGER}:"):
+                self._complain((*loc, name), "ftp is not supported and cannot be downloaded; use https", warning=True)
+
+    def _warn_of_ours(self, meta: Mapping[str, Any], loc: Loc) -> None:
+        known_by = "has no effect: the tool sets it, to know its images by"
+        own_field = "has no effect: it is the url of the version; write source: below the version for another one"
+        for key, message in {"image_name": known_by, "internal_version": known_by, "image_source": own_field}.items():
+            if key in meta:
+                self._complain((*loc, "meta", key), message, warning=True)
+
     def _warn(self, definition: Definition) -> None:
         seen_by_members = {definition.visibility, *(version.visibility for version in definition.versions)}
         if definition.members and "shared" not in seen_by_members:
@@ -223,14 +247,15 @@ class _Entry:
         follows = definition.resolve or (definition.latest_url and definition.latest_checksum_url)
         if not definition.versions and not follows and not self.reading.follows:
             self._complain(("versions",), "is empty: no image is wanted", warning=True)
-        for key in ("image_name", "internal_version"):
-            if key in definition.meta:
-                self._complain(("meta", key), "has no effect: the tool sets it, to know its images by", warning=True)
+        self._warn_of_ours(definition.meta, ())
+        self._warn_of_ftp(definition, ())
         odd = [*unusual(definition.meta), *like_secrets(definition.meta)]
         for key, message in odd:
             self._complain(("meta", key), message, warning=True)
         for index, version in enumerate(definition.versions):
             loc: Loc = ("versions", index)
+            self._warn_of_ftp(version, loc)
+            self._warn_of_ours(version.meta, loc)
             for key, message in unusual({**definition.meta, **version.meta}) if version.meta else ():
                 if (key, message) not in odd:
                     self._complain((*loc, "meta", key), message, warning=True)

@@ -7,15 +7,7 @@ from typing import Any
 
 from openstack_image_manager.format import public_url
 
-_WORDS = (
-    # What the HTTP library says of answers that somebody can do something about.
-    (
-        re.compile(r"No connection adapters were found for '(.*)'"),
-        r"redirected to \1, which is neither http: nor https:, and not followed",
-    ),
-    (re.compile(r"^HTTPS?Connection(?:Pool)?\(host=[^)]*\): "), ""),
-    (re.compile(r"Exceeded (\d+) redirects\."), r"redirected \1 times, without an end"),
-)
+_POOL = re.compile(r"^HTTPS?Connection(?:Pool)?\(host=[^)]*\): ")
 
 
 def reason(error: Exception | str) -> str:
@@ -29,7 +21,5 @@ def reason(error: Exception | str) -> str:
     text = getattr(seen, "strerror", None) or str(seen) or type(seen).__name__
     line = " ".join(text.split())
     line = line.rpartition("object at 0x")[2].partition(">: ")[2] or line
-    line = re.sub(r"\w+://[^\s'\"]+", lambda url: public_url(url.group()), line)
-    for said, words in _WORDS:
-        line = said.sub(words, line)
-    return line
+    line = re.sub(r"\b\w+://[^\s'\"]+", lambda url: public_url(url.group()), line)
+    return _POOL.sub("", line)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from openstack_image_manager import desired, identity, members
+from openstack_image_manager.ahead import side_by_side
 from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.format import Definition, Member
 from openstack_image_manager.glance import Glance
@@ -22,6 +22,7 @@ class Relations:
     glance: Glance
     _projects: dict[tuple[str, str, str], dict[str, str]] = field(default_factory=dict)
     _stores: frozenset[str] | None = None
+    troubles: list[Finding] = field(default_factory=list)
 
     def resolve(self, definitions: Iterable[Definition], force: bool) -> tuple[list[Definition], list[Finding]]:
         """Definitions with the ids of projects instead of names. Those that name what this cloud does not have come
@@ -91,23 +92,40 @@ class Relations:
         self, definitions: Iterable[Definition], images: Iterable[Image], carried: Collection[str] = ()
     ) -> list[Image]:
         """The images, those that are shared with their members, as far as a plan needs to know them: of definitions
-        that name members, and of those called `carried`, whose next build shall be seen by the same projects."""
+        that name members, and of those called `carried`, whose next build shall be seen by the same projects. Those
+        that another run has deleted are left out; what else goes wrong is in `troubles`, an error of its definition."""
         asked = {each.name: each for each in definitions if each.members is not None or each.name in carried}
         if not asked:
             return list(images)
-        with ThreadPoolExecutor(LOOKS) as pool:
-            return list(pool.map(lambda image: self._with_members(image, asked), images))
+        found = side_by_side(lambda image: self._unless_gone(image, asked), images, LOOKS)
+        return [image for image in found if image is not None]
 
-    def _with_members(self, image: Image, asked: dict[str, Definition]) -> Image:
+    def _unless_gone(self, image: Image, asked: dict[str, Definition]) -> Image | None:
         key = identity.identify(image, asked)
         if key is None:
             return image
+        try:
+            return self._with_members(image, asked[key[0]])
+        except CloudError as error:
+            # Only Glance's word for the image itself makes it gone: members are refused with 404 to others too.
+            if error.status == 404 and self._is_gone(image.id):
+                return None
+            self.troubles.append(Finding("error", key[0], f"left alone: who sees {image.id} is not known: {error}"))
+            return image
+
+    def _is_gone(self, image_id: str) -> bool:
+        try:
+            return self.glance.is_gone(image_id)
+        except CloudError:
+            return False
+
+    def _with_members(self, image: Image, definition: Definition) -> Image:
         if image.visibility != "shared":
             return replace(image, members=frozenset())
         accepts = self.glance.is_admin()
         there = members.members(self.glance, image.id)
         # Whom we can accept for is a member only when that is done; a member that said no stays as it is.
-        wanted = desired.members(asked[key[0]])
+        wanted = desired.members(definition)
         if wanted is None:  # whom the next build is shared with as well
             return replace(image, members=frozenset(p for p, status in there.items() if status != "rejected"))
         waiting = {project for project, status in there.items() if status == "pending" and accepts} & wanted

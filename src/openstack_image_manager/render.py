@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Out: TypeAlias = "Console | Plain"
 _LIKE_TERMINALS = {"FORCE_COLOR", "TTY_COMPATIBLE"}  # variables by which Rich takes anything for a terminal
 _LEVEL_STYLE = {"note": "dim", "warning": "yellow", "error": "red"}
-_USERINFO = re.compile(r"(\w+://)[^/?#\s\"]+@")
+_USERINFO = re.compile(r"\b(\w+://)[^/?#\s\"]+@")
 # What Markdown gives a meaning; an underscore within a word has none.
 _MARKS = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
 

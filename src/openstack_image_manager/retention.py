@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from openstack_image_manager.model import Policy, Stage
 
 DEFAULT_VISIBLE = 3
-LAST = re.compile(r"last-(\d+)")
+LAST = re.compile(r"last-0*(\d{1,9})")  # no cloud has more images; a longer number can't be understood
 STILL_DEFINED = "still defined"
 OUTDATED = "older than the builds that stay in sight"
 WIDEST_FIRST = ("public", "community", "shared", "private")
@@ -25,7 +25,8 @@ class Situation:
     """What decides about one build. `rank`: 0 is the current one; `visible`: how many stay in sight, None: all.
 
     `uses`: servers, volumes and snapshots made from it, None: can't be seen. `hidden_since`: the day it was hidden.
-    `bad`: the definition was rolled back from this build."""
+    `bad`: the definition was rolled back from this build; `withdrawn`: the definition says so of its version;
+    `ahead`: it is newer than every defined version."""
 
     rank: int
     visible: int | None
@@ -38,6 +39,8 @@ class Situation:
     uses: int | None = None
     hidden_since: date | None = None
     bad: bool = False
+    withdrawn: bool = False
+    ahead: bool = False
 
 
 def decide(situation: Situation, policy: Policy, today: date) -> tuple[Stage, str]:
@@ -45,15 +48,15 @@ def decide(situation: Situation, policy: Policy, today: date) -> tuple[Stage, st
     s = situation
     if not is_outdated(s):
         return Stage.KEEP, "not outdated"
-    # A build that was taken back is hidden even where outdated ones stay as they are.
-    asked = max(Stage[policy.outdated.upper()], Stage.HIDE if s.bad else Stage.KEEP)
+    # A build that was taken back or withdrawn is hidden even where outdated ones stay as they are.
+    asked = max(Stage[policy.outdated.upper()], Stage.HIDE if s.bad or s.withdrawn else Stage.KEEP)
     limit, why = _limit(s, asked, policy, today)
-    return (limit, why) if limit < asked else (asked, "taken back by a rollback" if s.bad else OUTDATED)
+    return (limit, why) if limit < asked else (asked, _cause(s) or OUTDATED)
 
 
 def is_outdated(s: Situation) -> bool:
     """True for a build that no promise and no definition keeps in sight."""
-    if s.bad:
+    if s.bad or s.withdrawn:
         return True
     if s.visible is None or s.rank < s.visible or s.explicit or s.kept:
         return False
@@ -61,12 +64,19 @@ def is_outdated(s: Situation) -> bool:
     return s.multi or not s.defined
 
 
+def _cause(s: Situation) -> str:
+    """Why a build is hidden whatever its place; empty: for its place only."""
+    return "withdrawn in the definition" if s.withdrawn else "taken back by a rollback" if s.bad else ""
+
+
 def _limit(s: Situation, asked: Stage, policy: Policy, today: date) -> tuple[Stage, str]:
     """How far an outdated build may go at most: whatever speaks against more than hiding it."""
     if s.defined:
         return Stage.HIDE, STILL_DEFINED
     if s.visible is None or s.kept:
-        return Stage.HIDE, "taken back by a rollback, but its id is promised to stay"
+        return Stage.HIDE, f"{_cause(s)}, but its id is promised to stay"
+    if s.ahead:
+        return Stage.HIDE, "newer than every defined version"
     if s.protected:
         return Stage.HIDE, "protected"
     if s.foreign:

@@ -9,23 +9,25 @@ from collections.abc import Collection, Iterator, Sequence
 
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.model import Image
-from openstack_image_manager.wire import as_image, id_filters, name_filters
+from openstack_image_manager.wire import id_filters, name_filters
 
 
 def named(glance: Glance, names: Collection[str]) -> Iterator[Image]:
     """All images that this user sees, managed or not, with one of the names."""
     for value in name_filters(names):
-        yield from map(as_image, glance.pages({"name": value, "visibility": "all"}))
+        yield from glance.found({"name": value, "visibility": "all"})
 
 
 def with_ids(glance: Glance, ids: Collection[str]) -> Iterator[Image]:
-    """All images that this user sees, managed or not, hidden or not, with one of the ids."""
+    """All images that this user sees, managed or not, hidden or not, with one of the ids; each image once."""
+    seen: dict[str, Image] = {}
     for value in id_filters(ids):
-        for hidden in ("false", "true"):
-            yield from map(as_image, glance.pages({"id": value, "visibility": "all", "os_hidden": hidden}))
+        for hidden in ("false", "true", "false"):  # one that is hidden or shown in between is in one of the lists
+            found = glance.found({"id": value, "visibility": "all", "os_hidden": hidden})
+            seen |= {image.id: image for image in found}
+    yield from seen.values()
 
 
 def offered(glance: Glance) -> Sequence[Image]:
     """All public and community images that are not hidden, of whichever project."""
-    pages = [page for value in ("public", "community") for page in glance.pages({"visibility": value})]
-    return [as_image(page) for page in pages]
+    return [image for value in ("public", "community") for image in glance.found({"visibility": value})]

@@ -112,25 +112,40 @@ class Sources:
             download.close()
             raise
 
-    def look_at(self, change: Create, deadline: float) -> None:
-        """What Glance is to fetch by itself: is its beginning an image of the format? Raises VerificationError. An
-        address that can't be reached from here says nothing about what Glance can reach."""
+    def worth_asking(self, change: Create, deadline: float) -> list[str]:
+        """The addresses that Glance may fetch by itself: those without the ones whose beginning is no image of the
+        format. Raises VerificationError when none is left. An address that cannot be reached from here says nothing
+        about what Glance can reach."""
+        urls: list[str] = []
+        failures: list[VerificationError] = []
+        for url in urls_of(change.version):
+            try:
+                self._look_at(url, change, deadline)
+            except FetchError:
+                urls.append(url)
+            except VerificationError as error:
+                failures.append(error)
+            else:
+                urls.append(url)
+        if not urls:
+            raise VerificationError("; ".join(map(str, failures)))
+        if failures:
+            self.reporter.line(change.subject, f"{failures[0]}; taken from {public_url(urls[0])}")
+        return urls
+
+    def _look_at(self, url: str, change: Create, deadline: float) -> None:
         from openstack_image_manager.fetch import Download
         from openstack_image_manager.stream import CHUNK, HEAD, Inspection
 
-        for url in urls_of(change.version):
-            try:
-                with Download(url, deadline=deadline, stop=self.stop) as download:
-                    head = io.BufferedReader(download, CHUNK).read(HEAD)
-            except FetchError:
-                continue
-            inspection = Inspection(change.definition.format)
-            try:
-                inspection.feed(head)
-                if len(head) < HEAD:
-                    inspection.finish()
-            except VerificationError as error:
-                raise VerificationError(f"{public_url(url)}: {error}") from None
+        with Download(url, deadline=deadline, stop=self.stop) as download:
+            head = io.BufferedReader(download, CHUNK).read(HEAD)
+        inspection = Inspection(change.definition.format)
+        try:
+            inspection.feed(head)
+            if len(head) < HEAD:
+                inspection.finish()
+        except VerificationError as error:
+            raise VerificationError(f"{public_url(url)}: {error}") from None
 
 
 def urls_of(version: Version) -> list[str]:

@@ -112,6 +112,8 @@ def _row(
     elif not definition.enable:
         state = "disabled"
     verified = image.properties.get(desired.VERIFIED, "unknown").removeprefix(desired.PENDING)
+    if ":" in verified and not desired.verified_checksum(image):
+        verified = "unknown"  # it was said of other bytes
     return Row(
         definition=definition.name,
         name=image.name,
@@ -132,7 +134,7 @@ def _is_current(definition: Definition, version: str, image: Image, name: str) -
     """True for the build of the plain name; of versions that stand side by side, for those defined and in sight."""
     if definition.multi:
         return name == definition.name
-    return version in {each.version for each in definition.versions} and desired.HIDDEN_SINCE not in image.properties
+    return version in {each.version for each in definition.offered} and desired.HIDDEN_SINCE not in image.properties
 
 
 def _absent(create: Create) -> Row:

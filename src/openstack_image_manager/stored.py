@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
+from openstack_image_manager.ahead import Ahead
 from openstack_image_manager.errors import CloudError, Interrupted, VerificationError
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.model import Image, Update
 from openstack_image_manager.sources import Reporter
 
 CHUNK = 1024**2
+LOOK = 0.2  # seconds between two looks at the clock
 
 
 def prove(glance: Glance, change: Update, timeout: float, stop: threading.Event, reporter: Reporter) -> None:
@@ -50,16 +52,32 @@ def checksum(
     """`algorithm:digest` of all stored bytes; `deadline` in seconds of time.monotonic(). Raises CloudError when they
     can't be read to the end."""
     digest, done = hashlib.new(algorithm), 0
-    try:
-        with closing(glance.call("GET", f"/images/{image.id}/file", stream=True)) as answer:
+
+    def read() -> None:
+        nonlocal done
+        with closing(answer):
             for chunk in answer.iter_content(CHUNK):
+                digest.update(chunk)
+                done += len(chunk)
+                if is_over.is_set():
+                    return
+                progress(done)
+
+    is_over = threading.Event()
+    try:
+        answer = glance.call("GET", f"/images/{image.id}/file", stream=True)
+        # A service that drips bytes never meets a timeout, and never completes a chunk either. The thread that reads
+        # them is left alone: to close what it reads from would be to wait for it.
+        reading = Ahead(read)
+        try:
+            while not reading.wait(LOOK):
                 if stop.is_set():
                     raise Interrupted("interrupted")
                 if time.monotonic() > deadline:
                     raise CloudError(f"{image.id} could not be read in time (--import-timeout)")
-                digest.update(chunk)
-                done += len(chunk)
-                progress(done)
+        finally:
+            is_over.set()
+        reading.result()
     except OSError as error:  # what the HTTP library raises for a connection that breaks
         raise CloudError(f"{image.id} could not be read: the connection broke after {done} bytes ({error})") from None
     if done != image.size:

@@ -11,11 +11,11 @@ import io
 import lzma
 import re
 import struct
-import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
+from openstack_image_manager import tar
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.format import Checksum
 
@@ -24,7 +24,14 @@ HEAD = 4 * CHUNK  # enough for every header that the inspectors look at, but for
 PIECE = 32 * 1024  # what an inspector gets at once: that of vhdx misses a table that came together with its pointer
 ZST_STEP = 256  # of packed bytes: zstandard can't limit what it returns, 128 KiB for every 4 bytes at the most
 CAP = 512 * 1024**3  # bytes: no cloud image unpacks to more; what does is a bomb
+# A raw disk of zeros and 10 MB of files is packed 1000:1 and rightly so; what a site can make of a few bytes ends here.
+FLOOR = 32 * 1024**3  # bytes that any file may unpack to
+RATIO = 2000  # and more than those, for each byte of the file
+XZ_MEMORY = 128 * CHUNK  # xz -9 takes 65 MiB
+ZST_WINDOW = 128 * CHUNK  # what zstd itself takes without --long or --memory; the most that --ultra asks for
+MOST_VIRTUAL = 64 * 1024**4  # bytes: the end of VHDX, beyond that of VMDK and VHD, and of what anybody boots
 LAYERS = 2  # what is in use (tar.xz); a third one would be a trick
+WITH_WINDOW = {"xz", "zst"}  # packers that take as much memory as the packed file asks for
 AS_PUBLISHED = ("aki", "ari", "ami")  # kernels and ramdisks are compressed files by nature
 NO_INSPECTOR = (*AS_PUBLISHED, "ploop")
 IMAGE_SUFFIXES = (".qcow2", ".raw", ".img", ".vmdk", ".vhd", ".vhdx", ".vdi", ".iso")
@@ -39,15 +46,19 @@ _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!|\?xml|html|head)", re.IGNORECASE
 class Verified:
     """An iterator over the image's bytes that ends only if they are what was promised.
 
-    `source` is the raw file as published, with `hexdigest()` in the checksum's algorithm. The checksum may be of the
-    file as published or of the image in it. Raises VerificationError before the last chunk is handed out.
+    `source` is the raw file as published, with `hexdigest()` in the checksum's algorithm and `check()`, which raises
+    when time is up. The checksum may be of the file as published or of the image in it. Raises VerificationError before
+    the last chunk is handed out.
     """
 
-    def __init__(self, source: Any, disk_format: str, checksum: Checksum | None, cap: int = CAP) -> None:
+    def __init__(
+        self, source: Any, disk_format: str, checksum: Checksum | None, cap: int = CAP, floor: int = FLOOR
+    ) -> None:
         self._source = source
         self._format = disk_format
         self._checksum = checksum
         self._cap = cap
+        self._floor = floor
         self._started = False
         self.packed = False  # known when the first chunk is
 
@@ -57,7 +68,9 @@ class Verified:
             raise VerificationError("the upload would have to start anew, but the download is already in progress")
         self._started = True
         published = _reader(_chunks(self._source))
-        stream = published if self._format in AS_PUBLISHED else unpacked(published)
+        stream = published
+        if self._format not in AS_PUBLISHED:
+            stream = unpacked(published, self._source.check, self._floor)
         self.packed = stream is not published
         digest = hashlib.new(self._checksum.algorithm) if self._checksum and self.packed else None
         inspection = Inspection(self._format)
@@ -117,7 +130,7 @@ class Inspection:
         if not self.head_is_read and self._size >= HEAD:
             self.head_is_read = True
             self._judge()
-            if (wanted := self._inspectors.get(self._format)) and wanted.complete:
+            if (wanted := self._wanted()) and wanted.complete:
                 _check_safety(self._format, wanted)
             # Only what the rest of the file can still tell something about is fed on.
             self._inspectors = {name: each for name, each in self._inspectors.items() if not each.complete}
@@ -130,8 +143,12 @@ class Inspection:
             inspector.finish()
         if not self.head_is_read:
             self._judge()
-        if wanted := self._inspectors.get(self._format):
+        if wanted := self._wanted():
             _check_safety(self._format, wanted)
+
+    def _wanted(self) -> Any:
+        """The inspector whose word counts: of a raw disk, that of its partition table."""
+        return self._inspectors.get("gpt" if self._format == "raw" else self._format)
 
     def _judge(self) -> None:
         """Refuse any other format than the one defined; the inspectors that do not match are dismissed."""
@@ -157,23 +174,63 @@ def _check_safety(name: str, inspector: Any) -> None:
     try:
         inspector.safety_check()
     except format_inspector.SafetyCheckFailed as error:
-        raise VerificationError(f"unsafe {name}: {'; '.join(map(str, error.failures.values()))}") from None
+        refusal = " (Glance refuses that from 2026.2 on)" if name == "raw" else ""
+        raise VerificationError(f"unsafe {name}: {'; '.join(map(str, error.failures.values()))}{refusal}") from None
     except format_inspector.ImageFormatError as error:
         raise VerificationError(f"unsafe {name}: {error}") from None
+    try:
+        size = inspector.virtual_size
+    except KeyError:  # that of vmdk has none for a bare descriptor
+        return
+    if size > MOST_VIRTUAL:
+        raise VerificationError(f"it says that its disk has {size} bytes, more than {MOST_VIRTUAL} (64 TiB): refused")
 
 
-def unpacked(stream: io.BufferedReader) -> io.BufferedReader:
+def unpacked(
+    stream: io.BufferedReader, check: Callable[[], None] = lambda: None, floor: int = FLOOR
+) -> io.BufferedReader:
     """The image in the stream: gz, bz2, xz, zst, zip with one member, tar with one image; by magic number.
 
-    Reading from it raises VerificationError when the packed file is broken, ends too early or is packed too often.
+    Reading from it raises VerificationError when the packed file is broken, ends too early, is packed too often, or
+    grows beyond all likelihood (FLOOR, RATIO). `check` is called with every chunk, and ends it by raising.
     """
-    layers = 0
+    kinds: list[str] = []
+    growth = _Growth(check, floor)
     while magic := _MAGIC.match(stream.peek(1)):
-        if layers == LAYERS:
+        kind = str(magic.lastgroup)
+        if len(kinds) == LAYERS:
             raise VerificationError(f"it is packed more than {LAYERS} times: refused")
-        layers += 1
-        stream = _reader(_UNPACK[str(magic.lastgroup)](stream))
+        if kind in WITH_WINDOW and WITH_WINDOW & set(kinds):
+            raise VerificationError(f"it is packed with {kinds[-1]} and {kind}: refused, for the memory of both")
+        source = stream if kinds else _reader(growth.packed(stream))
+        kinds.append(kind)
+        stream = _reader(growth.unpacked(_UNPACK[kind](source)))
     return stream
+
+
+class _Growth:
+    """Looks at what comes out of packed bytes: whether time is up, and whether they grow beyond all likelihood."""
+
+    def __init__(self, check: Callable[[], None], floor: int) -> None:
+        self._check = check
+        self._floor = floor
+        self._read = 0
+
+    def packed(self, source: IO[bytes]) -> Iterator[bytes]:
+        """Count what goes in."""
+        for chunk in _chunks(source):
+            self._read += len(chunk)
+            yield chunk
+
+    def unpacked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Count what comes out of one layer. Raises VerificationError."""
+        made = 0
+        for chunk in chunks:
+            self._check()
+            made += len(chunk)
+            if made > self._floor + RATIO * self._read:
+                raise VerificationError(f"{self._read} bytes unpack to more than {made}, which no image does: refused")
+            yield chunk
 
 
 def _reader(chunks: Iterator[bytes]) -> io.BufferedReader:
@@ -200,14 +257,10 @@ class _Filled(io.RawIOBase):
         return done
 
 
-def _broken(reason: object) -> VerificationError:
-    return VerificationError(f"the packed file is broken: {reason}")
-
-
 def _zst_engine() -> Any:
     import zstandard
 
-    return zstandard.ZstdDecompressor().decompressobj()
+    return zstandard.ZstdDecompressor(max_window_size=ZST_WINDOW).decompressobj()
 
 
 def _streams(source: IO[bytes], start: Callable[[], Any], *limit: int) -> Iterator[bytes]:
@@ -230,11 +283,11 @@ def _stream(source: IO[bytes], engine: Any, data: bytes, *limit: int) -> Iterato
         if not data and getattr(engine, "needs_input", True):
             data = source.read(CHUNK if limit else ZST_STEP)
             if not data:
-                raise _broken("it ends too early")
+                raise tar.broken("it ends too early")
         try:
             chunk = engine.decompress(data, *limit)
         except Exception as error:  # every library has a class of its own
-            raise _broken(error) from None
+            raise tar.broken(error) from None
         data = getattr(engine, "unconsumed_tail", b"")
         yield chunk
 
@@ -242,17 +295,16 @@ def _stream(source: IO[bytes], engine: Any, data: bytes, *limit: int) -> Iterato
 def _tar_image(source: IO[bytes]) -> Iterator[bytes]:
     """The one image in a tar; other members, such as logs, are passed over."""
     found = None
-    try:
-        with tarfile.open(fileobj=source, mode="r|") as archive:
-            for member in archive:
-                if not member.isfile() or not member.name.lower().endswith(IMAGE_SUFFIXES):
-                    continue
-                if found:
-                    raise VerificationError(f"the tar holds more than one image: {found} and {member.name}")
-                found = member.name
-                yield from _chunks(archive.extractfile(member))  # type: ignore[arg-type]  # None for what is no file
-    except (tarfile.TarError, OSError, ValueError) as error:
-        raise _broken(error) from None
+    for member in tar.members(source):
+        contents = tar.data(source, member)
+        if not member.is_file or not member.name.lower().endswith(IMAGE_SUFFIXES):
+            for _ in contents:
+                pass
+            continue
+        if found:
+            raise VerificationError(f"the tar holds more than one image: {found} and {member.name}")
+        found = member.name
+        yield from contents
     if not found:
         raise VerificationError(f"the tar holds no image ({', '.join(IMAGE_SUFFIXES)})")
 
@@ -264,7 +316,7 @@ def _zip_member(source: IO[bytes]) -> Iterator[bytes]:
     """
     header = source.read(30)
     if len(header) < 30:
-        raise _broken("it ends too early")
+        raise tar.broken("it ends too early")
     flags, method, size, name_length, extra_length = struct.unpack("<6x2H12xI2H", header)
     # Where a stored member ends is in its header, unless it was written to a pipe or has 4 GiB or more.
     if flags & 1 or method not in (0, 8) or (method == 0 and (flags & 8 or size == 2**32 - 1)):
@@ -277,11 +329,11 @@ def _zip_member(source: IO[bytes]) -> Iterator[bytes]:
     # At most 24 bytes of a data descriptor, then the directory, whose CRC stands 16 bytes behind its signature.
     follows = re.search(rb"PK\x03\x04|PK\x01\x02.{12}(.{4})", (engine.unused_data + source.read(64))[:64], re.DOTALL)
     if follows is None:
-        raise _broken("it ends too early")
+        raise tar.broken("it ends too early")
     if follows[1] is None:
         raise VerificationError("the zip holds more than one member")
     if follows[1] != struct.pack("<I", crc):
-        raise _broken("wrong CRC")
+        raise tar.broken("wrong CRC")
 
 
 def _exactly(source: IO[bytes], size: int) -> Iterator[bytes]:
@@ -293,7 +345,7 @@ def _exactly(source: IO[bytes], size: int) -> Iterator[bytes]:
 _UNPACK: dict[str, Callable[[IO[bytes]], Iterator[bytes]]] = {
     "gz": lambda source: _streams(source, lambda: zlib.decompressobj(zlib.MAX_WBITS | 16), CHUNK),
     "bz2": lambda source: _streams(source, bz2.BZ2Decompressor, CHUNK),
-    "xz": lambda source: _streams(source, lzma.LZMADecompressor, CHUNK),
+    "xz": lambda source: _streams(source, lambda: lzma.LZMADecompressor(memlimit=XZ_MEMORY), CHUNK),
     "zst": lambda source: _streams(source, _zst_engine),
     "zip": _zip_member,
     "tar": _tar_image,

@@ -13,10 +13,13 @@ RESERVED = frozenset(
     {"id", "name", "status", "visibility", "os_hidden", "protected", "owner", "tags", "members", "created_at"}
     | {"updated_at", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "min_disk", "min_ram"}
     | {"disk_format", "container_format", "self", "file", "schema", "locations", "direct_url", "stores"}
+    # Names of its database, and what this tool calls os_hidden.
+    | {"location", "deleted", "deleted_at", "hidden"}
 )
 # Where an image is from of which nobody knows it: no host can have a name that ends in .invalid (RFC 6761).
 NOWHERE = "https://unknown.invalid/"
-URL_SCHEMES = ("http", "https", "ftp", "file")
+URL_SCHEMES = ("http", "https", "file")
+NO_LONGER = "ftp"  # definitions with such a URL are read, so that one of them does not stop all others
 _SECRET_NAME = re.compile(r"passw|passphrase|passcode|secret|token|credential|(?:api|private)[_-]?key", re.IGNORECASE)
 _SWITCHES = ("", "true", "false", "yes", "no", "on", "off", "none", "required", "optional", "disabled")
 SECRET_PARAMETER = re.compile(r"sig|token|key|credential|secret|passw|policy", re.IGNORECASE)
@@ -43,10 +46,17 @@ def text(value: Any) -> Any:
     return value
 
 
+def storable(value: str | None) -> str | None:
+    """A text that Glance can keep."""
+    if max(value or "", default="") > "\uffff":
+        raise ValueError("holds a character that Glance has no place for, such as an emoji; remove it")
+    return value
+
+
 def url(value: str) -> str:
     """An address that can be asked."""
     # The value may hold a password, so it is not shown.
-    if not re.fullmatch(rf"(?i:{'|'.join(URL_SCHEMES)})://\S+", value):
+    if not re.fullmatch(rf"(?i:{'|'.join((*URL_SCHEMES, NO_LONGER))})://\S+", value):
         raise ValueError(f"is not a URL; it must begin with {'://, '.join(URL_SCHEMES)}:// and hold no blanks")
     try:
         parts = urlsplit(value)
@@ -64,8 +74,7 @@ def name(value: str) -> str:
         raise ValueError("begins or ends with a blank; remove it")
     if not value.isprintable():
         raise ValueError("holds a character that cannot be seen; remove it")
-    if max(value, default="") > "\uffff":
-        raise ValueError("holds a character that Glance has no place for, such as an emoji; remove it")
+    storable(value)
     return value
 
 
@@ -98,6 +107,7 @@ def property_name(value: str) -> str:
     """A name that a property can have."""
     if value in RESERVED or value.startswith(("os_glance_", "image_manager_")):
         raise ValueError("is no property: Glance or this tool has another use for the name; leave it out")
+    storable(value)
     return value
 
 

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 from openstack_image_manager import desired
 from openstack_image_manager.errors import CloudError, VerificationError
 from openstack_image_manager.format import Version
+from openstack_image_manager.values import SECRET_PARAMETER
 
 Method = Literal["auto", "web-download", "glance-direct"]
-PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".txz", ".tbz2", ".tzst")
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".txz", ".tbz", ".tbz2", ".tzst")
 UNVERIFIED = "none"
 
 
@@ -40,6 +41,13 @@ def is_packed(url: str) -> bool:
     return urlsplit(url.lower()).path.endswith(PACKED)
 
 
+def has_secrets(url: str) -> bool:
+    """True for a URL with a user, a password or a secret query parameter: Glance keeps the URL in the image's tasks,
+    which the whole project can read."""
+    parts = urlsplit(url)
+    return "@" in parts.netloc or any(SECRET_PARAMETER.search(p.partition("=")[0]) for p in parts.query.split("&"))
+
+
 def choose(version: Version, methods: frozenset[str], converts: bool | None, options: ImportOptions) -> Way:
     """PURE: the way for a version. Staging verifies before anything is published, at the price of our bandwidth; after
     a web-download only `os_hash_value` (a sha512 of the data as stored) can tell, so it must be a sha512 and the cloud
@@ -49,11 +57,12 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
         raise VerificationError("has no checksum to verify (--verify-checksum): add one to the definition")
     testable = bool(checksum and checksum.startswith("sha512:")) and converts is False
     ours_only = urlsplit(version.url.lower()).scheme not in ("http", "https") or is_packed(version.url)
+    secret = any(has_secrets(url) for url in (version.mirror_url, version.url) if url)
     # A mirror on this machine's disk: Glance would try the upstream instead, which may be out of reach.
     here = (version.mirror_url or "").lower().startswith("file:") and "glance-direct" in methods
     if options.method != "auto":
         method = options.method
-    elif ours_only or here or (checksum and not testable):
+    elif ours_only or secret or here or (checksum and not testable):
         method = "glance-direct"
     else:
         method = "web-download" if "web-download" in methods else "glance-direct"
@@ -64,6 +73,11 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
         return Way(method, f"{checksum}{desired.BEFORE}" if checksum else UNVERIFIED)
     if ours_only:
         raise CloudError("web-download can't fetch this: Glance takes unpacked http(s) URLs; use glance-direct")
+    if secret:
+        raise CloudError(
+            "its URL holds a user, a password or a signed query, which Glance would show to the whole project in the "
+            "tasks of the image; use --import-method auto or glance-direct"
+        )
     if checksum and not testable:
         raise VerificationError(
             "its checksum can't be verified after web-download (it takes a sha512 and a cloud known not to convert); "

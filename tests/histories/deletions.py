@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 
+from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.model import Image
 from tests.histories.order import (
     HIDDEN_SINCE,
+    WIDTH,
     Cloud,
     Order,
+    ahead,
     bad,
     better,
     current,
@@ -52,17 +55,24 @@ def _still_wanted(order: Order, key: tuple[str, str], before: Cloud | None) -> s
     if definition.keep or order.policy.keep:
         return "it is to be kept"
     newest, now, passed = max(defined, key=number), current(order, name), bad(order, name)
+    gone = build in order.withdrawn(name)
     sight = in_sight({**definition.meta, **defined[newest].meta}.get("uuid_validity"), order.day)
-    if build in passed and sight < float("inf"):
+    if number(build) > number(newest) and not gone:
+        return "it is newer than every defined version"
+    if (build in passed or gone) and sight < float("inf"):
         return _no_current(order, (name, now), before)
     found = standing_for(order, name).keys()
-    all_defined = set(defined) if not (order.policy.latest and definition.multi) else {now}
-    # What was withdrawn from above the current build is the oldest of all; what was rolled back from takes no place.
-    place = {each: (number(each) <= number(now), number(each)) for each in found | all_defined}
-    ahead = sum(place[each] > place[build] for each in place.keys() - passed)
-    if ahead < sight:
-        return f"only {ahead} builds are before it, and {sight} are promised"
+    every = set(defined) if not ((order.policy.latest or ahead(order, name)) and definition.multi) else {now}
+    # What was rolled back from, or is not for everybody, takes no place.
+    narrow = {each for each, version in defined.items() if each != now and _is_narrow(definition, version)}
+    before_it = sum(number(each) > number(build) for each in (found | every) - passed - narrow)
+    if before_it < sight:
+        return f"only {before_it} builds are before it, and {sight} are promised"
     return _no_current(order, (name, now), before)
+
+
+def _is_narrow(definition: Definition, version: Version) -> bool:
+    return bool(version.hidden) or WIDTH[version.visibility or definition.visibility] < WIDTH[definition.visibility]
 
 
 def _no_current(order: Order, key: tuple[str, str], before: Cloud | None) -> str:

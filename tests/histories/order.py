@@ -34,6 +34,7 @@ class Order:
     wrong: frozenset[str] = frozenset()
     digests: Mapping[str, str] = field(default_factory=dict)
     roll_back: Mapping[str, str] = field(default_factory=dict)
+    known: dict[str, dict[str, Image]] = field(default_factory=dict, init=False, compare=False)  # see standing_for
 
     def key(self, image: Image) -> tuple[str, str] | None:
         """Which definition and version it is."""
@@ -44,15 +45,19 @@ class Order:
         definition = self.definitions[name]
         disabled = not definition.enable and not self.policy.force
         filtered = self.only is not None and name not in self.only
-        return disabled or filtered or name in self.wrong or not definition.versions
+        return disabled or filtered or name in self.wrong or not self.versions(name)
 
     def ours(self, image: Image) -> bool:
         """True for an image that a run may touch at all."""
         return self.policy.tag in image.tags and (image.owner == self.project or image.visibility == "public")
 
     def versions(self, name: str) -> dict[str, Version]:
-        """The defined versions by their names."""
-        return {version.version: version for version in self.definitions[name].versions}
+        """The defined versions by their names, without those that are withdrawn."""
+        return {version.version: version for version in self.definitions[name].versions if not version.withdrawn}
+
+    def withdrawn(self, name: str) -> set[str]:
+        """The versions that the definition withdraws."""
+        return {version.version for version in self.definitions[name].versions if version.withdrawn}
 
 
 def members(image: Image) -> frozenset[str]:
@@ -76,17 +81,46 @@ def wrong_bytes(image: Image) -> bool:
 
 def standing_for(order: Order, name: str) -> dict[str, Image]:
     """The builds of a definition that the cloud had, and the image that stands for each."""
-    mine = [i for i in order.found.values() if order.ours(i) and _usable_as(order, i) and not better(order, i)]
-    return {key[1]: i for i in mine if (key := order.key(i)) and key[0] == name}
+    if name not in order.known:
+        keys = [(order.key(i), i) for i in order.found.values() if order.ours(i)]
+        mine = [(key[1], i) for key, i in keys if key and key[0] == name]
+        stand = {build: i for build, i in mine if _may_stand(order, i) and not better(order, i)}
+        order.known[name] = {build: i for build, i in stand.items() if build not in order.withdrawn(name)}
+    return order.known[name]
+
+
+def _may_stand(order: Order, image: Image) -> bool:
+    return _usable_as(order, image) and evidence(order, image) != "none"
+
+
+def evidence(order: Order, image: Image) -> str:
+    """What speaks for an image: of others only that Glance's digest is the checksum; of ours what was verified too."""
+    key = order.key(image)
+    version = order.versions(key[0]).get(key[1]) if key else None
+    checksum, stored = version and version.checksum, f"{image.hash_algorithm}:{image.hash_value}"
+    verified = image.properties.get(VERIFIED, "").removeprefix("pending ").split(" ")[0]
+    if image.owner != order.project:
+        return "right, of others" if checksum == stored else "none"
+    if checksum is None:
+        return "right" if ":" in verified else "unknown"
+    if checksum in (stored, verified):
+        return "right"
+    alike = checksum.startswith(f"{image.hash_algorithm}:") and image.disk_format == order.definitions[key[0]].format
+    return "wrong" if ":" in verified or alike else "unknown"
+
+
+BEST_FIRST = ("right", "unknown", "right, of others", "wrong", "none")
 
 
 def better(order: Order, image: Image) -> bool:
-    """True when another image stood for its version: whole, active, seen by more, not retired, older."""
+    """True when another image stood for its version: whole, of better evidence, active, seen by more, not retired,
+    older."""
     key = order.key(image)
 
-    def standing(i: Image) -> tuple[bool, bool, int, bool, str, str]:
+    def standing(i: Image) -> tuple[bool, int, bool, int, bool, str, str]:
         seen_by = -WIDTH[i.visibility]
-        return not usable(i), i.status != "active", seen_by, HIDDEN_SINCE in i.properties, i.created_at, i.id
+        known = BEST_FIRST.index(evidence(order, i))
+        return not usable(i), known, i.status != "active", seen_by, HIDDEN_SINCE in i.properties, i.created_at, i.id
 
     me = order.found.get(image.id, image)
     return key is not None and any(
@@ -97,11 +131,14 @@ def better(order: Order, image: Image) -> bool:
 
 
 def _usable_as(order: Order, image: Image) -> bool:
-    """True for a usable image that was not left unpublished without the checksum that its version has by now."""
+    """True for a usable image that was not left unpublished without the checksum that its version has by now, or
+    without a version."""
     key = order.key(image)
     version = order.versions(key[0]).get(key[1]) if key else None
-    promise = image.properties.get(VERIFIED, "").removeprefix("pending ")
-    broken = pending(image) and version and version.checksum and promise.split()[0] != version.checksum
+    if not pending(image):
+        return usable(image)
+    promise = image.properties[VERIFIED].removeprefix("pending ")
+    broken = version is None or (version.checksum and promise.split()[0] != version.checksum)
     return usable(image) and not broken
 
 
@@ -111,14 +148,16 @@ def bad(order: Order, name: str) -> frozenset[str]:
 
 
 def current(order: Order, name: str) -> str:
-    """The build that shall have the plain name: the newest that is defined, unless a rollback says otherwise."""
+    """The build that should have the plain name: the newest that is defined, unless a rollback says otherwise, or the
+    cloud is ahead; empty: there is no good one."""
     return _rollback(order, name)[0]
 
 
 def _rollback(order: Order, name: str) -> tuple[str, frozenset[str]]:
     """From docs/life-cycle.md: a build that was rolled back to is current until the definition has a version newer than
     the one that it replaces; what was bad stays bad."""
-    defined, there = order.versions(name), standing_for(order, name)
+    defined = order.versions(name)
+    there = standing_for(order, name)
     newest = max(defined, key=number)
     if not order.definitions[name].multi:
         return newest, frozenset()
@@ -127,15 +166,26 @@ def _rollback(order: Order, name: str) -> tuple[str, frozenset[str]]:
     passed = {build for build, image in there.items() if ROLLED_BACK in image.properties}
     for build, pin in pins.items():
         passed |= {each for each in {*defined, *there} if number(build) < number(each) <= number(pin)}
-    good = {*defined, *(pin for pin in pins if number(pin) < number(newest))} - passed
-    now = max(good, key=number, default=newest)
+    later = ahead(order, name)
+    named = {build for build in later if there[build].name == name}
+    good = {*defined, *named, *(pin for pin in pins if number(pin) < number(newest))} - passed
+    good = good or there.keys() - passed - later
+    now = max(good, key=number, default="")
     if name in order.roll_back:
-        back = {build for build in there if number(build) < number(now) and build not in passed}
+        served = now or newest
+        back = {build for build in there if number(build) < number(served) and build not in passed}
         now = order.roll_back[name] or max(back, key=number, default=now)
-        passed |= {each for each in {*defined, *there} if number(now) < number(each) <= number(newest)}
+        over = max(number(newest), number(served))
+        passed |= {each for each in {*defined, *there} if number(now) < number(each) <= over}
     return now, frozenset(passed - {now})
 
 
+def ahead(order: Order, name: str) -> set[str]:
+    """The builds that are newer than all that the definition knows, and that it does not withdraw."""
+    newest = max(map(number, order.versions(name)), default=number(""))
+    return {build for build in standing_for(order, name) if number(build) > newest}
+
+
 def number(version: str) -> tuple[int, ...]:
-    """Versions of histories are numbers with dots."""
-    return tuple(map(int, version.split(".")))
+    """Versions of histories are numbers with dots; '' is before all."""
+    return tuple(map(int, filter(None, version.split("."))))

@@ -167,8 +167,8 @@ class Run:
     def _set_status(self, image_id: str, status: str) -> None:
         self.cloud.put(image_id, replace(self.cloud.get(image_id), status=status))
 
-    def _create(self, change: Create, converts: bool | None) -> Steps:
-        way = choose(change.version, METHODS, converts, ImportOptions())
+    def _create(self, change: Create, converts: Mapping[str, bool | None]) -> Steps:
+        way = choose(change.version, METHODS, converts.get(change.definition.format), ImportOptions())
         if self.cloud.upstream.get(change.version.url) == "gone":
             raise Refused(404)
         image_id, ours = yield from self._record(change, way)

@@ -25,6 +25,7 @@ class Build:
     visibility: str | None = None
     hidden: bool | None = None
     checksum: bool = True
+    withdrawn: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Spec:
                     "version": build.version,
                     "visibility": build.visibility,
                     "hidden": build.hidden,
+                    "withdrawn": build.withdrawn,
                     **source(self.name, build.version, build.checksum),
                 }
                 for build in self.builds
@@ -88,19 +90,20 @@ class Spec:
         if not self.builds:
             return self
         build = self.builds[number % len(self.builds)]
-        if what == "withdraw":
+        if what == "remove":
             return replace(self, builds=tuple(each for each in self.builds if each is not build))
         edited = {
             "private": replace(build, visibility="private"),
             "shared": replace(build, visibility="shared"),
             "plain": Build(build.version),
             "hidden": replace(build, hidden=True),
+            "withdraw": replace(build, withdrawn=True),
             "checksum": replace(build, checksum=not build.checksum),
         }[what]
         return replace(self, builds=tuple(edited if each is build else each for each in self.builds))
 
 
-BUILD_EDITS = ("add", "add", "add all", "only", "only", "withdraw", "withdraw", "private", "shared", "plain", "hidden")
+BUILD_EDITS = ("add", "add", "add all", "only", "only", "remove", "withdraw", "private", "shared", "plain", "hidden")
 BUILD_EDITS = (*BUILD_EDITS, "checksum")
 FIELD_EDITS: tuple[tuple[str, Any], ...] = (
     *(("visibility", each) for each in VISIBILITIES),

@@ -38,7 +38,7 @@ from tests.services.proxy import Proxy, Rule
         ({"project_name": None, "project_domain_id": None}, ("for no project; set project_name",)),
         ({"auth_type": "magic"}, ("login data is incomplete", "magic")),
         ({"auth_url": f"{CLOSED}/v3"}, (f"no connection to {CLOSED}/v3", "(Connection refused)")),
-        ({"auth_url": CLOSED}, (CLOSED, "check auth_url")),
+        ({"auth_url": CLOSED}, (f"no connection to {CLOSED}", "check that address")),
         ({"auth_url": f"http://admin:{SECRET}@127.0.0.1:9/v3"}, (f"no connection to {CLOSED}/v3",)),
         ({"auth_url": "http://no.such.host.invalid/v3"}, ("no connection to http://no.such.host.invalid/v3",)),
         ({"auth_url": "keystone.example"}, ("login at keystone.example failed", "check auth_url")),
@@ -105,7 +105,9 @@ def test_what_answers_is_not_keystone(
 def test_what_answers_is_not_glance(attempt: Attempt, entry: dict[str, Any], body: str) -> None:
     with serving(Answers(200, body)) as server:
         outcome = attempt(spoilt(entry, image_endpoint_override=server.url))
-        refused(outcome, f"{server.url}/v2/images does not answer as Glance does", "check the image endpoint")
+        refused(
+            outcome, f"{server.url}/v2/images does not answer as Glance does", "check its endpoint in the catalogue"
+        )
 
 
 def self_signed(path: Path) -> Path:

@@ -56,6 +56,28 @@ def test_a_sha512_is_verified_before_the_import_where_the_cloud_converts(raw_clo
     raw_cloud.converged()
 
 
+def test_a_sha512_where_nothing_shows_that_the_cloud_converts_this_format(raw_cloud: Bench) -> None:
+    """Glance does not convert an iso: that says nothing of qcow2. The import shows it, and is made once more."""
+    iso = raw_cloud.site.put("/a.iso", b"\0" * 32769 + b"CD001" + b"\0" * 4096)
+    other = raw_cloud.ubuntu({"version": "9", "url": iso}, name=f"Iso {raw_cloud.tag}", format="iso")
+    one = raw_cloud.version("1")
+    data = (raw_cloud.site.directory / "1.img").read_bytes()
+    one["checksum"] = f"sha512:{hashlib.sha512(data).hexdigest()}"
+    raw_cloud.define(other)
+    assert raw_cloud.run().code == 0
+    # What was imported before the cloud converted keeps the format.
+    name = raw_cloud.ubuntu()["name"]
+    imported = {desired.VERIFIED: "none", "image_name": name, "internal_version": "0"}
+    raw_cloud.make(data, name=f"{name} (0)", visibility="public", **imported)
+    raw_cloud.define(other, raw_cloud.ubuntu(one))
+    assert raw_cloud.run("--import-method", "web-download").code == 1
+    outcome = raw_cloud.run()
+    assert outcome.code == 0, outcome.text
+    assert "this cloud converts qcow2 to raw" in outcome.out
+    assert raw_cloud.image("1").properties[desired.VERIFIED] == f"{one['checksum']} before import"
+    raw_cloud.converged()
+
+
 def test_without_a_checksum_glance_fetches_and_converts(raw_cloud: Bench) -> None:
     raw_cloud.define(raw_cloud.ubuntu(raw_cloud.version("1", checksum=None)))
     assert raw_cloud.run().code == 0

@@ -51,13 +51,14 @@ def test_an_administrator(bench: Bench) -> None:
     assert cloud["import methods"]["what"] == "copy-image, glance-direct, web-download"
     assert (cloud["conversion to raw"]["state"], cloud["staging"]["state"]) == ("ok", "ok")
     assert (cloud["clock"]["state"], cloud["quota"]["state"]) == ("ok", "unknown")
+    assert (cloud["usage: servers"]["state"], cloud["usage: volumes"]["state"]) == ("unknown", "ok")
     assert "nothing is to be imported" in cloud["quota"]["what"]
     (site,) = [each for topic, each in cloud.items() if topic.startswith("web-download from")]
     assert (site["state"], "as shipped refuses it (port " in site["what"]) == ("warning", True)
     outcome = doctor(bench)
     assert (outcome.code, outcome.err) == (0, ""), outcome.text
     assert "ok       right publicize_image: allowed\n         why: public images" in outcome.out
-    assert outcome.out.splitlines()[-1].endswith("0 problems, 1 unknown")
+    assert outcome.out.splitlines()[-1].endswith("0 problems, 2 unknown")
 
 
 def test_an_ordinary_user(bench: Bench) -> None:

@@ -60,7 +60,7 @@ def test_random_histories_keep_the_laws(
     connections: dict[str, Connection],
     tmp_path: Path,
 ) -> None:
-    use = {"compute": consumers.url, "block_storage": consumers.url}
+    use = {"compute": f"{consumers.url}/v2.1", "block_storage": f"{consumers.url}/v3"}
     direct = tmp_path / "direct.yaml"
     direct.write_text(elsewhere(sandbox.clouds_yaml.read_text(), **use))
     watched.clouds.write_text(elsewhere(watched.clouds.read_text(), **use))

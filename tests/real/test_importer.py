@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 
 import pytest
@@ -98,3 +99,64 @@ def test_a_failed_import_whose_reason_is_secret(watched: Bench, proxy: Proxy) ->
     said = failed(watched, "--import-method", "web-download")
     assert "Glance could not import it: the image is queued" in said
     assert watched.images() == []
+
+
+@pytest.mark.parametrize("mirror", ["a page", "stale bytes"])
+def test_a_mirror_that_has_something_else_for_glance(watched: Bench, proxy: Proxy, mirror: str) -> None:
+    """Then Glance fetches from the upstream."""
+    define(watched)
+    made(watched)  # shows that this cloud does not convert
+    other = watched.publish("/other.img", "other")
+    wrong = watched.site.put("/page.img", b"<html>a listing</html>") if mirror == "a page" else other
+    url = watched.publish("/2.img", "2")
+    bytes_2 = (watched.site.directory / "2.img").read_bytes()
+    checksum = f"sha512:{hashlib.sha512(bytes_2).hexdigest()}"
+    two = {"version": "2", "url": url, "mirror_url": wrong, "checksum": checksum}
+    watched.define(watched.ubuntu("1", two, visibility="private"))
+    proxy.clear()
+    outcome = watched.run()
+    assert outcome.code == 0, outcome.text
+    assert f"taken from {url}" in outcome.out
+    assert watched.image("2").properties[desired.VERIFIED] == f"{checksum} after import"
+    assert proxy.count("PUT", ".*/stage") == 0
+    watched.converged()
+
+
+def test_wrong_bytes_at_every_address_are_told_and_leave_nothing(watched: Bench) -> None:
+    define(watched)
+    made(watched)
+    two = watched.version("2", checksum="sha512:" + "0" * 128)
+    watched.define(watched.ubuntu("1", two, visibility="private"))
+    said = failed(watched)
+    assert "now through this machine" in said
+    assert "wrong checksum: expected sha512:000" in said
+    assert [image.properties["internal_version"] for image in watched.images()] == ["1"]
+
+
+def test_a_web_download_that_hangs_leaves_time_for_the_other_way(watched: Bench, proxy: Proxy) -> None:
+    define(watched, checksum=None)
+    hold = threading.Event()
+    hold.set()
+    watched.site.on("/1.img", Switches(hold=hold))
+    proxy.add(Rule("POST", ".*/import", before=hold.clear))
+    proxy.add(Rule("DELETE", before=hold.set))
+    said = made(watched, "--import-timeout", "8").out
+    assert "did not finish in time" in said
+    assert "now through this machine" in said
+
+
+@pytest.mark.parametrize("part", ["query", "user"])
+def test_a_secret_in_a_url_is_not_given_to_glance(watched: Bench, proxy: Proxy, part: str) -> None:
+    """Glance would show it to the whole project in the tasks of the image."""
+    url = f"{watched.site.url}/1.img?X-Amz-Signature=c4n4ry"
+    if part == "user":
+        url = f"{watched.site.url}/1.img".replace("://", "://robot:c4n4ry@")
+    define(watched, checksum=None, url=url)
+    said = failed(watched, "--import-method", "web-download")
+    assert "its URL holds a user, a password or a signed query" in said
+    assert "c4n4ry" not in said
+    assert proxy.count("POST") == 0
+    made(watched)
+    assert proxy.count("PUT", ".*/stage") == 1
+    tasks = watched.admin.image.get(f"/images/{watched.image('1').id}/tasks").text
+    assert "c4n4ry" not in tasks

@@ -51,7 +51,7 @@ def test_an_image_that_another_run_is_deleting(watched: Bench, proxy: Proxy, san
     method = "GET" if moment == "before the last look" else "DELETE"
     rule = proxy.add(Rule(method, f".*/{old}", before=lambda: change(sandbox, status, "deleted", old)))
     outcome = watched.run("--outdated", "delete", "--unknown-usage", "delete")
-    assert (outcome.code, rule.seen) == (0, 1), outcome.text
+    assert (outcome.code, rule.seen > 0) == (0, True), outcome.text
     refused = [call.status for call in proxy.calls if call.method == "DELETE"]
     assert refused == ([] if method == "GET" else [400])
     assert f"deleted {'by someone meanwhile ' if method == 'GET' else ''}({old})" in outcome.text
@@ -252,6 +252,4 @@ def test_projects_that_keystone_does_not_tell(bench: Bench, sandbox: Sandbox, tm
         path.write_text(elsewhere(bench.clouds.read_text(), identity=f"{keystone.url}/v3"))
         bench.clouds = path
         outcome = bench.run("--share-image", bench.image("1").name, "--share-target", "member")
-    assert outcome.code == 1, outcome.text
-    assert outcome.err.startswith("error: cloud 'openstack': ")
-    assert "500" in outcome.err
+    assert (outcome.code, outcome.err) == (1, "error: Keystone answered 500: oh\n")

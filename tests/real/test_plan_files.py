@@ -227,4 +227,4 @@ def test_a_plan_that_cannot_be_written(bench: Bench) -> None:
     bench.define(bench.ubuntu("1"))
     for path in (bench.directory / "missing" / "x.plan", bench.directory):
         outcome = bench.run("plan", "--out", str(path))
-        assert (outcome.code, outcome.err.startswith(f"error: {path}: the plan can't be written: ")) == (1, True)
+        assert (outcome.code, outcome.err.startswith(f"error: {path}: can't be written: ")) == (1, True)

@@ -11,7 +11,6 @@ import pytest
 from openstack.connection import Connection
 
 from openstack_image_manager import desired
-from openstack_image_manager.claim import record_id
 from openstack_image_manager.errors import ImportFailedError
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.sandbox import Sandbox
@@ -57,26 +56,6 @@ def test_another_run_makes_the_image_after_this_one_has_listed(
     made(watched)
     assert watched.image("1").owner == (owner or watched.admin.current_project_id)
     assert proxy.count("PUT", ".*/stage") == 1
-
-
-def test_another_run_made_the_image_before_midnight(
-    watched: Bench, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The id that runs agree on has the day in it: one that listed the images before looks at both days."""
-    define(watched)
-    name, real, back = watched.ubuntu()["name"], time.time, [24 * 3600.0]
-    yesterday = time.strftime("%Y%m%d", time.gmtime(real() - back[0]))
-    # The machine's clock, and nothing of ours: nobody can wait for midnight.
-    monkeypatch.setattr(time, "time", lambda: real() - back[0])
-    there = record_id(watched.admin.current_project_id, watched.tag, name, "1", yesterday, "0")
-
-    def midnight() -> None:
-        back[0] = 0.0
-        watched.make(content(watched), id=there, name=name, image_name=name, internal_version="1")
-
-    proxy.add(Rule("GET", "/v2/info/import", before=midnight))
-    made(watched)
-    assert watched.image("1").id == there
 
 
 @pytest.mark.parametrize("refused", [False, True])
@@ -142,13 +121,6 @@ def test_bytes_that_were_staged_are_no_hindrance_for_a_web_download(bench: Bench
     stage(bench, left, content(bench))
     made(bench, "--import-method", "web-download")
     assert bench.image("1").id != left
-
-
-def test_why_an_image_is_not_copied(bench: Bench) -> None:
-    bench.define(bench.ubuntu("1", stores=["fast"], status="deactivated"))
-    assert bench.run().code == 0
-    bench.define(bench.ubuntu("1", stores=["fast", "slow"], status="deactivated"))
-    assert "Only images with status active can be targeted for copying" in failed(bench)
 
 
 def test_an_import_that_can_not_be_looked_at_for_a_moment(watched: Bench, proxy: Proxy, sandbox: Sandbox) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from openstack_image_manager.apply import Job, apply
 from openstack_image_manager.claim import Claims
+from openstack_image_manager.deciding import Decisions
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import Interrupted
 from openstack_image_manager.glance import Glance
@@ -72,7 +73,10 @@ def applied(
 
     def run(reporter: Watcher) -> list[Result]:
         with planned() as (glance, todo):
-            (results,) = apply([Job(todo, glance, Policy(tag=bench.tag), reporter)], ImportOptions())
+            definitions, images = load(str(bench.directory / "images")).definitions, glance.list(bench.tag)
+            policy, day = Policy(tag=bench.tag, project=glance.project), date(2026, 11, 22)
+            decisions = Decisions(todo, definitions, images, policy, day, admin=True)
+            (results,) = apply([Job(todo, glance, policy, reporter, decisions)], ImportOptions())
             return results
 
     return run
@@ -143,7 +147,7 @@ def test_an_interrupt(
         assert isinstance(create, Create)
         claims = Claims(Others(glance, 60.0, stop, Watcher()), watched.tag)
         with pytest.raises(Interrupted):
-            Importer(glance, ImportOptions(), None, stop, Watcher(), claims).bring_in(create)
+            Importer(glance, ImportOptions(), {}, stop, Watcher(), claims).bring_in(create, lambda change, _: change)
     hold.set()
     assert [image.visibility for image in watched.images()] in ([], ["private"])
     if answer is None:  # else it would wait first whether somebody fills the empty record

@@ -48,8 +48,8 @@ def test_the_site_shows_what_another_project_sees(watched: Bench, ends: Path, co
     outcome = build(watched, ends, "--title", "For you", "--url", "https://images.example.org/")
     assert (outcome.code, outcome.err) == (0, ""), outcome.text
     assert f"{watched.directory / 'web'}: 1 image of 1 distribution in openstack; " in outcome.out
-    # Visible and hidden images, once each; nothing is written.
-    assert (proxy.count("GET", "/v2/images") - before, proxy.count() - everything) == (2, 2)
+    # Visible and hidden images, and what changed of them meanwhile; nothing is written.
+    assert (proxy.count("GET", "/v2/images") - before, proxy.count() - everything) == (4, 4)
 
     found = {image.properties["internal_version"]: image for image in watched.images()}
     builds = shown(watched)

@@ -1,11 +1,13 @@
 """Nova and Cinder as far as they tell what came from an image: the shapes of their APIs, on loopback.
 
-compute: GET /servers/detail?all_tenants=1&image=ID; block storage: GET /volumes/detail and /snapshots/detail, in pages.
+compute: GET /v2.1/servers?all_tenants=1&image=ID; block storage: GET /v3/volumes/detail, /v3/snapshots/detail, and
+/v3/types?is_public=VALUE, by which Cinder shows who is an administrator. Listings come in pages.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -21,13 +23,17 @@ class Used:
 
 
 class Consumers(ThreadingHTTPServer):
-    """Both services at one address; `forbidden`: this user may not see all projects. Pages have two entries."""
+    """Both services at one address; `forbidden`: this user may not see all projects. Pages have two entries.
+
+    `instead`: by kind, what is answered in place of it, made from the marker. A text is an address to redirect to."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         self.used = Used()
         self.forbidden = False
+        self.instead: dict[str, Callable[[str], object]] = {}
+        self.asked: list[str] = []
         super().__init__(("127.0.0.1", 0), _Handler)
 
     @property
@@ -56,26 +62,40 @@ class Consumers(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Consumers
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are written one after the other
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        kind = parts.path.strip("/").partition("/")[0]
+        _, version, kind, *_ = [*parts.path.split("/"), "", ""]
+        self.server.asked.append(self.path)
+        if version != ("v2.1" if kind == "servers" else "v3"):
+            self.answer(404, {"itemNotFound": {"message": "The resource could not be found.", "code": 404}})
+            return
+        if kind in self.server.instead:
+            body = self.server.instead[kind](query.get("marker", ""))
+            self.answer(302 if isinstance(body, str) else 200, body)
+            return
+        if kind == "types" and not self.server.forbidden:
+            self.answer(400, {"badRequest": {"message": "Invalid is_public filter [unknown]", "code": 400}})
+            return
         if self.server.forbidden or query.get("all_tenants") != "1" or "X-Auth-Token" not in self.headers:
             self.answer(403, {"forbidden": {"message": "Policy doesn't allow it", "code": 403}})
             return
-        entries = self.server.entries(kind, query.get("image"))
+        entries = [] if "status" in query else self.server.entries(kind, query.get("image"))
         start = int(query.get("marker", "0"))
-        body: dict[str, object] = {kind: entries[start : start + 2]}
+        page: dict[str, object] = {kind: entries[start : start + 2]}
         if start + 2 < len(entries):
             image = f"&image={query['image']}" if "image" in query else ""
             href = f"{self.server.url}{parts.path}?all_tenants=1{image}&marker={start + 2}"
-            body[f"{kind}_links"] = [{"rel": "next", "href": href}]
-        self.answer(200, body)
+            page[f"{kind}_links"] = [{"rel": "next", "href": href}]
+        self.answer(200, page)
 
-    def answer(self, status: int, body: dict[str, object]) -> None:
+    def answer(self, status: int, body: object) -> None:
         content = json.dumps(body).encode()
         self.send_response(status)
+        if isinstance(body, str):
+            self.send_header("Location", body)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

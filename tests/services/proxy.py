@@ -9,8 +9,8 @@ import contextlib
 import http.client
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -49,14 +49,19 @@ class Rule:
     hold: threading.Event | None = None  # waited for two minutes at most
     status: int | None = None
     body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)  # further ones of the answer with `status`
+    query: str = ".*"
+    alter: Callable[[bytes], bytes] | None = None  # the body that is passed on instead of the service's
+    drip: threading.Event | None = None  # until it is set, the answer is a head and a byte now and then
     reset: Literal["before", "after"] | None = None
     cut: int | None = None
     after: Callable[[], object] | None = None
     seen: int = 0
 
-    def takes(self, method: str, path: str) -> bool:
+    def takes(self, method: str, path: str, query: str = "") -> bool:
         """Count the request if it matches; True if it is one of those meant."""
-        if not (re.fullmatch(self.method, method) and re.fullmatch(self.path, path)):
+        matches = zip((self.method, self.path, self.query), (method, path, query), strict=True)
+        if not all(re.fullmatch(pattern, value) for pattern, value in matches):
             return False
         self.seen += 1
         return self.seen >= self.nth and (self.times is None or self.seen < self.nth + self.times)
@@ -98,9 +103,9 @@ class Proxy(ThreadingHTTPServer):
         """How many requests matched both regular expressions."""
         return sum(bool(re.fullmatch(method, call.method) and re.fullmatch(path, call.path)) for call in self.calls)
 
-    def rule_for(self, method: str, path: str) -> Rule:
+    def rule_for(self, method: str, path: str, query: str) -> Rule:
         with self._lock:
-            return next((rule for rule in self._rules if rule.takes(method, path)), Rule())
+            return next((rule for rule in self._rules if rule.takes(method, path, query)), Rule())
 
 
 class _Lost(Exception):
@@ -121,9 +126,9 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def serve(self) -> None:
-        path = urlsplit(self.path).path
+        parts = urlsplit(self.path)
         self.logged = False
-        rule = self.server.rule_for(self.command, path)
+        rule = self.server.rule_for(self.command, parts.path, parts.query)
         self.cut = rule.cut
         try:
             self.pass_on(rule)
@@ -148,7 +153,10 @@ class _Handler(BaseHTTPRequestHandler):
         if rule.reset == "before":
             raise _Lost
         if rule.status is not None:
-            self.answer(rule.status, rule.body.encode())
+            self.answer(rule.status, rule.body.encode(), rule.headers)
+            return
+        if rule.drip:
+            self.drip(rule.drip)
             return
         service = http.client.HTTPConnection(*self.server.target, timeout=120)
         try:
@@ -159,15 +167,32 @@ class _Handler(BaseHTTPRequestHandler):
             if rule.reset == "after":
                 response.read()
                 raise _Lost
-            self.send_back(response)
+            if rule.alter:
+                date = {"Date": response.getheader("Date") or ""}
+                self.answer(response.status, rule.alter(response.read()), date)
+            else:
+                self.send_back(response)
         finally:
             service.close()
 
-    def answer(self, status: int, body: bytes) -> None:
+    def drip(self, stop: threading.Event) -> None:
+        for _ in self.body():
+            pass
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        while not stop.wait(0.2):
+            with _losing():
+                self.wfile.write(b" ")
+        raise _Lost
+
+    def answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         for _ in self.body():
             pass
         self.log(status)
-        self.send_response(status)
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":

@@ -135,7 +135,7 @@ def test_redirects(site: TestSite, url: str, status: int) -> None:
 @pytest.mark.parametrize(
     ("location", "message"),
     [
-        ("/moved", "redirected 30 times, without an end"),
+        ("/moved", "redirected 10 times, without an end"),
         ("http://[half", "Invalid IPv6 URL"),
         (
             "gopher://u:geheim@x/?token=geheim&a=1",
@@ -185,9 +185,8 @@ def test_unknown_hosts_and_closed_ports() -> None:
     assert "Failed to resolve 'nothing.invalid'" in message
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    for scheme in ("http", "ftp"):
-        message = refused(f"{scheme}://127.0.0.1:{port}/a.img", deadline=time.monotonic() + 1)
-        assert message.endswith("Connection refused")
+    message = refused(f"http://127.0.0.1:{port}/a.img", deadline=time.monotonic() + 1)
+    assert message.endswith("Connection refused")
 
 
 def test_a_certificate_that_no_one_vouches_for(tmp_path: Path) -> None:

@@ -137,11 +137,18 @@ def test_what_can_not_be_verified_again_counts_as_recorded(mirror: Carried, key:
     define(mirror, key, "checksum")
     code, text = run(mirror)
     assert (code, mirror.files()) == (1, []), text
-    assert "its signature is required, and the definition has no signed_by: let update write one" in text
+    assert "the definition has no signed_by with a checksum: let update write one" in text
     define(mirror, key, "checksum", signed_by=OTHER, signed_at="2026-01-01 10:00:00")
     assert run(mirror)[0] == 0
     record = mirror.record()
     assert (record["signature"], record["signed_by"], record["signed_at"]) == ("recorded", OTHER, "2026-01-01 10:00:00")
+
+
+def test_a_recorded_signature_without_the_digest_it_vouched_for(mirror: Carried, key: Made) -> None:
+    define(mirror, key, "image", signed_by=key.fingerprint, checksum=None, checksums_url=None)
+    code, text = run(mirror)
+    assert (code, mirror.files()) == (1, []), text
+    assert "its signature is required, and the definition has no signed_by with a checksum" in text
 
 
 def test_without_a_signature_where_none_is_needed(mirror: Carried, key: Made) -> None:

@@ -31,6 +31,11 @@ def definition(name: str = "Ubuntu 24.04", versions: Any = ("20240416",), **fiel
     return Definition.model_validate(data)
 
 
+def withdrawn(version: str) -> dict[str, Any]:
+    """A version that the definition withdraws."""
+    return {"version": version, "url": f"https://example.org/{version}.img", "withdrawn": True}
+
+
 def made(plan_: Plan, found: list[Image]) -> list[Image]:
     """The cloud after the plan."""
     *_, last = [found, *steps(plan_, found)]

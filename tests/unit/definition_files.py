@@ -111,7 +111,7 @@ images:
     meta: {hw_rng_model: null, hw_pmu: no, release: 24.04, hours: 3, "null": ~,
            day: 2024-01-02, at: 2024-01-02T03:04:05+01:00}
     latest_url: https://example.org/latest.img
-    latest_checksum_url: ftp://example.org/SUMS
+    latest_checksum_url: http://example.org/SUMS
     resolve:
       variables:
         mirror: https://example.org
@@ -146,11 +146,12 @@ images:
         meta: {patchlevel: 3}
         visibility: shared
         hidden: true
+        withdrawn: false
         id: 6D1B3C1E-0f5a-4c0e-9a36-0a1b2c3d4e5f
       - version: 2024-01-03
         url: HTTPS://example.org/2.img
 """
-NOT_A_URL = "is not a URL; it must begin with http://, https://, ftp://, file:// and hold no blanks"
+NOT_A_URL = "is not a URL; it must begin with http://, https://, file:// and hold no blanks"
 HEAD = "images:\n  - name: A\n    format: raw\n"
 TAIL = "    versions:\n      - version: '1'\n        url: https://x/1\n"
 

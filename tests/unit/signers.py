@@ -30,8 +30,8 @@ HASHES: dict[int, hashes.HashAlgorithm] = {2: hashes.SHA1(), 8: hashes.SHA256()}
 
 
 @cache
-def rsa_key(number: int = 0) -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(65537, 2048)
+def rsa_key(number: int = 0, bits: int = 2048) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, bits)
 
 
 def rsa_signature(data: bytes, key: rsa.RSAPrivateKey) -> bytes:
@@ -69,10 +69,11 @@ class Hand:
     revoked: bool = False
     number: int = 0
     user_id: str = "Upstream <images@example.org>"
+    bits: int = 2048
 
     @property
     def body(self) -> bytes:
-        numbers = rsa_key(self.number).public_key().public_numbers()
+        numbers = rsa_key(self.number, self.bits).public_key().public_numbers()
         return b"\x04" + seconds(self.created) + b"\x01" + integer(numbers.n) + integer(numbers.e)
 
     @property
@@ -114,7 +115,7 @@ class Hand:
     def _end(self, signed: bytes, hash_: int) -> bytes:
         algorithm = HASHES[hash_]
         digest = hashlib.new(algorithm.name, signed).digest()
-        made = rsa_key(self.number).sign(signed, padding.PKCS1v15(), algorithm)
+        made = rsa_key(self.number, self.bits).sign(signed, padding.PKCS1v15(), algorithm)
         return digest[:2] + integer(int.from_bytes(made, "big"))
 
     def _hashed_key(self) -> bytes:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from adopted import POLICY, check, image
-from cloud import TAG, TODAY, definition, settled
+from cloud import TAG, TODAY, definition, settled, withdrawn
 
 from openstack_image_manager import desired
 from openstack_image_manager.adopting.adopt import adopt
@@ -97,7 +97,7 @@ def test_builds_beyond_the_visible_ones_stay_where_they_are():
 def test_a_build_that_was_withdrawn_hinders_no_definition():
     """Each could be defined by itself; together they can't, since the later one says what it is a build of."""
     first = settled([definition("A", ["1", "2"])], POLICY)
-    images = settled([definition("A", ["1"])], POLICY, first)
+    images = settled([definition("A", ["1", withdrawn("2")])], POLICY, first)
     found = check([replace(each, id=str(UUID(int=number))) for number, each in enumerate(images, 1)])
     assert [(each.name, [v.version for v in each.versions]) for each in found.definitions] == [("A", ["1"])]
     assert [(each.name, why) for each, why in found.left_out] == [("A (2)", "no definition would leave it as it is")]

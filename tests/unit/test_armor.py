@@ -97,6 +97,8 @@ def test_a_text_that_is_not_signed_once_is_refused() -> None:
         (signed + signed, "2 signed texts"),
         (FORGED.join([head + b"\n", b"\n" + rest]), "only 'Hash: …' may stand"),
         (head + b"\nNotDashEscaped: 1\n\n" + rest, "only 'Hash: …' may stand"),
+        (head + b"\nHash: SHA512, the digest of disk.img is ff\n\n" + rest, "only 'Hash: …' may stand"),
+        (head + b"\nHash: 94E1E2C94DBBAE7D\n\n" + rest, "only 'Hash: …' may stand"),
         (head, "cut off: there is no signature"),
         (head + b"\n\n-----BEGIN x\n" + rest, "a dash that is not escaped"),
         (signed[:-30], "cut off: the signature does not end"),

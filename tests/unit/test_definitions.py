@@ -159,7 +159,7 @@ def test_nothing_to_read_says_what_to_do(tmp_path: Path) -> None:
         (str(tmp_path), "no *.yml or *.yaml here"),
         (str(tmp_path / "**"), "no *.yml or *.yaml here"),
         (str(tmp_path / "x"), "No such file or directory"),
-        ("a\0b", "embedded null byte"),
+        ("a\0b", "embedded null"),
     ]:
         with pytest.raises(Error, match=re.escape(reason)) as caught:
             load(path)

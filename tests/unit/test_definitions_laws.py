@@ -116,7 +116,7 @@ metas = st.dictionaries(keys, st.none() | texts, max_size=4)
 version_models = st.builds(
     Version,
     version=st.text(st.characters(codec="utf-8"), min_size=1, max_size=10).filter(lambda text: text != "latest"),
-    url=st.sampled_from(["https://x/1", "file:///a", "ftp://x/é"]),
+    url=st.sampled_from(["https://x/1", "file:///a", "http://x/é"]),
     checksum=st.none() | st.sampled_from(["md5:" + "0" * 32, "sha1:" + "1" * 40]),
     build_date=st.none() | st.dates().map(str),
     os_version=st.none() | texts,

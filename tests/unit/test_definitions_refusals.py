@@ -138,3 +138,14 @@ def test_an_unreadable_file_is_a_complaint(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text(UBUNTU)
     with pytest.raises(DefinitionErrors, match=r"b\.yml: cannot be read: No such file or directory"):
         load(str(tmp_path))
+
+
+def test_ftp_is_warned_of_and_stops_nothing_else(tmp_path: Path) -> None:
+    urls = "    versions:\n      - version: '1'\n        url: FTP://h/1\n        checksums_url: ftp://h/S\n"
+    loaded = read(tmp_path, HEAD + "    latest_url: ftp://h/l\n" + urls)
+    advice = "ftp is not supported and cannot be downloaded; use https"
+    assert [str(warning).removeprefix(f"{tmp_path}/") for warning in loaded.warnings] == [
+        f"a.yml:4:17: A: latest_url: {advice}",
+        f"a.yml:7:14: A: versions[0].url: {advice}",
+        f"a.yml:8:24: A: versions[0].checksums_url: {advice}",
+    ]

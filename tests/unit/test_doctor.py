@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 from bare import definition, version
 
-from openstack_image_manager.doctor import advice
+from openstack_image_manager.desired import OWN
+from openstack_image_manager.doctor import advice, probe
 from openstack_image_manager.doctor.needs import Answer, Needs, needs
 from openstack_image_manager.doctor.report import Check, State, cases, data, has_problem, lines, rows, summary
 from openstack_image_manager.model import Plan, Policy
@@ -17,6 +20,8 @@ from openstack_image_manager.plan import plan
 NOTHING = Needs()
 STATES: tuple[State, ...] = ("ok", "warning", "problem", "unknown")
 GIB = 1024**3
+SEEN = (True, False, None)
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_check_in_words() -> None:
@@ -226,3 +231,32 @@ def test_what_is_to_be_imported_and_how_large_it_is() -> None:
     assert needs([every], made, answers).size == 12
     assert needs([every], Plan(made.changes[:1]), answers).imports == 1
     assert needs([every], Plan(()), answers).imports == 0
+
+
+def test_whether_it_can_be_checked_what_is_in_use() -> None:
+    states = {(what, seen): advice.usage(what, seen).state for what in ("servers", "volumes") for seen in SEEN}
+    assert states == {
+        ("servers", True): "ok",
+        ("servers", False): "warning",
+        ("servers", None): "unknown",
+        ("volumes", True): "ok",
+        ("volumes", False): "warning",
+        ("volumes", None): "ok",
+    }
+    servers, volumes = (advice.usage(what, False, "Nova answered 403") for what in ("servers", "volumes"))
+    assert servers.what == "cannot check which images are in use: Nova answered 403"
+    assert "os_compute_api:servers:index:get_all_tenants" in servers.change
+    assert "context_is_admin" in volumes.change
+    assert "--unknown-usage delete" in advice.usage("servers", None).change
+
+
+def test_the_setting_that_keeps_our_properties_off_snapshots() -> None:
+    """It has all of our properties and what Nova has by default, and the page says the same."""
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    own = set(re.findall(r'"(image_manager_[a-z_]+)"', source)) - {probe.TAG, probe.NOTHING}
+    assert own == set(OWN)
+    check = advice.inheritance()
+    setting = check.change.removeprefix("nova.conf: [DEFAULT] ")
+    assert setting == f"non_inheritable_image_properties = cache_in_nova,bittorrent,{','.join(OWN)}"
+    assert f"[DEFAULT]\n{setting}\n" in (ROOT / "docs" / "life-cycle.md").read_text(encoding="utf-8")
+    assert check.state == "unknown"

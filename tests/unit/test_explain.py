@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from cloud import DEFAULT, TAG, TODAY, definition, settled
+from cloud import DEFAULT, TAG, TODAY, definition, settled, withdrawn
 from hypothesis import given, settings
 from situations import situations
 
@@ -41,7 +41,7 @@ def test_every_change_of_the_plan_is_explained_once_and_with_its_stage(situation
 
 
 def test_the_current_build_and_those_before_and_after_it():
-    wanted = definition(versions=["2", "3", "4"], meta={"uuid_validity": "last-2"})
+    wanted = definition(versions=["2", "3", "4", withdrawn("5")], meta={"uuid_validity": "last-2"})
     found = settled([definition(versions=["1", "2", "3", "5"], meta={"uuid_validity": "last-2"})])
     explanation = explained(wanted, found)
     assert said(explanation) == {
@@ -67,7 +67,19 @@ def test_the_current_build_and_those_before_and_after_it():
         "stage": "hide: older than the builds that stay in sight",
     }
     assert said(explanation, "1")["is"] == "no longer defined, and active in the cloud"
-    assert said(explanation, "5")["place"].startswith("withdrawn: later than the newest version that is defined")
+    assert said(explanation, "5")["place"] == "withdrawn in the definition: it takes no place"
+
+
+def test_a_build_that_is_ahead_says_so():
+    found = settled([definition(versions=["1", "2"])])
+    explanation = explained(definition(versions=["1"]), found)
+    assert said(explanation)["current"] == "2: it is in the cloud, and newer than every defined version"
+    assert said(explanation, "2")["place"] == "the current build"
+    three = settled([definition(versions=["1", "2", "3"])])
+    explanation = explained(definition(versions=["1"]), three)
+    assert said(explanation, "2")["place"] == "newer than every defined version: left as it is"
+    marked = [replace(i, properties={**i.properties, desired.ROLLED_BACK: "2026-01-01"}) for i in found]
+    assert explained(definition(versions=["1", "2"]), marked).builds == ()
 
 
 def test_a_rollback_says_so():

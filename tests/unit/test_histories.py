@@ -29,7 +29,7 @@ from openstack_image_manager.model import Image
 
 WANTED = int(os.environ.get("OIM_HISTORIES", "0"))
 COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck), "stateful_step_count": 15}
-settings.register_profile("few", derandomize=True, max_examples=500, **COMMON)
+settings.register_profile("few", derandomize=True, max_examples=250, **COMMON)
 settings.register_profile("many", derandomize=False, max_examples=WANTED or 1, print_blob=True, **COMMON)
 PROFILE = settings.get_profile("many" if WANTED else "few")
 ENOUGH = 10**6

@@ -67,7 +67,7 @@ def test_a_key_of_the_other_kind_is_none(tmp_path: Path) -> None:
         ring.public_keys([made().fingerprint])
 
 
-def test_the_first_place_that_has_a_key_counts(tmp_path: Path) -> None:
+def test_copies_in_all_places_are_one_key(tmp_path: Path) -> None:
     revoked = Hand(revoked=True)
     first = stored(tmp_path / "first", OTHER.certificate)
     second = stored(tmp_path / "second", revoked.certificate)
@@ -78,13 +78,12 @@ def test_the_first_place_that_has_a_key_counts(tmp_path: Path) -> None:
     assert found(ring, HAND.fingerprint, OTHER.fingerprint, "AB" * 20) == [HAND.fingerprint, OTHER.fingerprint]
 
 
-def test_files_are_read_only_until_the_key_is_found(tmp_path: Path) -> None:
-    directory = stored(tmp_path / "keys", HAND.certificate, OTHER.certificate)
+def test_files_are_read_once(tmp_path: Path) -> None:
+    directory = stored(tmp_path / "keys", HAND.certificate, b"nothing")
     ring = Keyring([directory])
     assert found(ring, HAND.fingerprint) == [HAND.fingerprint]
     (directory / "0.gpg").unlink()
     assert found(ring, HAND.fingerprint) == [HAND.fingerprint]
-    (directory / "1.gpg").write_bytes(b"not read before now")
     with pytest.raises(VerificationError, match=r"1\.gpg \(it holds no key\)"):
         found(ring, OTHER.fingerprint)
 
@@ -186,18 +185,6 @@ def test_a_fetched_file_without_the_named_key_is_refused(tmp_path: Path) -> None
     with pytest.raises(FetchError, match="No such file"):
         fetch_key((tmp_path / "none").as_uri(), HAND.fingerprint, directory)
     assert not directory.exists()
-
-
-def test_a_fetched_key_replaces_the_stored_one_unless_that_knows_more(tmp_path: Path) -> None:
-    file, directory = tmp_path / "key.gpg", tmp_path / "keys"
-    for key in (HAND, Hand(lives=DAY), Hand(revoked=True)):
-        file.write_bytes(key.certificate)
-        path = fetch_key(file.as_uri(), HAND.fingerprint, directory)
-        assert read(path.read_bytes()) == read(key.certificate)
-    file.write_bytes(HAND.certificate)
-    with pytest.raises(VerificationError, match=r"was revoked, as .* says"):
-        fetch_key(file.as_uri(), HAND.fingerprint, directory)
-    assert read(path.read_bytes()) == read(Hand(revoked=True).certificate)
 
 
 def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:

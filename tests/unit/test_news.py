@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 from cloud import TODAY, definition
@@ -119,7 +120,7 @@ def test_what_could_not_be_seen_is_told():
     )
     why += "that can't be seen; verify them, and record the latter"
     assert (each.state, each.warning) == ("current", why)
-    assert line(each) == f"Ubuntu 24.04: 5 is the newest build; warning: {why}"
+    assert line(each) == f"Ubuntu 24.04: 5 is the newest build; signed 2 days ago; warning: {why}"
     assert data(each)["warning"] == why
     assert f"- **warning** Ubuntu 24.04: {why.split(':')[0]}" in news_markdown([each])
     assert told(definition(versions=(md5,)), BARE).warning is None
@@ -145,7 +146,8 @@ def test_words():
     first = told(definition(versions=()), BARE)
     assert [each.state for each in (new, same, current, failed)] == ["updated", "completed", "current", "failed"]
     assert line(new) == (
-        f"Ubuntu 24.04: 4 → 5 (built 2026-11-20, 3.0 MiB, {DIGEST}, signed by {'AB' * 20}); 2, 1 dropped"
+        f"Ubuntu 24.04: 4 → 5 (built 2026-11-20, 3.0 MiB, {DIGEST}, signed by {'AB' * 20}, signed 2 days ago); "
+        "2, 1 dropped"
     )
     assert line(same).startswith("Ubuntu 24.04: 5, completed (")
     assert line(current) == "Ubuntu 24.04: 5 is the newest build"
@@ -181,11 +183,12 @@ def test_the_evidence_goes_to_the_image():
             {
                 "version": "5",
                 "url": BUILD.url,
+                "checksum": str(DIGEST),
                 "checksums_url": "https://u:secret@example.org/SUMS",
                 "signed_by": "AB" * 20,
                 "signed_at": "2026-11-20 10:00:00",
             },
-            {"version": "4", "url": BUILD.url, "signed_by": "AB" * 20},
+            {"version": "4", "url": BUILD.url, "checksum": str(DIGEST), "signed_by": "AB" * 20},
         )
     )
     role = Role(True, False, False, Stage.KEEP, "", "public", False)
@@ -194,3 +197,24 @@ def test_the_evidence_goes_to_the_image():
     assert five[desired.CHECKSUMS_URL] == "https://example.org/SUMS"
     assert four[desired.SIGNED_BY] == "AB" * 20
     assert desired.CHECKSUMS_URL not in four
+
+
+def test_the_age_of_a_signature():
+    """A site that shows the same signed file for ever (indefinite freeze) is seen by that."""
+    for signed_at, words in (
+        (f"{TODAY - timedelta(days=334)} 10:00:00", "signed 334 days ago"),
+        (f"{TODAY - timedelta(days=1)}", "signed 1 day ago"),
+        (f"{TODAY} 10:00:00", ""),
+        (f"{TODAY + timedelta(days=1)}", ""),
+        (None, ""),
+    ):
+        build = replace(BUILD, signed_at=signed_at)
+        assert line(told(definition(versions=("5",)), build)).count(" ago") == bool(words)
+        assert words in line(told(definition(versions=("5",)), build))
+        assert words in line(told(definition(versions=("4",)), build))
+    same = definition(versions=("5",))
+    known = {name: getattr(BUILD, name) for name in ("url", "size", "build_date", "signed_by", "checksums_url")}
+    version = same.versions[0].model_copy(update={**known, "checksum": str(DIGEST), "signed_at": BUILD.signed_at})
+    current = same.model_copy(update={"versions": [version]})
+    days = (TODAY - date(2026, 11, 20)).days
+    assert line(told(current)) == f"Ubuntu 24.04: 5 is the newest build; signed {days} days ago"

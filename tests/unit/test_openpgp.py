@@ -127,7 +127,8 @@ def test_revocations_count_wherever_they_stand() -> None:
     (first, second) = certificates(key.certificate + key.revocation() + HAND.certificate)
     assert first.primary.revoked
     assert not second.primary.revoked
-    subkey = packet(14, HAND.body) + HAND.signature(b"", 0x28, THEN)
+    pair = HAND._hashed_key() + HAND._hashed_key()
+    subkey = packet(14, HAND.body) + HAND.signature(pair, 0x28, THEN)
     (found,) = certificates(HAND.certificate + subkey)
     assert [each.revoked for each in found.keys] == [False, True]
 

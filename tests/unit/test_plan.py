@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from cloud import TODAY, by_version, definition, fields, made, only, planned, settled
+from cloud import TODAY, by_version, definition, fields, made, only, planned, settled, withdrawn
 
 from openstack_image_manager.changes import checksum
 from openstack_image_manager.model import Create, Finding, Policy, Update
@@ -139,7 +139,7 @@ def test_latest_brings_in_the_newest_only():
 
 def test_a_withdrawn_build_gives_the_plain_name_back():
     found = settled([definition(versions=["1", "2"])])
-    after = by_version(settled([definition(versions=["1"])], found=found))
+    after = by_version(settled([definition(versions=["1", withdrawn("2")])], found=found))
     assert (after["1"].name, after["2"].name) == ("Ubuntu 24.04", "Ubuntu 24.04 (2)")
 
 

@@ -77,9 +77,9 @@ def test_conversion_by_the_cloud_is_no_drift_but_tells_something():
     found = [replace(image, disk_format="raw") for image in settled([definition()])]
     result = planned([definition()], found)
     assert not result.changes
-    assert result.converts is True
-    assert planned([definition()], settled([definition()])).converts is False
-    assert planned([definition(format="raw")], found).converts is None
+    assert result.converts == {"qcow2": True}
+    assert planned([definition()], settled([definition()])).converts == {"qcow2": False}
+    assert planned([definition(format="raw")], found).converts == {"raw": None}
 
 
 def test_metadata_follows_the_rules_of_the_standard():
@@ -156,3 +156,12 @@ def test_a_build_that_is_no_longer_defined_is_shared_with_no_one_who_is_no_longe
         "1": frozenset({"cart"}),
         "2": frozenset({"cart", "new"}),
     }
+
+
+def test_a_signature_is_named_with_the_digest_that_it_vouched_for_only():
+    """A definition by hand, or by an older release, may say signed_by without a checksum."""
+    wanted = definition()
+    signed = wanted.versions[0].model_copy(update={"signed_by": "AB" * 20, "checksum": None})
+    assert desired.SIGNED_BY not in desired.properties(wanted, signed, False)
+    signed = signed.model_copy(update={"checksum": f"sha256:{'a' * 64}"})
+    assert desired.properties(wanted, signed, False)[desired.SIGNED_BY] == "AB" * 20

@@ -174,3 +174,11 @@ def test_what_a_build_could_be_compared_by() -> None:
     assert comparable_by(having({**had, "version": "2"}), build(digest=None)) == []
     moved = having({**had, "url": MOVING}).model_copy(update={"latest_url": MOVING})
     assert comparable_by(moved, build()) == ["md5"]
+
+
+@pytest.mark.parametrize("suffix", [".TXZ", ".tgz", ".tar", ".XZ", ".tbz2"])
+def test_what_is_packed_need_not_begin_like_its_format(suffix: str) -> None:
+    """By the same list as the import has."""
+    check_beginning(f"https://x/a{suffix}?b=1", b"packed", "qcow2")
+    with pytest.raises(VerificationError, match="does not begin like a qcow2 image"):
+        check_beginning(f"https://x/a{suffix}.qcow2", b"packed", "qcow2")

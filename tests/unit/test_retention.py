@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from cloud import DELETE, TODAY, by_version, definition, made, settled
+from cloud import DELETE, TODAY, by_version, definition, made, settled, withdrawn
 
 from openstack_image_manager import desired
 from openstack_image_manager.changes import change_data
@@ -108,7 +108,7 @@ def test_the_day_of_hiding_is_kept_and_forgotten_when_the_image_is_back():
     assert "due on 2026-12-22" in later.findings[0].message
     due = planned(found, replace(DELETE, grace=30), today=date(2026, 12, 22))
     assert [change.subject for change in due.changes] == ["Ubuntu 24.04 (2)", "Ubuntu 24.04 (1)"]
-    back = [definition(versions=["1", "2"])]
+    back = [definition(versions=["1", "2", *map(withdrawn, "345")])]
     assert desired.HIDDEN_SINCE not in by_version(settled(back, found=found))["2"].properties
 
 
@@ -123,7 +123,7 @@ def test_too_many_deletes_stop_the_whole_plan():
 
 @pytest.mark.parametrize("policy", [Policy(), DELETE])
 def test_junk_of_versions_that_are_gone_is_removed_when_it_is_old(policy):
-    left = replace(outdated_cloud()[0], status="queued", updated_at="2026-11-19T10:00:00Z", properties={})
+    left = replace(outdated_cloud()[0], id="left", status="queued", updated_at="2026-11-19T10:00:00Z", properties={})
     left = replace(left, properties={"image_name": "Ubuntu 24.04", "internal_version": "0"})
     found = [*outdated_cloud(), left]
     (change,) = [c for c in planned(found, Policy()).changes if isinstance(c, Delete)]
@@ -151,7 +151,7 @@ def test_urls_inside_of_properties_hold_no_secrets_in_the_plans_data():
 def test_a_withdrawn_build_leaves_before_those_that_are_defined():
     meta = {"uuid_validity": "last-2"}
     found = settled([definition(versions=["1", "2", "3"], meta=meta)])
-    after = by_version(settled([definition(versions=["1", "2"], meta=meta)], found=found))
+    after = by_version(settled([definition(versions=["1", "2", withdrawn("3")], meta=meta)], found=found))
     assert {build: image.visibility for build, image in after.items()} == {
         "1": "public",
         "2": "public",
@@ -186,8 +186,12 @@ def test_images_of_other_projects_that_are_not_public_are_no_business_of_ours():
 
 
 def test_a_public_image_of_another_project_is_hidden_by_os_hidden():
-    wanted = definition(versions=("1", "2"), meta={"uuid_validity": "none"})
-    theirs = [replace(image, owner="theirs", visibility="public") for image in settled([wanted])]
+    checked = [{"version": v, "url": f"https://example.org/{v}", "checksum": f"sha512:{v * 128}"} for v in "12"]
+    wanted = definition(versions=checked, meta={"uuid_validity": "none"})
+    theirs = [
+        replace(i, owner="theirs", visibility="public", hash_algorithm="sha512", hash_value=v * 128)
+        for v, i in by_version(settled([wanted])).items()
+    ]
     policy = Policy(project="ours")
     after = {i.properties["internal_version"]: i for i in made(plan([wanted], theirs, policy, TODAY), theirs)}
     assert (after["1"].visibility, after["1"].hidden) == ("public", True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from cloud import TODAY, by_version, definition, made, settled, steps
+from cloud import TODAY, by_version, definition, made, settled, steps, withdrawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -179,11 +179,15 @@ def test_what_was_bad_takes_no_place_among_those_in_sight():
     assert seen == {"1": "public", "2": "public", "3": "community", "4": "public"}
 
 
-def test_where_all_are_bad_the_newest_is_better_than_none():
+def test_where_all_are_bad_nothing_is_changed():
     wanted, after = rolled_back(versions=("1", "2"))
     marked = [replace(i, properties={**i.properties, desired.ROLLED_BACK: "2026-01-01"}) for i in after]
     bare = [replace(i, properties={k: v for k, v in i.properties.items() if k != desired.PINNED_OVER}) for i in marked]
-    assert names(settled([wanted], Policy(), bare))["2"] == NAME
+    result = plan([wanted], bare, Policy(), TODAY)
+    assert not result.changes
+    assert "every defined version was rolled back from" in result.findings[0].message
+    forced = made(plan([wanted], bare, LATEST, TODAY, roll_back={NAME: "2"}), bare)
+    assert names(forced)["2"] == NAME
 
 
 @pytest.mark.parametrize(
@@ -201,7 +205,7 @@ def test_what_the_cloud_does_not_have(to, versions, message):
 def test_not_to_a_build_that_was_withdrawn():
     found = settled([definition(versions=("1", "2", "3"))])
     with pytest.raises(Error, match="version 3 is not in the cloud; it has: 2, 1"):
-        plan([definition(versions=("1", "2"))], found, LATEST, TODAY, roll_back={NAME: "3"})
+        plan([definition(versions=("1", "2", withdrawn("3")))], found, LATEST, TODAY, roll_back={NAME: "3"})
 
 
 def test_a_cloud_without_any_build():
@@ -218,7 +222,7 @@ def test_any_rollback_converges_and_keeps_the_plain_name(before, now, data):
     found = settled([definition(versions=before)])
     wanted = definition(versions=now)
     found = settled([wanted], Policy(outdated="keep"), found)
-    newest = max(map(desired.version_key, now))
+    newest = max(map(desired.version_key, [*now, *(v for v, i in by_version(found).items() if i.name == NAME)]))
     to = data.draw(st.sampled_from(sorted(v for v in by_version(found) if desired.version_key(v) <= newest)))
     result = plan([wanted], found, LATEST, TODAY, roll_back={NAME: to})
     for cloud in steps(result, found):

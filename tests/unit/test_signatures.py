@@ -155,6 +155,13 @@ def test_times_that_cannot_be(program: str, keys: Keys) -> None:
     refused("signature by", DATA, HAND.sign(DATA, made=THEN - DAY), HAND.fingerprint, keyring)
 
 
+def test_keys_that_are_too_short(program: str, keys: Keys) -> None:
+    """gpgv takes them, pysequoia does not."""
+    short = Hand(bits=1024)
+    message = f"the key {short.fingerprint} has 1024 bits, fewer than 2048, and can be forged"
+    refused(message, DATA, short.sign(DATA), short.fingerprint, keys(short.certificate))
+
+
 def test_weak_hashes(program: str, keys: Keys) -> None:
     refused("SHA-1, which can be forged", DATA, HAND.sign(DATA, hash_=2), HAND.fingerprint, keys(HAND.certificate))
 

@@ -108,3 +108,17 @@ def test_help_answers_without_loading_what_only_work_needs(command: list[str]) -
     # Before a subcommand Typer reads the options of the root command, for which it takes pydantic itself.
     heavy |= set() if command else {"pydantic"}
     assert {name.partition(".")[0] for name in loaded} & heavy == set()
+
+
+def test_an_interrupt_while_libraries_are_loaded(tmp_path: Path) -> None:
+    """Many make code from text, where Python remembers an interrupt as one that nobody handles."""
+    (tmp_path / "typer.py").write_text('exec("raise KeyboardInterrupt")\n')
+    done = subprocess.run(
+        [sys.executable, "-m", PACKAGE, "--help"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

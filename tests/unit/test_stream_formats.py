@@ -26,7 +26,9 @@ def iso(prefix: bytes = b"") -> bytes:
 
 
 def vdi() -> bytes:
-    return (b"<<< Oracle VM VirtualBox Disk Image >>>\n".ljust(0x40, b"\0") + struct.pack("<I", 0xBEDA107F)).ljust(1024)
+    return (b"<<< Oracle VM VirtualBox Disk Image >>>\n".ljust(0x40, b"\0") + struct.pack("<I", 0xBEDA107F)).ljust(
+        1024, b"\0"
+    )
 
 
 def vhd() -> bytes:

@@ -6,7 +6,7 @@ import pytest
 
 from openstack_image_manager.errors import CloudError, VerificationError
 from openstack_image_manager.format import Version
-from openstack_image_manager.ways import PACKED, ImportOptions, Method, Way, choose
+from openstack_image_manager.ways import PACKED, ImportOptions, Method, Way, choose, has_secrets
 
 PLAIN = "https://x/1.img"
 SHA256, SHA512 = f"sha256:{'a' * 64}", f"sha512:{'a' * 128}"
@@ -125,7 +125,6 @@ def test_ways_that_the_cloud_does_not_offer(
 @pytest.mark.parametrize(
     "url",
     [
-        "ftp://x/1.img",
         "file:///srv/1.img",
         "FILE:///srv/1.img",
         *(f"https://x/1.img{suffix}" for suffix in PACKED),
@@ -163,3 +162,25 @@ def test_a_mirror_on_this_disk_goes_through_here(
 ) -> None:
     version = Version(version="1", url=PLAIN, mirror_url=mirror_url)
     assert choose(version, methods, None, ImportOptions(method=method)).method == chosen
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        ("https://x/1.img", False),
+        ("https://x/1.img?a=1", False),
+        ("https://robot:pw@x/1.img", True),
+        ("https://x/1.img?a=1&X-Amz-Signature=abc", True),
+        ("https://x/1.img?token=abc", True),
+    ],
+)
+def test_a_url_with_secrets_goes_through_this_machine(url: str, secret: bool) -> None:
+    assert has_secrets(url) == secret
+    assert way(url=url).method == ("glance-direct" if secret else "web-download")
+    mirrored = Version(version="1", url=PLAIN, mirror_url=url)
+    assert (choose(mirrored, BOTH, None, ImportOptions()).method == "glance-direct") == secret
+    if secret:
+        with pytest.raises(CloudError, match="signed query"):
+            way("web-download", url=url)
+    else:
+        assert way("web-download", url=url).method == "web-download"

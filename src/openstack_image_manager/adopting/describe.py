@@ -108,7 +108,7 @@ def _version(
     said: dict[str, Any] = {
         "version": version,
         "url": address,
-        "checksum": _checksum(properties.get(desired.VERIFIED, "")),
+        "checksum": _checksum(desired.verified_checksum(image)),
         "checksums_url": _url(properties.get(desired.CHECKSUMS_URL, "")),
         "build_date": date if _fits(values.build_date, date) else None,
         **_signed(properties.get(desired.SIGNED_BY, "")),

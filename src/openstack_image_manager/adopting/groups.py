@@ -15,7 +15,7 @@ from openstack_image_manager.model import WHOLE, Image
 DATED = re.compile(r"(?P<name>.*[^ _-])(?P<separator>[ _-]?)\((?P<version>[^()]+)\)")
 # What Nova writes on the images that it makes of servers.
 SNAPSHOT = ("instance_uuid", "base_image_ref", "block_device_mapping")
-SECRET = re.compile(r"passw|secret|token|credential|private.?key|api.?key|BEGIN [A-Z ]*KEY", re.IGNORECASE)
+SECRET = re.compile(r"passw|secret|token|credential|private.?key|api.?key|BEGIN [A-Z ]{0,40}KEY", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def unfit(image: Image) -> str | None:
 
 def is_secret(text: str) -> bool:
     """True for a text that may hold what must not be written down."""
-    return bool(SECRET.search(text)) or any(public_url(url) != url for url in re.findall(r"\w+://\S+", text))
+    return bool(SECRET.search(text)) or any(public_url(url) != url for url in re.findall(r"\b\w+://\S+", text))
 
 
 def namesakes(images: Iterable[Image]) -> tuple[list[Image], list[tuple[Image, str]]]:

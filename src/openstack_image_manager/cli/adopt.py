@@ -46,7 +46,7 @@ def adopt_command(
     from openstack_image_manager.glance import Glance
     from openstack_image_manager.model import Policy
 
-    set_up(debug, log_format.value)
+    set_up(debug, log_format)
     try:
         only = re.compile(name_filter) if name_filter is not None else None
     except (re.error, RecursionError, OverflowError) as error:

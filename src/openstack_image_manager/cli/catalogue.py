@@ -36,7 +36,7 @@ def list_catalogue(
 
     loaded = load(CATALOGUE)
     entries = catalogue.entries(loaded.definitions, loaded.positions)
-    if output is given.Form.JSON:
+    if output == given.Form.JSON:
         typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
     else:
         render.table([catalogue.HEAD, *map(catalogue.cells, entries)], render.console())

@@ -49,10 +49,10 @@ def check_updates(
     checks = endoflife.check(known, chosen.definitions, everything.definitions, releases, today)
     errors = {name: str(error) for name, error in failed.items()}
     summary = endoflife.summary(checks, products, len(errors))
-    if output is given.Output.JSON:
+    if output == given.Output.JSON:
         data = {"date": today.isoformat(), "checks": endoflife.data(checks), "failed": errors}
         typer.echo(json.dumps(data, indent=2))
-    elif output is given.Output.MARKDOWN:
+    elif output == given.Output.MARKDOWN:
         typer.echo(render.findings_markdown("Releases", summary, endoflife.findings(checks, errors)), nl=False)
     else:
         out = render.console()

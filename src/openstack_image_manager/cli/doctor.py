@@ -104,7 +104,7 @@ def doctor_command(
             here += sites.reachability(list(reached.definitions.values()), answers, wanted)
         if name is not None:
             here.append(_storage(name, endpoint))
-        if output is given.Form.JSON:
+        if output == given.Form.JSON:
             typer.echo(render.clean_json(record.content.data()))
         else:
             _show({**clouds, **({HERE: here} if here else {})})

@@ -54,14 +54,14 @@ def explain_command(
     from openstack_image_manager.cli.logs import say, set_up
     from openstack_image_manager.cli.request import defined, only
 
-    set_up(debug, log_format.value)
+    set_up(debug, log_format)
     defined(name, images)
     settled = {"orphans": given.Orphans.KEEP, "max_deletes": 0, "same_ids": False}
     requests = run.requests({**context.params, **settled, "name_filter": only(name)})
     with run.prepared(requests) as found:
         told = {each.glance.cloud: _explained(each) for each in found.ready}
         failed = {name: str(error) for name, error in found.failed.items()}
-        if output is given.Form.JSON:
+        if output == given.Form.JSON:
             clouds = {where: explain.data(explanation) for where, explanation in told.items()}
             typer.echo(json.dumps({"clouds": clouds, "failed": failed}, indent=2))
         else:

@@ -35,9 +35,9 @@ def list_command(
 
     loaded = load(images, name_filter=name_filter)
     entries = inventory.entries(loaded.definitions, loaded.positions)
-    if output is given.ListForm.JSON:
+    if output == given.ListForm.JSON:
         typer.echo(json.dumps(inventory.data(entries), indent=2, ensure_ascii=False))
-    elif output is given.ListForm.RST:
+    elif output == given.ListForm.RST:
         typer.echo(inventory.rst(entries), nl=False)
     else:
         render.table(inventory.table(entries), render.console())

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from openstack_image_manager import told
 
 _VARIABLE = re.compile(r"(?:OS|AWS)_\w*(?:PASS|SECRET|TOKEN)")
-_USERINFO = re.compile(r"(\w+://)[^/?#\s\"]+@")
+_USERINFO = re.compile(r"\b(\w+://)[^/?#\s\"]+@")
 _PARAMETER = re.compile(r"([?&][\w.-]*(?:sig|token|key|credential|secret|passw|policy)[\w.-]*=)[^&\s\"'#]+", re.I)
 _HEADER = re.compile(r"((?:authorization|cookie):\s*)[^\r\n\"']+|(x-[\w-]*(?:token|key|secret):\s*)[^\s\"',]+", re.I)
 # In JSON, in JSON within JSON, and as Python writes it: a quoted value ends with the quote it begins with.

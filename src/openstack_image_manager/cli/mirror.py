@@ -111,7 +111,7 @@ def mirror_command(
     from openstack_image_manager.mirroring.publishing import Publisher
     from openstack_image_manager.mirroring.verdict import beyond_limit
 
-    set_up(debug, log_format.value)
+    set_up(debug, log_format)
     days = re.fullmatch(r"(\d{1,4})d?", grace)
     if not days:
         raise UsageError(f"--grace {grace}: give a number of days, like 7 or 7d")
@@ -132,7 +132,7 @@ def mirror_command(
             opened, where, loaded.definitions, loaded.left_out, now, timedelta(days=int(days[1])), noted
         )
         made = mirror.guarded(made, holding, where, bucket.endswith("/"), loaded)
-        out = render.console(stderr=output is not given.Output.TEXT)
+        out = render.console(stderr=output != given.Output.TEXT)
         proofs = prover(keys, stop)
         unread: dict[str, Error] = {}
         if verify:
@@ -141,7 +141,7 @@ def mirror_command(
         # What could not be verified fails in a dry run, too.
         outcomes: Sequence[Outcome] = mirror.unverified(made, unread)
         record.content = content.of_mirror(made, where, outcomes, dry_run)
-        if output is given.Output.TEXT:
+        if output == given.Output.TEXT:
             _show(made, where, now)
         if prune and not dry_run and (refusal := beyond_limit(made, max_deletes)):
             raise refusal
@@ -224,9 +224,9 @@ def _tell(told: Content, outcomes: Sequence[Outcome], output: given.Output, dry_
     from openstack_image_manager import render
     from openstack_image_manager.mirroring import report
 
-    if output is given.Output.JSON:
+    if output == given.Output.JSON:
         typer.echo(render.clean_json(told.data()))
-    elif output is given.Output.MARKDOWN:
+    elif output == given.Output.MARKDOWN:
         typer.echo(told.markdown(), nl=False)
     else:
         out = render.console()

@@ -134,7 +134,16 @@ Images = Annotated[
 Filter = Annotated[
     str | None, typer.Option("--filter", metavar="REGEX", help="Only definitions whose name matches (a search).")
 ]
-Tag = Annotated[str, typer.Option("--tag", metavar="TAG", help="The tag that managed images carry.")]
+
+
+def _tag(tag: str) -> str:
+    """A tag that Glance can keep, and that can be asked for. Raises BadParameter."""
+    if not tag.strip() or "," in tag or len(tag) > 255 or max(tag) > "\uffff" or not tag.isprintable():
+        raise typer.BadParameter("must have 1 to 255 characters that can be seen, and no comma or emoji")
+    return tag
+
+
+Tag = Annotated[str, typer.Option("--tag", metavar="TAG", help="The tag that managed images carry.", callback=_tag)]
 Latest = Annotated[bool, typer.Option("--latest", help="Of multi images, bring in the newest version only.")]
 Keep = Annotated[bool, typer.Option("--keep", help="Leave versions alone that are no longer defined.")]
 Force = Annotated[bool, typer.Option("--force", help="Definitions with enable: false, too.")]

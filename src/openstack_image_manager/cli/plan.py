@@ -55,7 +55,7 @@ def plan_command(
     """
     from openstack_image_manager.cli.logs import set_up
 
-    set_up(debug, log_format.value)
+    set_up(debug, log_format)
     from openstack_image_manager.cli import run
     from openstack_image_manager.cli.planfile import write
     from openstack_image_manager.cli.recording import recording
@@ -70,7 +70,7 @@ def plan_command(
         too_many = run.tell_refusals(clouds)
         if out is not None and not too_many:
             write(out, clouds.ready[0])
-        if clouds.several and output is given.Output.TEXT:
+        if clouds.several and output == given.Output.TEXT:
             run.show_comparison(clouds)
         if clouds.has_errors or too_many:
             raise typer.Exit(1)
@@ -122,7 +122,7 @@ def apply_command(
     """
     from openstack_image_manager.cli.logs import set_up
 
-    set_up(debug, log_format.value)
+    set_up(debug, log_format)
     from openstack_image_manager.cli import run
     from openstack_image_manager.cli.planfile import agreed, read, refuse_beside_file
     from openstack_image_manager.cli.recording import recording
@@ -137,7 +137,7 @@ def apply_command(
         requests = [request]
     if expect is not None and len(requests) > 1:
         raise UsageError("--expect goes with one cloud, as each cloud has a plan of its own")
-    options = ImportOptions(import_method.value, verify_checksum, import_timeout, stuck_retry + 1)
+    options = ImportOptions(given.ImportMethod(import_method).value, verify_checksum, import_timeout, stuck_retry + 1)
     with recording("apply", report, metrics) as record, run.prepared(requests) as clouds:
         record.about(clouds, applies=True)
         if approved is not None:
@@ -157,14 +157,14 @@ def show(clouds: Clouds, output: given.Output) -> None:
     from openstack_image_manager.cli.logs import say
 
     plans = [(each.plan, each.glance.cloud) for each in clouds.ready]
-    if output is given.Output.JSON:
+    if output == given.Output.JSON:
         failed = {cloud: str(error) for cloud, error in clouds.failed.items()}
         typer.echo(render.plans_json(plans, failed) if clouds.several else render.plan_json(*plans[0]))
-    elif output is given.Output.MARKDOWN:
+    elif output == given.Output.MARKDOWN:
         typer.echo("\n".join(render.plan_markdown(*plan) for plan in plans), nl=False)
     else:
         for plan in plans:
             render.plan_text(*plan, render.console(), with_heading=clouds.several)
-    if clouds.several and output is not given.Output.JSON:
+    if clouds.several and output != given.Output.JSON:
         for error in clouds.failed.values():
             say("error", str(error))

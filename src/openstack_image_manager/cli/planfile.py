@@ -37,19 +37,15 @@ def write(path: Path, ready: Prepared) -> None:
     """A plan file: what was asked, where, and the plan. It names the definitions' path and holds no secrets."""
     from dataclasses import asdict
 
-    from openstack_image_manager import render
+    from openstack_image_manager import render, written
     from openstack_image_manager.approval import fingerprint
-    from openstack_image_manager.errors import Error
 
     asked = {**asdict(ready.request), "images": _absolute(ready.request.images)}
     plan = render.plan_data(ready.plan, ready.glance.cloud)
     definitions = {each.name: fingerprint(each) for each in ready.definitions}
     content = {"format": FORMAT, "request": asked, "where": _where(ready), "day": ready.day, "definitions": definitions}
     content["plan"] = plan
-    try:
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise Error(f"{path}: the plan can't be written: {error.strerror}") from None
+    written.write(path, json.dumps(content, indent=2) + "\n")
 
 
 def _where(ready: Prepared) -> Where:
@@ -79,7 +75,7 @@ def read(path: Path) -> tuple[Request, tuple[Where, Approved]]:
         return Request(policy=policy, **request), (content["where"], approved)
     except OSError as error:
         raise Error(f"{path}: the plan can't be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Error(f"{path}: is no plan file; make one with `plan --out`") from None
 
 

@@ -79,14 +79,16 @@ def looking(
     outdated: given.Outdated,
 ) -> Policy:
     """The policy that a command looks with: as the cloud is run, and nothing is counted or waited for."""
+    from openstack_image_manager.cli import options as given
+
     return Policy(
         tag=tag,
         force=force,
         latest=latest,
         keep=keep,
-        hidden_visibility=hidden_visibility.value,
+        hidden_visibility=given.Visibility(hidden_visibility).value,  # older releases of Typer give a text
         use_os_hidden=use_os_hidden,
-        outdated=outdated.value,
+        outdated=given.Outdated(outdated).value,
     )
 
 
@@ -101,12 +103,12 @@ def _policy(options: Mapping[str, Any]) -> Policy:
         latest=options["latest"],
         keep=options["keep"],
         force=options["force"],
-        hidden_visibility=options["hidden_visibility"].value,
+        hidden_visibility=options["hidden_visibility"],
         use_os_hidden=options["use_os_hidden"],
-        outdated=options["outdated"].value,
+        outdated=options["outdated"],
         grace=int(days.group(1)),
-        orphans=options["orphans"].value,
-        unknown_usage=options["unknown_usage"].value,
+        orphans=options["orphans"],
+        unknown_usage=options["unknown_usage"],
         max_deletes=options["max_deletes"],
         same_ids=options["same_ids"],
     )

@@ -52,7 +52,7 @@ def rollback_command(
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.ways import ImportOptions
 
-    set_up(debug, log_format.value)
+    set_up(debug, log_format)
     definition, _ = defined(name, images)
     if not definition.multi:
         raise UsageError(f"the versions of {name} stand side by side (multi: false); there is nothing to roll back")
@@ -60,7 +60,7 @@ def rollback_command(
         raise UsageError(f"{name} is disabled (enable: false), so nothing of it is changed; enable it first")
     # The older versions that are missing are no business of a rollback.
     # It takes builds out of sight, and never further.
-    stage = outdated if outdated is given.Outdated.KEEP else given.Outdated.HIDE
+    stage = outdated if outdated == given.Outdated.KEEP else given.Outdated.HIDE
     policy = looking(tag, False, True, keep, hidden_visibility, use_os_hidden, stage)
     chosen = {name: to or ""}
     requests = [run.Request(each, images, only(name), policy, chosen) for each in run.cloud_names(cloud, all_clouds)]

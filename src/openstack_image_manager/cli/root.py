@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def run_root(**o: Any) -> int:
     """Do what the options `o` of the root command say; the exit code."""
-    set_up(o["debug"], o["log_format"].value)
+    set_up(o["debug"], o["log_format"])
     if o["delete"] and not (o["sure"] or o["dry_run"]):
         raise UsageError("--delete goes with --yes-i-really-know-what-i-do; look at the plan first: --dry-run")
     asked = requests({**o, "outdated": _outdated(o)})
@@ -40,8 +40,8 @@ def run_root(**o: Any) -> int:
             raise UsageError("--share-image has no --metrics")
         if o["dry_run"]:
             raise UsageError("--share-image knows no --dry-run; look at the members with: openstack image member list")
-        ending = o["share_action"] is given.ShareAction.DELETE
-        whom = (o["share_target"], o["share_type"].value, o["share_domain"])
+        ending = o["share_action"] == given.ShareAction.DELETE
+        whom = (o["share_target"], o["share_type"], o["share_domain"])
         return share(asked[0].cloud, asked[0].policy.tag, o["share_image"], *whom, ending, o["report"])
     if o["check_only"] or o["check_age"]:
         return _check(o)
@@ -81,8 +81,8 @@ def import_options(o: dict[str, Any]) -> ImportOptions:
     from openstack_image_manager.ways import ImportOptions
 
     prefetch = o["prefetch"]
-    method: Method = "glance-direct" if prefetch is given.Prefetch.ALWAYS else o["import_method"].value
-    fall_back = prefetch is not given.Prefetch.NEVER
+    method: Method = "glance-direct" if prefetch == given.Prefetch.ALWAYS else o["import_method"]
+    fall_back = prefetch != given.Prefetch.NEVER
     return ImportOptions(method, o["verify_checksum"], o["import_timeout"], o["stuck_retry"] + 1, fall_back)
 
 

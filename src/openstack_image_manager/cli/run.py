@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -25,6 +25,7 @@ from openstack_image_manager.plan import beyond_limit
 from openstack_image_manager.told import about
 
 if TYPE_CHECKING:
+    from openstack_image_manager.deciding import Decisions
     from openstack_image_manager.glance import Glance
     from openstack_image_manager.upstreams.follow import Follower
     from openstack_image_manager.ways import ImportOptions
@@ -36,7 +37,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan, the cloud it is for, and what it was made of; `day`: YYYY-MM-DD."""
+    """A plan, the cloud it is for, and what it was made of; `day`: YYYY-MM-DD. `names`: all definitions
+    there are, None: unknown."""
 
     request: Request
     plan: Plan
@@ -45,6 +47,7 @@ class Prepared:
     images: Sequence[Image]
     day: str
     again: Callable[[Prepared], Prepared]
+    names: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,7 @@ def _planned(
         now, _, its = later.plan(before.definitions, [*findings, *broken], names)
         return replace(before, plan=replace(now, findings=tuple(dict.fromkeys(now.findings))), images=its)
 
-    return Prepared(replace(request, policy=policy), made, glance, definitions, images, day.isoformat(), again)
+    return Prepared(replace(request, policy=policy), made, glance, definitions, images, day.isoformat(), again, names)
 
 
 def look_again(clouds: Clouds) -> None:
@@ -225,11 +228,22 @@ def _applied(clouds: Clouds, going: Sequence[Prepared], options: ImportOptions, 
                 each.glance,
                 each.request.policy,
                 progress.Named(reporter, each.glance.cloud) if clouds.several else reporter,
+                _decisions(each),
                 compare.ids_elsewhere(each.glance.cloud, each.definitions, images),
             )
             for each in going
         ]
         return apply(jobs, options, workers)
+
+
+def _decisions(each: Prepared) -> Decisions:
+    """What the plan was decided on, to decide again before each step."""
+    from openstack_image_manager.deciding import Decisions
+
+    request, day, admin = each.request, date.fromisoformat(each.day), each.glance.is_admin()
+    return Decisions(
+        each.plan, each.definitions, each.images, request.policy, day, admin, each.names, request.roll_back
+    )
 
 
 def _compare_after(clouds: Clouds) -> None:

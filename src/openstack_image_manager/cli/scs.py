@@ -103,7 +103,7 @@ def check_command(
     set_up(debug)
     if name_filter is not None and images is None and (cloud or all_clouds):
         raise UsageError("--filter chooses definitions; give them with --images")
-    standards = [each.value for each in standard or Standard]
+    standards = list(standard or Standard)
     now = datetime.now(UTC)
     policy = looking(tag, force, latest, keep, hidden_visibility, use_os_hidden, outdated)
     if not cloud and not all_clouds:
@@ -123,11 +123,11 @@ def _definitions(request: Request, standards: Sequence[str], now: datetime, stri
 
     found, remarks, troubles = conformance.definitions(request, standards, now)
     verdicts = [each.verdict for each in remarks]
-    if output is Form.JSON:
+    if output == Form.JSON:
         failed = {each.subject: each.message for each in troubles}
         data = {"standards": standards, "definitions": report.lint_data(found, remarks), "failed": failed}
         _json(data)
-    elif output is Form.JUNIT:
+    elif output == Form.JUNIT:
         lines = [(each.verdict, render.clean(report.remark_line(each))) for each in remarks]
         cases = report.cases("definitions", lines, standards, strict)
         _junit([*cases, *(_failed("definitions", each.subject, each.message) for each in troubles)])
@@ -154,7 +154,7 @@ def _clouds(
     from openstack_image_manager import render
     from openstack_image_manager.scs import report
 
-    if output is Form.JSON:
+    if output == Form.JSON:
         data = {
             each.cloud: {
                 **report.data(each.report, each.mended),
@@ -163,7 +163,7 @@ def _clouds(
             for each in reports
         }
         _json({"standards": standards, "clouds": data, "failed": {name: str(error) for name, error in failed.items()}})
-    elif output is Form.JUNIT:
+    elif output == Form.JUNIT:
         cases: list[Case] = []
         for each in reports:
             lines = [(v, render.clean(report.line(v, v in each.mended))) for v in each.report.verdicts]

@@ -78,7 +78,7 @@ def unshare_command(
 def _set_up(debug: bool, log_format: given.LogForm) -> None:
     from openstack_image_manager.cli.logs import set_up
 
-    set_up(debug, log_format.value)
+    set_up(debug, log_format)
 
 
 def _command(

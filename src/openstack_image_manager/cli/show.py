@@ -51,7 +51,7 @@ def show_command(
     from openstack_image_manager.cli.logs import say, set_up
     from openstack_image_manager.cli.request import defined, looking, only
 
-    set_up(debug, log_format.value)
+    set_up(debug, log_format)
     definition, position = defined(name, images)
     policy = looking(tag, True, latest, keep, hidden_visibility, use_os_hidden, outdated)
     today = datetime.now(UTC).date()
@@ -59,7 +59,7 @@ def show_command(
     with run.prepared(requests) as found:
         rows = {each.glance.cloud: status.rows(each.plan, each.definitions, each.images, today) for each in found.ready}
         failed = {each: str(error) for each, error in found.failed.items()}
-        if output is given.Form.JSON:
+        if output == given.Form.JSON:
             about = inventory.described(definition, position)
             typer.echo(json.dumps({"definition": about, "clouds": _data(found, rows), "failed": failed}, indent=2))
         else:

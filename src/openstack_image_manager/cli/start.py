@@ -27,16 +27,26 @@ def main() -> None:
     sys.setswitchinterval(0.001)
     # Pydantic would read the metadata of all that is installed, to look for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    _open_closed()
     try:
         _ask_early(sys.argv[1:])
         from openstack_image_manager.cli.app import main
 
         main()
     except KeyboardInterrupt:
+        # Python ends itself with the signal, at the end, if it was loading a module with code made from text.
+        ended.append(130)
         sys.exit(130)
     except SystemExit as end:
         ended += [0] if end.code is None else [end.code] if isinstance(end.code, int) else []
         raise
+
+
+def _open_closed() -> None:
+    """Let standard streams that are closed lead nowhere: the next file to be opened would be taken for them."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # until the process ends
 
 
 def _leave(ended: list[int]) -> None:

@@ -55,7 +55,7 @@ def status_command(
     from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.cli.request import looking
 
-    set_up(debug, log_format.value)
+    set_up(debug, log_format)
     today = datetime.now(UTC).date()
     clouds = run.cloud_names(cloud, all_clouds)
     policy = looking(tag, force, latest, keep, hidden_visibility, use_os_hidden, outdated)
@@ -71,7 +71,7 @@ def status_command(
         failed = {name: str(error) for name, error in found.failed.items()}
         findings = {each.glance.cloud: each.plan.findings for each in found.ready}
         record.content = content.of_status(rows, failed, findings)
-        if output is given.Form.JSON:
+        if output == given.Form.JSON:
             typer.echo(json.dumps(content.status_data(rows, failed, findings), indent=2))
         else:
             for each in found.ready:

@@ -72,7 +72,7 @@ def update_command(
     from openstack_image_manager.upstreams import sites
     from openstack_image_manager.upstreams.update import update
 
-    set_up(debug, log_format.value)
+    set_up(debug, log_format)
     if name is not None and name_filter is not None:
         raise UsageError("--name and --filter exclude each other; give one of them")
     with recording("update", report, metrics) as record:
@@ -112,9 +112,9 @@ def _show(found: Sequence[News], silent: int, output: given.Output, dry_run: boo
     from openstack_image_manager import render
     from openstack_image_manager.upstreams import news
 
-    if output is given.Output.JSON:
+    if output == given.Output.JSON:
         typer.echo(json.dumps([news.data(each) for each in found], indent=2))
-    elif output is given.Output.MARKDOWN:
+    elif output == given.Output.MARKDOWN:
         typer.echo(render.news_markdown(found), nl=False)
     else:
         out = render.console()

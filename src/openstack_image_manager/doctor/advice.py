@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from openstack_image_manager import sizes
+from openstack_image_manager.desired import OWN
 from openstack_image_manager.doctor.needs import Needs
 from openstack_image_manager.doctor.report import Check, State
 
@@ -191,3 +192,28 @@ def _limit(name: str, used: int, limit: int, more: int) -> Check:
     if used + more > NEARLY * limit:
         return Check(topic, "warning", f"{what}: nearly full", why, change)
     return Check(topic, "ok", what, why)
+
+
+def usage(what: str, seen: bool | None, message: str = "") -> Check:
+    """Whether this user sees the `what` (servers, volumes) of all projects; None: the cloud has no such service."""
+    why = "images in use are not deleted, and nothing is deleted where that cannot be checked"
+    topic = f"usage: {what}"
+    if seen:
+        return Check(topic, "ok", "this user sees those of all projects", why)
+    if seen is None and what == "volumes":
+        return Check(topic, "ok", "there is no block storage in the catalogue", why)
+    if seen is None:
+        change = "--unknown-usage delete where images are to be deleted all the same"
+        return Check(topic, "unknown", "there is no compute service in the catalogue", why, change)
+    rules = {
+        "servers": "Nova's policy.yaml: os_compute_api:servers:index:get_all_tenants (admin has it by default)",
+        "volumes": "Cinder's policy.yaml: context_is_admin (role admin by default); no other rule gives it",
+    }
+    return Check(topic, "warning", f"cannot check which images are in use: {message}", why, rules[what])
+
+
+def inheritance() -> Check:
+    """Nova's setting cannot be read."""
+    why = "Nova copies other properties of an image to servers and their snapshots, where these are false"
+    line = f"nova.conf: [DEFAULT] non_inheritable_image_properties = {','.join(('cache_in_nova', 'bittorrent', *OWN))}"
+    return Check("snapshots", "unknown", "Nova does not report which properties its snapshots inherit", why, line)

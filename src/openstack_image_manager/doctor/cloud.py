@@ -15,6 +15,7 @@ from openstack_image_manager.doctor.report import Check
 from openstack_image_manager.errors import CloudError
 from openstack_image_manager.format import public_url
 from openstack_image_manager.glance import Glance
+from openstack_image_manager.usage import see_servers, see_volumes
 
 PREFIX = "image_"  # of the names of Glance's limits
 
@@ -61,24 +62,37 @@ def limits(glance: Glance, needs: Needs, workers: int) -> list[Check]:
     return [advice.no_limits(_registered(glance), _used(glance), needs)]
 
 
+def consumers(glance: Glance) -> list[Check]:
+    """Whether it can be checked which images are in use, and what Nova should not copy to snapshots."""
+    checks = []
+    sights = {"servers": ("compute", see_servers), "volumes": ("block-storage", see_volumes)}
+    for what, (service, see) in sights.items():
+        try:
+            endpoint = glance.service(service)
+            if endpoint is not None:
+                see(glance, endpoint)
+            checks.append(advice.usage(what, None if endpoint is None else True))
+        except CloudError as error:
+            checks.append(advice.usage(what, False, str(error)))
+    return checks if glance.service("compute") is None else [*checks, advice.inheritance()]
+
+
 def _used(glance: Glance) -> int | None:
     """Bytes of the images of this project; None: they can't be listed."""
     own = {"owner": glance.project or ""}
     try:
-        images = [page for hidden in ("false", "true") for page in glance.pages({**own, "os_hidden": hidden})]
+        images = [image for hidden in ("false", "true") for image in glance.found({**own, "os_hidden": hidden})]
     except CloudError as error:
         if error.status is None:
             raise
         return None
-    return sum(page.get("size") or 0 for page in images)
+    return sum(image.size or 0 for image in images)
 
 
 def _registered(glance: Glance) -> Mapping[str, int] | None:
     """The limits of images that Keystone has for everybody; None: it does not tell."""
-    keystone = glance.service("identity")
     try:
-        address = f"{(keystone or '').removesuffix('/').removesuffix('/v3')}/v3/registered_limits"
-        found = glance.ask("GET", address, "registered_limits", who="Keystone")["registered_limits"]
+        found = glance.keystone("/registered_limits", "registered_limits")["registered_limits"]
     except CloudError:
         return None
     return {each["resource_name"]: each["default_limit"] for each in found if each["resource_name"].startswith(PREFIX)}

@@ -86,10 +86,11 @@ class Doctor:
         methods, stores = glance.import_methods(), glance.stores()
         kinds = cloud.store_kinds(glance)
         checks = [advice.methods(methods, needs), advice.stores(stores, kinds, needs)]
-        checks.append(advice.conversion(plan.converts if plan else None, kinds, needs))
+        checks.append(advice.conversion(_converts(plan), kinds, needs))
         checks += cloud.limits(glance, needs, self.workers)
         asked = Probe(glance, self.policy.tag)
         checks += probe.rights(asked, methods, stores, needs)
+        checks += cloud.consumers(glance)
         if "web-download" in methods:
             origins = sites.origins(url for url, answer in answers.items() if not answer.is_text)
             fetches = probe.fetches(asked, origins) if self.ask_glance else None
@@ -100,3 +101,9 @@ class Doctor:
 def _silent(error: CloudError) -> Check:
     why = "nothing can be imported while the image service does not answer"
     return Check("image service", "problem", str(error), why, "Glance itself, or its address in the catalogue")
+
+
+def _converts(plan: Plan | None) -> bool | None:
+    """Whether the cloud converts any format that it imports; None: nothing tells."""
+    shown = [converts for converts in plan.converts.values() if converts is not None] if plan else []
+    return any(shown) if shown else None

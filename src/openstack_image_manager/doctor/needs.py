@@ -63,7 +63,7 @@ def needs(definitions: Sequence[Definition], plan: Plan | None, answers: Mapping
 def to_import(definitions: Iterable[Definition], plan: Plan | None) -> list[tuple[Definition, Version]]:
     """The versions that are not in the cloud yet; without a plan all."""
     if plan is None:
-        return [(definition, version) for definition in definitions for version in definition.versions]
+        return [(definition, version) for definition in definitions for version in definition.offered]
     return [(change.definition, change.version) for change in plan.changes if isinstance(change, Create)]
 
 
@@ -102,4 +102,4 @@ def _useful(definitions: Iterable[Definition]) -> Iterable[str]:
 
 
 def _seen(definition: Definition) -> set[str]:
-    return {definition.visibility, *(version.visibility or "" for version in definition.versions)}
+    return {definition.visibility, *(version.visibility or "" for version in definition.offered)}

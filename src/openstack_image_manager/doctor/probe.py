@@ -101,10 +101,10 @@ def _sweep(probe: Probe) -> None:
     now = datetime.now(UTC)
     with suppress(CloudError):
         query = {"tag": TAG, "os_hidden": "true", "owner": probe.glance.project or ""}
-        for page in list(probe.glance.pages(query)):
-            made = datetime.fromisoformat(page["created_at"])
-            if page["name"] == f"doctor of {probe.tag}" and (now - made).total_seconds() >= probe.stale:
-                probe.glance.delete(page["id"])
+        for image in list(probe.glance.found(query)):
+            made = datetime.fromisoformat(image.created_at)
+            if image.name == f"doctor of {probe.tag}" and (now - made).total_seconds() >= probe.stale:
+                probe.glance.delete(image.id)
 
 
 def _visibility(glance: Glance, image_id: str, name: str, visibility: str, needs: Needs) -> Check:

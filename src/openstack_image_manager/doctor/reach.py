@@ -33,7 +33,7 @@ class Reached:
     def ask(self, definitions: Iterable[Definition]) -> Mapping[str, Answer]:
         """The answers of all addresses of these definitions, and of the checksum files that they need."""
         self.definitions |= {definition.name: definition for definition in definitions}
-        versions = [version for definition in self.definitions.values() for version in definition.versions]
+        versions = [version for definition in self.definitions.values() for version in definition.offered]
         urls = dict.fromkeys(url for version in versions for url in addresses(version))
         texts = dict.fromkeys(url for version in versions if (url := checksum_file(version)))
         asked = [[url for url in each if url not in self.answers] for each in (urls, texts)]
@@ -95,5 +95,5 @@ def _size(status: int, size: int | None, headers: Mapping[str, str]) -> int | No
     """Bytes of the whole file: of a part that came, the header tells (RFC 9110, 14.4)."""
     if status != 206:
         return size
-    whole = re.fullmatch(r"bytes 0-\d+/(\d+)", headers.get("Content-Range", ""))
+    whole = re.fullmatch(r"bytes 0-\d+/(\d{1,18})", headers.get("Content-Range", ""))
     return int(whole[1]) if whole else None

@@ -34,7 +34,7 @@ def reachability(
     importing = {(definition.name, version.version) for definition, version in wanted}
     checks = []
     for definition in definitions:
-        for version in definition.versions:
+        for version in definition.offered:
             for url in addresses(version):
                 answer = answers[url]
                 if answer.failure:

@@ -85,6 +85,9 @@ class _Watched:
     def __init__(self, source: Any, check: OpenPGP | Rsa) -> None:
         self._source, self._check = source, check
 
+    def check(self) -> None:
+        self._source.check()
+
     def read(self, size: int = CHUNK) -> bytes:
         chunk: bytes = self._source.read(size)
         self._check.update(chunk)
@@ -125,12 +128,12 @@ class Prover:
         try:
             return self._again(resolver, rule, version, known)
         except _UnprovableError as reason:
-            if version.signed_by is not None:
+            if version.signed_by is not None and version.checksum is not None:  # it was about these bytes
                 return Proof(with_checksum(version), RECORDED)
             if policy == "required":
                 raise VerificationError(
-                    f"{placed(version.url, reason)}; its signature is required, and the definition has no signed_by: "
-                    "let update write one, or set resolve: signature: policy: optional"
+                    f"{placed(version.url, reason)}; its signature is required, and the definition has no "
+                    "signed_by with a checksum: let update write one, or set resolve: signature: policy: optional"
                 ) from None
             return Proof(with_checksum(version))
 

@@ -79,7 +79,7 @@ def parsed(data: bytes) -> Record | None:
         sound &= all(isinstance(each, str) for each in texts)
         sound &= all(isinstance(getattr(record, name), str | None) for name in _NAMES if name not in _NEEDED)
         return record if sound and record.time.tzinfo else None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

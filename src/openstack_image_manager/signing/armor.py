@@ -11,6 +11,7 @@ from openstack_image_manager.errors import VerificationError
 
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9][A-Z0-9 ,/]*)-----")
 _CRC = re.compile(rb"=[A-Za-z0-9+/]{4}")
+_HASH = re.compile(rb"Hash: %(name)b(, ?%(name)b)*" % {b"name": rb"(MD5|SHA-?1|RIPEMD160|SHA(3-)?(224|256|384|512))"})
 _BOM = b"\xef\xbb\xbf"
 _SIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
 _SIGNATURE = b"-----BEGIN PGP SIGNATURE-----"
@@ -108,8 +109,8 @@ def cleartext(text: bytes) -> tuple[bytes, bytes]:
     for line in rest:
         if not line:
             break
-        # Any other header may be shown by a reader as if it were part of the text.
-        if not line.startswith(b"Hash: "):
+        # Any other header, and any other word in this one, may be shown by a reader as if it were part of the text.
+        if not _HASH.fullmatch(line):
             raise VerificationError("it is malformed: between the first line and the text only 'Hash: …' may stand")
     signed: list[bytes] = []
     for line in rest:

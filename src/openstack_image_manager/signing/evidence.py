@@ -44,20 +44,23 @@ class Evidence:
         self._stop = stop or threading.Event()
 
     def __call__(self, wanted: Signature, data: bytes, fetch: Fetch) -> tuple[bytes, str | None, str | None]:
-        """The bytes that may be read, who signed them (fingerprint of the primary key), and when (UTC). Raises
-        VerificationError, and FetchError when there is no signature, or no image."""
+        """The bytes that may be read (of an image: its checksum, `algorithm:digest`), who signed them (fingerprint of
+        the primary key), and when (UTC). Raises VerificationError, and FetchError when there is no signature, or no
+        image."""
         if wanted.kind == "clearsigned":
             data, signed = verify_clearsigned(data, wanted.keys, self._keyring)
         else:
             signature = fetch(wanted.url or "")
             if wanted.over in ("image", "unpacked-image"):
-                signed = self._image(wanted, signature)
+                checksum, signed = self._image(wanted, signature)
+                data = str(checksum).encode()
             else:
                 verify = verify_rsa if wanted.kind == "openssl-rsa" else verify_detached
                 signed = verify(data, signature, wanted.keys, self._keyring)
         return data, signed.fingerprint, moment(signed.made)
 
-    def _image(self, wanted: Signature, signature: bytes) -> Signed:
+    def _image(self, wanted: Signature, signature: bytes) -> tuple[Checksum, Signed]:
+        """The checksum of the file that was read, packed where it is packed, and who signed it."""
         checksum = wanted.checksum or Checksum("sha256", "")
         limit = time.monotonic() + self._timeout
         kind = Rsa if wanted.kind == "openssl-rsa" else OpenPGP
@@ -66,15 +69,15 @@ class Evidence:
             Download(self._real(wanted.subject), checksum.algorithm, limit, self._stop, hint="") as download,
         ):
             published: Any = io.BufferedReader(download, CHUNK)
-            image = unpacked(published) if wanted.over == "unpacked-image" else published
+            image = unpacked(published, download.check) if wanted.over == "unpacked-image" else published
             while chunk := image.read(CHUNK):
                 check.update(chunk)
             while published.read(CHUNK):
                 pass
-            if wanted.checksum and download.hexdigest() != checksum.digest:
-                got = f"{checksum.algorithm}:{download.hexdigest()}"
+            got = Checksum(checksum.algorithm, download.hexdigest())
+            if wanted.checksum and got != checksum:
                 raise VerificationError(f"wrong checksum: expected {checksum}, got {got}")
-            return check.finish()
+            return got, check.finish()
 
 
 def moment(when: datetime | None) -> str | None:

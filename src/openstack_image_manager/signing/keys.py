@@ -17,7 +17,7 @@ from openstack_image_manager.signing import armor, openpgp
 from openstack_image_manager.signing.openpgp import Certificate
 from openstack_image_manager.signing.verdict import pins
 
-SUFFIXES = (".asc", ".gpg", ".pgp", ".pem", ".pub")
+SUFFIXES = (".asc", ".gpg", ".pgp", ".pem", ".pub", ".rev")
 RPM_PREFIX = "RPM-GPG-KEY"  # distributions of the RPM family name their keys so, without a suffix
 SYSTEM = (
     Path("/usr/share/keyrings"),
@@ -27,6 +27,7 @@ SYSTEM = (
 )
 LARGEST = 8 * 1024 * 1024  # bytes of one file; keyrings of whole distributions are smaller
 MOST_FILES = 5000  # of one directory and those in it
+ONLY_REVOCATION = "it holds a revocation and no key: it counts together with the copies of its key"
 FEW = 5  # names that a message can hold
 
 
@@ -43,13 +44,18 @@ AnyKey = Certificate | PublicKey
 
 def read(data: bytes) -> tuple[AnyKey, ...]:
     """All keys in a file: OpenPGP certificates, armored or binary, and PEM public keys. Raises VerificationError."""
+    found = _keys(data)
+    if not found:
+        raise VerificationError(ONLY_REVOCATION if openpgp.revocations(data) else "it holds no key")
+    return tuple(found)
+
+
+def _keys(data: bytes) -> list[AnyKey]:
     found: list[AnyKey] = list(openpgp.certificates(data))
     for block in () if armor.is_binary(data) else armor.blocks(data):
         if block.label == "PUBLIC KEY":
             found.append(PublicKey(hashlib.sha256(block.data).hexdigest().upper(), block.data))
-    if not found:
-        raise VerificationError("it holds no key")
-    return tuple(found)
+    return found
 
 
 def default_directory() -> Path:
@@ -63,14 +69,17 @@ def default_directory() -> Path:
 
 
 class Keyring:
-    """The keys in some directories (or files): the first that has a key counts. Files are read only until it is found.
+    """The keys in some directories (or files). The copies of a key that are in them are one key: a revocation, an
+    extension or a new subkey may be in any of them.
 
-    Reads each file at most once. May be used by several threads.
+    Reads each file once. May be used by several threads.
     """
 
     def __init__(self, places: Sequence[Path]) -> None:
         self._places = tuple(places)
         self._files = (path for place in self._places for path in key_files(place))
+        self._copies: dict[str, list[AnyKey]] = {}
+        self._revocations: list[bytes] = []
         self._known: dict[str, AnyKey] = {}
         self._passed_over: list[str] = []
         self._lock = threading.Lock()
@@ -91,16 +100,24 @@ class Keyring:
 
     def _find(self, pinned: Sequence[str]) -> list[AnyKey]:
         with self._lock:
-            while not all(each in self._known for each in pinned) and (path := next(self._files, None)):
-                try:
-                    for key in read(_content(path)):
-                        self._known.setdefault(key.fingerprint, key)
-                except (VerificationError, OSError) as error:
-                    self._passed_over.append(f"{path} ({_reason(error)})")
+            for path in self._files:
+                self._read(path)
+            for each in pinned:
+                if each not in self._known and each in self._copies:
+                    self._known[each] = _whole(self._copies[each], self._revocations)
             return [self._known[each] for each in pinned if each in self._known]
 
+    def _read(self, path: Path) -> None:
+        try:
+            data = _content(path)
+            self._revocations += openpgp.revocations(data)
+            for key in read(data):
+                self._copies.setdefault(key.fingerprint, []).append(key)
+        except (VerificationError, OSError) as error:
+            self._passed_over.append(f"{path} ({_reason(error)})")
+
     def _missing(self, pinned: Sequence[str]) -> str:
-        for key in self._known.values():
+        for key in (copy for copies in self._copies.values() for copy in copies):
             for subkey in key.subkeys if isinstance(key, Certificate) else ():
                 if subkey.fingerprint in pinned:
                     return f"{subkey.fingerprint} is a subkey: pin its primary key, {key.fingerprint}"
@@ -149,41 +166,58 @@ def listing(place: Path) -> Iterator[tuple[Path, AnyKey | str]]:
 
 def fetch_key(url: str, fingerprint: str, directory: Path) -> Path:
     """Bring the key with exactly that fingerprint from `url` into `directory`, and nothing else that comes with it.
+    What a stored copy of it holds stays: revocations, extensions, subkeys.
 
-    Raises VerificationError if it is not there, or a stored copy knows that it is revoked; FetchError, Error.
+    Raises VerificationError if it is not there, neither as a key nor as a revocation of the stored one; FetchError,
+    Error.
     """
     (wanted,) = pins([fingerprint])
     where = public_url(url)
     try:
-        keys = read(fetch_bytes(url, LARGEST))
+        data = fetch_bytes(url, LARGEST)
+        keys = _keys(data)
+        revocations = openpgp.revocations(data)
+        if not (keys or revocations):
+            raise VerificationError("it holds no key")
     except VerificationError as error:
         raise VerificationError(f"{where}: {error}") from None
-    key = next((each for each in keys if each.fingerprint == wanted), None)
-    if key is None:
+    stored = _stored(directory, wanted)
+    copies = [each for each in keys if each.fingerprint == wanted]
+    key = _whole([*stored, *copies], revocations) if stored or copies else None
+    if key is None or (not copies and key == _whole(stored, ())):
         there = ", ".join(each.fingerprint for each in keys[:FEW]) + (" …" if len(keys) > FEW else "")
-        raise VerificationError(f"{where}: no key {wanted} in it; nothing was stored. It holds: {there}")
+        raise VerificationError(
+            f"{where}: no key {wanted} in it; nothing was stored. It holds: {there or 'a revocation'}"
+        )
     if isinstance(key, Certificate):
         name, block = f"{wanted}.asc", armor.Block("PGP PUBLIC KEY BLOCK", key.data)
     else:
         name, block = f"{wanted}.pem", armor.Block("PUBLIC KEY", key.data)
-    path = directory / name
-    if isinstance(key, Certificate) and not key.primary.revoked and _is_revoked(path):
+    path, text = directory / name, armor.armored(block)
+    if len(text) > LARGEST:
         raise VerificationError(
-            f"{where}: the key {wanted} was revoked, as {path} says; this copy does not know it yet"
+            f"{where}: with it the stored copy would have more than {LARGEST} bytes; it stays as it is"
         )
     partial = path.with_name(f".{name}.{os.getpid()}.partial")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        partial.write_text(armor.armored(block), encoding="ascii")
+        partial.write_text(text, encoding="ascii")
         partial.replace(path)
     except OSError as error:
         raise Error(f"{path}: {_reason(error)}") from None
     return path
 
 
-def _is_revoked(path: Path) -> bool:
-    stored = [key for _, key in listing(path) if isinstance(key, Certificate)]
-    return any(key.primary.revoked for key in stored)
+def _whole(copies: Sequence[AnyKey], revocations: Sequence[bytes]) -> AnyKey:
+    """One key of all copies of it."""
+    certificates = [copy for copy in copies if isinstance(copy, Certificate)]
+    return openpgp.merged(certificates, revocations) if certificates else copies[0]
+
+
+def _stored(directory: Path, fingerprint: str) -> list[AnyKey]:
+    """The copy of a key that an earlier fetch has left; none if it is damaged."""
+    found = listing(directory / f"{fingerprint}.asc")
+    return [key for _, key in found if isinstance(key, Certificate) and key.fingerprint == fingerprint]
 
 
 def _content(path: Path) -> bytes:

@@ -1,16 +1,18 @@
-"""PURE: as much of OpenPGP (RFC 9580) as it takes to pick the right certificate for a signature; no cryptography.
+"""PURE: as much of OpenPGP (RFC 9580) as it takes to pick the right certificate for a signature.
 
-What is read here decides which key and which signature are checked, never whether a signature is good.
+What is read here decides which key and which signature are checked, never whether a signature is good. Of all
+signatures in a certificate only revocations are checked here.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.signing import armor
+from openstack_image_manager.signing.revocations import hashed, is_genuine
 
 LARGEST_SIGNATURE = 256 * 1024  # bytes; the largest of one key (SLH-DSA) has 50 KiB
 MOST_SIGNATURES = 16
@@ -20,6 +22,8 @@ _NO_CONTENT = (10, 21)  # marker, padding
 _DOCUMENT = (0x00, 0x01)
 _SELF_SIGNATURES = (0x10, 0x11, 0x12, 0x13, 0x1F)
 _BINDING, _KEY_REVOCATION, _SUBKEY_REVOCATION = 0x18, 0x20, 0x28
+_REVOCATIONS = (_KEY_REVOCATION, _SUBKEY_REVOCATION)
+_SIZED = (b"\x01", b"\x02", b"\x03", b"\x11")  # RSA and DSA
 _CREATED, _EXPIRES, _KEY_EXPIRES, _ISSUER, _ISSUER_FINGERPRINT = 2, 3, 9, 16, 33  # subpackets
 
 _Packet = tuple[int, bytes, bytes]  # tag, body, the whole of it
@@ -47,7 +51,8 @@ class Key:
     fingerprint: str
     created: int
     packets: bytes
-    revoked: bool
+    revoked: bool  # by a revocation that its primary key made
+    bits: int = 0  # of RSA and DSA keys
 
     def made(self, signature: Signature) -> bool:
         """True if the signature says that it is by this key."""
@@ -199,27 +204,70 @@ def _certificate(packets: list[_Packet]) -> list[Certificate]:
     if not packets or packets[0][0] != _PUBLIC_KEY or not _fingerprint(packets[0][1]):
         return []
     groups: list[list[_Packet]] = [[packets[0]]]
-    revocations: list[_Packet] = []
+    revocations: list[tuple[list[_Packet], _Packet]] = []
     for packet in packets[1:]:
         tag, body, _ = packet
         if tag == _SUBKEY:
             groups.append([packet])
-        elif tag == _SIGNATURE and _kind(body) == _KEY_REVOCATION:
-            # One that came later was perhaps just appended to the file, where no program would look for it.
-            revocations.append(packet)
+        elif tag == _SIGNATURE and _kind(body) in _REVOCATIONS:
+            revocations.append((groups[-1], packet))
         elif tag in (_SIGNATURE, _USER_ID, _ATTRIBUTE):
             groups[-1].append(packet)
-    groups[0][1:1] = revocations
-    primary, *subkeys = (_key(group) for group in groups if _fingerprint(group[0][1]))
+    revoked = [_revoke(groups, stood, packet) for stood, packet in revocations]
+    primary, *subkeys = (_key(group, revoked) for group in groups if _fingerprint(group[0][1]))
     user_ids = (body.decode("utf-8", "replace") for tag, body, _ in packets if tag == _USER_ID)
     return [Certificate(primary, tuple(subkeys), tuple(user_ids))]
 
 
-def _key(group: list[_Packet]) -> Key:
+def _revoke(groups: list[list[_Packet]], stood: list[_Packet], revocation: _Packet) -> list[_Packet] | None:
+    """Put a revocation behind the key that it is about, wherever in the file it `stood`; that key with what belongs to
+    it if the primary key made it. One that the primary key did not make is left out: anybody can append one."""
+    primary = groups[0][0][1]
+    if _kind(revocation[1]) == _KEY_REVOCATION:
+        about = [(groups[0], hashed(primary))]
+    else:
+        subkeys = [stood] if stood is not groups[0] else groups[1:]
+        about = [(group, hashed(primary) + hashed(group[0][1])) for group in subkeys]
+    for group, signed in about:
+        genuine = is_genuine(primary, signed, revocation[1])
+        if genuine is not False:  # of kinds that are not checked here the program decides
+            group.insert(1, revocation)
+            return group if genuine else None
+    return None
+
+
+def _key(group: list[_Packet], revoked: list[list[_Packet] | None]) -> Key:
     body = group[0][1]
-    kinds = {_kind(body) for tag, body, _ in group if tag == _SIGNATURE}
-    revoked = bool(kinds & {_KEY_REVOCATION, _SUBKEY_REVOCATION})
-    return Key(_fingerprint(body), _number(body, 1, 4), b"".join(packet for _, _, packet in group), revoked)
+    packets = b"".join(packet for _, _, packet in group)
+    return Key(_fingerprint(body), _number(body, 1, 4), packets, any(group is each for each in revoked), _bits(body))
+
+
+def _bits(body: bytes) -> int:
+    """The size of an RSA or DSA key; 0 for other kinds, whose sizes are all large enough."""
+    at = 6 if body[:1] == b"\x04" else 10
+    return _number(body, at, 2) if body[5:6] in _SIZED else 0
+
+
+def merged(copies: Sequence[Certificate], revocations: Iterable[bytes] = ()) -> Certificate:
+    """One certificate with all that several copies of it hold, and with those of the revocations that it made."""
+    parts: dict[tuple[int, bytes], dict[tuple[int, bytes], bytes]] = {}
+    for copy in copies:
+        around = parts.setdefault((_PUBLIC_KEY, b""), {})
+        for tag, body, packet in _packets(copy.data):
+            if tag in (_SUBKEY, _USER_ID, _ATTRIBUTE):
+                around = parts.setdefault((tag, body), {})
+            around.setdefault((tag, body), packet)
+    ordered = sorted(parts.items(), key=lambda part: (part[0][0] != _PUBLIC_KEY, part[0][0] == _SUBKEY))
+    primary, *rest = (packet for _, part in ordered for packet in part.values())
+    loose = dict.fromkeys(packet for packet in revocations if packet not in rest)
+    return certificates(b"".join([primary, *loose, *rest]))[0]
+
+
+def revocations(data: bytes) -> tuple[bytes, ...]:
+    """All revocations of keys and subkeys in a file, those that stand alone included. Raises VerificationError."""
+    return tuple(
+        packet for tag, body, packet in _packets(_binary(data)) if tag == _SIGNATURE and _kind(body) in _REVOCATIONS
+    )
 
 
 def _kind(body: bytes) -> int:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.signing.openpgp import Certificate, Key, Signature
 
+FEWEST_BITS = 2048  # of RSA and DSA keys
 CLOCK = 24 * 3600  # seconds that a signature may be ahead of this machine's clock
 _WEAK_HASHES = {1: "MD5", 2: "SHA-1", 3: "RIPEMD-160"}
 _VERDICTS = ("GOODSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "BADSIG", "ERRSIG", "NOTGOOD")
@@ -85,6 +86,9 @@ def obstacle(signature: Signature, keys: Sequence[Key]) -> str:
     for key in keys:
         if key.revoked:
             return _revoked(key.fingerprint)
+        if 0 < key.bits < FEWEST_BITS:
+            few = f"has {key.bits} bits, fewer than {FEWEST_BITS}, and can be forged"
+            return f"the key {key.fingerprint} {few}; {_NEW_KEY}"
     return ""
 
 

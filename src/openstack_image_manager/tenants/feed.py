@@ -14,7 +14,7 @@ from uuid import NAMESPACE_URL, uuid5
 from xml.etree import ElementTree
 
 from openstack_image_manager.tenants.offers import Build, Offer, Place, Site
-from openstack_image_manager.tenants.timeline import note
+from openstack_image_manager.tenants.timeline import note, shifted
 
 ATOM = "http://www.w3.org/2005/Atom"
 MOST = 100  # entries
@@ -61,7 +61,10 @@ def _of(offer: Offer, site: Site, today: date, notice: int) -> Iterator[News]:
     life = offer.life
     if life.end:
         end = date.fromisoformat(life.end)
-        for kind, day in (("ending", end - timedelta(days=notice)), ("ended", end + timedelta(days=1))):
+        for kind, day in (
+            ("ending", shifted(end, -timedelta(days=notice))),
+            ("ended", shifted(end, timedelta(days=1))),
+        ):
             if day <= today:
                 verb = "has ended" if kind == "ended" else f"ends on {life.end}"
                 what = f"{life.phase[:1].upper()}{life.phase[1:]} of {life.label} {verb}"

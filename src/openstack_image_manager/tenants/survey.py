@@ -139,7 +139,7 @@ def _offer(
     image = versions[order[0]][0][1]
     use = _use(knowledge.catalogue, definition, image)
     said = {**{key: value for key, value in definition.meta.items() if value}, **image.properties}
-    key = use.product.name if use else (said.get("os_distro") or OTHER).lower()
+    key = use.product.name if use else (_shown(said.get("os_distro", "")) or OTHER).lower()
 
     def text(name: str) -> str | None:
         return _shown(said[name]) if name in said else None
@@ -246,14 +246,18 @@ def _page(folder: str, name: str, taken: set[str]) -> str:
     """A page of its own; the same one whatever else there is, but where names look alike."""
     path = f"{folder}/{_slug(name)}.html"
     if path in taken:
-        path = f"{folder}/{_slug(name)}-{sha256(name.encode()).hexdigest()[:8]}.html"
+        path = f"{folder}/{_slug(name)}-{_digest(name)}.html"
     taken.add(path)
     return path
 
 
 def _slug(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")[:80] or f"x{sha256(name.encode()).hexdigest()[:8]}"
+    return re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")[:80] or f"x{_digest(name)}"
+
+
+def _digest(name: str) -> str:
+    return sha256(name.encode(errors="backslashreplace")).hexdigest()[:8]
 
 
 def _shown(text: str) -> str:

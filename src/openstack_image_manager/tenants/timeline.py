@@ -62,9 +62,9 @@ def timeline(offers: Iterable[Offer], today: date) -> Timeline:
         lives.setdefault(offer.life.label, (offer.life, []))[1].append(offer)
     begins = [day for life, its in lives.values() if (day := _begin(life, its))]
     ends = [date.fromisoformat(life.end) for life, _ in lives.values() if life.end]
-    first = max(min([today - PAST, *begins]), today - OLDEST)
-    last = max([today + FUTURE, *ends])
-    first, last = date(first.year, 1, 1), date(last.year + 1, 1, 1)
+    first = max(min([shifted(today, -PAST), *begins]), shifted(today, -OLDEST))
+    last = max([shifted(today, FUTURE), *ends])
+    first, last = date(first.year, 1, 1), date.max if last.year == date.max.year else date(last.year + 1, 1, 1)
     days = (last - first).days
 
     def at(day: date) -> float:
@@ -102,6 +102,14 @@ def timeline(offers: Iterable[Offer], today: date) -> Timeline:
             )
         )
     return Timeline(tuple(bars), tuple(ticks), _percent(at(today)))
+
+
+def shifted(day: date, by: timedelta) -> date:
+    """The day that much later or earlier; the calendar has a first and a last one."""
+    try:
+        return day + by
+    except OverflowError:
+        return date.max if by > timedelta() else date.min
 
 
 def note(life: Life) -> str:

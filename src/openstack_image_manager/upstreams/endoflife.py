@@ -96,7 +96,7 @@ def uses(known: Catalogue, definitions: Iterable[Definition]) -> list[Use]:
 
 
 def _uses(known: Catalogue, definition: Definition) -> Iterator[Use]:
-    versions = sorted(definition.versions, key=lambda each: desired.version_key(each.version), reverse=True)
+    versions = sorted(definition.offered, key=lambda each: desired.version_key(each.version), reverse=True)
     if definition.multi:
         versions = versions[:1]
     systems = [desired.os_version(definition, version) for version in versions]

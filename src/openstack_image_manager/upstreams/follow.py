@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from openstack_image_manager import desired, values
 from openstack_image_manager.errors import Error, Interrupted
-from openstack_image_manager.format import Checksum, Definition, Version
+from openstack_image_manager.format import LONGEST, Checksum, Definition, Version
 from openstack_image_manager.lineup import is_usable
 from openstack_image_manager.model import Image
 from openstack_image_manager.upstreams import upstream
@@ -49,7 +49,10 @@ class Follower:
 def _newest(images: Mapping[str, Image]) -> tuple[str, Image] | None:
     """The newest version that the cloud has, and its image; what an interrupted run left does not count."""
     usable = [
-        (version, image) for version, image in images.items() if is_usable(image) and not desired.is_pending(image)
+        (version, image)
+        for version, image in images.items()
+        # Anybody who may write the property can call it what no definition may.
+        if is_usable(image) and not desired.is_pending(image) and 0 < len(version) <= LONGEST
     ]
     return max(usable, key=lambda each: order(each[0]), default=None)
 
@@ -63,12 +66,15 @@ def _recorded(newest: tuple[str, Image] | None) -> list[Version]:
         url = values.url(image.properties.get("image_source", ""))
     except ValueError:  # private, or changed by somebody
         url = values.NOWHERE
-    verified = image.properties.get(desired.VERIFIED, "").partition(" ")[0]
+    verified = desired.verified_checksum(image)
     try:
         checksum = str(Checksum.parse(verified))
     except ValueError:  # unverified, or made by another tool
         checksum = None
-    return [Version.model_validate({"version": version, "url": url, "checksum": checksum})]
+    known = Version.model_validate({"version": version, "url": url, "checksum": checksum})
+    signed_by, _, signed_at = image.properties.get(desired.SIGNED_BY, "").partition(" ")
+    signed = {"signed_by": signed_by, **({"signed_at": signed_at} if signed_at else {})}
+    return [known.model_copy(update=signed) if _is_valid(known, signed) else known]
 
 
 def pinned(definition: Definition, build: Build, newest: tuple[str, Image] | None) -> Version:

@@ -27,6 +27,7 @@ class News:
     edits: tuple[Edit, ...] = ()
     error: Error | None = None
     warning: str | None = None
+    signed_days: int | None = None  # how old the signature is
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -58,10 +59,16 @@ def news(definition: Definition, file: str, build: Build, keep: int | None, toda
         if moves(definition, version):  # it was recorded before the build had a name of its own, and keeps that name
             build = replace(build, version=version.version)
         edits = tuple(_completed(definition, version, build)) if version.version == build.version else ()
-        return News(definition.name, file, before, build, edits, warning=_unseen(version, build))
+        days = _days(build.signed_at, today)
+        return News(definition.name, file, before, build, edits, warning=_unseen(version, build), signed_days=days)
     fields: dict[str, Value] = {"version": build.version, "url": build.url, **_evidence(build)}
     added = AddVersion(definition.name, fields)
-    return News(definition.name, file, before, build, (added, *_dropped(definition, build, keep, today)))
+    edits = (added, *_dropped(definition, build, keep, today))
+    return News(definition.name, file, before, build, edits, signed_days=_days(build.signed_at, today))
+
+
+def _days(signed_at: str | None, today: date) -> int | None:
+    return (today - date.fromisoformat(signed_at[:10])).days if signed_at else None
 
 
 def _evidence(build: Build) -> dict[str, Value]:
@@ -138,10 +145,17 @@ def line(each: News) -> str:
     build = each.build
     warning = f"; warning: {each.warning}" if each.warning else ""
     if build is None or not each.edits:
-        return f"{each.name}: {build.version if build else each.before} is the newest build{warning}"
+        return f"{each.name}: {build.version if build else each.before} is the newest build{_age(each)}{warning}"
     what = f"{each.before or 'nothing'} → {build.version}" if each.is_newer else f"{build.version}, completed"
     drops = f"; {', '.join(each.dropped)} dropped" if each.dropped else ""
-    return f"{each.name}: {what} ({', '.join(_facts(build))}){drops}{warning}"
+    return f"{each.name}: {what} ({', '.join(_facts(build))}{_age(each, ', ')}){drops}{warning}"
+
+
+def _age(each: News, before: str = "; ") -> str:
+    """How old the signature is: a site that shows the same signed file for ever shows nothing newer either."""
+    if not each.signed_days or each.signed_days < 1:
+        return ""
+    return f"{before}signed {each.signed_days} day{'s' if each.signed_days > 1 else ''} ago"
 
 
 def _facts(build: Build) -> list[str]:

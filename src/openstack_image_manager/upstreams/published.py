@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date
 from email.utils import parsedate_to_datetime
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from openstack_image_manager import values
 from openstack_image_manager.errors import Error, VerificationError
 from openstack_image_manager.format import Checksum, Definition, Version, public_url
 from openstack_image_manager.upstreams.candidates import order
+from openstack_image_manager.ways import is_packed
 
-PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 # What is kept of a build beside its version and URL, in this order.
 EVIDENCE = ("checksum", "checksums_url", "size", "build_date", "signed_by", "signed_at")
 MAGIC = {"qcow2": b"QFI\xfb"}
@@ -54,7 +54,8 @@ class Signature:
 
 Fetch = Callable[[str], bytes]
 # Takes what is to be verified, the document (nothing for images, which are streamed) and a way to fetch more; gives the
-# bytes that may be read, the fingerprint of the primary key and the time of the signature. Raises VerificationError.
+# bytes that may be read (of an image: the checksum of the file that was verified, algorithm:digest), the fingerprint of
+# the primary key and the time of the signature. Raises VerificationError.
 # A FetchError with status 404 from `fetch` is to be let through: there is no signature.
 Verify = Callable[[Signature, bytes, Fetch], tuple[bytes, str | None, str | None]]
 
@@ -109,7 +110,7 @@ def check_address(url: str, sources: Iterable[str | None], own: bool) -> None:
 def check_beginning(url: str, data: bytes, disk_format: str) -> None:
     """Refuse a file that does not begin like its format, where that can be told. Raises VerificationError."""
     magic = MAGIC.get(disk_format, b"")
-    if not urlsplit(url).path.endswith(PACKED) and not data.startswith(magic):
+    if not is_packed(url) and not data.startswith(magic):
         raise VerificationError(f"{public_url(url)}: does not begin like a {disk_format} image")
 
 
@@ -168,7 +169,7 @@ def check_recorded(definition: Definition, build: Build) -> None:
         )
     for version in definition.versions:
         # The digest of a packed file may be that of the image in it, unless its size was recorded with it.
-        of_image = urlsplit(build.url).path.endswith(PACKED) and version.size is None
+        of_image = is_packed(build.url) and version.size is None
         if version.version != build.version or of_image or equal(version, build) is not False:
             continue
         had = recorded_checksum(version)
@@ -176,6 +177,29 @@ def check_recorded(definition: Definition, build: Build) -> None:
         raise VerificationError(
             f"the upstream has replaced build {build.version}: {public_url(build.url)} has {now} now, "
             f"the definition has {had}; find out why, then remove the version or its checksum"
+        )
+
+
+def check_signed(definition: Definition, build: Build, policy: str) -> None:
+    """Refuse a new build that may be an old one under a newer name: signed before the recorded newest one, or not
+    signed any more. `policy`: that of the resolver's signature. Raises Error."""
+    if policy == "none" or not is_new(definition, build):
+        return
+    what = f"{build.version} ({public_url(build.url)})"
+    newest = recorded(definition)
+    if newest and newest.signed_at and build.signed_at:
+        # Either may be a day without a time.
+        width = min(len(newest.signed_at), len(build.signed_at))
+        if build.signed_at[:width] < newest.signed_at[:width]:
+            raise Error(
+                f"possible rollback attack: the site offers an older build: {what} was signed on {build.signed_at}, "
+                f"and {newest.version}, which is there already, on {newest.signed_at}; nothing is changed"
+            )
+    signed = next((version for version in definition.versions if version.signed_by), None)
+    if signed and not build.signed_by:
+        raise Error(
+            f"{what} is not signed, and {signed.version}, which is there already, was signed by {signed.signed_by}: "
+            "somebody may have removed the signature; set policy: none if the upstream has stopped signing"
         )
 
 

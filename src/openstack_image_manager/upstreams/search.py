@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from openstack_image_manager import checksums
 from openstack_image_manager.errors import Error, FetchError, VerificationError
 from openstack_image_manager.format import Checksum, public_url
+from openstack_image_manager.upstreams import documents
 from openstack_image_manager.upstreams.candidates import Candidate, is_prerelease, newest_first
 from openstack_image_manager.upstreams.patience import Patience
 from openstack_image_manager.upstreams.placeholders import Variables, fill, pattern, used
@@ -28,6 +29,7 @@ from openstack_image_manager.upstreams.steps import Asking
 TRIED = 3  # of the newest ones, when there is nothing below the newest
 GONE = (404, 410)
 _UNCOUNTED = "only builds that do not count (pre-releases, `latest`, what exclude names)"
+BROKEN = ("md5", "sha1")  # two files of one digest can be made
 CLEARSIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 
@@ -37,7 +39,7 @@ class NothingFoundError(Error):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A build, and the signature of its image that is still to be verified, if there is one."""
+    """A build, the signature of its image that is still to be verified, if there is one, and the signature's policy."""
 
     build: Build
     over_image: Signature | None
@@ -143,6 +145,8 @@ class Search:
             )
         signed_by, signed_at = self._signed
         self._must_be_signed(url, signed_by, known)
+        if signed_by:
+            _must_name_bytes(url, checksum, source, known["file"])
         told = day(fill(self.resolver.build_date, known)) if self.resolver.build_date else None
         build_date = told or beginning.modified or signed_at
         version = fill(self.resolver.version, known)
@@ -234,9 +238,11 @@ class Search:
 
     def _with_image_signature(self, build: Build, known: Variables) -> Found:
         rule = self.resolver.signature
-        if rule is None or rule.over not in ("image", "unpacked-image"):
+        if rule is None:
             return Found(build, None, "none")
         policy = self._policy(rule, known)
+        if rule.over not in ("image", "unpacked-image"):
+            return Found(build, None, policy)
         wanted = replace(self._signature(rule, build.url, known), checksum=build.checksum)
         return Found(build, wanted if policy != "none" else None, policy)
 
@@ -247,5 +253,21 @@ class Search:
         told = self._verify(found.over_image, b"", found.policy)
         if told is None:
             return found.build
-        signed_by, signed_at = told[1:]
-        return replace(found.build, signed_by=signed_by.upper() if signed_by else None, signed_at=signed_at)
+        data, signed_by, signed_at = told
+        # The signature is about bytes: what was verified is recorded, or other bytes could take their place later.
+        checksum = found.build.checksum or documents.checksum(data.decode("ascii"), "the verified image")
+        signed_by = signed_by.upper() if signed_by else None
+        return replace(found.build, checksum=checksum, signed_by=signed_by, signed_at=signed_at)
+
+
+def _must_name_bytes(url: str, checksum: Checksum | None, source: str | None, file: str) -> None:
+    """Refuse a signed document that does not tell which bytes it is about. Raises VerificationError."""
+    if checksum is None:
+        raise VerificationError(
+            f"{public_url(source or url)}: has no digest of {file}, so its signature does not vouch for the image"
+        )
+    if checksum.algorithm in BROKEN:
+        raise VerificationError(
+            f"{public_url(source or url)}: the signed digest of {file} is {checksum.algorithm}, which can be forged: "
+            "its signature does not vouch for the image"
+        )

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from openstack_image_manager.errors import Error, FetchError, Interrupted, UsageError, VerificationError
 from openstack_image_manager.fetch import Download
 from openstack_image_manager.format import public_url
+from openstack_image_manager.redirects import Trail
 from openstack_image_manager.upstreams.cache import Cache, default_directory
 from openstack_image_manager.upstreams.published import day
 
@@ -111,10 +112,11 @@ class Sites:
 
     def _redirects(self, url: str) -> list[str]:
         found: list[str] = []
+        trail = Trail()
         while len(found) < HOPS:
             try:
-                with self._open(url, follow=False) as download:
-                    location = download.location
+                with self._open(url, follow=False, trail=trail) as download:
+                    location, trail = download.location, download.trail
             except FetchError:
                 if found:  # a directory that was redirected to need not let itself be listed
                     break
@@ -123,6 +125,8 @@ class Sites:
                 break
             url = self._upstream(location)
             found.append(url)
+            if self.real(url) != url:  # to a mirror it is not the site that sends us
+                trail = Trail()
         return found
 
     def beginning(self, url: str) -> Beginning:
@@ -131,7 +135,7 @@ class Sites:
         with self._open(url, {"Range": f"bytes=0-{BEGINNING - 1}"}) as download:
             data = io.BufferedReader(download).read(BEGINNING)
             size = download.size
-            if part := re.fullmatch(r"bytes 0-\d+/(\d+|\*)", download.answer.get("Content-Range", "")):
+            if part := re.fullmatch(r"bytes 0-\d+/(\d{1,18}|\*)", download.answer.get("Content-Range", "")):
                 size = int(part[1]) if part[1] != "*" else None
             if _is_page(data):
                 raise VerificationError(f"{public_url(url)}: a web page came instead of the file")
@@ -163,9 +167,6 @@ class Sites:
             data = io.BufferedReader(download).read(self._limit + 1)
             if len(data) > self._limit:
                 raise FetchError(f"{public_url(url)}: larger than {self._limit} bytes, which no such document is")
-            # Digests that came unprotected on the last part of the way are worth nothing.
-            if download.url.startswith("https:") and any(hop.startswith("http:") for hop in download.hops[1:]):
-                raise FetchError(f"{public_url(url)}: redirected from https to http; use an address without that")
             if not page and _is_page(data):
                 raise FetchError(f"{public_url(url)}: a web page came instead of the file")
             if self._cache:
@@ -173,7 +174,9 @@ class Sites:
             return Document(url, data, download.last_modified)
 
     @contextmanager
-    def _open(self, url: str, headers: Mapping[str, str] | None = None, follow: bool = True) -> Iterator[Download]:
+    def _open(
+        self, url: str, headers: Mapping[str, str] | None = None, follow: bool = True, trail: Trail | None = None
+    ) -> Iterator[Download]:
         real = self.real(url)
         secret = {"Authorization": f"Bearer {self._token}"} if self._token and real.startswith(GITHUB) else {}
         try:
@@ -188,7 +191,9 @@ class Sites:
         try:
             deadline = time.monotonic() + self._timeout
             asked = {**secret, **(headers or {})}
-            with Download(real, deadline=deadline, stop=self._stop, headers=asked, follow=follow, hint="") as download:
+            with Download(
+                real, deadline=deadline, stop=self._stop, headers=asked, follow=follow, hint="", trail=trail
+            ) as download:
                 yield download
         finally:
             slot.release()

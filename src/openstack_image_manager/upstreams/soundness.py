@@ -171,8 +171,8 @@ class _Check:
 
     def _address(self, loc: Loc, text: str) -> Iterator[Problem]:
         yield from self._template(loc, text)
-        if not re.match(r"\{[a-z_]|(?i:https?|ftp|file)://", text):
-            yield loc, "is not a URL; it must begin with https://, http://, ftp://, file:// or a placeholder"
+        if not re.match(r"\{[a-z_]|(?i:https?|file)://", text):
+            yield loc, "is not a URL; it must begin with https://, http://, file:// or a placeholder"
 
     def _template(self, loc: Loc, text: str, known: Set[str] | None = None) -> Iterator[Problem]:
         yield from self._placeholders(loc, text, self.known if known is None else known)

@@ -16,7 +16,7 @@ from openstack_image_manager.format import Definition
 from openstack_image_manager.upstreams import shipped, soundness, variables
 from openstack_image_manager.upstreams.comparing import with_others
 from openstack_image_manager.upstreams.moving import Moving
-from openstack_image_manager.upstreams.published import Build, Signature, Verify, check_recorded, is_new
+from openstack_image_manager.upstreams.published import Build, Signature, Verify, check_recorded, check_signed, is_new
 from openstack_image_manager.upstreams.resolver import Resolver
 from openstack_image_manager.upstreams.search import Search
 from openstack_image_manager.upstreams.sites import Sites
@@ -60,7 +60,9 @@ def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
     found = replace(found, build=with_others(definition, found.build, sites))
     check_recorded(definition, found.build)
     if is_new(definition, found.build):
-        return search(False).with_verified_image(found)
+        build = search(False).with_verified_image(found)
+        check_signed(definition, build, found.policy)
+        return build
     # What only the signature over the image would prove is not told of one that is not read again.
     return replace(found.build, checksum=None, checksums_url=None, others=()) if found.over_image else found.build
 

@@ -1,0 +1,51 @@
+"""Tells public network addresses from internal ones."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def is_internal(address: str) -> bool:
+    """True for an IP address that is not of the public Internet: loopback, link-local, private, multicast, reserved,
+    also where one of them stands inside an IPv6 address."""
+    found: Address = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
+        if found in _TRANSLATED:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        found = inner or found
+    return not found.is_global or found.is_multicast
+
+
+def literal(host: str) -> str | None:
+    """The IP address that a host says itself, in any spelling that resolvers take (127.1, 0x7f000001, localhost)."""
+    host = host.rstrip(".").lower()
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, 6.3
+        return "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        return None
+
+
+def is_allowed(host: str, address: str | None, allowed: Iterable[str]) -> bool:
+    """True if the host, or the network of its address, is among those that are allowed."""
+    host = host.rstrip(".").lower()
+    for entry in allowed:
+        if entry.rstrip(".").lower() == host:
+            return True
+        try:
+            if address and ipaddress.ip_address(address) in ipaddress.ip_network(entry, strict=False):
+                return True
+        except ValueError:  # a name
+            continue
+    return False

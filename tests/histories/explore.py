@@ -1,0 +1,153 @@
+"""Which call comes next: all orders that make a difference, or some at random."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tests.histories.schedule import Choose, Ended, Schedule, Strand
+from tests.histories.service import Request, Service
+from tests.histories.together import Broken, Together
+
+EARLY = 2  # how often in one history time may pass for a run although another one could go on
+Make = Callable[[], Together]
+
+
+@dataclass
+class Numbers:
+    """How much was tried. `cut`: histories given up early, as they differ in nothing from one that was seen."""
+
+    interleavings: int = 0
+    calls: int = 0
+    cut: int = 0
+
+    def add(self, other: Numbers) -> None:
+        """Count these too."""
+        self.interleavings += other.interleavings
+        self.calls += other.calls
+        self.cut += other.cut
+
+    def __str__(self) -> str:
+        return f"{self.interleavings} interleavings ({self.cut} more cut short), {self.calls} calls"
+
+
+@dataclass
+class _Choice:
+    """What can come next, by the numbers of threads; `asleep`: what was tried before, and would be no news here."""
+
+    options: list[int]
+    asleep: frozenset[int]
+    chosen: int
+    tried: set[int] = field(default_factory=set)
+
+    def left(self) -> list[int]:
+        return [number for number in self.options if number not in self.asleep and number not in self.tried]
+
+
+@dataclass
+class _Path:
+    """One way through the tree of choices: those made before are made again, what follows is new."""
+
+    choices: list[_Choice]
+    service: Service
+    depth: int = 0
+    early: int = 0
+    cut: bool = False
+    asleep: frozenset[int] = frozenset()  # at the next choice, where that is new
+
+    def choose(self, _schedule: Schedule, able: Sequence[Strand]) -> Strand:
+        """The next one."""
+        busy = [strand for strand in able if not strand.napping]
+        naps = [strand for strand in able if strand.napping]
+        if not busy:
+            naps = [min(naps, key=lambda strand: (strand.due or 0, strand.number))]
+        there = {strand.number: strand for strand in (*busy, *(naps if not busy or self.early < EARLY else ()))}
+        if self.depth == len(self.choices):
+            choice = _Choice(list(there), self.asleep, -1)
+            if not choice.left():
+                self.cut = True
+                raise Ended
+            choice.chosen = choice.left()[0]
+            self.choices.append(choice)
+        choice = self.choices[self.depth]
+        self.depth += 1
+        chosen = there[choice.chosen]
+        if self.depth == len(self.choices):
+            before = (choice.asleep | choice.tried) & there.keys()
+            self.asleep = frozenset(n for n in before if not _matters(self.service, there[n], chosen))
+        self.early += chosen.napping and bool(busy)
+        return chosen
+
+
+def exhaustive(make: Make, end: Callable[[Together], None], most: int | None = None) -> tuple[Numbers, bool]:
+    """All histories of the runs that `make` gives, but for the order of calls that can't notice each other (sleep
+    sets, see Godefroid: Partial-Order Methods for the Verification of Concurrent Systems). `end` judges each. The
+    numbers, and whether that were all: `most` ends it. Raises Broken."""
+    numbers, choices = Numbers(), list[_Choice]()
+    while most is None or numbers.interleavings + numbers.cut < most:
+        together = make()
+        path = _Path(choices, together.service)
+        schedule = Schedule(path.choose)
+        try:
+            together.go(schedule)
+            end(together)
+        except Broken as broken:
+            broken.add_note(f"found after {numbers}")
+            raise
+        except Ended:
+            assert path.cut
+        numbers.calls += schedule.steps
+        numbers.cut += path.cut
+        numbers.interleavings += not path.cut
+        while choices:
+            choices[-1].tried.add(choices[-1].chosen)
+            if left := choices[-1].left():
+                choices[-1].chosen = left[0]
+                break
+            choices.pop()
+        else:
+            return numbers, True
+    return numbers, False
+
+
+def random_choice(chance: random.Random) -> Choose:
+    """A run goes on for a while before another one does, as it is with runs that share a machine."""
+    steady, last = chance.choice((0.0, 0.5, 0.8, 0.95)), -1
+
+    def choose(_schedule: Schedule, able: Sequence[Strand]) -> Strand:
+        nonlocal last
+        busy = [strand for strand in able if not strand.napping]
+        naps = [strand for strand in able if strand.napping]
+        same = [strand for strand in busy if strand.run == last]
+        if not busy or (naps and chance.random() < 0.05):
+            chosen = min(naps, key=lambda strand: (strand.due or 0, strand.number))
+        else:
+            chosen = chance.choice(same if same and chance.random() < steady else busy)
+        last = chosen.run
+        return chosen
+
+    return choose
+
+
+def _matters(service: Service, one: Strand, other: Strand) -> bool:
+    """Whether the order of two calls makes a difference here and now."""
+    if one.napping or other.napping:
+        return one.run == other.run
+    first, second = one.call, other.call
+    if first.reads and second.reads:
+        return False
+    if one.run == other.run or not (first.reads or second.reads):
+        return True  # the laws are judged after each change, so the order of two changes is one for them too
+    reads, writes = (first, second) if first.reads else (second, first)
+    if reads.image_id or writes.data is not None:
+        return reads.image_id is None or reads.image_id == writes.image_id
+    return _listed(service, reads) != _listed(service, reads, writes)
+
+
+def _listed(service: Service, reads: Request, writes: Request | None = None) -> bytes:
+    """What a listing shows, before or after a change."""
+    copy = service.copy()
+    if writes:
+        copy.answer(writes)
+    return copy.answer(reads).content

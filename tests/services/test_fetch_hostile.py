@@ -1,0 +1,126 @@
+"""What sites do that want all memory, time or disk: each in a process of its own, whose peak and time are measured."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+from tests.services import hostile as site
+from tests.services.hostile import GIB, MIB, MOVED, OK, Behaviour, hostile
+
+SECONDS = 3.0  # until the deadline
+MOST_MEMORY = 200  # MiB above idle
+MOST_LATE = 5.0  # seconds
+LATE = "not finished in time"
+
+
+@cache
+def big() -> bytes:
+    """A GiB of zeros in a MiB."""
+    return site.gz_of_zeros(GIB)
+
+
+ENDLESS: dict[str, Behaviour] = {
+    "endless body": site.flood(OK + b"\r\n", bytes(MIB)),
+    "dripping body": site.drip(OK + b"\r\n", b"\0"),
+    "dripping status line": site.drip(b"", b"H"),
+    "dripping header line": site.drip(OK + b"X: ", b"x"),
+    "dripping header lines": site.drip(OK, b"X: x\r\n"),
+    "dripping redirect headers": site.drip(MOVED, b"x"),
+    "endless 100 Continue": site.flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+    "dripping 100 Continue": site.drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "dripping chunk size": site.drip(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
+    "dripping trailer": site.drip(OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: x\r\n"),
+    "nothing at all": site.drip(b"", b""),
+}
+REFUSED: dict[str, tuple[Callable[[], Behaviour], str, str]] = {
+    "redirect with an endless body": (lambda: site.flood(MOVED + b"\r\n", bytes(MIB)), "raw", "redirected 10 times"),
+    "redirect with a packed body": (
+        lambda: site.flood(MOVED + b"Content-Encoding: gzip\r\n\r\n", big(), 1),
+        "raw",
+        "redirected 10 times",
+    ),
+    "redirect with a dripping body": (lambda: site.drip(MOVED + b"\r\n", b"x"), "raw", "redirected 10 times"),
+    "endless header line": (lambda: site.flood(OK + b"X: ", b"x" * MIB), "raw", LATE),
+    "endless header lines": (lambda: site.flood(OK, b"X: x\r\n" * 1000), "raw", LATE),
+    "sparse tar": (lambda: site.body(site.sparse()), "raw", "sparse member"),
+    "long name of 1 GiB": (
+        lambda: site.body(site.long_header(b"L", GIB)),
+        "raw",
+        "an extended header of the tar has 1073741824 bytes",
+    ),
+    "pax header of 1 GiB": (
+        lambda: site.body(site.long_header(b"x", GIB)),
+        "raw",
+        "an extended header of the tar has 1073741824 bytes",
+    ),
+    "xz dictionary of 1.5 GiB": (lambda: site.body(site.xz_with_dictionary(3 * GIB // 2)), "raw", "Memory usage limit"),
+    "zst window of 1 GiB": (lambda: site.body(site.zst_with_window(30)), "raw", "too much memory"),
+    "qcow2 of 2^60": (lambda: site.body(site.qcow2_of(2**60)), "qcow2", "its disk has 1152921504606846976 bytes"),
+    "qcow2 of 2^63-512": (lambda: site.body(site.qcow2_of(2**63 - 512)), "qcow2", "its disk has 9223372036854775296"),
+}
+
+
+def taking(url: str, disk_format: str, seconds: float) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.services.taker", url, disk_format, str(seconds)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def result(process: subprocess.Popen[str]) -> dict[str, Any]:
+    out, _ = process.communicate(timeout=120)
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_what_never_ends_ends_at_the_deadline(name: str, record_property: Any) -> None:
+    with hostile(ENDLESS[name]) as url:
+        found = result(taking(url, "raw", SECONDS))
+    record_property("measured", found)
+    assert LATE in found["said"]
+    assert found["memory"] <= MOST_MEMORY
+    assert found["seconds"] <= SECONDS + MOST_LATE
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_too_much_is_refused(name: str, record_property: Any) -> None:
+    make, disk_format, message = REFUSED[name]
+    with hostile(make()) as url:
+        found = result(taking(url, disk_format, 2 * SECONDS))
+    record_property("measured", found)
+    assert message in found["said"]
+    assert found["memory"] <= MOST_MEMORY
+    assert found["seconds"] <= 2 * SECONDS + MOST_LATE
+
+
+def test_the_deadline_holds_for_what_comes_out_of_few_bytes() -> None:
+    """Packed twice, a MiB that was read long ago makes GiB after GiB."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    inner = big()
+    packed = packer.compress(inner * 20) + packer.flush()
+    with hostile(site.body(packed)) as url:
+        found = result(taking(url, "raw", 1.0))
+    assert LATE in found["said"]
+    assert found["memory"] <= MOST_MEMORY
+    assert found["seconds"] <= 1 + MOST_LATE
+
+
+@pytest.mark.parametrize("name", ["dripping header line", "endless 100 Continue", "nothing at all", "endless body"])
+def test_ctrl_c_ends_it(name: str) -> None:
+    with hostile(ENDLESS[name]) as url:
+        process = taking(url, "raw", 60.0)
+        process.send_signal(signal.SIGINT)
+        found = result(process)
+    assert found["said"] == "interrupted"
+    assert found["seconds"] <= MOST_LATE

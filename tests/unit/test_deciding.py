@@ -1,0 +1,140 @@
+"""Decisions that are made again: a plan that nobody disturbs is decided again at each of its steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from cloud import DEFAULT, DELETE, TAG, TODAY, definition, made, only, planned, settled, steps
+
+from openstack_image_manager import deciding, desired
+from openstack_image_manager.deciding import Decisions
+from openstack_image_manager.model import Change, Create, Delete, Image, Plan, Policy, Update
+from openstack_image_manager.plan import plan
+
+OURS = "ours"
+UBUNTU = "Ubuntu 24.04"
+
+
+def decisions(
+    made_plan: Plan, defined: list, images: list[Image], policy: Policy = DEFAULT, admin: bool = True, **rest: object
+) -> Decisions:
+    return Decisions(made_plan, defined, images, replace(policy, project=OURS), TODAY, admin, **rest)
+
+
+def assert_decided(change: Change, again: Decisions, images: list[Image]) -> None:
+    """The change is still in the plan, or its outcome is there."""
+    changes = again.again(change.group, images)
+    if isinstance(change, Create | Delete):
+        assert deciding.key(change) in set(map(deciding.key, changes))
+        return
+    image = next(image for image in images if image.id == change.found.id)
+    after = deciding.outcome(image, changes)
+    if after is not None:
+        asked = {field.field: field.after for field in change.fields if field.field in deciding.DECISIVE}
+        assert {name: after[name] for name in asked} == asked
+
+
+def ours(images: list[Image]) -> list[Image]:
+    return [replace(image, owner=OURS) for image in images]
+
+
+@pytest.mark.parametrize("policy", [DEFAULT, DELETE, Policy(use_os_hidden=True), Policy(latest=True)])
+@pytest.mark.parametrize(
+    ("before", "after", "roll_back"),
+    [
+        (["1"], ["1", "2"], None),
+        (["1", "2", "3", "4"], ["5"], None),
+        (["1", "2", "3"], ["1", "2", "3"], ""),
+        (["1", "2", "3"], ["1", "2", "3"], "1"),
+        (["1", "2"], ["3"], ""),
+        (["1", "2"], ["1", "2", "3"], ""),
+    ],
+)
+@pytest.mark.parametrize("visibility", ["public", "private"])
+def test_each_step_is_decided_again(before, after, roll_back, policy, visibility):
+    found = ours(settled([definition(versions=before, visibility=visibility)]))
+    defined = [definition(versions=after, visibility=visibility)]
+    back = {} if roll_back is None else {UBUNTU: roll_back}
+    # As the command does: a rollback imports no older versions, and hides at most.
+    policy = replace(policy, project=OURS, **({"latest": True, "outdated": "hide"} if back else {}))
+    todo = plan(defined, found, policy, TODAY, roll_back=back, usage=lambda _: 0)
+    if back:
+        todo = replace(todo, changes=tuple(change for change in todo.changes if not isinstance(change, Create)))
+    again = decisions(todo, defined, found, policy, roll_back=back)
+    cloud = found
+    for change in todo.changes:
+        assert_decided(change, again, cloud)
+        *_, cloud = [cloud, *steps(replace(todo, changes=(change,)), cloud)]
+        cloud = ours(cloud)
+    left = [change for change in again.again(UBUNTU, cloud) if deciding.is_decisive(change)]
+    assert [change for change in left if not (back and isinstance(change, Create))] == []
+
+
+def test_a_rollback_that_was_asked_for_by_version_and_needs_no_mark():
+    defined = [definition(versions=["1", "2"])]
+    found = ours(settled(defined))
+    back = ours(made(plan(defined, found, DEFAULT, TODAY, roll_back={UBUNTU: ""}), found))
+    todo = plan(defined, back, DEFAULT, TODAY, roll_back={UBUNTU: "2"})
+    again = decisions(todo, defined, back, roll_back={UBUNTU: "2"})
+    assert set(map(deciding.key, again.again(UBUNTU, back))) == set(map(deciding.key, todo.changes))
+
+
+def test_images_without_a_definition_are_decided_by_their_name():
+    found = ours(settled([definition("Gone")]))
+    policy = Policy(orphans="hide")
+    todo = plan([], found, policy, TODAY, names={"Other"})
+    (change,) = todo.changes
+    again = decisions(todo, [], found, policy, names={"Other"})
+    assert deciding.key(only(Plan(again.again(change.group, found)))) == deciding.key(change)
+    assert again.known("Gone") == [found[0].id]
+    assert decisions(todo, [], found, policy).again("Gone", found) == ()
+
+
+@pytest.mark.parametrize("admin", [True, False])
+def test_only_what_a_listing_would_find_counts(admin):
+    defined = [definition()]
+    (image,) = settled(defined)
+    untagged = replace(image, tags=frozenset(), owner=OURS)
+    stranger = replace(image, owner="theirs", visibility="private")
+    public = replace(image, owner="theirs")
+    todo = planned(defined)
+    again = decisions(todo, defined, [], admin=admin)
+    for each, counts in ((untagged, False), (stranger, False), (public, admin), (replace(image, owner=OURS), True)):
+        create = only(todo)
+        assert bool(again.of_version(create, [each])) is counts, each
+    known = decisions(todo, defined, [untagged], admin=admin)
+    assert known.of_version(only(todo), [untagged]) == [untagged]
+
+
+def test_an_image_that_lost_its_tag():
+    defined = [definition()]
+    (image,) = ours(settled(defined))
+    again = decisions(planned(defined), defined, [])
+    create = only(planned(defined))
+    lost = replace(image, tags=frozenset())
+    assert again.without_tag(create, [lost]) == lost
+    other = {desired.RECORD: '{"tags":["other"]}'}
+    for fine in (
+        image,
+        replace(lost, owner="theirs"),
+        replace(lost, status="queued"),
+        replace(lost, properties={**lost.properties, "internal_version": "2"}),
+        replace(lost, properties={**lost.properties, "base_image_ref": "x"}),
+        replace(lost, properties={**lost.properties, **other}),
+    ):
+        assert again.without_tag(create, [fine]) is None
+    without_record = {key: value for key, value in lost.properties.items() if key != desired.RECORD}
+    assert again.without_tag(create, [replace(lost, properties=without_record)]) is not None
+    assert TAG not in lost.tags
+
+
+def test_what_is_deleted_has_no_outcome():
+    (image,) = settled([definition()])
+    delete = Delete(UBUNTU, image, "why")
+    assert deciding.outcome(image, [delete]) is None
+    assert deciding.outcome(image, [replace(delete, found=replace(image, id="other"))]) == deciding.decisive(image)
+    update = only(planned([definition(min_ram=1)], [image]))
+    assert isinstance(update, Update)
+    assert not deciding.is_decisive(update)
+    assert deciding.outcome(image, [update]) == deciding.decisive(image)

@@ -1,0 +1,357 @@
+"""Whose image stands for a version, what is believed of images of other projects, and builds that are ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cloud import TODAY, by_version, definition, made, settled, withdrawn
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openstack_image_manager import desired
+from openstack_image_manager.errors import Error
+from openstack_image_manager.format import Definition
+from openstack_image_manager.handover import Claim, claim_of
+from openstack_image_manager.identity import by_other_ids
+from openstack_image_manager.model import Create, Delete, Image, Policy, Update
+from openstack_image_manager.plan import one_by_id, plan
+
+NAME = "Ubuntu 24.04"
+OURS = Policy(project="ours")
+DELETING = replace(OURS, outdated="delete", unknown_usage="delete")
+GOOD, BAD = "1" * 128, "2" * 128
+
+
+def version(name: str, checksum: str | None = f"sha512:{GOOD}", **fields: Any) -> dict[str, Any]:
+    return {"version": name, "url": f"https://example.org/{name}.img", "checksum": checksum, **fields}
+
+
+def own(wanted: Definition, policy: Policy = OURS) -> list[Image]:
+    """The cloud after a run, with the bytes of GOOD in each image."""
+    return [bytes_of(image, GOOD) for image in settled([wanted], policy)]
+
+
+def bytes_of(image: Image, digest: str) -> Image:
+    return replace(image, hash_algorithm="sha512", hash_value=digest)
+
+
+def marked(image: Image, **properties: str | None) -> Image:
+    """The image with other properties; None: without."""
+    values = {**image.properties, **properties}
+    return replace(image, properties={key: value for key, value in values.items() if value is not None})
+
+
+def verified(image: Image, digest: str = GOOD) -> Image:
+    return marked(image, **{desired.VERIFIED: f"sha512:{digest} before import"})
+
+
+def deleted(changes: Any) -> list[str]:
+    return [change.found.id for change in changes if isinstance(change, Delete)]
+
+
+def test_an_image_that_is_listed_twice_is_one() -> None:
+    wanted = definition(versions=["1", "2"])
+    found = settled([wanted])
+    older = [replace(image, name="as it was", updated_at="2020") for image in found]
+    now = [replace(image, updated_at="2021") for image in found]
+    assert one_by_id([*older, *now, *older]) == now
+    result = plan([wanted], [*older, *now, *now], DELETING, TODAY, usage=lambda _: 0)
+    assert (result.changes, result.findings) == ((), ())
+
+
+@pytest.mark.parametrize("visibility", ["public", "private"])
+def test_right_bytes_stand_before_wrong_ones_that_are_older_and_seen_by_more(visibility: str) -> None:
+    wanted = definition(versions=[version("1")])
+    (image,) = own(wanted)
+    right = verified(replace(image, id="right", visibility=visibility))
+    wrong = bytes_of(replace(image, id="wrong", created_at="2020"), BAD)
+    changes = plan([wanted], [wrong, right], DELETING, TODAY, usage=lambda _: 0).changes
+    assert deleted(changes) == ["wrong"]
+    by_glance = marked(replace(right), **{desired.VERIFIED: None})
+    assert deleted(plan([wanted], [wrong, by_glance], DELETING, TODAY, usage=lambda _: 0).changes) == ["wrong"]
+
+
+def test_ours_stands_before_a_public_one_of_others() -> None:
+    wanted = definition(versions=[version("1")], visibility="community")
+    (ours,) = own(wanted)
+    theirs = replace(ours, id="theirs", owner="them", visibility="public", created_at="2020")
+    result = plan([wanted], [theirs, ours], DELETING, TODAY, usage=lambda _: 0)
+    assert deleted(result.changes) == []
+    after = {image.id: image for image in made(result, [theirs, ours])}
+    assert (after["theirs"].visibility, after["theirs"].hidden) == ("public", True)
+    assert after[ours.id] == ours
+
+
+def test_evidence_counts_beside_the_bytes_that_it_names() -> None:
+    wanted = definition(versions=[version("1", f"sha256:{'3' * 64}")])
+    (image,) = own(wanted)
+    said = f"sha256:{'3' * 64} before import"
+    there = marked(image, **{desired.VERIFIED: said, desired.BYTES: f"sha512:{GOOD}"})
+    assert desired.verified_checksum(there) == f"sha256:{'3' * 64}"
+    copied = bytes_of(there, BAD)
+    assert desired.verified_checksum(copied) == ""
+    (one,) = wanted.versions
+    assert claim_of(wanted, one, there, "ours") is Claim.RIGHT
+    assert claim_of(wanted, one, copied, "ours") is Claim.OURS
+    pending = marked(image, **{desired.VERIFIED: desired.PENDING + said})
+    role = plan([wanted], [], OURS, TODAY).changes[0]
+    assert isinstance(role, Create)
+    published = desired.wanted_image(wanted, one, role.role, OURS.tag, pending)
+    assert published.properties[desired.BYTES] == f"sha512:{GOOD}"
+
+
+@pytest.mark.parametrize(
+    ("image", "claim"),
+    [
+        ({}, Claim.OURS),
+        ({"hash_value": GOOD}, Claim.RIGHT),
+        ({"hash_value": BAD}, Claim.OURS_WRONG),
+        ({"hash_value": BAD, "disk_format": "raw"}, Claim.OURS),
+        ({"owner": "x"}, Claim.OWNERS),
+        ({"owner": "x", "hash_value": GOOD}, Claim.PROVEN),
+        ({"owner": "x", "hash_value": BAD}, Claim.WRONG),
+        ({"owner": "y"}, Claim.FOREIGN),
+        ({"owner": "y", "hash_value": GOOD}, Claim.PROVEN),
+        ({"owner": "y", "hash_value": BAD}, Claim.WRONG),
+        ({"id": "6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f"}, Claim.NAMED),
+    ],
+)
+def test_claims(image: Mapping[str, Any], claim: Claim) -> None:
+    one = version("1", id="6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f")
+    wanted = definition(versions=[one], owner="x")
+    algorithm = "sha512" if "hash_value" in image else "sha256"
+    found = Image("U", "public", owner="ours", disk_format="qcow2", id="i", hash_algorithm=algorithm, hash_value="0")
+    assert claim_of(wanted, wanted.versions[0], replace(found, **image), "ours") is claim
+    packed = definition(versions=[{**one, "url": "https://example.org/1.img.xz"}], owner="x")
+    if claim in (Claim.OURS_WRONG, Claim.WRONG):
+        assert claim_of(packed, packed.versions[0], replace(found, **image), "ours") < claim
+
+
+def test_the_digest_at_the_mirror_counts_for_an_unpacked_image() -> None:
+    one = version("1", f"sha256:{'3' * 64}", mirror_checksum=f"sha512:{GOOD}")
+    wanted = definition(versions=[one])
+    found = bytes_of(Image("U", "public", owner="them", disk_format="qcow2"), GOOD)
+    assert claim_of(wanted, wanted.versions[0], found, "ours") is Claim.PROVEN
+
+
+FORGED = {
+    desired.VERIFIED: f"pending sha512:{GOOD} before import",
+    desired.PINNED_OVER: "9",
+    desired.ROLLED_BACK: "2026-01-01",
+    desired.RUN: "x",
+}
+
+
+@pytest.mark.parametrize("checksum", [None, f"sha256:{'3' * 64}", f"sha512:{GOOD}"])
+@pytest.mark.parametrize("build", ["1", "1.5", "2", "3"])
+def test_a_private_image_of_the_owner_is_not_published_and_hides_nothing(build: str, checksum: str | None) -> None:
+    """Its bytes are others, or cannot be compared: the definition's owner could have written all else."""
+    wanted = definition(versions=[version("1", checksum), version("2", checksum)], owner="x")
+    healthy = [replace(image, owner="x") for image in own(wanted)]
+    forged = replace(healthy[0], id="forged", name="whatever", visibility="private", created_at="2020")
+    forged = bytes_of(marked(forged, internal_version=build, **FORGED), BAD)
+    before = {image.id: image for image in healthy}
+    result = plan([wanted], [forged, *healthy], DELETING, TODAY, usage=lambda _: 0)
+    after = {image.id: image for image in made(result, [forged, *healthy])}
+    assert {key: image for key, image in after.items() if key in before} == before
+    if "forged" in after:
+        assert after["forged"].visibility == "private"
+        assert after["forged"].name != NAME
+
+
+def test_what_the_owner_planted_before_the_import_does_not_replace_it() -> None:
+    wanted = definition(versions=[version("1", f"sha256:{'3' * 64}")], owner="x")
+    image = replace(own(wanted)[0], id="forged", owner="x", visibility="private")
+    result = plan([wanted], [marked(image, **FORGED)], OURS, TODAY)
+    assert [change.version.version for change in result.changes if isinstance(change, Create)] == ["1"]
+    assert any("forged of project x claims to be version 1: not believed" in f.message for f in result.findings)
+    narrowed = [change.wanted for change in result.changes if isinstance(change, Update)]
+    assert [(each.visibility, each.name == NAME) for each in narrowed] == [("private", False)]
+    assert not {*FORGED} & narrowed[0].properties.keys()
+
+
+def test_what_was_given_to_the_owner_is_looked_after() -> None:
+    """A sha256 cannot be compared with Glance's sha512, so as many people must see it already."""
+    versions = [version(each, f"sha256:{'3' * 64}") for each in ("1", "2")]
+    wanted = definition(versions=versions, owner="x", meta={"uuid_validity": "none"})
+    given_away = [replace(image, owner="x") for image in own(wanted)]
+    assert plan([wanted], given_away, OURS, TODAY).changes == ()
+    wider = definition(versions=versions, owner="x", visibility="public", min_ram=5)
+    narrow = [replace(image, visibility="community") if image.name == NAME else image for image in given_away]
+    changes = plan([wider], narrow, OURS, TODAY).changes
+    assert all(c.wanted.visibility == c.found.visibility for c in changes if isinstance(c, Update))
+
+
+def test_a_shared_image_of_the_owner_gets_no_new_members() -> None:
+    one = version("1", f"sha256:{'3' * 64}")
+    members = [{"project": "a"}, {"project": "b"}]
+    wanted = definition(versions=[one], owner="x", visibility="shared", members=members)
+    (image,) = own(wanted)
+    there = replace(image, owner="x", members=frozenset({"a", "c"}))
+    (change,) = plan([wanted], [there], OURS, TODAY).changes
+    assert isinstance(change, Update)
+    assert change.wanted.members == frozenset({"a"})
+
+
+def test_a_rollback_is_not_kept_where_others_could_write_it() -> None:
+    wanted = definition(versions=["1", "2"], owner="x")
+    with pytest.raises(Error, match="say 'withdrawn: true' on the version instead"):
+        plan([wanted], settled([wanted]), OURS, TODAY, roll_back={NAME: ""})
+
+
+def test_an_orphan_of_others_is_hidden_and_stays_public() -> None:
+    theirs = replace(settled([definition("Gone", versions=["1"])])[0], owner="them")
+    policy = replace(OURS, orphans="hide")
+    (change,) = plan([], [theirs], policy, TODAY, names=["Other"]).changes
+    assert isinstance(change, Update)
+    assert (change.wanted.visibility, change.wanted.hidden) == ("public", True)
+
+
+def test_a_run_that_is_behind_changes_nothing_about_what_is_newer() -> None:
+    cloud = settled([definition(versions=["1", "2", "3"], meta={"uuid_validity": "last-2"})])
+    behind = definition(versions=["1", "2"], meta={"uuid_validity": "last-2"})
+    result = plan([behind], cloud, DELETING, TODAY, usage=lambda _: 0)
+    assert result.changes == ()
+    assert [f.message.partition(":")[0] for f in result.findings] == ["the cloud is ahead of these definitions"]
+    without_old = [image for image in cloud if image.properties["internal_version"] != "1"]
+    assert plan([behind], without_old, DELETING, TODAY, usage=lambda _: 0).changes == ()
+    twin = replace(by_version(cloud)["3"], id="twin", created_at="2030")
+    assert plan([behind], [*cloud, twin], DELETING, TODAY, usage=lambda _: 0).changes == ()
+
+
+def test_a_bad_build_that_is_ahead_is_hidden_and_not_deleted() -> None:
+    cloud = settled([definition(versions=["1", "2"])])
+    two = definition(versions=["1", "2"])
+    cloud = made(plan([two], cloud, replace(OURS, latest=True), TODAY, roll_back={NAME: ""}), cloud)
+    result = plan([definition(versions=["1"])], cloud, DELETING, TODAY, usage=lambda _: 0)
+    assert result.changes == ()
+    assert "goes no further: newer than every defined version" in str(result.findings)
+
+
+def test_what_is_ahead_and_was_hidden_before_is_not_shown_again() -> None:
+    cloud = settled([definition(versions=["1", withdrawn("2")])], found=settled([definition(versions=["1", "2"])]))
+    now = definition(versions=["1"])
+    assert plan([now], cloud, DELETING, TODAY, usage=lambda _: 0).changes == ()
+
+
+def test_a_withdrawn_version_is_hidden_or_deleted_and_never_imported() -> None:
+    now = definition(versions=["1", "2", withdrawn("3")])
+    assert {c.version.version for c in plan([now], [], OURS, TODAY).changes if isinstance(c, Create)} == {"1", "2"}
+    cloud = settled([definition(versions=["1", "2", "3"])])
+    for policy, kept in (
+        (OURS, {"1", "2", "3"}),
+        (replace(OURS, outdated="keep"), {"1", "2", "3"}),
+        (DELETING, {"1", "2"}),
+    ):
+        after = by_version(made(plan([now], cloud, policy, TODAY, usage=lambda _: 0), cloud))
+        assert (after.keys(), after["2"].name) == (kept, NAME)
+        if "3" in after:
+            assert after["3"].visibility == "community"
+            (reason,) = {
+                f.reason for c in plan([now], cloud, policy, TODAY).changes for f in c.fields if f.field == "visibility"
+            }
+            assert reason == "withdrawn in the definition"
+    forever = definition(versions=["1", "2", withdrawn("3")], meta={"uuid_validity": "forever"})
+    result = plan([forever], cloud, DELETING, TODAY, usage=lambda _: 0)
+    assert not deleted(result.changes)
+    assert "withdrawn in the definition, but its id is promised to stay" in str(result.findings)
+    assert plan([definition(versions=[withdrawn("3")])], cloud, DELETING, TODAY, usage=lambda _: 0).changes == ()
+
+
+def test_a_bad_build_does_not_come_back_with_older_definitions() -> None:
+    three = definition(versions=["2", "3"])
+    cloud = settled([definition(versions=["1", "2"])])
+    two = definition(versions=["2"])
+    cloud = made(plan([two], cloud, replace(OURS, latest=True), TODAY, roll_back={NAME: ""}), cloud)
+    cloud = settled([three], OURS, cloud)
+    assert by_version(cloud)["3"].name == NAME
+    assert plan([two], cloud, OURS, TODAY).changes == ()
+    without = [image for image in cloud if image.properties["internal_version"] != "3"]
+    after = by_version(settled([two], OURS, without))
+    assert (after["1"].name, after["2"].visibility) == (NAME, "community")
+
+
+def test_a_rollback_to_a_build_that_only_its_name_tells_lasts() -> None:
+    wanted = definition(versions=["2"])
+    cloud = settled([definition(versions=["1", "2"])])
+    bare = [
+        marked(i, internal_version=None, image_name=None) if i.properties["internal_version"] == "1" else i
+        for i in cloud
+    ]
+    after = made(plan([wanted], bare, replace(OURS, latest=True), TODAY, roll_back={NAME: ""}), bare)
+    assert {v: i.name for v, i in by_version(after).items()} == {"1": NAME, "2": f"{NAME} (2)"}
+    assert plan([wanted], after, OURS, TODAY).changes == ()
+
+
+def test_only_what_users_can_use_takes_a_place() -> None:
+    meta = {"uuid_validity": "last-3"}
+    cloud = settled([definition(versions=["1", "2", "3", "4"], meta=meta)])
+    private = version("4", None, visibility="private")
+    now = definition(versions=["1", "2", "3", private, "5"], meta=meta)
+    seen = {v: i.visibility for v, i in by_version(settled([now], OURS, cloud)).items()}
+    assert {v for v in seen if seen[v] == "public"} == {"2", "3", "5"}
+    left = marked(cloud[0], internal_version="2.5", **{desired.VERIFIED: "pending none"})
+    left = replace(left, id="left", visibility="private", updated_at="2026-01-01")
+    three = definition(versions=["1", "2", "3"], meta=meta)
+    result = plan([three], [*settled([three]), left], OURS, TODAY)
+    assert [(type(change), change.found.id) for change in result.changes] == [(Delete, "left")]
+
+
+def test_builds_are_hidden_for_missing_ones_after_these_were_imported() -> None:
+    cloud = settled([definition(versions=["1", "2", "3"])])
+    changes = plan([definition(versions=["1", "2", "3", "4", "5"])], cloud, OURS, TODAY).changes
+    order = [c.version.version if isinstance(c, Create) else f"{c.found.name}: {c.wanted.visibility}" for c in changes]
+    assert order == ["5", f"{NAME}: public", f"{NAME} (1): community", "4", f"{NAME} (2): community"]
+
+
+def test_an_id_of_another_image_than_the_managed_one_is_reported() -> None:
+    one = version("1", None, id="6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f")
+    wanted = definition(versions=[one])
+    (image,) = settled([wanted])
+    managed = replace(image, id="managed", owner="ours")
+    (finding,) = by_other_ids([managed], [wanted], {"ours"}).values()
+    assert "6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f, but managed is that version: neither is touched" in finding.message
+    named = replace(image, id="6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f", owner="ours")
+    assert by_other_ids([managed, named], [wanted], {"ours"}) == {}
+    assert by_other_ids([managed], [wanted], {"theirs"}) == {}
+    result = plan([wanted], [managed, named], DELETING, TODAY, usage=lambda _: 0)
+    assert deleted(result.changes) == ["managed"]
+
+
+marks = st.dictionaries(
+    st.sampled_from(
+        [*FORGED, desired.RECORD, desired.HIDDEN_SINCE, "uuid_validity", "upstream_checksum", "provided_until"]
+    ),
+    st.sampled_from(["9", "2026-01-01", "last-2", f"sha512:{GOOD} before import", "pending none", "forever", "0"]),
+)
+
+
+@given(
+    marks,
+    st.sampled_from(["1", "2", "2.5", "3", "9"]),
+    st.sampled_from(["x", "them"]),
+    st.sampled_from(["private", "shared", "community"]),
+    st.sampled_from([NAME, "else"]),
+)
+def test_nothing_that_a_project_writes_changes_what_becomes_of_others(
+    properties: dict[str, str], build: str, owner: str, visibility: str, name: str
+) -> None:
+    """Of whoever has no right to publish: ours are changed exactly as without them, and theirs are never widened."""
+    wanted = definition(versions=[version("2"), version("3")], owner="x", meta={"uuid_validity": "last-2"})
+    cloud = own(definition(versions=[version("1"), version("2")], meta={"uuid_validity": "last-2"}))
+    ours = [replace(image, owner="ours") for image in cloud]
+    forged = replace(cloud[0], id="forged", owner=owner, visibility=visibility, name=name, created_at="2020")
+    forged = bytes_of(marked(forged, internal_version=build, **properties), BAD)
+
+    def changed(images: list[Image]) -> set[str]:
+        changes = plan([wanted], images, DELETING, TODAY, usage=lambda _: 0).changes
+        for change in changes:
+            if not isinstance(change, Create) and change.found.id == "forged" and isinstance(change, Update):
+                assert change.wanted.visibility in (visibility, "private", "shared")
+                assert change.wanted.name != NAME or name == NAME
+        return {repr(change) for change in changes if isinstance(change, Create) or change.found.id != "forged"}
+
+    assert changed([forged, *ours]) == changed(ours)
