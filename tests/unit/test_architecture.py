@@ -77,6 +77,7 @@ PURE = (
     "upstreams/indexes",
     "upstreams/listings",
     "mirroring/index",
+    "mirroring/memo",
     "mirroring/record",
     "mirroring/report",
     "mirroring/store",

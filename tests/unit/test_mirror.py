@@ -274,8 +274,8 @@ def test_what_is_told() -> None:
     assert report.line(broken.judged[1]).startswith(
         "INVALID     A 1  (no key): mirror_url https://example.org/x is not"
     )
-    assert report.unneeded_line(made.unneeded[0], NOW).endswith("it; written 30 days ago (--prune)")
-    assert report.unneeded_line(replace(made.unneeded[0], record=None), NOW).endswith("written 30 days ago (--prune)")
+    line = report.unneeded_line(made.unneeded[0], made.since["p/old"], NOW)
+    assert line == "UNNEEDED    p/old: no definition needs it since 30 days (--prune)"
     assert report.counts(broken) == "1 CURRENT, 1 INVALID, 1 UNNEEDED"
     assert report.counts(Plan((), ())) == "nothing to mirror"
     done = [Outcome(broken.judged[0], "ok", "copied", RECORD), Outcome(broken.judged[1], "failed", "no")]

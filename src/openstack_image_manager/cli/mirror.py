@@ -131,7 +131,7 @@ def mirror_command(
         made, holding = mirror.look(
             opened, where, loaded.definitions, loaded.left_out, now, timedelta(days=int(days[1])), noted
         )
-        made = mirror.guarded(made, holding, where, bucket.endswith("/"), loaded)
+        made = mirror.guarded(made, holding, where, bucket.endswith("/"), loaded, noted)
         out = render.console(stderr=output != given.Output.TEXT)
         proofs = prover(keys, stop)
         unread: dict[str, Error] = {}
@@ -153,12 +153,13 @@ def mirror_command(
                 unread |= withdraw(made, holding, publisher) if index else {}
                 outcomes = mirror.copy(made, copier, workers, unread, _shared(cluster, copier))
                 record.content = content.of_mirror(made, where, outcomes, dry_run, failed)
-                after = After(loaded, made, outcomes, where, opened, reporter)
+                after = After(loaded, made, noted, outcomes, where, opened, reporter)
                 failed |= after.finish(holding, write=write)
                 gone = after.pruned(prune)
-                if index:
-                    failed |= after.publish(holding, publisher, gone)
+                failed |= after.publish(holding, publisher, gone) if index else {}
                 failed |= after.prune(gone, failed)
+                if index and gone.unneeded and "index" not in failed:  # another run may just have named what is deleted
+                    failed |= after.publish(holding, publisher, gone)
         record.failures += ["storage" for each in outcomes if each.state == "failed"]
         record.failures += [each.kind for each in failed.values()]
         _tell(record.content, outcomes, output, dry_run)
@@ -216,7 +217,7 @@ def _show(made: Plan, where: Target, now: datetime) -> None:
     for each in made.judged:
         render.say(out, (report.line(each), report.STYLES[each.verdict]))
     for stored in made.unneeded:
-        render.say(out, report.unneeded_line(stored, now))
+        render.say(out, report.unneeded_line(stored, made.since.get(stored.key, now), now))
     render.say(out, f"{where}: {report.counts(made)}")
 
 

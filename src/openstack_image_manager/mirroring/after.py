@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from openstack_image_manager.definitions import Loaded
@@ -19,6 +19,7 @@ from openstack_image_manager.mirroring.verdict import Holding, Plan, Verdict
 from openstack_image_manager.sources import Reporter
 
 LOOKS = 5  # at the index, until no other run has changed it meanwhile
+BUSY = "other runs keep changing it; run again when they have ended"
 DENIED = ("AccessDenied", "403")
 
 
@@ -46,10 +47,12 @@ def _bad(made: Plan, keys: Sequence[str]) -> dict[str, Record]:
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """A run whose copies are made. What fails is reported, and stops nothing else."""
+    """A run whose copies are made. What fails is reported, and stops nothing else. `noted`: since when objects were
+    unneeded, as the run found it noted at its beginning."""
 
     loaded: Loaded
     made: Plan
+    noted: Mapping[str, datetime]
     outcomes: Sequence[Outcome]
     where: Target
     store: Store
@@ -76,11 +79,22 @@ class After:
 
     def pruned(self, prune: bool) -> Plan:
         """The plan with what is to be deleted now; says why, if nothing is."""
+        if not (prune and self.made.unneeded):
+            return replace(self.made, unneeded=())
         wrong = any(each.state != "ok" for each in self.outcomes)
-        if prune and self.made.unneeded and (self.made.kept or wrong):
-            self.reporter.line("prune", f"nothing was deleted: {self.made.kept or 'some versions failed'}")
-            return Plan(self.made.judged, ())
-        return self.made if prune else Plan(self.made.judged, ())
+        reason = self.made.kept or ("some versions failed" if wrong else "")
+        try:
+            needed = self.noted.keys() - mirror.noted(self.store, self.where).keys()
+        except StorageError as error:
+            needed, reason = set(), reason or str(error)
+        if reason:
+            self.reporter.line("prune", f"nothing was deleted: {reason}")
+            return replace(self.made, unneeded=())
+        for key in sorted(needed & {each.key for each in self.made.unneeded}):
+            self.reporter.line(key, "not deleted: another run needs it now")
+        unneeded = tuple(each for each in self.made.unneeded if each.key not in needed)
+        since = {key: time for key, time in self.made.since.items() if key not in needed}
+        return replace(self.made, unneeded=unneeded, since=since)
 
     def publish(self, holding: Holding, publisher: Publisher, gone: Plan) -> dict[str, Error]:
         """The index of what is held now, without what is deleted afterwards; why it failed, if it did. `holding`: what
@@ -102,6 +116,9 @@ class After:
                     break
                 # Another run may have written between our look and our index.
                 holding = found(self.store, self.where.prefix, set(), mirror.LOOKERS)
+            else:
+                publisher.unsign(done)
+                raise StorageError(BUSY)
         except Error as error:
             self.reporter.line("index", str(error))
             return {"index": error}
@@ -112,7 +129,7 @@ class After:
     def prune(self, gone: Plan, failed: Mapping[str, Error]) -> dict[str, Error]:
         """Delete what nobody needs, once no index names it, and note what may go later; what of it failed."""
         wrong: dict[str, Error] = {}
-        since = dict(self.made.since)
+        since = dict(gone.since)
         if gone.unneeded and "index" in failed:
             self.reporter.line("prune", "nothing was deleted: the index could not be written first")
         else:
@@ -122,10 +139,10 @@ class After:
                     self.reporter.line(key, str(failure))
                 else:
                     del since[key]
-        if not self.made.kept:
-            try:
+        try:
+            if since or self.noted:
                 mirror.note(self.store, self.where, since)
-            except StorageError as error:
-                wrong["unneeded objects"] = error
-                self.reporter.line("unneeded objects", str(error))
+        except StorageError as error:
+            wrong["unneeded objects"] = error
+            self.reporter.line("unneeded objects", str(error))
         return wrong

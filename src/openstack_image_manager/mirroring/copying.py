@@ -16,7 +16,7 @@ from openstack_image_manager.format import Checksum, Version, public_url
 from openstack_image_manager.mirroring.hashing import Digests
 from openstack_image_manager.mirroring.proof import VERIFIED, Proof, Prover
 from openstack_image_manager.mirroring.record import Record, metadata, parsed, written
-from openstack_image_manager.mirroring.store import EXISTS, Store
+from openstack_image_manager.mirroring.store import EXISTS, OTHER_RUN, Store
 from openstack_image_manager.mirroring.target import INDEX_FILE, RECORD, Item
 from openstack_image_manager.mirroring.verdict import Holding, Judged, Stored, Verdict, judge
 from openstack_image_manager.sources import Reporter
@@ -53,9 +53,8 @@ class Copier:
             return "another run has copied it meanwhile; the record was written", record
         if now.verdict is Verdict.CURRENT and now.stored and now.stored.record:
             return "another run has copied it meanwhile", now.stored.record
-        if now.verdict is Verdict.MISMATCH:
-            message = "another run, with other definitions, has written it meanwhile; run again with the newest ones"
-            raise StorageError(f"{item.key}: {message}")
+        if now.verdict in (Verdict.MISMATCH, Verdict.UNFINISHED):
+            raise StorageError(f"{item.key}: {OTHER_RUN}")
         raise StorageError(f"{item.key}: another program has written it meanwhile: {now.verdict}, {now.reason}")
 
     def look(self, item: Item) -> Judged:
@@ -96,9 +95,16 @@ class Copier:
                 source = f"{algorithm}:{download.hexdigest()}", download.done
                 record = _record(item, proof, source, digests)
                 if old is not None:
-                    drop(self.store, old)
+                    self._replaced(item, old)
                 upload.complete(record)
         return record
+
+    def _replaced(self, item: Item, old: Stored) -> None:
+        """Delete what was there; not what another run has put in its place. Raises StorageError, then with EXISTS."""
+        now = self.look(item).stored
+        if now and (now.size, undamaged(now.record)) != (old.size, undamaged(old.record)):
+            raise StorageError(f"{item.key}: {OTHER_RUN}", EXISTS)
+        drop(self.store, old)
 
     def _verified(self, download: Download, item: Item, body: Verified) -> Iterator[bytes]:
         try:
@@ -115,7 +121,8 @@ class Copier:
         """The record that a complete object lacks, written now; None if its bytes can't be shown to be right."""
         if version.checksum is None:
             return None
-        checksum = Checksum.parse(version.checksum)
+        checksum, key = Checksum.parse(version.checksum), judged.item.key
+        before = self.store.head(key)
         digests = self.reread(judged, checksum.algorithm)
         if digests[checksum.algorithm] != checksum.digest:
             return None
@@ -123,7 +130,10 @@ class Copier:
         record = _record(judged.item, Proof(version), (str(checksum), digests.size), digests)
         if version.size not in (None, digests.size):
             return None
-        self.store.put(judged.item.key + RECORD, written(record))
+        self.store.put(key + RECORD, written(record))
+        if self.store.head(key) != before:  # a record of other bytes is worse than none
+            self.store.remove(key + RECORD)
+            raise StorageError(f"{key}: {OTHER_RUN}")
         return record
 
     def reread(self, judged: Judged, algorithm: str = "sha256") -> Digests:
@@ -186,6 +196,11 @@ def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests)
     )
 
 
+def undamaged(record: Record | None) -> Record | None:
+    """The record without a mark of damage."""
+    return replace(record, damaged=None) if record else None
+
+
 def record_of(store: Store, key: str) -> tuple[Record | None, bool]:
     """The record of an object, and whether there is something else instead. Raises StorageError."""
     data = store.get(key + RECORD)
@@ -202,8 +217,9 @@ def drop(store: Store, old: Stored) -> None:
 
 
 def found(store: Store, prefix: str, keys: set[str], workers: int) -> Holding:
-    """What is below the prefix: one listing, one small GET for each record, and a HEAD for each of the `keys` that has
-    none. What is below a prefix with an index of its own belongs to another mirror. Raises StorageError."""
+    """What is below the prefix: one listing, one small GET for each record, and a HEAD where one of the `keys` has none
+    or the two do not agree: some listings lag. What is below a prefix with an index of its own belongs to another
+    mirror. Raises StorageError."""
     listed = list(store.entries(prefix))
     index = f"/{INDEX_FILE}"
     others = tuple(
@@ -218,8 +234,12 @@ def found(store: Store, prefix: str, keys: set[str], workers: int) -> Holding:
         record, damaged = record_of(store, key) if key in recorded else (None, False)
         if entry is None:
             return Stored(key, None, entries[key + RECORD].modified, record) if record else None
-        head = store.head(key) if record is None else None
-        return Stored(key, entry.size, entry.modified, record, head is not None and head[1], damaged)
+        if record and record.size == entry.size:
+            return Stored(key, entry.size, entry.modified, record)
+        head = store.head(key)
+        if head is None:
+            return Stored(key, None, entry.modified, record) if record else None
+        return Stored(key, head[0].size, head[0].modified, record, head[1], damaged)
 
     with ThreadPoolExecutor(workers) as pool:
         seen = pool.map(look, sorted(recorded | (keys & set(entries))))

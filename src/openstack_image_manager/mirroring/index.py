@@ -68,7 +68,7 @@ def paths(text: str, prefix: str) -> list[str]:
             item for product in products for each in product["versions"].values() for item in each["items"].values()
         ]
         return [prefix + item["path"] for item in items]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
 
 

@@ -23,7 +23,7 @@ def parsed(data: bytes) -> dict[str, datetime] | None:
         if found[MADE_BY] != MAKER:
             return None
         times = {str(key): _time(text) for key, text in found["unneeded"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return {key: time for key, time in times.items() if time}
 

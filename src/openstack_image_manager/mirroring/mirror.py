@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -58,12 +59,19 @@ def look(
     return verdict.plan(wanted, everything, holding.stored, now, grace, moving, noted), holding
 
 
-def guarded(made: Plan, holding: Holding, where: Target, whole: bool, loaded: Loaded) -> Plan:
+def guarded(
+    made: Plan, holding: Holding, where: Target, whole: bool, loaded: Loaded, noted: Mapping[str, datetime]
+) -> Plan:
     """The plan, with the reason why nothing may be deleted, if there is one. `whole`: the whole bucket was named."""
     if made.kept or not made.since:
         return made
-    needed = [item.key for item in items([*loaded.definitions, *loaded.left_out], where) if not item.error]
-    return replace(made, kept=verdict.keep_reason(where, whole, holding, needed, loaded.empty))
+    needed = []
+    for definition in (*loaded.definitions, *loaded.left_out):
+        for version in definition.versions:
+            with suppress(Error):
+                needed.append(where.key(definition, version))
+    reason = verdict.keep_reason(where, whole, holding, needed, loaded.empty)
+    return verdict.keeping(made, reason, noted) if reason else made
 
 
 def _moves(definition: Definition) -> bool:
@@ -199,10 +207,10 @@ def note(store: Store, where: Target, since: Mapping[str, datetime]) -> None:
     """Write that down, if it has changed. Raises StorageError."""
     key = where.prefix + MEMO
     before = store.get(key)
-    if before is not None and memo.parsed(before) is None:
+    if before and memo.parsed(before) is None:
         raise StorageError(f"{key}: somebody else's file is there; move it, so that --grace can count")
     data = memo.written(since) if since else None
-    if before is not None and data is None:
+    if before and data is None:
         store.remove(key)
     elif data is not None and data != before:
         store.put(key, data)

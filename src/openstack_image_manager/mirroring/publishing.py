@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from openstack_image_manager.errors import Error, StorageError, VerificationErro
 from openstack_image_manager.mirroring import index
 from openstack_image_manager.mirroring.record import Record
 from openstack_image_manager.mirroring.store import Store
-from openstack_image_manager.mirroring.target import Target
+from openstack_image_manager.mirroring.target import SUMS, Target
 from openstack_image_manager.mirroring.verdict import Holding
 from openstack_image_manager.signing import armor
 from openstack_image_manager.signing.gpg import Signer
@@ -47,6 +47,15 @@ class Publisher:
                         self.store.remove(each)
                         done.append(each)
         return done
+
+    def unsign(self, written: Iterable[str]) -> None:
+        """Delete those detached signatures that were `written` and whose texts another run has changed since. Raises
+        Error."""
+        for signed in [key for key in written if key.endswith(index.SIGNED[SUMS])]:
+            text = self.store.get(signed.removesuffix(index.SIGNED[SUMS]) + SUMS)
+            signature = self.store.get(signed)
+            if self.signer and signature and not self.signer.is_by_us(text or b"", signature):
+                self.store.remove(signed)
 
     def published(self) -> list[str]:
         """Keys of the objects that the index names now. Raises StorageError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -66,7 +66,7 @@ class Judged:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All versions asked for, and what no definition needs. `kept`: why nothing may be deleted, if so; `since`:
-    when each object that no definition needs was first seen so, however short ago."""
+    when each object that no definition needs was first seen so, as it is to be noted."""
 
     judged: tuple[Judged, ...]
     unneeded: tuple[Stored, ...]
@@ -95,11 +95,19 @@ def plan(
         if key not in needed and stored.record
     }
     unneeded = tuple(found[key] for key, first in since.items() if now - first >= grace)
-    unsure = any(item.error for item in known)
-    kept = "it can't be told of every version which object it needs" if unsure and unneeded else ""
-    if unneeded and not known and not moving:
-        kept = "there is no version in the definitions; an empty file is no reason to empty a mirror"
-    return Plan(tuple(judge(item, found.get(item.key)) for item in chosen), unneeded, kept, since)
+    made = Plan(tuple(judge(item, found.get(item.key)) for item in chosen), unneeded, "", since)
+    if since and any(item.error for item in known):
+        return keeping(made, "it can't be told of every version which object it needs", noted)
+    if since and not known and not moving:
+        return keeping(
+            made, "there is no version in the definitions; an empty file is no reason to empty a mirror", noted
+        )
+    return made
+
+
+def keeping(made: Plan, reason: str, noted: Mapping[str, datetime] | None = None) -> Plan:
+    """The plan of a run that deletes nothing for this reason, and that begins to count no object's days of grace."""
+    return replace(made, kept=reason, since={key: time for key, time in made.since.items() if key in (noted or {})})
 
 
 def keep_reason(where: Target, whole: bool, holding: Holding, needed: Iterable[str], empty: Iterable[str]) -> str:
