@@ -39,7 +39,7 @@ def line(judged: Judged) -> str:
 
 def unneeded_line(stored: Stored, since: datetime, now: datetime) -> str:
     """One line about what no definition needs `since` a run first saw it so."""
-    return f"{'UNNEEDED':10}  {stored.key}: no definition needs it since {(now - since).days} days (--prune)"
+    return f"{'UNNEEDED':10}  {stored.key}: no definition has needed it for {(now - since).days} days (--prune)"
 
 
 def counts(made: Plan) -> str:
