@@ -75,6 +75,11 @@ def assert_signed(mirror: Mirror, gpg: Gpg, folder: Path) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
 
 
+def deletes(mirror: Mirror) -> Rule:
+    """Counts deletions of images; uploads that are aborted are none."""
+    return mirror.proxy.add(Rule("DELETE", ".*[.]raw", query="(?!uploadId).*", times=0))
+
+
 def test_two_signing_runs_of_two_commits_look_once_more(mirror: Mirror, gpg: Gpg, tmp_path: Path) -> None:
     """The signature of the slower run arrives beside the text of the faster one."""
     sign, home = ("--sign-key", gpg.make("twice")), str(gpg.home)
@@ -97,7 +102,7 @@ def test_an_index_that_never_rests_keeps_no_bad_signature(mirror: Mirror, gpg: G
         text = b"# made by openstack-image-manager; lines like this are comments\n"
         mirror.client.put_object(Bucket=mirror.bucket, Key=SUMS, Body=text)
 
-    mirror.proxy.add(Rule("PUT", f".*{SIGNATURE}", times=None, before=other))
+    mirror.proxy.add(Rule("PUT", f".*{SUMS}", times=None, after=other))
     outcome = mirror.run(*sign, GNUPGHOME=home)
     assert outcome.code == 1
     assert "index: other runs keep changing it; run again when they have ended\n" in outcome.out
@@ -136,13 +141,14 @@ def test_what_another_run_has_put_in_place_is_not_replaced(mirror: Mirror, same:
     new = commit(mirror, "new", moved(mirror, "new"))
     assert mirror.run(*commit(mirror, "first", moved(mirror, "first"))).code == 0
     mine = new if same else commit(mirror, "old", moved(mirror, "old"))
+    deleted = deletes(mirror)
     mirror.proxy.add(Rule("PUT", f".*{KEY}", after=running(mirror, *new)))
     outcome = mirror.run(*mine)
     message = "A 1: another run has copied it meanwhile\n" if same else f"failed: A 1: {OTHER_RUN}"
     assert (outcome.code, message in outcome.out) == (0 if same else 1, True), outcome.text
     assert mirror.content(KEY) == image("new")
     assert listed(mirror) == {"1-a.raw": sha256(image("new"))}
-    assert mirror.proxy.count("DELETE", f".*{KEY}") == 1
+    assert deleted.seen == 1
     assert "1 CURRENT" in mirror.run("--verify", "--dry-run", *new).out
 
 
@@ -232,11 +238,12 @@ def test_a_listing_that_lags_takes_nothing_out_of_the_index(mirror: Mirror, alte
     one, two = (mirror.version(each, image(each)) for each in "12")
     assert mirror.run(*commit(mirror, "both", one, two)).code == 0
     before = mirror.content(SUMS), mirror.content("m/streams/v1/images.json")
+    deleted = deletes(mirror)
     lagging(mirror, alter)
     outcome = mirror.run("--prune", "--grace", "30", *commit(mirror, "one", one))
     assert outcome.code == 0, outcome.text
     assert (mirror.content(SUMS), mirror.content("m/streams/v1/images.json")) == before
-    assert mirror.proxy.count("DELETE", ".*a/.-a.raw.*") == 0
+    assert deleted.seen == 0
     outcome = mirror.run(*commit(mirror, "more", one, mirror.version("3", image("3"))))
     assert (outcome.code, listed(mirror).keys()) == (0, {"1-a.raw", "2-a.raw", "3-a.raw"}), outcome.text
 

@@ -127,10 +127,8 @@ def mirror_command(
         opened, address = _open(stack, bucket, endpoint, writes=not dry_run)
         where = target.target(bucket, address, public_url)
         cluster = _cluster(stack, executor, where, address, keys, stop) if executor and not dry_run else None
-        noted = mirror.noted(opened, where)
-        made, holding = mirror.look(
-            opened, where, loaded.definitions, loaded.left_out, now, timedelta(days=int(days[1])), noted
-        )
+        period = timedelta(days=int(days[1]))
+        made, holding, noted = mirror.look(opened, where, loaded.definitions, loaded.left_out, now, period)
         made = mirror.guarded(made, holding, where, bucket.endswith("/"), loaded, noted)
         out = render.console(stderr=output != given.Output.TEXT)
         proofs = prover(keys, stop)

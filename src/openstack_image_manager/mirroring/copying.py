@@ -231,7 +231,7 @@ def found(store: Store, prefix: str, keys: set[str], workers: int) -> Holding:
 
     def look(key: str) -> Stored | None:
         entry = entries.get(key)
-        record, damaged = record_of(store, key) if key in recorded else (None, False)
+        record, damaged = record_of(store, key)  # which the listing may lack
         if entry is None:
             return Stored(key, None, entries[key + RECORD].modified, record) if record else None
         if record and record.size == entry.size:

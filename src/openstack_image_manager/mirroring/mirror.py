@@ -42,12 +42,12 @@ def look(
     others: Sequence[Definition],
     now: datetime,
     grace: timedelta,
-    noted: Mapping[str, datetime] | None = None,
-) -> tuple[Plan, Holding]:
-    """What is to be done, and what is there. `others`: definitions that are not asked for now, and need their objects
-    all the same. Raises StorageError."""
+) -> tuple[Plan, Holding, dict[str, datetime]]:
+    """What is to be done, what is there, and since when earlier runs saw that objects are not needed. `others`:
+    definitions that are not asked for now, and need their objects all the same. Raises StorageError."""
     known = {item.key for item in items([*chosen, *others], where)}
     holding = found(store, where.prefix, known, LOOKERS)
+    before = noted(store, where)
     definitions, lost = _without_latest(chosen, holding)
     everything = [*items([*definitions, *others], where), *lost]
     missing = {item.key for item in everything} - known - set(holding.stored)
@@ -56,7 +56,7 @@ def look(
     asked = {definition.name for definition in chosen if definition.enable}
     wanted = [item for item in everything if item.definition.name in asked]
     moving = frozenset(each.name for each in (*chosen, *others) if _moves(each) and each.name not in asked)
-    return verdict.plan(wanted, everything, holding.stored, now, grace, moving, noted), holding
+    return verdict.plan(wanted, everything, holding.stored, now, grace, moving, before), holding, before
 
 
 def guarded(
