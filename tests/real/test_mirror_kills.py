@@ -167,7 +167,7 @@ def check(command: list[str], folder: Path) -> None:
     assert ended.returncode == 0, (command, ended.stdout, ended.stderr)
 
 
-@pytest.mark.timeout(120 + 40 * KILLS)
+@pytest.mark.timeout(180 + 60 * KILLS)
 def test_every_kill_leaves_what_consumers_accept(
     mirror: Mirror,
     bench: Bench,
