@@ -29,7 +29,8 @@ class Loaded:
     """What was read: the definitions, what is odd about them, and where each one stands (by name).
 
     `follows`: they come from the catalogue, and those without versions stand for the newest builds of their upstreams.
-    `is_part`: there are more, which were not asked for; `left_out`: those of them that were read."""
+    `is_part`: there are more, which were not asked for; `left_out`: those of them that were read; `empty`: files
+    in which there is none."""
 
     definitions: tuple[Definition, ...]
     warnings: tuple[Complaint, ...]
@@ -37,6 +38,7 @@ class Loaded:
     follows: bool = False
     is_part: bool = False
     left_out: tuple[Definition, ...] = ()
+    empty: tuple[str, ...] = ()
 
 
 def load(path: str, *, name_filter: str | None = None) -> Loaded:
@@ -67,7 +69,8 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
     positions = {definition.name: reading.names[definition.name] for definition in chosen}
     is_part = name_filter is not None or (follows and path != CATALOGUE)
     left_out = tuple(definition for definition in definitions if definition.name not in positions)
-    return Loaded(chosen, tuple(warnings), positions, follows, is_part, left_out)
+    empty = tuple(file for file in files if file not in {each.file for each in reading.names.values()})
+    return Loaded(chosen, tuple(warnings), positions, follows, is_part, left_out, empty)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

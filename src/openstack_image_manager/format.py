@@ -107,7 +107,7 @@ class Version(_Record):
     )
     mirror_checksum: Annotated[str, AfterValidator(_checksum)] | None = Field(
         None,
-        description="algorithm:digest of the image at mirror_url, where checksum is that of the packed file at url.",
+        description="algorithm:digest of the image at mirror_url, where checksum is that of a packed file or not set.",
         examples=["sha256:94e1e2c94dbbae7d4bdc38e68590a1daf73c9de2d03dd693857b4b0a042548e8"],
     )
     checksum: Annotated[str, AfterValidator(_checksum)] | None = Field(

@@ -36,7 +36,7 @@ def sha256(data: bytes) -> str:
 
 def is_index(key: str) -> bool:
     """True for files of the index."""
-    return "/streams/v1/" in key or key.rpartition("/")[2].startswith("SHA256SUMS")
+    return "/streams/v1/" in key or key.rpartition("/")[2].startswith(("SHA256SUMS", ".mirror-unneeded"))
 
 
 def held(client: Any, bucket: str) -> list[str]:

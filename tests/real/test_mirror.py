@@ -59,9 +59,10 @@ def test_a_second_run_asks_for_one_listing_and_each_record(mirror: Mirror) -> No
     assert mirror.run().code == 0
     mirror.proxy.clear()
     assert mirror.run().code == 0
-    assert [call.method for call in mirror.proxy.calls] == ["GET"] * 10
-    assert mirror.proxy.count("GET", ".*[.]mirror[.]json") == 5  # and the lists of objects and of uploads, and the
-    assert mirror.proxy.count("GET", ".*/(SHA256SUMS|index.json|images.json)") == 3  # index
+    assert [call.method for call in mirror.proxy.calls] == ["GET"] * 12
+    assert mirror.proxy.count("GET", ".*[.]mirror[.]json") == 5  # and the lists of objects and of uploads, the note of
+    assert mirror.proxy.count("GET", ".*/.mirror-unneeded.json") == 1  # unneeded objects, and the index, whose products
+    assert mirror.proxy.count("GET", ".*/(SHA256SUMS|index.json|images.json)") == 4  # are read twice
 
 
 def test_a_checksum_file_is_asked_and_without_any_the_record_says_so(mirror: Mirror) -> None:

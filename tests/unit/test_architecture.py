@@ -79,6 +79,7 @@ PURE = (
     "upstreams/indexes",
     "upstreams/listings",
     "mirroring/index",
+    "mirroring/memo",
     "mirroring/record",
     "mirroring/report",
     "mirroring/store",

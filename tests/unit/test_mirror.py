@@ -11,14 +11,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openstack_image_manager.definitions import Loaded
 from openstack_image_manager.editing.edit import SetVersionField
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.format import Definition
-from openstack_image_manager.mirroring import report
+from openstack_image_manager.mirroring import memo, report
+from openstack_image_manager.mirroring.mirror import guarded
 from openstack_image_manager.mirroring.record import VALUE_BYTES, Record, metadata, parsed, written
 from openstack_image_manager.mirroring.report import Outcome
 from openstack_image_manager.mirroring.target import LONGEST, Item, Target, items, split, target
-from openstack_image_manager.mirroring.verdict import Plan, Stored, Verdict, beyond_limit, edits, judge, plan
+from openstack_image_manager.mirroring.verdict import (
+    Holding,
+    Plan,
+    Stored,
+    Verdict,
+    beyond_limit,
+    edits,
+    judge,
+    keep_reason,
+    plan,
+)
 
 HERE = target("s3://b/p", "https://s3.example.org")
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -211,6 +223,12 @@ def test_metadata_hold_what_is_known_before_and_fits() -> None:
             Verdict.FOREIGN,
             "its record p/a/1-a.qcow2.mirror.json is damaged",
         ),
+        (
+            {"checksum": SUM},
+            stored(record=replace(RECORD, damaged="2026-06-30T00:00:00+00:00")),
+            Verdict.MISMATCH,
+            "its bytes were damaged when they were verified at 2026-06-30",
+        ),
         ({}, stored(size=8), Verdict.MISMATCH, "it has 8 bytes, and had 9 when it was written"),
         ({"checksum": "md5:" + "4" * 32}, stored(), Verdict.MISMATCH, "the definition says md5:4444"),
         ({"size": 8}, stored(), Verdict.MISMATCH, "the definition says 8 bytes, its source had 7"),
@@ -229,12 +247,13 @@ def test_verdicts(version: dict[str, Any], there: Stored | None, verdict: Verdic
 
 def planned(*there: Stored, grace: int = 7, more: tuple[Item, ...] = ()) -> Plan:
     chosen = [item()]
-    return plan(chosen, [*chosen, *more], {each.key: each for each in there}, NOW, timedelta(days=grace))
+    noted = {each.key: each.modified for each in there if each.key != "p/young"}
+    return plan(chosen, [*chosen, *more], {each.key: each for each in there}, NOW, timedelta(days=grace), noted=noted)
 
 
 def test_only_old_objects_of_ours_that_nobody_needs_are_unneeded() -> None:
     old, theirs = stored("p/old"), stored("p/theirs", record=None)
-    young = stored("p/young", record=replace(RECORD, at="2026-06-30T00:00:00+00:00"))
+    young = stored("p/young")  # an old object that was needed until today
     touched = replace(stored("p/touched"), modified=NOW)
     needed, alone = replace(item(), key="p/needed"), stored("p/alone", size=None)
     made = planned(old, theirs, young, touched, alone, stored(), stored("p/needed"), more=(needed,))
@@ -242,7 +261,7 @@ def test_only_old_objects_of_ours_that_nobody_needs_are_unneeded() -> None:
     assert [each.verdict for each in made.judged] == [Verdict.CURRENT]
     mine = plan([], [], {"p/old": old}, NOW, timedelta(days=7), frozenset({"A"}))
     assert mine.unneeded == ()  # its version latest is not asked about now
-    empty = plan([], [], {"p/old": old}, NOW, timedelta(days=7))
+    empty = plan([], [], {"p/old": old}, NOW, timedelta(days=7), noted={"p/old": old.modified})
     assert empty.kept == "there is no version in the definitions; an empty file is no reason to empty a mirror"
     ahead = replace(stored("p/ahead"), modified=NOW + timedelta(seconds=1))
     assert planned(ahead, grace=0).unneeded == (ahead,)
@@ -253,15 +272,99 @@ def test_only_old_objects_of_ours_that_nobody_needs_are_unneeded() -> None:
     assert planned(more=(broken,)).kept == ""
 
 
+def test_days_of_grace_count_only_in_runs_that_could_delete() -> None:
+    old, more = stored("p/old"), stored("p/more")
+    there, noted = {"p/old": old, "p/more": more}, {"p/old": NOW - timedelta(days=3), "p/needed": NOW}
+    week = timedelta(days=7)
+    sure = plan([item()], [item()], there, NOW, week, noted=noted)
+    assert (sure.since, sure.unneeded) == ({"p/old": NOW - timedelta(days=3), "p/more": NOW}, ())
+    broken = replace(item(), key="", error=Error("x"))
+    unsure = plan([item()], [item(), broken], there, NOW, week, noted=noted)
+    assert unsure.since == {"p/old": NOW - timedelta(days=3)}  # what is needed again is forgotten all the same
+    assert plan([], [], there, NOW, week).since == {}
+    ahead = plan([item()], [item()], there, NOW, week, noted={"p/old": NOW + timedelta(days=9)})
+    assert ahead.since["p/old"] == NOW
+
+
+ROOT = target("s3://b", "https://s3.example.org")
+
+
+@pytest.mark.parametrize(
+    ("where", "whole", "names", "reason"),
+    [
+        (
+            ROOT,
+            False,
+            ["noble/1-noble.raw", "SHA256SUMS", "SHA256SUMS.gpg", "streams/v1/x", ".mirror-unneeded.json"],
+            "",
+        ),
+        (
+            ROOT,
+            False,
+            ["noble/x", "team/x"],
+            "the bucket's root also holds team/; if the whole bucket is this mirror's",
+        ),
+        (ROOT, True, ["noble/x", "team/x"], ""),
+        (HERE, False, ["p/noble/x", "p/team/x"], ""),
+        (target("file:///srv/m", ""), False, ["team/x"], ""),
+    ],
+)
+def test_a_bucket_with_more_in_it_is_kept(where: Target, whole: bool, names: list[str], reason: str) -> None:
+    kept = keep_reason(where, whole, Holding({}, frozenset(names)), ["noble/1-noble.raw"], [])
+    assert (kept.startswith(reason), bool(kept)) == (True, bool(reason))
+
+
+def test_a_file_without_definitions_is_named() -> None:
+    reason = keep_reason(HERE, True, Holding({}, frozenset()), [], ["b.yml", "c.yml"])
+    assert reason == "b.yml has no definitions; delete the file if that is right"
+
+
+def test_what_moves_belongs_to_the_root_of_a_bucket_too() -> None:
+    moving = definition({"version": "latest"}, shortname="noble")
+    loaded = Loaded((moving,), (), {}, left_out=(definition({"version": "1"}, name="B", shortname="b"),))
+    made = Plan((), (), "", {"noble/old": NOW})
+    holding = Holding({}, frozenset({"noble/old", "noble/20260101-noble.qcow2", "b/1-b.qcow2"}))
+    assert guarded(made, holding, ROOT, False, loaded, {}) == made
+    more = Holding({}, holding.names | {"team/x"})
+    kept = guarded(made, more, ROOT, False, loaded, {})
+    assert (kept.kept.startswith("the bucket's root also holds team/"), kept.since) == (True, {})
+    assert guarded(replace(made, since={}), more, ROOT, False, loaded, {}).kept == ""
+    wrong = replace(loaded, definitions=(definition({"version": "1"}, name="~"), moving))
+    assert guarded(made, holding, ROOT, False, wrong, {}) == made
+
+
+def test_the_note_of_unneeded_objects_is_read_as_it_was_written() -> None:
+    since = {"p/b": NOW, "p/a": NOW - timedelta(days=1)}
+    assert memo.parsed(memo.written(since)) == since
+    told = {"made-by": "openstack-image-manager", "unneeded": {"a": "never", "b": "2026-01-01", "c": NOW.isoformat()}}
+    assert memo.parsed(json.dumps(told).encode()) == {"c": NOW}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"made-by": "others", "unneeded": {}}',
+        b'{"made-by": "openstack-image-manager"}',
+        b'{"made-by": "openstack-image-manager", "unneeded": []}',
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_note_of_ours_says_nothing(data: bytes) -> None:
+    assert memo.parsed(data) is None
+
+
 def test_addresses_are_written_where_there_are_none() -> None:
     there = item(mirror_url="https://s3.example.org/b/p/x")
     url = "https://s3.example.org/b/p/a/1-a.qcow2"
     plain = replace(RECORD, size=RECORD.source_size)
-    assert edits([(item(), plain), (there, plain), (there, None)], HERE) == [
-        SetVersionField("A", "1", "mirror_url", url)
-    ]
+    assert edits([(item(checksum=SUM), plain), (there, None)], HERE) == [SetVersionField("A", "1", "mirror_url", url)]
     # The checksum is that of the packed file, and the bucket has what was in it.
     digest = f"sha256:{RECORD.sha256}"
+    # Without a checksum the digest is all that tells a copy from what somebody put in its place.
+    assert edits([(there, plain)], HERE) == [SetVersionField("A", "1", "mirror_checksum", digest)]
     known = item(mirror_url="https://s3.example.org/b/p/x", mirror_checksum=digest)
     assert edits([(there, RECORD), (known, RECORD)], HERE) == [SetVersionField("A", "1", "mirror_checksum", digest)]
 
@@ -273,8 +376,8 @@ def test_what_is_told() -> None:
     assert report.line(broken.judged[1]).startswith(
         "INVALID     A 1  (no key): mirror_url https://example.org/x is not"
     )
-    assert report.unneeded_line(made.unneeded[0], NOW).endswith("it; written 30 days ago (--prune)")
-    assert report.unneeded_line(replace(made.unneeded[0], record=None), NOW).endswith("written 30 days ago (--prune)")
+    line = report.unneeded_line(made.unneeded[0], made.since["p/old"], NOW)
+    assert line == "UNNEEDED    p/old: no definition has needed it for 30 days (--prune)"
     assert report.counts(broken) == "1 CURRENT, 1 INVALID, 1 UNNEEDED"
     assert report.counts(Plan((), ())) == "nothing to mirror"
     done = [Outcome(broken.judged[0], "ok", "copied", RECORD), Outcome(broken.judged[1], "failed", "no")]

@@ -135,7 +135,7 @@ def test_a_backslash_is_written_as_sha256sum_does() -> None:
 
 names = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_characters="/\\"), min_size=1).filter(
     lambda name: (
-        name.isprintable() and name == name.strip() and not name.startswith(("*", "./")) and name not in (".", "..")
+        name.isprintable() and name == name.strip() and not name.startswith(("*", "./")) and bool(name.strip("."))
     )
 )
 
@@ -158,3 +158,16 @@ def test_our_parsers_read_every_name_and_digest(files: dict[str, bytes]) -> None
 def test_the_text_depends_on_nothing_but_what_is_held(order: int) -> None:
     held = {f"d/{number}": replace(RECORD, version=str(number)) for number in range(3)}
     assert index.tree(dict(list(held.items())[::order]), "") == index.tree(held, "")
+
+
+def test_the_keys_that_an_index_names() -> None:
+    made = index.tree({"p/b/1.qcow2": RECORD, "p/top.qcow2": replace(RECORD, version="2")}, "p/")
+    assert sorted(index.paths(made["p/streams/v1/images.json"], "p/")) == ["p/b/1.qcow2", "p/top.qcow2"]
+    for text in (
+        "",
+        "[]",
+        "{}",
+        '{"products": {"a": {"versions": {"1": {"items": {"x": {"path": 3}}}}}}}',
+        "[" * 100_000,
+    ):
+        assert index.paths(text, "p/") == []

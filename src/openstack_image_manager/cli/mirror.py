@@ -54,7 +54,7 @@ def mirror_command(
     verify: Annotated[bool, typer.Option("--verify", help="Read all bytes in the bucket again and compare.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Delete objects of ours that no definition needs.")] = False,
     grace: Annotated[
-        str, typer.Option("--grace", metavar="DAYS", help="Days (7 or 7d) that an object is kept in any case.")
+        str, typer.Option("--grace", metavar="DAYS", help="Days (7 or 7d) that an unneeded object is kept.")
     ] = "7d",
     max_deletes: Annotated[
         int, typer.Option("--max-deletes", min=0, metavar="N", help="Refuse to delete more objects than this.")
@@ -105,9 +105,10 @@ def mirror_command(
     from openstack_image_manager.definitions import load
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.mirroring import mirror, target
-    from openstack_image_manager.mirroring.after import After
+    from openstack_image_manager.mirroring.after import After, withdraw
     from openstack_image_manager.mirroring.copying import Copier
     from openstack_image_manager.mirroring.proof import prover
+    from openstack_image_manager.mirroring.publishing import Publisher
     from openstack_image_manager.mirroring.verdict import beyond_limit
 
     set_up(debug, log_format)
@@ -126,15 +127,15 @@ def mirror_command(
         opened, address = _open(stack, bucket, endpoint, writes=not dry_run)
         where = target.target(bucket, address, public_url)
         cluster = _cluster(stack, executor, where, address, keys, stop) if executor and not dry_run else None
-        made, holding = mirror.look(
-            opened, where, loaded.definitions, loaded.left_out, now, timedelta(days=int(days[1]))
-        )
+        period = timedelta(days=int(days[1]))
+        made, holding, noted = mirror.look(opened, where, loaded.definitions, loaded.left_out, now, period)
+        made = mirror.guarded(made, holding, where, bucket.endswith("/"), loaded, noted)
         out = render.console(stderr=output != given.Output.TEXT)
         proofs = prover(keys, stop)
         unread: dict[str, Error] = {}
         if verify:
             with progress.reporter(out) as reporter:
-                made, unread = mirror.verify(made, Copier(opened, stop, reporter, proofs), workers)
+                made, unread = mirror.verify(made, Copier(opened, stop, reporter, proofs, dry_run), workers)
         # What could not be verified fails in a dry run, too.
         outcomes: Sequence[Outcome] = mirror.unverified(made, unread)
         record.content = content.of_mirror(made, where, outcomes, dry_run)
@@ -146,12 +147,17 @@ def mirror_command(
         if not dry_run:
             with progress.reporter(out) as reporter:
                 copier = Copier(opened, stop, reporter, proofs)
+                publisher = Publisher(opened, where, signer)
+                unread |= withdraw(made, holding, publisher) if index else {}
                 outcomes = mirror.copy(made, copier, workers, unread, _shared(cluster, copier))
                 record.content = content.of_mirror(made, where, outcomes, dry_run, failed)
-                after = After(loaded, made, outcomes, where, opened, reporter)
-                failed |= after.finish(write=write, prune=prune)
-                if index:
-                    failed |= after.publish(holding, signer)
+                after = After(loaded, made, noted, outcomes, where, opened, reporter)
+                failed |= after.finish(holding, write=write)
+                gone = after.pruned(prune)
+                failed |= after.publish(holding, publisher, gone) if index else {}
+                failed |= after.prune(gone, failed)
+                if index and gone.unneeded and "index" not in failed:  # another run may just have named what is deleted
+                    failed |= after.publish(holding, publisher, gone)
         record.failures += ["storage" for each in outcomes if each.state == "failed"]
         record.failures += [each.kind for each in failed.values()]
         _tell(record.content, outcomes, output, dry_run)
@@ -209,7 +215,7 @@ def _show(made: Plan, where: Target, now: datetime) -> None:
     for each in made.judged:
         render.say(out, (report.line(each), report.STYLES[each.verdict]))
     for stored in made.unneeded:
-        render.say(out, report.unneeded_line(stored, now))
+        render.say(out, report.unneeded_line(stored, made.since.get(stored.key, now), now))
     render.say(out, f"{where}: {report.counts(made)}")
 
 

@@ -138,7 +138,8 @@ class Bucket:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                     return None
                 raise
-        return Entry(key, head["ContentLength"], head["LastModified"]), head["Metadata"].get(MADE_BY) == MAKER
+        entry = Entry(key, head["ContentLength"], head["LastModified"], head["ETag"])
+        return entry, head["Metadata"].get(MADE_BY) == MAKER
 
     def check(self) -> None:
         """Raises StorageError where the bucket is not there or may not be looked at."""
@@ -223,10 +224,12 @@ class Bucket:
 
         return self._senders.submit(work)
 
-    def complete(self, key: str, upload_id: str, tags: list[str]) -> None:
-        """Make the object visible, where nothing is. Raises StorageError, with code EXISTS where something is."""
+    def complete(self, key: str, upload_id: str, tags: list[str]) -> str:
+        """Make the object visible, where nothing is; its ETag. Raises StorageError, with code EXISTS where something
+        is."""
         parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
         with self._asking(f"completing {key}"):
-            self._client.complete_multipart_upload(
+            answer = self._client.complete_multipart_upload(
                 Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
             )
+            return str(answer["ETag"])

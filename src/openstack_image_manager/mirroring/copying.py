@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from openstack_image_manager.errors import StorageError, VerificationError
@@ -16,8 +16,8 @@ from openstack_image_manager.format import Checksum, Version, public_url
 from openstack_image_manager.mirroring.hashing import Digests
 from openstack_image_manager.mirroring.proof import VERIFIED, Proof, Prover
 from openstack_image_manager.mirroring.record import Record, metadata, parsed, written
-from openstack_image_manager.mirroring.store import EXISTS, Store
-from openstack_image_manager.mirroring.target import RECORD, Item
+from openstack_image_manager.mirroring.store import EXISTS, OTHER_RUN, Store
+from openstack_image_manager.mirroring.target import INDEX_FILE, RECORD, Item
 from openstack_image_manager.mirroring.verdict import Holding, Judged, Stored, Verdict, judge
 from openstack_image_manager.sources import Reporter
 from openstack_image_manager.stream import Verified
@@ -27,12 +27,13 @@ LONGEST = 6 * 3600.0  # seconds for one image
 
 @dataclass(frozen=True, slots=True)
 class Copier:
-    """Brings versions into one place; shared by the workers of a run."""
+    """Brings versions into one place; shared by the workers of a run. `dry`: nothing may be written."""
 
     store: Store
     stop: threading.Event
     reporter: Reporter
     prover: Prover
+    dry: bool = False
 
     def bring(self, judged: Judged) -> tuple[str, Record]:
         """What was done, and the record that the object has now. Whatever fails leaves nothing. Raises Error."""
@@ -52,6 +53,8 @@ class Copier:
             return "another run has copied it meanwhile; the record was written", record
         if now.verdict is Verdict.CURRENT and now.stored and now.stored.record:
             return "another run has copied it meanwhile", now.stored.record
+        if now.verdict in (Verdict.MISMATCH, Verdict.UNFINISHED):
+            raise StorageError(f"{item.key}: {OTHER_RUN}")
         raise StorageError(f"{item.key}: another program has written it meanwhile: {now.verdict}, {now.reason}")
 
     def look(self, item: Item) -> Judged:
@@ -92,9 +95,16 @@ class Copier:
                 source = f"{algorithm}:{download.hexdigest()}", download.done
                 record = _record(item, proof, source, digests)
                 if old is not None:
-                    drop(self.store, old)
+                    self._replaced(item, old)
                 upload.complete(record)
         return record
+
+    def _replaced(self, item: Item, old: Stored) -> None:
+        """Delete what was there; not what another run has put in its place. Raises StorageError, then with EXISTS."""
+        now = self.look(item).stored
+        if now and (now.size, undamaged(now.record)) != (old.size, undamaged(old.record)):
+            raise StorageError(f"{item.key}: {OTHER_RUN}", EXISTS)
+        drop(self.store, old)
 
     def _verified(self, download: Download, item: Item, body: Verified) -> Iterator[bytes]:
         try:
@@ -111,7 +121,8 @@ class Copier:
         """The record that a complete object lacks, written now; None if its bytes can't be shown to be right."""
         if version.checksum is None:
             return None
-        checksum = Checksum.parse(version.checksum)
+        checksum, key = Checksum.parse(version.checksum), judged.item.key
+        before = self.store.head(key)
         digests = self.reread(judged, checksum.algorithm)
         if digests[checksum.algorithm] != checksum.digest:
             return None
@@ -119,7 +130,10 @@ class Copier:
         record = _record(judged.item, Proof(version), (str(checksum), digests.size), digests)
         if version.size not in (None, digests.size):
             return None
-        self.store.put(judged.item.key + RECORD, written(record))
+        self.store.put(key + RECORD, written(record))
+        if self.store.head(key) != before:  # a record of other bytes is worse than none
+            self.store.remove(key + RECORD)
+            raise StorageError(f"{key}: {OTHER_RUN}")
         return record
 
     def reread(self, judged: Judged, algorithm: str = "sha256") -> Digests:
@@ -134,13 +148,27 @@ class Copier:
     def verified(self, judged: Judged) -> Judged:
         """The verdict after its bytes were read again."""
         record = judged.stored.record if judged.stored else None
-        if judged.verdict is not Verdict.CURRENT or record is None:
+        if record is None or not (judged.verdict is Verdict.CURRENT or record.damaged):
             return judged
         got = self.reread(judged)
         if (got.size, got["sha256"], got["sha512"]) == (record.size, record.sha256, record.sha512):
-            return judged
+            return self._marked(judged, record, None) if record.damaged else judged
         reason = f"its bytes have sha256:{got['sha256']}, its record says sha256:{record.sha256}"
-        return Judged(judged.item, Verdict.MISMATCH, reason, judged.stored)
+        marked = self._marked(judged, record, datetime.now(UTC).isoformat(timespec="seconds"))
+        return replace(marked, verdict=Verdict.MISMATCH, reason=reason)
+
+    def _marked(self, judged: Judged, record: Record, damaged: str | None) -> Judged:
+        """The verdict on an object whose record says since when it is damaged. The record is written only if it is
+        still the one that was read: another run may have replaced the object."""
+        new = replace(record, damaged=damaged)
+        if not self.dry:
+            try:
+                if record_of(self.store, judged.item.key)[0] == record:
+                    self.store.put(judged.item.key + RECORD, written(new))
+            except StorageError as error:  # the verdict counts all the same
+                self.reporter.line(judged.item.subject, f"the record cannot be marked: {error}")
+        stored = replace(judged.stored, record=new) if judged.stored else None
+        return judge(judged.item, stored)
 
 
 def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests) -> Record:
@@ -171,6 +199,11 @@ def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests)
     )
 
 
+def undamaged(record: Record | None) -> Record | None:
+    """The record without a mark of damage."""
+    return replace(record, damaged=None) if record else None
+
+
 def record_of(store: Store, key: str) -> tuple[Record | None, bool]:
     """The record of an object, and whether there is something else instead. Raises StorageError."""
     data = store.get(key + RECORD)
@@ -187,19 +220,45 @@ def drop(store: Store, old: Stored) -> None:
 
 
 def found(store: Store, prefix: str, keys: set[str], workers: int) -> Holding:
-    """What is below the prefix: one listing, one small GET for each record, and a HEAD for each of the `keys` that has
-    none. Raises StorageError."""
-    entries = {entry.key: entry for entry in store.entries(prefix)}
+    """What is below the prefix: one listing, one small GET for each record, and a HEAD where one of the `keys` has none
+    or the two do not agree: some listings lag. What is below a prefix with an index of its own belongs to another
+    mirror. Raises StorageError."""
+    listed = list(store.entries(prefix))
+    index = f"/{INDEX_FILE}"
+    others = tuple(
+        sorted(each.key.removesuffix(INDEX_FILE) for each in listed if each.key[len(prefix) :].endswith(index))
+    )
+    asked = keys | {key + RECORD for key in keys}
+    entries = {each.key: each for each in listed if each.key in asked or not each.key.startswith(others)}
     recorded = {key.removesuffix(RECORD) for key in entries if key.endswith(RECORD)}
 
     def look(key: str) -> Stored | None:
         entry = entries.get(key)
-        record, damaged = record_of(store, key) if key in recorded else (None, False)
+        record, damaged = record_of(store, key)  # which the listing may lack
         if entry is None:
             return Stored(key, None, entries[key + RECORD].modified, record) if record else None
-        head = store.head(key) if record is None else None
-        return Stored(key, entry.size, entry.modified, record, head is not None and head[1], damaged)
+        if record and record.size == entry.size:
+            return Stored(key, entry.size, entry.modified, record)
+        head = store.head(key)
+        if head is None:
+            return Stored(key, None, entry.modified, record) if record else None
+        return Stored(key, head[0].size, head[0].modified, record, head[1], damaged)
 
     with ThreadPoolExecutor(workers) as pool:
         seen = pool.map(look, sorted(recorded | (keys & set(entries))))
-        return Holding({stored.key: stored for stored in seen if stored}, frozenset(entries))
+        return Holding({stored.key: stored for stored in seen if stored}, frozenset(entries), others)
+
+
+def joined(store: Store, holding: Holding, expected: Iterable[str]) -> Holding:
+    """The holding with those `expected` objects that its listing lacks and that are there: some listings lag. Raises
+    StorageError."""
+    stored = dict(holding.stored)
+    for key in expected:
+        seen = stored.get(key)
+        if seen and seen.size is not None and (seen.record or seen.damaged):
+            continue
+        head = store.head(key)
+        if head:
+            record, damaged = record_of(store, key)
+            stored[key] = Stored(key, head[0].size, head[0].modified, record, head[1], damaged)
+    return replace(holding, stored=stored)

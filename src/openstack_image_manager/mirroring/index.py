@@ -13,9 +13,9 @@ from email.utils import format_datetime
 from typing import Any
 
 from openstack_image_manager.mirroring.record import MAKER, Record
-from openstack_image_manager.mirroring.target import STREAMS, SUMS, slug
+from openstack_image_manager.mirroring.target import INDEX_FILE, STREAMS, SUMS, slug
 
-INDEX, PRODUCTS = f"{STREAMS}index.json", f"{STREAMS}images.json"
+INDEX, PRODUCTS = INDEX_FILE, f"{STREAMS}images.json"
 CONTENT = f"{MAKER}:mirror:download"
 SIGNED = {".json": ".sjson", SUMS: f"{SUMS}.gpg"}  # what the name ends with: unsigned, signed
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el"}
@@ -58,6 +58,18 @@ def to_sign(key: str, text: str) -> str:
 def is_ours(text: str) -> bool:
     """True for texts of an index that we wrote, also clearsigned ones."""
     return text.startswith(_MARK) or f'"creator": "{MAKER}"' in text
+
+
+def paths(text: str, prefix: str) -> list[str]:
+    """Keys of the objects that published products name; none where the text is not valid."""
+    try:
+        products = json.loads(text)["products"].values()
+        items = [
+            item for product in products for each in product["versions"].values() for item in each["items"].values()
+        ]
+        return [prefix + item["path"] for item in items]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
 
 
 def outlived(names: Iterable[str], made: Mapping[str, str]) -> list[str]:

@@ -6,22 +6,25 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from openstack_image_manager import latest
 from openstack_image_manager.complaints import Position
+from openstack_image_manager.definitions import Loaded
 from openstack_image_manager.editing.edit import SetVersionField, edit
 from openstack_image_manager.editing.rewrite import rewrite
-from openstack_image_manager.errors import Error, Interrupted
+from openstack_image_manager.errors import Error, Interrupted, StorageError
 from openstack_image_manager.format import Definition
-from openstack_image_manager.mirroring import verdict
+from openstack_image_manager.mirroring import memo, verdict
 from openstack_image_manager.mirroring.copying import Copier, drop, found
 from openstack_image_manager.mirroring.record import Record
 from openstack_image_manager.mirroring.report import Outcome
 from openstack_image_manager.mirroring.store import Begun, Store
-from openstack_image_manager.mirroring.target import MOVING, Item, Target, items
+from openstack_image_manager.mirroring.target import MEMO, MOVING, Item, Target, items
 from openstack_image_manager.mirroring.verdict import Holding, Judged, Plan, Stored, Verdict
 from openstack_image_manager.reading import read
 from openstack_image_manager.sources import Reporter
@@ -39,11 +42,12 @@ def look(
     others: Sequence[Definition],
     now: datetime,
     grace: timedelta,
-) -> tuple[Plan, Holding]:
-    """What is to be done, and what is there. `others`: definitions that are not asked for now, and need their objects
-    all the same. Raises StorageError."""
+) -> tuple[Plan, Holding, dict[str, datetime]]:
+    """What is to be done, what is there, and since when earlier runs saw that objects are not needed. `others`:
+    definitions that are not asked for now, and need their objects all the same. Raises StorageError."""
     known = {item.key for item in items([*chosen, *others], where)}
     holding = found(store, where.prefix, known, LOOKERS)
+    before = noted(store, where)
     definitions, lost = _without_latest(chosen, holding)
     everything = [*items([*definitions, *others], where), *lost]
     missing = {item.key for item in everything} - known - set(holding.stored)
@@ -52,7 +56,22 @@ def look(
     asked = {definition.name for definition in chosen if definition.enable}
     wanted = [item for item in everything if item.definition.name in asked]
     moving = frozenset(each.name for each in (*chosen, *others) if _moves(each) and each.name not in asked)
-    return verdict.plan(wanted, everything, holding.stored, now, grace, moving), holding
+    return verdict.plan(wanted, everything, holding.stored, now, grace, moving, before), holding, before
+
+
+def guarded(
+    made: Plan, holding: Holding, where: Target, whole: bool, loaded: Loaded, noted: Mapping[str, datetime]
+) -> Plan:
+    """The plan, with the reason why nothing may be deleted, if there is one. `whole`: the whole bucket was named."""
+    if made.kept or not made.since:
+        return made
+    needed = []
+    for definition in (*loaded.definitions, *loaded.left_out):
+        for version in definition.versions:
+            with suppress(Error):
+                needed.append(where.key(definition, version))
+    reason = verdict.keep_reason(where, whole, holding, needed, loaded.empty)
+    return verdict.keeping(made, reason, noted) if reason else made
 
 
 def _moves(definition: Definition) -> bool:
@@ -87,7 +106,7 @@ def verify(made: Plan, copier: Copier, workers: int) -> tuple[Plan, dict[str, Er
     answers = _side_by_side(copier.verified, made.judged, copier, workers)
     judged = tuple(old if isinstance(new, Error) else new for old, new in zip(made.judged, answers, strict=True))
     failed = {each.item.key: new for each, new in zip(made.judged, answers, strict=True) if isinstance(new, Error)}
-    return Plan(judged, made.unneeded, made.kept), failed
+    return replace(made, judged=judged), failed
 
 
 def unverified(made: Plan, failed: Mapping[str, Error]) -> list[Outcome]:
@@ -178,14 +197,36 @@ def prune(made: Plan, store: Store, reporter: Reporter) -> dict[str, Error | Non
     return gone
 
 
-def sweep(store: Store, where: Target, known: Iterable[str], now: datetime) -> list[Begun]:
+def noted(store: Store, where: Target) -> dict[str, datetime]:
+    """Since when earlier runs saw that an object is not needed. Raises StorageError."""
+    data = store.get(where.prefix + MEMO)
+    return memo.parsed(data or b"") or {}
+
+
+def note(store: Store, where: Target, since: Mapping[str, datetime]) -> None:
+    """Write that down, if it has changed. Raises StorageError."""
+    key = where.prefix + MEMO
+    before = store.get(key)
+    if before and memo.parsed(before) is None:
+        raise StorageError(f"{key}: somebody else's file is there; move it, so that --grace can count")
+    data = memo.written(since) if since else None
+    if before and data is None:
+        store.remove(key)
+    elif data is not None and data != before:
+        store.put(key, data)
+
+
+def sweep(
+    store: Store, where: Target, known: Iterable[str], now: datetime, others: tuple[str, ...] = ()
+) -> list[Begun]:
     """Abort the uploads that killed runs left more than a day ago; which they were. Without a prefix of ours only those
-    of keys that are `known` to be ours. Raises StorageError."""
+    of keys that are `known` to be ours; never those of `others`, prefixes of other mirrors. Raises StorageError."""
     keys = set(known)
     stale = [
         each
         for each in store.begun(where.prefix)
-        if each.ours or (now - each.since > STALE and (where.prefix or each.key in keys))
+        if not each.key.startswith(others)
+        and (each.ours or (now - each.since > STALE and (where.prefix or each.key in keys)))
     ]
     for each in stale:
         store.abort(each.key, each.upload_id)

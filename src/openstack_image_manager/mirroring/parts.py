@@ -8,6 +8,7 @@ from typing import Protocol
 
 from openstack_image_manager.errors import Error, StorageError
 from openstack_image_manager.mirroring.record import Record, written
+from openstack_image_manager.mirroring.store import OTHER_RUN, Entry
 from openstack_image_manager.mirroring.target import RECORD
 
 PART = 16 * 1024 * 1024
@@ -28,9 +29,13 @@ class Parts(Protocol):
 
     def send(self, key: str, upload_id: str, number: int, part: Buffer, size: int) -> Future[str]: ...
 
-    def complete(self, key: str, upload_id: str, tags: list[str]) -> None: ...
+    def complete(self, key: str, upload_id: str, tags: list[str]) -> str: ...
 
     def put(self, key: str, data: bytes, kind: str = ...) -> None: ...
+
+    def head(self, key: str) -> tuple[Entry, bool] | None: ...
+
+    def remove(self, key: str) -> None: ...
 
     def abort(self, key: str, upload_id: str) -> None: ...
 
@@ -77,9 +82,14 @@ class PartsUpload:
 
     def complete(self, record: Record) -> None:
         """Make the object visible, and then its record. Raises StorageError; EXISTS where something is."""
-        self._bucket.complete(self._key, self._id, [each.result() for each in self._sent])
+        tag = self._bucket.complete(self._key, self._id, [each.result() for each in self._sent])
         self._is_complete = True
         self._bucket.put(self._key + RECORD, written(record))
+        head = self._bucket.head(self._key)
+        if head is None or head[0].tag != tag:
+            # Another run has replaced the object in between: a record of other bytes is worse than none.
+            self._bucket.remove(self._key + RECORD)
+            raise StorageError(f"{self._key}: {OTHER_RUN}")
 
     def _send(self) -> None:
         for each in self._sent:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from openstack_image_manager.errors import Error, StorageError, VerificationError
 from openstack_image_manager.mirroring import index
 from openstack_image_manager.mirroring.record import Record
 from openstack_image_manager.mirroring.store import Store
-from openstack_image_manager.mirroring.target import Target
+from openstack_image_manager.mirroring.target import SUMS, Target
 from openstack_image_manager.mirroring.verdict import Holding
 from openstack_image_manager.signing import armor
 from openstack_image_manager.signing.gpg import Signer
@@ -24,21 +24,23 @@ class Publisher:
     where: Target
     signer: Signer | None = None
 
-    def publish(self, holding: Holding, bad: Iterable[str] = ()) -> list[str]:
-        """Bring the index up to date with what is held, but for objects that are known to be `bad`; which keys were
-        written or deleted. A mirror that never held anything gets none. Raises Error."""
-        held = self.held(holding, set(bad))
+    def publish(self, holding: Holding, bad: Mapping[str, Record]) -> list[str]:
+        """Bring the index up to date with what is held, but for objects that are known to be `bad` while they have that
+        record; which keys were written or deleted. Everything is signed before the first byte is written. A mirror that
+        never held anything gets no index. Raises Error."""
+        held = self.held(holding, bad)
         made = index.tree(held, self.where.prefix)
-        if not held and not holding.names & set(made):
+        before = {key: self._present(key) for key in made}
+        if not held and not any(before.values()):
             return []
-        before = {key: self._present(key, holding.names) for key in made}
-        self._check_signatures(made, before, holding.names)
+        texts = {key: text for key, text in made.items() if before[key] != text}
+        signatures = self._signatures(made, before)
         done = []
-        for key, text in made.items():
-            done += self._one(key, text, before[key], holding.names)
+        for key in made:
+            done += self._write(key, texts.get(key), signatures.get(key))
         for key in index.outlived((name for name in holding.names if name.startswith(self.where.prefix)), made):
             with suppress(_ForeignError):
-                if self._present(key, holding.names) is None:
+                if self._present(key) is None:
                     continue  # whose an empty file is, nobody knows
                 for each in (index.signed_key(key), key):
                     if each in holding.names:
@@ -46,17 +48,36 @@ class Publisher:
                         done.append(each)
         return done
 
-    def held(self, holding: Holding, bad: set[str]) -> Mapping[str, Record]:
-        """Objects that are as large as their records say."""
+    def unsign(self, written: Iterable[str]) -> None:
+        """Delete those detached signatures that were `written` and whose texts another run has changed since. Raises
+        Error."""
+        for signed in [key for key in written if key.endswith(index.SIGNED[SUMS])]:
+            text = self.store.get(signed.removesuffix(index.SIGNED[SUMS]) + SUMS)
+            signature = self.store.get(signed)
+            if self.signer and signature and not self.signer.is_by_us(text or b"", signature):
+                self.store.remove(signed)
+
+    def published(self) -> list[str]:
+        """Keys of the objects that the index names now. Raises StorageError."""
+        data = self.store.get(self.where.prefix + index.PRODUCTS) or b""
+        text = data.decode("utf-8", "replace")
+        return index.paths(text, self.where.prefix) if index.is_ours(text) else []
+
+    def held(self, holding: Holding, bad: Mapping[str, Record]) -> Mapping[str, Record]:
+        """Objects that are as large as their records say, and not damaged."""
         return {
             key: stored.record
             for key, stored in holding.stored.items()
-            if stored.record and stored.size == stored.record.size and key not in bad
+            if stored.record
+            and stored.size == stored.record.size
+            and not stored.record.damaged
+            and not (key in bad and replace(stored.record, damaged=None) == replace(bad[key], damaged=None))
         }
 
-    def _present(self, key: str, names: frozenset[str]) -> str | None:
-        """What is there now; an empty file is as none. Raises _ForeignError for what is not ours."""
-        data = self.store.get(key) if key in names else None
+    def _present(self, key: str) -> str | None:
+        """What is there now, whatever a listing says; an empty file is as none. Raises _ForeignError for what is not
+        ours."""
+        data = self.store.get(key)
         if not data:
             return None
         text = data.decode("utf-8", "replace")
@@ -64,36 +85,44 @@ class Publisher:
             raise _foreign(key)
         return text
 
-    def _check_signatures(
-        self, made: Mapping[str, str], before: Mapping[str, str | None], names: frozenset[str]
-    ) -> None:
-        """Refuse to write a signature over what is not ours, or a text beside a signature that would be wrong then."""
+    def _signatures(self, made: Mapping[str, str], before: Mapping[str, str | None]) -> dict[str, bytes]:
+        """The signatures that must be written, by the keys of their texts. Refuses to write one over what is not ours,
+        and a text beside a signature that would be wrong then. Raises Error."""
+        needed = {}
         for key, text in made.items():
-            signed = index.signed_key(key)
-            if signed not in names:
+            if self.signer is None and before[key] == text:
                 continue
-            if before[key] is None and not key.endswith(".json"):
+            signed = index.signed_key(key)
+            present = self.store.get(signed)
+            if present is not None and before[key] is None and not key.endswith(".json"):
                 raise _foreign(signed)
-            if self.signer is None and before[key] != text:
-                raise Error(
-                    f"{key} must change, and is signed: nothing was written; give --sign-key, or delete {signed}"
-                )
+            if self.signer is None:
+                if present is not None:
+                    raise Error(
+                        f"{key} must change, and is signed: nothing was written; give --sign-key, or delete {signed}"
+                    )
+                continue
+            wanted, clear = index.to_sign(key, text).encode(), key.endswith(".json")
+            if not self._is_signed(wanted, present, signed, clear, self.signer):
+                needed[key] = self.signer.sign(wanted, clear)
+        return needed
 
-    def _one(self, key: str, text: str, now: str | None, names: frozenset[str]) -> list[str]:
+    def _write(self, key: str, text: str | None, signature: bytes | None) -> list[str]:
+        """Write a text and its signature back to back, as far as they are given. A detached signature is deleted before
+        its text changes: who is killed in between leaves an unsigned text and no bad signature."""
         signed, clear = index.signed_key(key), key.endswith(".json")
         done = []
-        if now != text:
+        if text is not None:
+            if signature is not None and not clear:
+                self.store.remove(signed)
             self.store.put(key, text.encode(), "application/json" if clear else "text/plain")
             done.append(key)
-        wanted = index.to_sign(key, text).encode()
-        if self.signer and not self._is_signed(wanted, signed, names, clear, self.signer):
-            kind = "text/plain" if clear else "application/pgp-signature"
-            self.store.put(signed, self.signer.sign(wanted, clear), kind)
+        if signature is not None:
+            self.store.put(signed, signature, "text/plain" if clear else "application/pgp-signature")
             done.append(signed)
         return done
 
-    def _is_signed(self, wanted: bytes, signed: str, names: frozenset[str], clear: bool, signer: Signer) -> bool:
-        data = self.store.get(signed) if signed in names else None
+    def _is_signed(self, wanted: bytes, data: bytes | None, signed: str, clear: bool, signer: Signer) -> bool:
         if not data:
             return False
         if not clear:

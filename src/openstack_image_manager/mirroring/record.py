@@ -22,7 +22,8 @@ class Record:
     as published at `source`. `checksum`: what was promised and came true, of one of the two; `proof`: who promised it:
     definition, checksums_url, signature (over the image), or computed: nobody did. `signature`: verified (when it was
     copied), recorded (the definition tells that it once was), or None. `at`: when, ISO 8601 with time zone. What comes
-    behind it, the index is made of; a record may lack it.
+    behind it, the index is made of; a record may lack it. `damaged`: when its bytes were found to be others than these;
+    or None.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Record:
     architecture: str | None = None
     os_distro: str | None = None
     os_version: str | None = None
+    damaged: str | None = None
 
     @property
     def time(self) -> datetime:

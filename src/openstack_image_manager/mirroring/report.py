@@ -37,10 +37,9 @@ def line(judged: Judged) -> str:
     return f"{judged.verdict:10}  {judged.item.subject}  {judged.item.key or '(no key)'}: {judged.reason}"
 
 
-def unneeded_line(stored: Stored, now: datetime) -> str:
-    """One line about what no definition needs."""
-    since = stored.record.time if stored.record else stored.modified
-    return f"{'UNNEEDED':10}  {stored.key}: no definition needs it; written {(now - since).days} days ago (--prune)"
+def unneeded_line(stored: Stored, since: datetime, now: datetime) -> str:
+    """One line about what no definition needs `since` a run first saw it so."""
+    return f"{'UNNEEDED':10}  {stored.key}: no definition has needed it for {(now - since).days} days (--prune)"
 
 
 def counts(made: Plan) -> str:

@@ -11,17 +11,19 @@ from typing import Protocol
 from openstack_image_manager.mirroring.record import Record
 
 EXISTS = "PreconditionFailed"  # the code of a StorageError: there is an object already
+OTHER_RUN = "another run has written it meanwhile, perhaps with other definitions; run again with the newest ones"
 CHUNK = 1024 * 1024
 LARGEST = 64 * 1024 * 1024  # bytes of a record, or of an index
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of a listing."""
+    """A line of a listing. `tag`: the ETag, which `head` has of objects in a bucket."""
 
     key: str
     size: int
     modified: datetime
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)

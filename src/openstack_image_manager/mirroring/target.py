@@ -18,7 +18,9 @@ LONGEST = 1024 - len(RECORD)  # bytes of a key
 MOVING = "latest"
 SUMS = "SHA256SUMS"
 STREAMS = "streams/v1/"
-_INDEX = re.compile(rf"(?:.*/)?{SUMS}(?:[.]gpg)?|{STREAMS}.*")
+INDEX_FILE = f"{STREAMS}index.json"
+MEMO = ".mirror-unneeded.json"  # since when no definition needs an object
+_INDEX = re.compile(rf"(?:.*/)?{SUMS}(?:[.]gpg)?|{STREAMS}.*|{re.escape(MEMO)}")
 
 
 @dataclass(frozen=True, slots=True)

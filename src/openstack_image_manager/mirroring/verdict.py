@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ from openstack_image_manager.editing.edit import SetVersionField
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import public_url
 from openstack_image_manager.mirroring.record import Record
-from openstack_image_manager.mirroring.target import RECORD, Item, Target
+from openstack_image_manager.mirroring.target import MEMO, RECORD, STREAMS, SUMS, Item, Target
 
 
 class Verdict(StrEnum):
@@ -41,10 +41,11 @@ class Stored:
 @dataclass(frozen=True, slots=True)
 class Holding:
     """All that is below the prefix. `stored`: what has a record, or lies at a key that was asked for; `names`: every
-    object, whoever wrote it."""
+    object, whoever wrote it; `others`: prefixes below ours with an index of their own, which are left out."""
 
     stored: Mapping[str, Stored]
     names: frozenset[str]
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,13 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All versions asked for, and what no definition needs. `kept`: why nothing may be deleted, if so."""
+    """All versions asked for, and what no definition needs. `kept`: why nothing may be deleted, if so; `since`:
+    when each object that no definition needs was first seen so, as it is to be noted."""
 
     judged: tuple[Judged, ...]
     unneeded: tuple[Stored, ...]
     kept: str = ""
+    since: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def plan(
@@ -78,32 +81,48 @@ def plan(
     now: datetime,
     grace: timedelta,
     moving: frozenset[str] = frozenset(),
+    noted: Mapping[str, datetime] | None = None,
 ) -> Plan:
     """Compare. `everything`: the versions of all definitions, which all are needed. `moving`: definitions with a
-    version `latest` that nobody asks about now; all that is there of them is needed."""
+    version `latest` that nobody asks about now; all that is there of them is needed. `noted`: since when earlier runs
+    saw that an object is not needed."""
     known = list(everything)
     needed = {item.key for item in known}
     needed |= {key for key, stored in found.items() if stored.record and stored.record.name in moving}
-    unneeded = unneeded_of(found, needed, now, grace)
-    unsure = any(item.error for item in known)
-    kept = "it can't be told of every version which object it needs" if unsure and unneeded else ""
-    if unneeded and not known and not moving:
-        kept = "there is no version in the definitions; an empty file is no reason to empty a mirror"
-    return Plan(tuple(judge(item, found.get(item.key)) for item in chosen), unneeded, kept)
-
-
-def unneeded_of(found: Mapping[str, Stored], needed: set[str], now: datetime, grace: timedelta) -> tuple[Stored, ...]:
-    """What we wrote, no definition needs, and is older than the grace; in the order of the keys."""
-    return tuple(
-        stored
+    since = {
+        key: min(now, (noted or {}).get(key, now))
         for key, stored in sorted(found.items())
-        if key not in needed and stored.record and _age(stored, stored.record, now) >= grace
-    )
+        if key not in needed and stored.record
+    }
+    unneeded = tuple(found[key] for key, first in since.items() if now - first >= grace)
+    made = Plan(tuple(judge(item, found.get(item.key)) for item in chosen), unneeded, "", since)
+    if since and any(item.error for item in known):
+        return keeping(made, "it can't be told of every version which object it needs", noted)
+    if since and not known and not moving:
+        return keeping(
+            made, "there is no version in the definitions; an empty file is no reason to empty a mirror", noted
+        )
+    return made
 
 
-def _age(stored: Stored, record: Record, now: datetime) -> timedelta:
-    """Never negative: storages round up to whole seconds, and clocks differ."""
-    return max(now - max(record.time, stored.modified), timedelta(0))
+def keeping(made: Plan, reason: str, noted: Mapping[str, datetime] | None = None) -> Plan:
+    """The plan of a run that deletes nothing for this reason, and that begins to count no object's days of grace."""
+    return replace(made, kept=reason, since={key: time for key, time in made.since.items() if key in (noted or {})})
+
+
+def keep_reason(where: Target, whole: bool, holding: Holding, needed: Iterable[str], empty: Iterable[str]) -> str:
+    """Why nothing may be deleted, whatever the versions are: files `empty` of definitions, or a bucket's root with
+    more in it than this mirror, unless the `whole` bucket was named."""
+    if file := next(iter(empty), None):
+        return f"{file} has no definitions; delete the file if that is right"
+    if where.scheme != "s3" or where.prefix or whole:
+        return ""
+    known = {key.partition("/")[0] for key in needed} | {STREAMS.partition("/")[0], SUMS, MEMO}
+    known |= {f"{SUMS}.gpg"}
+    more = sorted({name.partition("/")[0] for name in holding.names} - known)
+    if not more:
+        return ""
+    return f"the bucket's root also holds {more[0]}/; if the whole bucket is this mirror's, write --bucket {where}/"
 
 
 def judge(item: Item, stored: Stored | None) -> Judged:
@@ -133,6 +152,8 @@ def judge(item: Item, stored: Stored | None) -> Judged:
 
 def _difference(item: Item, size: int, record: Record) -> str | None:
     version = item.version
+    if record.damaged:
+        return f"its bytes were damaged when they were verified at {record.damaged}"
     if size != record.size:
         return f"it has {size} bytes, and had {record.size} when it was written"
     if version.checksum and version.checksum not in record.digests:
@@ -155,14 +176,16 @@ def beyond_limit(made: Plan, most: int) -> Error | None:
 
 
 def edits(present: Iterable[tuple[Item, Record | None]], where: Target) -> list[SetVersionField]:
-    """Definitions of what is in the bucket get its address, where they have none; and its digest, where the checksum
-    that they have is that of a packed file."""
+    """Definitions of what is in the bucket get its address, where they have none; and its digest, where they have no
+    checksum, or that of a packed file."""
     made = []
     for item, record in present:
         version, name = item.version, item.definition.name
         if version.mirror_url is None:
             made.append(SetVersionField(name, version.version, "mirror_url", where.url(item.key)))
-        unpacked = record is not None and record.checksum == record.source_digest and record.source_size != record.size
-        if record is not None and unpacked and version.mirror_checksum is None:
+        if record is None or version.mirror_checksum is not None:
+            continue
+        unpacked = record.checksum == record.source_digest and record.source_size != record.size
+        if unpacked or version.checksum is None:
             made.append(SetVersionField(name, version.version, "mirror_checksum", f"sha256:{record.sha256}"))
     return made

@@ -1,0 +1,140 @@
+"""What a mirror must never do: publish a bad signature or damaged bytes, and delete what may still be needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.services.gnupg import Gpg, gnupg
+from tests.services.mirrors import KEY, Carried, carried, image
+
+MEMO = ".mirror-unneeded.json"
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[Carried]:
+    with carried(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def gpg() -> Iterator[Gpg]:
+    with gnupg() as made:
+        yield made
+
+
+def published(mirror: Carried) -> dict[str, bytes]:
+    names = [name for name in mirror.files() if "SHA256SUMS" in name or name.startswith("streams/")]
+    return {name: (mirror.tree / name).read_bytes() for name in names}
+
+
+def test_an_expired_key_leaves_the_old_pair(mirror: Carried, gpg: Gpg) -> None:
+    key = gpg.make("expiring")
+    options = ("--sign-key", key)
+    assert mirror.run(*options, GNUPGHOME=str(gpg.home))[0] == 0
+    before = published(mirror)
+    gpg.run("--quick-set-expire", key, "seconds=1")
+    wait_until_expired(gpg, key)
+    mirror.define(mirror.version("1", image("1", 2)), mirror.version("2", image("2")))
+    code, text = mirror.run(*options, GNUPGHOME=str(gpg.home))
+    assert (code, f"index: gpg does not sign with {key}" in text) == (1, True), text
+    assert published(mirror) == before
+
+
+def wait_until_expired(gpg: Gpg, key: str) -> None:
+    """Ask gpg until it calls the key expired."""
+    for _ in range(200):
+        lines = gpg.run("--with-colons", "--list-keys", key).decode().splitlines()
+        if any(line.startswith("pub:e:") for line in lines):
+            return
+    raise AssertionError("the key does not expire")
+
+
+def test_damage_stays_marked_until_it_is_replaced(mirror: Carried) -> None:
+    assert mirror.run()[0] == 0
+    good = (mirror.tree / KEY).read_bytes()
+    (mirror.tree / KEY).write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    (mirror.site.directory / "1.raw").unlink()
+    assert mirror.run("--verify", "--dry-run")[0] == 0
+    assert mirror.record()["damaged"] is None
+    assert mirror.run("--verify")[0] == 1
+    code, text = mirror.run()
+    assert (code, f"MISMATCH    A 1  {KEY}: its bytes were damaged when they were verified at" in text) == (1, True), (
+        text
+    )
+    assert mirror.products() == {}
+    assert not (mirror.tree / "a/SHA256SUMS").exists()
+    assert mirror.run("--filter", "nobody")[0] == 0
+    assert mirror.products() == {}
+    (mirror.tree / KEY).write_bytes(good)  # somebody has restored it
+    code, text = mirror.run("--verify")
+    assert (code, mirror.record()["damaged"], len(mirror.products())) == (0, None, 1), text
+
+
+def test_grace_counts_from_the_day_an_object_became_unneeded(mirror: Carried) -> None:
+    assert mirror.run()[0] == 0
+    record = mirror.tree / f"{KEY}.mirror.json"
+    record.write_text(json.dumps({**mirror.record(), "at": "2026-01-01T00:00:00+00:00"}))
+    one = mirror.version("1", image("1", 2))
+    mirror.define(mirror.version("2", image("2")))
+    code, text = mirror.run("--prune")
+    assert (code, (mirror.tree / KEY).exists(), "UNNEEDED" in text) == (0, True, False), text
+    noted = json.loads((mirror.tree / MEMO).read_text())
+    assert list(noted["unneeded"]) == [KEY]
+    mirror.define(one, mirror.version("2", image("2")))
+    assert mirror.run()[0] == 0
+    assert not (mirror.tree / MEMO).exists()  # needed again
+    mirror.define(mirror.version("2", image("2")))
+    assert mirror.run()[0] == 0
+    ago = datetime.now(UTC) - timedelta(days=8)
+    (mirror.tree / MEMO).write_text(json.dumps({**noted, "unneeded": {KEY: ago.isoformat(), "x": "never"}}))
+    code, text = mirror.run("--prune")
+    assert (code, (mirror.tree / KEY).exists(), (mirror.tree / MEMO).exists()) == (0, False, False), text
+
+
+def test_a_file_without_definitions_stops_the_prune(mirror: Carried) -> None:
+    folder = mirror.directory / "several"
+    folder.mkdir()
+    given = yaml.safe_load(mirror.file.read_text())
+    (folder / "a.yml").write_text(yaml.safe_dump(given))
+    other = {**given["images"][0], "name": "B", "shortname": "b"}
+    (folder / "b.yml").write_text(yaml.safe_dump({"images": [other]}))
+    assert mirror.run("--images", str(folder))[0] == 0
+    (folder / "b.yml").write_text("images: []\n")
+    code, text = mirror.run("--images", str(folder), "--prune", "--grace", "0")
+    assert (code, f"prune: nothing was deleted: {folder}/b.yml has no definitions" in text) == (0, True), text
+    assert (mirror.tree / "b/1-b.raw").exists()
+
+
+def test_another_mirror_below_is_never_pruned(mirror: Carried) -> None:
+    below = mirror.tree / "teams" / "b"
+    below.mkdir(parents=True)
+    mirror.define(mirror.version("7", image("7")), name="B", shortname="b")
+    assert mirror.run(tree=below)[0] == 0
+    theirs = {name: (mirror.tree / name).read_bytes() for name in mirror.files()}
+    mirror.define(mirror.version("1", image("1")))
+    code, text = mirror.run("--prune", "--grace", "0")
+    assert code == 0, text
+    assert {name: (mirror.tree / name).read_bytes() for name in theirs} == theirs
+    assert list(mirror.products()) == ["openstack-image-manager:a:unknown"]
+
+
+def test_a_copy_of_an_image_without_checksum_is_pinned(mirror: Carried) -> None:
+    mirror.define({**mirror.version("1", image("1")), "checksum": None})
+    assert mirror.run("--write")[0] == 0
+    assert f"mirror_checksum: sha256:{mirror.record()['sha256']}\n" in mirror.file.read_text()
+
+
+def test_the_signature_and_its_text_fit_after_a_change(mirror: Carried, gpg: Gpg) -> None:
+    key = gpg.make("pair")
+    assert mirror.run("--sign-key", key, GNUPGHOME=str(gpg.home))[0] == 0
+    mirror.define(mirror.version("1", image("1", 2)), mirror.version("2", image("2")))
+    assert mirror.run("--sign-key", key, GNUPGHOME=str(gpg.home))[0] == 0
+    gpg.run("--verify", str(mirror.tree / "a/SHA256SUMS.gpg"), str(mirror.tree / "a/SHA256SUMS"))
+    subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=mirror.tree / "a", check=True, timeout=60)
