@@ -133,23 +133,23 @@ def signed(version: str = "2", by: str | None = "A" * 40, at: str | None = "2026
     return replace(build(version), signed_by=by, signed_at=at)
 
 
-SIGNED = {"version": "1", "url": "https://x/1", "signed_by": "B" * 40, "signed_at": "2026-11-21"}
+SIGNED_BEFORE = {"version": "1", "url": "https://x/1", "signed_by": "B" * 40, "signed_at": "2026-11-21"}
 
 
 def test_a_new_build_that_was_signed_before_the_recorded_one_is_refused() -> None:
     with pytest.raises(
         Error, match=r"possible rollback attack: .* 2 \(https://x/2\) was signed on 2026-11-20 23:59:59"
     ):
-        check_signed(having(SIGNED), signed(at="2026-11-20 23:59:59"), "required")
+        check_signed(having(SIGNED_BEFORE), signed(at="2026-11-20 23:59:59"), "required")
     for at in ("2026-11-21", "2026-11-21 00:00:00", "2026-11-22 10:00:00", None):  # a day has no time
-        check_signed(having(SIGNED), signed(at=at), "required")
-    undated = {key: value for key, value in SIGNED.items() if key != "signed_at"}
+        check_signed(having(SIGNED_BEFORE), signed(at=at), "required")
+    undated = {key: value for key, value in SIGNED_BEFORE.items() if key != "signed_at"}
     check_signed(having(undated), signed(at="2020-01-01"), "required")
 
 
 def test_a_new_build_that_is_not_signed_any_more_is_refused() -> None:
     with pytest.raises(Error, match="is not signed, and 1, which is there already, was signed by BBBB"):
-        check_signed(having(SIGNED), signed(by=None, at=None), "if-present")
+        check_signed(having(SIGNED_BEFORE), signed(by=None, at=None), "if-present")
     check_signed(having({"version": "1", "url": "https://x/1"}), signed(by=None, at=None), "if-present")
     check_signed(having(), signed(by=None, at=None), "if-present")
 
@@ -157,8 +157,8 @@ def test_a_new_build_that_is_not_signed_any_more_is_refused() -> None:
 def test_signatures_are_compared_of_new_builds_only_and_unless_the_policy_is_none() -> None:
     old, unsigned = signed(at="2020-01-01"), signed(by=None, at=None)
     for each in (old, unsigned):
-        check_signed(having(SIGNED), each, "none")
-        check_signed(having({**SIGNED, "version": "2"}), each, "required")
+        check_signed(having(SIGNED_BEFORE), each, "none")
+        check_signed(having({**SIGNED_BEFORE, "version": "2"}), each, "required")
 
 
 @pytest.mark.parametrize("digest", ["a" * 64, None])
