@@ -204,6 +204,14 @@ def test_where_all_are_bad_no_one_sees_an_image_whom_it_is_no_longer_for():
         ("community", "shared", frozenset({"shop"})),
     }
     assert {field.field for change in changes for field in change.fields} <= {"visibility", "members"}
+    # What is not ours to look after once it is not public, and what nobody can use, stays as it is.
+    ours = Policy(project="ours")
+    mine = [replace(image, owner="ours") for image in bare]
+    for odd in ({"owner": "theirs"}, {"status": "queued"}):
+        second = replace(mine[0], **{"id": "second", **odd})
+        result = plan([wanted], [*mine, second], ours, TODAY)
+        assert {change.found.id for change in result.changes} == {image.id for image in mine}
+        assert "left alone: every defined version was rolled back from" in result.findings[0].message
     wider = definition(versions=("1", "2"), visibility="public")
     narrow = [replace(image, visibility="private") for image in bare]
     assert not plan([wider], narrow, Policy(), TODAY).changes
