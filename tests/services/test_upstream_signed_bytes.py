@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
+import zipfile
 
 import yaml
 
@@ -61,6 +63,23 @@ def test_a_digest_that_can_be_forged_is_not_what_is_recorded_of_a_verified_image
         assert (again.code, "1 is the newest build" in again.out, "warning" in again.text) == (0, True, False), (
             again.text
         )
+
+
+def test_the_digest_is_that_of_the_whole_file(distribution: Distribution) -> None:
+    """A zip archive goes on behind the image in it, which alone is signed."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x-1.qcow2", image("one"))
+    alone(distribution, image("one"), "over: unpacked-image, url: '{url}.asc'")
+    distribution.site.put("/p/x-1.qcow2.zip", packed.getvalue())
+    distribution.site.put("/p/x-1.qcow2.zip.asc", distribution.key.sign(image("one")))
+    text = (distribution.images / "a.yml").read_text()
+    (distribution.images / "a.yml").write_text(text.replace("/p/{file}", "/p/{file}.zip"))
+    outcome = distribution.run()
+    assert outcome.code == 0, outcome.text
+    (version,) = yaml.safe_load((distribution.images / "a.yml").read_text())["images"][0]["versions"]
+    assert version["checksum"] == f"sha256:{hashlib.sha256(packed.getvalue()).hexdigest()}"
+    assert version["signed_by"] == distribution.key.fingerprint
 
 
 def test_an_unsigned_image_gets_no_digest_of_ours(distribution: Distribution) -> None:
