@@ -7,7 +7,7 @@ from typing import Any
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from openstack_image_manager.schema import FIELDS, KINDS
-from openstack_image_manager.yamltree import NULL, STR, Broken, Loc, Tree
+from openstack_image_manager.yamltree import FOREIGN, NULL, STR, Broken, Loc, Tree
 
 MAY_BE_EMPTY = {"meta": dict, "tags": list, "versions": list}
 
@@ -70,7 +70,7 @@ def nested(tree: Tree, node: Node, loc: Loc, around: tuple[int, ...] = ()) -> An
 
 def plain(data: bytes) -> Any:
     """A YAML document that comes from elsewhere: mappings, lists, texts as they were written. Raises Broken."""
-    tree = Tree(data)
+    tree = Tree(data, FOREIGN)
     value = _plain(tree, tree.root, ()) if tree.root is not None else None
     if tree.problems:
         first = tree.problems[0]

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import requote_uri, select_proxy
+from requests.utils import get_auth_from_url, requote_uri, select_proxy
 
 from openstack_image_manager.addresses import is_allowed, is_internal, literal
 from openstack_image_manager.redaction import public_url, remember_url
@@ -142,6 +142,8 @@ def ask(
             remember_url(url)
             if not session.trail.hops and is_internal(literal(urlsplit(url).hostname or "") or "1.1.1.1"):
                 session.trail = replace(session.trail, internal=True)
+            user = get_auth_from_url(url)
+            session.auth = user if any(user) else _nobody
             answer = session.get(url, headers=asked, stream=True, timeout=patience, allow_redirects=False)
             session.trail = replace(session.trail, hops=(*session.trail.hops, answer.url))
             try:
@@ -160,6 +162,11 @@ def ask(
             else:
                 asked.pop("Authorization", None)
             url = target
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Add no credentials: requests would add those that ~/.netrc has for a host, whoever wrote the address."""
+    return request
 
 
 def _is_same_host(before: str, after: str) -> bool:

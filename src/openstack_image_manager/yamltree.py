@@ -17,6 +17,7 @@ from yaml.constructor import SafeConstructor
 
 MAX_DEPTH = 100
 MAX_VALUES = 1_000_000  # per file, a value behind an alias counted each time it is used
+MAX_FOREIGN = 100_000  # in a document of a site
 MAX_NUMBER = 100  # characters; sexagesimal numbers take quadratic time
 
 PREFIX = "tag:yaml.org,2002:"
@@ -92,7 +93,9 @@ def composer(base: Any, most: int = MAX_VALUES) -> Any:
     return Composer
 
 
-_Composer = composer(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+_FASTEST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Composer = composer(_FASTEST)
+FOREIGN = composer(_FASTEST, MAX_FOREIGN)  # for documents of sites
 
 
 def reads_alike(text: str) -> bool:

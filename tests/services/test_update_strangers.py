@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -41,31 +42,32 @@ def resolving(distribution: Distribution, resolve: dict[str, Any], *options: str
     )
 
 
-def stealing(secret: str, site: TestSite) -> list[dict[str, Any]]:
-    """Ways to tell a site what is in a local file: in an address, and by which addresses are asked."""
+def stealing() -> list[dict[str, Any]]:
+    """Ways to tell a site what is in a local file: in an address, and by which addresses are asked. Variables hide
+    from `validate` what is local."""
     auth = {
-        "json": secret,
+        "json": "{local}",
         "syntax": "yaml",
         "items": "clouds.prod.auth",
         "fields": {"version": "username", "secret": "password"},
     }
-    told = {"listing": f"{site.url}/list/", "match": "(?P<letter>[a-z])-{secret}/"}
-    guessed = {"pointer": secret, "match": ".*password: {letter}eheim.*(?P<version>)"}
-    guesses = {"listing": f"{site.url}/guesses/", "match": "(?P<letter>[a-z])/"}
+    told = {"listing": "{web}/list/", "match": "(?P<letter>[a-z])-{secret}/"}
+    guessed = {"pointer": "{local}", "match": ".*password: {letter}eheim.*(?P<version>)"}
+    guesses = {"listing": "{web}/guesses/", "match": "(?P<letter>[a-z])/"}
     return [
-        {"steps": [auth], "url": f"{site.url}/{{version}}/{{secret}}"},
-        {"steps": [auth, {"pointer": f"{site.url}/{{secret}}", "match": "(?P<version>.*)"}], "url": f"{site.url}/x"},
-        {"steps": [auth, told, {"listing": f"{site.url}/{{letter}}/", "match": "(?P<version>.*)"}]},
+        {"steps": [auth], "url": "{web}/{version}/{secret}"},
+        {"steps": [auth, {"pointer": "{web}/{secret}", "match": "(?P<version>.*)"}], "url": "{web}/x"},
+        {"steps": [auth, told, {"listing": "{web}/{letter}/", "match": "(?P<version>.*)"}]},
         # No part of an address, but the second guess would be asked about because the first one is wrong.
         {
             "steps": [
                 guesses,
-                {"listing": f"{site.url}/{{letter}}/", "match": "(?P<version>[0-9])"},
+                {"listing": "{web}/{letter}/", "match": "(?P<version>[0-9])"},
                 guessed,
             ],
-            "url": f"{site.url}/{{letter}}.img",
+            "url": "{web}/{letter}.img",
         },
-        {"steps": [auth], "url": secret, "checksum": {"url": f"{site.url}/{{secret}}"}},
+        {"steps": [auth], "url": "{local}", "checksum": {"url": "{web}/{secret}"}},
     ]
 
 
@@ -79,7 +81,8 @@ def test_what_is_in_a_local_file_never_leaves_this_machine(
     site.on("/guesses/", Switches(html=pre_listing([f"{letter}/" for letter in "gxyz"])))
     for letter in "gxyz":
         site.on(f"/{letter}/", Switches(html=pre_listing(["1"])))
-    outcome = resolving(distribution, stealing(secret, site)[way], *options)
+    variables = {"web": site.url, "local": secret}
+    outcome = resolving(distribution, {"variables": variables, **stealing()[way]}, *options)
     assert outcome.code == 1
     asked = [request.path for request in site.requests]
     assert not [path for path in asked if "geheim" in path or "admin" in path]
@@ -154,6 +157,17 @@ def test_a_mirror_of_the_operator_is_no_way_to_other_files(tmp_path: Path) -> No
             sites.document(f"https://x/{path}")
     (tmp_path / "mirror" / "a..").write_text("dots")
     assert sites.document("https://x/a..").data == b"dots"
+
+
+def test_credentials_of_the_user_go_nowhere(site: TestSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tokens of forges often stand in ~/.netrc, and an address in a definition can be one of the forge's API."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login ci password geheim\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    url = site.put("/a", b"x")
+    assert Sites().document(url).data == b"x"
+    assert Sites().document(url.replace("//", "//user:pw@")).data == b"x"
+    told = [request.headers.get("authorization") for request in site.requests]
+    assert told == [None, "Basic " + base64.b64encode(b"user:pw").decode()]
 
 
 def tree(world: World, steps: int) -> dict[str, Any]:

@@ -32,6 +32,22 @@ def test_yaml_of_sites() -> None:
             plain(wrong)
 
 
+def test_documents_that_would_fill_the_memory() -> None:
+    with pytest.raises(Broken, match="holds more than 100000 values"):
+        plain(b"- a\n" * 100_001)
+    assert len(plain(b"- a\n" * 99_999)) == 99_999
+    with pytest.raises(VerificationError, match="the document holds more than 1000000 values"):
+        documents.load_json("[" + "[]," * 500_000 + "1]")
+    assert len(documents.load_json("[" + "[]," * 499_999 + "1]")) == 500_000
+
+
+def test_a_key_that_stands_twice_is_found_at_once() -> None:
+    """One in many: to compare each with all that come before would take hours."""
+    text = "{" + "".join(f'"{number}":1,' for number in range(300_000)) + '"299999":1}'
+    with pytest.raises(VerificationError, match="the key '299999' twice in one place"):
+        documents.load_json(text)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -12,15 +12,9 @@ from pydantic import BaseModel
 
 from openstack_image_manager.definitions import load
 from openstack_image_manager.format import LONGEST
-from openstack_image_manager.upstreams import limits, look, sites, soundness
-from openstack_image_manager.upstreams.resolver import (
-    KINDS,
-    ChecksumRule,
-    Lookup,
-    Resolver,
-    SignatureRule,
-    Step,
-)
+from openstack_image_manager.upstreams import documents, limits, look, sites, soundness
+from openstack_image_manager.upstreams.resolver import KINDS, ChecksumRule, Lookup, Resolver, SignatureRule, Step
+from openstack_image_manager.yamltree import MAX_FOREIGN
 
 DOCS = Path(__file__).parents[2] / "docs" / "resolvers.md"
 
@@ -47,7 +41,15 @@ def test_the_reference_is_the_model(model: type[BaseModel]) -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     told = re.findall(r"^\| .* \| (\d+) \|$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
     known = [limits.PATTERN, limits.VALUE, limits.STEPS, limits.ENTRIES, limits.LINE, limits.BUILDS, limits.BUILD]
-    assert list(map(int, told)) == [*known, LONGEST, look.REQUESTS, int(look.SECONDS), sites.KEPT // 1024**2]
+    assert list(map(int, told)) == [
+        *known,
+        LONGEST,
+        look.REQUESTS,
+        int(look.SECONDS),
+        documents.VALUES,
+        MAX_FOREIGN,
+        sites.KEPT // 1024**2,
+    ]
 
 
 def blocks(kind: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,9 +12,13 @@ from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.format import Checksum
 from openstack_image_manager.redaction import printable
 
+VALUES = 1_000_000  # of a document: each takes up to 60 bytes for one character
+
 
 def load_json(text: str) -> Any:
     """The value. Raises VerificationError; also when a key stands twice in one object: nobody can tell which counts."""
+    if sum(map(text.count, "[{:,")) > VALUES:  # those in texts count too, which does no harm
+        raise VerificationError(f"the document holds more than {VALUES} values")
     try:
         return json.loads(text, object_pairs_hook=_object)
     except RecursionError:
@@ -26,8 +31,7 @@ def load_json(text: str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise VerificationError(f"the document has the key '{shown(twice)}' twice in one place")
     return found
 
