@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from openstack.connection import Connection
 
 from tests.real.bench import Bench
 from tests.services.proxy import Proxy, Rule

@@ -64,7 +64,8 @@ def test_a_password_that_is_a_word_of_ours_alters_nothing(
     assert outcome.code == 0, outcome.text
     for text in (outcome.text, *files.values()):
         assert "***" not in text
-    (change,) = json.loads(files["r.json"])["changes"]
+    (cloud,) = json.loads(files["r.json"])["clouds"]
+    (change,) = cloud["changes"]
     name = f"Masked ubuntu-24.04 1 {bench.tag}"
     assert (change["image"], change["version"], change["url"]) == (name, "20240416", url)
     assert change["properties"]["image_source"] == url

@@ -244,7 +244,7 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     assert set(capsys.readouterr().out.splitlines()) == {
         f"{HAND.fingerprint}  {owner}  {directory / HAND.fingerprint}.asc",
         f"{old.fingerprint}  {owner} (expired 2023-11-15)  {directory / 'b.gpg'}",
-        f"{later.fingerprint}  A?[31m (expires 2033-11-11)  {directory / 'b.gpg'}",
+        f"{later.fingerprint}  A\\x1b[31m (expires 2033-11-11)  {directory / 'b.gpg'}",
         f"{gone.fingerprint}  {owner} (revoked)  {directory / 'b.gpg'}",
         f"{RSA}  RSA public key  {directory / 'c.pem'}",
         f"(unusable: it holds no key)  {directory / 'd.asc'}",
