@@ -60,7 +60,7 @@ class Killed:
         return {"name": f"Mirror {self.bench.tag}", "visibility": "private", "multi": True, "login": "root"}
 
     def start(self, *options: str) -> subprocess.Popen[str]:
-        common = ["--sign-key", self.key, "--prune", "--grace", "0", "--write", "--workers", "1"]
+        common = ["--sign-key", self.key, "--prune", "--grace", "0", "--max-deletes", "99", "--write", "--workers", "1"]
         return self.mirror.start(*common, "--public-url", self.public, *options, GNUPGHOME=str(self.gpg.home))
 
     def completes(self, *options: str) -> None:

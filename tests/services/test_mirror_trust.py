@@ -98,7 +98,35 @@ def test_grace_counts_from_the_day_an_object_became_unneeded(mirror: Carried) ->
     assert (code, (mirror.tree / KEY).exists(), (mirror.tree / MEMO).exists()) == (0, False, False), text
 
 
-def test_a_file_without_definitions_stops_the_prune(mirror: Carried) -> None:
+def test_a_note_that_others_wrote_is_left_alone(mirror: Carried) -> None:
+    assert mirror.run()[0] == 0
+    (mirror.tree / MEMO).write_text("theirs\n")
+    assert mirror.run()[0] == 0  # nothing is to be noted
+    mirror.define(mirror.version("2", image("2")))
+    code, text = mirror.run("--prune")
+    message = f"unneeded objects: {MEMO}: somebody else's file is there; move it, so that --grace can count\n"
+    assert (code, message in text, (mirror.tree / KEY).exists()) == (1, True, True), text
+    assert (mirror.tree / MEMO).read_text() == "theirs\n"
+    (mirror.tree / MEMO).write_text("")
+    assert mirror.run("--prune")[0] == 0
+    assert list(json.loads((mirror.tree / MEMO).read_text())["unneeded"]) == [KEY]
+
+
+def test_an_expired_key_replaces_nothing(mirror: Carried, gpg: Gpg) -> None:
+    """What would be replaced is still named by the index, which cannot be signed without it."""
+    key = gpg.make("late")
+    assert mirror.run("--sign-key", key, GNUPGHOME=str(gpg.home))[0] == 0
+    before = {name: (mirror.tree / name).read_bytes() for name in mirror.files()}
+    gpg.run("--quick-set-expire", key, "seconds=1")
+    wait_until_expired(gpg, key)
+    mirror.define({**mirror.version("new", image("new")), "version": "1"})
+    code, text = mirror.run("--sign-key", key, GNUPGHOME=str(gpg.home))
+    assert (code, "failed: A 1: not replaced: the index cannot be written first: gpg does" in text) == (1, True), text
+    assert {name: (mirror.tree / name).read_bytes() for name in mirror.files()} == before
+
+
+@pytest.mark.parametrize("empty", ["images: []\n", "images:\n", "# nothing yet\n", ""])
+def test_a_file_without_definitions_stops_the_prune(mirror: Carried, empty: str) -> None:
     folder = mirror.directory / "several"
     folder.mkdir()
     given = yaml.safe_load(mirror.file.read_text())
@@ -106,10 +134,11 @@ def test_a_file_without_definitions_stops_the_prune(mirror: Carried) -> None:
     other = {**given["images"][0], "name": "B", "shortname": "b"}
     (folder / "b.yml").write_text(yaml.safe_dump({"images": [other]}))
     assert mirror.run("--images", str(folder))[0] == 0
-    (folder / "b.yml").write_text("images: []\n")
+    (folder / "b.yml").write_text(empty)
     code, text = mirror.run("--images", str(folder), "--prune", "--grace", "0")
     assert (code, f"prune: nothing was deleted: {folder}/b.yml has no definitions" in text) == (0, True), text
     assert (mirror.tree / "b/1-b.raw").exists()
+    assert not (mirror.tree / MEMO).exists()  # its days of grace do not begin either
 
 
 def test_another_mirror_below_is_never_pruned(mirror: Carried) -> None:
