@@ -128,8 +128,11 @@ class Builds:
         out = {build for build in claims if claims[build] >= Claim.FOREIGN}
         out |= {build for build in weak if key(build) >= newest}
         standing = self._lined_up(images, twins, out, weak)
-        narrow = {build for build in weak if standing and self._is_too_narrow(standing, build)}
-        return self._lined_up(images, twins, out | narrow, weak) if narrow else standing
+        # The newest first: once it is imported anew it takes a place, and an older one may be rightly out of sight.
+        while standing and (narrow := [build for build in weak if self._is_too_narrow(standing, build)]):
+            out.add(max(narrow, key=key))
+            standing = self._lined_up(images, twins, out, weak)
+        return standing
 
     def _lined_up(
         self,

@@ -17,7 +17,7 @@ from openstack_image_manager.format import Definition
 from openstack_image_manager.handover import Claim, claim_of
 from openstack_image_manager.identity import by_other_ids
 from openstack_image_manager.model import Create, Delete, Image, Policy, Update
-from openstack_image_manager.plan import one_by_id, plan
+from openstack_image_manager.plan import beyond_limit, one_by_id, plan
 
 NAME = "Ubuntu 24.04"
 OURS = Policy(project="ours")
@@ -129,6 +129,58 @@ def test_claims(image: Mapping[str, Any], claim: Claim) -> None:
     packed = definition(versions=[{**one, "url": "https://example.org/1.img.xz"}], owner="x")
     if claim in (Claim.OURS_WRONG, Claim.WRONG):
         assert claim_of(packed, packed.versions[0], replace(found, **image), "ours") < claim
+
+
+def test_right_bytes_of_others_are_no_reason_to_show_them_to_more_people() -> None:
+    wanted = definition(versions=[version("1")], owner="x")
+    (one,) = wanted.versions
+    private = bytes_of(Image("U", "private", owner="x", disk_format="qcow2"), GOOD)
+    assert claim_of(wanted, one, private, "ours") is Claim.OWNERS
+    public = replace(private, visibility="public", owner="y")
+    assert claim_of(wanted, one, public, "ours") is Claim.PROVEN
+    assert claim_of(wanted, one, replace(public, disk_format="raw"), "ours") is Claim.WRONG
+    # To narrow it would put it out of our hands.
+    for narrow in ("community", "shared", "private"):
+        kept = wanted.model_copy(update={"visibility": narrow})
+        assert claim_of(kept, one, public, "ours") is Claim.FOREIGN
+
+
+def test_an_older_version_comes_in_beside_what_the_owner_keeps_from_others() -> None:
+    versions = [version(each, f"sha256:{'3' * 64}") for each in ("1", "2", "3")]
+    wanted = definition(versions=versions, owner="x", meta={"uuid_validity": "last-2"})
+    cloud = [replace(image, owner="x") for image in own(wanted)]
+    by = by_version(cloud)
+    assert by["1"].visibility == "community"  # it is outdated, so it stays as it is
+    assert plan([wanted], cloud, OURS, TODAY).changes == ()
+    private = replace(by["2"], visibility="private")
+    result = plan([wanted], [by["1"], private, by["3"]], OURS, TODAY)
+    assert [change.version.version for change in result.changes if isinstance(change, Create)] == ["2"]
+    undefined = definition(versions=[versions[0], versions[2]], owner="x", meta={"uuid_validity": "last-2"})
+    result = plan([undefined], [by["1"], private, by["3"]], OURS, TODAY)
+    # What is not defined is not imported: the one before it takes its place.
+    assert [change.version.version for change in result.changes if isinstance(change, Create)] == ["1"]
+
+
+def test_images_of_others_have_a_limit_of_deletes_of_their_own() -> None:
+    one = version("3", f"sha256:{'3' * 64}")
+    wanted = definition(versions=[one], owner="x", meta={"uuid_validity": "none"})
+    (image,) = own(wanted)
+    theirs = [
+        replace(marked(image, internal_version=each), id=each, owner="x", name=f"{NAME} ({each})")
+        for each in ("1", "2")
+    ]
+    there = [replace(image, owner="x"), *theirs]
+    for most, gone in ((2, ["1", "2"]), (1, [])):
+        policy = replace(DELETING, max_deletes=most)
+        result = plan([wanted], there, policy, TODAY, usage=lambda _: 0)
+        assert sorted(deleted(result.changes)) == gone
+        assert beyond_limit(result, policy) is None
+        told = "2 images of project x would be deleted, and --max-deletes allows 1: they stay"
+        assert any(told == finding.message for finding in result.findings) == (not gone)
+    ours = [replace(each, owner="ours") for each in there]
+    own_limit = replace(DELETING, max_deletes=1)
+    result = plan([wanted.model_copy(update={"owner": None})], ours, own_limit, TODAY, usage=lambda _: 0)
+    assert "the plan deletes 2 images, and --max-deletes allows 1" in str(beyond_limit(result, own_limit))
 
 
 def test_the_digest_at_the_mirror_counts_for_an_unpacked_image() -> None:
