@@ -235,7 +235,7 @@ class Watch:
             key = view.key(other)
             if not key or other["id"] == was["id"] or not view.good(other) or not published(other, name):
                 continue
-            rotation = number(key.text) > number(its.text) and key.version is not None
+            rotation = number(key.text) > number(its.text) and (key.version is not None or key.is_ahead)
             if rotation or key.text == its.text or other.get(PINNED_OVER):
                 return True
             if _withdrawn(its) or self._is_chosen(view, key, step):
