@@ -154,7 +154,9 @@ def stops(make: Make, end: Callable[[Together], None]) -> Numbers:
                 together.go(schedule)
                 end(together)
             except Broken as broken:
-                place = ("in the middle of its listing", "with its plan")[at] if at < 2 else f"after its change {at - 1}"
+                place = (
+                    ("in the middle of its listing", "with its plan")[at] if at < 2 else f"after its change {at - 1}"
+                )
                 broken.add_note(f"run {run} stopped {place}")
                 raise
             numbers.add(Numbers(1, schedule.steps))

@@ -1,6 +1,6 @@
 """Random histories of a simulated cloud, with the laws checked at every step of every run.
 
-Every test run takes the same hundred histories (profile "few" of hypothesis). With `OIM_HISTORIES=20000` in the
+Every test run takes the same few hundred histories (profile "few" of hypothesis). With `OIM_HISTORIES=20000` in the
 environment it is as many others as that says (profile "many"), 30 a second; what fails is shown as a short history.
 """
 
@@ -29,7 +29,7 @@ from openstack_image_manager.model import Image
 
 WANTED = int(os.environ.get("OIM_HISTORIES", "0"))
 COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck), "stateful_step_count": 15}
-settings.register_profile("few", derandomize=True, max_examples=100, **COMMON)
+settings.register_profile("few", derandomize=True, max_examples=250, **COMMON)
 settings.register_profile("many", derandomize=False, max_examples=WANTED or 1, print_blob=True, **COMMON)
 PROFILE = settings.get_profile("many" if WANTED else "few")
 ENOUGH = 10**6
@@ -146,7 +146,7 @@ def histories() -> tuple[Counter[str], BaseException | None]:
 
 
 @pytest.mark.no_cover
-@pytest.mark.timeout(300 + WANTED)
+@pytest.mark.timeout(600 + WANTED)
 def test_random_histories_keep_the_laws() -> None:
     _, found = histories()
     if found:
@@ -154,7 +154,7 @@ def test_random_histories_keep_the_laws() -> None:
 
 
 @pytest.mark.no_cover
-@pytest.mark.timeout(300 + WANTED)
+@pytest.mark.timeout(600 + WANTED)
 @pytest.mark.parametrize(
     "event",
     [

@@ -84,7 +84,8 @@ def test_a_mistake_in_the_command_line_is_what_is_told(tmp_path: Path) -> None:
 HELP = f"""
 import contextlib, io, json, sys
 from {PACKAGE}.cli.app import main
-for command in json.loads(sys.argv[1]):
+commands, sys.argv[:] = json.loads(sys.argv[1]), ["openstack-image-manager"]
+for command in commands:
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
         main([*command, "--help"])
