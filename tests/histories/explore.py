@@ -1,4 +1,4 @@
-"""Which call comes next: all orders that make a difference, or some at random."""
+"""Which call comes next: all orders that make a difference, some at random, or those of the faults that were there."""
 
 from __future__ import annotations
 
@@ -109,6 +109,59 @@ def exhaustive(make: Make, end: Callable[[Together], None], most: int | None = N
         else:
             return numbers, True
     return numbers, False
+
+
+@dataclass
+class _Stop:
+    """One run stops once, the others go on to their ends, then it goes on. `at`: 0 is in the middle of its listing,
+    1 when its plan is made, 2 and more after one change more each."""
+
+    together: Together
+    run: int
+    at: int
+    calls: int = 0
+    changes: int = 0
+    met: bool = False
+
+    def choose(self, _schedule: Schedule, able: Sequence[Strand]) -> Strand:
+        """The next one."""
+        mine = [strand for strand in able if strand.run == self.run]
+        others = [strand for strand in able if strand.run != self.run]
+        reached = (self.calls == 1, self.together.outcomes[self.run].plan is not None)
+        self.met |= reached[self.at] if self.at < 2 else self.changes == self.at - 1
+        chosen = min((others or mine) if self.met or not mine else mine, key=_in_order)
+        if chosen.run == self.run and not chosen.napping:
+            self.calls += 1
+            self.changes += not chosen.call.reads
+        return chosen
+
+
+def _in_order(strand: Strand) -> tuple[int, bool, int]:
+    return strand.run, strand.napping, strand.number
+
+
+def stops(make: Make, end: Callable[[Together], None]) -> Numbers:
+    """Each run stops once at each place where it may be wrong about the cloud from then on: half of the listing, the
+    plan, a change behind it. The faults that were there once had that in common; `exhaustive` has all else."""
+    numbers = Numbers()
+    for run in range(len(make().orders)):
+        at, met = 0, True
+        while met:
+            together = make()
+            stop = _Stop(together, run, at)
+            schedule = Schedule(stop.choose)
+            try:
+                together.go(schedule)
+                end(together)
+            except Broken as broken:
+                place = (
+                    ("in the middle of its listing", "with its plan")[at] if at < 2 else f"after its change {at - 1}"
+                )
+                broken.add_note(f"run {run} stopped {place}")
+                raise
+            numbers.add(Numbers(1, schedule.steps))
+            met, at = stop.met, at + 1
+    return numbers
 
 
 def random_choice(chance: random.Random) -> Choose:

@@ -64,12 +64,15 @@ def completed(place: Path, shell: str, line: list[str], **environment: str) -> l
     return [name.partition("\t")[0].replace("\\ ", " ") for name in found if name]
 
 
+def test_names_are_completed(place: Path) -> None:
+    assert completed(place, "bash", ["expl"]) == ["explain"]
+    assert completed(place, "bash", ["plan", "--cloud", "prod"]) == ["prod-one", "prod-two"]
+    assert completed(place, "bash", ["plan", "--outdated", "del"]) == ["delete"]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_names_are_completed(place: Path, shell: str) -> None:
-    assert completed(place, shell, ["expl"]) == ["explain"]
+def test_names_with_blanks_are_completed_in_each_shell(place: Path, shell: str) -> None:
     assert completed(place, shell, ["show", "Deb"]) == ["Debian 12", "Debian 13"]
-    assert completed(place, shell, ["plan", "--cloud", "prod"]) == ["prod-one", "prod-two"]
-    assert completed(place, shell, ["plan", "--outdated", "del"]) == ["delete"]
 
 
 def test_where_names_come_from(place: Path) -> None:

@@ -145,14 +145,16 @@ def histories() -> tuple[Counter[str], BaseException | None]:
     return seen, None
 
 
-@pytest.mark.timeout(300 + WANTED)
+@pytest.mark.no_cover
+@pytest.mark.timeout(600 + WANTED)
 def test_random_histories_keep_the_laws() -> None:
     _, found = histories()
     if found:
         raise found
 
 
-@pytest.mark.timeout(300 + WANTED)
+@pytest.mark.no_cover
+@pytest.mark.timeout(600 + WANTED)
 @pytest.mark.parametrize(
     "event",
     [
