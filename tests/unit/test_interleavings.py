@@ -33,7 +33,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_the_laws_hold_for_who_acts_late(name: str, upstream: Upstream) -> None:
     situation = SITUATIONS[name](upstream)
-    numbers = stops(situation.make, situation.watch.end)
+    numbers = stops(situation.make, situation.end())
     print(f"{name}: {numbers}")
     assert numbers.interleavings >= len(situation.orders)
 
