@@ -317,14 +317,14 @@ class Watch:
         law(WIDTH[plain[0]["visibility"]] == WIDTH[definition.visibility], "as visible as defined", *plain)
         now = view.key(plain[0])
         assert now
-        newest = max((v.version for v in wanted(definition)), key=number)
+        bad = {k.text for k, i in mine if ROLLED_BACK in i}
+        newest = max((v.version for v in wanted(definition) if v.version not in bad), key=number, default=now.text)
         if definition.name in held:
             target = held[definition.name]
             law(now.text == target, f"the rollback to {target} holds", *plain)
         pinned = {k.text for k, i in mine if i.get(PINNED_OVER)}
-        is_bad = any(k.text == now.text and ROLLED_BACK in i for k, i in mine)
         law(now.text == newest or now.text in pinned or now.is_ahead, f"{newest} is current", *plain)
-        law(not is_bad, "no build that was rolled back from is current", *plain)
+        law(now.text not in bad, "no build that was rolled back from is current", *plain)
         for version in wanted(definition):
             its = [i for k, i in mine if k.text == version.version and in_sight(i) and view.good(i)]
             seen = [i for i in its if WIDTH[i["visibility"]] >= WIDTH[definition.visibility]]
