@@ -58,7 +58,7 @@ class Builds:
         believed_of = [(build, believed(image, self.policy.project)) for build, image in found]
         standing = self.standing(believed_of)
         if standing is None:
-            return [], [self._all_bad()]
+            return self._narrowed(believed_of), [self._all_bad()]
         images, usable, line, roles = standing.images, standing.usable, standing.line, standing.roles
         carried = self._carried([*usable.values(), *(image for _, image in standing.twins if is_usable(image))])
         creates = [
@@ -142,6 +142,23 @@ class Builds:
         if desired.is_pending(image) or not is_usable(image):
             return False
         return claim < Claim.OWNERS or (claim is Claim.OWNERS and is_as_wide(self.definition, version, image))
+
+    def _narrowed(self, found: Sequence[tuple[str, Image]]) -> list[Change]:
+        """What holds for an image even where none is current: no one sees it whom the definition does not name."""
+        versions = {version.version: version for version in self.definition.versions}
+        named = desired.members(self.definition)
+        changes: list[Change] = []
+        for build, image in found:
+            if is_usable(image) and not is_foreign(image, self.policy, self.definition.owner):
+                version = versions.get(build)
+                says = (version.visibility if version else None) or self.definition.visibility
+                visibility = retention.narrower(image.visibility, says)
+                members = named if named is not None and visibility == "shared" else image.members
+                wanted = replace(image, visibility=visibility, members=members)
+                if fields := diff(image, wanted):
+                    reason = "seen by more people than the definition says"
+                    changes.append(Update(self.definition.name, image, wanted, fields, reason))
+        return changes
 
     def _all_bad(self) -> Finding:
         message = (

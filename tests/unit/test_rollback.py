@@ -190,6 +190,25 @@ def test_where_all_are_bad_nothing_is_changed():
     assert names(forced)["2"] == NAME
 
 
+def test_where_all_are_bad_no_one_sees_an_image_whom_it_is_no_longer_for():
+    _, after = rolled_back(versions=("1", "2"))
+    marks = {desired.ROLLED_BACK: "2026-01-01"}
+    bare = [
+        replace(i, properties={**{k: v for k, v in i.properties.items() if k != desired.PINNED_OVER}, **marks})
+        for i in after
+    ]
+    wanted = definition(versions=("1", "2"), visibility="shared", members=["shop"])
+    changes = plan([wanted], bare, Policy(), TODAY).changes
+    assert {(c.found.visibility, c.wanted.visibility, c.wanted.members) for c in changes} == {
+        ("public", "shared", frozenset({"shop"})),
+        ("community", "shared", frozenset({"shop"})),
+    }
+    assert {field.field for change in changes for field in change.fields} <= {"visibility", "members"}
+    wider = definition(versions=("1", "2"), visibility="public")
+    narrow = [replace(image, visibility="private") for image in bare]
+    assert not plan([wider], narrow, Policy(), TODAY).changes
+
+
 @pytest.mark.parametrize(
     ("to", "versions", "message"),
     [
