@@ -211,6 +211,11 @@ def test_nothing_is_deleted_while_an_index_names_it(mirror: Mirror) -> None:
     outcome = mirror.run("--prune", "--grace", "0", *commit(mirror, "one", one))
     assert (outcome.code, "prune: nothing was deleted: the index could not be" in outcome.out) == (1, True)
     assert mirror.content("m/a/2-a.raw") == image("2")
+    mirror.proxy.clear()
+    mirror.proxy.add(Rule("GET", f".*{MEMO}", nth=2, status=403, body=DENIED))
+    outcome = mirror.run("--prune", "--grace", "0", *commit(mirror, "one", one))
+    assert "prune: nothing was deleted: s3://" in outcome.out, outcome.text
+    assert listed(mirror).keys() == {"1-a.raw", "2-a.raw"}
 
 
 def lagging(mirror: Mirror, alter: Callable[[bytes], bytes]) -> None:
