@@ -103,7 +103,8 @@ class Builds:
         # for it. A store may be down for days, so copies come after all names. Whatever is deleted comes last of all.
         first: list[Change] = [change for change in creates if change.role.newest]
         missing: list[Change] = [change for change in creates if not change.role.newest]
-        changes = [*first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
+        pins, kept = self._pins_first(kept)
+        changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
         return self._as_found([self._given_up(change, usable.get(line.current)) for change in changes], found), findings
 
     def standing(self, found: Sequence[tuple[str, Image]]) -> Standing | None:
@@ -222,6 +223,24 @@ class Builds:
             if not isinstance(change, Create):
                 doubtful.pop(change.found.id, None)
         return made
+
+    def _pins_first(self, updates: Sequence[Update]) -> tuple[list[Update], list[Update]]:
+        """What a rollback that takes another one back has to change first, and the rest: from then on no other run
+        believes in the earlier one, whichever of the two images it looks at."""
+        if self.roll_back_to is None:
+            return [], [*updates]
+        pins, rest = list[Update](), list[Update]()
+        for change in updates:
+            found = change.found
+            if desired.PINNED_OVER not in change.wanted.properties and desired.PINNED_OVER in found.properties:
+                left = {key: value for key, value in found.properties.items() if key != desired.PINNED_OVER}
+                between = replace(found, properties=left)
+                fields = tuple(field for field in change.fields if field.field == desired.PINNED_OVER)
+                pins.append(Update(change.group, found, between, fields, "its rollback ends"))
+                fields = tuple(field for field in change.fields if field.field != desired.PINNED_OVER)
+                change = replace(change, found=between, fields=fields)  # noqa: PLW2901
+            rest.append(change)
+        return pins, rest
 
     def _given_up(self, change: Change, current: Image | None) -> Change:
         """Another run may be taking the plain name from the current build at the same moment: never from both."""
