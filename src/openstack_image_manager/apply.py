@@ -179,8 +179,9 @@ class _Run:
 
     def _settle(self, name: str, unasked: Collection[tuple[object, ...]], done: list[str]) -> None:
         """Look once more after the last step. Another run, or a rollback, may have given the plain name to an image
-        while this one gave it to the current one: then the other one gives it up. Raises CloudError where more than
-        that is left to be done."""
+        while this one gave it to the current one: then the other one gives it up. Or it has hidden the current one at
+        the same moment as this run counted on it: then it is shown again. Raises CloudError where more than that is
+        left to be done."""
         for _ in range(LOOKS):
             left = self.recheck.left(name, unasked)
             if not left:
@@ -188,10 +189,21 @@ class _Run:
             for change in left:
                 if isinstance(change, Update) and change.found.name == name != change.wanted.name and change.keeper:
                     done.append(self._give_up_name(change, change.keeper))
-                    self.reporter.line(change.subject, done[-1])
+                elif isinstance(change, Update) and change.wanted.name == name:
+                    done.append(self._show_again(change))
+                else:
+                    continue
+                self.reporter.line(change.subject, done[-1])
             if self.stop.wait(PAUSE):
                 raise Interrupted("interrupted")
         raise CloudError("the cloud changed during this run; run again")
+
+    def _show_again(self, change: Update) -> str:
+        """Make the current image as planned, where another run has changed it at the same moment."""
+        try:
+            return f"{self._update(change)}: another run changed it"
+        except SettledError as settled:
+            return str(settled)
 
     def _give_up_name(self, change: Update, keeper: Image) -> str:
         """Take the plain name, and nothing else that people see, from an image that is not the current one."""

@@ -96,14 +96,14 @@ class Builds:
         for build, image in images.items():
             if build not in usable and build not in awaited:
                 deletes += clear(self.definition.name, image, self.day, findings)
-        kept, copies = without_copies(change for change in updates if isinstance(change, Update))
+        pins, rest = self._pins_first([change for change in updates if isinstance(change, Update)])
+        kept, copies = without_copies(rest)
         later_kept, later_copies = without_copies(change for change in late if isinstance(change, Update))
         # The current one first, then the names of the others, then what is older and missing: its upstream is the
         # likeliest to be gone, and must not stand in the way of the rotation; what is hidden to make place for it waits
         # for it. A store may be down for days, so copies come after all names. Whatever is deleted comes last of all.
         first: list[Change] = [change for change in creates if change.role.newest]
         missing: list[Change] = [change for change in creates if not change.role.newest]
-        pins, kept = self._pins_first(kept)
         changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
         return self._as_found([self._given_up(change, usable.get(line.current)) for change in changes], found), findings
 

@@ -71,12 +71,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Step:
-    """What one call changed; `run` is None for what Glance did by itself."""
+    """What one call changed; `run` is None for what Glance did by itself. `looked`: the images when the call before it
+    of the same thread was answered. Glance has no compare-and-swap: nobody can take into account what happens in
+    between."""
 
     run: int | None
     request: Request | None
     before: Images
     after: Images
+    looked: Images
 
 
 class Session(KeystoneSession):
@@ -153,6 +156,8 @@ class Together:
         self.begun: Images = dict(service.images)
         self._last = self.begun
         self._request: Request | None = None
+        self._looks: dict[int, Images] = {}
+        self._looked = self.begun
 
     def go(self, schedule: Schedule) -> None:
         """From the first call to the last. Raises AssertionError when a law is broken."""
@@ -187,11 +192,17 @@ class Together:
     def _made(self, number: int, request: Request) -> None:
         self._request = request
         self.trace.append(f"{self.orders[number]}: {request} {_body(request)}".rstrip())
+        strand = self.schedule.me()
+        assert strand
+        self._looked = self._looks.get(strand.number, self.begun)
+        self._looks[strand.number] = dict(self.service.images)
 
     def _changed(self) -> None:
         before, self._last = self._last, dict(self.service.images)
         strand = self.schedule.me()
-        step = Step(strand.run if strand else None, self._request, before, self._last)
+        if strand:
+            self._looks[strand.number] = self._last
+        step = Step(strand.run if strand else None, self._request, before, self._last, self._looked)
         if self.broken:
             return
         try:

@@ -233,7 +233,7 @@ class Watch:
         name = its.definition.name
         if ROLLED_BACK in was:
             return True
-        for other in step.after.values():
+        for other in (*step.after.values(), *step.looked.values()):
             key = view.key(other)
             if not key or other["id"] == was["id"] or not view.good(other) or not published(other, name):
                 continue
@@ -246,13 +246,15 @@ class Watch:
         return False
 
     def _may_be_hidden(self, view: View, its: Key, was: Json, step: Step) -> bool:
-        if view.duplicates(was, step.before) or ROLLED_BACK in was or _withdrawn(its):
+        if ROLLED_BACK in was or _withdrawn(its):
             return True
-        if len(view.newer(was, step.before)) >= _many(its.definition):
-            return True
+        for images in (step.before, step.looked):
+            if view.duplicates(was, images) or len(view.newer(was, images)) >= _many(its.definition):
+                return True
         if its.version and (its.version.hidden or its.version.visibility):
             return True
-        pinned = [k for i in step.after.values() if i.get(PINNED_OVER) and view.ours(i) and (k := view.key(i))]
+        images = (*step.after.values(), *step.looked.values())
+        pinned = [k for i in images if i.get(PINNED_OVER) and view.ours(i) and (k := view.key(i))]
         return any(k.definition.name == its.definition.name and number(k.text) < number(its.text) for k in pinned)
 
     def _plain_name(self, together: Together, definition: Definition, step: Step) -> None:
@@ -265,7 +267,7 @@ class Watch:
 
         had = holders(step.before)
         if had:
-            has = holders(step.after)
+            has = holders(step.after) or [i for i in holders(step.looked) if i["id"] not in _changed(step)]
             law(has, f"4: there is always a visible image {definition.name}", *had)
             seen = min(max(WIDTH[i["visibility"]] for i in had), WIDTH[definition.visibility])
             law(max(WIDTH[i["visibility"]] for i in has) >= seen, f"4: {definition.name} is seen by fewer", *had, *has)
@@ -278,6 +280,7 @@ class Watch:
         if state in self.settled:
             return
         try:
+            self._kept(after, together)
             later = run(together, after, self)
             law(later.outcomes[0].went_well, "a run alone goes well", later.outcomes[0], *later.reporters[0].lines)
             again = run(together, after, self)
@@ -293,6 +296,19 @@ class Watch:
             broken.add_note("\n".join(["before:", *together.trace]))
             raise
         self.settled.add(state)
+
+    def _kept(self, after: Order, together: Together) -> None:
+        """Where all went well, the plain names that were there are there."""
+        view = View(after)
+        if not all(outcome.went_well for outcome in together.outcomes):
+            return
+        for definition in self.now:
+            name = definition.name
+            had, has = (
+                [image for image in images.values() if published(image, name) and view.good(image)]
+                for images in (together.begun, together.service.images)
+            )
+            law(has or not had or not definition.multi, f"4: after runs that went well, {name} is there", *had)
 
     def _held(self, together: Together) -> dict[str, str]:
         """What the only rollback has chosen, if the newest build was there to be rolled back from."""
@@ -349,6 +365,10 @@ def run(together: Together, order: Order, watch: Watch) -> Together:
     later = Together(together.service, [order], watch.step)
     later.go(Schedule(first, together.schedule.now + 60))
     return later
+
+
+def _changed(step: Step) -> set[str]:
+    return {image_id for image_id, was in step.before.items() if step.after.get(image_id) is not was}
 
 
 def _many(definition: Definition) -> int:
