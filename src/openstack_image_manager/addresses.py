@@ -6,7 +6,10 @@ import ipaddress
 import socket
 from collections.abc import Iterable
 
-_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+# The last 32 bits are an IPv4 address: RFC 6052; RFC 4291, 2.5.5.1; RFC 2765, 2.1.
+_TRANSLATED = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")))
+# Not of the Internet, whatever Python says: RFC 8215; RFC 3879.
+_LOCAL = tuple(map(ipaddress.ip_network, ("64:ff9b:1::/48", "fec0::/10")))
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -16,7 +19,9 @@ def is_internal(address: str) -> bool:
     found: Address = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
-        if found in _TRANSLATED:
+        if any(found in network for network in _LOCAL):
+            return True
+        if inner is None and any(found in network for network in _TRANSLATED):
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         found = inner or found
     return not found.is_global or found.is_multicast

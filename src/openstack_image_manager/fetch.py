@@ -31,6 +31,7 @@ PAUSE = 0.5  # seconds before the first retry, doubled each time
 LONGEST_PAUSE = 30.0  # seconds; a Retry-After beyond it is not waited for
 KERNEL = ("/proc/", "/sys/")  # files there are made when they are read, of any length
 REDIRECTS = (301, 302, 303, 307, 308)
+LONGEST_REASON = 200  # characters of what a site says
 NUMBER = re.compile(r"[0-9]{1,18}")  # of bytes or seconds, in a header
 RETRIABLE = (408, 429, 500, 502, 503, 504)
 CHUNK = 1024 * 1024
@@ -218,7 +219,7 @@ class Download(io.RawIOBase):
             raise _RetryError(reason(error)) from None
         except (requests.exceptions.RequestException, ValueError) as error:  # ValueError: a redirect to no URL at all
             raise self._failed(reason(error)) from None
-        status = foreign(f"{answer.status_code} {answer.reason}")
+        status = foreign(f"{answer.status_code} {answer.reason[:LONGEST_REASON]}")
         if answer.status_code in RETRIABLE:
             answer.close()
             after = answer.headers.get("Retry-After", "")

@@ -32,7 +32,9 @@ class Output:
                 fit = re.sub(r"[^\n\t]+", lambda line: printable(line[0], in_json), fit)
             fit = inert(fit, before=self._line)
             line = (self._line + fit).rpartition("\n")[2]
-            self._line = line if len(line) < _LONGEST else f"…{line[1 - _LONGEST :]}"
+            if len(line) >= _LONGEST:  # blanks alone may still be followed by a command
+                line = f"…{line[1 - _LONGEST :]}" if line.strip() else " "
+            self._line = line
             self.stream.write(fit)
         return len(text)
 

@@ -23,18 +23,21 @@ from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit, urlunsplit
 
 MASK = "***"
-SECRET_PARAMETER = re.compile(r"sig|token|key|credential|secret|passw|pwd|policy|auth|jwt", re.IGNORECASE)
+SECRET_PARAMETER = re.compile(
+    r"sig|token|key|credential|secret|passw|pwd|policy|auth|jwt|hmac|hdn[et]|verify", re.IGNORECASE
+)
 _VARIABLE = re.compile(r"(?:OS|AWS|GITHUB|GH|GITLAB)_\w*(?:PASS|SECRET|TOKEN)")
 _LONG_ENOUGH, _LONG = 8, 16  # characters of a secret; see above
 
 _URL = re.compile(r"\b\w+://\S+")
 _USERINFO = re.compile(r"\b(\w+://)[^/?#\s\"<>]+@")
 # A parameter of a query; in XML an & is &amp;.
-_PARAMETER = re.compile(r"((?:[?&]|&amp;)([\w.%-]+)=)[^&\s\"'#<>\\]+")
+_PARAMETER = re.compile(r"((?:[?&;]|&amp;)([\w.%-]+)=)[^&\s\"'#<>\\]+")
 # Fernet tokens of Keystone, and JSON Web Tokens.
-_TOKEN = re.compile(r"gAAAAA[\w-]{20,}=*|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")
+_TOKEN = re.compile(r"gAAAAA[\w-]{20,}=*|(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")
 _HEADER = re.compile(
-    r"(\b(?:authorization|cookie):\s*)[^\r\n\"']+|(\bx-[\w-]*(?:token|key|secret):\s*)[^\s\"',]+", re.IGNORECASE
+    r"(\b(?:authorization|cookie):\s*)[^\r\n\"']+|((?<![\w-])x-[\w-]{0,64}(?:token|key|secret):\s*)[^\s\"',]+",
+    re.IGNORECASE,
 )
 _FIELD = r"(?:pass(?:word|wd|code|phrase)?|secret|(?:secret|private|api)_?(?:access_?)?key|token|authorization|cookie)"
 _QUOTED = r"b?(\\{0,15}[\"'])(?:(?!\2)(?:\\.|.))*\2?"
@@ -74,7 +77,7 @@ def has_secrets(url: str) -> bool:
 
 
 def _is_secret(pair: str) -> bool:
-    return bool(SECRET_PARAMETER.search(unquote(pair.partition("=")[0])))
+    return any(SECRET_PARAMETER.search(unquote(part.partition("=")[0])) for part in pair.split(";"))
 
 
 def without_secrets(text: str) -> str:

@@ -19,6 +19,8 @@ from openstack_image_manager.values import RESERVED
 
 _PATHS = {"hidden": "os_hidden"}
 MARGIN = timedelta(seconds=10)  # between the clocks of a cloud's Glance servers
+LONGEST = 500  # characters of what a server says
+MOST_SAID = 8 * 1024  # bytes of an error page that are looked through
 NAMES = 20  # names in one question, so that its URL stays short
 NOT_PATCHED = ("status", "members", "stores")  # these have requests of their own
 
@@ -152,12 +154,21 @@ def sentence(answer: Any, who: str) -> str:
     """What it says, without the HTML around it, and without saying its status twice; no secrets."""
     from html import unescape
 
-    said = foreign(answer.text or "")
+    said = foreign(_beginning(answer))
     text = re.sub(r"<(title|style|script)\b.*?</\1>|<h1>.*?</h1>", " ", said, flags=re.S | re.I)
-    text = " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())[:500]
-    status = rf"{answer.status_code}\b[\s:]*(?:{re.escape(answer.reason or '')}[\s:.]*|$)"
+    text = " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())[:LONGEST]
+    status = rf"{answer.status_code}\b[\s:]*(?:{re.escape((answer.reason or '')[:LONGEST])}[\s:.]*|$)"
     text = re.sub(rf"^{status}", "", text, flags=re.IGNORECASE)
-    return f"{who} answered {answer.status_code}: {text or foreign(answer.reason or '')}"
+    return f"{who} answered {answer.status_code}: {text or foreign((answer.reason or '')[:LONGEST])}"
+
+
+def _beginning(answer: Any) -> str:
+    """The first part of a body. The rest could only take time: of a sentence 500 characters are shown."""
+    data = answer.content[:MOST_SAID]
+    try:
+        return str(data.decode(answer.encoding or "utf-8", "replace"))
+    except LookupError:  # an encoding that nobody knows
+        return str(data.decode("utf-8", "replace"))
 
 
 def id_filters(ids: Collection[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -241,3 +242,9 @@ def test_any_text_is_a_pointer_or_an_error(text: str, keys: dict[str, str]) -> N
     except VerificationError:
         return
     assert found.keys() == keys.keys()
+
+
+def test_a_line_without_an_end_takes_no_long_time() -> None:
+    begun = time.process_time()
+    assert indexes.key_values("A=" + " " * 200_000 + "1\n" + "B " * 100_000, {"a": "A"}) == {"a": "1"}
+    assert time.process_time() - begun < 1

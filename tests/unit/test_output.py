@@ -39,6 +39,7 @@ def written(*pieces: str, into: type[Output] = Output) -> str:
         (("x" * 126, "::" * 60, "y\n"), "x" * 126 + "::" * 60 + "y\n"),
         (("section_start:1:a\r\x1b[0K\tb\u202e\n",), "section_start:1:a\\u000d\\u001b[0K\tb\\u202e\n"),
         ((f"https://u:{SECRET}@example.org/?sig={SECRET}\n",), "https://***@example.org/?sig=***\n"),
+        ((" " * 130, "::error::x\n"), " " * 130 + ":\\u003aerror::x\n"),
         (("", "ä\n"), "ä\n"),
     ],
 )

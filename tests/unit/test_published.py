@@ -12,6 +12,7 @@ from bare import definition as having
 from openstack_image_manager.errors import Error, VerificationError
 from openstack_image_manager.format import Checksum
 from openstack_image_manager.reasons import reason
+from openstack_image_manager.upstreams.look import check_named
 from openstack_image_manager.upstreams.published import (
     Build,
     check_address,
@@ -92,6 +93,14 @@ def test_addresses_that_may_be_recorded(url: str, sources: tuple[str | None, ...
         return
     with pytest.raises(VerificationError, match=r"is no address of an image|is not trusted; set url"):
         check_address(url, sources, own)
+
+
+@pytest.mark.parametrize("url", ["https://169.254.169.254/a", "http://localhost:1/a", "https://[::ffff:10.0.0.1]/a"])
+def test_a_document_leads_to_no_internal_address(url: str) -> None:
+    source = f"{url.partition(':')[0]}://x/b"
+    with pytest.raises(VerificationError, match=r"names .*, an internal address; if that is right, set url"):
+        check_named(url, (source, None))
+    check_named(url, (url,))
 
 
 def test_how_images_begin() -> None:

@@ -204,6 +204,7 @@ def test_any_password_in_json_is_masked(password: str) -> None:
     "text",
     [
         *("\\" * 200_000, "?sig" * 50_000, "?" + "sig" * 70_000, "password" * 25_000, '"' * 200_000, "a://" * 50_000),
+        *("x-" * 100_000, "-eyJ" * 50_000),
         *("x-token" * 30_000, "eyJaaaaaaaaaa." * 15_000, "pass: a " * 25_000, "##" * 100_000, "\n \n:" * 50_000),
     ],
 )
@@ -218,6 +219,7 @@ def test_a_long_text_of_others_takes_no_long_time(text: str) -> None:
     [
         ("https://u:p@example.org:1/a?x=1#f", "https://example.org:1/a?x=1#f"),
         ("https://example.org/a?x=1&X-Amz-Signature=s&%74oken=t&pwd=p&y", "https://example.org/a?x=1&y"),
+        ("https://example.org/a?x=1;token=t&y&hdnts=st~1~hmac=2&verify=3", "https://example.org/a?y"),
         ("https://u:p@[bad/a?sig=1", "https://[bad/a"),
         ("no URL", "no URL"),
     ],

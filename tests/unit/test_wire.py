@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any
 
 import pytest
@@ -40,3 +41,13 @@ def test_a_refusal_says_its_status_once(status: int, reason: str | None, body: s
     answer.status_code, answer.raw = status, io.BytesIO(body.encode())
     answer.reason = reason
     assert sentence(answer, "Glance") == f"Glance answered {said}"
+
+
+def test_a_long_refusal_takes_no_long_time() -> None:
+    answer: Any = requests.Response()
+    answer.status_code, answer.raw, answer.encoding = 500, io.BytesIO(b"<title" * 10_000_000), "nobody-knows"
+    answer.reason = "x-" * 30_000
+    begun = time.process_time()
+    said = sentence(answer, "Glance")
+    assert time.process_time() - begun < 3
+    assert len(said) < 600

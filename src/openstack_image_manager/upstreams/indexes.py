@@ -16,6 +16,8 @@ from openstack_image_manager.upstreams import documents
 from openstack_image_manager.upstreams.candidates import Candidate
 from openstack_image_manager.upstreams.listings import address
 
+_KEY = re.compile(r"[A-Za-z_][\w.-]*")
+
 
 def simplestreams(text: str, product: str, item: str, root: str) -> list[Candidate]:
     """The builds of a product (format products:1.0): attributes may stand at the product, the version or the item, and
@@ -168,10 +170,10 @@ def key_values(text: str, keys: Mapping[str, str]) -> dict[str, str]:
     missing, or that has two values."""
     found: dict[str, str] = {}
     for line in text.split("\n"):
-        match = re.fullmatch(r"\s*([A-Za-z_][\w.-]*)\s*=\s*(.*?)\s*", line)
-        if not match:
+        key, equals, rest = line.partition("=")
+        name, value = key.strip(), rest.strip()
+        if not equals or not _KEY.fullmatch(name):
             continue
-        name, value = match[1], match[2]
         if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
             value = value[1:-1]
         if found.setdefault(name, value) != value:

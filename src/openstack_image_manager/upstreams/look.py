@@ -6,8 +6,11 @@ The people who write a definition need not be people who are trusted with the ma
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from urllib.parse import urlsplit
 
-from openstack_image_manager.errors import Error
+from openstack_image_manager import addresses
+from openstack_image_manager.errors import Error, VerificationError
 from openstack_image_manager.format import public_url
 from openstack_image_manager.upstreams.sites import Beginning, Document, Sites
 
@@ -66,6 +69,18 @@ class Look:
                 f"{public_url(url)} is not asked, since a file of this machine was read before: what is in it could "
                 "leave this machine; read local files last, or local files only"
             )
+
+
+def check_named(url: str, sources: Iterable[str | None]) -> None:
+    """Refuse an internal address that a document of a public site names, as a redirect to it is. Raises
+    VerificationError."""
+    if _is_internal(url) and not any(_is_internal(source) for source in sources if source):
+        raise VerificationError(f"the upstream names {public_url(url)}, an internal address; if that is right, set url")
+
+
+def _is_internal(url: str) -> bool:
+    address = addresses.literal(urlsplit(url).hostname or "")
+    return address is not None and addresses.is_internal(address)
 
 
 def is_local(url: str) -> bool:

@@ -11,7 +11,7 @@ from openstack_image_manager.errors import Error, FetchError, VerificationError
 from openstack_image_manager.format import BROKEN, LONGEST, Checksum, public_url
 from openstack_image_manager.upstreams import documents
 from openstack_image_manager.upstreams.candidates import Candidate, is_prerelease, newest_first
-from openstack_image_manager.upstreams.look import Look, is_local
+from openstack_image_manager.upstreams.look import Look, check_named, is_local
 from openstack_image_manager.upstreams.patience import Patience
 from openstack_image_manager.upstreams.placeholders import Variables, fill, pattern, used
 from openstack_image_manager.upstreams.published import (
@@ -141,7 +141,10 @@ class Search:
         checksum file, is not there (yet)."""
         known = candidate.variables
         url = known["url"]
-        check_address(url, (candidate.source, self._first_url(known)), own=self._names_site())
+        sources, own = (candidate.source, self._first_url(known)), self._names_site()
+        check_address(url, sources, own)
+        if not own:
+            check_named(url, sources)
         try:
             checksum, size, source, known = self._checksum(candidate, known)
             beginning = self.look.beginning(url)
