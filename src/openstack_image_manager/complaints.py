@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -66,7 +67,7 @@ def dotted(loc: Loc) -> str | None:
 def near(word: str, known: Iterable[str]) -> str:
     """`; did you mean '…'?` when a known word is close to this one, else nothing."""
     # Long words are no slips of the fingers, and comparing them takes its time.
-    found = get_close_matches(word, known, 1) if len(word) <= 40 else []
+    found = get_close_matches(word, islice(known, 1000), 1) if len(word) <= 40 else []
     return f"; did you mean '{found[0]}'?" if found else ""
 
 

@@ -286,3 +286,12 @@ def test_revocations_that_are_cut_off() -> None:
     for length in range(len(whole)):
         assert is_genuine(HAND.body, hashed(HAND.body), whole[:length]) is not True
     assert is_genuine(HAND.body, hashed(HAND.body), whole) is True
+
+
+def test_more_revocations_than_any_key_needs_are_refused() -> None:
+    subkeys = [subkey(number) for number in range(2, 23)]
+    bogus = [revocation(OTHER, THEN + day * DAY) for day in range(100)]
+    with pytest.raises(VerificationError, match="it has 100 revocations and 22 keys, which no key needs"):
+        certificates(b"".join([HAND.certificate, *subkeys, *bogus]))
+    (found,) = certificates(b"".join([HAND.certificate, *subkeys[:10], *bogus]))
+    assert not found.primary.revoked

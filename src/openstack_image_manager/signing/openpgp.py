@@ -16,6 +16,7 @@ from openstack_image_manager.signing.revocations import hashed, is_genuine
 
 LARGEST_SIGNATURE = 256 * 1024  # bytes; the largest of one key (SLH-DSA) has 50 KiB
 MOST_SIGNATURES = 16
+MOST_REVOKED = 2_000  # revocations times keys of one certificate: how many signatures are checked for it
 
 _SIGNATURE, _SECRET_KEY, _PUBLIC_KEY, _USER_ID, _SUBKEY, _ATTRIBUTE = 2, 5, 6, 13, 14, 17
 _NO_CONTENT = (10, 21)  # marker, padding
@@ -213,6 +214,8 @@ def _certificate(packets: list[_Packet]) -> list[Certificate]:
             revocations.append((groups[-1], packet))
         elif tag in (_SIGNATURE, _USER_ID, _ATTRIBUTE):
             groups[-1].append(packet)
+    if len(revocations) * len(groups) > MOST_REVOKED:
+        raise VerificationError(f"it has {len(revocations)} revocations and {len(groups)} keys, which no key needs")
     revoked = [_revoke(groups, stood, packet) for stood, packet in revocations]
     primary, *subkeys = (_key(group, revoked) for group in groups if _fingerprint(group[0][1]))
     user_ids = (body.decode("utf-8", "replace") for tag, body, _ in packets if tag == _USER_ID)
