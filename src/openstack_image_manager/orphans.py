@@ -43,7 +43,9 @@ def plan(
 
 
 def _version(image: Image) -> Any:
-    return desired.version_key(image.properties.get("internal_version") or image.name), image.created_at
+    # What was never published takes no place of what was.
+    version = desired.version_key(image.properties.get("internal_version") or image.name)
+    return not desired.is_pending(image), version, image.created_at
 
 
 def _orphan(
