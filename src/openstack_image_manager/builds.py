@@ -96,7 +96,7 @@ class Builds:
         deletes = [change for change in (*updates, *late) if isinstance(change, Delete)]
         for build, image in images.items():
             if build not in usable and build not in awaited:
-                deletes += clear(self.definition.name, image, self.day, findings)
+                deletes += self._clear(image, findings)
         pins, rest = self._pins_first([change for change in updates if isinstance(change, Update)])
         kept, copies = without_copies(rest)
         later_kept, later_copies = without_copies(change for change in late if isinstance(change, Update))
@@ -410,7 +410,7 @@ class Builds:
         seen by no more people than the one that stands, whose role is `its`."""
         findings: list[Finding] = []
         if not self._is_usable(build, image):
-            return list(clear(self.definition.name, image, self.day, findings)), findings
+            return list(self._clear(image, findings)), findings
         situation = self._situation(image, 1, 1)
         stage, why = retention.decide(situation, self.policy, self.day)
         if stage > Stage.HIDE and (self.policy.keep or self.definition.keep or self._visible(line) is None):
@@ -429,6 +429,10 @@ class Builds:
         findings += self._held(replace(role, why=why), image)
         changes = self._change(build, None, line, role, image)
         return [replace(change, reason=f"{stands} for its version") for change in changes], findings
+
+    def _clear(self, image: Image, findings: list[Finding]) -> list[Delete]:
+        foreign = is_foreign(image, self.policy, self.definition.owner)
+        return clear(self.definition.name, image, foreign, self.day, findings)
 
     def _held(self, role: Role, image: Image) -> list[Finding]:
         """What keeps an outdated image from going as far as asked."""

@@ -38,7 +38,7 @@ def plan(
             findings += remarks
         for image in its:
             if not is_usable(image):
-                changes += clear(name, image, today, findings)
+                changes += clear(name, image, is_foreign(image, policy, None), today, findings)
     return changes, findings
 
 
