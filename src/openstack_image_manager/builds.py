@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 
 from openstack_image_manager import build_findings, desired, retention
 from openstack_image_manager.changes import diff, reasons_for, without_copies
@@ -95,7 +96,7 @@ class Builds:
         deletes = [change for change in (*updates, *late) if isinstance(change, Delete)]
         for build, image in images.items():
             if build not in usable and build not in awaited:
-                deletes += clear(self.definition.name, image, self.day, findings)
+                deletes += self._clear(image, findings)
         pins, rest = self._pins_first([change for change in updates if isinstance(change, Update)])
         kept, copies = without_copies(rest)
         later_kept, later_copies = without_copies(change for change in late if isinstance(change, Update))
@@ -120,7 +121,7 @@ class Builds:
         def claim(build: str, image: Image) -> Claim:
             return self._claim(versions.get(build), image)
 
-        images, twins = one_per_version(found, self.definition.status, claim)
+        images, twins = one_per_version(found, self.definition.status, claim, self._is_usable)
         claims = {build: claim(build, image) for build, image in images.items()}
         solid = {build for build, image in images.items() if self._is_solid(claims[build], versions.get(build), image)}
         newest = max(map(key, {*solid, *(version.version for version in self.definition.offered)}))
@@ -145,18 +146,22 @@ class Builds:
         """See `standing`. `out`: builds whose images count for nothing; `weak`: those that take no place."""
         doubted = [(build, image) for build, image in (*images.items(), *twins) if build in out]
         images = {build: image for build, image in images.items() if build not in out}
-        checksums = {version.version: version.checksum for version in self.definition.offered}
-        usable = {
-            build: image
-            for build, image in images.items()
-            if is_usable(image, checksums.get(build)) and (build in checksums or not desired.is_pending(image))
-        }
+        usable = {build: image for build, image in images.items() if self._is_usable(build, image)}
         line = line_up(self.definition, usable, self.policy, self.roll_back_to, frozenset(weak & usable.keys()))
         if line is None:
             return None
         roles = {build: self._role(line, build, images.get(build)) for build in line.order}
         others = tuple((build, image) for build, image in twins if build not in out)
         return Standing(images, others, tuple(doubted), usable, line, roles)
+
+    @cached_property
+    def _checksums(self) -> Mapping[str, str | None]:
+        return {version.version: version.checksum for version in self.definition.offered}
+
+    def _is_usable(self, build: str, image: Image) -> bool:
+        """True for an image with bytes that may be published; one that never was is so only for a version on offer."""
+        offered = build in self._checksums or not desired.is_pending(image)
+        return offered and is_usable(image, self._checksums.get(build))
 
     def _claim(self, version: Version | None, image: Image) -> Claim:
         # Of what changes hands nothing is believed but its bytes, which are compared before anything is changed.
@@ -404,8 +409,8 @@ class Builds:
         """A second image of one version: it goes the way of outdated ones, and stops where anyone depends on it. It is
         seen by no more people than the one that stands, whose role is `its`."""
         findings: list[Finding] = []
-        if not is_usable(image):
-            return list(clear(self.definition.name, image, self.day, findings)), findings
+        if not self._is_usable(build, image):
+            return list(self._clear(image, findings)), findings
         situation = self._situation(image, 1, 1)
         stage, why = retention.decide(situation, self.policy, self.day)
         if stage > Stage.HIDE and (self.policy.keep or self.definition.keep or self._visible(line) is None):
@@ -424,6 +429,10 @@ class Builds:
         findings += self._held(replace(role, why=why), image)
         changes = self._change(build, None, line, role, image)
         return [replace(change, reason=f"{stands} for its version") for change in changes], findings
+
+    def _clear(self, image: Image, findings: list[Finding]) -> list[Delete]:
+        foreign = is_foreign(image, self.policy, self.definition.owner)
+        return clear(self.definition.name, image, foreign, self.day, findings)
 
     def _held(self, role: Role, image: Image) -> list[Finding]:
         """What keeps an outdated image from going as far as asked."""

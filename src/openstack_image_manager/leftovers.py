@@ -8,8 +8,13 @@ from openstack_image_manager import retention
 from openstack_image_manager.model import Delete, Finding, Image
 
 
-def clear(group: str, image: Image, today: date, findings: list[Finding]) -> list[Delete]:
-    """Delete what an interrupted run left and nobody will finish; another run may be at it, until a day has passed."""
+def clear(group: str, image: Image, foreign: bool, today: date, findings: list[Finding]) -> list[Delete]:
+    """Delete what an interrupted run left and nobody will finish; another run may be at it, until a day has passed.
+    `foreign`: it belongs to another project, which alone knows what it is for."""
+    if foreign:
+        message = f"{image.id} is {image.status}; it belongs to project {image.owner}, so it stays"
+        findings.append(Finding("warning", group, message))
+        return []
     what = f"{image.id} is {image.status} and was left by an interrupted run"
     if image.import_task is None and is_stale(image, today) and not image.protected:
         return [Delete(group, image, f"{what} on {image.updated_at[:10]}", junk=True)]

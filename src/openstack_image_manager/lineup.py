@@ -169,15 +169,16 @@ def one_per_version(
     found: Sequence[tuple[str, Image]],
     status: str = "active",
     claim: Callable[[str, Image], int] = lambda _build, _image: 0,
+    usable: Callable[[str, Image], bool] = lambda _build, image: is_usable(image),
 ) -> tuple[dict[str, Image], list[tuple[str, Image]]]:
-    """The image that stands for each version (whole, of the best `claim`, of the status that the definition wants, seen
-    by most, oldest), and the others with their versions. Images are told apart by their ids."""
+    """The image that stands for each version (`usable`, of the best `claim`, of the status that the definition wants,
+    seen by most, oldest), and the others with their versions. Images are told apart by their ids."""
 
     # One that has the status already, not the active one: what a run deactivates would not be the one of the next run.
     def standing(version: str, image: Image) -> tuple[bool, int, bool, int, bool, str, str]:
         wide, retired = retention.WIDEST_FIRST.index(image.visibility), desired.HIDDEN_SINCE in image.properties
-        usable = is_usable(image)
-        return not usable, claim(version, image), image.status != status, wide, retired, image.created_at, image.id
+        unusable = not usable(version, image)
+        return unusable, claim(version, image), image.status != status, wide, retired, image.created_at, image.id
 
     candidates: dict[str, dict[str, Image]] = defaultdict(dict)
     for version, image in found:

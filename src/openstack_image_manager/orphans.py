@@ -38,12 +38,14 @@ def plan(
             findings += remarks
         for image in its:
             if not is_usable(image):
-                changes += clear(name, image, today, findings)
+                changes += clear(name, image, is_foreign(image, policy, None), today, findings)
     return changes, findings
 
 
 def _version(image: Image) -> Any:
-    return desired.version_key(image.properties.get("internal_version") or image.name), image.created_at
+    # What was never published takes no place of what was.
+    version = desired.version_key(image.properties.get("internal_version") or image.name)
+    return not desired.is_pending(image), version, image.created_at
 
 
 def _orphan(

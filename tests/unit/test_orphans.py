@@ -77,6 +77,14 @@ def test_the_newest_orphans_keep_what_they_promise():
     assert {change.found.properties["internal_version"] for change in result.changes} == {"1"}
 
 
+def test_what_was_never_published_takes_no_place_among_orphans():
+    healthy = orphan(uuid_validity="last-1")
+    left = orphan(uuid_validity="last-1", internal_version="99999999", image_manager_verified="pending none")
+    found, policy = [replace(left, id="left"), healthy], Policy(orphans="delete")
+    result = plan([], found, policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 0)
+    assert {change.found.id for change in result.changes} == {"left"}
+
+
 def test_orphans_that_are_in_use_or_junk():
     policy = Policy(orphans="delete")
     result = plan([definition()], [orphan()], policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 2)

@@ -255,6 +255,20 @@ def test_a_rollback_is_not_kept_where_others_could_write_it() -> None:
         plan([wanted], settled([wanted]), OURS, TODAY, roll_back={NAME: ""})
 
 
+@pytest.mark.parametrize("build", ["0", "1", "2"])
+def test_an_empty_image_of_others_is_not_deleted(build: str) -> None:
+    wanted = definition(versions=[version("1"), version("2")])
+    healthy = [replace(image, owner="ours") for image in own(wanted)]
+    empty = replace(healthy[0], id="empty", owner="them", status="queued", updated_at="2026-01-01")
+    for digest in (None, GOOD):
+        stranger = marked(replace(empty, hash_value=digest), internal_version=build)
+        result = plan([wanted], [stranger, *healthy], DELETING, TODAY, usage=lambda _: 0)
+        assert result.changes == ()
+        result = plan([], [stranger], replace(DELETING, orphans="delete"), TODAY, names=["Other"], usage=lambda _: 0)
+        assert result.changes == ()
+        assert any("it belongs to project them, so it stays" in finding.message for finding in result.findings)
+
+
 def test_an_orphan_of_others_is_hidden_and_stays_public() -> None:
     theirs = replace(settled([definition("Gone", versions=["1"])])[0], owner="them")
     policy = replace(OURS, orphans="hide")

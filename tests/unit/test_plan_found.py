@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from cloud import TAG, definition, only, planned, settled
+from cloud import DEFAULT, DELETE, TAG, by_version, definition, only, planned, settled, withdrawn
 
 from openstack_image_manager import desired
-from openstack_image_manager.model import Create, Image, Update
+from openstack_image_manager.model import Create, Delete, Image, Update
 
 
 def test_images_of_other_definitions_and_unknown_ones_are_not_touched():
@@ -90,6 +90,33 @@ def test_what_was_imported_without_the_checksum_that_its_version_has_now_is_repl
         checked, [replace(pending, properties={**image.properties, desired.VERIFIED: promised})]
     ).changes
     assert type(change) is Update
+
+
+@pytest.mark.parametrize("versions", [["3"], ["3", withdrawn("2")]])
+@pytest.mark.parametrize("policy", [DEFAULT, DELETE])
+def test_what_was_never_published_does_not_stand_for_a_version_that_is_not_offered(versions, policy):
+    before = settled([definition(versions=["2", "3"])])
+    cloud = settled([definition(versions=versions)], found=before)
+    healthy = by_version(cloud)["2"]
+    marks = {**healthy.properties, desired.VERIFIED: f"{desired.PENDING}none"}
+    left = replace(
+        healthy, id="left", visibility="private", properties=marks, created_at="2020", updated_at="2026-01-01"
+    )
+    alone = planned([definition(versions=versions)], cloud, policy)
+    result = planned([definition(versions=versions)], [left, *cloud], policy)
+    assert [change.found.id for change in result.changes if change not in alone.changes] == ["left"]
+    assert all(change in result.changes for change in alone.changes)
+    assert not any("stands for it" in finding.message for finding in result.findings)
+
+
+def test_what_was_never_published_with_the_checksum_of_its_version_does_not_stand_for_it():
+    one = {"version": "1", "url": "https://e.org/1", "checksum": "md5:" + "0" * 32}
+    (healthy,) = settled([definition(versions=[one])])
+    healthy = replace(healthy, properties={**healthy.properties, desired.VERIFIED: f"md5:{'1' * 32} before import"})
+    marks = {**healthy.properties, desired.VERIFIED: f"{desired.PENDING}md5:{'1' * 32} before import"}
+    left = replace(healthy, id="left", properties=marks, created_at="2020", updated_at="2026-01-01")
+    change = only(planned([definition(versions=[one])], [left, healthy]))
+    assert (type(change), change.found.id) == (Delete, "left")
 
 
 def test_deleted_images_do_not_count():
