@@ -71,6 +71,9 @@ def change_data(change: Change) -> dict[str, Any]:
             "url": public_url(version.url),
             "mirror_url": public_url(version.mirror_url) if version.mirror_url else None,
             "checksum": version.checksum,
+            # Only where they are set, so that plans without them keep their checksums.
+            **({"mirror_checksum": version.mirror_checksum} if version.mirror_checksum else {}),
+            **({"checksums_url": public_url(file)} if not version.checksum and (file := version.checksum_file) else {}),
             "disk_format": wanted.disk_format,
             **{name: plain(value) for name in FIELDS if (value := getattr(wanted, name)) is not None},
             "properties": {key: plain(value) for key, value in sorted(wanted.properties.items())},

@@ -121,8 +121,10 @@ def _create_text(change: Create, names: Mapping[str, str], out: Out) -> None:
     rows = [("from", public_url(version.url))]
     if version.mirror_url:
         rows.append(("mirror", public_url(version.mirror_url)))
+    rows.append(("checksum", _checksum(version)))
+    if version.mirror_checksum:
+        rows.append(("mirror_checksum", version.mirror_checksum))
     rows += [
-        ("checksum", _checksum(version)),
         ("format", wanted.disk_format or ""),
         ("visibility", wanted.visibility + (", hidden" if wanted.hidden else "")),
         ("needs", f"{wanted.min_disk} GiB disk, {wanted.min_ram} MiB memory"),

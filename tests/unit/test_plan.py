@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from cloud import TODAY, by_version, definition, fields, made, only, planned, settled, withdrawn
 
-from openstack_image_manager.changes import checksum
+from openstack_image_manager.changes import change_data, checksum
 from openstack_image_manager.model import Create, Finding, Policy, Update
 from openstack_image_manager.plan import plan
 
@@ -164,6 +164,18 @@ def test_the_checksum_of_a_plan_is_that_of_its_changes():
     assert checksum(one) == checksum(planned([definition(versions=["1", "2"])], found))
     assert checksum(one) != checksum(planned([definition(versions=["1", "3"])], found))
     assert checksum(planned([definition(versions=["1"])], found)) != checksum(one)
+
+
+def test_the_checksum_of_a_plan_covers_all_that_decides_about_the_bytes():
+    plain = {"version": "1", "url": "https://example.org/1.qcow2.xz"}
+    sums = {"checksums_url": "https://u:geheim@example.org/SUMS"}
+    given = [plain, {**plain, **sums}, *({**plain, "mirror_checksum": f"sha256:{each * 64}"} for each in "12")]
+    plans = [planned([definition(versions=[each])]) for each in given]
+    assert len({checksum(each) for each in plans}) == len(given)
+    assert change_data(plans[1].changes[0])["checksums_url"] == "https://example.org/SUMS"
+    assert not {"mirror_checksum", "checksums_url"} & change_data(plans[0].changes[0]).keys()
+    with_checksum = planned([definition(versions=[{**plain, **sums, "checksum": f"sha256:{'3' * 64}"}])])
+    assert "checksums_url" not in change_data(with_checksum.changes[0])  # which decides nothing then
 
 
 def test_the_plain_name_is_given_up_only_for_an_image_that_has_it_by_then():

@@ -57,6 +57,12 @@ def test_an_import_whose_checksum_is_in_a_file_names_the_file() -> None:
     assert ["checksum", "the one in https://example.org/SUMS"] in lines
 
 
+def test_an_import_tells_the_digest_at_its_mirror() -> None:
+    version = {"version": "1", "url": "https://example.org/d.img.xz", "mirror_checksum": f"sha256:{'1' * 64}"}
+    lines = [line.split(maxsplit=1) for line in text_of(importing(versions=[version])).splitlines()]
+    assert ["mirror_checksum", f"sha256:{'1' * 64}"] in lines
+
+
 def test_a_change_is_told_field_by_field_with_its_reason() -> None:
     made = rotation()
     (update,) = (change for change in made.changes if isinstance(change, Update))

@@ -46,6 +46,15 @@ def keys(tmp_path: Path) -> Keys:
     return lambda *certificates: Keyring([stored(tmp_path / "keys", *certificates)])
 
 
+def test_a_signature_of_a_text_does_not_count_for_an_image(keys: Keys) -> None:
+    """Line ends are not signed in it, so that it is good for images with other bytes."""
+    of_text = HAND.signature(DATA.replace(b"\n", b"\r\n"), 0x01, THEN + DAY)
+    keyring = keys(HAND.certificate)
+    assert verify_detached(DATA, of_text, [HAND.fingerprint], keyring).fingerprint == HAND.fingerprint
+    with pytest.raises(VerificationError, match="the signature is one of a text, which fits other bytes too"):
+        OpenPGP(of_text, [HAND.fingerprint], keyring).close()
+
+
 @pytest.fixture(params=["gpgv", "pysequoia"])
 def program(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each of the two programs; pysequoia is what is used where there is no gpgv."""

@@ -130,6 +130,13 @@ def test_a_bad_signature_by_a_pinned_key_spoils_a_good_one(word: str) -> None:
         good(case("GOODSIG"), case(word, OTHER), pinned=(KEY, OTHER))
 
 
+def test_a_signature_of_a_text_is_tried_for_texts_only() -> None:
+    (of_text,) = signatures(KEY.signature(b"", 0x01, THEN + DAY))
+    (certificate,) = certificates(KEY.certificate)
+    assert obstacle(of_text, certificate.keys, of_text=True) == ""
+    assert "one of a text, which fits other bytes too" in obstacle(of_text, certificate.keys)
+
+
 def test_weak_hashes_and_revoked_keys_are_not_even_tried() -> None:
     (weak,) = signatures(KEY.sign(b"", hash_=2))
     (fine,) = signatures(KEY.sign(b""))

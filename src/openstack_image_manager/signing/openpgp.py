@@ -20,7 +20,7 @@ MOST_REVOKED = 2_000  # revocations times keys of one certificate: how many sign
 
 _SIGNATURE, _SECRET_KEY, _PUBLIC_KEY, _USER_ID, _SUBKEY, _ATTRIBUTE = 2, 5, 6, 13, 14, 17
 _NO_CONTENT = (10, 21)  # marker, padding
-_DOCUMENT = (0x00, 0x01)
+BINARY, TEXT = 0x00, 0x01  # kinds of signatures over a document
 _SELF_SIGNATURES = (0x10, 0x11, 0x12, 0x13, 0x1F)
 _BINDING, _KEY_REVOCATION, _SUBKEY_REVOCATION = 0x18, 0x20, 0x28
 _REVOCATIONS = (_KEY_REVOCATION, _SUBKEY_REVOCATION)
@@ -135,7 +135,7 @@ def signatures(data: bytes) -> tuple[Signature, ...]:
         raise VerificationError("there is no signature: the file that should hold it is empty or something else")
     if len(found) > MOST_SIGNATURES:
         raise VerificationError(f"the signature's file holds {len(found)} signatures; at most {MOST_SIGNATURES} count")
-    if any(each.kind not in _DOCUMENT for each in found):
+    if any(each.kind not in (BINARY, TEXT) for each in found):
         raise VerificationError("the signature is not one over a file")
     return tuple(found)
 

@@ -28,11 +28,12 @@ class OpenPGP:
     """A detached OpenPGP signature over bytes that come one chunk after the other, however many.
 
     `signature` is armored or binary. `pinned` are fingerprints of primary keys. Raises VerificationError at once where
-    there is no signature, no key to check it with, or it is by none of the pinned keys. To be closed.
+    there is no signature, no key to check it with, or it is by none of the pinned keys. `of_text`: it may be one of a
+    text, whose line ends are not signed. To be closed.
     """
 
-    def __init__(self, signature: bytes, pinned: Sequence[str], keyring: Keyring) -> None:
-        self._pinned = pins(pinned)
+    def __init__(self, signature: bytes, pinned: Sequence[str], keyring: Keyring, of_text: bool = False) -> None:
+        self._pinned, self._of_text = pins(pinned), of_text
         self._checks: list[tuple[_Tried, Check]] = []
         given = openpgp.signatures(signature)
         certificates = keyring.certificates(self._pinned)
@@ -45,7 +46,7 @@ class OpenPGP:
 
     def _start(self, signature: openpgp.Signature, by: openpgp.Certificate) -> str:
         """Why this one is not checked, which does not matter if another one is; '' if it is."""
-        if why := obstacle(signature, by.keys):
+        if why := obstacle(signature, by.keys, self._of_text):
             return why
         try:
             self._checks.append(((signature, by), Check(signature, by)))
@@ -89,8 +90,8 @@ def _stranger(given: Sequence[openpgp.Signature], pinned: Sequence[str]) -> str:
 
 
 def verify_detached(data: bytes, signature: bytes, pinned: Sequence[str], keyring: Keyring) -> Signed:
-    """Who signed `data`. Raises VerificationError unless a pinned key did."""
-    with OpenPGP(signature, pinned, keyring) as check:
+    """Who signed `data`, a document. Raises VerificationError unless a pinned key did."""
+    with OpenPGP(signature, pinned, keyring, of_text=True) as check:
         check.update(data)
         return check.finish()
 

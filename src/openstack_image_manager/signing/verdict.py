@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.signing.openpgp import Certificate, Key, Signature
+from openstack_image_manager.signing.openpgp import TEXT, Certificate, Key, Signature
 
 FEWEST_BITS = 2048  # of RSA and DSA keys
 CLOCK = 24 * 3600  # seconds that a signature may be ahead of this machine's clock
@@ -78,8 +78,11 @@ def outcome(status: str) -> Outcome:
     return Outcome(words[0], valid[9].upper(), int(valid[2]), min(expired, default=0))
 
 
-def obstacle(signature: Signature, keys: Sequence[Key]) -> str:
-    """Why a signature by these keys need not even be tried; '' if it should be."""
+def obstacle(signature: Signature, keys: Sequence[Key], of_text: bool = False) -> str:
+    """Why a signature by these keys need not even be tried; '' if it should be. `of_text`: what is signed is a text."""
+    if signature.kind == TEXT and not of_text:
+        # RFC 9580 5.2.1.2: line ends do not count, so that files with other bytes have the same signature.
+        return "the signature is one of a text, which fits other bytes too: ask the upstream for a binary one"
     if signature.hash in _WEAK_HASHES:
         name = _WEAK_HASHES[signature.hash]
         return f"the signature uses {name}, which can be forged: ask the upstream for a better one"
