@@ -16,6 +16,7 @@ from openstack_image_manager import desired
 from openstack_image_manager.changes import FIELDS, diff
 from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.identity import belongs, identify
+from openstack_image_manager.lineup import is_usable, key
 from openstack_image_manager.model import WHOLE, Change, Create, Delete, Finding, Image
 from openstack_image_manager.retention import WIDEST_FIRST
 from openstack_image_manager.ways import is_packed
@@ -68,6 +69,38 @@ def _has_right_bytes(definition: Definition, version: Version | None, image: Ima
         return True
     alike = version.checksum.partition(":")[0] == image.hash_algorithm and image.disk_format == definition.format
     return False if said or (alike and not is_packed(version.url)) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """How much the images of a definition count, by their builds. `out`: for nothing; `weak`: they take no place of
+    another one; `lesser`: they take one only of each other."""
+
+    out: frozenset[str]
+    weak: frozenset[str]
+    lesser: frozenset[str]
+
+
+def weigh(definition: Definition, images: Mapping[str, Image], claims: Mapping[str, Claim]) -> Weight:
+    """How much the image counts that has the best claim to a build: what the owner project wrote does only where
+    nothing newer and nothing better depends on it."""
+    versions = {version.version: version for version in definition.versions}
+    owners = {build for build in claims if claims[build] is Claim.OWNERS}
+    # That its image is newer than all that is defined is what the owner project says, and nobody else.
+    last = max(map(key, versions))
+    out = {build for build in claims if claims[build] >= Claim.FOREIGN or (build in owners and key(build) > last)}
+    # Published images whose claim does not rest on what it wrote, or of which nothing has to be widened.
+    solid = {
+        build
+        for build, image in images.items()
+        if is_usable(image)
+        and not desired.is_pending(image)
+        and (claims[build] < Claim.OWNERS or (build in owners and is_as_wide(definition, versions.get(build), image)))
+    }
+    newest = max(map(key, {*(solid - out), *(version.version for version in definition.offered)}))
+    weak = owners - solid
+    out |= {build for build in weak if key(build) >= newest}
+    return Weight(frozenset(out), frozenset(weak), frozenset(owners - versions.keys()))
 
 
 def believed(image: Image, project: str | None) -> Image:

@@ -249,6 +249,61 @@ def test_a_shared_image_of_the_owner_gets_no_new_members() -> None:
     assert change.wanted.members == frozenset({"a"})
 
 
+RELABELLED = [("99999991", "99999992", "99999993"), ("2.1", "2.2", "2.3"), ("1.1", "2.1", "99999993")]
+
+
+@pytest.mark.parametrize("builds", RELABELLED)
+@pytest.mark.parametrize("visibility", ["public", "community"])
+@pytest.mark.parametrize("project", ["ours", "x"])
+def test_what_the_owner_relabels_takes_no_place_of_ours(builds: tuple[str, ...], visibility: str, project: str) -> None:
+    """Of a project with rights for images that it was given: ours, and those of it with the right bytes, stay."""
+    before = by_version(own(definition(versions=[version(each) for each in ("1", "2", "3")], visibility=visibility)))
+    if project == "x":
+        del before["1"]  # not defined: its bytes cannot be compared either
+    wanted = definition(versions=[version("2"), version("3")], owner="x", visibility=visibility)
+    healthy = [replace(image, owner=project) for image in before.values()]
+    forged = [bytes_of(marked(healthy[0], internal_version=build), BAD) for build in builds]
+    forged = [replace(image, id=f"x{n}", owner="x", name=NAME) for n, image in enumerate(forged)]
+    alone = plan([wanted], healthy, DELETING, TODAY, usage=lambda _: 0)
+    result = plan([wanted], [*forged, *healthy], DELETING, TODAY, usage=lambda _: 0)
+    kept = {image.id for image in healthy}
+    changes = [c for c in result.changes if isinstance(c, Create) or c.found.id in kept]
+    assert [replace(c, keeper=None) if isinstance(c, Update) else c for c in changes] == list(alone.changes)
+
+
+def test_what_the_owner_relabels_stops_no_import() -> None:
+    wanted = definition(versions=[version("1"), version("2")], owner="x")
+    forged = replace(own(wanted)[0], id="forged", owner="x", name=NAME)
+    forged = bytes_of(marked(forged, internal_version="99999999"), BAD)
+    result = plan([wanted], [forged], OURS, TODAY)
+    assert [(type(c), c.version.version) for c in result.changes if isinstance(c, Create)] == [
+        (Create, "2"),
+        (Create, "1"),
+    ]
+    assert len(result.changes) == 2
+    assert any("forged of project x claims to be version 99999999" in f.message for f in result.findings)
+
+
+def test_where_all_was_rolled_back_from_what_the_owner_relabels_is_not_the_current_one() -> None:
+    cloud = settled([definition(versions=["1", "2"])])
+    two = definition(versions=["2"])
+    cloud = made(plan([two], cloud, replace(OURS, latest=True), TODAY, roll_back={NAME: ""}), cloud)
+    cloud = [replace(marked(image, **{desired.PINNED_OVER: None}), owner="ours") for image in cloud]
+    wanted = two.model_copy(update={"owner": "x"})
+    forged = replace(marked(by_version(cloud)["1"], internal_version="1.5"), id="forged", owner="x")
+    after = by_version(made(plan([wanted], [forged, *cloud], OURS, TODAY), [forged, *cloud]))
+    assert {build: image.name for build, image in after.items() if image.name == NAME} == {"1": NAME}
+
+
+def test_what_the_owner_was_given_makes_place_for_what_is_newer() -> None:
+    """It counts among its own kind, and what is defined counts for all."""
+    wanted = definition(versions=[version("5")], owner="x", meta={"uuid_validity": "last-3"})
+    given_away = own(definition(versions=["1", "2", "3", "4", "5"], meta={"uuid_validity": "forever"}))
+    cloud = [replace(image, owner="x") for image in given_away]
+    after = by_version(made(plan([wanted], cloud, OURS, TODAY), cloud))
+    assert {build for build, image in after.items() if image.visibility == "public"} == {"3", "4", "5"}
+
+
 def test_a_rollback_is_not_kept_where_others_could_write_it() -> None:
     wanted = definition(versions=["1", "2"], owner="x")
     with pytest.raises(Error, match="say 'withdrawn: true' on the version instead"):
