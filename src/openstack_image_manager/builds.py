@@ -18,6 +18,7 @@ from openstack_image_manager.handover import (
     as_found,
     believed,
     claim_of,
+    is_as_wide,
     not_wider,
     reasons_for_taking,
     weigh,
@@ -166,8 +167,8 @@ class Builds:
         """True for a defined build that more people are to see than its image may be shown to: it is imported anew."""
         if build not in standing.usable or build not in standing.line.defined:
             return False
-        role, found = standing.roles[build], standing.usable[build].visibility
-        return role.stage < Stage.HIDE and retention.narrower(role.visibility, found) != role.visibility
+        version, image = standing.line.defined[build], standing.usable[build]
+        return standing.roles[build].stage < Stage.HIDE and not is_as_wide(self.definition, version, image)
 
     def _narrowed(self, found: Sequence[tuple[str, Image]]) -> list[Change]:
         """What holds for an image even where none is current: no one sees it whom the definition does not name."""

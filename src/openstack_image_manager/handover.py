@@ -116,6 +116,8 @@ def believed(image: Image, project: str | None) -> Image:
 def is_as_wide(definition: Definition, version: Version | None, image: Image) -> bool:
     """True for an image that as many people see as the definition says, or more: nothing has to be widened."""
     wanted = _visibility(definition, version)
+    if wanted == image.visibility == "shared":
+        return (desired.members(definition) or frozenset()) <= (image.members or frozenset())
     return WIDEST_FIRST.index(image.visibility) <= WIDEST_FIRST.index(wanted)
 
 

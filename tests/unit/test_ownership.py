@@ -244,9 +244,36 @@ def test_a_shared_image_of_the_owner_gets_no_new_members() -> None:
     wanted = definition(versions=[one], owner="x", visibility="shared", members=members)
     (image,) = own(wanted)
     there = replace(image, owner="x", members=frozenset({"a", "c"}))
-    (change,) = plan([wanted], [there], OURS, TODAY).changes
+    create, change = plan([wanted], [there], OURS, TODAY).changes
+    assert isinstance(create, Create)
+    assert create.wanted.members == frozenset({"a", "b"})
     assert isinstance(change, Update)
     assert change.wanted.members == frozenset({"a"})
+    seen_by_all = replace(there, members=frozenset({"a", "b", "c"}))
+    (change,) = plan([wanted], [seen_by_all], OURS, TODAY).changes
+    assert isinstance(change, Update)
+    assert change.wanted.members == frozenset({"a", "b"})
+
+
+@pytest.mark.parametrize("checksum", [f"sha256:{'3' * 64}", f"sha512:{GOOD}"])
+@pytest.mark.parametrize("build", ["1", "2"])
+def test_an_image_of_the_owner_gets_no_members_for_its_right_bytes(checksum: str, build: str) -> None:
+    """Its project wrote all else, such as kernel_id, and could not have others boot it by itself."""
+    members = [{"project": "a"}, {"project": "b"}]
+    versions = [version("1", checksum), version("2", checksum)]
+    wanted = definition(versions=versions, owner="x", visibility="shared", members=members)
+    cloud = by_version([replace(image, owner="x") for image in own(wanted)])
+    assert plan([wanted], list(cloud.values()), OURS, TODAY).changes == ()
+    named = frozenset({"a"})
+    cloud[build] = marked(replace(cloud[build], members=named), kernel_id="theirs")
+    result = plan([wanted], list(cloud.values()), OURS, TODAY)
+    assert [change.version.version for change in result.changes if isinstance(change, Create)] == [build]
+    for change in result.changes:
+        assert isinstance(change, Create) or (change.found.id == cloud[build].id)
+        assert isinstance(change, Create) or (isinstance(change, Update) and (change.wanted.members or named) <= named)
+    none_named = definition(versions=versions, owner="x", visibility="shared")
+    unknown = [replace(image, members=None) for image in cloud.values()]
+    assert not any(isinstance(change, Create) for change in plan([none_named], unknown, OURS, TODAY).changes)
 
 
 RELABELLED = [("99999991", "99999992", "99999993"), ("2.1", "2.2", "2.3"), ("1.1", "2.1", "99999993")]
