@@ -18,7 +18,7 @@ from openstack_image_manager.handover import (
     as_found,
     believed,
     claim_of,
-    is_as_wide,
+    is_in_sight,
     not_wider,
     reasons_for_taking,
     weigh,
@@ -168,7 +168,7 @@ class Builds:
         if build not in standing.usable or build not in standing.line.defined:
             return False
         version, image = standing.line.defined[build], standing.usable[build]
-        return standing.roles[build].stage < Stage.HIDE and not is_as_wide(self.definition, version, image)
+        return standing.roles[build].stage < Stage.HIDE and not is_in_sight(self.definition, version, image)
 
     def _narrowed(self, found: Sequence[tuple[str, Image]]) -> list[Change]:
         """What holds for an image even where none is current: no one sees it whom the definition does not name."""
@@ -331,7 +331,7 @@ class Builds:
             wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image, carried)
         if is_foreign(image, self.policy, self.definition.owner):
             wanted = replace(wanted, members=None)  # it is no longer ours to look after once it is not public
-        if self._claim(version, image) in (Claim.OWNERS, Claim.FOREIGN):
+        if self._claim(version, image) in (Claim.OWNERS, Claim.OURS_WRONG, Claim.FOREIGN):
             wanted = not_wider(wanted, image)
         reasons = reasons_for(self.definition, line.current, role, image, wanted)
         if taken := self.taken.get(image.id):

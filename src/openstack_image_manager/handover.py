@@ -83,7 +83,7 @@ class Weight:
 
 def weigh(definition: Definition, images: Mapping[str, Image], claims: Mapping[str, Claim]) -> Weight:
     """How much the image counts that has the best claim to a build: what the owner project wrote does only where
-    nothing newer and nothing better depends on it."""
+    nothing newer and nothing better depends on it, and wrong bytes only for whom they are in sight."""
     versions = {version.version: version for version in definition.versions}
     owners = {build for build in claims if claims[build] is Claim.OWNERS}
     # That its image is newer than all that is defined is what the owner project says, and nobody else.
@@ -100,6 +100,12 @@ def weigh(definition: Definition, images: Mapping[str, Image], claims: Mapping[s
     newest = max(map(key, {*(solid - out), *(version.version for version in definition.offered)}))
     weak = owners - solid
     out |= {build for build in weak if key(build) >= newest}
+    # Bytes that are known to be wrong by now: whoever sees them goes on to, and nobody else.
+    weak |= {
+        build
+        for build, image in images.items()
+        if claims[build] is Claim.OURS_WRONG and not is_in_sight(definition, versions[build], image)
+    }
     return Weight(frozenset(out), frozenset(weak), frozenset(owners - versions.keys()))
 
 
@@ -119,6 +125,11 @@ def is_as_wide(definition: Definition, version: Version | None, image: Image) ->
     if wanted == image.visibility == "shared":
         return (desired.members(definition) or frozenset()) <= (image.members or frozenset())
     return WIDEST_FIRST.index(image.visibility) <= WIDEST_FIRST.index(wanted)
+
+
+def is_in_sight(definition: Definition, version: Version | None, image: Image) -> bool:
+    """True for an image that nothing has to be done to for as many people to find it as the definition says."""
+    return is_as_wide(definition, version, image) and (not image.hidden or bool(version and version.hidden))
 
 
 def _visibility(definition: Definition, version: Version | None) -> str:

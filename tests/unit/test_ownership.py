@@ -276,6 +276,61 @@ def test_an_image_of_the_owner_gets_no_members_for_its_right_bytes(checksum: str
     assert not any(isinstance(change, Create) for change in plan([none_named], unknown, OURS, TODAY).changes)
 
 
+def edited(wanted: Definition) -> Definition:
+    """The definition with another checksum of its first version than that with which it was imported."""
+    first, *rest = wanted.versions
+    other = first.model_copy(update={"checksum": f"sha512:{BAD}"})
+    return wanted.model_copy(update={"versions": [other, *rest]})
+
+
+NARROW = [{"visibility": "private"}, {"visibility": "community"}, {"hidden": True}]
+
+
+@pytest.mark.parametrize("seen", NARROW)
+def test_bytes_that_are_known_to_be_wrong_are_shown_to_no_more_people(seen: dict[str, Any]) -> None:
+    wanted = definition(versions=[version("2"), version("1")])
+    two, one = (verified(replace(image, owner="ours")) for image in own(wanted))
+    kept = edited(wanted)
+    # What is in sight stays there, with a warning.
+    result = plan([kept], [two, one], DELETING, TODAY, usage=lambda _: 0)
+    assert result.changes == ()
+    assert any(f"but {two.id} was verified with" in finding.message for finding in result.findings)
+    out_of_sight = marked(replace(two, name=f"{NAME} (2)", **seen), **{desired.HIDDEN_SINCE: "2026-01-01"})
+    current = replace(one, name=NAME)
+    for images in ([out_of_sight], [out_of_sight, current], [replace(out_of_sight, name=NAME), current]):
+        result = plan([kept], images, OURS, TODAY)
+        assert [c.version.version for c in result.changes if isinstance(c, Create)][:1] == ["2"]
+        after = next(image for image in made(result, images) if image.id == two.id)
+        assert (after.visibility, after.hidden, after.name) == (*seen_as(out_of_sight), f"{NAME} (2)")
+
+
+def seen_as(image: Image) -> tuple[str, bool]:
+    return image.visibility, image.hidden
+
+
+def test_wrong_bytes_that_are_to_stay_out_of_sight_are_not_imported_anew() -> None:
+    versions = [version("1"), version("2"), version("3")]
+    wanted = definition(versions=versions, meta={"uuid_validity": "last-2"})
+    for use_os_hidden in (False, True):
+        policy = replace(OURS, use_os_hidden=use_os_hidden)
+        cloud = [verified(replace(image, owner="ours")) for image in own(wanted, policy)]
+        assert by_version(cloud)["1"].hidden == use_os_hidden
+        assert plan([edited(wanted)], cloud, policy, TODAY).changes == ()
+    kept_private = definition(versions=[version("1", visibility="private", hidden=True), version("2")])
+    cloud = [verified(replace(image, owner="ours")) for image in own(kept_private)]
+    assert plan([edited(kept_private)], cloud, OURS, TODAY).changes == ()
+    withdrawn_one = definition(versions=[version("1", withdrawn=True), version("2")])
+    after = by_version(made(plan([edited(withdrawn_one)], cloud, OURS, TODAY), cloud))
+    assert seen_as(after["1"]) == ("private", True)
+
+
+def test_a_rollback_does_not_choose_wrong_bytes_that_nobody_sees() -> None:
+    wanted = definition(versions=[version("1"), version("2")], meta={"uuid_validity": "none"})
+    cloud = [verified(replace(image, owner="ours")) for image in own(wanted)]
+    with pytest.raises(Error, match="no good build is before 2"):
+        plan([edited(wanted)], cloud, replace(OURS, latest=True), TODAY, roll_back={NAME: ""})
+
+
 RELABELLED = [("99999991", "99999992", "99999993"), ("2.1", "2.2", "2.3"), ("1.1", "2.1", "99999993")]
 
 
