@@ -122,8 +122,9 @@ def believed(image: Image, project: str | None) -> Image:
 def is_as_wide(definition: Definition, version: Version | None, image: Image) -> bool:
     """True for an image that as many people see as the definition says, or more: nothing has to be widened."""
     wanted = _visibility(definition, version)
-    if wanted == image.visibility == "shared":
-        return (desired.members(definition) or frozenset()) <= (image.members or frozenset())
+    # Members are asked for when a plan is made. Of what came later they are not known, and not changed by that plan.
+    if wanted == image.visibility == "shared" and image.members is not None:
+        return (desired.members(definition) or frozenset()) <= image.members
     return WIDEST_FIRST.index(image.visibility) <= WIDEST_FIRST.index(wanted)
 
 
