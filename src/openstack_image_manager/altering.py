@@ -30,10 +30,14 @@ def change(glance: Glance, image: Image, fields: Iterable[FieldChange]) -> None:
             glance.set_status(image.id, status)
         if image.visibility == "shared":
             _members(glance, image.id, fields)
-        if any(field.field not in NOT_PATCHED for field in fields):
-            _patch(glance, image, fields)
-        if image.visibility != "shared":
-            _members(glance, image.id, fields)
+        # Of what is another project's already, no run believes that more people may see it: it goes there last.
+        last = {"owner"} if "members" in after and image.owner == glance.project else set()
+        first = tuple(field for field in fields if field.field not in last)
+        for part in (first, tuple(field for field in fields if field.field in last)):
+            if any(field.field not in NOT_PATCHED for field in part):
+                _patch(glance, image, part)
+            if image.visibility != "shared":
+                _members(glance, image.id, part)
         if status == "active":
             glance.set_status(image.id, status)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -15,12 +14,14 @@ from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.handover import (
     Claim,
     Taken,
+    Weight,
     as_found,
     believed,
     claim_of,
-    is_as_wide,
+    is_in_sight,
     not_wider,
     reasons_for_taking,
+    weigh,
 )
 from openstack_image_manager.leftovers import clear
 from openstack_image_manager.lineup import LineUp, is_usable, key, line_up, one_per_version
@@ -123,31 +124,24 @@ class Builds:
 
         images, twins = one_per_version(found, self.definition.status, claim, self._is_usable)
         claims = {build: claim(build, image) for build, image in images.items()}
-        solid = {build for build, image in images.items() if self._is_solid(claims[build], versions.get(build), image)}
-        newest = max(map(key, {*solid, *(version.version for version in self.definition.offered)}))
-        # What the owner project wrote counts only where nothing newer depends on it.
-        weak = {build for build in claims if claims[build] is Claim.OWNERS and build not in solid}
-        out = {build for build in claims if claims[build] >= Claim.FOREIGN}
-        out |= {build for build in weak if key(build) >= newest}
-        standing = self._lined_up(images, twins, out, weak)
+        weight = weigh(self.definition, images, claims)
+        standing = self._lined_up(images, twins, weight)
         # The newest first: once it is imported anew it takes a place, and an older one may be rightly out of sight.
-        while standing and (narrow := [build for build in weak if self._is_too_narrow(standing, build)]):
-            out.add(max(narrow, key=key))
-            standing = self._lined_up(images, twins, out, weak)
+        while standing and (narrow := [build for build in weight.weak if self._is_too_narrow(standing, build)]):
+            weight = replace(weight, out=weight.out | {max(narrow, key=key)})
+            standing = self._lined_up(images, twins, weight)
         return standing
 
     def _lined_up(
-        self,
-        images: Mapping[str, Image],
-        twins: Sequence[tuple[str, Image]],
-        out: AbstractSet[str],
-        weak: AbstractSet[str],
+        self, images: Mapping[str, Image], twins: Sequence[tuple[str, Image]], weight: Weight
     ) -> Standing | None:
-        """See `standing`. `out`: builds whose images count for nothing; `weak`: those that take no place."""
+        """See `standing`."""
+        out = weight.out
         doubted = [(build, image) for build, image in (*images.items(), *twins) if build in out]
         images = {build: image for build, image in images.items() if build not in out}
         usable = {build: image for build, image in images.items() if self._is_usable(build, image)}
-        line = line_up(self.definition, usable, self.policy, self.roll_back_to, frozenset(weak & usable.keys()))
+        weak = weight.weak & usable.keys()
+        line = line_up(self.definition, usable, self.policy, self.roll_back_to, weak, weight.lesser)
         if line is None:
             return None
         roles = {build: self._role(line, build, images.get(build)) for build in line.order}
@@ -173,15 +167,8 @@ class Builds:
         """True for a defined build that more people are to see than its image may be shown to: it is imported anew."""
         if build not in standing.usable or build not in standing.line.defined:
             return False
-        role, found = standing.roles[build], standing.usable[build].visibility
-        return role.stage < Stage.HIDE and retention.narrower(role.visibility, found) != role.visibility
-
-    def _is_solid(self, claim: Claim, version: Version | None, image: Image) -> bool:
-        """True for a published image whose claim does not rest on what the definition's owner wrote, or that nothing
-        has to be widened of."""
-        if desired.is_pending(image) or not is_usable(image):
-            return False
-        return claim < Claim.OWNERS or (claim is Claim.OWNERS and is_as_wide(self.definition, version, image))
+        version, image = standing.line.defined[build], standing.usable[build]
+        return standing.roles[build].stage < Stage.HIDE and not is_in_sight(self.definition, version, image)
 
     def _narrowed(self, found: Sequence[tuple[str, Image]]) -> list[Change]:
         """What holds for an image even where none is current: no one sees it whom the definition does not name."""
@@ -344,7 +331,7 @@ class Builds:
             wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image, carried)
         if is_foreign(image, self.policy, self.definition.owner):
             wanted = replace(wanted, members=None)  # it is no longer ours to look after once it is not public
-        if self._claim(version, image) in (Claim.OWNERS, Claim.FOREIGN):
+        if self._claim(version, image) in (Claim.OWNERS, Claim.OURS_WRONG, Claim.FOREIGN):
             wanted = not_wider(wanted, image)
         reasons = reasons_for(self.definition, line.current, role, image, wanted)
         if taken := self.taken.get(image.id):

@@ -98,7 +98,10 @@ class Decisions:
         policy, known = self.policy, self._known[name]
         owners = {policy.project, *((definition.owner, *definition.former_owners) if definition else ())}
         return [
-            replace(image, members=known[image.id].members if image.id in known else image.members)
+            # Of what was given away since, nobody asked whom it is shared with now.
+            replace(image, members=known[image.id].members)
+            if image.id in known and known[image.id].owner == image.owner
+            else image
             for image in images
             if (policy.tag in image.tags or image.id in known)
             and (image.owner in owners or image.visibility == "public")

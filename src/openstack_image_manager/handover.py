@@ -16,6 +16,7 @@ from openstack_image_manager import desired
 from openstack_image_manager.changes import FIELDS, diff
 from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.identity import belongs, identify
+from openstack_image_manager.lineup import is_usable, key
 from openstack_image_manager.model import WHOLE, Change, Create, Delete, Finding, Image
 from openstack_image_manager.retention import WIDEST_FIRST
 from openstack_image_manager.ways import is_packed
@@ -70,6 +71,44 @@ def _has_right_bytes(definition: Definition, version: Version | None, image: Ima
     return False if said or (alike and not is_packed(version.url)) else None
 
 
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """How much the images of a definition count, by their builds. `out`: for nothing; `weak`: they take no place of
+    another one; `lesser`: they take one only of each other."""
+
+    out: frozenset[str]
+    weak: frozenset[str]
+    lesser: frozenset[str]
+
+
+def weigh(definition: Definition, images: Mapping[str, Image], claims: Mapping[str, Claim]) -> Weight:
+    """How much the image counts that has the best claim to a build: what the owner project wrote does only where
+    nothing newer and nothing better depends on it, and wrong bytes only for whom they are in sight."""
+    versions = {version.version: version for version in definition.versions}
+    owners = {build for build in claims if claims[build] is Claim.OWNERS}
+    # That its image is newer than all that is defined is what the owner project says, and nobody else.
+    last = max(map(key, versions))
+    out = {build for build in claims if claims[build] >= Claim.FOREIGN or (build in owners and key(build) > last)}
+    # Published images whose claim does not rest on what it wrote, or of which nothing has to be widened.
+    solid = {
+        build
+        for build, image in images.items()
+        if is_usable(image)
+        and not desired.is_pending(image)
+        and (claims[build] < Claim.OWNERS or (build in owners and is_as_wide(definition, versions.get(build), image)))
+    }
+    newest = max(map(key, {*(solid - out), *(version.version for version in definition.offered)}))
+    weak = owners - solid
+    out |= {build for build in weak if key(build) >= newest}
+    # Bytes that are known to be wrong by now: whoever sees them goes on to, and nobody else.
+    weak |= {
+        build
+        for build, image in images.items()
+        if claims[build] is Claim.OURS_WRONG and not is_in_sight(definition, versions[build], image)
+    }
+    return Weight(frozenset(out), frozenset(weak), frozenset(owners - versions.keys()))
+
+
 def believed(image: Image, project: str | None) -> Image:
     """The image without what a project other than ours could have written to have others treated differently."""
     if project is None or image.owner == project:
@@ -83,7 +122,15 @@ def believed(image: Image, project: str | None) -> Image:
 def is_as_wide(definition: Definition, version: Version | None, image: Image) -> bool:
     """True for an image that as many people see as the definition says, or more: nothing has to be widened."""
     wanted = _visibility(definition, version)
+    # Members are asked for when a plan is made. Of what came later they are not known, and not changed by that plan.
+    if wanted == image.visibility == "shared" and image.members is not None:
+        return (desired.members(definition) or frozenset()) <= image.members
     return WIDEST_FIRST.index(image.visibility) <= WIDEST_FIRST.index(wanted)
+
+
+def is_in_sight(definition: Definition, version: Version | None, image: Image) -> bool:
+    """True for an image that nothing has to be done to for as many people to find it as the definition says."""
+    return is_as_wide(definition, version, image) and (not image.hidden or bool(version and version.hidden))
 
 
 def _visibility(definition: Definition, version: Version | None) -> str:

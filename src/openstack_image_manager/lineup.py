@@ -18,7 +18,8 @@ class LineUp:
     """`order`: all builds, the current one first. `newest`: the newest defined version. `bad`: builds that were rolled
     back from; `pins`: builds that a rollback made current → the newest version that each is current in place of.
     `withdrawn`: builds that the definition withdraws; `ahead`: builds that are newer than all it knows.
-    `places`: builds that users can use, which are what `uuid_validity` counts."""
+    `places`: builds that users can use, which are what `uuid_validity` counts; those that are `lesser`, too, count for
+    each other only."""
 
     defined: Mapping[str, Version]
     newest: Version
@@ -30,11 +31,14 @@ class LineUp:
     withdrawn: frozenset[str]
     ahead: frozenset[str]
     places: frozenset[str]
+    lesser: frozenset[str]
 
     def rank(self, build: str, with_missing: bool = True) -> int:
         """How many builds that users can use come before it. `with_missing`: those to be imported are there already."""
         missing = {version.version for version in self.missing if version.version != self.current}
         places = self.places if with_missing else self.places - missing
+        if build not in self.lesser:
+            places -= self.lesser
         return sum(other in places for other in self.order[: self.order.index(build)])
 
 
@@ -49,10 +53,12 @@ def line_up(
     policy: Policy,
     to: str | None = None,
     doubted: frozenset[str] = frozenset(),
+    lesser: frozenset[str] = frozenset(),
 ) -> LineUp | None:
     """Put the builds in line; None: every build there is was rolled back from. `usable`: the images of the definition
-    by version; `doubted`: those of them that take no place of another one. `to`: make this version current, '': the
-    one before the current one; raises Error when the cloud does not have it."""
+    by version; `doubted`: those of them that take no place of another one, `lesser`: those that take one only of
+    each other. `to`: make this version current, '': the one before the current one; raises Error when the cloud does
+    not have it."""
     defined = {version.version: version for version in definition.offered}
     newest = max(definition.offered, key=lambda version: key(version.version))
     withdrawn = frozenset(version.version for version in definition.versions if version.withdrawn)
@@ -60,7 +66,8 @@ def line_up(
     good = {build: image for build, image in usable.items() if build not in withdrawn}
     pins, bad = _rollbacks(good, newest.version, {*defined, *good}) if multi else ({}, frozenset())
     ahead = frozenset(build for build in good if build not in defined and key(build) > key(newest.version))
-    current = _current(definition, good, pins, bad, ahead - bad - doubted)
+    trusted = {build: image for build, image in good.items() if build not in lesser}
+    current = _current(definition, trusted, pins, bad, ahead - bad - doubted - lesser)
     if multi and to is not None:
         served = _served(good, current or newest.version, bad)
         current = _chosen(definition, good, to, served, bad)
@@ -84,8 +91,8 @@ def line_up(
     rest = sorted(present - {current}, key=lambda build: (build not in withdrawn, key(build)), reverse=True)
     out = {*bad, *withdrawn, *doubted, *_kept_from_users(definition)} - {current}
     places = frozenset({current, *rest} - out)
-    order = (current, *rest)
-    return LineUp(defined, newest, current, order, tuple(missing), bad - {current}, pins, withdrawn, ahead, places)
+    order, bad = (current, *rest), bad - {current}
+    return LineUp(defined, newest, current, order, tuple(missing), bad, pins, withdrawn, ahead, places, lesser)
 
 
 def _kept_from_users(definition: Definition) -> set[str]:

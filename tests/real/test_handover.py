@@ -102,6 +102,18 @@ def test_images_change_hands_with_their_ids_and_without_an_import(
     bench.converged()
 
 
+def test_an_image_is_given_away_once_all_its_members_see_it(watched: Bench, proxy: Proxy, member: Connection) -> None:
+    """Of an image of its new owner, another run would not believe what lets others see it."""
+    bench, owners = watched, list[str | None]()
+    bench.define(bench.ubuntu("1", visibility="shared", members=["service"], owner="member"))
+    proxy.add(Rule("POST", ".*/members", before=lambda: owners.append(bench.image("1").owner)))
+    outcome = bench.run()
+    assert outcome.code == 0, outcome.text
+    assert owners == [bench.admin.current_project_id]
+    assert bench.image("1").owner == member.current_project_id
+    bench.converged()
+
+
 def test_what_someone_does_while_the_bytes_are_read_is_not_overwritten(
     watched: Bench, proxy: Proxy, member: Connection, project: Any
 ) -> None:

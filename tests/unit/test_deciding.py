@@ -71,6 +71,19 @@ def test_each_step_is_decided_again(before, after, roll_back, policy, visibility
     assert [change for change in left if not (back and isinstance(change, Create))] == []
 
 
+def test_what_a_run_has_just_given_away_stands_for_its_version():
+    """Whom a new image is shared with was not asked."""
+    one = {"version": "1", "url": "https://example.org/1.img", "checksum": "sha512:" + "1" * 128}
+    defined = [definition(versions=[one], visibility="shared", owner="x", members=[{"project": "a"}])]
+    todo = plan(defined, [], replace(DEFAULT, project=OURS), TODAY)
+    cloud = [replace(i, owner="x", members=None, hash_algorithm="sha512", hash_value="1" * 128) for i in made(todo, [])]
+    assert decisions(todo, defined, []).again(UBUNTU, cloud) == ()
+    before = [replace(image, owner=OURS, visibility="private", members=frozenset()) for image in cloud]
+    todo = plan(defined, before, replace(DEFAULT, project=OURS), TODAY)
+    again = decisions(todo, defined, before).again(UBUNTU, cloud)
+    assert not any(deciding.is_decisive(change) for change in again)
+
+
 def test_a_rollback_that_was_asked_for_by_version_and_needs_no_mark():
     defined = [definition(versions=["1", "2"])]
     found = ours(settled(defined))

@@ -244,9 +244,146 @@ def test_a_shared_image_of_the_owner_gets_no_new_members() -> None:
     wanted = definition(versions=[one], owner="x", visibility="shared", members=members)
     (image,) = own(wanted)
     there = replace(image, owner="x", members=frozenset({"a", "c"}))
-    (change,) = plan([wanted], [there], OURS, TODAY).changes
+    create, change = plan([wanted], [there], OURS, TODAY).changes
+    assert isinstance(create, Create)
+    assert create.wanted.members == frozenset({"a", "b"})
     assert isinstance(change, Update)
     assert change.wanted.members == frozenset({"a"})
+    seen_by_all = replace(there, members=frozenset({"a", "b", "c"}))
+    (change,) = plan([wanted], [seen_by_all], OURS, TODAY).changes
+    assert isinstance(change, Update)
+    assert change.wanted.members == frozenset({"a", "b"})
+
+
+@pytest.mark.parametrize("checksum", [f"sha256:{'3' * 64}", f"sha512:{GOOD}"])
+@pytest.mark.parametrize("build", ["1", "2"])
+def test_an_image_of_the_owner_gets_no_members_for_its_right_bytes(checksum: str, build: str) -> None:
+    """Its project wrote all else, such as kernel_id, and could not have others boot it by itself."""
+    members = [{"project": "a"}, {"project": "b"}]
+    versions = [version("1", checksum), version("2", checksum)]
+    wanted = definition(versions=versions, owner="x", visibility="shared", members=members)
+    cloud = by_version([replace(image, owner="x") for image in own(wanted)])
+    assert plan([wanted], list(cloud.values()), OURS, TODAY).changes == ()
+    named = frozenset({"a"})
+    cloud[build] = marked(replace(cloud[build], members=named), kernel_id="theirs")
+    result = plan([wanted], list(cloud.values()), OURS, TODAY)
+    assert [change.version.version for change in result.changes if isinstance(change, Create)] == [build]
+    for change in result.changes:
+        assert isinstance(change, Create) or (change.found.id == cloud[build].id)
+        assert isinstance(change, Create) or (isinstance(change, Update) and (change.wanted.members or named) <= named)
+    none_named = definition(versions=versions, owner="x", visibility="shared")
+    unknown = [replace(image, members=None) for image in cloud.values()]
+    assert not any(isinstance(change, Create) for change in plan([none_named], unknown, OURS, TODAY).changes)
+
+
+def edited(wanted: Definition) -> Definition:
+    """The definition with another checksum of its first version than that with which it was imported."""
+    first, *rest = wanted.versions
+    other = first.model_copy(update={"checksum": f"sha512:{BAD}"})
+    return wanted.model_copy(update={"versions": [other, *rest]})
+
+
+NARROW = [{"visibility": "private"}, {"visibility": "community"}, {"hidden": True}]
+
+
+@pytest.mark.parametrize("seen", NARROW)
+def test_bytes_that_are_known_to_be_wrong_are_shown_to_no_more_people(seen: dict[str, Any]) -> None:
+    wanted = definition(versions=[version("2"), version("1")])
+    two, one = (verified(replace(image, owner="ours")) for image in own(wanted))
+    kept = edited(wanted)
+    # What is in sight stays there, with a warning.
+    result = plan([kept], [two, one], DELETING, TODAY, usage=lambda _: 0)
+    assert result.changes == ()
+    assert any(f"but {two.id} was verified with" in finding.message for finding in result.findings)
+    out_of_sight = marked(replace(two, name=f"{NAME} (2)", **seen), **{desired.HIDDEN_SINCE: "2026-01-01"})
+    current = replace(one, name=NAME)
+    for images in ([out_of_sight], [out_of_sight, current], [replace(out_of_sight, name=NAME), current]):
+        result = plan([kept], images, OURS, TODAY)
+        assert [c.version.version for c in result.changes if isinstance(c, Create)][:1] == ["2"]
+        after = next(image for image in made(result, images) if image.id == two.id)
+        assert (after.visibility, after.hidden, after.name) == (*seen_as(out_of_sight), f"{NAME} (2)")
+
+
+def seen_as(image: Image) -> tuple[str, bool]:
+    return image.visibility, image.hidden
+
+
+def test_wrong_bytes_that_are_to_stay_out_of_sight_are_not_imported_anew() -> None:
+    versions = [version("1"), version("2"), version("3")]
+    wanted = definition(versions=versions, meta={"uuid_validity": "last-2"})
+    for use_os_hidden in (False, True):
+        policy = replace(OURS, use_os_hidden=use_os_hidden)
+        cloud = [verified(replace(image, owner="ours")) for image in own(wanted, policy)]
+        assert by_version(cloud)["1"].hidden == use_os_hidden
+        assert plan([edited(wanted)], cloud, policy, TODAY).changes == ()
+    kept_private = definition(versions=[version("1", visibility="private", hidden=True), version("2")])
+    cloud = [verified(replace(image, owner="ours")) for image in own(kept_private)]
+    assert plan([edited(kept_private)], cloud, OURS, TODAY).changes == ()
+    withdrawn_one = definition(versions=[version("1", withdrawn=True), version("2")])
+    after = by_version(made(plan([edited(withdrawn_one)], cloud, OURS, TODAY), cloud))
+    assert seen_as(after["1"]) == ("private", True)
+
+
+def test_a_rollback_does_not_choose_wrong_bytes_that_nobody_sees() -> None:
+    wanted = definition(versions=[version("1"), version("2")], meta={"uuid_validity": "none"})
+    cloud = [verified(replace(image, owner="ours")) for image in own(wanted)]
+    with pytest.raises(Error, match="no good build is before 2"):
+        plan([edited(wanted)], cloud, replace(OURS, latest=True), TODAY, roll_back={NAME: ""})
+
+
+RELABELLED = [("99999991", "99999992", "99999993"), ("2.1", "2.2", "2.3"), ("1.1", "2.1", "99999993")]
+
+
+@pytest.mark.parametrize("builds", RELABELLED)
+@pytest.mark.parametrize("visibility", ["public", "community"])
+@pytest.mark.parametrize("project", ["ours", "x"])
+def test_what_the_owner_relabels_takes_no_place_of_ours(builds: tuple[str, ...], visibility: str, project: str) -> None:
+    """Of a project with rights for images that it was given: ours, and those of it with the right bytes, stay."""
+    before = by_version(own(definition(versions=[version(each) for each in ("1", "2", "3")], visibility=visibility)))
+    if project == "x":
+        del before["1"]  # not defined: its bytes cannot be compared either
+    wanted = definition(versions=[version("2"), version("3")], owner="x", visibility=visibility)
+    healthy = [replace(image, owner=project) for image in before.values()]
+    forged = [bytes_of(marked(healthy[0], internal_version=build), BAD) for build in builds]
+    forged = [replace(image, id=f"x{n}", owner="x", name=NAME) for n, image in enumerate(forged)]
+    alone = plan([wanted], healthy, DELETING, TODAY, usage=lambda _: 0)
+    result = plan([wanted], [*forged, *healthy], DELETING, TODAY, usage=lambda _: 0)
+    kept = {image.id for image in healthy}
+    changes = [c for c in result.changes if isinstance(c, Create) or c.found.id in kept]
+    assert [replace(c, keeper=None) if isinstance(c, Update) else c for c in changes] == list(alone.changes)
+
+
+def test_what_the_owner_relabels_stops_no_import() -> None:
+    wanted = definition(versions=[version("1"), version("2")], owner="x")
+    forged = replace(own(wanted)[0], id="forged", owner="x", name=NAME)
+    forged = bytes_of(marked(forged, internal_version="99999999"), BAD)
+    result = plan([wanted], [forged], OURS, TODAY)
+    assert [(type(c), c.version.version) for c in result.changes if isinstance(c, Create)] == [
+        (Create, "2"),
+        (Create, "1"),
+    ]
+    assert len(result.changes) == 2
+    assert any("forged of project x claims to be version 99999999" in f.message for f in result.findings)
+
+
+def test_where_all_was_rolled_back_from_what_the_owner_relabels_is_not_the_current_one() -> None:
+    cloud = settled([definition(versions=["1", "2"])])
+    two = definition(versions=["2"])
+    cloud = made(plan([two], cloud, replace(OURS, latest=True), TODAY, roll_back={NAME: ""}), cloud)
+    cloud = [replace(marked(image, **{desired.PINNED_OVER: None}), owner="ours") for image in cloud]
+    wanted = two.model_copy(update={"owner": "x"})
+    forged = replace(marked(by_version(cloud)["1"], internal_version="1.5"), id="forged", owner="x")
+    after = by_version(made(plan([wanted], [forged, *cloud], OURS, TODAY), [forged, *cloud]))
+    assert {build: image.name for build, image in after.items() if image.name == NAME} == {"1": NAME}
+
+
+def test_what_the_owner_was_given_makes_place_for_what_is_newer() -> None:
+    """It counts among its own kind, and what is defined counts for all."""
+    wanted = definition(versions=[version("5")], owner="x", meta={"uuid_validity": "last-3"})
+    given_away = own(definition(versions=["1", "2", "3", "4", "5"], meta={"uuid_validity": "forever"}))
+    cloud = [replace(image, owner="x") for image in given_away]
+    after = by_version(made(plan([wanted], cloud, OURS, TODAY), cloud))
+    assert {build for build, image in after.items() if image.visibility == "public"} == {"3", "4", "5"}
 
 
 def test_a_rollback_is_not_kept_where_others_could_write_it() -> None:
