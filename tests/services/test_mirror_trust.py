@@ -6,6 +6,7 @@ import hashlib
 import json
 import lzma
 import subprocess
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from openstack_image_manager.mirroring.copying import BY_OTHERS, Copier
+from openstack_image_manager.mirroring.folder import Folder
+from openstack_image_manager.mirroring.jobs import Silent
+from openstack_image_manager.mirroring.mirror import copy
+from openstack_image_manager.mirroring.proof import prover
+from openstack_image_manager.mirroring.record import parsed
+from openstack_image_manager.mirroring.target import Item
+from openstack_image_manager.mirroring.verdict import Plan, judge
+from openstack_image_manager.reading import read
 from tests.services.gnupg import Gpg, gnupg
 from tests.services.mirrors import KEY, Carried, carried, image, sha256
 
@@ -193,7 +203,9 @@ def test_a_forged_record_is_not_believed(mirror: Carried) -> None:
     forge(mirror, image("evil"))
     code, text = mirror.run("--write")
     reason = f"its bytes have sha256:{sha256(image('evil'))}, sha512:"
-    assert (code, f"MISMATCH    A 1  {KEY}: the definition says sha256:" in text, reason in text) == (0, True, True), text
+    assert (code, f"MISMATCH    A 1  {KEY}: the definition says sha256:" in text, reason in text) == (0, True, True), (
+        text
+    )
     assert (mirror.tree / KEY).read_bytes() == image("1", 2)
     assert "mirror_checksum" not in mirror.file.read_text()
 
@@ -262,3 +274,16 @@ def test_a_copy_that_contradicts_the_definition_is_not_made(mirror: Carried) -> 
     code, text = mirror.run()
     reason = f"/1.raw.xz: the definition says sha256:{'1' * 64}, its bytes have sha256:{sha256(image('1'))}, sha512:"
     assert (code, mirror.files(), reason in text) == (1, [], True), text
+
+
+@pytest.mark.parametrize("said", ["copied", BY_OTHERS])
+def test_what_another_run_has_copied_was_not_read_by_this_one(mirror: Carried, said: str) -> None:
+    assert mirror.run()[0] == 0
+    record = parsed((mirror.tree / f"{KEY}.mirror.json").read_bytes())
+    assert record is not None
+    stop = threading.Event()
+    copier = Copier(Folder(str(mirror.tree), writes=False), stop, Silent(), prover(None, stop))
+    (definition,) = read("images.yml", mirror.file.read_bytes())[0]
+    missing = judge(Item(definition, definition.versions[0], KEY), None)
+    (outcome,) = copy(Plan((missing,), ()), copier, 1, bring=lambda _: (said, record))
+    assert (outcome.state, outcome.is_read) == ("ok", said != BY_OTHERS)

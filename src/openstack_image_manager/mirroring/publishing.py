@@ -85,9 +85,7 @@ class Publisher:
         proven |= {key: record for key, record in self.read.items() if whole.get(key) == record}
         left = {key: record for key, record in whole.items() if key not in proven}
         signed = self._signed(self.signer) if left else set()
-        return {
-            key for key, record in left.items() if (key, record.name, record.version, record.sha256) not in signed
-        }
+        return {key for key, record in left.items() if (key, record.name, record.version, record.sha256) not in signed}
 
     def _signed(self, signer: Signer) -> set[index.Entry]:
         """What the index says that has our signature."""
