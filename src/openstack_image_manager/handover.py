@@ -19,7 +19,7 @@ from openstack_image_manager.identity import belongs, identify
 from openstack_image_manager.lineup import is_usable, key
 from openstack_image_manager.model import WHOLE, Change, Create, Delete, Finding, Image
 from openstack_image_manager.retention import WIDEST_FIRST
-from openstack_image_manager.ways import is_packed
+from openstack_image_manager.ways import copy_checksum, is_packed
 
 # What a run reads from an image to decide about others, and what another project could therefore tell it.
 UNBELIEVED = (desired.PINNED_OVER, desired.ROLLED_BACK, desired.RUN)
@@ -248,7 +248,7 @@ def _objection(definition: Definition, version: Version, image: Image) -> str:
 
 
 def _is_right(version: Version, image: Image) -> bool:
-    return desired.digest(image) in (version.checksum, version.mirror_checksum)
+    return desired.digest(image) in (version.checksum, copy_checksum(version))
 
 
 def _taken(definition: Definition, version: Version, image: Image) -> Taken:

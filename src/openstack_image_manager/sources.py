@@ -13,7 +13,7 @@ from openstack_image_manager import checksums
 from openstack_image_manager.errors import Error, FetchError, VerificationError
 from openstack_image_manager.format import Checksum, Version, public_url
 from openstack_image_manager.model import Create
-from openstack_image_manager.ways import ImportOptions
+from openstack_image_manager.ways import ImportOptions, copy_checksum
 
 if TYPE_CHECKING:
     from openstack_image_manager.fetch import Download
@@ -94,8 +94,7 @@ class Sources:
         from openstack_image_manager.stream import Verified
 
         version, verify = change.version, self.options.verify is not False
-        # A mirror holds what was in a packed file, which the checksum may not be of.
-        promised = (version.mirror_checksum if url == version.mirror_url else None) or version.checksum
+        promised = (copy_checksum(version) if url == version.mirror_url else None) or version.checksum
         checksum = Checksum.parse(promised) if promised and verify else None
 
         def progress(done: int, total: int | None) -> None:

@@ -41,6 +41,14 @@ def is_packed(url: str) -> bool:
     return urlsplit(url.lower()).path.endswith(PACKED)
 
 
+def copy_checksum(version: Version) -> str | None:
+    """PURE: the checksum that the bytes at `mirror_url` must have; None where the definition does not tell. A mirror
+    holds what was in a packed file; of one that is not packed, `checksum` counts whatever `mirror_checksum` says."""
+    if version.checksum and not is_packed(version.url):
+        return version.checksum
+    return version.mirror_checksum
+
+
 def choose(version: Version, methods: frozenset[str], converts: bool | None, options: ImportOptions) -> Way:
     """PURE: the way for a version. Staging verifies before anything is published, at the price of our bandwidth; after
     a web-download only `os_hash_value` (a sha512 of the data as stored) can tell, so it must be a sha512 and the cloud
@@ -48,6 +56,8 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
     checksum = version.checksum if options.verify is not False else None
     if options.verify and not checksum:
         raise VerificationError("has no checksum to verify (--verify-checksum): add one to the definition")
+    at_mirror = copy_checksum(version) if version.mirror_url and options.verify is not False else None
+    promised = checksum or at_mirror
     testable = bool(checksum and checksum.startswith("sha512:")) and converts is False
     ours_only = urlsplit(version.url.lower()).scheme not in ("http", "https") or is_packed(version.url)
     secret = any(has_secrets(url) for url in (version.mirror_url, version.url) if url)
@@ -55,7 +65,7 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
     here = (version.mirror_url or "").lower().startswith("file:") and "glance-direct" in methods
     if options.method != "auto":
         method = options.method
-    elif ours_only or secret or here or (checksum and not testable):
+    elif ours_only or secret or here or (promised and not testable):
         method = "glance-direct"
     else:
         method = "web-download" if "web-download" in methods else "glance-direct"
@@ -71,7 +81,7 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
             "its URL holds a user, a password or a signed query, which Glance would show to the whole project in the "
             "tasks of the image; use --import-method auto or glance-direct"
         )
-    if checksum and not testable:
+    if promised and not testable:
         raise VerificationError(
             "its checksum can't be verified after web-download (it takes a sha512 and a cloud known not to convert); "
             "use --import-method auto, or --no-verify-checksum to publish without verification"

@@ -105,6 +105,21 @@ def test_bytes_that_turn_out_wrong_late_are_not_imported_and_the_upstream_is_tri
     assert "wrong checksum" in refused(watched)
 
 
+def test_a_digest_at_the_mirror_is_no_way_round_the_checksum(bench: Bench) -> None:
+    content = random.Random(1).randbytes(1024**2)
+    wrong = content[:-1] + b"x"
+    version = {
+        "version": "1",
+        "url": bench.site.put("/right.raw", content),
+        "checksum": f"sha256:{hashlib.sha256(content).hexdigest()}",
+        "mirror_url": bench.site.put("/wrong.raw", wrong),
+        "mirror_checksum": f"sha256:{hashlib.sha256(wrong).hexdigest()}",
+    }
+    bench.define(bench.ubuntu(version, format="raw", visibility="private"))
+    imported(bench)
+    assert bench.image("1").hash_value == hashlib.sha512(content).hexdigest()
+
+
 def test_what_glance_may_not_fetch_goes_through_here(bench: Bench) -> None:
     define(bench, checksum=None)
     url = (bench.site.url + "/1.img").replace("127.0.0.1", "localhost")

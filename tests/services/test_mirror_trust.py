@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import lzma
 import subprocess
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +14,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from openstack_image_manager.mirroring.copying import BY_OTHERS, Copier
+from openstack_image_manager.mirroring.folder import Folder
+from openstack_image_manager.mirroring.jobs import Silent
+from openstack_image_manager.mirroring.mirror import copy
+from openstack_image_manager.mirroring.proof import prover
+from openstack_image_manager.mirroring.record import parsed
+from openstack_image_manager.mirroring.target import Item
+from openstack_image_manager.mirroring.verdict import Plan, judge
+from openstack_image_manager.reading import read
 from tests.services.gnupg import Gpg, gnupg
-from tests.services.mirrors import KEY, Carried, carried, image
+from tests.services.mirrors import KEY, Carried, carried, image, sha256
 
 MEMO = ".mirror-unneeded.json"
 
@@ -167,3 +179,111 @@ def test_the_signature_and_its_text_fit_after_a_change(mirror: Carried, gpg: Gpg
     assert mirror.run("--sign-key", key, GNUPGHOME=str(gpg.home))[0] == 0
     gpg.run("--verify", str(mirror.tree / "a/SHA256SUMS.gpg"), str(mirror.tree / "a/SHA256SUMS"))
     subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=mirror.tree / "a", check=True, timeout=60)
+
+
+def forge(mirror: Carried, data: bytes, key: str = KEY, **told: object) -> None:
+    """Bytes, and a record that says of them whatever it likes, as all can write who can write to the bucket."""
+    path = mirror.tree / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    given = yaml.safe_load(mirror.file.read_text())["images"][0]
+    version = given["versions"][0]
+    promised = version.get("checksum", f"sha256:{'1' * 64}")
+    record = {
+        "made-by": "openstack-image-manager",
+        **{"name": given["name"], "version": version["version"], "source": version["url"]},
+        **{"source_digest": promised, "source_size": len(data) + 1, "checksum": promised, "proof": "definition"},
+        **{"signed_by": None, "signed_at": None, "at": "2026-01-01T00:00:00+00:00"},
+        **{"sha256": sha256(data), "sha512": hashlib.sha512(data).hexdigest(), "size": len(data), **told},
+    }
+    Path(f"{path}.mirror.json").write_text(json.dumps(record))
+
+
+def test_a_forged_record_is_not_believed(mirror: Carried) -> None:
+    forge(mirror, image("evil"))
+    code, text = mirror.run("--write")
+    reason = f"its bytes have sha256:{sha256(image('evil'))}, sha512:"
+    assert (code, f"MISMATCH    A 1  {KEY}: the definition says sha256:" in text, reason in text) == (0, True, True), (
+        text
+    )
+    assert (mirror.tree / KEY).read_bytes() == image("1", 2)
+    assert "mirror_checksum" not in mirror.file.read_text()
+
+
+def test_a_digest_that_only_the_bucket_tells_is_neither_written_nor_signed(mirror: Carried, gpg: Gpg) -> None:
+    """The definition has the checksum of a packed file, or none."""
+    key = gpg.make("careful")
+    packed = lzma.compress(image("1", 2))
+    url = mirror.site.put("/1.raw.xz", packed)
+    for checksum in (f"sha256:{sha256(packed)}", None):
+        mirror.define({"version": "1", "url": url, "checksum": checksum})
+        forge(mirror, image("evil"))
+        before = mirror.file.read_text()
+        code, text = mirror.run("--write", "--sign-key", key, GNUPGHOME=str(gpg.home))
+        assert (code, mirror.file.read_text()) == (0, before), text
+        assert "A 1: no mirror_url written: only the bucket tells its digest" in text
+        assert f"{KEY}: not in the index: only its record tells its digest, which is not signed\n" in text
+        assert sha256(image("evil")) not in "".join(map(str, published(mirror).values()))
+    (mirror.tree / KEY).unlink()
+    code, text = mirror.run("--write", "--sign-key", key, GNUPGHOME=str(gpg.home))
+    assert (code, len(mirror.products())) == (0, 1), text
+    pinned = f"mirror_checksum: sha256:{sha256(image('1', 2))}\n"
+    assert (pinned in mirror.file.read_text(), "mirror_url: " in mirror.file.read_text()) == (True, True)
+    forge(mirror, image("evil"))
+    code, text = mirror.run()
+    assert (code, f"MISMATCH    A 1  {KEY}: the definition says sha256:" in text) == (1, True), text
+
+
+def test_what_was_signed_once_stays_in_the_index_and_what_others_add_is_not_signed(mirror: Carried, gpg: Gpg) -> None:
+    key = gpg.make("lasting")
+    options = {"GNUPGHOME": str(gpg.home), "OPENSTACK_IMAGE_MANAGER_SIGN_KEY": key}
+    mirror.define({**mirror.version("1", image("1")), "checksum": None})
+    assert mirror.run(**options)[0] == 0
+    signed = published(mirror)
+    assert mirror.run(**options)[0] == 0
+    assert published(mirror) == signed  # by nothing but our own signature
+    forge(mirror, image("evil"), "a/9-a.raw", version="9", at="2027-01-01T00:00:00+00:00")
+    forge(mirror, image("evil"))
+    record = mirror.record()
+    code, text = mirror.run(**options)
+    assert (code, mirror.record(), mirror.products()) == (0, record, {}), text
+    # A signature by another key, and none, speak for nothing.
+    (mirror.tree / "streams/v1/images.sjson").write_bytes(signed["streams/v1/images.sjson"])
+    other = {**options, "OPENSTACK_IMAGE_MANAGER_SIGN_KEY": gpg.make("another")}
+    assert (mirror.run(**other)[0], mirror.products()) == (0, {})
+
+
+def test_verify_compares_with_the_checksum_of_the_definition(mirror: Carried) -> None:
+    """A digest of this kind is in no record."""
+    md5 = hashlib.md5(image("1", 2)).hexdigest()
+    mirror.define({**mirror.version("1", image("1", 2)), "checksum": f"md5:{md5}"})
+    evil = image("evil")
+    forge(mirror, evil)
+    code, text = mirror.run("--verify")
+    reason = f"its bytes have md5:{hashlib.md5(evil).hexdigest()}, the definition says md5:{md5}"
+    assert (code, f"MISMATCH    A 1  {KEY}: {reason}\n" in text) == (0, True), text
+    assert (mirror.tree / KEY).read_bytes() == image("1", 2)
+    code, text = mirror.run("--verify")
+    assert (code, "1 CURRENT\n" in text) == (0, True), text
+
+
+def test_a_copy_that_contradicts_the_definition_is_not_made(mirror: Carried) -> None:
+    packed = lzma.compress(image("1"))
+    version = {"version": "1", "url": mirror.site.put("/1.raw.xz", packed), "checksum": f"sha256:{sha256(packed)}"}
+    mirror.define({**version, "mirror_checksum": f"sha256:{'1' * 64}"})
+    code, text = mirror.run()
+    reason = f"/1.raw.xz: the definition says sha256:{'1' * 64}, its bytes have sha256:{sha256(image('1'))}, sha512:"
+    assert (code, mirror.files(), reason in text) == (1, [], True), text
+
+
+@pytest.mark.parametrize("said", ["copied", BY_OTHERS])
+def test_what_another_run_has_copied_was_not_read_by_this_one(mirror: Carried, said: str) -> None:
+    assert mirror.run()[0] == 0
+    record = parsed((mirror.tree / f"{KEY}.mirror.json").read_bytes())
+    assert record is not None
+    stop = threading.Event()
+    copier = Copier(Folder(str(mirror.tree), writes=False), stop, Silent(), prover(None, stop))
+    (definition,) = read("images.yml", mirror.file.read_bytes())[0]
+    missing = judge(Item(definition, definition.versions[0], KEY), None)
+    (outcome,) = copy(Plan((missing,), ()), copier, 1, bring=lambda _: (said, record))
+    assert (outcome.state, outcome.is_read) == ("ok", said != BY_OTHERS)

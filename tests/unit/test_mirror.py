@@ -27,9 +27,11 @@ from openstack_image_manager.mirroring.verdict import (
     Verdict,
     beyond_limit,
     edits,
+    is_vouched,
     judge,
     keep_reason,
     plan,
+    vouched,
 )
 
 HERE = target("s3://b/p", "https://s3.example.org")
@@ -233,7 +235,7 @@ def test_metadata_hold_what_is_known_before_and_fits() -> None:
         ({"checksum": "md5:" + "4" * 32}, stored(), Verdict.MISMATCH, "the definition says md5:4444"),
         ({"size": 8}, stored(), Verdict.MISMATCH, "the definition says 8 bytes, its source had 7"),
         ({"url": "https://example.org/2"}, stored(), Verdict.MISMATCH, f"it came from {URL}, and"),
-        ({"url": "https://example.org/2", "checksum": SUM}, stored(), Verdict.CURRENT, "sha256:2222"),
+        ({"url": "https://example.org/2.xz", "checksum": SUM}, stored(), Verdict.CURRENT, "sha256:2222"),
         ({"checksum": "sha512:" + "3" * 128, "size": 7}, stored(), Verdict.CURRENT, "sha256:2222"),
         ({}, stored(record=replace(RECORD, checksum=None)), Verdict.CURRENT, f"sha256:{'2' * 64}, which nobody has"),
     ],
@@ -243,6 +245,39 @@ def test_verdicts(version: dict[str, Any], there: Stored | None, verdict: Verdic
     assert judged.verdict is verdict
     assert judged.reason.startswith(reason)
     assert judged.is_hopeless == (verdict is Verdict.FOREIGN)
+
+
+DIGEST = f"sha512:{'4' * 128}"
+
+
+@pytest.mark.parametrize(
+    ("version", "told", "verdict", "vouched_for"),
+    [
+        ({"checksum": DIGEST}, {}, Verdict.MISMATCH, True),  # whatever else the record says
+        ({"checksum": DIGEST}, {"sha512": "4" * 128}, Verdict.CURRENT, True),
+        ({"checksum": DIGEST, "mirror_checksum": f"sha256:{'2' * 64}"}, {}, Verdict.MISMATCH, True),
+        ({"checksum": DIGEST, "url": f"{URL}.xz"}, {}, Verdict.CURRENT, False),
+        ({"checksum": DIGEST, "url": f"{URL}.xz"}, {"sha512": "4" * 128}, Verdict.CURRENT, True),
+        ({"checksum": DIGEST, "url": f"{URL}.xz", "mirror_checksum": f"sha256:{'2' * 64}"}, {}, Verdict.CURRENT, True),
+        ({"checksum": DIGEST, "url": f"{URL}.xz", "mirror_checksum": f"sha256:{'3' * 64}"}, {}, Verdict.MISMATCH, True),
+        ({"mirror_checksum": f"sha256:{'3' * 64}"}, {}, Verdict.MISMATCH, True),
+        ({}, {}, Verdict.CURRENT, False),
+    ],
+)
+def test_a_record_is_believed_only_where_its_digests_are_those_of_the_definition(
+    version: dict[str, Any], told: dict[str, Any], verdict: Verdict, vouched_for: bool
+) -> None:
+    forged = replace(RECORD, checksum=DIGEST, source_digest=DIGEST, **told)
+    given = item(**version)
+    judged = judge(given, stored(record=forged))
+    assert (judged.verdict, is_vouched(given.version, forged)) == (verdict, vouched_for)
+    if verdict is Verdict.MISMATCH:
+        assert judged.reason.endswith(f", its bytes have sha256:{'2' * 64}, sha512:{'3' * 128}")
+    # What may be signed as this version of this name.
+    whole = {given.key: forged}
+    signed = verdict is Verdict.CURRENT and vouched_for
+    assert vouched([given], whole) == (whole if signed else {})
+    assert vouched([given], {given.key: replace(forged, version="2")}) == vouched([given], {}) == {}
 
 
 def planned(*there: Stored, grace: int = 7, more: tuple[Item, ...] = ()) -> Plan:
@@ -360,13 +395,24 @@ def test_addresses_are_written_where_there_are_none() -> None:
     there = item(mirror_url="https://s3.example.org/b/p/x")
     url = "https://s3.example.org/b/p/a/1-a.qcow2"
     plain = replace(RECORD, size=RECORD.source_size)
-    assert edits([(item(checksum=SUM), plain), (there, None)], HERE) == [SetVersionField("A", "1", "mirror_url", url)]
+    assert edits([(item(checksum=SUM), plain, True), (there, None, True)], HERE) == [
+        SetVersionField("A", "1", "mirror_url", url)
+    ]
     # The checksum is that of the packed file, and the bucket has what was in it.
     digest = f"sha256:{RECORD.sha256}"
     # Without a checksum the digest is all that tells a copy from what somebody put in its place.
-    assert edits([(there, plain)], HERE) == [SetVersionField("A", "1", "mirror_checksum", digest)]
+    assert edits([(there, plain, True)], HERE) == [SetVersionField("A", "1", "mirror_checksum", digest)]
     known = item(mirror_url="https://s3.example.org/b/p/x", mirror_checksum=digest)
-    assert edits([(there, RECORD), (known, RECORD)], HERE) == [SetVersionField("A", "1", "mirror_checksum", digest)]
+    assert edits([(there, RECORD, True), (known, RECORD, True)], HERE) == [
+        SetVersionField("A", "1", "mirror_checksum", digest)
+    ]
+    # A digest that only the bucket tells is not written, and no address that nothing vouches for.
+    packed = item(url=f"{URL}.xz", checksum=SUM)
+    assert edits([(packed, RECORD, False), (item(), RECORD, False), (there, RECORD, False)], HERE) == []
+    assert [each.field for each in edits([(packed, RECORD, True)], HERE)] == ["mirror_url", "mirror_checksum"]
+    of_image = item(url=f"{URL}.xz", checksum=f"sha256:{RECORD.sha256}")
+    assert [each.field for each in edits([(of_image, RECORD, False)], HERE)] == ["mirror_url"]
+    assert [each.field for each in edits([(of_image, plain, True)], HERE)] == ["mirror_url"]  # it has the digest already
 
 
 def test_what_is_told() -> None:

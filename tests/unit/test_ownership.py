@@ -185,9 +185,10 @@ def test_images_of_others_have_a_limit_of_deletes_of_their_own() -> None:
 
 def test_the_digest_at_the_mirror_counts_for_an_unpacked_image() -> None:
     one = version("1", f"sha256:{'3' * 64}", mirror_checksum=f"sha512:{GOOD}")
-    wanted = definition(versions=[one])
     found = bytes_of(Image("U", "public", owner="them", disk_format="qcow2"), GOOD)
-    assert claim_of(wanted, wanted.versions[0], found, "ours") is Claim.PROVEN
+    for url, claim in (("https://example.org/1.img.xz", Claim.PROVEN), (one["url"], Claim.FOREIGN)):
+        wanted = definition(versions=[{**one, "url": url}])
+        assert claim_of(wanted, wanted.versions[0], found, "ours") is claim
 
 
 FORGED = {

@@ -7,7 +7,7 @@ import pytest
 from openstack_image_manager.errors import CloudError, VerificationError
 from openstack_image_manager.format import Version
 from openstack_image_manager.redaction import has_secrets
-from openstack_image_manager.ways import PACKED, ImportOptions, Method, Way, choose
+from openstack_image_manager.ways import PACKED, ImportOptions, Method, Way, choose, copy_checksum
 
 PLAIN = "https://x/1.img"
 SHA256, SHA512 = f"sha256:{'a' * 64}", f"sha512:{'a' * 128}"
@@ -72,6 +72,32 @@ def test_ways_in_a_cloud_that_offers_both(
     method: Method, checksum: str | None, converts: bool | None, verify: bool | None, chosen: str, when: str
 ) -> None:
     assert way(method, checksum, converts, verify=verify) == Way(chosen, promise(checksum, when))
+
+
+@pytest.mark.parametrize(
+    ("url", "checksum", "at_mirror", "wanted"),
+    [
+        (PLAIN, SHA512, SHA256, SHA512),  # the same file: what is promised for it counts
+        (PLAIN, SHA512, None, SHA512),
+        (PLAIN, None, SHA256, SHA256),
+        (f"{PLAIN}.xz", SHA512, SHA256, SHA256),
+        (f"{PLAIN}.xz", SHA512, None, None),  # that of the packed file, for all we know
+        (PLAIN, None, None, None),
+    ],
+)
+def test_what_a_copy_must_have(url: str, checksum: str | None, at_mirror: str | None, wanted: str | None) -> None:
+    assert copy_checksum(Version(version="1", url=url, checksum=checksum, mirror_checksum=at_mirror)) == wanted
+
+
+def test_a_copy_whose_digest_is_known_is_not_fetched_by_glance() -> None:
+    """Glance would ask the mirror first, and compare nothing."""
+    mirrored = Version(version="1", url=PLAIN, mirror_url="https://m/1.img", mirror_checksum=SHA512)
+    assert choose(mirrored, BOTH, False, ImportOptions()).method == "glance-direct"
+    assert choose(mirrored, BOTH, False, ImportOptions(verify=False)).method == "web-download"
+    without_mirror = mirrored.model_copy(update={"mirror_url": None})
+    assert choose(without_mirror, BOTH, False, ImportOptions()).method == "web-download"
+    with pytest.raises(VerificationError, match="can't be verified after web-download"):
+        choose(mirrored, WEB, False, ImportOptions(method="web-download"))
 
 
 @pytest.mark.parametrize(("checksum", "converts"), [(SHA256, None), (SHA256, False), (SHA512, None), (SHA512, True)])

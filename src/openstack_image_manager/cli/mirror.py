@@ -147,7 +147,8 @@ def mirror_command(
         if not dry_run:
             with progress.reporter(out) as reporter:
                 copier = Copier(opened, stop, reporter, proofs)
-                publisher = Publisher(opened, where, signer)
+                known = (*(each.item for each in made.judged), *target.items(loaded.left_out, where))
+                publisher = Publisher(opened, where, signer, known)
                 unread |= withdraw(made, holding, publisher) if index else {}
                 outcomes = mirror.copy(made, copier, workers, unread, _shared(cluster, copier))
                 record.content = content.of_mirror(made, where, outcomes, dry_run, failed)

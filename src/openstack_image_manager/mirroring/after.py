@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from openstack_image_manager.definitions import Loaded
 from openstack_image_manager.errors import Error, StorageError
-from openstack_image_manager.mirroring import mirror
+from openstack_image_manager.mirroring import mirror, verdict
 from openstack_image_manager.mirroring.copying import found, joined
 from openstack_image_manager.mirroring.publishing import Publisher
 from openstack_image_manager.mirroring.record import Record
@@ -20,6 +20,8 @@ from openstack_image_manager.sources import Reporter
 
 LOOKS = 5  # at the index, until no other run has changed it meanwhile
 BUSY = "other runs keep changing it; run again when they have ended"
+UNVOUCHED = "no mirror_url written: only the bucket tells its digest; delete the copy, and the next run writes both"
+UNSIGNED = "not in the index: only its record tells its digest, which is not signed"
 DENIED = ("AccessDenied", "403")
 
 
@@ -61,7 +63,10 @@ class After:
     def finish(self, holding: Holding, *, write: bool) -> dict[str, Error]:
         """Write addresses and sweep; what of it failed, and why."""
         failed: dict[str, Error] = {}
-        good = [(each.judged.item, each.record) for each in self.outcomes if each.state == "ok"]
+        good = [(each.judged.item, each.record, each.is_read) for each in self.outcomes if each.state == "ok"]
+        for item, record, is_read in good if write else ():
+            if not (item.version.mirror_url or is_read or verdict.is_vouched(item.version, record)):
+                self.reporter.line(item.subject, UNVOUCHED)
         for file, became in mirror.write(good, self.where, self.loaded.positions).items() if write else ():
             if isinstance(became, Error):
                 failed[file] = became
@@ -105,12 +110,15 @@ class After:
         bad |= {stored.key: stored.record for stored in gone.unneeded if stored.record}
         expected = {each.judged.item.key for each in self.outcomes if each.state == "ok"} | holding.stored.keys()
         done: set[str] = set()
+        read = {each.judged.item.key: each.record for each in self.outcomes if each.is_read and each.record}
+        publisher = replace(publisher, read=read)
         try:
             expected |= set(publisher.published())
             if changed or self.made.unneeded or bad:
                 holding = found(self.store, self.where.prefix, set(), mirror.LOOKERS)
             for _ in range(LOOKS):
-                written = publisher.publish(joined(self.store, holding, sorted(expected)), bad)
+                present = joined(self.store, holding, sorted(expected))
+                written = publisher.publish(present, bad)
                 done |= set(written)
                 if not written:
                     break
@@ -119,6 +127,8 @@ class After:
             else:
                 publisher.unsign(done)
                 raise StorageError(BUSY)
+            for key in publisher.left_out(present, bad):
+                self.reporter.line(key, UNSIGNED)
         except Error as error:
             self.reporter.line("index", str(error))
             return {"index": error}

@@ -18,10 +18,12 @@ from openstack_image_manager.mirroring.proof import VERIFIED, Proof, Prover
 from openstack_image_manager.mirroring.record import Record, metadata, parsed, written
 from openstack_image_manager.mirroring.store import EXISTS, OTHER_RUN, Store
 from openstack_image_manager.mirroring.target import INDEX_FILE, RECORD, Item
-from openstack_image_manager.mirroring.verdict import Holding, Judged, Stored, Verdict, judge
+from openstack_image_manager.mirroring.verdict import Holding, Judged, Stored, Verdict, contradiction, judge
 from openstack_image_manager.sources import Reporter
 from openstack_image_manager.stream import Verified
+from openstack_image_manager.ways import copy_checksum
 
+BY_OTHERS = "another run has copied it meanwhile"  # and only the bucket says what
 LONGEST = 6 * 3600.0  # seconds for one image
 
 
@@ -52,7 +54,7 @@ class Copier:
         if now.verdict is Verdict.UNFINISHED and (record := self.finished(now, version)):
             return "another run has copied it meanwhile; the record was written", record
         if now.verdict is Verdict.CURRENT and now.stored and now.stored.record:
-            return "another run has copied it meanwhile", now.stored.record
+            return BY_OTHERS, now.stored.record
         if now.verdict in (Verdict.MISMATCH, Verdict.UNFINISHED):
             raise StorageError(f"{item.key}: {OTHER_RUN}")
         raise StorageError(f"{item.key}: another program has written it meanwhile: {now.verdict}, {now.reason}")
@@ -94,6 +96,8 @@ class Copier:
                 digests.finish(**({} if body.packed else {algorithm: download.hexdigest()}))
                 source = f"{algorithm}:{download.hexdigest()}", download.done
                 record = _record(item, proof, source, digests)
+                if reason := contradiction(item.version, record):
+                    raise VerificationError(f"{public_url(version.url)}: {reason}")
                 if old is not None:
                     self._replaced(item, old)
                 upload.complete(record)
@@ -150,10 +154,15 @@ class Copier:
         record = judged.stored.record if judged.stored else None
         if record is None or not (judged.verdict is Verdict.CURRENT or record.damaged):
             return judged
-        got = self.reread(judged)
-        if (got.size, got["sha256"], got["sha512"]) == (record.size, record.sha256, record.sha512):
+        promised = copy_checksum(judged.item.version)
+        wanted = Checksum.parse(promised or f"sha256:{record.sha256}")
+        got = self.reread(judged, wanted.algorithm)
+        recorded = (got.size, got["sha256"], got["sha512"]) == (record.size, record.sha256, record.sha512)
+        if recorded and got[wanted.algorithm] == wanted.digest:
             return self._marked(judged, record, None) if record.damaged else judged
         reason = f"its bytes have sha256:{got['sha256']}, its record says sha256:{record.sha256}"
+        if recorded:
+            reason = f"its bytes have {wanted.algorithm}:{got[wanted.algorithm]}, the definition says {wanted}"
         marked = self._marked(judged, record, datetime.now(UTC).isoformat(timespec="seconds"))
         return replace(marked, verdict=Verdict.MISMATCH, reason=reason)
 

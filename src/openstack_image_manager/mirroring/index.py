@@ -21,6 +21,7 @@ SIGNED = {".json": ".sjson", SUMS: f"{SUMS}.gpg"}  # what the name ends with: un
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el"}
 # What OpenStack's consumers of simplestreams look for; other formats have their own names.
 FTYPES = {"qcow2": "disk1.img"}
+Entry = tuple[str, str, str, str]  # key, name, version, sha256
 _MARK = f"# made by {MAKER}; lines like this are comments"
 
 
@@ -60,16 +61,17 @@ def is_ours(text: str) -> bool:
     return text.startswith(_MARK) or f'"creator": "{MAKER}"' in text
 
 
-def paths(text: str, prefix: str) -> list[str]:
-    """Keys of the objects that published products name; none where the text is not valid."""
+def entries(text: str, prefix: str) -> set[Entry]:
+    """What published products say; nothing where the text is not valid."""
     try:
-        products = json.loads(text)["products"].values()
-        items = [
-            item for product in products for each in product["versions"].values() for item in each["items"].values()
-        ]
-        return [prefix + item["path"] for item in items]
+        return {
+            (prefix + item["path"], product["release_title"], version, item["sha256"])
+            for product in json.loads(text)["products"].values()
+            for version, each in product["versions"].items()
+            for item in each["items"].values()
+        }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return []
+        return set()
 
 
 def outlived(names: Iterable[str], made: Mapping[str, str]) -> list[str]:

@@ -20,7 +20,7 @@ from openstack_image_manager.editing.rewrite import rewrite
 from openstack_image_manager.errors import Error, Interrupted, StorageError
 from openstack_image_manager.format import Definition
 from openstack_image_manager.mirroring import memo, verdict
-from openstack_image_manager.mirroring.copying import Copier, drop, found
+from openstack_image_manager.mirroring.copying import BY_OTHERS, Copier, drop, found
 from openstack_image_manager.mirroring.record import Record
 from openstack_image_manager.mirroring.report import Outcome
 from openstack_image_manager.mirroring.store import Begun, Store
@@ -139,7 +139,7 @@ def copy(
                 raise Interrupted("interrupted")
             message, record = bring(judged)
         copier.reporter.line(judged.item.subject, message)
-        return Outcome(judged, "ok", message, record)
+        return Outcome(judged, "ok", message, record, is_read=message != BY_OTHERS)
 
     copier.reporter.expect(sum(not (each.is_hopeless or each.verdict is Verdict.CURRENT) for each in made.judged))
     answers = _side_by_side(work, made.judged, copier, workers, interruptible=True)
@@ -234,10 +234,10 @@ def sweep(
 
 
 def write(
-    present: Iterable[tuple[Item, Record | None]], where: Target, positions: Mapping[str, Position]
+    present: Iterable[tuple[Item, Record | None, bool]], where: Target, positions: Mapping[str, Position]
 ) -> dict[str, int | Error]:
     """Put `mirror_url` into the definitions of what is in the bucket (and `mirror_checksum`, where it is another than
-    that of the source): how many, for each file, or its Error."""
+    that of the source): how many, for each file, or its Error. See `edits`."""
     files: dict[str, list[SetVersionField]] = defaultdict(list)
     for each in verdict.edits(present, where):
         files[positions[each.image].file].append(each)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from openstack_image_manager.errors import Error, StorageError, VerificationError
 from openstack_image_manager.mirroring import index
 from openstack_image_manager.mirroring.record import Record
 from openstack_image_manager.mirroring.store import Store
-from openstack_image_manager.mirroring.target import SUMS, Target
-from openstack_image_manager.mirroring.verdict import Holding
+from openstack_image_manager.mirroring.target import SUMS, Item, Target
+from openstack_image_manager.mirroring.verdict import Holding, vouched
 from openstack_image_manager.signing import armor
 from openstack_image_manager.signing.gpg import Signer
 
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Writes the index of one mirror; signed, if there is a signer."""
+    """Writes the index of one mirror; signed, if there is a signer. What is signed is never the word of a record alone:
+    the digest of each object is told by a definition of `items`, by what this run has `read` itself (records by their
+    keys), or by the index as we signed it before."""
 
     store: Store
     where: Target
     signer: Signer | None = None
+    items: tuple[Item, ...] = ()
+    read: Mapping[str, Record] = field(default_factory=dict)
 
     def publish(self, holding: Holding, bad: Mapping[str, Record]) -> list[str]:
         """Bring the index up to date with what is held, but for objects that are known to be `bad` while they have that
@@ -61,10 +65,40 @@ class Publisher:
         """Keys of the objects that the index names now. Raises StorageError."""
         data = self.store.get(self.where.prefix + index.PRODUCTS) or b""
         text = data.decode("utf-8", "replace")
-        return index.paths(text, self.where.prefix) if index.is_ours(text) else []
+        return sorted({key for key, *_ in index.entries(text, self.where.prefix)}) if index.is_ours(text) else []
 
     def held(self, holding: Holding, bad: Mapping[str, Record]) -> Mapping[str, Record]:
-        """Objects that are as large as their records say, and not damaged."""
+        """Objects that are as large as their records say, not damaged, and fit to be signed if there is a signer."""
+        whole = self._whole(holding, bad)
+        unproven = self._unproven(whole)
+        return {key: record for key, record in whole.items() if key not in unproven}
+
+    def left_out(self, holding: Holding, bad: Mapping[str, Record]) -> list[str]:
+        """Keys of the objects that nothing but their records speaks for. Raises StorageError."""
+        return sorted(self._unproven(self._whole(holding, bad)))
+
+    def _unproven(self, whole: Mapping[str, Record]) -> set[str]:
+        """The keys of those that must not be signed; none without a signer."""
+        if self.signer is None:
+            return set()
+        proven = vouched(self.items, whole)
+        proven |= {key: record for key, record in self.read.items() if whole.get(key) == record}
+        left = {key: record for key, record in whole.items() if key not in proven}
+        signed = self._signed(self.signer) if left else set()
+        return {key for key, record in left.items() if (key, record.name, record.version, record.sha256) not in signed}
+
+    def _signed(self, signer: Signer) -> set[index.Entry]:
+        """What the index says that has our signature."""
+        data = self.store.get(self.where.prefix + index.signed_key(index.PRODUCTS))
+        try:
+            text, signature = armor.cleartext(data or b"")
+        except VerificationError:
+            return set()
+        if not signer.is_by_us(text, signature):
+            return set()
+        return index.entries(text.decode("utf-8", "replace"), self.where.prefix)
+
+    def _whole(self, holding: Holding, bad: Mapping[str, Record]) -> Mapping[str, Record]:
         return {
             key: stored.record
             for key, stored in holding.stored.items()

@@ -52,9 +52,14 @@ class Record:
         return datetime.fromisoformat(self.at)
 
     @property
+    def stored(self) -> tuple[str, str]:
+        """The digests of the bytes as stored, as algorithm:digest."""
+        return f"sha256:{self.sha256}", f"sha512:{self.sha512}"
+
+    @property
     def digests(self) -> tuple[str, ...]:
-        """Everything that is known about its bytes, as algorithm:digest."""
-        known = (self.checksum, self.source_digest, f"sha256:{self.sha256}", f"sha512:{self.sha512}")
+        """Everything that it says about its bytes, as algorithm:digest."""
+        known = (self.checksum, self.source_digest, *self.stored)
         return tuple(dict.fromkeys(digest for digest in known if digest))
 
 

@@ -24,12 +24,13 @@ STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one version."""
+    """What became of one version. `is_read`: the record tells of bytes that this run has read and verified."""
 
     judged: Judged
     state: Literal["ok", "failed", "skipped"]
     message: str = ""
     record: Record | None = None
+    is_read: bool = False
 
 
 def line(judged: Judged) -> str:

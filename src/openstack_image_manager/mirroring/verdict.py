@@ -9,9 +9,10 @@ from enum import StrEnum
 
 from openstack_image_manager.editing.edit import SetVersionField
 from openstack_image_manager.errors import Error
-from openstack_image_manager.format import public_url
+from openstack_image_manager.format import Version, public_url
 from openstack_image_manager.mirroring.record import Record
 from openstack_image_manager.mirroring.target import MEMO, RECORD, STREAMS, SUMS, Item, Target
+from openstack_image_manager.ways import copy_checksum
 
 
 class Verdict(StrEnum):
@@ -156,6 +157,8 @@ def _difference(item: Item, size: int, record: Record) -> str | None:
         return f"its bytes were damaged when they were verified at {record.damaged}"
     if size != record.size:
         return f"it has {size} bytes, and had {record.size} when it was written"
+    if reason := contradiction(version, record):
+        return reason
     if version.checksum and version.checksum not in record.digests:
         return f"the definition says {version.checksum}, its record {', '.join(record.digests)}"
     if version.size and version.size != record.source_size:
@@ -163,6 +166,34 @@ def _difference(item: Item, size: int, record: Record) -> str | None:
     if not version.checksum and record.source != public_url(version.url):
         return f"it came from {record.source}, and the definition has no checksum to compare"
     return None
+
+
+def contradiction(version: Version, record: Record) -> str | None:
+    """Why the stored bytes are not those of the definition, as far as it tells their checksum. Nothing else in a record
+    is asked: whoever can write to the bucket can write a record."""
+    wanted = copy_checksum(version)
+    if wanted and wanted.startswith(("sha256:", "sha512:")) and wanted not in record.stored:
+        return f"the definition says {wanted}, its bytes have {', '.join(record.stored)}"
+    return None
+
+
+def is_vouched(version: Version, record: Record | None) -> bool:
+    """True if the definition tells which bytes the copy must have; the word of a record alone is not enough."""
+    if copy_checksum(version):
+        return True
+    return bool(version.checksum and record and version.checksum in record.stored)
+
+
+def vouched(all_: Iterable[Item], held: Mapping[str, Record]) -> dict[str, Record]:
+    """What is held and has a digest, a name and a version that a definition tells."""
+    made = {}
+    for item in all_:
+        record = held.get(item.key)
+        if record is None or (record.name, record.version) != (item.definition.name, item.version.version):
+            continue
+        if {item.version.checksum, copy_checksum(item.version)} & set(record.stored):
+            made[item.key] = record
+    return made
 
 
 def beyond_limit(made: Plan, most: int) -> Error | None:
@@ -175,15 +206,18 @@ def beyond_limit(made: Plan, most: int) -> Error | None:
     )
 
 
-def edits(present: Iterable[tuple[Item, Record | None]], where: Target) -> list[SetVersionField]:
+def edits(present: Iterable[tuple[Item, Record | None, bool]], where: Target) -> list[SetVersionField]:
     """Definitions of what is in the bucket get its address, where they have none; and its digest, where they have no
-    checksum, or that of a packed file."""
+    checksum, or that of a packed file. The last of each three tells whether this run has read the bytes itself: only
+    then the digest is written, and without a digest no address."""
     made = []
-    for item, record in present:
+    for item, record, is_read in present:
         version, name = item.version, item.definition.name
+        if not (is_read or is_vouched(version, record)):
+            continue
         if version.mirror_url is None:
             made.append(SetVersionField(name, version.version, "mirror_url", where.url(item.key)))
-        if record is None or version.mirror_checksum is not None:
+        if record is None or not is_read or copy_checksum(version):
             continue
         unpacked = record.checksum == record.source_digest and record.source_size != record.size
         if unpacked or version.checksum is None:
