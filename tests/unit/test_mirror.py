@@ -412,6 +412,7 @@ def test_addresses_are_written_where_there_are_none() -> None:
     assert [each.field for each in edits([(packed, RECORD, True)], HERE)] == ["mirror_url", "mirror_checksum"]
     of_image = item(url=f"{URL}.xz", checksum=f"sha256:{RECORD.sha256}")
     assert [each.field for each in edits([(of_image, RECORD, False)], HERE)] == ["mirror_url"]
+    assert [each.field for each in edits([(of_image, plain, True)], HERE)] == ["mirror_url"]
 
 
 def test_what_is_told() -> None:
