@@ -20,13 +20,14 @@ from openstack_image_manager.signing.gpg import Signer
 class Publisher:
     """Writes the index of one mirror; signed, if there is a signer. What is signed is never the word of a record alone:
     the digest of each object is told by a definition of `items`, by what this run has `read` itself (records by their
-    keys), or by the index as we signed it before."""
+    keys), or by the index as we signed it before. `signed`: what signed indexes have named that this run saw."""
 
     store: Store
     where: Target
     signer: Signer | None = None
     items: tuple[Item, ...] = ()
     read: Mapping[str, Record] = field(default_factory=dict)
+    signed: set[index.Entry] = field(default_factory=set)
 
     def publish(self, holding: Holding, bad: Mapping[str, Record]) -> list[str]:
         """Bring the index up to date with what is held, but for objects that are known to be `bad` while they have that
@@ -41,6 +42,8 @@ class Publisher:
         signatures = self._signatures(made, before)
         done = []
         for key in made:
+            if self.signer and key in texts:  # another run may have signed more since, which the next look has to know
+                self._remember(self.signer)
             done += self._write(key, texts.get(key), signatures.get(key))
         for key in index.outlived((name for name in holding.names if name.startswith(self.where.prefix)), made):
             with suppress(_ForeignError):
@@ -84,19 +87,21 @@ class Publisher:
         proven = vouched(self.items, whole)
         proven |= {key: record for key, record in self.read.items() if whole.get(key) == record}
         left = {key: record for key, record in whole.items() if key not in proven}
-        signed = self._signed(self.signer) if left else set()
-        return {key for key, record in left.items() if (key, record.name, record.version, record.sha256) not in signed}
+        if left:
+            self._remember(self.signer)
+        return {
+            key for key, record in left.items() if (key, record.name, record.version, record.sha256) not in self.signed
+        }
 
-    def _signed(self, signer: Signer) -> set[index.Entry]:
-        """What the index says that has our signature."""
+    def _remember(self, signer: Signer) -> None:
+        """Keep in mind what the index says now, if it has our signature."""
         data = self.store.get(self.where.prefix + index.signed_key(index.PRODUCTS))
         try:
             text, signature = armor.cleartext(data or b"")
         except VerificationError:
-            return set()
-        if not signer.is_by_us(text, signature):
-            return set()
-        return index.entries(text.decode("utf-8", "replace"), self.where.prefix)
+            return
+        if signer.is_by_us(text, signature):
+            self.signed.update(index.entries(text.decode("utf-8", "replace"), self.where.prefix))
 
     def _whole(self, holding: Holding, bad: Mapping[str, Record]) -> Mapping[str, Record]:
         return {
