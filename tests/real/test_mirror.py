@@ -96,7 +96,7 @@ def test_what_is_wrong_is_replaced_and_what_is_foreign_stays(mirror: Mirror, s3:
     dry = mirror.run("--dry-run")
     assert [line[:12].strip() for line in dry.out.splitlines()[:4]] == ["MISMATCH", "CURRENT", "MISMATCH", "FOREIGN"]
     assert "it has 5 bytes, and had" in dry.out
-    assert f"the definition says sha256:{sha256(new)}, its record sha256:" in dry.out
+    assert f"the definition says sha256:{sha256(new)}, its bytes have sha256:" in dry.out
     outcome = mirror.run("--verify")
     assert outcome.code == 1
     assert f"MISMATCH    A 1  m/a/1-a.raw: its bytes have sha256:{sha256(bytes(damaged))}" in outcome.out
