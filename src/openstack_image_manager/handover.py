@@ -140,7 +140,8 @@ def _visibility(definition: Definition, version: Version | None) -> str:
 def not_wider(wanted: Image, found: Image) -> Image:
     """The wanted image, but seen by no more people than the one that was found."""
     members = wanted.members
-    if members is not None and found.members is not None:
+    # Who may see a public or community image are all; of these the members are fewer.
+    if members is not None and found.members is not None and found.visibility in ("shared", "private"):
         members &= found.members
     visibility = max(wanted.visibility, found.visibility, key=WIDEST_FIRST.index)
     hidden = wanted.hidden or found.hidden

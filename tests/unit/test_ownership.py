@@ -305,6 +305,16 @@ def test_bytes_that_are_known_to_be_wrong_are_shown_to_no_more_people(seen: dict
         assert (after.visibility, after.hidden, after.name) == (*seen_as(out_of_sight), f"{NAME} (2)")
 
 
+def test_wrong_bytes_in_sight_are_narrowed_once() -> None:
+    wanted = definition(versions=[version("1")])
+    images = [replace(verified(replace(image, owner="ours")), members=frozenset()) for image in own(wanted)]
+    narrow = definition(versions=[version("1")], visibility="shared", members=["shop"])
+    result = plan([edited(narrow)], images, OURS, TODAY)
+    after = made(result, images)
+    assert [(image.visibility, image.members) for image in after] == [("shared", frozenset({"shop"}))]
+    assert plan([edited(narrow)], after, OURS, TODAY).changes == ()
+
+
 def seen_as(image: Image) -> tuple[str, bool]:
     return image.visibility, image.hidden
 
