@@ -55,6 +55,6 @@ def test_a_changed_property_is_one_call_after_a_common_look(world: World) -> Non
 
 def test_a_rotation_stays_within_its_calls(world: World) -> None:
     row = glance.rotation(world, 2)
-    # As an import, and the one before is looked at and renamed.
-    assert row.notes["calls"] - row.notes["polls"] <= LISTING + 2 + (6 + 4 * LOOK + 1) * 2
+    # As an import, and the one before is looked at and renamed. On a slow machine a look is too old when it is needed.
+    assert row.notes["calls"] - row.notes["polls"] <= LISTING + 2 + (6 + 5 * LOOK + 1) * 2
     assert [goal.reached for goal in row.goals] == [True]
