@@ -15,6 +15,7 @@ from tests.histories.order import (
     bad,
     better,
     current,
+    evidence,
     number,
     pending,
     standing_for,
@@ -42,9 +43,18 @@ def why_not(order: Order, image: Image, before: Cloud | None) -> str:
             return "its waiting time is not over"
     if key is None:
         return _promised(order, image)
-    if better(order, image):
+    if better(order, image) or _is_replaced(order, image, before):
         return ""
     return _still_wanted(order, key, before)
+
+
+def _is_replaced(order: Order, image: Image, before: Cloud | None) -> bool:
+    """True for known wrong bytes beside which the right ones have been imported and published."""
+    key = order.key(image)
+    return evidence(order, image) == "wrong" and any(
+        order.key(other) == key and usable(other) and not pending(other) and evidence(order, other) == "right"
+        for other in (before or {}).values()
+    )
 
 
 def _still_wanted(order: Order, key: tuple[str, str], before: Cloud | None) -> str:
