@@ -126,7 +126,7 @@ class Builds:
         claims = {build: claim(build, image) for build, image in images.items()}
         weight = weigh(self.definition, images, claims)
         standing = self._lined_up(images, twins, weight)
-        # The newest first: once it is imported anew it takes a place, and an older one may be rightly out of sight.
+        # The newest first: once it is imported again it takes a place, and an older one may rightly be hidden.
         while standing and (narrow := [build for build in weight.weak if self._is_too_narrow(standing, build)]):
             weight = replace(weight, out=weight.out | {max(narrow, key=key)})
             standing = self._lined_up(images, twins, weight)
@@ -164,7 +164,7 @@ class Builds:
         return claim_of(self.definition, version, image, self.policy.project)
 
     def _is_too_narrow(self, standing: Standing, build: str) -> bool:
-        """True for a defined build that more people are to see than its image may be shown to: it is imported anew."""
+        """True for a defined build that more people are to see than its image may be shown to: it is imported again."""
         if build not in standing.usable or build not in standing.line.defined:
             return False
         version, image = standing.line.defined[build], standing.usable[build]

@@ -83,7 +83,7 @@ class Weight:
 
 def weigh(definition: Definition, images: Mapping[str, Image], claims: Mapping[str, Claim]) -> Weight:
     """How much the image counts that has the best claim to a build: what the owner project wrote does only where
-    nothing newer and nothing better depends on it, and wrong bytes only for whom they are in sight."""
+    nothing newer and nothing better depends on it, and wrong bytes only where they are visible already."""
     versions = {version.version: version for version in definition.versions}
     owners = {build for build in claims if claims[build] is Claim.OWNERS}
     # That its image is newer than all that is defined is what the owner project says, and nobody else.

@@ -171,7 +171,7 @@ def _has_current(change: Change, changes: Iterable[Change]) -> None:
 
 
 def _is_out_of_place(keeper: Image, changes: Iterable[Change]) -> bool:
-    """True for an image that another run has hidden meanwhile, so that users would no longer find the name."""
+    """True for an image that another run has hidden, so that users would no longer find the name."""
     seen = {"visibility", "hidden", "status"}
     return any(
         isinstance(change, Update)

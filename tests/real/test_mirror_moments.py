@@ -34,7 +34,7 @@ def test_somebody_else_writes_the_key_meanwhile(mirror: Mirror) -> None:
     mirror.proxy.add(Rule("POST", f".*{KEY}", nth=2, before=theirs))
     outcome = mirror.run()
     assert (outcome.code, left(mirror)) == (1, ([KEY], []))
-    assert "another program has written it meanwhile: FOREIGN, somebody else's object is there" in outcome.out
+    assert "another program has changed it: FOREIGN, somebody else's object is there" in outcome.out
     assert mirror.content(KEY) == b"theirs"
 
 
@@ -116,7 +116,7 @@ def test_another_run_was_faster_and_has_written_its_record(mirror: Mirror) -> No
     mirror.proxy.add(Rule("POST", f".*{KEY}", nth=2, before=other))
     outcome = mirror.run()
     assert (outcome.code, left(mirror)) == (0, (BOTH, [])), outcome.text
-    assert "A 1: another run has copied it meanwhile\n" in outcome.out
+    assert "A 1: another run has already copied it\n" in outcome.out
 
 
 def test_another_run_was_faster_and_was_killed_before_its_record(mirror: Mirror) -> None:
@@ -127,7 +127,7 @@ def test_another_run_was_faster_and_was_killed_before_its_record(mirror: Mirror)
     mirror.proxy.add(Rule("POST", f".*{KEY}", nth=2, before=other))
     outcome = mirror.run()
     assert (outcome.code, left(mirror)) == (0, (BOTH, [])), outcome.text
-    assert "A 1: another run has copied it meanwhile; the record was written\n" in outcome.out
+    assert "A 1: another run has already copied it; the record was written\n" in outcome.out
     assert_next_run_completes(mirror)
 
 
@@ -141,7 +141,7 @@ def test_what_was_written_meanwhile_is_gone_again(mirror: Mirror) -> None:
     mirror.proxy.add(Rule("POST", f".*{KEY}", nth=2, before=theirs, after=gone))
     outcome = mirror.run()
     assert (outcome.code, left(mirror)) == (1, ([], []))
-    assert "written it meanwhile: MISSING, not there" in outcome.out
+    assert "changed it: MISSING, not there" in outcome.out
     assert_next_run_completes(mirror)
 
 

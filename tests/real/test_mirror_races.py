@@ -20,7 +20,7 @@ from tests.services.gnupg import Gpg, gnupg
 from tests.services.proxy import Rule
 
 SUMS, SIGNATURE, MEMO = "m/a/SHA256SUMS", "m/a/SHA256SUMS.gpg", "m/.mirror-unneeded.json"
-OTHER_RUN = f"{KEY}: another run has written it meanwhile, perhaps with other definitions; run again with the newest"
+OTHER_RUN = f"{KEY}: another run has changed it, perhaps with other definitions; run again with the newest"
 DENIED = "<Error><Code>AccessDenied</Code></Error>"
 
 
@@ -144,7 +144,7 @@ def test_what_another_run_has_put_in_place_is_not_replaced(mirror: Mirror, same:
     deleted = deletes(mirror)
     mirror.proxy.add(Rule("PUT", f".*{KEY}", after=running(mirror, *new)))
     outcome = mirror.run(*mine)
-    message = "A 1: another run has copied it meanwhile\n" if same else f"failed: A 1: {OTHER_RUN}"
+    message = "A 1: another run has already copied it\n" if same else f"failed: A 1: {OTHER_RUN}"
     assert (outcome.code, message in outcome.out) == (0 if same else 1, True), outcome.text
     assert mirror.content(KEY) == image("new")
     assert listed(mirror) == {"1-a.raw": sha256(image("new"))}

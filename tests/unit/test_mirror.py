@@ -303,7 +303,7 @@ def test_only_old_objects_of_ours_that_nobody_needs_are_unneeded() -> None:
     assert beyond_limit(made, 2) is None
     assert str(beyond_limit(made, 1)).startswith("2 objects would be deleted, more than --max-deletes 1; nothing")
     broken = replace(item(), key="", error=Error("x"))
-    assert planned(old, more=(broken,)).kept == "it can't be told of every version which object it needs"
+    assert planned(old, more=(broken,)).kept == "the object of some versions is unknown"
     assert planned(more=(broken,)).kept == ""
 
 

@@ -23,7 +23,7 @@ from openstack_image_manager.sources import Reporter
 from openstack_image_manager.stream import Verified
 from openstack_image_manager.ways import copy_checksum
 
-BY_OTHERS = "another run has copied it meanwhile"  # and only the bucket says what
+BY_OTHERS = "another run has already copied it"  # and only the bucket says what
 LONGEST = 6 * 3600.0  # seconds for one image
 
 
@@ -52,12 +52,12 @@ class Copier:
                 raise
         now = self.look(item)
         if now.verdict is Verdict.UNFINISHED and (record := self.finished(now, version)):
-            return "another run has copied it meanwhile; the record was written", record
+            return "another run has already copied it; the record was written", record
         if now.verdict is Verdict.CURRENT and now.stored and now.stored.record:
             return BY_OTHERS, now.stored.record
         if now.verdict in (Verdict.MISMATCH, Verdict.UNFINISHED):
             raise StorageError(f"{item.key}: {OTHER_RUN}")
-        raise StorageError(f"{item.key}: another program has written it meanwhile: {now.verdict}, {now.reason}")
+        raise StorageError(f"{item.key}: another program has changed it: {now.verdict}, {now.reason}")
 
     def look(self, item: Item) -> Judged:
         """The verdict on what is there now."""

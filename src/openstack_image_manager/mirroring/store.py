@@ -11,7 +11,7 @@ from typing import Protocol
 from openstack_image_manager.mirroring.record import Record
 
 EXISTS = "PreconditionFailed"  # the code of a StorageError: there is an object already
-OTHER_RUN = "another run has written it meanwhile, perhaps with other definitions; run again with the newest ones"
+OTHER_RUN = "another run has changed it, perhaps with other definitions; run again with the newest ones"
 CHUNK = 1024 * 1024
 LARGEST = 64 * 1024 * 1024  # bytes of a record, or of an index
 

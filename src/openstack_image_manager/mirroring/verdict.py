@@ -98,7 +98,7 @@ def plan(
     unneeded = tuple(found[key] for key, first in since.items() if now - first >= grace)
     made = Plan(tuple(judge(item, found.get(item.key)) for item in chosen), unneeded, "", since)
     if since and any(item.error for item in known):
-        return keeping(made, "it can't be told of every version which object it needs", noted)
+        return keeping(made, "the object of some versions is unknown", noted)
     if since and not known and not moving:
         return keeping(
             made, "there is no version in the definitions; an empty file is no reason to empty a mirror", noted
