@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from re import _parser  # type: ignore[attr-defined]  # the stubs do not know it
+from re import _parser  # type: ignore[attr-defined]  # the only parser of Python's expressions
 from typing import Any
 
 from openstack_image_manager.complaints import Loc
