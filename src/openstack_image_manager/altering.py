@@ -30,7 +30,7 @@ def change(glance: Glance, image: Image, fields: Iterable[FieldChange]) -> None:
             glance.set_status(image.id, status)
         if image.visibility == "shared":
             _members(glance, image.id, fields)
-        # Of what is another project's already, no run believes that more people may see it: it goes there last.
+        # The transfer to another project comes last: no run adds members to an image of another project.
         last = {"owner"} if "members" in after and image.owner == glance.project else set()
         first = tuple(field for field in fields if field.field not in last)
         for part in (first, tuple(field for field in fields if field.field in last)):

@@ -1,4 +1,4 @@
-"""PURE: what is to be told of the builds of one definition, beside what changes."""
+"""PURE: what a plan reports about the builds of one definition."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from openstack_image_manager.model import Finding, Image
 
 
 def all_bad(definition: Definition) -> Finding:
-    """Say that no build is left to be the current one."""
+    """Report that no build is left to be the current one."""
     message = (
         "left alone: every defined version was rolled back from, and no other build is in the cloud; define another "
         "version, or choose one with: rollback --to VERSION"
@@ -21,7 +21,7 @@ def all_bad(definition: Definition) -> Finding:
 
 
 def ended(definition: Definition, newest: Version, today: date) -> list[Finding]:
-    """Tell of a definition whose promised time is over; what becomes of it is for a person to say."""
+    """Report a definition whose promised time is over; a person decides what becomes of it."""
     until = retention.as_day({**definition.meta, **newest.meta}.get("provided_until"))
     if until is None or until >= today:
         return []
@@ -30,7 +30,7 @@ def ended(definition: Definition, newest: Version, today: date) -> list[Finding]
 
 
 def ahead(definition: Definition, builds: Mapping[str, Image]) -> list[Finding]:
-    """Tell of builds that are newer than all that this run knows: it has no say about them."""
+    """Report builds that are newer than all that this run knows: it does not change them."""
     if not builds:
         return []
     images = ", ".join(f"{build} ({builds[build].id})" for build in sorted(builds, key=key))
@@ -42,7 +42,7 @@ def ahead(definition: Definition, builds: Mapping[str, Image]) -> list[Finding]:
 
 
 def doubted(definition: Definition, images: Iterable[tuple[str, Image]]) -> list[Finding]:
-    """Tell what other projects' images claim, and nothing proves."""
+    """Report images of other projects whose claims nothing proves."""
     return [
         Finding(
             "warning",
@@ -55,7 +55,7 @@ def doubted(definition: Definition, images: Iterable[tuple[str, Image]]) -> list
 
 
 def other_checksum(definition: Definition, version: Version | None, image: Image) -> list[Finding]:
-    """Tell of a checksum that was edited after the import: bytes of an image never change."""
+    """Report a checksum that was edited after the import: bytes of an image never change."""
     stored = desired.verified_checksum(image)
     if version is None or not version.checksum or not stored or stored == version.checksum:
         return []

@@ -18,7 +18,7 @@ from openstack_image_manager.handover import (
     as_found,
     believed,
     claim_of,
-    is_in_sight,
+    is_visible_as_defined,
     not_wider,
     reasons_for_taking,
     weigh,
@@ -168,7 +168,7 @@ class Builds:
         if build not in standing.usable or build not in standing.line.defined:
             return False
         version, image = standing.line.defined[build], standing.usable[build]
-        return standing.roles[build].stage < Stage.HIDE and not is_in_sight(self.definition, version, image)
+        return standing.roles[build].stage < Stage.HIDE and not is_visible_as_defined(self.definition, version, image)
 
     def _narrowed(self, found: Sequence[tuple[str, Image]]) -> list[Change]:
         """What holds for an image even where none is current: no one sees it whom the definition does not name."""
@@ -178,8 +178,7 @@ class Builds:
         for build, image in found:
             if is_usable(image) and not is_foreign(image, self.policy, self.definition.owner):
                 version = versions.get(build)
-                says = (version.visibility if version else None) or self.definition.visibility
-                visibility = retention.narrower(image.visibility, says)
+                visibility = retention.narrower(image.visibility, desired.visibility(self.definition, version))
                 members = named if named is not None and visibility == "shared" else image.members
                 wanted = replace(image, visibility=visibility, members=members)
                 if fields := diff(image, wanted):
@@ -223,15 +222,15 @@ class Builds:
             return [], [*updates]
         pins, rest = list[Update](), list[Update]()
         for change in updates:
-            found = change.found
-            if desired.PINNED_OVER not in change.wanted.properties and desired.PINNED_OVER in found.properties:
-                left = {key: value for key, value in found.properties.items() if key != desired.PINNED_OVER}
-                between = replace(found, properties=left)
-                fields = tuple(field for field in change.fields if field.field == desired.PINNED_OVER)
-                pins.append(Update(change.group, found, between, fields, "its rollback ends"))
-                fields = tuple(field for field in change.fields if field.field != desired.PINNED_OVER)
-                change = replace(change, found=between, fields=fields)  # noqa: PLW2901
-            rest.append(change)
+            removed = [field for field in change.fields if field.field == desired.PINNED_OVER and field.after is None]
+            if not removed:
+                rest.append(change)
+                continue
+            properties = {key: value for key, value in change.found.properties.items() if key != desired.PINNED_OVER}
+            between = replace(change.found, properties=properties)
+            pins.append(Update(change.group, change.found, between, tuple(removed), "its rollback ends"))
+            fields = tuple(field for field in change.fields if field not in removed)
+            rest.append(replace(change, found=between, fields=fields))
         return pins, rest
 
     def _given_up(self, change: Change, current: Image | None) -> Change:
@@ -246,7 +245,7 @@ class Builds:
         if image is not None and build in line.ahead:
             current = build == line.current
             return Role(current, not current, False, Stage.KEEP, AHEAD, image.visibility, image.hidden)
-        visibility: str = (version.visibility if version else None) or definition.visibility
+        visibility = desired.visibility(definition, version)
         hidden = bool(version.hidden) if version else False
         rank = line.rank(build, with_missing)
         rolled_back = self._rolled_back(line, build, image)

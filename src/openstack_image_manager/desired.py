@@ -132,6 +132,11 @@ def min_disk(definition: Definition, found: Image | None) -> int:
     return max(definition.min_disk, ceil(size / GIB))
 
 
+def visibility(definition: Definition, version: Version | None) -> str:
+    """The visibility of a version while it is not outdated; None: of one that is not defined."""
+    return (version.visibility if version else None) or definition.visibility
+
+
 def members(definition: Definition) -> frozenset[str] | None:
     """The projects (ids) that see a shared image; None: the definition does not say."""
     if definition.members is None:

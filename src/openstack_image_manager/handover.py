@@ -50,7 +50,7 @@ def claim_of(definition: Definition, version: Version | None, image: Image, proj
     if ours:
         return Claim.RIGHT if right else Claim.OURS
     # Once it is not public it is out of our hands.
-    if image.owner != definition.owner and _visibility(definition, version) != "public":
+    if image.owner != definition.owner and desired.visibility(definition, version) != "public":
         return Claim.FOREIGN
     # The right bytes are not enough to show an image to more people: its project wrote all else, such as kernel_id.
     if right is None or (right and not is_as_wide(definition, version, image)):
@@ -100,11 +100,11 @@ def weigh(definition: Definition, images: Mapping[str, Image], claims: Mapping[s
     newest = max(map(key, {*(solid - out), *(version.version for version in definition.offered)}))
     weak = owners - solid
     out |= {build for build in weak if key(build) >= newest}
-    # Bytes that are known to be wrong by now: whoever sees them goes on to, and nobody else.
+    # Bytes that are known to be wrong by now stay visible where they are, and are shown to nobody else.
     weak |= {
         build
         for build, image in images.items()
-        if claims[build] is Claim.OURS_WRONG and not is_in_sight(definition, versions[build], image)
+        if claims[build] is Claim.OURS_WRONG and not is_visible_as_defined(definition, versions[build], image)
     }
     return Weight(frozenset(out), frozenset(weak), frozenset(owners - versions.keys()))
 
@@ -121,26 +121,22 @@ def believed(image: Image, project: str | None) -> Image:
 
 def is_as_wide(definition: Definition, version: Version | None, image: Image) -> bool:
     """True for an image that as many people see as the definition says, or more: nothing has to be widened."""
-    wanted = _visibility(definition, version)
+    wanted = desired.visibility(definition, version)
     # Members are asked for when a plan is made. Of what came later they are not known, and not changed by that plan.
     if wanted == image.visibility == "shared" and image.members is not None:
         return (desired.members(definition) or frozenset()) <= image.members
     return WIDEST_FIRST.index(image.visibility) <= WIDEST_FIRST.index(wanted)
 
 
-def is_in_sight(definition: Definition, version: Version | None, image: Image) -> bool:
-    """True for an image that nothing has to be done to for as many people to find it as the definition says."""
+def is_visible_as_defined(definition: Definition, version: Version | None, image: Image) -> bool:
+    """True for an image that as many people find in their lists as the definition says, or more."""
     return is_as_wide(definition, version, image) and (not image.hidden or bool(version and version.hidden))
-
-
-def _visibility(definition: Definition, version: Version | None) -> str:
-    return (version.visibility if version else None) or definition.visibility
 
 
 def not_wider(wanted: Image, found: Image) -> Image:
     """The wanted image, but seen by no more people than the one that was found."""
     members = wanted.members
-    # Who may see a public or community image are all; of these the members are fewer.
+    # Everybody may see a public or community image already, so members of it are no wider.
     if members is not None and found.members is not None and found.visibility in ("shared", "private"):
         members &= found.members
     visibility = max(wanted.visibility, found.visibility, key=WIDEST_FIRST.index)
@@ -233,7 +229,7 @@ def _objection(definition: Definition, version: Version, image: Image) -> str:
     """What speaks against taking the image; empty: nothing does."""
     if image.status not in WHOLE or image.import_task:
         return f"it is {image.status}, not whole"
-    if (version.visibility or definition.visibility) == "shared" and definition.members is None:
+    if desired.visibility(definition, version) == "shared" and definition.members is None:
         return "whom it shall be shared with is not defined (members)"
     if version.checksum is None:
         return "the definition has no checksum to know its bytes by"
