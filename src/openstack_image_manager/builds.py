@@ -177,10 +177,9 @@ class Builds:
         changes: list[Change] = []
         for build, image in found:
             if is_usable(image) and not is_foreign(image, self.policy, self.definition.owner):
-                version = versions.get(build)
-                visibility = retention.narrower(image.visibility, desired.visibility(self.definition, version))
-                members = named if named is not None and visibility == "shared" else image.members
-                wanted = replace(image, visibility=visibility, members=members)
+                visibility = desired.visibility(self.definition, versions.get(build))
+                members = image.members if named is None else named
+                wanted = not_wider(replace(image, visibility=visibility, members=members), image)
                 if fields := diff(image, wanted):
                     reason = "seen by more people than the definition says"
                     changes.append(Update(self.definition.name, image, wanted, fields, reason))
@@ -229,8 +228,8 @@ class Builds:
             properties = {key: value for key, value in change.found.properties.items() if key != desired.PINNED_OVER}
             between = replace(change.found, properties=properties)
             pins.append(Update(change.group, change.found, between, tuple(removed), "its rollback ends"))
-            fields = tuple(field for field in change.fields if field not in removed)
-            rest.append(replace(change, found=between, fields=fields))
+            if fields := tuple(field for field in change.fields if field not in removed):
+                rest.append(replace(change, found=between, fields=fields))
         return pins, rest
 
     def _given_up(self, change: Change, current: Image | None) -> Change:

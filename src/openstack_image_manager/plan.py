@@ -103,7 +103,7 @@ def _limited(changes: Sequence[Change], policy: Policy) -> tuple[list[Change], l
             "warning",
             "deletes",
             f"{number} images of project {owner} would be deleted, and --max-deletes allows {policy.max_deletes}: they "
-            "stay",
+            "stay; look at them, and give a larger number to delete them",
         )
         for owner, number in spared.items()
     ]

@@ -194,6 +194,7 @@ def settled(order: Order, after: Cloud) -> None:
             says = {each.project for each in named}
             law(members(image) <= says, "an image is shared with no one else than the definition says", image, says)
             wanted = (build in order.versions(name) or image.name == name) and not better(order, image)
+            wanted = wanted and bool(current(then, name))  # else it is only narrowed
             law(members(image) == says or not wanted, "an image is shared with whom the definition says", image, says)
 
 

@@ -175,7 +175,10 @@ def test_images_of_others_have_a_limit_of_deletes_of_their_own() -> None:
         result = plan([wanted], there, policy, TODAY, usage=lambda _: 0)
         assert sorted(deleted(result.changes)) == gone
         assert beyond_limit(result, policy) is None
-        told = "2 images of project x would be deleted, and --max-deletes allows 1: they stay"
+        told = (
+            "2 images of project x would be deleted, and --max-deletes allows 1: they stay; look at them, and give a "
+            "larger number to delete them"
+        )
         assert any(told == finding.message for finding in result.findings) == (not gone)
     ours = [replace(each, owner="ours") for each in there]
     own_limit = replace(DELETING, max_deletes=1)

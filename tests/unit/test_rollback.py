@@ -212,6 +212,9 @@ def test_where_all_are_bad_no_one_sees_an_image_whom_it_is_no_longer_for():
         result = plan([wanted], [*mine, second], ours, TODAY)
         assert {change.found.id for change in result.changes} == {image.id for image in mine}
         assert "left alone: every defined version was rolled back from" in result.findings[0].message
+    alone = [replace(image, visibility="shared", members=frozenset({"cart"})) for image in bare]
+    changes = plan([wanted], alone, Policy(), TODAY).changes
+    assert [change.wanted.members for change in changes] == [frozenset(), frozenset()]
     wider = definition(versions=("1", "2"), visibility="public")
     narrow = [replace(image, visibility="private") for image in bare]
     assert not plan([wider], narrow, Policy(), TODAY).changes
