@@ -24,7 +24,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit, urluns
 
 MASK = "***"
 SECRET_PARAMETER = re.compile(
-    r"sig|token|key|credential|secret|passw|pwd|policy|auth|jwt|hmac|hdn[et]|verify", re.IGNORECASE
+    r"sig|token|key|credential|secret|passw|pwd|policy|auth(?!or)|jwt|hmac|hdn[et]|verify", re.IGNORECASE
 )
 _VARIABLE = re.compile(r"(?:OS|AWS|GITHUB|GH|GITLAB)_\w*(?:PASS|SECRET|TOKEN)")
 _LONG_ENOUGH, _LONG = 8, 16  # characters of a secret; see above

@@ -220,6 +220,7 @@ def test_a_long_text_of_others_takes_no_long_time(text: str) -> None:
         ("https://u:p@example.org:1/a?x=1#f", "https://example.org:1/a?x=1#f"),
         ("https://example.org/a?x=1&X-Amz-Signature=s&%74oken=t&pwd=p&y", "https://example.org/a?x=1&y"),
         ("https://example.org/a?x=1;token=t&y&hdnts=st~1~hmac=2&verify=3", "https://example.org/a?y"),
+        ("https://example.org/a?author=a&oauth=b", "https://example.org/a?author=a"),
         ("https://u:p@[bad/a?sig=1", "https://[bad/a"),
         ("no URL", "no URL"),
     ],
