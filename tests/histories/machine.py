@@ -87,20 +87,21 @@ troubles = st.dictionaries(st.integers(1, 8), st.sampled_from(TROUBLES), min_siz
 class Histories(RuleBasedStateMachine):
     """Definitions, policy and use change, people change images, days pass, and the program runs."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, starts: tuple[Policy, ...] = STARTS) -> None:
         super().__init__()
-        self.world = world
+        self.world, self.starts = world, starts
         self.told = Told({}, Policy())
         self.removed: dict[str, Spec] = {}
 
     @initialize(
-        policy=st.sampled_from(STARTS),
+        start=picks,
         number=st.sampled_from([3, 1, 2, 5]),
         validity=st.sampled_from(["none", "last-2", None]),
     )
-    def begin(self, policy: Policy, number: int, validity: str | None) -> None:
+    def begin(self, start: int, number: int, validity: str | None) -> None:
         builds = {name: tuple(map(Build, pool[:number])) for name, pool in BUILDS.items()}
-        self.told = Told({n: Spec(n, b, uuid_validity=validity) for n, b in builds.items()}, policy)
+        specs = {name: Spec(name, pool, uuid_validity=validity) for name, pool in builds.items()}
+        self.told = Told(specs, self.starts[start % len(self.starts)])
         self.world.run(self.told, {}, 0)
 
     def _tell(self, **fields: Any) -> None:
@@ -128,6 +129,14 @@ class Histories(RuleBasedStateMachine):
         image = plain[0] if plain and number % 2 else self._pick(number)
         if image is not None and image.visibility == "shared":
             self.world.put(image, by_hand(image, "members", frozenset(members)))
+
+    @rule(name=specs)
+    def share_too_widely(self, name: str) -> None:
+        """Somebody adds a project to those that the definition names."""
+        self.share(name, ("shop",))
+        self.run()
+        self.share_by_hand(name, 1, ("cart", "shop"))
+        self.run()
 
     @rule(name=specs, what=st.sampled_from(BUILD_EDITS), number=picks)
     def edit_builds(self, name: str, what: str, number: int) -> None:
