@@ -14,6 +14,7 @@ from openstack_image_manager.editing.edit import (
     SetImageField,
     SetVersionField,
     Value,
+    check_readers,
     check_result,
     edit,
 )
@@ -222,6 +223,14 @@ def test_a_result_that_says_something_else_is_no_result() -> None:
     check_result("a.yml", ONE, list(definitions))
     with pytest.raises(Error, match=r"^a.yml: A: left as it is, because after this edit it would say something else"):
         check_result("a.yml", ONE.replace("/1", "/2"), list(definitions))
+
+
+def test_a_result_that_another_reader_takes_otherwise_is_no_result() -> None:
+    plain, odd = "a: {u: 'https://x/?b'}\n", "a: {u: https://x/?b}\n"
+    for old, new in [(plain, plain + "b: 1\n"), (odd, odd), (odd, odd + "b: 1\n"), (odd, plain)]:
+        check_readers("a.yml", old, new)
+    with pytest.raises(Error, match=r"^a.yml: left as it is, because after this edit PyYAML without libyaml"):
+        check_readers("a.yml", plain, odd)
 
 
 def test_where_things_stand_is_asked_of_valid_texts_only() -> None:

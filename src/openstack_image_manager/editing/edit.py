@@ -89,11 +89,7 @@ def edit(text: str, edits: Iterable[Edit], file: str = "<text>") -> str:
         layout = Layout(new, file)
         new = spliced(new, (splice for each in batch for splice in _splices(Place(layout, each.image), each)))
         check_result(file, new, list(wanted.values()))
-    if new != text and not reads_alike(new) and reads_alike(text):
-        raise Error(
-            f"{file}: left as it is, because after this edit PyYAML without libyaml could not read it as before; "
-            "this is a bug: please report it with the file"
-        )
+    check_readers(file, text, new)
     return bom + new
 
 
@@ -183,6 +179,15 @@ def _changed(values: dict[str, Any], fields: Mapping[str, Value]) -> dict[str, A
         old = changed.get(field)
         changed[field] = {**(old if isinstance(old, dict) else {}), **value} if isinstance(value, Mapping) else value
     return changed
+
+
+def check_readers(file: str, old: str, new: str) -> None:
+    """Raise Error unless every reader of YAML that reads the old text as it should reads the new one so, too."""
+    if new != old and not reads_alike(new) and reads_alike(old):
+        raise Error(
+            f"{file}: left as it is, because after this edit PyYAML without libyaml could not read it as before; "
+            "this is a bug: please report it with the file"
+        )
 
 
 def check_result(file: str, text: str, wanted: list[Definition]) -> None:
