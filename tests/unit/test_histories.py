@@ -1,7 +1,8 @@
 """Random histories of a simulated cloud, with the laws checked at every step of every run.
 
-Every test run takes a few hundred histories, the same number from each policy, and more until what matters has happened in
-them. With `OIM_HISTORIES=20000` in the environment it is as many others as that says; what fails is shown as a short history.
+Every test run takes a few hundred histories, the same number from each policy, and more until what matters has
+happened in them. With `OIM_HISTORIES=20000` in the environment it is as many others as that says; what fails is shown
+as a short history.
 """
 
 from __future__ import annotations

@@ -262,3 +262,16 @@ def test_any_rollback_converges_and_keeps_the_plain_name(before, now, data):
     again = settled([wanted], Policy(), after)
     assert names(again)[to] == NAME
     assert not plan([wanted], again, Policy(), TODAY).changes
+
+
+def test_a_mark_that_an_interrupted_run_left_behind_is_all_that_goes():
+    """Another rollback had ended everything of the first one but its mark."""
+    wanted, after = rolled_back()
+    ended = made(plan([wanted], after, LATEST, TODAY, roll_back={NAME: "1"}), after)
+    left = replace(by_version(ended)["2"], properties={**by_version(ended)["2"].properties, desired.PINNED_OVER: "3"})
+    found = [left if image.id == left.id else image for image in ended]
+    result = plan([wanted], found, LATEST, TODAY, roll_back={NAME: "1"})
+    assert [(change.found.id, [field.field for field in change.fields]) for change in result.changes] == [
+        (left.id, [desired.PINNED_OVER])
+    ]
+    assert made(result, found) == ended
