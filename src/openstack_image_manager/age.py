@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 
-from openstack_image_manager.desired import version_key
 from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.model import Finding
+from openstack_image_manager.naming import version_key
 
 # As the conformance test of SCS counts: a little more than the name says, and a tenth of that on top.
 HOURS = {"daily": 25, "weekly": 7 * 25, "monthly": 31 * 24, "quarterly": 92 * 24, "yearly": 365 * 24}

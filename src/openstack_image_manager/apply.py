@@ -13,7 +13,7 @@ from itertools import chain
 from queue import SimpleQueue
 from typing import TypeGuard
 
-from openstack_image_manager import altering, deciding, desired, stored
+from openstack_image_manager import altering, deciding, desired, markers, stored
 from openstack_image_manager.changes import FIELDS, diff
 from openstack_image_manager.claim import Claims
 from openstack_image_manager.deciding import Decisions
@@ -22,20 +22,11 @@ from openstack_image_manager.glance import Glance
 from openstack_image_manager.identity import Key
 from openstack_image_manager.importer import Importer
 from openstack_image_manager.looking import Looks
-from openstack_image_manager.model import (
-    Change,
-    Create,
-    Delete,
-    FieldChange,
-    Image,
-    Plan,
-    Policy,
-    Result,
-    Update,
-)
+from openstack_image_manager.model import FieldChange, Image
 from openstack_image_manager.others import Others
+from openstack_image_manager.plan_model import Change, Create, Delete, Plan, Policy, Result, Update
 from openstack_image_manager.rechecking import Recheck, SettledError, Sight, keeps_name, stands
-from openstack_image_manager.sources import Reporter
+from openstack_image_manager.reporter import Reporter
 from openstack_image_manager.told import about
 from openstack_image_manager.ways import ImportOptions
 
@@ -153,7 +144,7 @@ class _Run:
             copies.append(Update(change.group, between, wanted, stores, "its stores differ"))
         self.recheck.sight.changed(change.group, image.id)
         altering.change(self.glance, image, diff(image, between))
-        promise = wanted.properties.get(desired.VERIFIED, "")
+        promise = wanted.properties.get(markers.VERIFIED, "")
         return f"imported as {wanted.name} ({image.id}), verified: {promise or 'unknown'}"
 
     def _update(self, change: Update) -> str:

@@ -13,10 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from openstack_image_manager import desired
-from openstack_image_manager.changes import FIELDS, change_data, plain
+from openstack_image_manager import markers
+from openstack_image_manager.changes import FIELDS
 from openstack_image_manager.format import Definition
-from openstack_image_manager.model import Finding, Image, Plan, Policy
+from openstack_image_manager.model import Finding, Image
+from openstack_image_manager.plan_model import Plan, Policy
+from openstack_image_manager.serialize import change_data, plain
 
 Data = Mapping[str, Any]
 MOST = 3  # differences that are told of one definition
@@ -150,13 +152,13 @@ def _key(change: Data, day: str) -> str:
         effect.pop("reason")
         effect["fields"] = [[each["field"], each["before"], _undated(each, day)] for each in change["fields"]]
     if change["action"] == "import":
-        marks = {key: DAY for key, value in change["properties"].items() if key in desired.MARKS and value == day}
+        marks = {key: DAY for key, value in change["properties"].items() if key in markers.MARKS and value == day}
         effect["properties"] = {**change["properties"], **marks}
     return json.dumps(effect, sort_keys=True)
 
 
 def _undated(field: Data, day: str) -> Any:
-    return DAY if field["field"] in desired.MARKS and field["after"] == day else field["after"]
+    return DAY if field["field"] in markers.MARKS and field["after"] == day else field["after"]
 
 
 def _are_done(changes: Sequence[Data], images: Mapping[str, Image], day: str) -> bool:
@@ -170,7 +172,7 @@ def _is_done(change: Data, images: Mapping[str, Image], day: str) -> bool:
     if change["action"] == "import":
         name, key = change["name"], {"image_name": change["definition"], "internal_version": change["version"]}
         return any(
-            image.name == name and key.items() <= image.properties.items() and not desired.is_pending(image)
+            image.name == name and key.items() <= image.properties.items() and not markers.is_pending(image)
             for image in images.values()
         )
     image = images.get(change["id"])

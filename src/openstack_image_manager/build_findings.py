@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date
 
-from openstack_image_manager import desired, retention
+from openstack_image_manager import markers, retention
 from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.lineup import key
 from openstack_image_manager.model import Finding, Image
@@ -56,7 +56,7 @@ def doubted(definition: Definition, images: Iterable[tuple[str, Image]]) -> list
 
 def other_checksum(definition: Definition, version: Version | None, image: Image) -> list[Finding]:
     """Report a checksum that was edited after the import: bytes of an image never change."""
-    stored = desired.verified_checksum(image)
+    stored = markers.verified_checksum(image)
     if version is None or not version.checksum or not stored or stored == version.checksum:
         return []
     message = (

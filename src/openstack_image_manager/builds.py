@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 
-from openstack_image_manager import build_findings, desired, retention
+from openstack_image_manager import build_findings, desired, markers, naming, retention
 from openstack_image_manager.changes import diff, reasons_for, without_copies
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition, Version
@@ -23,9 +23,11 @@ from openstack_image_manager.handover import (
     reasons_for_taking,
     weigh,
 )
+from openstack_image_manager.identity import is_usable, one_per_version
 from openstack_image_manager.leftovers import clear
-from openstack_image_manager.lineup import LineUp, is_usable, key, line_up, one_per_version
-from openstack_image_manager.model import WHOLE, Change, Create, Delete, Finding, Image, Policy, Role, Stage, Update
+from openstack_image_manager.lineup import LineUp, key, line_up
+from openstack_image_manager.model import WHOLE, Finding, Image
+from openstack_image_manager.plan_model import Change, Create, Delete, Policy, Role, Stage, Update
 from openstack_image_manager.retiring import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
 
 AHEAD = "newer than every defined version"
@@ -154,7 +156,7 @@ class Builds:
 
     def _is_usable(self, build: str, image: Image) -> bool:
         """True for an image with bytes that may be published; one that never was is so only for a version on offer."""
-        offered = build in self._checksums or not desired.is_pending(image)
+        offered = build in self._checksums or not markers.is_pending(image)
         return offered and is_usable(image, self._checksums.get(build))
 
     def _claim(self, version: Version | None, image: Image) -> Claim:
@@ -198,7 +200,7 @@ class Builds:
         place for them when they are there, and not before."""
         early = self._role(line, build, image, with_missing=False)
         # What is hidden already stays so, for it would only be hidden again.
-        if early.stage >= role.stage or desired.HIDDEN_SINCE in image.properties:
+        if early.stage >= role.stage or markers.HIDDEN_SINCE in image.properties:
             return self._change(build, version, line, role, image, carried), []
         at_once = self._change(build, version, line, early, image, carried)
         between = at_once[-1].wanted if at_once and isinstance(at_once[-1], Update) else image
@@ -221,11 +223,11 @@ class Builds:
             return [], [*updates]
         pins, rest = list[Update](), list[Update]()
         for change in updates:
-            removed = [field for field in change.fields if field.field == desired.PINNED_OVER and field.after is None]
+            removed = [field for field in change.fields if field.field == markers.PINNED_OVER and field.after is None]
             if not removed:
                 rest.append(change)
                 continue
-            properties = {key: value for key, value in change.found.properties.items() if key != desired.PINNED_OVER}
+            properties = {key: value for key, value in change.found.properties.items() if key != markers.PINNED_OVER}
             between = replace(change.found, properties=properties)
             pins.append(Update(change.group, change.found, between, tuple(removed), "its rollback ends"))
             if fields := tuple(field for field in change.fields if field not in removed):
@@ -279,7 +281,7 @@ class Builds:
         """The day on which the definition was rolled back from a build; it stays out of sight for good."""
         if build == line.current:
             return None
-        there = image.properties.get(desired.ROLLED_BACK) if image else None
+        there = image.properties.get(markers.ROLLED_BACK) if image else None
         return there or (self.day.isoformat() if build in line.bad else None)
 
     def _out_of_sight(self, visibility: str, hidden: bool, situation: retention.Situation) -> tuple[str, bool]:
@@ -293,13 +295,13 @@ class Builds:
     def _carried(self, usable: Iterable[Image]) -> frozenset[str] | None:
         """Whom the images with the plain name are shared with by hand: whoever sees one shall see its successor."""
         plain = [image for image in usable if self.definition.multi and image.name == self.definition.name]
-        known = [image.members for image in plain if image.members is not None and not desired.is_pending(image)]
+        known = [image.members for image in plain if image.members is not None and not markers.is_pending(image)]
         return frozenset().union(*known) if known else None
 
     def _create(self, version: Version, role: Role, left: Image | None, carried: frozenset[str] | None) -> Create:
         if left is None:
             reason = f"version {version.version} is not in the cloud"
-        elif desired.has_wrong_bytes(left):
+        elif markers.has_wrong_bytes(left):
             reason = f"{left.id} has other bytes than its checksum promises and was never published: replaced"
         elif left.status in WHOLE:
             reason = f"{left.id} was not verified with the version's checksum and never published: replaced"
@@ -325,7 +327,7 @@ class Builds:
         if version is None:
             wanted = self._undefined(build, role, image)
         else:
-            carried = carried if desired.is_pending(image) else None
+            carried = carried if markers.is_pending(image) else None
             wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image, carried)
         if is_foreign(image, self.policy, self.definition.owner):
             wanted = replace(wanted, members=None)  # it is no longer ours to look after once it is not public
@@ -342,7 +344,7 @@ class Builds:
             reason = f"rolled back from {role.pinned_over}"
         elif any(change.field == "name" and not role.newest for change in fields):
             reason = f"superseded by {line.current}"
-        elif desired.is_pending(image):
+        elif markers.is_pending(image):
             reason = "an interrupted run left it unpublished"
         elif self.policy.tag not in image.tags:
             reason = "taken over: it has the id of the version"
@@ -362,15 +364,15 @@ class Builds:
         """An image whose version left the definition: name, os_purpose and what retention says; never wider, unless a
         rollback made it the current one."""
         definition = self.definition
-        name = desired.image_name(definition, build, role.newest) if definition.multi else image.name
+        name = naming.image_name(definition, build, role.newest) if definition.multi else image.name
         # An image of another project gets no name of ours; it loses the plain one.
         if self.policy.project not in (None, image.owner) and not role.newest and image.name != definition.name:
             name = image.name
-        properties = {key: value for key, value in image.properties.items() if key not in desired.MARKS}
+        properties = {key: value for key, value in image.properties.items() if key not in markers.MARKS}
         before, after = ("oldgeneric", "generic") if role.newest else ("generic", "oldgeneric")
         if definition.multi and properties.get("os_purpose") == before:
             properties["os_purpose"] = after
-        properties |= desired.kept_on_image(role)
+        properties |= markers.kept_on_image(role)
         if name != image.name:  # the name may have been all that told which version it is
             properties |= {"image_name": definition.name, "internal_version": build}
         named = desired.members(definition)

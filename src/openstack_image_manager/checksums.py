@@ -6,8 +6,8 @@ import base64
 import binascii
 import re
 
+from openstack_image_manager.checksum import DIGEST_LENGTHS, Checksum
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.format import DIGEST_LENGTHS, Checksum
 
 _HEX = r"(?P<digest>[0-9a-fA-F]{32,128})"
 _SECTION = re.compile(r"#\s*(?P<algorithm>MD5|SHA1|SHA224|SHA256|SHA384|SHA512) HASH")

@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers, naming
 from openstack_image_manager.changes import diff
 from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.handover import Claim, claim_of
 from openstack_image_manager.identity import Key
-from openstack_image_manager.model import GONE, WHOLE, Create, Image
+from openstack_image_manager.markers import UNVERIFIED
+from openstack_image_manager.model import GONE, WHOLE, Image
 from openstack_image_manager.others import QUIET, Others, is_staged
-from openstack_image_manager.ways import UNVERIFIED, Way
+from openstack_image_manager.plan_model import Create
+from openstack_image_manager.ways import Way
 
 TAKEN = 1.0  # seconds after which a record that was taken over tells who has it
 TAGGED = 3.0  # seconds after which a new record has its tags, which Glance writes after all else
@@ -48,10 +50,10 @@ class Claims:
     def _discard(self, image_id: str, keep: bool = False, run: str | None = None) -> None:
         with suppress(CloudError):
             current = self.others.glance.get(image_id)
-            if run and current.properties.get(desired.RUN) != run:
+            if run and current.properties.get(markers.RUN) != run:
                 return
             whole = current.status in WHOLE
-            if (whole and desired.is_pending(current)) or (not whole and not keep):
+            if (whole and markers.is_pending(current)) or (not whole and not keep):
                 self.others.glance.delete(image_id)
 
     def record(self, change: Create, way: Way, again: Again) -> tuple[Image, bool]:
@@ -93,11 +95,11 @@ class Claims:
     def _initial(self, change: Create, way: Way) -> Image:
         """The record as it is made."""
         wanted = change.wanted
-        properties = {**wanted.properties, desired.VERIFIED: desired.PENDING + way.promise, desired.RUN: self.run}
+        properties = {**wanted.properties, markers.VERIFIED: markers.PENDING + way.promise, markers.RUN: self.run}
         return replace(
             wanted,
             # Until it is published no one may take it for the current one.
-            name=desired.image_name(change.definition, change.version.version, newest=False),
+            name=naming.image_name(change.definition, change.version.version, newest=False),
             # Shared with no one yet, for an image is shared before it is published.
             visibility="shared" if wanted.members else "private",
             hidden=False,
@@ -114,13 +116,13 @@ class Claims:
     ) -> tuple[Image | None, Image | None]:
         """The record to go on with, of what is left of a version; or what to look at once more; or neither: it is
         removed."""
-        version, promise = change.version, initial.properties[desired.VERIFIED]
-        if left.status in WHOLE and not desired.has_wrong_bytes(
+        version, promise = change.version, initial.properties[markers.VERIFIED]
+        if left.status in WHOLE and not markers.has_wrong_bytes(
             left, None if way.promise == UNVERIFIED else version.checksum
         ):
             return left, None
         if left.disk_format == initial.disk_format:
-            same = left.properties.get(desired.VERIFIED) == promise
+            same = left.properties.get(markers.VERIFIED) == promise
             if is_staged(left) and same and way.method == "glance-direct":
                 return left, None
             if left.status == "queued" and (version.id or self._keeps(left.id, change, number)):
@@ -179,7 +181,7 @@ class Claims:
             for image in self.others.glance.of_definition(self.tag, name)
             if image.owner == self.others.glance.project
             and image.status not in GONE
-            and desired.is_pending(image)
+            and markers.is_pending(image)
             and all(image.properties.get(key) == initial.properties[key] for key in keys)
         ]
         return sorted(found, key=lambda image: (image.created_at, image.id))
@@ -206,7 +208,7 @@ class Claims:
         return current if current and self._is_own(current) else None
 
     def _is_own(self, image: Image) -> bool:
-        return image.properties.get(desired.RUN) == self.run
+        return image.properties.get(markers.RUN) == self.run
 
     def _keeps(self, image_id: str, change: Create, number: int) -> bool:
         """True for an id that other clouds have for the version too: deleted, it could never be had again."""
@@ -239,7 +241,7 @@ class Claims:
                 return twin
             if twin.status != "queued":
                 return None
-            if made_here and desired.is_pending(twin):
+            if made_here and markers.is_pending(twin):
                 return twin
             if time.monotonic() > limit:
                 return None

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from openstack_image_manager import desired, identity
+from openstack_image_manager import identity, markers, naming
 from openstack_image_manager.format import Definition
-from openstack_image_manager.identity import Key
-from openstack_image_manager.lineup import is_usable, one_per_version
+from openstack_image_manager.identity import Key, is_usable, one_per_version
 from openstack_image_manager.model import Image
 
 ABSENT, UNSEEN = "-", "?"
@@ -35,11 +34,11 @@ def current(definition: Definition, images: Iterable[Image]) -> dict[str, Image]
     known = {definition.name: definition}
     found: dict[str, Image] = {}
     keyed = [(key[1], image) for image in images if (key := identity.identify(image, known))]
-    published = [(version, image) for version, image in keyed if not desired.is_pending(image)]
+    published = [(version, image) for version, image in keyed if not markers.is_pending(image)]
     standing, _ = one_per_version(published, definition.status)
-    for version in sorted(filter(lambda each: is_usable(standing[each]), standing), key=desired.version_key):
+    for version in sorted(filter(lambda each: is_usable(standing[each]), standing), key=naming.version_key):
         image = standing[version]
-        name = definition.name if definition.multi else desired.image_name(definition, version, newest=False)
+        name = definition.name if definition.multi else naming.image_name(definition, version, newest=False)
         if image.name == name:
             found[name] = image
     return found
@@ -67,7 +66,7 @@ def table(
 
 def digest(image: Image) -> str:
     """What is known of the bytes: the checksum they were verified with, else Glance's own digest of what it stores."""
-    verified = desired.verified_checksum(image)
+    verified = markers.verified_checksum(image)
     if ":" in verified:
         return verified
     return f"{image.hash_algorithm}:{image.hash_value}" if image.hash_value else ""

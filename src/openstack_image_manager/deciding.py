@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 
-from openstack_image_manager import desired, identity
+from openstack_image_manager import identity, markers, naming
 from openstack_image_manager.format import Definition
 from openstack_image_manager.handover import split
-from openstack_image_manager.model import WHOLE, Change, Create, Delete, Image, Plan, Policy, Update
+from openstack_image_manager.model import WHOLE, Image
 from openstack_image_manager.plan import is_final, plan
+from openstack_image_manager.plan_model import Change, Create, Delete, Plan, Policy, Update
 
 # Fields that decide who finds which image under which name.
-DECISIVE = ("name", "visibility", "hidden", "status", desired.PINNED_OVER, desired.ROLLED_BACK)
+DECISIVE = ("name", "visibility", "hidden", "status", markers.PINNED_OVER, markers.ROLLED_BACK)
 # Properties that Nova and Cinder write on images they make of servers and volumes, beside those of the first image.
 COPIED = ("base_image_ref", "instance_uuid", "image_id")
 Values = Mapping[str, object]
@@ -67,7 +68,7 @@ class Decisions:
             own = image.owner == self.policy.project and image.status in WHOLE and self.policy.tag not in image.tags
             same = (properties.get("image_name"), properties.get("internal_version")) == key
             # A record that names other tags: a run with another --tag looks after it.
-            tags = desired.recorded(image)[1]
+            tags = markers.recorded(image)[1]
             if own and same and (not tags or self.policy.tag in tags) and not properties.keys() & {*COPIED}:
                 return image
         return None
@@ -112,7 +113,7 @@ class Decisions:
         """The definition and what a rollback asks of it, as the plan has chosen: the version before the current one is
         another one once the first step is done. With its mark on the image nothing has to be asked for any more, but
         a version that is newer than the bad one, and still missing, would end the rollback."""
-        name, mark = definition.name, desired.PINNED_OVER
+        name, mark = definition.name, markers.PINNED_OVER
         to = self.roll_back.get(name)
         pinned = {
             change.found.id: over
@@ -124,9 +125,9 @@ class Decisions:
         (image_id, over), *_ = pinned.items()
         builds = {image.id: found[1] for image in images if (found := identity.identify(image, {name: definition}))}
         marked = any(image.id == image_id and image.properties.get(mark) == over for image in images)
-        there = {builds.get(image.id) for image in images if image.status in WHOLE and not desired.is_pending(image)}
-        bad = desired.version_key(over)
-        versions = [v for v in definition.versions if v.version in there or desired.version_key(v.version) <= bad]
+        there = {builds.get(image.id) for image in images if image.status in WHOLE and not markers.is_pending(image)}
+        bad = naming.version_key(over)
+        versions = [v for v in definition.versions if v.version in there or naming.version_key(v.version) <= bad]
         versions = versions or [definition.versions[0].model_copy(update={"version": over, "id": None})]
         to = None if marked else builds.get(image_id)
         return definition.model_copy(update={"versions": versions}), {name: to} if to else {}

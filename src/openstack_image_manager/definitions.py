@@ -81,7 +81,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def _shipped_files(path: str) -> list[str]:
-    from openstack_image_manager.catalogue import files  # late: most runs need nothing of it
+    from openstack_image_manager.catalogue_files import files
 
     return files(path)
 

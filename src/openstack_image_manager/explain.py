@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from openstack_image_manager import desired, handover, identity, retention
+from openstack_image_manager import handover, identity, naming, retention
 from openstack_image_manager.builds import Builds, Standing
-from openstack_image_manager.changes import change_data, reasons_for
+from openstack_image_manager.changes import reasons_for
 from openstack_image_manager.format import Definition
 from openstack_image_manager.lineup import LineUp
-from openstack_image_manager.model import GONE, Change, Create, Image, Plan, Policy, Role
+from openstack_image_manager.model import GONE, Image
+from openstack_image_manager.plan_model import Change, Create, Plan, Policy, Role
 from openstack_image_manager.retiring import Usage
+from openstack_image_manager.serialize import change_data
 
 Said = tuple[str, str]  # what it is about, and what there is to say
 
@@ -96,7 +98,7 @@ def _builds(
         image, role = standing.images.get(build), standing.roles[build]
         own = tuple(change for change in changes if _is_about(change, build, image))
         usable = standing.usable.get(build)
-        name = taken.get(usable.id, usable).name if usable else desired.image_name(definition, build, role.newest)
+        name = taken.get(usable.id, usable).name if usable else naming.image_name(definition, build, role.newest)
         said = [("place", _place(standing.line, build, role)), *_there(standing, build, image)]
         if usable and usable.id in taken:
             said.append(("owner", f"given over by its former owner {taken[usable.id].owner}"))
@@ -149,7 +151,7 @@ def _there(standing: Standing, build: str, image: Image | None) -> list[Said]:
 
 
 def _name(definition: Definition, standing: Standing, build: str, role: Role, image: Image | None) -> str:
-    wanted = desired.image_name(definition, build, role.newest)
+    wanted = naming.image_name(definition, build, role.newest)
     found = image or Image(wanted, role.visibility)
     return f"{wanted}: {reasons_for(definition, standing.line.current, role, found, found)['name']}"
 

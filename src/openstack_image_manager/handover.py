@@ -12,17 +12,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from openstack_image_manager import desired
+from openstack_image_manager import desired, markers
 from openstack_image_manager.changes import FIELDS, diff
 from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.identity import belongs, identify
-from openstack_image_manager.lineup import is_usable, key
-from openstack_image_manager.model import WHOLE, Change, Create, Delete, Finding, Image
+from openstack_image_manager.identity import belongs, identify, is_usable
+from openstack_image_manager.lineup import key
+from openstack_image_manager.model import WHOLE, Finding, Image
+from openstack_image_manager.plan_model import Change, Create, Delete
 from openstack_image_manager.retention import WIDEST_FIRST
-from openstack_image_manager.ways import copy_checksum, is_packed
+from openstack_image_manager.unpack import is_packed
+from openstack_image_manager.ways import copy_checksum
 
 # What a run reads from an image to decide about others, and what another project could therefore tell it.
-UNBELIEVED = (desired.PINNED_OVER, desired.ROLLED_BACK, desired.RUN)
+UNBELIEVED = (markers.PINNED_OVER, markers.ROLLED_BACK, markers.RUN)
 
 
 class Claim(IntEnum):
@@ -46,7 +48,7 @@ def claim_of(definition: Definition, version: Version | None, image: Image, proj
     if ours and right is not False and version is not None and version.id == image.id:
         return Claim.NAMED
     if ours and right is False:
-        return Claim.OURS_WRONG if desired.is_imported(image) else Claim.WRONG
+        return Claim.OURS_WRONG if markers.is_imported(image) else Claim.WRONG
     if ours:
         return Claim.RIGHT if right else Claim.OURS
     # Once it is not public it is out of our hands.
@@ -60,7 +62,7 @@ def claim_of(definition: Definition, version: Version | None, image: Image, proj
 
 def _has_right_bytes(definition: Definition, version: Version | None, image: Image, ours: bool) -> bool | None:
     """True: the bytes are those of the version, False: they are not, None: that cannot be compared."""
-    said = desired.verified_checksum(image) if ours else ""
+    said = markers.verified_checksum(image) if ours else ""
     if version is None or not version.checksum:
         return True if said else None
     if _is_right(version, image):
@@ -94,7 +96,7 @@ def weigh(definition: Definition, images: Mapping[str, Image], claims: Mapping[s
         build
         for build, image in images.items()
         if is_usable(image)
-        and not desired.is_pending(image)
+        and not markers.is_pending(image)
         and (claims[build] < Claim.OWNERS or (build in owners and is_as_wide(definition, versions.get(build), image)))
     }
     newest = max(map(key, {*(solid - out), *(version.version for version in definition.offered)}))
@@ -113,7 +115,7 @@ def believed(image: Image, project: str | None) -> Image:
     """The image without what a project other than ours could have written to have others treated differently."""
     if project is None or image.owner == project:
         return image
-    unbelieved = {*UNBELIEVED, *([desired.VERIFIED] if desired.is_pending(image) else [])}
+    unbelieved = {*UNBELIEVED, *([markers.VERIFIED] if markers.is_pending(image) else [])}
     if not unbelieved & image.properties.keys():
         return image
     return replace(image, properties={k: v for k, v in image.properties.items() if k not in unbelieved})
@@ -245,11 +247,11 @@ def _objection(definition: Definition, version: Version, image: Image) -> str:
 
 
 def _is_right(version: Version, image: Image) -> bool:
-    return desired.digest(image) in (version.checksum, copy_checksum(version))
+    return markers.digest(image) in (version.checksum, copy_checksum(version))
 
 
 def _taken(definition: Definition, version: Version, image: Image) -> Taken:
-    verified = {desired.VERIFIED: f"{version.checksum}{desired.AFTER}", desired.BYTES: desired.digest(image)}
+    verified = {markers.VERIFIED: f"{version.checksum}{markers.AFTER}", markers.BYTES: markers.digest(image)}
     believed = replace(
         image, name="", properties=verified, tags=frozenset(), protected=False, owner=definition.owner or image.owner
     )
@@ -261,4 +263,4 @@ def reasons_for_taking(taken: Taken, wanted: Image) -> dict[str, str]:
     gone = taken.found.properties.keys() - wanted.properties.keys() - set(FIELDS)
     reasons = dict.fromkeys(gone, "not from the definition")
     how = f"if its bytes are those of {taken.proof}" if taken.proof else "Glance has the right digest of its bytes"
-    return {**reasons, "owner": f"given over: {how}", desired.VERIFIED: how}
+    return {**reasons, "owner": f"given over: {how}", markers.VERIFIED: how}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers, retention
 from openstack_image_manager.format import Definition, public_url
 from openstack_image_manager.model import WHOLE, Finding, Image
 
@@ -86,7 +86,7 @@ def strangers(namesakes: Iterable[Image], tag: str, project: str | None) -> list
     word about one that a run is just making: Glance writes its tags after all else."""
     findings = []
     for image in namesakes:
-        if image.status == "queued" and desired.is_pending(image):
+        if image.status == "queued" and markers.is_pending(image):
             continue
         if image.owner == project:
             message = f"{image.id} is called that too, but has not the tag {tag}: not touched"
@@ -130,3 +130,31 @@ def version_in_name(name: str, definition: Definition) -> str | None:
         dated = re.fullmatch(r"\((.+)\)", rest)
         return dated.group(1) if dated else None
     return rest if any(version.version == rest for version in definition.versions) else None
+
+
+def is_usable(image: Image | None, checksum: str | None = None) -> bool:
+    """True for an image with bytes that may be published; `checksum` is that of its version."""
+    return image is not None and image.status in WHOLE and not markers.has_wrong_bytes(image, checksum)
+
+
+def one_per_version(
+    found: Sequence[tuple[str, Image]],
+    status: str = "active",
+    claim: Callable[[str, Image], int] = lambda _build, _image: 0,
+    usable: Callable[[str, Image], bool] = lambda _build, image: is_usable(image),
+) -> tuple[dict[str, Image], list[tuple[str, Image]]]:
+    """The image that stands for each version (`usable`, of the best `claim`, of the status that the definition wants,
+    seen by most, oldest), and the others with their versions. Images are told apart by their ids."""
+
+    # One that has the status already, not the active one: what a run deactivates would not be the one of the next run.
+    def standing(version: str, image: Image) -> tuple[bool, int, bool, int, bool, str, str]:
+        wide, retired = retention.WIDEST_FIRST.index(image.visibility), markers.HIDDEN_SINCE in image.properties
+        unusable = not usable(version, image)
+        return unusable, claim(version, image), image.status != status, wide, retired, image.created_at, image.id
+
+    candidates: dict[str, dict[str, Image]] = defaultdict(dict)
+    for version, image in found:
+        candidates[version][image.id] = image
+    ordered = {v: sorted(its.values(), key=lambda image: standing(v, image)) for v, its in candidates.items()}
+    others = [(version, image) for version, images in ordered.items() for image in images[1:]]
+    return {version: images[0] for version, images in ordered.items()}, others

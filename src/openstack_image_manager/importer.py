@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.claim import Again, Claims
 from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
 from openstack_image_manager.format import public_url
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.model import WHOLE, Create, Image
+from openstack_image_manager.model import WHOLE, Image
 from openstack_image_manager.others import is_staged
-from openstack_image_manager.sources import Reporter, Source, Sources, urls_of, with_checksum
+from openstack_image_manager.plan_model import Create
+from openstack_image_manager.reporter import Reporter
+from openstack_image_manager.sources import Source, Sources, urls_of, with_checksum
 from openstack_image_manager.ways import ImportOptions, Way, choose
 
 STAGE_TRIES = 3
@@ -143,7 +145,7 @@ class Importer:
             image = self.glance.wait(record.id, deadline, self.stop, self.glance_says(change.subject))
         if max(image.virtual_size or 0, image.size or 0) > LARGEST:
             raise VerificationError(f"it claims to be a disk of {image.virtual_size} bytes; no disk is that large")
-        if desired.has_wrong_bytes(image):
+        if markers.has_wrong_bytes(image):
             disk_format = change.definition.format
             if url and image.disk_format != disk_format:
                 self._converting.add(disk_format)

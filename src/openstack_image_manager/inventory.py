@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from openstack_image_manager import desired
+from openstack_image_manager import naming
 from openstack_image_manager.complaints import Position
 from openstack_image_manager.format import Definition
 from openstack_image_manager.redaction import public_urls
@@ -35,7 +35,7 @@ class Entry:
 def entries(definitions: Iterable[Definition], positions: Mapping[str, Position]) -> list[Entry]:
     """An entry for each definition, by name as people sort names."""
     made = [_entry(each, positions[each.name]) for each in definitions]
-    return sorted(made, key=lambda entry: desired.version_key(entry.name))
+    return sorted(made, key=lambda entry: naming.version_key(entry.name))
 
 
 def _entry(definition: Definition, position: Position) -> Entry:
@@ -43,7 +43,7 @@ def _entry(definition: Definition, position: Position) -> Entry:
     return Entry(
         definition.name,
         definition.enable,
-        max(versions, key=desired.version_key, default=None),
+        max(versions, key=naming.version_key, default=None),
         len(versions),
         definition.format,
         definition.visibility,
@@ -100,7 +100,7 @@ def details(definition: Definition, position: Position) -> list[tuple[str, str]]
         (f"meta.{name}", "null" if value is None else public_urls(value))
         for name, value in sorted(definition.meta.items())
     ]
-    order = sorted((version.version for version in definition.versions), key=desired.version_key, reverse=True)
+    order = sorted((version.version for version in definition.versions), key=naming.version_key, reverse=True)
     return [*rows, ("versions", ", ".join(order) or "none")]
 
 

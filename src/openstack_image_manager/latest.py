@@ -10,9 +10,10 @@ from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager import identity
 from openstack_image_manager.ahead import side_by_side
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import Error
-from openstack_image_manager.format import Checksum, Definition, Version, public_url
-from openstack_image_manager.lineup import is_usable
+from openstack_image_manager.format import Definition, Version, public_url
+from openstack_image_manager.identity import is_usable
 from openstack_image_manager.model import Finding, Image
 
 if TYPE_CHECKING:

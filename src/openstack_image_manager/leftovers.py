@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 from openstack_image_manager import retention
-from openstack_image_manager.model import Delete, Finding, Image
+from openstack_image_manager.model import Finding, Image
+from openstack_image_manager.plan_model import Delete
 
 
 def clear(group: str, image: Image, foreign: bool, today: date, findings: list[Finding]) -> list[Delete]:

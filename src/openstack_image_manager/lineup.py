@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from openstack_image_manager import desired, retention
+from openstack_image_manager import markers, naming, retention
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.model import WHOLE, Image, Policy
+from openstack_image_manager.model import Image
+from openstack_image_manager.plan_model import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class LineUp:
 
 def key(build: str) -> Any:
     """What builds are compared by; builds that compare equal have an order too."""
-    return desired.version_key(build), build
+    return naming.version_key(build), build
 
 
 def line_up(
@@ -113,9 +113,9 @@ def _rollbacks(
 ) -> tuple[dict[str, str], frozenset[str]]:
     """What earlier rollbacks left on images: builds that are current in place of a newer version, and the bad ones. A
     pin lasts until a version is defined that is newer than the one it was made over; what was bad stays bad."""
-    marks = {build: image.properties.get(desired.PINNED_OVER, "") for build, image in usable.items()}
+    marks = {build: image.properties.get(markers.PINNED_OVER, "") for build, image in usable.items()}
     pins = {build: over for build, over in marks.items() if over and key(over) >= key(newest)}
-    bad = {build for build, image in usable.items() if desired.ROLLED_BACK in image.properties}
+    bad = {build for build, image in usable.items() if markers.ROLLED_BACK in image.properties}
     bad |= {build for build in builds for pin, over in pins.items() if key(pin) < key(build) <= key(over)}
     # Of two rollbacks the later one counts, which took the build of the earlier one back.
     return {build: over for build, over in pins.items() if build not in bad}, frozenset(bad)
@@ -165,31 +165,3 @@ def _chosen(definition: Definition, usable: Mapping[str, Image], to: str, curren
                 f"{current}; take that out of the definition, or choose another version with --to"
             )
     return chosen
-
-
-def is_usable(image: Image | None, checksum: str | None = None) -> bool:
-    """True for an image with bytes that may be published; `checksum` is that of its version."""
-    return image is not None and image.status in WHOLE and not desired.has_wrong_bytes(image, checksum)
-
-
-def one_per_version(
-    found: Sequence[tuple[str, Image]],
-    status: str = "active",
-    claim: Callable[[str, Image], int] = lambda _build, _image: 0,
-    usable: Callable[[str, Image], bool] = lambda _build, image: is_usable(image),
-) -> tuple[dict[str, Image], list[tuple[str, Image]]]:
-    """The image that stands for each version (`usable`, of the best `claim`, of the status that the definition wants,
-    seen by most, oldest), and the others with their versions. Images are told apart by their ids."""
-
-    # One that has the status already, not the active one: what a run deactivates would not be the one of the next run.
-    def standing(version: str, image: Image) -> tuple[bool, int, bool, int, bool, str, str]:
-        wide, retired = retention.WIDEST_FIRST.index(image.visibility), desired.HIDDEN_SINCE in image.properties
-        unusable = not usable(version, image)
-        return unusable, claim(version, image), image.status != status, wide, retired, image.created_at, image.id
-
-    candidates: dict[str, dict[str, Image]] = defaultdict(dict)
-    for version, image in found:
-        candidates[version][image.id] = image
-    ordered = {v: sorted(its.values(), key=lambda image: standing(v, image)) for v, its in candidates.items()}
-    others = [(version, image) for version, images in ordered.items() for image in images[1:]]
-    return {version: images[0] for version, images in ordered.items()}, others

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from openstack_image_manager.errors import KINDS
-from openstack_image_manager.model import Create, Delete, Plan
+from openstack_image_manager.plan_model import Create, Delete, Plan
 from openstack_image_manager.status import Row
 
 PREFIX = "openstack_image_manager_"

@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from openstack_image_manager import desired, retention
+from openstack_image_manager import markers, naming, retention
 from openstack_image_manager.changes import diff
+from openstack_image_manager.identity import is_usable
 from openstack_image_manager.leftovers import clear
-from openstack_image_manager.lineup import is_usable
-from openstack_image_manager.model import Change, Delete, Finding, Image, Policy, Role, Stage, Update
+from openstack_image_manager.model import Finding, Image
+from openstack_image_manager.plan_model import Change, Delete, Policy, Role, Stage, Update
 from openstack_image_manager.retiring import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
 
 
@@ -44,8 +45,8 @@ def plan(
 
 def _version(image: Image) -> Any:
     # What was never published takes no place of what was.
-    version = desired.version_key(image.properties.get("internal_version") or image.name)
-    return not desired.is_pending(image), version, image.created_at
+    version = naming.version_key(image.properties.get("internal_version") or image.name)
+    return not markers.is_pending(image), version, image.created_at
 
 
 def _orphan(
@@ -83,7 +84,7 @@ def _hide(name: str, image: Image, stage: Stage, policy: Policy, today: date, re
         visibility, hidden = retention.out_of_sight(visibility, hidden, policy.hidden_visibility, os_hidden)
     since = hidden_since(image, stage, True, today)
     role = Role(False, True, True, stage, reason, visibility, hidden, since)
-    wanted = retired(image, role, image.name, {**image.properties, **desired.kept_on_image(role)})
-    why = dict.fromkeys(("visibility", "hidden", "status", desired.HIDDEN_SINCE), reason)
+    wanted = retired(image, role, image.name, {**image.properties, **markers.kept_on_image(role)})
+    why = dict.fromkeys(("visibility", "hidden", "status", markers.HIDDEN_SINCE), reason)
     fields = diff(image, wanted, why)
     return [Update(name, image, wanted, fields, reason)] if fields else []

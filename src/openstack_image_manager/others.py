@@ -12,7 +12,7 @@ from openstack_image_manager.errors import CloudError, ImportFailedError, Interr
 from openstack_image_manager.glance import LONGEST_PAUSE, Glance
 from openstack_image_manager.leftovers import is_stale
 from openstack_image_manager.model import Image
-from openstack_image_manager.sources import Reporter
+from openstack_image_manager.reporter import Reporter
 
 QUIET = 10.0  # seconds after which an empty record that nobody fills is taken for left behind
 STAGED = 3.0  # seconds after which one with all bytes is that nobody imports

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from openstack_image_manager import desired, search
+from openstack_image_manager import markers, naming, search
 from openstack_image_manager.errors import CloudError
 from openstack_image_manager.format import Definition
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.handover import split
 from openstack_image_manager.identity import by_other_ids, identify, of_others, strangers
 from openstack_image_manager.latest import resolve
-from openstack_image_manager.model import WHOLE, Change, Create, Delete, Finding, Image, Plan, Policy, Update
+from openstack_image_manager.model import WHOLE, Finding, Image
 from openstack_image_manager.plan import is_final, plan
+from openstack_image_manager.plan_model import Change, Create, Delete, Plan, Policy, Update
 from openstack_image_manager.relations import Relations
 from openstack_image_manager.retiring import Usage
 
@@ -134,11 +135,11 @@ def inherits(change: Change) -> bool:
     was interrupted has left it to be published."""
     if isinstance(change, Delete) or change.wanted.visibility != "shared" or change.wanted.members is not None:
         return False
-    return change.role.newest if isinstance(change, Create) else desired.is_pending(change.found)
+    return change.role.newest if isinstance(change, Create) else markers.is_pending(change.found)
 
 
 def _names(change: Change) -> set[str]:
     if isinstance(change, Create):
-        dated = desired.image_name(change.definition, change.version.version, newest=False)
+        dated = naming.image_name(change.definition, change.version.version, newest=False)
         return {change.wanted.name, dated}
     return {change.wanted.name} - {change.found.name} if isinstance(change, Update) else set()

@@ -65,4 +65,4 @@ def crashed(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
 def styled(stream: TextIO) -> TextIO:
     """The stream for the texts of Rich, whose names and messages have no control characters."""
-    return cast(TextIO, Output(stream.stream if isinstance(stream, Output) else stream, styled=True))
+    return cast("TextIO", Output(stream.stream if isinstance(stream, Output) else stream, styled=True))

@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import TypeGuard
 
-from openstack_image_manager import desired, handover, identity, orphans
+from openstack_image_manager import handover, identity, markers, orphans
 from openstack_image_manager.builds import Builds
 from openstack_image_manager.format import Definition
-from openstack_image_manager.lineup import is_usable
-from openstack_image_manager.model import GONE, WHOLE, Change, Delete, Finding, Image, Plan, Policy, Update
+from openstack_image_manager.identity import is_usable
+from openstack_image_manager.model import GONE, WHOLE, Finding, Image
+from openstack_image_manager.plan_model import Change, Delete, Plan, Policy, Update
 from openstack_image_manager.retiring import Usage
 
 
@@ -146,7 +147,7 @@ def _converts(
     telling: dict[str, list[tuple[str, bool]]] = defaultdict(list)
     for defined, image in images:
         ours = project is None or image.owner == project
-        if defined not in ("raw", "iso") and image.status in WHOLE and ours and desired.VERIFIED in image.properties:
+        if defined not in ("raw", "iso") and image.status in WHOLE and ours and markers.VERIFIED in image.properties:
             telling[defined].append((image.created_at, image.disk_format != defined))
     every = [shown for its in telling.values() for shown in its]
     return {each: max(telling[each] or every)[1] if telling[each] or every else None for each in formats}

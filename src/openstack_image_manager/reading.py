@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from yaml import MappingNode, Node, SequenceNode
 
-from openstack_image_manager import desired
+from openstack_image_manager import naming
 from openstack_image_manager.complaints import Complaint, DefinitionErrors, Position, dotted, near, sentence
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition, Version
@@ -182,7 +182,7 @@ class _Entry:
             if isinstance(name, str):
                 again = "only one version can be latest; the first stands at {}" if name == "latest" else None
                 if not self._first(seen, name, (*loc, "version"), again or "this version is defined already at {}"):
-                    self._first(orders, str(desired.version_key(name)), (*loc, "version"), EQUAL)
+                    self._first(orders, str(naming.version_key(name)), (*loc, "version"), EQUAL)
             if isinstance(wanted_id, str):
                 self._first(self.reading.ids, wanted_id.lower(), (*loc, "id"), "this id is given already at {}")
             if name == "latest" and not (version.get("checksums_url") or version.get("checksum_url")):
@@ -206,11 +206,11 @@ class _Entry:
     def _check_glance_names(self, definition: Definition) -> None:
         """No two images may get the same name in Glance, whichever definitions they come from."""
         versions = {version.version: index for index, version in reversed([*enumerate(definition.versions)])}
-        newest = max(versions, key=desired.version_key, default="")
+        newest = max(versions, key=naming.version_key, default="")
         for version, index in versions.items():
-            name, loc = desired.image_name(definition, version, version == newest), ("versions", index)
+            name, loc = naming.image_name(definition, version, version == newest), ("versions", index)
             # While it is imported, the newest one has its dated name too.
-            length = len(max(name, desired.image_name(definition, version, newest=False), key=len))
+            length = len(max(name, naming.image_name(definition, version, newest=False), key=len))
             if length > MAX_NAME:
                 self._complain(loc, f"the image's name would have {length} characters, at most {MAX_NAME} can be")
             self._first(self.reading.glance_names, name, loc, "another image gets the same name, from {}")

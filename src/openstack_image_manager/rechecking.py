@@ -6,11 +6,12 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
-from openstack_image_manager import altering, deciding, desired
+from openstack_image_manager import altering, deciding, markers
 from openstack_image_manager.deciding import Decisions
 from openstack_image_manager.errors import CloudError
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.model import GONE, WHOLE, Change, Create, Delete, Image, Update
+from openstack_image_manager.model import GONE, WHOLE, Image
+from openstack_image_manager.plan_model import Change, Create, Delete, Update
 
 FRESH = 1.0  # seconds that a look is good for
 
@@ -76,7 +77,7 @@ class Recheck:
                 return replace(change, left=new.left)
         for image in self.decisions.of_version(change, images.values()):
             if deciding.outcome(image, changes) == wanted:
-                if desired.is_pending(image):
+                if markers.is_pending(image):
                     return replace(change, left=image)
                 if deciding.decisive(image) == wanted:
                     raise SettledError(f"already up to date ({image.id})")

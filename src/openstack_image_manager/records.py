@@ -6,7 +6,7 @@ from typing import Any
 
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
-from openstack_image_manager.schema import FIELDS, KINDS
+from openstack_image_manager.fields import FIELDS, KINDS
 from openstack_image_manager.yamltree import FOREIGN, NULL, STR, Broken, Loc, Tree
 
 MAY_BE_EMPTY = {"meta": dict, "tags": list, "versions": list}

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from openstack_image_manager import changes as values
-from openstack_image_manager import desired, sizes
+from openstack_image_manager import markers, serialize, sizes
 from openstack_image_manager.format import Version, public_url
-from openstack_image_manager.model import Change, Create, Delete, FieldChange, Finding, Image, Plan, Result, Update
+from openstack_image_manager.model import FieldChange, Finding, Image
 from openstack_image_manager.plain import Plain
+from openstack_image_manager.plan_model import Change, Create, Delete, Plan, Result, Update
 from openstack_image_manager.redaction import printable, without_secrets
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def summary(plan: Plan, cloud: str) -> str:
         return f"{scope}; {count(errors, 'error')}, nothing else to do" if errors else f"{scope}; no changes"
     imports, updates, deletes = (sum(isinstance(c, kind) for c in plan.changes) for kind in (Create, Update, Delete))
     numbers = f"{imports} to import, {updates} to change, {deletes} to delete"
-    return f"{scope}; {numbers}; plan {values.checksum(plan)}"
+    return f"{scope}; {numbers}; plan {serialize.checksum(plan)}"
 
 
 def count(number: int, thing: str) -> str:
@@ -138,7 +138,7 @@ def _create_text(change: Create, names: Mapping[str, str], out: Out) -> None:
         if (value := getattr(wanted, name)) is not None:
             parts = value if isinstance(value, frozenset) else {value}
             rows.append((name, ", ".join(sorted(_project(part, names) for part in parts))))
-    shown = {key: value for key, value in wanted.properties.items() if key != desired.RECORD}
+    shown = {key: value for key, value in wanted.properties.items() if key != markers.RECORD}
     rows += sorted(shown.items())
     width = max(len(key) for key, _ in rows)
     for key, value in rows:
@@ -172,7 +172,7 @@ def _sides(field: FieldChange, names: Mapping[str, str]) -> tuple[str, str]:
     """What it is and what it shall be; the first is empty where only the second says something."""
     if field.field not in ("owner", "members"):
         names = {}
-    if field.field == desired.RECORD:
+    if field.field == markers.RECORD:
         return ("(none)", "(written)") if field.before is None else ("", "(rewritten)")
     if isinstance(field.before, frozenset) and isinstance(field.after, frozenset):
         gone = [f"-{_project(each, names)}" for each in sorted(field.before - field.after)]
@@ -185,11 +185,11 @@ def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
     """The plan as plain values; without secrets."""
     return {
         "cloud": cloud,
-        "checksum": values.checksum(plan),
+        "checksum": serialize.checksum(plan),
         "definitions": plan.definitions,
         "images": plan.images,
         **({"projects": dict(sorted(plan.projects.items()))} if plan.projects else {}),
-        "changes": [values.change_data(change) for change in plan.changes],
+        "changes": [serialize.change_data(change) for change in plan.changes],
         "findings": [{"level": f.level, "subject": f.subject, "message": f.message} for f in plan.findings],
     }
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from openstack_image_manager.model import Policy, Stage
+from openstack_image_manager.plan_model import Policy, Stage
 
 DEFAULT_VISIBLE = 3
 LAST = re.compile(r"last-0*(\d{1,9})")  # no cloud has more images; a longer number can't be understood

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 
-from openstack_image_manager import desired, retention
-from openstack_image_manager.model import Image, Policy, Role, Stage
+from openstack_image_manager import markers, retention
+from openstack_image_manager.model import Image
+from openstack_image_manager.plan_model import Policy, Role, Stage
 
 Usage = Callable[[str], int | None]
 
@@ -30,13 +31,13 @@ def situation_of(
         protected=image.protected,
         foreign=is_foreign(image, policy, owner),
         uses=usage(image.id),
-        hidden_since=retention.as_day(image.properties.get(desired.HIDDEN_SINCE)),
+        hidden_since=retention.as_day(image.properties.get(markers.HIDDEN_SINCE)),
     )
 
 
 def hidden_since(image: Image | None, stage: Stage, keeps: bool, today: date) -> str | None:
     """The day to keep on the image: the one that is there already, or today. `keeps`: it stays out of sight."""
-    there = image.properties.get(desired.HIDDEN_SINCE) if image else None
+    there = image.properties.get(markers.HIDDEN_SINCE) if image else None
     if stage >= Stage.HIDE:
         return there if retention.as_day(there) else today.isoformat()
     return there if keeps else None
@@ -45,7 +46,7 @@ def hidden_since(image: Image | None, stage: Stage, keeps: bool, today: date) ->
 def is_hidden(image: Image) -> bool:
     """True for an image that was hidden before and still is: hiding again what became private or shared by that would
     change it once more."""
-    return desired.HIDDEN_SINCE in image.properties and (image.visibility != "public" or image.hidden)
+    return markers.HIDDEN_SINCE in image.properties and (image.visibility != "public" or image.hidden)
 
 
 def retired(image: Image, role: Role, name: str, properties: dict[str, str]) -> Image:

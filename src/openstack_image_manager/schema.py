@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.fields import KINDS, UNQUOTED
+from openstack_image_manager.format import Definition
 from openstack_image_manager.scs.properties import PROPERTIES
 from openstack_image_manager.upstreams.resolver import KINDS as STEPS
-from openstack_image_manager.yamltree import Kind
 
-FIELDS = (Definition.model_fields, Version.model_fields)
-# Fields that are numbers or true/false; all others are texts.
-KINDS: dict[str, Kind] = {
-    name: "plain"
-    for fields in FIELDS
-    for name, info in fields.items()
-    if info.annotation in (bool, int, bool | None, int | None)
-}
 KINDS |= {"version": "version", "build_date": "date", "signed_at": "date", "prereleases": "plain", "max_age": "plain"}
-# Texts that load takes without quotes when YAML can't lose anything of them (to YAML 1.2, dates are texts anyway).
-UNQUOTED = {"text": ["string", "number"], "version": ["string", "integer"], "date": ["string"]}
 
 _TEXT = {"type": UNQUOTED["text"]}
 _RULES = ("Lookup", "ChecksumRule", "DocumentSignature", "SignatureRule")

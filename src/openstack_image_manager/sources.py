@@ -6,35 +6,19 @@ import io
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager import checksums
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import Error, FetchError, VerificationError
-from openstack_image_manager.format import Checksum, Version, public_url
-from openstack_image_manager.model import Create
+from openstack_image_manager.format import Version, public_url
+from openstack_image_manager.plan_model import Create
+from openstack_image_manager.reporter import Reporter
 from openstack_image_manager.ways import ImportOptions, copy_checksum
 
 if TYPE_CHECKING:
     from openstack_image_manager.fetch import Download
-
-
-class Reporter(Protocol):
-    """Where progress goes: a terminal (`live`), or lines of a log."""
-
-    live: bool
-
-    def line(self, subject: str, message: str) -> None:
-        """Something happened that is worth a line of its own."""
-
-    def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
-        """Bytes moved, or Glance's own words; as often as it likes."""
-
-    def finished(self, subject: str) -> None:
-        """No more progress of this one."""
-
-    def expect(self, count: int) -> None:
-        """So many will make progress: there is a total."""
 
 
 class Body:
@@ -134,7 +118,8 @@ class Sources:
 
     def _look_at(self, url: str, change: Create, deadline: float) -> None:
         from openstack_image_manager.fetch import Download
-        from openstack_image_manager.stream import CHUNK, HEAD, Inspection
+        from openstack_image_manager.inspect import HEAD, Inspection
+        from openstack_image_manager.unpack import CHUNK
 
         with Download(url, deadline=deadline, stop=self.stop) as download:
             head = io.BufferedReader(download, CHUNK).read(HEAD)

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from openstack_image_manager import age, desired, identity
+from openstack_image_manager import age, identity, markers, naming
 from openstack_image_manager.format import Definition
-from openstack_image_manager.lineup import is_usable
-from openstack_image_manager.model import Create, Delete, Image, Plan, Update
-from openstack_image_manager.ways import UNVERIFIED
+from openstack_image_manager.identity import is_usable
+from openstack_image_manager.markers import UNVERIFIED
+from openstack_image_manager.model import Image
+from openstack_image_manager.plan_model import Create, Delete, Plan, Update
 
 UNFINISHED = "unfinished"
 HEAD = ("Image", "Version", "Built", "Age", "Due", "State", "Verified")
@@ -88,7 +89,7 @@ def rows(
             if is_usable(image)
         ]
         here += [_absent(create) for (group, _), create in missing.items() if group == name]
-        result += sorted(here, key=lambda row: desired.version_key(row.version), reverse=True)
+        result += sorted(here, key=lambda row: naming.version_key(row.version), reverse=True)
     return result
 
 
@@ -111,14 +112,14 @@ def _row(
     # What is to be deleted is hidden first, if it is not yet; that is no drift.
     drift = () if isinstance(change, Delete) else drift
     state = "differs" if drift else "to be deleted" if isinstance(change, Delete) else "ok"
-    if desired.is_pending(image):
+    if markers.is_pending(image):
         state = UNFINISHED
     elif not definition.enable:
         state = "disabled"
-    verified = image.properties.get(desired.VERIFIED, "unknown").removeprefix(desired.PENDING)
-    if ":" in verified and not desired.verified_checksum(image):
+    verified = image.properties.get(markers.VERIFIED, "unknown").removeprefix(markers.PENDING)
+    if ":" in verified and not markers.verified_checksum(image):
         verified = "unknown"  # it was said of other bytes
-    signed_by, signed_at = desired.signature(image)
+    signed_by, signed_at = markers.signature(image)
     signed = age.built("", signed_at)
     return Row(
         definition=definition.name,
@@ -143,7 +144,7 @@ def _is_current(definition: Definition, version: str, image: Image, name: str) -
     """True for the build of the plain name; of versions that stand side by side, for those defined and in sight."""
     if definition.multi:
         return name == definition.name
-    return version in {each.version for each in definition.offered} and desired.HIDDEN_SINCE not in image.properties
+    return version in {each.version for each in definition.offered} and markers.HIDDEN_SINCE not in image.properties
 
 
 def _absent(create: Create) -> Row:

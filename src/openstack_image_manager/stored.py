@@ -14,9 +14,10 @@ from contextlib import closing
 from openstack_image_manager.ahead import Ahead
 from openstack_image_manager.errors import CloudError, Interrupted, VerificationError
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.model import Image, Update
+from openstack_image_manager.model import Image
+from openstack_image_manager.plan_model import Update
 from openstack_image_manager.reasons import reason
-from openstack_image_manager.sources import Reporter
+from openstack_image_manager.reporter import Reporter
 
 CHUNK = 1024**2
 LOOK = 0.2  # seconds between two looks at the clock

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.errors import CloudError, VerificationError
 from openstack_image_manager.format import Version
+from openstack_image_manager.markers import UNVERIFIED
 from openstack_image_manager.redaction import has_secrets
+from openstack_image_manager.unpack import is_packed
 
 Method = Literal["auto", "web-download", "glance-direct"]
-PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".txz", ".tbz", ".tbz2", ".tzst")
-UNVERIFIED = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,6 @@ class Way:
 
     method: str
     promise: str
-
-
-def is_packed(url: str) -> bool:
-    """True for a URL that names a packed file."""
-    return urlsplit(url.lower()).path.endswith(PACKED)
 
 
 def copy_checksum(version: Version) -> str | None:
@@ -73,7 +68,7 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
         offered = ", ".join(sorted(methods)) or "no method at all"
         raise CloudError(f"needs the import method {method}, but this cloud offers {offered}")
     if method == "glance-direct":
-        return Way(method, f"{checksum}{desired.BEFORE}" if checksum else UNVERIFIED)
+        return Way(method, f"{checksum}{markers.BEFORE}" if checksum else UNVERIFIED)
     if ours_only:
         raise CloudError("web-download can't fetch this: Glance takes unpacked http(s) URLs; use glance-direct")
     if secret:
@@ -86,4 +81,4 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
             "its checksum can't be verified after web-download (it takes a sha512 and a cloud known not to convert); "
             "use --import-method auto, or --no-verify-checksum to publish without verification"
         )
-    return Way(method, f"{checksum}{desired.AFTER}" if checksum else UNVERIFIED)
+    return Way(method, f"{checksum}{markers.AFTER}" if checksum else UNVERIFIED)

@@ -11,7 +11,8 @@ from datetime import date
 
 from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.identity import identify
-from openstack_image_manager.model import Image, Policy
+from openstack_image_manager.model import Image
+from openstack_image_manager.plan_model import Policy
 
 WIDTH = {"private": 0, "shared": 1, "community": 2, "public": 3}
 VERIFIED, HIDDEN_SINCE = "image_manager_verified", "image_manager_hidden_since"

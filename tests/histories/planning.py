@@ -8,9 +8,10 @@ from dataclasses import replace
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition
 from openstack_image_manager.identity import identify
-from openstack_image_manager.model import Change, Delete, Finding, Image, Plan, Update
+from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.outlook import inherits
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Change, Delete, Plan, Update
 from tests.histories.order import Order
 
 

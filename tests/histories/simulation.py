@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 
-from openstack_image_manager import desired
+from openstack_image_manager import desired, markers, naming
 from openstack_image_manager.changes import diff
-from openstack_image_manager.model import Change, Create, Delete, FieldChange, Image, Plan, Update
+from openstack_image_manager.model import FieldChange, Image
 from openstack_image_manager.plan import beyond_limit
+from openstack_image_manager.plan_model import Change, Create, Delete, Plan, Update
 from openstack_image_manager.ways import ImportOptions, Way, choose
 from tests.histories.glance import GIB, Cloud, Refused, digest
 from tests.histories.laws import judge
@@ -175,7 +176,7 @@ class Run:
         try:
             if self.cloud.get(image_id).status not in WHOLE:
                 yield from self._fill(change, image_id, way)
-            if desired.has_wrong_bytes(self.cloud.get(image_id)):
+            if markers.has_wrong_bytes(self.cloud.get(image_id)):
                 raise Refused(400)
         except Refused:
             if ours:
@@ -192,7 +193,7 @@ class Run:
             yield
             yield from self._change(image, changes)
         except Refused as refused:
-            if refused.status == 403 and desired.is_pending(image):
+            if refused.status == 403 and markers.is_pending(image):
                 yield from self._discard(image_id)
             raise
 
@@ -219,30 +220,30 @@ class Run:
         try:
             yield
             current = self.cloud.get(image_id)
-            if current.status not in WHOLE or desired.is_pending(current):
+            if current.status not in WHOLE or markers.is_pending(current):
                 self.cloud.delete(image_id)
         except Refused:
             return
 
     def _record(self, change: Create, way: Way) -> Generator[None, None, tuple[str, bool]]:
         """The record to be filled, and whether it is this run's own; as the importer finds or makes it."""
-        version, promise = change.version, desired.PENDING + way.promise
+        version, promise = change.version, markers.PENDING + way.promise
         initial = replace(
             change.wanted,
-            name=desired.image_name(change.definition, version.version, newest=False),
+            name=naming.image_name(change.definition, version.version, newest=False),
             visibility="shared" if change.wanted.members else "private",
             members=frozenset(),
             hidden=False,
             status="queued",
             owner=self.order.project,
-            properties={**change.wanted.properties, desired.VERIFIED: promise, desired.RUN: "a-run"},
+            properties={**change.wanted.properties, markers.VERIFIED: promise, markers.RUN: "a-run"},
         )
         left = change.left
         for number in range(MOST_IDS):
             left = self._settled(left) if left else None
-            if left and left.status in WHOLE and not desired.has_wrong_bytes(left, version.checksum):
+            if left and left.status in WHOLE and not markers.has_wrong_bytes(left, version.checksum):
                 return left.id, False
-            if left and _is_staged(left) and left.properties.get(desired.VERIFIED) == promise:
+            if left and _is_staged(left) and left.properties.get(markers.VERIFIED) == promise:
                 return left.id, False
             if left:
                 yield from self._discard(left.id)

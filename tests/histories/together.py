@@ -22,10 +22,10 @@ from openstack_image_manager.apply import Job, apply
 from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.format import Definition
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.model import Plan, Policy, Result
 from openstack_image_manager.outlook import Outlook
 from openstack_image_manager.plan import beyond_limit
-from openstack_image_manager.sources import Reporter
+from openstack_image_manager.plan_model import Plan, Policy, Result
+from openstack_image_manager.reporter import Reporter
 from openstack_image_manager.ways import ImportOptions
 from tests.histories.schedule import Ended, Schedule, Strand
 from tests.histories.service import Json, Request, Service, User, parse, response

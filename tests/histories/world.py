@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.format import Definition
-from openstack_image_manager.model import Image, Policy
+from openstack_image_manager.model import Image
+from openstack_image_manager.plan_model import Policy
 
 TAG = Policy().tag
 VISIBILITIES = ("public", "community", "shared", "private")
@@ -152,14 +153,14 @@ HAND_EDITS: tuple[tuple[str, Any], ...] = (
     ("somebody", "was here"),
     ("uuid_validity", "forever"),
     ("provided_until", "2026-12-15"),
-    (desired.RECORD, "nonsense"),
-    (desired.RECORD, None),
-    (desired.HIDDEN_SINCE, "2026-11-01"),
-    (desired.HIDDEN_SINCE, "soon"),
-    (desired.PINNED_OVER, None),
-    (desired.PINNED_OVER, "10"),
-    (desired.ROLLED_BACK, None),
-    (desired.ROLLED_BACK, "2026-11-01"),
+    (markers.RECORD, "nonsense"),
+    (markers.RECORD, None),
+    (markers.HIDDEN_SINCE, "2026-11-01"),
+    (markers.HIDDEN_SINCE, "soon"),
+    (markers.PINNED_OVER, None),
+    (markers.PINNED_OVER, "10"),
+    (markers.ROLLED_BACK, None),
+    (markers.ROLLED_BACK, "2026-11-01"),
 )
 FIELDS = ("name", "visibility", "hidden", "status", "protected", "owner", "tags", "min_ram", "members")
 # What people and other programs make: a second image of a version, or what a run that died has left.
@@ -180,10 +181,10 @@ def by_hand(image: Image, field: str, value: Any) -> Image:
 def another(image: Image, kind: str) -> Image:
     """Another image like this one, of that kind; the caller gives it its id and its times."""
     common = replace(image, protected=False, import_task=None)
-    ours = {desired.VERIFIED, desired.RECORD, desired.RUN, *desired.MARKS}
+    ours = {markers.VERIFIED, markers.RECORD, markers.RUN, *markers.MARKS}
     known = {key: value for key, value in image.properties.items() if key not in ours}
     if kind in LEFT:
-        properties = {**known, desired.VERIFIED: desired.PENDING + "none"}
+        properties = {**known, markers.VERIFIED: markers.PENDING + "none"}
         status = "uploading" if kind == "staged" else kind
         size = image.size if kind == "staged" else None
         task = "a-task" if kind == "importing" else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from tests.real.bench import Bench, Outcome
 
 ONE_IMAGE = "/v2/images/[^/]+"  # the path of calls for one image
@@ -28,7 +28,7 @@ def digest(bench: Bench, algorithm: str = "sha512") -> str:
 
 def verified(bench: Bench) -> str:
     """What the image says of its verification."""
-    return bench.image("1").properties[desired.VERIFIED]
+    return bench.image("1").properties[markers.VERIFIED]
 
 
 def imported(bench: Bench, *arguments: str) -> str:

@@ -11,12 +11,12 @@ from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
 from tests.real.imports import content, define
 
-OTHER_PROMISE = f"{desired.PENDING}sha256:{'0' * 64}{desired.BEFORE}"
+OTHER_PROMISE = f"{markers.PENDING}sha256:{'0' * 64}{markers.BEFORE}"
 LOCK = (
     "INSERT INTO image_properties (image_id, name, value, created_at, updated_at, deleted) "
     "VALUES (?, 'os_glance_import_task', 'a-task', datetime(), datetime(), 0)"
@@ -38,8 +38,8 @@ def left_behind(bench: Bench, **body: Any) -> str:
     """Define version 1, and make its record as a run would that then died; the record's id."""
     define(bench)
     name = bench.ubuntu()["name"]
-    promise = f"{desired.PENDING}{bench.version('1')['checksum']}{desired.BEFORE}"
-    ours = {"name": f"{name} (1)", "image_name": name, "internal_version": "1", desired.VERIFIED: promise}
+    promise = f"{markers.PENDING}{bench.version('1')['checksum']}{markers.BEFORE}"
+    ours = {"name": f"{name} (1)", "image_name": name, "internal_version": "1", markers.VERIFIED: promise}
     return record(bench, {"visibility": "private", **ours, **body})
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from openstack.connection import Connection
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.model import Image
 from openstack_image_manager.wire import as_image
 from tests.real.bench import Bench, Outcome, run_main
@@ -54,7 +54,7 @@ def by_hand(admin: Connection, tag: str) -> dict[str, Image]:
 
 def seen(image: Image, tag: str) -> Image:
     """What the users of an image see of it: without the managed tag and the records of this tool."""
-    records = (desired.RECORD, "image_name", "internal_version", "image_description", "image_source")
+    records = (markers.RECORD, "image_name", "internal_version", "image_description", "image_source")
     kept = {key: value for key, value in image.properties.items() if key not in records}
     return replace(image, properties=kept, tags=image.tags - {tag, "os:ubuntu"}, updated_at="")
 
@@ -117,7 +117,7 @@ def test_images_of_the_existing_tool_keep_what_they_are(bench: Bench) -> None:
         )
     before = {image.id: image for image in bench.images()}
     outcome = adopt(bench)
-    assert f"it writes on images that are new to it: {desired.RECORD} (4)" in outcome.err
+    assert f"it writes on images that are new to it: {markers.RECORD} (4)" in outcome.err
     (definition,) = yaml.safe_load(outcome.out)["images"]
     assert (definition["multi"], definition["login"], len(definition["versions"])) == (True, "ubuntu", 4)
     outcome = bench.run()

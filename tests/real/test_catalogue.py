@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.sandbox.disks import disk_image
 from tests.real.bench import Bench, Outcome, run_main
 from tests.services import catalogue_sites
@@ -71,8 +71,8 @@ def test_the_newest_builds_come_in_and_rotate(debian: Follower) -> None:
     build = f"https://cloud.debian.org/images/cloud/trixie/{OLD}/debian-13-genericcloud-amd64-{OLD}.qcow2"
     assert image.properties["image_source"] == build
     assert image.properties["image_build_date"] == "2026-06-15"
-    assert image.properties[desired.CHECKSUMS_URL] == f"https://cloud.debian.org{TRIXIE}"
-    assert image.properties[desired.VERIFIED].startswith("sha512:")
+    assert image.properties[markers.CHECKSUMS_URL] == f"https://cloud.debian.org{TRIXIE}"
+    assert image.properties[markers.VERIFIED].startswith("sha512:")
     assert (image.visibility, image.status, image.properties["os_purpose"]) == ("public", "active", "generic")
     again = debian.run()
     assert (again.code, again.out.endswith("no changes\n")) == (0, True), again.text

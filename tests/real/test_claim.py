@@ -9,14 +9,14 @@ from datetime import date
 
 import pytest
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.claim import AGREED_IDS, MOST_IDS, Claims
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import Error
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.model import Create, Policy
 from openstack_image_manager.others import Others
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Create, Policy
 from openstack_image_manager.ways import Way
 from tests.real.bench import Bench
 from tests.real.imports import ONE_IMAGE, content, define, failed, made, refused
@@ -29,7 +29,7 @@ TAKEN = "Image ID is already taken"
 
 def whole(bench: Bench, **body: object) -> str:
     """Version 1 as another run has imported it, unpublished, with another id than all runs agree on."""
-    image_id = left_behind(bench, **{desired.RUN: "another", **body})
+    image_id = left_behind(bench, **{markers.RUN: "another", **body})
     stage(bench, image_id, content(bench))
     assert order(bench, image_id) == 202
     until(lambda: is_whole(bench, image_id))
@@ -85,7 +85,7 @@ def test_a_record_with_the_chosen_id_counts_once_it_has_the_tag(watched: Bench, 
     define(watched, id=chosen)
 
     def another() -> None:
-        left_behind(watched, id=chosen, tags=[], **{desired.RUN: "another"})
+        left_behind(watched, id=chosen, tags=[], **{markers.RUN: "another"})
 
     def come() -> None:
         answer = watched.admin.image.put(f"/images/{chosen}/tags/{watched.tag}")

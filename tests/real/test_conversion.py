@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
 from tests.real.conftest import connection
@@ -37,7 +37,7 @@ def test_conversion_is_no_drift(raw_cloud: Bench) -> None:
     assert outcome.code == 0, outcome.text
     image = raw_cloud.image("1")
     assert (image.disk_format, image.size, image.min_disk) == ("raw", 8 * 1024**2, 1)
-    assert image.properties[desired.VERIFIED].endswith("before import")
+    assert image.properties[markers.VERIFIED].endswith("before import")
     raw_cloud.converged()
 
 
@@ -51,7 +51,7 @@ def test_a_sha512_is_verified_before_the_import_where_the_cloud_converts(raw_clo
     raw_cloud.define(raw_cloud.ubuntu("1", two))
     outcome = raw_cloud.run()
     assert outcome.code == 0, outcome.text
-    assert raw_cloud.image("2").properties[desired.VERIFIED] == f"{two['checksum']} before import"
+    assert raw_cloud.image("2").properties[markers.VERIFIED] == f"{two['checksum']} before import"
     assert raw_cloud.names() == {name: "2", f"{name} (1)": "1"}
     raw_cloud.converged()
 
@@ -67,14 +67,14 @@ def test_a_sha512_where_nothing_shows_that_the_cloud_converts_this_format(raw_cl
     assert raw_cloud.run().code == 0
     # What was imported before the cloud converted keeps the format.
     name = raw_cloud.ubuntu()["name"]
-    imported = {desired.VERIFIED: "none", "image_name": name, "internal_version": "0"}
+    imported = {markers.VERIFIED: "none", "image_name": name, "internal_version": "0"}
     raw_cloud.make(data, name=f"{name} (0)", visibility="public", **imported)
     raw_cloud.define(other, raw_cloud.ubuntu(one))
     assert raw_cloud.run("--import-method", "web-download").code == 1
     outcome = raw_cloud.run()
     assert outcome.code == 0, outcome.text
     assert "this cloud converts qcow2 to raw" in outcome.out
-    assert raw_cloud.image("1").properties[desired.VERIFIED] == f"{one['checksum']} before import"
+    assert raw_cloud.image("1").properties[markers.VERIFIED] == f"{one['checksum']} before import"
     raw_cloud.converged()
 
 

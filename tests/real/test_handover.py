@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
-from openstack_image_manager.desired import PINNED_OVER, RECORD, VERIFIED
+from openstack_image_manager.markers import PINNED_OVER, RECORD, VERIFIED
 from openstack_image_manager.model import Image
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench

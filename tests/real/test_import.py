@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.sandbox.disks import disk_image
 from tests.real.bench import Bench
 from tests.real.imports import define, digest, imported, refused
@@ -45,7 +45,7 @@ def test_a_sha512_is_verified_after_a_web_download_once_the_cloud_is_known(watch
     watched.define(watched.ubuntu(watched.version("1", checksum=value), two, visibility="private"))
     proxy.clear()
     assert watched.run().code == 0
-    assert watched.image("2").properties[desired.VERIFIED] == f"{two['checksum']} after import"
+    assert watched.image("2").properties[markers.VERIFIED] == f"{two['checksum']} after import"
     assert proxy.count("PUT") == 0
     watched.converged()
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
 from tests.real.imports import ONE_IMAGE, content, define, failed, made
@@ -18,7 +18,7 @@ from tests.services.site import Switches
 
 @pytest.mark.parametrize("end", ["it comes to its end", "it was another file"])
 def test_an_upload_of_someone_else_is_waited_for(watched: Bench, proxy: Proxy, sandbox: Sandbox, end: str) -> None:
-    promise = {desired.VERIFIED: OTHER_PROMISE} if end == "it was another file" else {}
+    promise = {markers.VERIFIED: OTHER_PROMISE} if end == "it was another file" else {}
     left = left_behind(watched, **promise)
 
     with uploading(watched, sandbox.url("glance-one"), left) as upload:
@@ -117,7 +117,7 @@ def test_a_mirror_that_has_something_else_for_glance(watched: Bench, proxy: Prox
     outcome = watched.run()
     assert outcome.code == 0, outcome.text
     assert f"taken from {url}" in outcome.out
-    assert watched.image("2").properties[desired.VERIFIED] == f"{checksum} after import"
+    assert watched.image("2").properties[markers.VERIFIED] == f"{checksum} after import"
     assert proxy.count("PUT", ".*/stage") == 0
     watched.converged()
 

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from openstack.connection import Connection
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
 from tests.real.imports import content, define, failed, made
@@ -23,7 +23,7 @@ def test_what_is_staged_is_imported(bench: Bench) -> None:
     assert bench.site.requests == []
 
 
-@pytest.mark.parametrize("body", [{desired.VERIFIED: OTHER_PROMISE}, {"disk_format": "raw"}], ids=["bytes", "format"])
+@pytest.mark.parametrize("body", [{markers.VERIFIED: OTHER_PROMISE}, {"disk_format": "raw"}], ids=["bytes", "format"])
 def test_what_was_staged_for_another_definition(bench: Bench, body: dict[str, str]) -> None:
     left = left_behind(bench, **body)
     stage(bench, left, b"\0" * 4096)
@@ -36,7 +36,7 @@ def test_what_was_staged_for_another_definition(bench: Bench, body: dict[str, st
 def test_wrong_bytes_that_were_never_published_are_replaced(bench: Bench) -> None:
     define(bench)
     name = bench.ubuntu()["name"]
-    properties = {desired.VERIFIED: f"pending sha512:{'0' * 128} after import", "image_name": name}
+    properties = {markers.VERIFIED: f"pending sha512:{'0' * 128} after import", "image_name": name}
     left = bench.make(content(bench), name=f"{name} (1)", internal_version="1", visibility="private", **properties)
     assert "was never published: replaced" in made(bench).out
     assert bench.image("1").id != left
@@ -86,7 +86,7 @@ def test_a_record_that_cannot_be_deleted_is_no_endless_loop(watched: Bench, prox
     watched.patch(
         left,
         {"op": "replace", "path": "/protected", "value": True},
-        {"op": "replace", "path": f"/{desired.VERIFIED}", "value": OTHER_PROMISE},
+        {"op": "replace", "path": f"/{markers.VERIFIED}", "value": OTHER_PROMISE},
     )
     outcome = watched.run()
     assert outcome.code == 0, outcome.text
@@ -106,11 +106,11 @@ def test_what_was_never_verified_is_not_published_once_there_is_a_checksum(
     failed(watched)
     proxy.clear()
     left = watched.image("1")
-    assert (left.status, left.properties[desired.VERIFIED]) == ("active", "pending none")
+    assert (left.status, left.properties[markers.VERIFIED]) == ("active", "pending none")
     define(watched)
     made(watched, *([] if verify else ["--no-verify-checksum"]))
     image = watched.image("1")
-    assert (image.id == left.id, image.properties[desired.VERIFIED] == "none") == (not verify, not verify)
+    assert (image.id == left.id, image.properties[markers.VERIFIED] == "none") == (not verify, not verify)
 
 
 def test_an_image_that_was_given_away_today_is_not_taken_for_ours(

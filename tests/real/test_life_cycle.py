@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from openstack.connection import Connection
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.sandbox.site import serving
 from tests.real.bench import Bench, elsewhere
 from tests.services.consumers import Consumers
@@ -55,7 +55,7 @@ def state(bench: Bench, version: str) -> tuple[str, bool, str]:
 
 def test_nothing_is_deleted_unless_asked(aged: Bench) -> None:
     assert state(aged, "1") == ("community", False, "active")
-    assert aged.image("1").properties[desired.HIDDEN_SINCE]
+    assert aged.image("1").properties[markers.HIDDEN_SINCE]
     assert versions(aged) == {"1", "2", "3", "4", "5"}
 
 
@@ -122,7 +122,7 @@ def test_a_waiting_time_counts_from_the_day_of_hiding(aged: Bench) -> None:
     assert "hidden since" in outcome.out
     assert len(versions(aged)) == 5
     for version in ("1", "2"):
-        change = {"op": "replace", "path": f"/{desired.HIDDEN_SINCE}", "value": "2026-01-01"}
+        change = {"op": "replace", "path": f"/{markers.HIDDEN_SINCE}", "value": "2026-01-01"}
         aged.patch(aged.image(version), change)
     assert aged.run(*DELETE, *UNSEEN, "--grace", "30").code == 0
     assert versions(aged) == {"3", "4", "5"}

@@ -6,7 +6,7 @@ import hashlib
 
 from openstack.connection import Connection
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from tests.real.bench import Bench
 from tests.services.proxy import Proxy
 
@@ -54,7 +54,7 @@ def test_getting_started(bench: Bench) -> None:
     assert image.properties["image_source"] == bench.site.url + "/0.6.0.img"
     assert image.properties["image_description"] == "MyCirros"
     assert image.properties["os_version"] == "0.6.0"
-    assert image.properties[desired.VERIFIED].endswith("before import")
+    assert image.properties[markers.VERIFIED].endswith("before import")
     assert "gocubsgo" not in str(image)
     bench.converged()
     assert bench.run("--filter", ".*Cirr.*").out.endswith("no changes\n")

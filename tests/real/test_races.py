@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 from openstack.connection import Connection
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.errors import ImportFailedError
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.sandbox import Sandbox
@@ -35,7 +35,7 @@ from tests.services.proxy import Proxy, Rule
 from tests.services.site import Switches
 
 pytestmark = pytest.mark.timeout(300)  # other runs are processes of their own
-OTHER_RUN = {desired.RUN: "another"}
+OTHER_RUN = {markers.RUN: "another"}
 
 
 def other_run(bench: Bench) -> None:
@@ -68,7 +68,7 @@ def test_a_chosen_id_that_two_runs_take_over(watched: Bench, proxy: Proxy, refus
     taken, done = threading.Event(), threading.Event()
 
     def another() -> None:
-        watched.patch(watched.image("1"), {"op": "add", "path": f"/{desired.RUN}", "value": "another"})
+        watched.patch(watched.image("1"), {"op": "add", "path": f"/{markers.RUN}", "value": "another"})
         taken.set()
 
     def its_import() -> None:
@@ -116,7 +116,7 @@ def test_an_upload_whose_run_would_have_given_up_is_replaced(bench: Bench, sandb
 
 
 def test_bytes_that_were_staged_are_no_hindrance_for_a_web_download(bench: Bench) -> None:
-    left = left_behind(bench, **{desired.VERIFIED: f"{desired.PENDING}none"})
+    left = left_behind(bench, **{markers.VERIFIED: f"{markers.PENDING}none"})
     define(bench, checksum=None)
     stage(bench, left, content(bench))
     made(bench, "--import-method", "web-download")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from openstack.connection import Connection
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.model import Image
 from tests.real.bench import Bench
 from tests.real.imports import content, define, failed, made
@@ -178,7 +178,7 @@ def test_a_copy_of_an_image_is_not_in_the_way(bench: Bench, what: str) -> None:
     if what == "a snapshot":
         body |= {"base_image_ref": image.id, "image_type": "snapshot"}
     else:
-        body |= {desired.RECORD: '{"properties":[],"tags":["other"]}'}
+        body |= {markers.RECORD: '{"properties":[],"tags":["other"]}'}
     copy = bench.make(content(bench), **body)
     bench.admin.image.delete(f"/images/{image.id}")
     made(bench)
@@ -271,8 +271,8 @@ def test_an_owner_can_not_forge_the_image_of_an_id(watched: Bench, proxy: Proxy,
 
     def forge() -> None:
         body = {"id": forged, "name": name, "disk_format": "qcow2", "container_format": "bare", "image_name": name}
-        promise = f"{desired.PENDING}{watched.version('1')['checksum']}{desired.BEFORE}"
-        body |= {"internal_version": "1", desired.VERIFIED: promise}
+        promise = f"{markers.PENDING}{watched.version('1')['checksum']}{markers.BEFORE}"
+        body |= {"internal_version": "1", markers.VERIFIED: promise}
         assert member.image.post("/images", json=body).status_code == 201
         headers = {"Content-Type": "application/octet-stream"}
         data = content(watched) + b"forged"

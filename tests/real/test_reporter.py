@@ -17,9 +17,9 @@ from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import Interrupted
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.importer import Importer
-from openstack_image_manager.model import Create, Delete, Plan, Policy, Result, Update
 from openstack_image_manager.others import Others
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Create, Delete, Plan, Policy, Result, Update
 from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.ways import ImportOptions
 from tests.real.bench import Bench

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from openstack.connection import Connection
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from tests.real.bench import Bench
 from tests.real.others import left_behind
 from tests.real.strangers import bytes_of, claims, sha512
@@ -101,7 +101,7 @@ def test_a_bad_build_does_not_come_back_with_older_definitions(bench: Bench) -> 
     assert "the cloud is ahead of these definitions: 3 (" in said
     assert sorted(bench.images(), key=str) == sorted(before, key=str)
     assert bench.image("3").name == name
-    assert (bench.image("2").visibility, desired.ROLLED_BACK in bench.image("2").properties) == ("community", True)
+    assert (bench.image("2").visibility, markers.ROLLED_BACK in bench.image("2").properties) == ("community", True)
 
 
 def test_a_rollback_to_a_build_that_only_its_name_tells_lasts(bench: Bench) -> None:
@@ -123,7 +123,7 @@ def test_only_what_users_can_use_takes_a_place(bench: Bench) -> None:
     three = [bench.version(version) for version in "123"]
     bench.define(bench.ubuntu(*three, meta=meta))
     done(bench)
-    pending = {desired.VERIFIED: "pending none"}
+    pending = {markers.VERIFIED: "pending none"}
     bench.make(bytes_of(bench, "1"), **claims(bench, "2.5", visibility="private", **pending))
     gone = {"version": "4", "url": f"{bench.site.url}/gone.img", "checksum": f"sha256:{'0' * 64}"}
     bench.define(bench.ubuntu(*three, bench.version("3.5", visibility="private"), gone, "5", meta=meta))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from tests.real.bench import Bench
 from tests.services.proxy import Proxy, Rule
 
@@ -55,7 +55,7 @@ def test_the_build_before_is_current_until_the_definition_moves_on(three: Bench)
     assert state(three)["20240422"] == (f"{plain} (20240422)", "public")
     # What was bad once stays out of sight.
     assert state(three)["20240514"] == (f"{plain} (20240514)", "community")
-    assert desired.PINNED_OVER not in three.image("20240422").properties
+    assert markers.PINNED_OVER not in three.image("20240422").properties
     three.converged()
 
 
@@ -66,7 +66,7 @@ def test_a_rollback_can_be_taken_back(three: Bench) -> None:
     assert {state(three)[bad][1] for bad in ("20240422", "20240514")} == {"community"}
     three.converged()
     assert three.run("rollback", name(three), "--to", "20240514", "--yes").code == 0
-    marks = {desired.HIDDEN_SINCE, desired.ROLLED_BACK}
+    marks = {markers.HIDDEN_SINCE, markers.ROLLED_BACK}
     after = {i.id: (i.name, i.visibility, i.properties) for i in three.images()}
     newest = three.image("20240514").id
     assert after[newest] == before[newest]

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from tests.real.bench import Bench, Outcome, run_main
 from tests.unit.signers import Made, made
 
@@ -67,12 +67,12 @@ def test_bytes_that_were_swapped_after_their_signature_was_verified(
     (image,) = bench.images()
     assert image.hash_value == hashlib.sha512(right).hexdigest()
     digest = f"sha256:{hashlib.sha256(right).hexdigest()}"
-    assert image.properties[desired.VERIFIED].startswith(digest)
-    assert image.properties[desired.SIGNED_BY].startswith(f"{key.fingerprint} 20")
+    assert image.properties[markers.VERIFIED].startswith(digest)
+    assert image.properties[markers.SIGNED_BY].startswith(f"{key.fingerprint} 20")
     bench.converged()
     (row,) = json.loads(bench.run("status", "--output", "json").out)["clouds"][bench.cloud]
     assert (row["signed_by"], row["signed_days"]) == (key.fingerprint, 0)
-    assert row["signed_at"] in image.properties[desired.SIGNED_BY]
+    assert row["signed_at"] in image.properties[markers.SIGNED_BY]
     assert "Signed\n" in bench.run("status").out.replace(" ", "")
 
 
@@ -83,7 +83,7 @@ def test_a_signer_without_a_digest_is_not_told_of_any_image(bench: Bench, key: M
     outcome = bench.run()
     assert outcome.code == 0, outcome.text
     (image,) = bench.images()
-    assert desired.SIGNED_BY not in image.properties
+    assert markers.SIGNED_BY not in image.properties
     bench.converged()
     (row,) = json.loads(bench.run("status", "--output", "json").out)["clouds"][bench.cloud]
     assert (row["signed_by"], row["signed_at"], row["signed_days"]) == (None, None, None)

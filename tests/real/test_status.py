@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from tests.real.bench import Bench
 
 META = {"os_distro": "ubuntu", "replace_frequency": "monthly", "provided_until": "none"}
@@ -46,7 +46,7 @@ def test_exit_code_and_other_states(bench: Bench) -> None:
     assert bench.run().code == 0
     assert bench.run("status").code == 0
     assert bench.run("status", "--max-age", "90").code == 3
-    change = {"op": "add", "path": f"/{desired.VERIFIED}", "value": f"{desired.PENDING}none"}
+    change = {"op": "add", "path": f"/{markers.VERIFIED}", "value": f"{markers.PENDING}none"}
     bench.patch(bench.image("2"), change)
     assert rows(bench)["2"]["state"] == "unfinished"
     bench.define(bench.ubuntu("1", "2", enable=False))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from openstack.connection import Connection
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.claim import record_id
 from openstack_image_manager.model import Image
 from openstack_image_manager.sandbox import Sandbox
@@ -34,21 +34,21 @@ def marks(bench: Bench) -> dict[str, str]:
     """Every property that the tool reads from an image, with a value that would serve a forger."""
     promise = bench.version("2")["checksum"]
     found = {
-        desired.RECORD: '{"properties":["os_distro","image_name"],"tags":["os:ubuntu"]}',
-        desired.VERIFIED: f"{promise} before import",
-        desired.BYTES: sha512(bench, "2")["checksum"],
-        desired.HIDDEN_SINCE: "2020-01-01",
-        desired.PINNED_OVER: "99",
-        desired.ROLLED_BACK: "2020-01-01",
-        desired.RUN: "6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f",
-        desired.SIGNED_BY: "0123456789ABCDEF 2020-01-01",
-        desired.CHECKSUMS_URL: f"{bench.site.url}/SHA256SUMS",
+        markers.RECORD: '{"properties":["os_distro","image_name"],"tags":["os:ubuntu"]}',
+        markers.VERIFIED: f"{promise} before import",
+        markers.BYTES: sha512(bench, "2")["checksum"],
+        markers.HIDDEN_SINCE: "2020-01-01",
+        markers.PINNED_OVER: "99",
+        markers.ROLLED_BACK: "2020-01-01",
+        markers.RUN: "6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f",
+        markers.SIGNED_BY: "0123456789ABCDEF 2020-01-01",
+        markers.CHECKSUMS_URL: f"{bench.site.url}/SHA256SUMS",
         "upstream_checksum": promise,
         "uuid_validity": "none",
         "provided_until": "2020-01-01",
         "replace_frequency": "never",
     }
-    assert found.keys() >= {*desired.OWN}
+    assert found.keys() >= {*markers.OWN}
     return found
 
 
@@ -61,7 +61,7 @@ def forge(bench: Bench, user: Connection) -> list[str]:
         for number, mark in enumerate(every)
     ]
     for visibility in WIDEST_FIRST[1:]:
-        unpublished = {**every, desired.VERIFIED: desired.PENDING + every[desired.VERIFIED]}
+        unpublished = {**every, markers.VERIFIED: markers.PENDING + every[markers.VERIFIED]}
         bodies += [claims(bench, version, visibility=visibility, **every) for version in ("2", "9")]
         bodies.append(claims(bench, "2", visibility=visibility, **unpublished))
     return [upload(user, evil, **body) for body in bodies]
@@ -196,9 +196,9 @@ def test_odd_properties_of_others_end_no_run(bench: Bench, member: Connection) -
     evil, given = bytes_of(bench, "evil"), bench.ubuntu("1", owner="member")
     odd = [
         {"internal_version": "9" * 5000},
-        {desired.RECORD: '{"properties":' + "[" * 60000},
+        {markers.RECORD: '{"properties":' + "[" * 60000},
         {"uuid_validity": f"last-{'9' * 5000}"},
-        {desired.HIDDEN_SINCE: "9999-99-99", desired.PINNED_OVER: "9" * 5000},
+        {markers.HIDDEN_SINCE: "9999-99-99", markers.PINNED_OVER: "9" * 5000},
     ]
     forged = [upload(member, evil, **claims(bench, "1.5", **each)) for each in odd]
     gone = [upload(member, evil, **claims(bench, "1.5", **{**each, "image_name": "Gone"})) for each in odd]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from tests.real.bench import Bench, Outcome, run_main
 from tests.real.reports import cases
 from tests.services.proxy import Proxy
@@ -64,7 +64,7 @@ def test_the_site_shows_what_another_project_sees(watched: Bench, ends: Path, co
             image["visibility"],
         )
         assert place["stored"] == f"{image['os_hash_algo']}:{image['os_hash_value']}"
-        assert f"{each['checksum']}{desired.BEFORE}" == image[desired.VERIFIED]
+        assert f"{each['checksum']}{markers.BEFORE}" == image[markers.VERIFIED]
     assert [each["current"] for each in builds.values()] == [True, False, False]
     assert builds["1"]["places"][0]["visibility"] == "community"
     files = [path for path in (watched.directory / "web").rglob("*") if path.is_file()]

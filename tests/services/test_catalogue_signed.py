@@ -13,7 +13,7 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from openstack_image_manager import catalogue
+from openstack_image_manager import catalogue, catalogue_files
 from openstack_image_manager.defaults import CATALOGUE
 from openstack_image_manager.definitions import load
 from tests.real.bench import Outcome, run_main
@@ -72,7 +72,7 @@ def copy(tmp_path: Path) -> Iterator[Copy]:
             pins[entry.name] = made(pinned).fingerprint
             (tmp_path / "keys" / f"{pinned}.asc").write_bytes(made(pinned).armored)
     (tmp_path / "keys" / "opnsense.pub").write_bytes(RSA.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    for file in catalogue.files():
+    for file in catalogue_files.files():
         content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
         for definition in content["images"]:
             own(definition, pins)

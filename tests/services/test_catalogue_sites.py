@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.format import Definition
@@ -95,15 +95,15 @@ def test_a_build_that_the_cloud_has_stays_as_it_is(world: World) -> None:
     (first,), findings = resolve([definition], [], follower=follower(world))
     assert (first.versions[0].version, findings) == ("20260526", [])
     there = image_of(first)
-    there.properties[desired.VERIFIED] = f"{first.versions[0].checksum}{desired.BEFORE}"
-    there.properties[desired.SIGNED_BY] = f"{first.versions[0].signed_by} 2026-05-27 08:00:00"
+    there.properties[markers.VERIFIED] = f"{first.versions[0].checksum}{markers.BEFORE}"
+    there.properties[markers.SIGNED_BY] = f"{first.versions[0].signed_by} 2026-05-27 08:00:00"
     there.properties["image_build_date"] = "2026-05-25"
     (second,), findings = resolve([definition], [there], follower=follower(world))
     assert findings == []
-    assert image_of(second).properties[desired.SIGNED_BY] == there.properties[desired.SIGNED_BY]
+    assert image_of(second).properties[markers.SIGNED_BY] == there.properties[markers.SIGNED_BY]
     assert second.versions[0].build_date == "2026-05-25"
     # What is no evidence is replaced.
-    there.properties[desired.SIGNED_BY] = "somebody yesterday"
+    there.properties[markers.SIGNED_BY] = "somebody yesterday"
     there.properties["image_build_date"] = "yesterday"
     (third,), _ = resolve([definition], [there], follower=follower(world))
     assert third == first
@@ -116,7 +116,7 @@ def test_the_same_bytes_under_another_name_are_no_new_build(world: World) -> Non
     (first,), _ = resolve([definition], [], follower=follower(world))
     there = image_of(first)
     there.properties["internal_version"] = "9.8-20260526"
-    there.properties[desired.VERIFIED] = f"{first.versions[0].checksum}{desired.BEFORE}"
+    there.properties[markers.VERIFIED] = f"{first.versions[0].checksum}{markers.BEFORE}"
     (second,), _ = resolve([definition], [there], follower=follower(world))
     assert second.versions[0].version == "9.8-20260526"
 
@@ -141,7 +141,7 @@ def test_a_build_that_was_replaced_is_refused(world: World) -> None:
     definition = named("AlmaLinux 9")
     (first,), _ = resolve([definition], [], follower=follower(world))
     there = image_of(first)
-    there.properties[desired.VERIFIED] = f"sha256:{'0' * 64}{desired.BEFORE}"
+    there.properties[markers.VERIFIED] = f"sha256:{'0' * 64}{markers.BEFORE}"
     _, (finding,) = resolve([definition], [there], follower=follower(world))
     assert "left alone: the upstream has replaced build 20260526" in finding.message
 
@@ -204,7 +204,7 @@ def test_real_signatures(signed: Follower, name: str) -> None:
     """Over checksum files, and over images, which come from mirrors as well."""
     (resolved,), findings = resolve([pinned(name, made())], [], follower=signed)
     assert findings == []
-    assert image_of(resolved).properties[desired.SIGNED_BY].startswith(f"{made().fingerprint} 20")
+    assert image_of(resolved).properties[markers.SIGNED_BY].startswith(f"{made().fingerprint} 20")
 
 
 def test_wrong_signatures_and_missing_keys(signed: Follower, world: World) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import Error
-from openstack_image_manager.format import Checksum
 from openstack_image_manager.upstreams import shipped
 from openstack_image_manager.upstreams.sites import Sites
 from openstack_image_manager.upstreams.upstream import Build, can_be_asked, check_all, is_new

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.editing.edit import SetVersionField
 from openstack_image_manager.errors import Error, VerificationError
-from openstack_image_manager.format import Checksum, Definition
+from openstack_image_manager.format import Definition
 from openstack_image_manager.upstreams.news import News, news
 from openstack_image_manager.upstreams.search import NothingFoundError
 from tests.services.documents import coreutils, digest, image, pre_listing

@@ -9,8 +9,9 @@ from cloud import TAG, TODAY, made
 
 from openstack_image_manager.adopting.adopt import WRITTEN, Adopted, adopt
 from openstack_image_manager.adopting.text import text
-from openstack_image_manager.model import Image, Policy, Update
+from openstack_image_manager.model import Image
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Policy, Update
 from openstack_image_manager.reading import read
 
 POLICY = Policy(project="ours")

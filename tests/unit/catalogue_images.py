@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from openstack_image_manager.desired import wanted_image
 from openstack_image_manager.format import Definition
-from openstack_image_manager.model import Image, Role, Stage
+from openstack_image_manager.model import Image
+from openstack_image_manager.plan_model import Role, Stage
 from openstack_image_manager.scs.properties import PROPERTIES
 
 MANDATORY = {name for name, known in PROPERTIES.items() if known.level == "mandatory"}

@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from openstack_image_manager import desired
+from openstack_image_manager import desired, markers, naming
 from openstack_image_manager.format import Definition
-from openstack_image_manager.model import Create, Delete, Image, Plan, Policy
+from openstack_image_manager.model import Image
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Create, Delete, Plan, Policy
 
 TODAY = date(2026, 11, 22)
 DEFAULT = Policy()
@@ -57,10 +58,10 @@ def steps(plan_: Plan, found: list[Image]) -> Iterator[list[Image]]:
                 virtual_size=3 * GIB,
                 size=GIB,
                 owner="ours",
-                properties={**change.wanted.properties, desired.VERIFIED: desired.PENDING + "none"},
+                properties={**change.wanted.properties, markers.VERIFIED: markers.PENDING + "none"},
             )
             # As importer does: unpublished under another name first.
-            unpublished = desired.image_name(change.definition, change.version.version, newest=False)
+            unpublished = naming.image_name(change.definition, change.version.version, newest=False)
             cloud[fresh.id] = replace(fresh, name=unpublished, visibility="private")
             yield list(cloud.values())
             cloud[fresh.id] = desired.wanted_image(change.definition, change.version, change.role, TAG, fresh)

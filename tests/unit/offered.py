@@ -12,7 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 from tests.unit import lifespans
 from tests.unit.cloud import settled
 
-from openstack_image_manager import age, desired
+from openstack_image_manager import age, markers
 from openstack_image_manager.definitions import load
 from openstack_image_manager.format import Definition
 from openstack_image_manager.model import Image
@@ -88,7 +88,7 @@ def _finished(image: Image, cloud: str) -> Image:
         hash_algorithm="sha512",
         hash_value=sha512(key.encode()).hexdigest(),
         size=sum(key.encode()) * 123_457,
-        properties={**image.properties, desired.VERIFIED: f"{digest}{desired.BEFORE}"},
+        properties={**image.properties, markers.VERIFIED: f"{digest}{markers.BEFORE}"},
     )
 
 

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 import zstandard
 
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.format import Checksum
-from openstack_image_manager.stream import CHUNK, Verified
+from openstack_image_manager.stream import Verified
+from openstack_image_manager.unpack import CHUNK
 
 MIB = 1024**2
 PLAIN = b"\0a disk without a header of its own" * 40

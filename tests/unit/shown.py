@@ -11,8 +11,9 @@ from cloud import TODAY, definition, settled
 from rich.console import Console
 
 from openstack_image_manager import render
-from openstack_image_manager.model import Finding, Plan, Policy
+from openstack_image_manager.model import Finding
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Plan, Policy
 
 ODD = "[red]x[/] :smile: \\[b] {0}"
 

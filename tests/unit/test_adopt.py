@@ -10,7 +10,7 @@ import pytest
 from adopted import POLICY, check, image
 from cloud import GIB, TAG, TODAY, definition, settled, withdrawn
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.adopting.adopt import adopt
 from openstack_image_manager.adopting.text import text
 from openstack_image_manager.model import Image
@@ -83,7 +83,7 @@ def test_images_of_the_existing_tool_need_no_ids():
         ("1.4.0", "2018-04-02", None, None),
         ("1.3.0", "2018-04-02", None, None),
     ]
-    assert found.written == ((desired.RECORD, 2),)
+    assert found.written == ((markers.RECORD, 2),)
 
 
 def test_builds_beyond_the_visible_ones_stay_where_they_are():
@@ -120,11 +120,11 @@ def test_what_no_rotation_would_leave_alone_is_defined_by_itself():
         ({"disk_format": None}, "its format None is none that a definition can have"),
         ({"properties": {"image_type": "snapshot"}}, "it is a snapshot of a server"),
         ({"properties": {"instance_uuid": "1"}}, "it is a snapshot of a server"),
-        ({"properties": {desired.VERIFIED: "pending none"}}, "a run has not published it yet"),
+        ({"properties": {markers.VERIFIED: "pending none"}}, "a run has not published it yet"),
         ({"properties": {"internal_version": "latest"}}, "no definition would leave it as it is"),
-        ({"properties": {desired.HIDDEN_SINCE: "2024-01-01"}}, "no definition would leave it as it is"),
+        ({"properties": {markers.HIDDEN_SINCE: "2024-01-01"}}, "no definition would leave it as it is"),
         (
-            {"properties": {desired.RECORD: "{}"}, "tags": frozenset({"other"})},
+            {"properties": {markers.RECORD: "{}"}, "tags": frozenset({"other"})},
             f"it is managed with another --tag; to change that, give it the tag {TAG}",
         ),
         ({"name": "twin"}, "00000000-0000-0000-0000-000000000009 has the same name and goes first"),
@@ -162,17 +162,17 @@ def test_what_was_verified_and_signed_is_taken_over():
     version = {"version": "1", "url": "https://example.org/1.img", "checksums_url": "https://example.org/SHA256SUMS"}
     version |= {"signed_by": key, "signed_at": "2024-04-16 09:12:33", "checksum": f"sha256:{'a' * 64}"}
     (made_,) = settled([definition("A", [version])], POLICY)
-    verified = {**made_.properties, desired.VERIFIED: f"sha256:{'a' * 64} before import"}
+    verified = {**made_.properties, markers.VERIFIED: f"sha256:{'a' * 64} before import"}
     found = check([replace(made_, id=str(UUID(int=1)), properties=verified)])
     assert found.written == ()
     assert found.definitions[0].versions[0].model_dump(exclude_none=True, exclude={"meta"}) == version
 
 
-@pytest.mark.parametrize("said", [{}, {desired.VERIFIED: "none"}, {desired.BYTES: "sha512:00"}])
+@pytest.mark.parametrize("said", [{}, {markers.VERIFIED: "none"}, {markers.BYTES: "sha512:00"}])
 def test_a_signer_is_taken_over_with_the_checksum_that_was_signed_only(said):
     key = "D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81 2024-04-16 09:12:33"
-    verified = {desired.VERIFIED: f"sha256:{'a' * 64} before import"} if desired.BYTES in said else {}
-    found = check([image("A", 1, properties={desired.SIGNED_BY: key, **verified, **said})])
+    verified = {markers.VERIFIED: f"sha256:{'a' * 64} before import"} if markers.BYTES in said else {}
+    found = check([image("A", 1, properties={markers.SIGNED_BY: key, **verified, **said})])
     version = found.definitions[0].versions[0]
     assert (version.signed_by, version.signed_at, version.checksum) == (None, None, None)
 
@@ -180,11 +180,11 @@ def test_a_signer_is_taken_over_with_the_checksum_that_was_signed_only(said):
 @pytest.mark.parametrize(
     "properties",
     [
-        {desired.VERIFIED: "none"},
-        {desired.VERIFIED: "crc:12 before import"},
-        {desired.SIGNED_BY: "nobody 2024-01-01"},
-        {desired.SIGNED_BY: "D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81 once"},
-        {desired.CHECKSUMS_URL: "nowhere"},
+        {markers.VERIFIED: "none"},
+        {markers.VERIFIED: "crc:12 before import"},
+        {markers.SIGNED_BY: "nobody 2024-01-01"},
+        {markers.SIGNED_BY: "D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81 once"},
+        {markers.CHECKSUMS_URL: "nowhere"},
     ],
 )
 def test_what_can_t_be_understood_is_not_taken_over(properties):

@@ -10,7 +10,7 @@ from cloud import GIB, TAG, TODAY, definition, settled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.adopting.adopt import adopt
 from openstack_image_manager.plan import plan
 
@@ -35,8 +35,8 @@ KEYS = [
         "trait:COMPUTE",
         "owner_specified.openstack.sha256",
         "provided_until",
-        desired.HIDDEN_SINCE,
-        desired.CHECKSUMS_URL,
+        markers.HIDDEN_SINCE,
+        markers.CHECKSUMS_URL,
     ),
 ]
 VALUES = [
@@ -109,7 +109,7 @@ def test_a_cloud_that_was_filled_by_runs_stays_as_it_is(ours, others):
     found = adopt(ours, POLICY, TODAY)
     # What stands side by side is in sight as long as it is defined, and a later build would have the plain name.
     for each, _ in found.left_out:
-        assert desired.HIDDEN_SINCE in each.properties or each.name.endswith(")"), each
+        assert markers.HIDDEN_SINCE in each.properties or each.name.endswith(")"), each
     if not found.left_out:
         assert found.written == ()
         assert plan(found.definitions, ours, POLICY, TODAY).changes == ()

@@ -13,8 +13,9 @@ from cloud import TODAY, definition, settled
 from prometheus_client.parser import text_string_to_metric_families
 
 from openstack_image_manager.metrics import Cloud, Run, exposition
-from openstack_image_manager.model import Image, Policy
+from openstack_image_manager.model import Image
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Policy
 from openstack_image_manager.status import rows
 
 ROOT = Path(__file__).parents[2]

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openstack_image_manager.approval import Approved, agreed, fingerprint
-from openstack_image_manager.changes import change_data
 from openstack_image_manager.format import Definition
-from openstack_image_manager.model import Delete, Finding, Image, Plan, Policy
+from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Delete, Plan, Policy
+from openstack_image_manager.serialize import change_data
 
 DAY = TODAY.isoformat()
 HARD = Policy(outdated="delete", unknown_usage="delete")

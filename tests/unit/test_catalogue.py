@@ -12,7 +12,7 @@ import pytest
 from catalogue_images import MANDATORY, NEVER_SIGNED, RECOMMENDED, SOURCES, image_of
 from tests.real.bench import run_main
 
-from openstack_image_manager import catalogue, desired
+from openstack_image_manager import catalogue, catalogue_files, naming
 from openstack_image_manager.defaults import CATALOGUE
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import UsageError
@@ -106,7 +106,7 @@ def test_what_scs_0104_looks_up_is_there() -> None:
     known = {definition.name: definition for definition in LOADED.definitions}
     for name in SOURCES:
         definition = known[name]
-        assert desired.image_name(definition, "1", newest=True) == name
+        assert naming.image_name(definition, "1", newest=True) == name
         assert (definition.meta["architecture"], definition.visibility) == ("x86_64", "public")
     assert known["ubuntu-capi-image v1.33"].meta["os_purpose"] == "k8snode"
 
@@ -120,7 +120,7 @@ def test_what_scs_0104_looks_up_is_there() -> None:
     ],
 )
 def test_a_part_of_it(path: str, files: list[str]) -> None:
-    assert [Path(file).stem for file in catalogue.files(path)] == files
+    assert [Path(file).stem for file in catalogue_files.files(path)] == files
     loaded = load(path)
     assert (loaded.warnings, loaded.follows, loaded.is_part) == ((), True, True)
 
@@ -154,11 +154,11 @@ def copied(folder: Path, text: str) -> tuple[Definition, ...]:
 
 
 def test_all_of_it_can_be_copied(tmp_path: Path) -> None:
-    assert copied(tmp_path, shown(*(Path(file).stem for file in catalogue.files()))) == LOADED.definitions
+    assert copied(tmp_path, shown(*(Path(file).stem for file in catalogue_files.files()))) == LOADED.definitions
 
 
 def test_a_file_is_shown_as_it_is() -> None:
-    for file in catalogue.files():
+    for file in catalogue_files.files():
         assert shown(Path(file).stem) == Path(file).read_text(encoding="utf-8")
 
 
@@ -208,7 +208,10 @@ def test_the_commands(tmp_path: Path) -> None:
     assert run_main(["catalogue", "show", "debian"], environment).out == shown("debian")
     assert run_main(["catalogue", "show", "nothing of the kind"], environment).code == 2
     valid = run_main(["validate", "catalogue:"], environment)
-    assert (valid.code, valid.out) == (0, f"{len(NAMES)} definitions in {len(catalogue.files())} files are valid\n")
+    assert (valid.code, valid.out) == (
+        0,
+        f"{len(NAMES)} definitions in {len(catalogue_files.files())} files are valid\n",
+    )
 
 
 def test_the_tables_of_the_documentation_are_up_to_date() -> None:

@@ -11,9 +11,9 @@ from damage import CHANGES, damaged
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openstack_image_manager.checksum import DIGEST_LENGTHS, Checksum
 from openstack_image_manager.checksums import find, parse, sizes
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.format import DIGEST_LENGTHS, Checksum
 
 
 def digest(seed: str, algorithm: str = "sha256") -> str:

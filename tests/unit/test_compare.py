@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cloud import definition, settled
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.compare import current, digest, ids_elsewhere, table
 from openstack_image_manager.model import Image
 
@@ -16,7 +16,7 @@ NAME = WANTED.name
 
 def cloud(*versions: str, **changes: object) -> list[Image]:
     images = settled([definition(versions=versions)])
-    verified = {desired.VERIFIED: "sha256:" + "a" * 64 + " before import"}
+    verified = {markers.VERIFIED: "sha256:" + "a" * 64 + " before import"}
     return [replace(image, properties={**image.properties, **verified}, **changes) for image in images]
 
 
@@ -30,9 +30,9 @@ def test_what_differs_is_said():
     assert verdict(same, [replace(image, id=image.id + "x") for image in same]) == "yes"
     assert verdict(same, []) == "no: missing"
     assert verdict(same, cloud("1")) == "no: versions"
-    other = {desired.VERIFIED: "sha256:" + "b" * 64 + " before import"}
+    other = {markers.VERIFIED: "sha256:" + "b" * 64 + " before import"}
     assert verdict(same, [replace(i, properties={**i.properties, **other}) for i in same]) == "no: checksums"
-    unverified = {desired.VERIFIED: "none"}
+    unverified = {markers.VERIFIED: "none"}
     stored = [
         replace(i, properties={**i.properties, **unverified}, hash_algorithm="sha512", hash_value="c") for i in same
     ]
@@ -76,7 +76,7 @@ def test_ids_in_other_clouds():
 
 def test_of_two_images_of_one_name_the_one_that_stands_is_compared():
     (image,) = settled([definition(versions=("2",))])
-    unpublished = replace(image, id="u", properties={**image.properties, desired.VERIFIED: desired.PENDING + "none"})
+    unpublished = replace(image, id="u", properties={**image.properties, markers.VERIFIED: markers.PENDING + "none"})
     narrow = replace(image, id="n", visibility="private")
     older = replace(image, id="o", properties={**image.properties, "internal_version": "1"})
     for images in ([image, unpublished, narrow, older], [older, narrow, unpublished, image]):

@@ -9,7 +9,7 @@ import pytest
 from cloud import TODAY, definition, settled
 from tests.unit import offered
 
-from openstack_image_manager import desired, status
+from openstack_image_manager import markers, status
 from openstack_image_manager.cli import content
 from openstack_image_manager.cli.run import Clouds
 from openstack_image_manager.doctor.report import Check
@@ -18,8 +18,9 @@ from openstack_image_manager.junit import Case
 from openstack_image_manager.mirroring.report import Outcome
 from openstack_image_manager.mirroring.target import items, target
 from openstack_image_manager.mirroring.verdict import Judged, Plan, Verdict
-from openstack_image_manager.model import Finding, Policy
+from openstack_image_manager.model import Finding
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Policy
 from openstack_image_manager.tenants.folder import Written
 from openstack_image_manager.upstreams.news import News
 
@@ -68,7 +69,7 @@ def test_what_fails_after_the_copies_is_in_every_form() -> None:
 def test_a_status_names_clouds_and_definitions_that_could_not_be_looked_at() -> None:
     wanted = definition(versions=["1", "2"])
     images = [image for image in settled([wanted]) if image.properties["internal_version"] == "1"]
-    pending = [replace(i, properties={**i.properties, desired.VERIFIED: desired.PENDING + "none"}) for i in images]
+    pending = [replace(i, properties={**i.properties, markers.VERIFIED: markers.PENDING + "none"}) for i in images]
     rows = {
         name: status.rows(plan([wanted], found, Policy(), TODAY), [wanted], found, TODAY)
         for name, found in (("one", images), ("two", pending))

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from cloud import DEFAULT, DELETE, TAG, TODAY, definition, made, only, planned, settled, steps
 
-from openstack_image_manager import deciding, desired
+from openstack_image_manager import deciding, markers
 from openstack_image_manager.deciding import Decisions
-from openstack_image_manager.model import Change, Create, Delete, Image, Plan, Policy, Update
+from openstack_image_manager.model import Image
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Change, Create, Delete, Plan, Policy, Update
 
 OURS = "ours"
 UBUNTU = "Ubuntu 24.04"
@@ -127,7 +128,7 @@ def test_an_image_that_lost_its_tag():
     create = only(planned(defined))
     lost = replace(image, tags=frozenset())
     assert again.without_tag(create, [lost]) == lost
-    other = {desired.RECORD: '{"tags":["other"]}'}
+    other = {markers.RECORD: '{"tags":["other"]}'}
     for fine in (
         image,
         replace(lost, owner="theirs"),
@@ -137,7 +138,7 @@ def test_an_image_that_lost_its_tag():
         replace(lost, properties={**lost.properties, **other}),
     ):
         assert again.without_tag(create, [fine]) is None
-    without_record = {key: value for key, value in lost.properties.items() if key != desired.RECORD}
+    without_record = {key: value for key, value in lost.properties.items() if key != markers.RECORD}
     assert again.without_tag(create, [replace(lost, properties=without_record)]) is not None
     assert TAG not in lost.tags
 

@@ -10,8 +10,8 @@ from damage import answered
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.format import Checksum
 from openstack_image_manager.records import plain
 from openstack_image_manager.upstreams import documents, indexes, listings
 from openstack_image_manager.yamltree import Broken

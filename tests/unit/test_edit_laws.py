@@ -13,9 +13,9 @@ from edits import others
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openstack_image_manager.desired import version_key
 from openstack_image_manager.editing.edit import AddVersion, Edit, RemoveVersion, SetImageField, SetVersionField, edit
 from openstack_image_manager.errors import Error
+from openstack_image_manager.naming import version_key
 from openstack_image_manager.reading import read
 
 Owner = tuple[str, str | None]

@@ -9,10 +9,11 @@ from cloud import DEFAULT, TAG, TODAY, definition, settled, withdrawn
 from hypothesis import given, settings
 from situations import situations
 
-from openstack_image_manager import desired, retention
+from openstack_image_manager import markers, retention
 from openstack_image_manager.explain import Explanation, data, explain
-from openstack_image_manager.model import Finding, Image, Policy, Stage
+from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Policy, Stage
 
 
 def explained(wanted, found, policy=DEFAULT, roll_back=None, findings=(), usage=lambda _: 0) -> Explanation:
@@ -78,7 +79,7 @@ def test_a_build_that_is_ahead_says_so():
     three = settled([definition(versions=["1", "2", "3"])])
     explanation = explained(definition(versions=["1"]), three)
     assert said(explanation, "2")["place"] == "newer than every defined version: left as it is"
-    marked = [replace(i, properties={**i.properties, desired.ROLLED_BACK: "2026-01-01"}) for i in found]
+    marked = [replace(i, properties={**i.properties, markers.ROLLED_BACK: "2026-01-01"}) for i in found]
     assert explained(definition(versions=["1", "2"]), marked).builds == ()
 
 
@@ -92,7 +93,7 @@ def test_a_rollback_says_so():
     assert said(explanation, "2")["place"] == f"taken back by a rollback on {TODAY}: it takes no place"
     # The bad one stays bad when its successor in the line is gone.
     unpinned = [
-        replace(each, properties={k: v for k, v in each.properties.items() if k != desired.PINNED_OVER})
+        replace(each, properties={k: v for k, v in each.properties.items() if k != markers.PINNED_OVER})
         for each in found
     ]
     assert said(explained(wanted, unpinned))["current"] == "1: 2 is newer, but a rollback took it back"
@@ -120,7 +121,7 @@ def test_second_images_and_what_was_left_are_there_too():
         "twin": f"{one.id} stands for this version",
         "left": "it is queued, and was left by an interrupted run",
     }
-    pending = replace(one, properties={**one.properties, desired.VERIFIED: "pending sha256:1 after import"})
+    pending = replace(one, properties={**one.properties, markers.VERIFIED: "pending sha256:1 after import"})
     assert said(explained(wanted, [pending]), "1")["is"] == "defined, and active, and not to be published in the cloud"
 
 

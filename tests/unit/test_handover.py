@@ -10,11 +10,12 @@ from cloud import TODAY, by_version, definition, made, settled
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.format import Definition
 from openstack_image_manager.handover import split
-from openstack_image_manager.model import Image, Policy, Update
+from openstack_image_manager.model import Image
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Policy, Update
 
 OURS = Policy(project="ours")
 SHA256, SHA512 = f"sha256:{'1' * 64}", f"sha512:{'2' * 128}"
@@ -45,7 +46,7 @@ def test_right_bytes_are_taken_in_one_change_and_then_all_is_well():
     assert isinstance(change, Update)
     assert (change.proof, change.wanted.owner, change.wanted.id, change.wanted.name) == (None, "b", "theirs-1", NAME)
     assert change.reason == "given over by its former owner"
-    assert change.wanted.properties[desired.VERIFIED] == f"{SHA512} after import"
+    assert change.wanted.properties[markers.VERIFIED] == f"{SHA512} after import"
     assert plan([wanted], [change.wanted], OURS, TODAY).changes == ()
 
 
@@ -107,7 +108,7 @@ def test_what_has_an_image_needs_none():
 
 
 marks = st.dictionaries(
-    st.sampled_from([*desired.MARKS, desired.RECORD, desired.VERIFIED, desired.RUN, "kernel_id", "uuid_validity"]),
+    st.sampled_from([*markers.MARKS, markers.RECORD, markers.VERIFIED, markers.RUN, "kernel_id", "uuid_validity"]),
     st.sampled_from(["9", "2026-01-01", '{"properties":["image_name"],"tags":["x"]}', "pending none", "forever"]),
 )
 

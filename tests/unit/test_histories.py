@@ -24,8 +24,8 @@ from tests.histories.planning import planned
 from tests.histories.simulation import Run, is_stuck
 from tests.histories.world import HAND_EDITS, Spec, by_hand
 
-from openstack_image_manager.desired import is_pending
 from openstack_image_manager.format import Definition
+from openstack_image_manager.markers import is_pending
 from openstack_image_manager.model import Image
 
 WANTED = int(os.environ.get("OIM_HISTORIES", "0"))

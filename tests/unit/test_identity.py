@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from cloud import definition, settled
 
-from openstack_image_manager.desired import PENDING, VERIFIED
 from openstack_image_manager.identity import identify, of_others, strangers
+from openstack_image_manager.markers import PENDING, VERIFIED
 from openstack_image_manager.model import Image
 
 

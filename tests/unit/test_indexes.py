@@ -14,8 +14,8 @@ from damage import CHANGES, TOKENS, answered, damaged
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.format import Checksum
 from openstack_image_manager.upstreams import indexes
 from openstack_image_manager.upstreams.candidates import Candidate
 

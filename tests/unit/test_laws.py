@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from situations import definitions, situations
 
-from openstack_image_manager import desired, retention
-from openstack_image_manager.model import Create, Delete, Policy
+from openstack_image_manager import markers, naming, retention
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Create, Delete, Policy
 
 
 @settings(max_examples=40)
@@ -40,7 +40,7 @@ def test_no_one_sees_more_than_the_definition_says_and_nothing_is_lost(situation
                 continue
         limit = allowed.get(version, today.visibility)
         assert retention.narrower(limit, seen) == seen, (limit, seen)
-    whole = {i.id for i in found if i.status in ("active", "deactivated") and not desired.has_wrong_bytes(i)}
+    whole = {i.id for i in found if i.status in ("active", "deactivated") and not markers.has_wrong_bytes(i)}
     deleted = {change.found.id for change in result.changes if isinstance(change, Delete)}
     assert whole - deleted <= {image.id for image in made(result, found)}
     if policy.outdated != "delete" or policy.unknown_usage != "delete" or policy.grace:
@@ -60,7 +60,7 @@ def _has_twin(image, found):
 @given(situations())
 def test_the_plain_name_is_never_missing(situation):
     policy, found, today = situation
-    plain = desired.image_name(today, max((v.version for v in today.versions), key=desired.version_key), newest=True)
+    plain = naming.image_name(today, max((v.version for v in today.versions), key=naming.version_key), newest=True)
 
     def has_it(images):
         return any(image.name == plain and image.status in ("active", "deactivated") for image in images)

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.errors import KINDS
 from openstack_image_manager.metrics import HELP, PREFIX, Cloud, Run, exposition, last_successes
-from openstack_image_manager.model import Finding, Image, Plan, Policy
+from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Plan, Policy
 from openstack_image_manager.status import rows
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -87,7 +88,7 @@ def test_ages_are_those_of_the_build_that_tenants_get() -> None:
         "build_overdue": 0,
     }
     new = by_version(after)["20261116"]
-    pending = {**new.properties, desired.VERIFIED: f"{desired.PENDING}none"}
+    pending = {**new.properties, markers.VERIFIED: f"{markers.PENDING}none"}
     unpublished = replace(new, name="A (20261116)", visibility="private", properties=pending)
     assert ages([*before, unpublished]) == old
     assert ages([unpublished]) == {}

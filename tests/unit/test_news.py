@@ -8,11 +8,11 @@ from datetime import date, timedelta
 import pytest
 from cloud import TODAY, definition, settled
 
-from openstack_image_manager import desired
+from openstack_image_manager import desired, markers
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.editing.edit import AddVersion, RemoveVersion, SetVersionField
 from openstack_image_manager.errors import Error, Interrupted
-from openstack_image_manager.format import Checksum
-from openstack_image_manager.model import Role, Stage
+from openstack_image_manager.plan_model import Role, Stage
 from openstack_image_manager.render import news_markdown
 from openstack_image_manager.upstreams.news import News, counts, data, line, markdown, news
 from openstack_image_manager.upstreams.published import Build
@@ -193,10 +193,10 @@ def test_the_evidence_goes_to_the_image():
     )
     role = Role(True, False, False, Stage.KEEP, "", "public", False)
     five, four = (desired.wanted_image(wanted, version, role, "tag").properties for version in wanted.versions)
-    assert five[desired.SIGNED_BY] == f"{'AB' * 20} 2026-11-20 10:00:00"
-    assert five[desired.CHECKSUMS_URL] == "https://example.org/SUMS"
-    assert four[desired.SIGNED_BY] == "AB" * 20
-    assert desired.CHECKSUMS_URL not in four
+    assert five[markers.SIGNED_BY] == f"{'AB' * 20} 2026-11-20 10:00:00"
+    assert five[markers.CHECKSUMS_URL] == "https://example.org/SUMS"
+    assert four[markers.SIGNED_BY] == "AB" * 20
+    assert markers.CHECKSUMS_URL not in four
 
 
 def test_the_signer_goes_to_images_of_the_signed_bytes_only():
@@ -209,17 +209,17 @@ def test_the_signer_goes_to_images_of_the_signed_bytes_only():
 
     def signer(**fields):
         found = replace(bare, **{**fields, "properties": {**bare.properties, **fields.get("properties", {})}})
-        return desired.wanted_image(wanted, version, role, "tag", found).properties.get(desired.SIGNED_BY)
+        return desired.wanted_image(wanted, version, role, "tag", found).properties.get(markers.SIGNED_BY)
 
     assert signer() is None
-    assert signer(properties={desired.SIGNED_BY: "AB" * 20}) is None
-    assert signer(properties={desired.VERIFIED: "none"}) is None
-    assert signer(properties={desired.VERIFIED: f"sha256:{'b' * 64} before import"}) is None
-    verified = {desired.VERIFIED: f"{DIGEST} before import"}
+    assert signer(properties={markers.SIGNED_BY: "AB" * 20}) is None
+    assert signer(properties={markers.VERIFIED: "none"}) is None
+    assert signer(properties={markers.VERIFIED: f"sha256:{'b' * 64} before import"}) is None
+    verified = {markers.VERIFIED: f"{DIGEST} before import"}
     assert signer(properties=verified) == "AB" * 20
-    assert signer(properties={**verified, desired.BYTES: "sha512:00"}) is None
+    assert signer(properties={**verified, markers.BYTES: "sha512:00"}) is None
     assert signer(hash_algorithm="sha256", hash_value="a" * 64) == "AB" * 20
-    assert signer(properties={desired.VERIFIED: "pending none"}) == "AB" * 20
+    assert signer(properties={markers.VERIFIED: "pending none"}) == "AB" * 20
 
 
 def test_a_signature_that_is_too_old_is_warned_of():

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from tests.unit.cloud import TODAY, definition, settled
 from tests.unit.offered import knowledge
 
-from openstack_image_manager import changes, compare, desired, explain, retention, status
+from openstack_image_manager import compare, explain, markers, naming, retention, serialize, status
 from openstack_image_manager.adopting.adopt import adopt
 from openstack_image_manager.adopting.groups import is_secret
 from openstack_image_manager.adopting.text import text
 from openstack_image_manager.errors import Error
-from openstack_image_manager.model import Image, Policy
+from openstack_image_manager.model import Image
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Policy
 from openstack_image_manager.render import clean, plan_json, plan_markdown
 from openstack_image_manager.scs import check
 from openstack_image_manager.scs.rules import STANDARDS
@@ -40,8 +41,8 @@ NAMES = [
     *("internal_version", "image_name", "image_description", "image_source", "image_build_date", "image_original_user"),
     *("uuid_validity", "provided_until", "replace_frequency", "hotfix_hours", "maintained_until", "license_included"),
     *("os_distro", "os_version", "os_purpose", "architecture", "hw_disk_bus", "hw_scsi_model", "hypervisor_type"),
-    *("image_type", "base_image_ref", "upstream_checksum", "os_hash_value", "self", desired.RECORD, desired.VERIFIED),
-    *(*desired.MARKS, desired.RUN, desired.SIGNED_BY, desired.CHECKSUMS_URL, desired.BYTES, "trait:X", "hidden"),
+    *("image_type", "base_image_ref", "upstream_checksum", "os_hash_value", "self", markers.RECORD, markers.VERIFIED),
+    *(*markers.MARKS, markers.RUN, markers.SIGNED_BY, markers.CHECKSUMS_URL, markers.BYTES, "trait:X", "hidden"),
 ]
 values = st.sampled_from(ODD) | st.text(max_size=20)
 POLICIES = [
@@ -81,7 +82,7 @@ def used(images: list[Image], policy: Policy, today: date) -> None:
 
 
 DAYS = [TODAY, date.max, date(1970, 1, 1)]
-DECISIVE = ["internal_version", "uuid_validity", "provided_until", "image_build_date", desired.RECORD, *desired.MARKS]
+DECISIVE = ["internal_version", "uuid_validity", "provided_until", "image_build_date", markers.RECORD, *markers.MARKS]
 
 
 @settings(max_examples=25, deadline=None)
@@ -112,20 +113,20 @@ def test_an_odd_property_takes_no_time() -> None:
     for text_ in ("9" * 60_000, "a:" * 30_000, "BEGIN " * 10_000):
         clean(text_)
         is_secret(text_)
-        changes.plain(text_)
+        serialize.plain(text_)
     assert time.process_time() - began < 2
 
 
 @given(st.text(), st.text())
 def test_versions_of_any_length_have_an_order(one: str, other: str) -> None:
     for version in (DIGITS, f"{one}{DIGITS}", f"{DIGITS}{one}", f"{other}.{DIGITS}", one):
-        assert desired.version_key(version) <= max(desired.version_key(version), desired.version_key(other))
+        assert naming.version_key(version) <= max(naming.version_key(version), naming.version_key(other))
 
 
 def test_a_record_that_is_nested_too_deeply_is_none() -> None:
     (image,) = settled([definition()])
-    odd = replace(image, properties={**image.properties, desired.RECORD: NESTED})
-    assert desired.recorded(odd) == (frozenset(), frozenset())
+    odd = replace(image, properties={**image.properties, markers.RECORD: NESTED})
+    assert markers.recorded(odd) == (frozenset(), frozenset())
 
 
 @pytest.mark.parametrize(("value", "count"), [("last-007", 7), ("last-0", 1), ("last-999999999", 999999999)])

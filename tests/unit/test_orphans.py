@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from cloud import TODAY, definition, made, settled
 
-from openstack_image_manager.model import Delete, Image, Policy, Update
+from openstack_image_manager.model import Image
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Delete, Policy, Update
 from openstack_image_manager.retention import promise
 
 

@@ -11,13 +11,14 @@ from cloud import TODAY, by_version, definition, made, settled, withdrawn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openstack_image_manager import desired
+from openstack_image_manager import desired, markers
 from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition
 from openstack_image_manager.handover import Claim, claim_of
 from openstack_image_manager.identity import by_other_ids
-from openstack_image_manager.model import Create, Delete, Image, Policy, Update
+from openstack_image_manager.model import Image
 from openstack_image_manager.plan import beyond_limit, one_by_id, plan
+from openstack_image_manager.plan_model import Create, Delete, Policy, Update
 
 NAME = "Ubuntu 24.04"
 OURS = Policy(project="ours")
@@ -45,7 +46,7 @@ def marked(image: Image, **properties: str | None) -> Image:
 
 
 def verified(image: Image, digest: str = GOOD) -> Image:
-    return marked(image, **{desired.VERIFIED: f"sha512:{digest} before import"})
+    return marked(image, **{markers.VERIFIED: f"sha512:{digest} before import"})
 
 
 def deleted(changes: Any) -> list[str]:
@@ -70,7 +71,7 @@ def test_right_bytes_stand_before_wrong_ones_that_are_older_and_seen_by_more(vis
     wrong = bytes_of(replace(image, id="wrong", created_at="2020"), BAD)
     changes = plan([wanted], [wrong, right], DELETING, TODAY, usage=lambda _: 0).changes
     assert deleted(changes) == ["wrong"]
-    by_glance = marked(replace(right), **{desired.VERIFIED: None})
+    by_glance = marked(replace(right), **{markers.VERIFIED: None})
     assert deleted(plan([wanted], [wrong, by_glance], DELETING, TODAY, usage=lambda _: 0).changes) == ["wrong"]
 
 
@@ -89,18 +90,18 @@ def test_evidence_counts_beside_the_bytes_that_it_names() -> None:
     wanted = definition(versions=[version("1", f"sha256:{'3' * 64}")])
     (image,) = own(wanted)
     said = f"sha256:{'3' * 64} before import"
-    there = marked(image, **{desired.VERIFIED: said, desired.BYTES: f"sha512:{GOOD}"})
-    assert desired.verified_checksum(there) == f"sha256:{'3' * 64}"
+    there = marked(image, **{markers.VERIFIED: said, markers.BYTES: f"sha512:{GOOD}"})
+    assert markers.verified_checksum(there) == f"sha256:{'3' * 64}"
     copied = bytes_of(there, BAD)
-    assert desired.verified_checksum(copied) == ""
+    assert markers.verified_checksum(copied) == ""
     (one,) = wanted.versions
     assert claim_of(wanted, one, there, "ours") is Claim.RIGHT
     assert claim_of(wanted, one, copied, "ours") is Claim.OURS
-    pending = marked(image, **{desired.VERIFIED: desired.PENDING + said})
+    pending = marked(image, **{markers.VERIFIED: markers.PENDING + said})
     role = plan([wanted], [], OURS, TODAY).changes[0]
     assert isinstance(role, Create)
     published = desired.wanted_image(wanted, one, role.role, OURS.tag, pending)
-    assert published.properties[desired.BYTES] == f"sha512:{GOOD}"
+    assert published.properties[markers.BYTES] == f"sha512:{GOOD}"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_evidence_counts_beside_the_bytes_that_it_names() -> None:
         ({}, Claim.OURS),
         ({"hash_value": GOOD}, Claim.RIGHT),
         ({"hash_value": BAD}, Claim.WRONG),
-        ({"hash_value": BAD, "properties": {desired.VERIFIED: "none"}}, Claim.OURS_WRONG),
+        ({"hash_value": BAD, "properties": {markers.VERIFIED: "none"}}, Claim.OURS_WRONG),
         ({"hash_value": BAD, "disk_format": "raw"}, Claim.OURS),
         ({"owner": "x"}, Claim.OWNERS),
         ({"owner": "x", "hash_value": GOOD}, Claim.PROVEN),
@@ -195,10 +196,10 @@ def test_the_digest_at_the_mirror_counts_for_an_unpacked_image() -> None:
 
 
 FORGED = {
-    desired.VERIFIED: f"pending sha512:{GOOD} before import",
-    desired.PINNED_OVER: "9",
-    desired.ROLLED_BACK: "2026-01-01",
-    desired.RUN: "x",
+    markers.VERIFIED: f"pending sha512:{GOOD} before import",
+    markers.PINNED_OVER: "9",
+    markers.ROLLED_BACK: "2026-01-01",
+    markers.RUN: "x",
 }
 
 
@@ -299,7 +300,7 @@ def test_bytes_that_are_known_to_be_wrong_are_shown_to_no_more_people(seen: dict
     result = plan([kept], [two, one], DELETING, TODAY, usage=lambda _: 0)
     assert result.changes == ()
     assert any(f"but {two.id} was verified with" in finding.message for finding in result.findings)
-    out_of_sight = marked(replace(two, name=f"{NAME} (2)", **seen), **{desired.HIDDEN_SINCE: "2026-01-01"})
+    out_of_sight = marked(replace(two, name=f"{NAME} (2)", **seen), **{markers.HIDDEN_SINCE: "2026-01-01"})
     current = replace(one, name=NAME)
     for images in ([out_of_sight], [out_of_sight, current], [replace(out_of_sight, name=NAME), current]):
         result = plan([kept], images, OURS, TODAY)
@@ -384,7 +385,7 @@ def test_where_all_was_rolled_back_from_what_the_owner_relabels_is_not_the_curre
     cloud = settled([definition(versions=["1", "2"])])
     two = definition(versions=["2"])
     cloud = made(plan([two], cloud, replace(OURS, latest=True), TODAY, roll_back={NAME: ""}), cloud)
-    cloud = [replace(marked(image, **{desired.PINNED_OVER: None}), owner="ours") for image in cloud]
+    cloud = [replace(marked(image, **{markers.PINNED_OVER: None}), owner="ours") for image in cloud]
     wanted = two.model_copy(update={"owner": "x"})
     forged = replace(marked(by_version(cloud)["1"], internal_version="1.5"), id="forged", owner="x")
     after = by_version(made(plan([wanted], [forged, *cloud], OURS, TODAY), [forged, *cloud]))
@@ -511,7 +512,7 @@ def test_only_what_users_can_use_takes_a_place() -> None:
     now = definition(versions=["1", "2", "3", private, "5"], meta=meta)
     seen = {v: i.visibility for v, i in by_version(settled([now], OURS, cloud)).items()}
     assert {v for v in seen if seen[v] == "public"} == {"2", "3", "5"}
-    left = marked(cloud[0], internal_version="2.5", **{desired.VERIFIED: "pending none"})
+    left = marked(cloud[0], internal_version="2.5", **{markers.VERIFIED: "pending none"})
     left = replace(left, id="left", visibility="private", updated_at="2026-01-01")
     three = definition(versions=["1", "2", "3"], meta=meta)
     result = plan([three], [*settled([three]), left], OURS, TODAY)
@@ -541,7 +542,7 @@ def test_an_id_of_another_image_than_the_managed_one_is_reported() -> None:
 
 marks = st.dictionaries(
     st.sampled_from(
-        [*FORGED, desired.RECORD, desired.HIDDEN_SINCE, "uuid_validity", "upstream_checksum", "provided_until"]
+        [*FORGED, markers.RECORD, markers.HIDDEN_SINCE, "uuid_validity", "upstream_checksum", "provided_until"]
     ),
     st.sampled_from(["9", "2026-01-01", "last-2", f"sha512:{GOOD} before import", "pending none", "forever", "0"]),
 )

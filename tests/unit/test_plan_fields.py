@@ -8,9 +8,10 @@ from datetime import date
 import pytest
 from cloud import GIB, TAG, by_version, definition, fields, only, planned, settled
 
-from openstack_image_manager import desired
-from openstack_image_manager.changes import change_data, diff
-from openstack_image_manager.model import Update
+from openstack_image_manager import desired, markers
+from openstack_image_manager.changes import diff
+from openstack_image_manager.plan_model import Update
+from openstack_image_manager.serialize import change_data
 
 
 def test_every_difference_of_one_image_is_one_change():
@@ -60,8 +61,8 @@ def test_null_means_that_it_must_not_be_there():
 def test_an_unreadable_record_removes_nothing():
     for record in ("{", "[]", '{"properties": 3}'):
         found = settled([definition(meta={"b": "2"})])
-        found = [replace(found[0], properties={**found[0].properties, desired.RECORD: record})]
-        assert fields(only(planned([definition()], found))).keys() == {desired.RECORD}
+        found = [replace(found[0], properties={**found[0].properties, markers.RECORD: record})]
+        assert fields(only(planned([definition()], found))).keys() == {markers.RECORD}
 
 
 def test_min_disk_is_raised_to_the_virtual_size():
@@ -94,7 +95,7 @@ def test_metadata_follows_the_rules_of_the_standard():
     }
     meta = {"a": "image", "os_version": "24.04", "n": 1, "t": True, "f": 1.5}
     image = only(planned([definition(versions=[whole], login="ubuntu", password="geheim", meta=meta)])).wanted
-    assert {k: v for k, v in image.properties.items() if k != desired.RECORD} == {
+    assert {k: v for k, v in image.properties.items() if k != markers.RECORD} == {
         "a": "version",
         "n": "1",
         "t": "true",
@@ -132,7 +133,7 @@ def test_version_level_overrides():
 def test_a_checksum_edited_later_is_told_since_bytes_never_change():
     digest = "sha256:" + "ab" * 32
     image = settled([definition()])[0]
-    image = replace(image, properties={**image.properties, desired.VERIFIED: f"{digest}{desired.BEFORE}"})
+    image = replace(image, properties={**image.properties, markers.VERIFIED: f"{digest}{markers.BEFORE}"})
 
     def version(checksum):
         return {"version": "20240416", "url": "https://example.org/20240416.img", "checksum": checksum}
@@ -162,6 +163,6 @@ def test_a_signature_is_named_with_the_digest_that_it_vouched_for_only():
     """A definition by hand, or by an older release, may say signed_by without a checksum."""
     wanted = definition()
     signed = wanted.versions[0].model_copy(update={"signed_by": "AB" * 20, "checksum": None})
-    assert desired.SIGNED_BY not in desired.properties(wanted, signed, False)
+    assert markers.SIGNED_BY not in desired.properties(wanted, signed, False)
     signed = signed.model_copy(update={"checksum": f"sha256:{'a' * 64}"})
-    assert desired.properties(wanted, signed, False)[desired.SIGNED_BY] == "AB" * 20
+    assert desired.properties(wanted, signed, False)[markers.SIGNED_BY] == "AB" * 20

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from cloud import DEFAULT, DELETE, TAG, by_version, definition, only, planned, settled, withdrawn
 
-from openstack_image_manager import desired
-from openstack_image_manager.model import Create, Delete, Image, Update
+from openstack_image_manager import markers
+from openstack_image_manager.model import Image
+from openstack_image_manager.plan_model import Create, Delete, Update
 
 
 def test_images_of_other_definitions_and_unknown_ones_are_not_touched():
@@ -66,12 +67,12 @@ def test_leftovers_of_versions_that_are_gone_are_told():
 def test_an_unpublished_image_is_finished_or_replaced_by_what_its_bytes_are():
     digest = "ab" * 64
     image = settled([definition()])[0]
-    promise = f"{desired.PENDING}sha512:{digest}{desired.AFTER}"
-    pending = replace(image, visibility="private", name="x", properties={**image.properties, desired.VERIFIED: promise})
+    promise = f"{markers.PENDING}sha512:{digest}{markers.AFTER}"
+    pending = replace(image, visibility="private", name="x", properties={**image.properties, markers.VERIFIED: promise})
     right = replace(pending, hash_algorithm="sha512", hash_value=digest)
     change = only(planned([definition()], [right]))
     assert change.reason == "an interrupted run left it unpublished"
-    assert change.wanted.properties[desired.VERIFIED] == f"sha512:{digest}{desired.AFTER}"
+    assert change.wanted.properties[markers.VERIFIED] == f"sha512:{digest}{markers.AFTER}"
     wrong = replace(pending, hash_algorithm="sha512", hash_value="cd" * 64)
     change = only(planned([definition()], [wrong]))
     assert isinstance(change, Create)
@@ -80,14 +81,14 @@ def test_an_unpublished_image_is_finished_or_replaced_by_what_its_bytes_are():
 
 def test_what_was_imported_without_the_checksum_that_its_version_has_now_is_replaced():
     (image,) = settled([definition()])
-    pending = replace(image, properties={**image.properties, desired.VERIFIED: desired.PENDING + "none"})
+    pending = replace(image, properties={**image.properties, markers.VERIFIED: markers.PENDING + "none"})
     checked = [definition(versions=[{"version": "20240416", "url": "https://e.org/a", "checksum": "md5:" + "0" * 32}])]
     (change,) = planned(checked, [pending]).changes
     assert (type(change), change.left) == (Create, pending)
     assert change.reason == f"{image.id} was not verified with the version's checksum and never published: replaced"
-    promised = f"{desired.PENDING}md5:{'0' * 32}{desired.BEFORE}"
+    promised = f"{markers.PENDING}md5:{'0' * 32}{markers.BEFORE}"
     (change,) = planned(
-        checked, [replace(pending, properties={**image.properties, desired.VERIFIED: promised})]
+        checked, [replace(pending, properties={**image.properties, markers.VERIFIED: promised})]
     ).changes
     assert type(change) is Update
 
@@ -98,7 +99,7 @@ def test_what_was_never_published_does_not_stand_for_a_version_that_is_not_offer
     before = settled([definition(versions=["2", "3"])])
     cloud = settled([definition(versions=versions)], found=before)
     healthy = by_version(cloud)["2"]
-    marks = {**healthy.properties, desired.VERIFIED: f"{desired.PENDING}none"}
+    marks = {**healthy.properties, markers.VERIFIED: f"{markers.PENDING}none"}
     left = replace(
         healthy, id="left", visibility="private", properties=marks, created_at="2020", updated_at="2026-01-01"
     )
@@ -112,8 +113,8 @@ def test_what_was_never_published_does_not_stand_for_a_version_that_is_not_offer
 def test_what_was_never_published_with_the_checksum_of_its_version_does_not_stand_for_it():
     one = {"version": "1", "url": "https://e.org/1", "checksum": "md5:" + "0" * 32}
     (healthy,) = settled([definition(versions=[one])])
-    healthy = replace(healthy, properties={**healthy.properties, desired.VERIFIED: f"md5:{'1' * 32} before import"})
-    marks = {**healthy.properties, desired.VERIFIED: f"{desired.PENDING}md5:{'1' * 32} before import"}
+    healthy = replace(healthy, properties={**healthy.properties, markers.VERIFIED: f"md5:{'1' * 32} before import"})
+    marks = {**healthy.properties, markers.VERIFIED: f"{markers.PENDING}md5:{'1' * 32} before import"}
     left = replace(healthy, id="left", properties=marks, created_at="2020", updated_at="2026-01-01")
     change = only(planned([definition(versions=[one])], [left, healthy]))
     assert (type(change), change.found.id) == (Delete, "left")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from bare import definition as having
 
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import Error, VerificationError
-from openstack_image_manager.format import Checksum
 from openstack_image_manager.reasons import reason
 from openstack_image_manager.upstreams.look import check_named
 from openstack_image_manager.upstreams.published import (

@@ -11,8 +11,10 @@ from cloud import definition, settled
 from shown import ODD, console, everything_odd, importing, rotation, shown, text_of
 
 from openstack_image_manager import render
-from openstack_image_manager.changes import checksum, diff
-from openstack_image_manager.model import FieldChange, Finding, Image, Plan, Result, Update
+from openstack_image_manager.changes import diff
+from openstack_image_manager.model import FieldChange, Finding, Image
+from openstack_image_manager.plan_model import Plan, Result, Update
+from openstack_image_manager.serialize import checksum
 
 
 def test_an_import_is_told_with_all_that_will_be_there() -> None:

@@ -9,8 +9,9 @@ import pytest
 from shown import ODD, everything_odd, rotation, text_of
 
 from openstack_image_manager import render
-from openstack_image_manager.changes import checksum
-from openstack_image_manager.model import Finding, Plan
+from openstack_image_manager.model import Finding
+from openstack_image_manager.plan_model import Plan
+from openstack_image_manager.serialize import checksum
 
 WITH_SECRET = "https://user:pa@ss@example.org/d"
 

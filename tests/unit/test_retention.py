@@ -8,11 +8,11 @@ from datetime import date, timedelta
 import pytest
 from cloud import DELETE, TODAY, by_version, definition, made, settled, withdrawn
 
-from openstack_image_manager import desired
-from openstack_image_manager.changes import change_data
-from openstack_image_manager.model import Delete, Policy, Stage
+from openstack_image_manager import markers
 from openstack_image_manager.plan import beyond_limit, plan
+from openstack_image_manager.plan_model import Delete, Policy, Stage
 from openstack_image_manager.retention import Situation, as_day, decide
+from openstack_image_manager.serialize import change_data
 
 OLD = Situation(rank=3, visible=3, uses=0)
 
@@ -96,7 +96,7 @@ def test_the_plan_says_what_holds_an_image():
 
 def test_the_day_of_hiding_is_kept_and_forgotten_when_the_image_is_back():
     found = outdated_cloud()
-    assert {v: i.properties.get(desired.HIDDEN_SINCE) for v, i in by_version(found).items()} == {
+    assert {v: i.properties.get(markers.HIDDEN_SINCE) for v, i in by_version(found).items()} == {
         "1": "2026-11-22",
         "2": "2026-11-22",
         "3": None,
@@ -109,7 +109,7 @@ def test_the_day_of_hiding_is_kept_and_forgotten_when_the_image_is_back():
     due = planned(found, replace(DELETE, grace=30), today=date(2026, 12, 22))
     assert [change.subject for change in due.changes] == ["Ubuntu 24.04 (2)", "Ubuntu 24.04 (1)"]
     back = [definition(versions=["1", "2", *map(withdrawn, "345")])]
-    assert desired.HIDDEN_SINCE not in by_version(settled(back, found=found))["2"].properties
+    assert markers.HIDDEN_SINCE not in by_version(settled(back, found=found))["2"].properties
 
 
 def test_too_many_deletes_stop_the_whole_plan():
@@ -170,10 +170,10 @@ def test_a_promised_time_that_is_over_is_told(until, told):
 
 def test_what_is_kept_keeps_the_day_of_hiding():
     found = settled([definition(versions=("5",))], Policy(), outdated_cloud())
-    days = {i.id: i.properties.get(desired.HIDDEN_SINCE) for i in found}
+    days = {i.id: i.properties.get(markers.HIDDEN_SINCE) for i in found}
     for policy, keep in ((Policy(keep=True), False), (Policy(), True)):
         after = settled([definition(versions=("5",), keep=keep)], policy, found)
-        assert {i.id: i.properties.get(desired.HIDDEN_SINCE) for i in after} == days
+        assert {i.id: i.properties.get(markers.HIDDEN_SINCE) for i in after} == days
 
 
 def test_images_of_other_projects_that_are_not_public_are_no_business_of_ours():
@@ -228,7 +228,7 @@ def test_the_reason_of_a_hidden_orphan_build_is_told():
     found = settled([definition(versions=["1", "2", "3", "4"], meta={"uuid_validity": "forever"})])
     *_, update = plan([definition(versions=["4"])], found, Policy(), TODAY).changes
     assert update.reason == "its version is no longer defined"
-    assert {field.field for field in update.fields} == {"visibility", desired.HIDDEN_SINCE}
+    assert {field.field for field in update.fields} == {"visibility", markers.HIDDEN_SINCE}
 
 
 def test_junk_that_is_protected_stays_and_is_told():

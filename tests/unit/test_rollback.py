@@ -9,10 +9,10 @@ from cloud import TODAY, by_version, definition, made, settled, steps, withdrawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openstack_image_manager import desired, retention
+from openstack_image_manager import markers, naming, retention
 from openstack_image_manager.errors import Error
-from openstack_image_manager.model import Create, Policy, Stage
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Create, Policy, Stage
 
 NAME = "Ubuntu 24.04"
 LATEST = Policy(latest=True)
@@ -38,8 +38,8 @@ def test_names_visibility_and_marks():
         "2": "public",
         "3": "community",
     }
-    assert images["2"].properties[desired.PINNED_OVER] == "3"
-    assert images["3"].properties[desired.ROLLED_BACK] == TODAY.isoformat()
+    assert images["2"].properties[markers.PINNED_OVER] == "3"
+    assert images["3"].properties[markers.ROLLED_BACK] == TODAY.isoformat()
     assert not plan([wanted], after, Policy(), TODAY).changes
 
 
@@ -48,7 +48,7 @@ def test_a_newer_version_that_is_not_there_yet_ends_the_rollback():
     wanted, found = definition(versions=("1", "2", "3")), settled([definition(versions=("1", "2"))])
     after = made(plan([wanted], found, LATEST, TODAY, roll_back={NAME: ""}), found)
     assert names(after) == {"1": NAME, "2": f"{NAME} (2)"}
-    assert by_version(after)["1"].properties[desired.PINNED_OVER] == "2"
+    assert by_version(after)["1"].properties[markers.PINNED_OVER] == "2"
     changes = plan([wanted], after, Policy(), TODAY).changes
     assert [change.version.version for change in changes if isinstance(change, Create)] == ["3"]
     after = settled([wanted], Policy(), after)
@@ -71,10 +71,10 @@ def test_a_build_that_nobody_would_find_is_not_gone_back_to(field, said):
 
 def test_waiting_begins_anew_for_a_build_that_was_gone_back_to():
     old = settled([definition(versions=("1", "2"), meta={"uuid_validity": "none"})])
-    assert desired.HIDDEN_SINCE in by_version(old)["1"].properties
+    assert markers.HIDDEN_SINCE in by_version(old)["1"].properties
     wanted = definition(versions=("2",), keep=True, meta={"uuid_validity": "none"})
     after = made(plan([wanted], old, LATEST, TODAY, roll_back={NAME: "1"}), old)
-    assert desired.HIDDEN_SINCE not in by_version(after)["1"].properties
+    assert markers.HIDDEN_SINCE not in by_version(after)["1"].properties
 
 
 def test_every_field_says_why():
@@ -94,7 +94,7 @@ def test_it_lasts_until_a_newer_version_is_defined():
     after = settled([moved_on], Policy(), after)
     assert names(after)["4"] == NAME
     images = by_version(after)
-    assert desired.PINNED_OVER not in images["2"].properties
+    assert markers.PINNED_OVER not in images["2"].properties
     # The bad build is a member of the line again, but not in sight.
     assert (images["3"].visibility, images["2"].visibility) == ("community", "public")
     assert not plan([moved_on], after, Policy(), TODAY).changes
@@ -126,7 +126,7 @@ def test_back_and_forth():
     after = made(plan([wanted], after, LATEST, TODAY, roll_back={NAME: "3"}), after)
     assert names(after)["3"] == NAME
     assert by_version(after)["3"].visibility == "public"
-    assert desired.ROLLED_BACK not in by_version(after)["3"].properties
+    assert markers.ROLLED_BACK not in by_version(after)["3"].properties
     assert not plan([wanted], after, Policy(), TODAY).changes
 
 
@@ -153,7 +153,7 @@ def test_what_was_bad_stays_bad_when_the_good_build_is_gone():
 def test_a_definition_that_loses_the_bad_version_for_a_while_brings_it_back_no_more():
     wanted, after = rolled_back()
     after = settled([definition(versions=("1", "2"))], Policy(), after)
-    assert by_version(after)["2"].properties[desired.PINNED_OVER] == "3"
+    assert by_version(after)["2"].properties[markers.PINNED_OVER] == "3"
     after = settled([wanted], Policy(), after)
     assert names(after)["2"] == NAME
     assert by_version(after)["3"].visibility == "community"
@@ -181,8 +181,8 @@ def test_what_was_bad_takes_no_place_among_those_in_sight():
 
 def test_where_all_are_bad_nothing_is_changed():
     wanted, after = rolled_back(versions=("1", "2"))
-    marked = [replace(i, properties={**i.properties, desired.ROLLED_BACK: "2026-01-01"}) for i in after]
-    bare = [replace(i, properties={k: v for k, v in i.properties.items() if k != desired.PINNED_OVER}) for i in marked]
+    marked = [replace(i, properties={**i.properties, markers.ROLLED_BACK: "2026-01-01"}) for i in after]
+    bare = [replace(i, properties={k: v for k, v in i.properties.items() if k != markers.PINNED_OVER}) for i in marked]
     result = plan([wanted], bare, Policy(), TODAY)
     assert not result.changes
     assert "every defined version was rolled back from" in result.findings[0].message
@@ -192,9 +192,9 @@ def test_where_all_are_bad_nothing_is_changed():
 
 def test_where_all_are_bad_no_one_sees_an_image_whom_it_is_no_longer_for():
     _, after = rolled_back(versions=("1", "2"))
-    marks = {desired.ROLLED_BACK: "2026-01-01"}
+    marks = {markers.ROLLED_BACK: "2026-01-01"}
     bare = [
-        replace(i, properties={**{k: v for k, v in i.properties.items() if k != desired.PINNED_OVER}, **marks})
+        replace(i, properties={**{k: v for k, v in i.properties.items() if k != markers.PINNED_OVER}, **marks})
         for i in after
     ]
     wanted = definition(versions=("1", "2"), visibility="shared", members=["shop"])
@@ -252,8 +252,8 @@ def test_any_rollback_converges_and_keeps_the_plain_name(before, now, data):
     found = settled([definition(versions=before)])
     wanted = definition(versions=now)
     found = settled([wanted], Policy(outdated="keep"), found)
-    newest = max(map(desired.version_key, [*now, *(v for v, i in by_version(found).items() if i.name == NAME)]))
-    to = data.draw(st.sampled_from(sorted(v for v in by_version(found) if desired.version_key(v) <= newest)))
+    newest = max(map(naming.version_key, [*now, *(v for v, i in by_version(found).items() if i.name == NAME)]))
+    to = data.draw(st.sampled_from(sorted(v for v in by_version(found) if naming.version_key(v) <= newest)))
     result = plan([wanted], found, LATEST, TODAY, roll_back={NAME: to})
     for cloud in steps(result, found):
         assert NAME in {image.name for image in cloud}
@@ -268,10 +268,10 @@ def test_a_mark_that_an_interrupted_run_left_behind_is_all_that_goes():
     """Another rollback had ended everything of the first one but its mark."""
     wanted, after = rolled_back()
     ended = made(plan([wanted], after, LATEST, TODAY, roll_back={NAME: "1"}), after)
-    left = replace(by_version(ended)["2"], properties={**by_version(ended)["2"].properties, desired.PINNED_OVER: "3"})
+    left = replace(by_version(ended)["2"], properties={**by_version(ended)["2"].properties, markers.PINNED_OVER: "3"})
     found = [left if image.id == left.id else image for image in ended]
     result = plan([wanted], found, LATEST, TODAY, roll_back={NAME: "1"})
     assert [(change.found.id, [field.field for field in change.fields]) for change in result.changes] == [
-        (left.id, [desired.PINNED_OVER])
+        (left.id, [markers.PINNED_OVER])
     ]
     assert made(result, found) == ended

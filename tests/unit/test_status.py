@@ -8,9 +8,9 @@ from datetime import date, timedelta
 import pytest
 from cloud import DEFAULT, TODAY, definition, settled
 
-from openstack_image_manager import age, desired, status
-from openstack_image_manager.model import Policy
+from openstack_image_manager import age, markers, status
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Policy
 
 META = {"replace_frequency": "monthly", "provided_until": "none"}
 
@@ -42,7 +42,7 @@ def test_what_is_not_as_it_shall_be():
     assert rows(wanted, [one])[next(v for v in "12" if v != one.properties["internal_version"])].state == "missing"
     queued = replace(two, status="queued")
     assert {row.state for row in rows(wanted, [one, queued]).values()} == {"ok", "unfinished"}
-    pending = replace(two, properties={**two.properties, desired.VERIFIED: desired.PENDING + "none"})
+    pending = replace(two, properties={**two.properties, markers.VERIFIED: markers.PENDING + "none"})
     assert rows(wanted, [one, pending])[two.properties["internal_version"]].state == "unfinished"
     drifted = replace(two, min_ram=7, properties={**two.properties, "replace_frequency": "daily"})
     row = rows(wanted, [one, drifted])[two.properties["internal_version"]]
@@ -56,7 +56,7 @@ def test_a_verification_of_other_bytes_is_not_shown():
     """Nova copies properties to snapshots of servers."""
     wanted = definition(versions=("1",), meta=META)
     (image,) = settled([wanted])
-    said = {desired.VERIFIED: "sha256:0 before import", desired.BYTES: "sha512:1"}
+    said = {markers.VERIFIED: "sha256:0 before import", markers.BYTES: "sha512:1"}
     image = replace(image, properties={**image.properties, **said}, hash_algorithm="sha512")
     assert rows(wanted, [replace(image, hash_value="1")])["1"].verified == "sha256:0 before import"
     assert rows(wanted, [replace(image, hash_value="2")])["1"].verified == "unknown"
@@ -81,7 +81,7 @@ def test_a_current_build_that_is_not_there():
 def test_a_current_build_that_is_not_published():
     wanted = definition(versions=("1",), meta=META)
     (image,) = settled([wanted])
-    pending = replace(image, properties={**image.properties, desired.VERIFIED: desired.PENDING + "none"})
+    pending = replace(image, properties={**image.properties, markers.VERIFIED: markers.PENDING + "none"})
     row = rows(wanted, [pending])["1"]
     assert (row.lacks, row.words) == (True, "unfinished: the current build")
 
@@ -187,15 +187,15 @@ def test_how_old_a_signature_is():
         return next(row for row in its if row.version == "1"), status.table(its)
 
     verified = f"sha256:{'1' * 64} before import"
-    row, table = shown(**{desired.VERIFIED: verified})
+    row, table = shown(**{markers.VERIFIED: verified})
     assert (row.signed_by, row.signed_days) == ("AB" * 20, 334)
     assert row.signed_at == f"{TODAY - timedelta(days=334)} 10:00:00"
     assert [each[-1] for each in table] == ["Signed", "", "334 d ago"]
-    row, table = shown(**{desired.VERIFIED: verified, desired.SIGNED_BY: "AB" * 20})
+    row, table = shown(**{markers.VERIFIED: verified, markers.SIGNED_BY: "AB" * 20})
     assert (row.signed_by, row.signed_at, row.signed_days, table[-1][-1]) == ("AB" * 20, None, None, "yes")
-    row, table = shown(**{desired.VERIFIED: verified, desired.SIGNED_BY: f"{'AB' * 20} yesterday"})
+    row, table = shown(**{markers.VERIFIED: verified, markers.SIGNED_BY: f"{'AB' * 20} yesterday"})
     assert (row.signed_days, table[-1][-1]) == (None, "yes")
     # It is about the bytes that were verified, and those alone.
-    for verification in ({desired.VERIFIED: "none"}, {desired.VERIFIED: verified, desired.BYTES: "sha512:00"}):
+    for verification in ({markers.VERIFIED: "none"}, {markers.VERIFIED: verified, markers.BYTES: "sha512:00"}):
         row, table = shown(**verification)
         assert (row.signed_by, row.signed_at, row.signed_days, table[0][-1]) == (None, None, None, "Verified")

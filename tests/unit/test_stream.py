@@ -14,9 +14,11 @@ import pytest
 import zstandard
 from packing import MIB, PACKERS, PLAIN, Source, refused, sha256, tar, verified, zst
 
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import FetchError, VerificationError
-from openstack_image_manager.format import Checksum
-from openstack_image_manager.stream import CHUNK, HEAD, Verified
+from openstack_image_manager.inspect import HEAD
+from openstack_image_manager.stream import Verified
+from openstack_image_manager.unpack import CHUNK
 
 
 def test_an_error_of_the_download_passes_through_as_it_is() -> None:

@@ -12,7 +12,9 @@ import pytest
 from packing import MIB, PLAIN, Source, refused, sha256, verified, zst
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.stream import CHUNK, HEAD, Verified
+from openstack_image_manager.inspect import HEAD
+from openstack_image_manager.stream import Verified
+from openstack_image_manager.unpack import CHUNK
 
 
 def qcow2(backing: int = 0, features: int = 0, version: int = 3) -> bytes:

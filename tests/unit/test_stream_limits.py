@@ -11,7 +11,8 @@ import zstandard
 from packing import MIB, PLAIN, refused, verified, zst
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.stream import CHUNK, HEAD
+from openstack_image_manager.inspect import HEAD
+from openstack_image_manager.unpack import CHUNK
 
 
 def qcow2(size: int) -> bytes:

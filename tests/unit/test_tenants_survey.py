@@ -10,7 +10,7 @@ from tests.unit import offered
 from tests.unit.cloud import definition, settled
 from tests.unit.offered import NOW, UBUNTU_KEY, knowledge
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.tenants.offers import Build, Offer
 from openstack_image_manager.tenants.survey import is_offered, products, survey
 
@@ -30,7 +30,7 @@ def one(wanted, images) -> Offer:
 
 def build(wanted, **properties: str) -> Build:
     (image,) = settled([wanted])
-    kept = {key: value for key, value in image.properties.items() if key != desired.VERIFIED}
+    kept = {key: value for key, value in image.properties.items() if key != markers.VERIFIED}
     return one(wanted, [replace(image, properties={**kept, **properties})]).front
 
 
@@ -43,7 +43,7 @@ def build(wanted, **properties: str) -> Build:
         {"visibility": "community", "hidden": True},
         {"status": "deactivated"},
         {"status": "queued"},
-        {"properties": {desired.VERIFIED: f"{desired.PENDING}none"}},
+        {"properties": {markers.VERIFIED: f"{markers.PENDING}none"}},
     ],
 )
 def test_what_not_every_tenant_may_see_and_use_is_not_shown(change):
@@ -122,12 +122,12 @@ def test_what_left_the_list_says_since_when():
 @pytest.mark.parametrize(
     ("said", "verified", "checksum"),
     [
-        ({desired.VERIFIED: f"sha256:ab{desired.BEFORE}"}, "before import", "sha256:ab"),
-        ({desired.VERIFIED: f"sha512:ab{desired.AFTER}"}, "after import", "sha512:ab"),
-        ({desired.VERIFIED: "none"}, "no", None),
-        ({desired.VERIFIED: "checked by hand"}, "unknown", None),
-        ({desired.VERIFIED: f"a:b:c{desired.BEFORE}"}, "unknown", None),
-        ({desired.VERIFIED: "yes"}, "unknown", None),
+        ({markers.VERIFIED: f"sha256:ab{markers.BEFORE}"}, "before import", "sha256:ab"),
+        ({markers.VERIFIED: f"sha512:ab{markers.AFTER}"}, "after import", "sha512:ab"),
+        ({markers.VERIFIED: "none"}, "no", None),
+        ({markers.VERIFIED: "checked by hand"}, "unknown", None),
+        ({markers.VERIFIED: f"a:b:c{markers.BEFORE}"}, "unknown", None),
+        ({markers.VERIFIED: "yes"}, "unknown", None),
         ({}, "unknown", None),
     ],
 )
@@ -138,18 +138,18 @@ def test_what_was_verified(said, verified, checksum):
 
 def test_who_signed():
     wanted = definition(versions=("1",))
-    verified = {desired.VERIFIED: f"sha256:ab{desired.BEFORE}"}
-    found = build(wanted, **verified, **{desired.SIGNED_BY: f"{UBUNTU_KEY} 2026-10-14 06:12:33"})
+    verified = {markers.VERIFIED: f"sha256:ab{markers.BEFORE}"}
+    found = build(wanted, **verified, **{markers.SIGNED_BY: f"{UBUNTU_KEY} 2026-10-14 06:12:33"})
     assert (found.signed_by, found.signer, found.signed_at) == (UBUNTU_KEY, "Ubuntu", "2026-10-14 06:12:33")
-    found = build(wanted, **verified, **{desired.SIGNED_BY: "AB"})
+    found = build(wanted, **verified, **{markers.SIGNED_BY: "AB"})
     assert (found.signed_by, found.signer, found.signed_at) == ("AB", None, None)
     assert build(wanted).signed_by is None
     assert build(wanted, image_source="javascript:alert(1)").source is None
 
 
-@pytest.mark.parametrize("said", [{}, {desired.VERIFIED: "none"}, {desired.VERIFIED: "sha256:ab yesterday"}])
+@pytest.mark.parametrize("said", [{}, {markers.VERIFIED: "none"}, {markers.VERIFIED: "sha256:ab yesterday"}])
 def test_nobody_signed_what_was_not_verified(said):
-    found = build(definition(versions=("1",)), **said, **{desired.SIGNED_BY: f"{UBUNTU_KEY} 2026-10-14 06:12:33"})
+    found = build(definition(versions=("1",)), **said, **{markers.SIGNED_BY: f"{UBUNTU_KEY} 2026-10-14 06:12:33"})
     assert (found.signed_by, found.signer, found.signed_at) == (None, None, None)
 
 

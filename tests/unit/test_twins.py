@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from cloud import DELETE, TODAY, definition, fields, made, only, planned, settled
 
-from openstack_image_manager import desired
-from openstack_image_manager.model import Delete, Policy, Update
+from openstack_image_manager import markers
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Delete, Policy, Update
 
 
 def test_of_two_images_of_one_version_the_one_in_use_stands():
@@ -20,7 +20,7 @@ def test_of_two_images_of_one_version_the_one_in_use_stands():
     assert fields(only(result)) == {
         "name": ("Ubuntu 24.04", "Ubuntu 24.04 (20240416)"),
         "hidden": (False, True),
-        desired.HIDDEN_SINCE: (None, "2026-11-22"),
+        markers.HIDDEN_SINCE: (None, "2026-11-22"),
     }
     assert sorted(f.message for f in result.findings) == [
         "queued is queued and was left by an interrupted run; it is removed when it is two days old",

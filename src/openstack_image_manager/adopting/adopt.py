@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from openstack_image_manager import desired
+from openstack_image_manager import markers
 from openstack_image_manager.adopting.describe import describe
 from openstack_image_manager.adopting.groups import Group, groups, namesakes, single, unfit
 from openstack_image_manager.adopting.text import text
 from openstack_image_manager.complaints import DefinitionErrors
 from openstack_image_manager.format import Definition
-from openstack_image_manager.model import Change, Delete, Image, Plan, Policy, Update
+from openstack_image_manager.model import Image
 from openstack_image_manager.plan import plan
+from openstack_image_manager.plan_model import Change, Delete, Plan, Policy, Update
 from openstack_image_manager.reading import read
 
 # What a run writes on images that it takes over.
-WRITTEN = (desired.RECORD, "image_name", "internal_version", "image_description", "image_source")
+WRITTEN = (markers.RECORD, "image_name", "internal_version", "image_description", "image_source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def adopt(images: Iterable[Image], policy: Policy, today: date, only: re.Pattern
     left_out: list[tuple[Image, str]] = []
     fit: list[Image] = []
     for image in images:
-        if desired.RECORD in image.properties and policy.tag not in image.tags:
+        if markers.RECORD in image.properties and policy.tag not in image.tags:
             left_out.append((image, f"it is managed with another --tag; to change that, give it the tag {policy.tag}"))
         elif reason := unfit(image):
             left_out.append((image, reason))

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 from urllib.parse import quote, urlsplit
 
-from openstack_image_manager import desired, values
+from openstack_image_manager import markers, values
 from openstack_image_manager.adopting.groups import Group, is_secret
-from openstack_image_manager.format import Checksum, Format, public_url
+from openstack_image_manager.checksum import Checksum
+from openstack_image_manager.format import Format, public_url
 from openstack_image_manager.model import Image
-from openstack_image_manager.ways import PACKED
+from openstack_image_manager.unpack import PACKED
 
 # What fields of a version say, what this tool and openstacksdk keep for themselves, and what Nova tells of a server.
 SAID_ELSEWHERE = ("image_name", "internal_version", "image_source", "image_description")
@@ -60,12 +61,12 @@ def describe(group: Group, tag: str, explicit: bool, named: Callable[[Image, str
 
 def _differs(image: Image, first: Image) -> bool:
     """True where a build is seen by others than the newest one, and not because it was retired."""
-    return image.visibility != first.visibility and desired.HIDDEN_SINCE not in image.properties
+    return image.visibility != first.visibility and markers.HIDDEN_SINCE not in image.properties
 
 
 def _properties(image: Image) -> dict[str, str]:
     """The properties that a definition takes over: those that a record names, else all that a person could mean."""
-    recorded = desired.recorded(image)[0]
+    recorded = markers.recorded(image)[0]
     found = {}
     for key, value in image.properties.items():
         if key in SAID_ELSEWHERE or key.startswith(THEIRS) or (recorded and key not in recorded):
@@ -90,7 +91,7 @@ def _tags(images: Sequence[Image], tag: str) -> frozenset[str]:
     """The tags that all builds have, less those that a run sets by itself."""
     sets = []
     for image in images:
-        recorded = desired.recorded(image)[1]
+        recorded = markers.recorded(image)[1]
         own = image.tags & recorded if recorded else image.tags
         sets.append(own - {tag, f"os:{image.properties.get('os_distro')}"})
     return frozenset(each for each in frozenset.intersection(*sets) if each and not is_secret(each))
@@ -108,15 +109,15 @@ def _version(
     said: dict[str, Any] = {
         "version": version,
         "url": address,
-        "checksum": _checksum(desired.verified_checksum(image)),
-        "checksums_url": _url(properties.get(desired.CHECKSUMS_URL, "")),
+        "checksum": _checksum(markers.verified_checksum(image)),
+        "checksums_url": _url(properties.get(markers.CHECKSUMS_URL, "")),
         "build_date": date if _fits(values.build_date, date) else None,
-        **_signed(*desired.signature(image)),
+        **_signed(*markers.signature(image)),
         "source": None if is_url else (source if source and not is_secret(source) else "private"),
         "image_description": description if description != group.name else None,
         "meta": dict(sorted(own.items())) or None,
         "visibility": visibility,
-        "hidden": True if image.hidden and desired.HIDDEN_SINCE not in properties else None,
+        "hidden": True if image.hidden and markers.HIDDEN_SINCE not in properties else None,
         "id": None if known else image.id,
     }
     if description is not None and is_secret(description):

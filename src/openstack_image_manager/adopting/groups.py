@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from openstack_image_manager import age, desired, retention, values
+from openstack_image_manager import age, markers, naming, retention, values
 from openstack_image_manager.format import Format, public_url
 from openstack_image_manager.model import WHOLE, Image
 
@@ -32,7 +32,7 @@ def unfit(image: Image) -> str | None:
     """Why no definition can stand for the image; None: one can."""
     if image.status not in WHOLE:
         return f"it is {image.status}, and has no bytes to be used"
-    if desired.is_pending(image):
+    if markers.is_pending(image):
         return "a run has not published it yet"
     if image.properties.get("image_type") == "snapshot" or any(name in image.properties for name in SNAPSHOT):
         return "it is a snapshot of a server"
@@ -113,7 +113,7 @@ def groups(images: Sequence[Image]) -> list[Group]:
 
 
 def _group(name: str, multi: bool, separator: str, its: Sequence[tuple[str, Image]]) -> Group:
-    order = sorted(its, key=lambda build: (desired.version_key(build[0]), build[1].name == name), reverse=True)
+    order = sorted(its, key=lambda build: (naming.version_key(build[0]), build[1].name == name), reverse=True)
     return Group(name, multi, separator, tuple(order))
 
 

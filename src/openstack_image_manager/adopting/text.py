@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from openstack_image_manager.editing.yamlstyle import scalar
+from openstack_image_manager.fields import KINDS
 from openstack_image_manager.redaction import printable
-from openstack_image_manager.schema import KINDS
 from openstack_image_manager.values import NOWHERE
 from openstack_image_manager.yamltree import Kind
 

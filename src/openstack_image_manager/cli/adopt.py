@@ -44,7 +44,7 @@ def adopt_command(
     from openstack_image_manager.cli.request import cloud_names
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.glance import Glance
-    from openstack_image_manager.model import Policy
+    from openstack_image_manager.plan_model import Policy
 
     set_up(debug, log_format)
     try:

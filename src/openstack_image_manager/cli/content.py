@@ -20,7 +20,8 @@ from openstack_image_manager.mirroring.report import Outcome
 from openstack_image_manager.mirroring.target import Target
 from openstack_image_manager.mirroring.verdict import Plan as MirrorPlan
 from openstack_image_manager.mirroring.verdict import Verdict
-from openstack_image_manager.model import Finding, Result
+from openstack_image_manager.model import Finding
+from openstack_image_manager.plan_model import Result
 from openstack_image_manager.status import Row, table
 from openstack_image_manager.status import data as row_data
 from openstack_image_manager.upstreams import news as words

@@ -76,7 +76,7 @@ def doctor_command(
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.login import ENVIRONMENT
     from openstack_image_manager.mirroring import target
-    from openstack_image_manager.model import Policy
+    from openstack_image_manager.plan_model import Policy
 
     set_up(debug)
     name = target.split(bucket)[0] if bucket is not None else None

@@ -62,7 +62,7 @@ def read(path: Path) -> tuple[Request, tuple[Where, Approved]]:
     from openstack_image_manager.approval import Approved
     from openstack_image_manager.cli.request import Request
     from openstack_image_manager.errors import Error
-    from openstack_image_manager.model import Policy
+    from openstack_image_manager.plan_model import Policy
 
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from openstack_image_manager.errors import UsageError
-from openstack_image_manager.model import Policy
+from openstack_image_manager.plan_model import Policy
 
 if TYPE_CHECKING:
     from openstack_image_manager.cli import options as given

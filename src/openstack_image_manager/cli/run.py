@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from openstack_image_manager import compare, render
-from openstack_image_manager.changes import checksum
 from openstack_image_manager.cli import logs
 from openstack_image_manager.cli.opening import Opening, open_all
 from openstack_image_manager.cli.request import Request, cloud_names, requests
 from openstack_image_manager.definitions import Loaded, load
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.format import Definition
-from openstack_image_manager.model import Finding, Image, Plan, Result
+from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import beyond_limit
+from openstack_image_manager.plan_model import Plan, Result
+from openstack_image_manager.serialize import checksum
 from openstack_image_manager.told import about
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from openstack_image_manager import sizes
-from openstack_image_manager.desired import OWN
 from openstack_image_manager.doctor.needs import Needs
 from openstack_image_manager.doctor.report import Check, State
+from openstack_image_manager.markers import OWN
 
 MIB = 1024**2
 ODD_CLOCK, WRONG_CLOCK = 30.0, 300.0  # seconds

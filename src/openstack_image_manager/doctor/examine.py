@@ -16,8 +16,8 @@ from openstack_image_manager.doctor.report import Check
 from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.glance import Glance
-from openstack_image_manager.model import Plan, Policy
 from openstack_image_manager.outlook import Outlook
+from openstack_image_manager.plan_model import Plan, Policy
 from openstack_image_manager.upstreams.follow import Follower
 
 

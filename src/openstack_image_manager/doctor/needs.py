@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.model import Create, Plan
+from openstack_image_manager.plan_model import Create, Plan
 
 WEB = ("http", "https")
 

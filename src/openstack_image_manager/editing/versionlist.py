@@ -13,10 +13,10 @@ from itertools import pairwise
 
 from yaml import MappingNode, Node, SequenceNode
 
-from openstack_image_manager.desired import version_key
 from openstack_image_manager.editing.layout import Splice, own
 from openstack_image_manager.editing.splices import Place
 from openstack_image_manager.editing.yamlstyle import STEP, Hand, Value
+from openstack_image_manager.naming import version_key
 
 _REST_OF_LINE = re.compile(" *,? *(#.*)?")
 

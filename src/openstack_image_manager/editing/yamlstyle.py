@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from yaml import MappingNode, Node, ScalarNode
 
 from openstack_image_manager.editing.layout import Layout, own
-from openstack_image_manager.schema import KINDS
+from openstack_image_manager.fields import KINDS
 from openstack_image_manager.yamltree import NULL, STR, Broken, Kind, Tree, reads_alike
 
 Scalar = str | int | bool | None

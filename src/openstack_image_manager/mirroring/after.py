@@ -16,7 +16,7 @@ from openstack_image_manager.mirroring.report import Outcome
 from openstack_image_manager.mirroring.store import Store
 from openstack_image_manager.mirroring.target import Target
 from openstack_image_manager.mirroring.verdict import Holding, Plan, Verdict
-from openstack_image_manager.sources import Reporter
+from openstack_image_manager.reporter import Reporter
 
 LOOKS = 5  # at the index, until no other run changes it
 BUSY = "other runs keep changing it; run again when they have ended"

@@ -10,16 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import StorageError, VerificationError
 from openstack_image_manager.fetch import Download
-from openstack_image_manager.format import Checksum, Version, public_url
+from openstack_image_manager.format import Version, public_url
 from openstack_image_manager.mirroring.hashing import Digests
 from openstack_image_manager.mirroring.proof import VERIFIED, Proof, Prover
 from openstack_image_manager.mirroring.record import Record, metadata, parsed, written
 from openstack_image_manager.mirroring.store import EXISTS, OTHER_RUN, Store
 from openstack_image_manager.mirroring.target import INDEX_FILE, RECORD, Item
 from openstack_image_manager.mirroring.verdict import Holding, Judged, Stored, Verdict, contradiction, judge
-from openstack_image_manager.sources import Reporter
+from openstack_image_manager.reporter import Reporter
 from openstack_image_manager.stream import Verified
 from openstack_image_manager.ways import copy_checksum
 

@@ -27,7 +27,7 @@ from openstack_image_manager.mirroring.store import Begun, Store
 from openstack_image_manager.mirroring.target import MEMO, MOVING, Item, Target, items
 from openstack_image_manager.mirroring.verdict import Holding, Judged, Plan, Stored, Verdict
 from openstack_image_manager.reading import read
-from openstack_image_manager.sources import Reporter
+from openstack_image_manager.reporter import Reporter
 
 PER_HOST = 4  # downloads from one upstream at a time
 STALE = timedelta(days=1)

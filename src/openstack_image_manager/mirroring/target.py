@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, urlsplit
 
-from openstack_image_manager import desired
+from openstack_image_manager import naming
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.format import Definition, Version, public_url
 
@@ -122,7 +122,7 @@ class Item:
     @property
     def subject(self) -> str:
         """What people call it."""
-        return desired.image_name(self.definition, self.version.version, newest=False)
+        return naming.image_name(self.definition, self.version.version, newest=False)
 
 
 def items(definitions: Iterable[Definition], where: Target) -> list[Item]:

@@ -10,7 +10,7 @@ from yaml import MappingNode, SequenceNode
 
 from openstack_image_manager.complaints import Complaint, Position, dotted
 from openstack_image_manager.format import Definition
-from openstack_image_manager.model import Create, Plan
+from openstack_image_manager.plan_model import Create, Plan
 from openstack_image_manager.records import record
 from openstack_image_manager.scs.check import Report, judge
 from openstack_image_manager.scs.rules import LEVELS

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.fetch import Download
-from openstack_image_manager.format import Checksum
 from openstack_image_manager.signing.keys import Keyring
 from openstack_image_manager.signing.signatures import (
     OpenPGP,
@@ -21,7 +21,7 @@ from openstack_image_manager.signing.signatures import (
     verify_detached,
     verify_rsa,
 )
-from openstack_image_manager.stream import CHUNK, unpacked
+from openstack_image_manager.unpack import CHUNK, unpacked
 from openstack_image_manager.upstreams.published import Fetch, Signature
 
 IMAGE_TIMEOUT = 3600.0  # seconds for one image that is read for the signature over it

@@ -14,16 +14,15 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
 
-from openstack_image_manager import age, desired
+from openstack_image_manager import age, markers, naming
 from openstack_image_manager.format import Definition, public_url
-from openstack_image_manager.identity import identify
-from openstack_image_manager.lineup import one_per_version
+from openstack_image_manager.identity import identify, one_per_version
+from openstack_image_manager.markers import UNVERIFIED
 from openstack_image_manager.model import Image
 from openstack_image_manager.retention import as_day
 from openstack_image_manager.tenants.offers import Build, Distribution, Life, Offer, Place, Site, State, Verified
 from openstack_image_manager.upstreams import endoflife
 from openstack_image_manager.upstreams.releases import Product, Release
-from openstack_image_manager.ways import UNVERIFIED
 
 # How distributions write themselves; by product of endoflife.date, else by os_distro.
 NAMES = {
@@ -59,7 +58,7 @@ class Knowledge:
 def is_offered(image: Image) -> bool:
     """True for an image that every tenant may see and use."""
     seen = image.visibility in ("public", "community") and not image.hidden
-    return seen and image.status == "active" and not desired.is_pending(image)
+    return seen and image.status == "active" and not markers.is_pending(image)
 
 
 def products(
@@ -86,7 +85,7 @@ def survey(
     found = _found((*definitions, *left_out), seen)
     groups: dict[str, list[Offer]] = defaultdict(list)
     pages: set[str] = set()
-    for definition in sorted(definitions, key=lambda each: desired.version_key(each.name)):
+    for definition in sorted(definitions, key=lambda each: naming.version_key(each.name)):
         if definition.name in found:
             page = _page("images", definition.name, pages)
             group, offer = _offer(definition, found[definition.name], knowledge, moment.date(), page)
@@ -121,7 +120,7 @@ def _name(key: str) -> str:
 
 
 def _newest_first(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    return tuple(sorted(offers, key=lambda each: desired.version_key(each.os_version or ""), reverse=True))
+    return tuple(sorted(offers, key=lambda each: naming.version_key(each.os_version or ""), reverse=True))
 
 
 def _offer(
@@ -131,7 +130,7 @@ def _offer(
     today: date,
     page: str,
 ) -> tuple[str, Offer]:
-    order = sorted(versions, key=desired.version_key, reverse=True)
+    order = sorted(versions, key=naming.version_key, reverse=True)
     plain = [v for v in order if any(image.name == definition.name for _, image in versions[v])]
     current = plain if definition.multi else order[:1]
     order = [*current, *(version for version in order if version not in current)]
@@ -168,7 +167,7 @@ def _build(
     properties = images[0][1].properties
     built = age.built(version, properties.get("image_build_date"))
     digest, when = _verified(properties)
-    key, signed_at = desired.signature(images[0][1]) if digest else ("", "")
+    key, signed_at = markers.signature(images[0][1]) if digest else ("", "")
     source = properties.get("image_source", "")
     return Build(
         version=_shown(version),
@@ -187,13 +186,13 @@ def _build(
 
 def _verified(properties: Mapping[str, str]) -> tuple[str | None, Verified]:
     """The digest, and when it was verified; what others wrote there says nothing."""
-    said = properties.get(desired.VERIFIED, "")
+    said = properties.get(markers.VERIFIED, "")
     if said == UNVERIFIED:
         return None, "no"
-    found = re.fullmatch(rf"(\w+:[0-9a-f]+)({desired.BEFORE}|{desired.AFTER})", said, re.ASCII)
+    found = re.fullmatch(rf"(\w+:[0-9a-f]+)({markers.BEFORE}|{markers.AFTER})", said, re.ASCII)
     if found is None:
         return None, "unknown"
-    return found[1], "after import" if found[2] == desired.AFTER else "before import"
+    return found[1], "after import" if found[2] == markers.AFTER else "before import"
 
 
 def _place(cloud: str, image: Image) -> Place:
@@ -203,7 +202,7 @@ def _place(cloud: str, image: Image) -> Place:
         name=_shown(image.name),
         visibility="public" if image.visibility == "public" else "community",
         created=image.created_at,
-        retired=_iso(as_day(image.properties.get(desired.HIDDEN_SINCE))),
+        retired=_iso(as_day(image.properties.get(markers.HIDDEN_SINCE))),
         stored=f"{image.hash_algorithm}:{image.hash_value}" if image.hash_value else None,
         size=image.size,
     )

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from openstack_image_manager.desired import version_key
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.format import Checksum, public_url
+from openstack_image_manager.format import public_url
+from openstack_image_manager.naming import version_key
 
 _PRERELEASE = re.compile(r"(?i)(?<![a-z])(alpha|beta|rc|pre|preview|dev)(?![a-z])")
 

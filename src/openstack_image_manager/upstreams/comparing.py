@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from openstack_image_manager import checksums
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import FetchError, VerificationError
-from openstack_image_manager.format import Checksum, Definition
+from openstack_image_manager.format import Definition
 from openstack_image_manager.upstreams.look import Look, is_local
 from openstack_image_manager.upstreams.published import Build, comparable_by, file_name
 

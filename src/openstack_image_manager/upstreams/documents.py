@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.format import Checksum
 from openstack_image_manager.redaction import printable
 
 VALUES = 1_000_000  # of a document: each takes up to 60 bytes for one character

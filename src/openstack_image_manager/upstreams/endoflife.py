@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Literal
 
-from openstack_image_manager import desired
+from openstack_image_manager import desired, naming
 from openstack_image_manager.format import Definition
 from openstack_image_manager.model import Finding
 from openstack_image_manager.upstreams.releases import EOL, EndRule, Product, Release
@@ -96,7 +96,7 @@ def uses(known: Catalogue, definitions: Iterable[Definition]) -> list[Use]:
 
 
 def _uses(known: Catalogue, definition: Definition) -> Iterator[Use]:
-    versions = sorted(definition.offered, key=lambda each: desired.version_key(each.version), reverse=True)
+    versions = sorted(definition.offered, key=lambda each: naming.version_key(each.version), reverse=True)
     if definition.multi:
         versions = versions[:1]
     systems = [desired.os_version(definition, version) for version in versions]
@@ -156,7 +156,7 @@ def _missing(
     defined = {use.release for use in has if use.release}
     others = {release.name for release in releases if not release.lts}
     interim = any(use.definition.enable and use.release in others for use in has)
-    oldest = min(map(desired.version_key, defined), default=None)
+    oldest = min(map(naming.version_key, defined), default=None)
     for release in releases:
         if not release.is_released(today) or release.is_over(today) or not product.offered.fullmatch(release.name):
             continue
@@ -164,7 +164,7 @@ def _missing(
             continue
         if oldest is None or any(release.name == name or release.name.startswith(f"{name}.") for name in defined):
             continue
-        older = desired.version_key(release.name) < oldest
+        older = naming.version_key(release.name) < oldest
         until = f"until {release.end}" if release.end else "with no end announced"
         message = f"released on {release.released}, {product.phase} {until}; not defined"
         message += ", as it is older than all that are" if older else ""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from openstack_image_manager import desired, values
+from openstack_image_manager import markers, values
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import Error, Interrupted
-from openstack_image_manager.format import LONGEST, Checksum, Definition, Version
-from openstack_image_manager.lineup import is_usable
+from openstack_image_manager.format import LONGEST, Definition, Version
+from openstack_image_manager.identity import is_usable
 from openstack_image_manager.model import Image
 from openstack_image_manager.upstreams import upstream
 from openstack_image_manager.upstreams.candidates import order
@@ -54,7 +55,7 @@ def _newest(images: Mapping[str, Image]) -> tuple[str, Image] | None:
         (version, image)
         for version, image in images.items()
         # Anybody who may write the property can call it what no definition may.
-        if is_usable(image) and not desired.is_pending(image) and 0 < len(version) <= LONGEST
+        if is_usable(image) and not markers.is_pending(image) and 0 < len(version) <= LONGEST
     ]
     return max(usable, key=lambda each: order(each[0]), default=None)
 
@@ -68,13 +69,13 @@ def _recorded(newest: tuple[str, Image] | None) -> list[Version]:
         url = values.url(image.properties.get("image_source", ""))
     except ValueError:  # private, or changed by somebody
         url = values.NOWHERE
-    verified = desired.verified_checksum(image)
+    verified = markers.verified_checksum(image)
     try:
         checksum = str(Checksum.parse(verified))
     except ValueError:  # unverified, or made by another tool
         checksum = None
     known = Version.model_validate({"version": version, "url": url, "checksum": checksum})
-    signed_by, _, signed_at = image.properties.get(desired.SIGNED_BY, "").partition(" ")
+    signed_by, _, signed_at = image.properties.get(markers.SIGNED_BY, "").partition(" ")
     signed = {"signed_by": signed_by, **({"signed_at": signed_at} if signed_at else {})}
     return [known.model_copy(update=signed) if _is_valid(known, signed) else known]
 
@@ -91,7 +92,7 @@ def pinned(definition: Definition, build: Build, newest: tuple[str, Image] | Non
     built = image.properties.get("image_build_date")
     if built is not None and _is_valid(version, {"build_date": built}):
         kept["build_date"] = built
-    signed_by, _, signed_at = image.properties.get(desired.SIGNED_BY, "").partition(" ")
+    signed_by, _, signed_at = image.properties.get(markers.SIGNED_BY, "").partition(" ")
     if signed_by == build.signed_by and _is_valid(version, {"signed_at": signed_at}):
         kept["signed_at"] = signed_at
     return version.model_copy(update=kept)

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from openstack_image_manager.checksum import DIGEST_LENGTHS, Checksum
 from openstack_image_manager.complaints import near
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.format import DIGEST_LENGTHS, Checksum
 from openstack_image_manager.upstreams import documents
 from openstack_image_manager.upstreams.candidates import Candidate
 from openstack_image_manager.upstreams.listings import address

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from openstack_image_manager import checksums
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import FetchError, VerificationError
-from openstack_image_manager.format import Checksum, Definition, public_url
+from openstack_image_manager.format import Definition, public_url
 from openstack_image_manager.upstreams import listings
 from openstack_image_manager.upstreams.candidates import order
 from openstack_image_manager.upstreams.look import Look

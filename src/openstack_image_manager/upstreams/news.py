@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from openstack_image_manager import desired, retention, sizes
+from openstack_image_manager import naming, retention, sizes
 from openstack_image_manager.editing.edit import AddVersion, Edit, RemoveVersion, SetVersionField, Value
 from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.format import Definition, Version, public_url
@@ -117,7 +117,7 @@ def _dropped(definition: Definition, build: Build, keep: int | None, today: date
         if keep is None:
             return
     dated = [version for version in definition.versions if version.visibility is None]
-    names = sorted({build.version, *(version.version for version in dated)}, key=desired.version_key, reverse=True)
+    names = sorted({build.version, *(version.version for version in dated)}, key=naming.version_key, reverse=True)
     for name in names[max(1, keep) :]:
         yield RemoveVersion(definition.name, name)
 

@@ -10,11 +10,12 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 
 from openstack_image_manager import values
+from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import Error, VerificationError
-from openstack_image_manager.format import Checksum, Definition, Version, public_url
+from openstack_image_manager.format import Definition, Version, public_url
 from openstack_image_manager.redaction import printable
+from openstack_image_manager.unpack import is_packed
 from openstack_image_manager.upstreams.candidates import order
-from openstack_image_manager.ways import is_packed
 
 # What is kept of a build beside its version and URL, in this order.
 EVIDENCE = ("checksum", "checksums_url", "size", "build_date", "signed_by", "signed_at")

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from openstack_image_manager import checksums
+from openstack_image_manager.checksum import BROKEN, Checksum
 from openstack_image_manager.errors import Error, FetchError, VerificationError
-from openstack_image_manager.format import BROKEN, LONGEST, Checksum, public_url
+from openstack_image_manager.format import LONGEST, public_url
 from openstack_image_manager.upstreams import documents
 from openstack_image_manager.upstreams.candidates import Candidate, is_prerelease, newest_first
 from openstack_image_manager.upstreams.look import Look, check_named, is_local

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Set
 from itertools import islice
 
+from openstack_image_manager.checksum import BROKEN
 from openstack_image_manager.complaints import Loc, near
 from openstack_image_manager.errors import Error
-from openstack_image_manager.format import BROKEN
 from openstack_image_manager.upstreams import limits
 from openstack_image_manager.upstreams.placeholders import fill, has_stray_brace, used
 from openstack_image_manager.upstreams.resolver import (
