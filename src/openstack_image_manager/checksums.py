@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager.checksum import DIGEST_LENGTHS, Checksum
 from openstack_image_manager.errors import VerificationError
+from openstack_image_manager.format import Version
 
 _HEX = r"(?P<digest>[0-9a-fA-F]{32,128})"
 _SECTION = re.compile(r"#\s*(?P<algorithm>MD5|SHA1|SHA224|SHA256|SHA384|SHA512) HASH")
@@ -93,3 +95,15 @@ def find(text: str, name: str, algorithm: str | None = None, encoding: str = "he
     if "" in entries:
         return entries[""]
     raise VerificationError(f"the checksum file has no digest of {name}")
+
+
+def with_checksum(version: Version) -> Version:
+    """The version with the checksum from its checksum file, where it names the file only. Raises FetchError,
+    VerificationError."""
+    if version.checksum or not version.checksum_file:
+        return version
+    from openstack_image_manager.fetch import fetch_text
+
+    text = fetch_text(version.checksum_file)
+    checksum = find(text, unquote(urlsplit(version.url).path.rpartition("/")[2]))
+    return version.model_copy(update={"checksum": str(checksum)})

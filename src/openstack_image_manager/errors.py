@@ -1,5 +1,10 @@
 """The only exceptions that reach a user, each as one readable message: where, what, what to do."""
 
+import re
+from typing import Any
+
+from openstack_image_manager.redaction import foreign, public_url
+
 
 class Error(Exception):
     """Something a user can cause or mend. The command line ends with `exit_code`; metrics count it as `kind`, of the
@@ -76,3 +81,21 @@ class Interrupted(Error):
 
 
 KINDS = ("cloud", "download", "storage", "verification", "usage", "definition", "other")
+
+
+_POOL = re.compile(r"^HTTPS?Connection(?:Pool)?\(host=[^)]*\): ")
+
+
+def reason(error: Exception | str) -> str:
+    """The innermost reason in one line, without secrets: the libraries wrap it several times."""
+    seen: Any = error
+    while isinstance(seen, Exception):
+        inner = getattr(seen, "reason", None) or next((a for a in seen.args if isinstance(a, Exception)), None)
+        if not isinstance(inner, Exception):
+            break
+        seen = inner
+    text = foreign(getattr(seen, "strerror", None) or str(seen) or type(seen).__name__)
+    line = " ".join(text.split())
+    line = line.rpartition("object at 0x")[2].partition(">: ")[2] or line
+    line = re.sub(r"\b\w+://[^\s'\"]+", lambda url: public_url(url.group()), line)
+    return _POOL.sub("", line)

@@ -17,9 +17,8 @@ import requests
 import urllib3
 
 from openstack_image_manager import __version__, redirects
-from openstack_image_manager.errors import FetchError, Interrupted
+from openstack_image_manager.errors import FetchError, Interrupted, reason
 from openstack_image_manager.format import public_url
-from openstack_image_manager.reasons import reason
 from openstack_image_manager.redaction import foreign
 from openstack_image_manager.redirects import Trail
 from openstack_image_manager.watch import Watch

@@ -16,10 +16,9 @@ from typing import Any
 
 from openstack_image_manager import wire
 from openstack_image_manager.ahead import Ahead
-from openstack_image_manager.errors import CloudError, ImportFailedError, Interrupted
+from openstack_image_manager.errors import CloudError, ImportFailedError, Interrupted, reason
 from openstack_image_manager.login import ANSWER_TIMEOUT, ENVIRONMENT, log_in, translated
 from openstack_image_manager.model import GONE, WHOLE, FieldChange, Image
-from openstack_image_manager.reasons import reason
 from openstack_image_manager.redaction import public_url
 from openstack_image_manager.wire import NOT_PATCHED, as_image, operation, present, sentence
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from openstack_image_manager import markers
+from openstack_image_manager.checksums import with_checksum
 from openstack_image_manager.claim import Again, Claims
 from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
 from openstack_image_manager.format import public_url
@@ -17,7 +18,7 @@ from openstack_image_manager.model import WHOLE, Image
 from openstack_image_manager.others import is_staged
 from openstack_image_manager.plan_model import Create
 from openstack_image_manager.reporter import Reporter
-from openstack_image_manager.sources import Source, Sources, urls_of, with_checksum
+from openstack_image_manager.sources import Source, Sources, urls_of
 from openstack_image_manager.ways import ImportOptions, Way, choose
 
 STAGE_TRIES = 3

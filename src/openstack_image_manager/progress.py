@@ -8,8 +8,8 @@ import threading
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from openstack_image_manager.console import Out, clean, say
 from openstack_image_manager.plain import Plain
-from openstack_image_manager.render import Out, clean, say
 from openstack_image_manager.told import LOG
 
 

@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from openstack_image_manager import markers, serialize, sizes
+from openstack_image_manager.console import Out, _row, clean_json, findings, heading, markdown, say, table
 from openstack_image_manager.format import Version, public_url
-from openstack_image_manager.model import FieldChange, Finding, Image
-from openstack_image_manager.plain import Plain
+from openstack_image_manager.model import FieldChange, Image
 from openstack_image_manager.plan_model import Change, Create, Delete, Plan, Result, Update
-from openstack_image_manager.redaction import printable, without_secrets
+from openstack_image_manager.sizes import count
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from openstack_image_manager.upstreams.news import News
-
-Out: TypeAlias = "Console | Plain"
-_LIKE_TERMINALS = {"FORCE_COLOR", "TTY_COMPATIBLE"}  # variables by which Rich takes anything for a terminal
-_LEVEL_STYLE = {"note": "dim", "warning": "yellow", "error": "red"}
-# What Markdown gives a meaning; an underscore within a word has none.
-_MARKS = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
-
-
-def console(stderr: bool = False) -> Out:
-    """Colours on a terminal only, none with NO_COLOR; lines are never folded in logs."""
-    name = "stderr" if stderr else "stdout"
-    if not getattr(sys, name).isatty() and not _LIKE_TERMINALS & os.environ.keys():
-        return Plain(name)
-    from rich.console import Console
-
-    from openstack_image_manager.output import styled
-
-    made = Console(file=styled(getattr(sys, name)), highlight=False, soft_wrap=True)
-    made.no_color = made.no_color or not made.is_terminal
-    return made
-
-
-def clean(text: str) -> str:
-    """Fit to be shown on one line: without secrets, control characters as Python writes them."""
-    return printable(without_secrets(text))
-
-
-def say(out: Out, *parts: str | tuple[str, str]) -> None:
-    """A line of parts, some with a style. Never as markup: names may look like it."""
-    styled = [(part, "") if isinstance(part, str) else part for part in parts]
-    if isinstance(out, Plain):
-        out.line("".join(clean(text) for text, _ in styled))
-        return
-    from rich.text import Text
-
-    out.print(Text.assemble(*((clean(text), style) for text, style in styled)))
+    pass
 
 
 def plan_text(plan: Plan, cloud: str, out: Out, with_heading: bool = False) -> None:
@@ -79,25 +37,6 @@ def change(made: Change, out: Out, names: Mapping[str, str]) -> None:
         say(out, (f"- {made.subject}", "red"), f"  {made.found.id}: delete: {made.reason}")
 
 
-def pairs(rows: Iterable[tuple[str, str]], out: Out) -> None:
-    """Names and values in two columns, below a heading."""
-    listed = list(rows)
-    width = max((len(name) for name, _ in listed), default=0)
-    for name, value in listed:
-        say(out, (f"  {name:{width}}", "dim"), f"  {value}")
-
-
-def heading(text: str, out: Out) -> None:
-    """A line that stands out."""
-    say(out, (text, "bold"))
-
-
-def findings(found: Iterable[Finding], out: Out) -> None:
-    """A line for each."""
-    for finding in found:
-        say(out, (f"{finding.level}: {finding.subject}: {finding.message}", _LEVEL_STYLE[finding.level]))
-
-
 def summary(plan: Plan, cloud: str) -> str:
     """One line: how much there is to do, and the checksum."""
     scope = f"{cloud}: {count(plan.definitions, 'definition')}, {count(plan.images, 'managed image')}"
@@ -108,11 +47,6 @@ def summary(plan: Plan, cloud: str) -> str:
     imports, updates, deletes = (sum(isinstance(c, kind) for c in plan.changes) for kind in (Create, Update, Delete))
     numbers = f"{imports} to import, {updates} to change, {deletes} to delete"
     return f"{scope}; {numbers}; plan {serialize.checksum(plan)}"
-
-
-def count(number: int, thing: str) -> str:
-    """`1 image`, `2 images`."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _create_text(change: Create, names: Mapping[str, str], out: Out) -> None:
@@ -199,11 +133,6 @@ def plan_json(plan: Plan, cloud: str) -> str:
     return clean_json(plan_data(plan, cloud))
 
 
-def clean_json(data: Any) -> str:
-    """Plain values as JSON, without secrets."""
-    return without_secrets(json.dumps(data, indent=2))
-
-
 def plans_json(plans: Iterable[tuple[Plan, str]], failed: dict[str, str]) -> str:
     """The plans of several clouds as JSON; `failed`: the clouds that could not be looked at, and why."""
     return clean_json({"clouds": [plan_data(plan, cloud) for plan, cloud in plans], "failed": failed})
@@ -225,41 +154,6 @@ def plan_markdown(plan: Plan, cloud: str) -> str:
                 lines.append(_row([change.subject, field.field, *_sides(field, plan.projects), field.reason]))
     lines += ["", *(f"- **{f.level}** {markdown(f.subject)}: {markdown(f.message)}" for f in plan.findings)]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def news_markdown(found: Sequence[News]) -> str:
-    """What upstreams published, as a Markdown note fit for a merge request."""
-    from openstack_image_manager.upstreams import news
-
-    head, *rows = news.markdown(found)
-    lines = ["## Image updates", "", markdown(news.counts(found)), ""]
-    if rows:
-        lines += [_row(head), _row(["---"] * len(head)).replace("\\", ""), *(_row(row) for row in rows), ""]
-    lines += [f"- **warning** {markdown(each.name)}: {markdown(each.warning)}" for each in found if each.warning]
-    lines += [f"- **{each.state}** {markdown(each.name)}: {markdown(str(each.error))}" for each in found if each.error]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def table_markdown(title: str, summary: str, rows: Sequence[Sequence[str]]) -> str:
-    """A table below its first row as a Markdown note."""
-    head, *rest = rows
-    lines = [f"## {markdown(title)}", "", markdown(summary), ""]
-    return "\n".join([*lines, _row(head), "|" + " --- |" * len(head), *map(_row, rest)]) + "\n"
-
-
-def findings_markdown(title: str, summary: str, found: Iterable[Finding]) -> str:
-    """Findings as a Markdown note, fit for an issue."""
-    lines = [f"- **{each.level}** {markdown(each.subject)}: {markdown(each.message)}" for each in found]
-    return "\n".join([f"## {markdown(title)}", "", markdown(summary), *([""] if lines else []), *lines]) + "\n"
-
-
-def _row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(markdown(cell) for cell in cells) + " |"
-
-
-def markdown(text: str) -> str:
-    """The text as Markdown that shows just that."""
-    return _MARKS.sub(r"\\\g<0>", clean(text))
 
 
 def results_text(results: Sequence[Result], out: Out, cloud: str | None = None) -> None:
@@ -287,13 +181,3 @@ def images_table(images: Sequence[Image], out: Out) -> None:
             (image.name, image.id, image.status, image.visibility, str(image.hidden), str(image.min_disk), size)
         )
     table(rows, out)
-
-
-def table(rows: Sequence[Sequence[str]], out: Out) -> None:
-    """Rows in columns, none of them cut however narrow the terminal is: ids are there to be copied. The first row is
-    the head."""
-    cells = [[clean(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for number, row in enumerate(cells):
-        line = "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        say(out, (line, "" if number else "bold"))

@@ -11,3 +11,8 @@ def words(size: int) -> str:
         return f"{size} byte{'' if size == 1 else 's'}"
     power = min((size.bit_length() - 1) // 10, len(UNITS))
     return f"{size / 1024**power:.1f} {UNITS[power - 1]}"
+
+
+def count(number: int, thing: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -7,9 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
-from openstack_image_manager import checksums
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import Error, FetchError, VerificationError
 from openstack_image_manager.format import Version, public_url
@@ -135,15 +133,3 @@ class Sources:
 def urls_of(version: Version) -> list[str]:
     """The mirror first, then the upstream."""
     return [url for url in (version.mirror_url, version.url) if url]
-
-
-def with_checksum(version: Version) -> Version:
-    """The version with the checksum from its checksum file, where it names the file only. Raises FetchError,
-    VerificationError."""
-    if version.checksum or not version.checksum_file:
-        return version
-    from openstack_image_manager.fetch import fetch_text
-
-    text = fetch_text(version.checksum_file)
-    checksum = checksums.find(text, unquote(urlsplit(version.url).path.rpartition("/")[2]))
-    return version.model_copy(update={"checksum": str(checksum)})

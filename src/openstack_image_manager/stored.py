@@ -12,11 +12,10 @@ from collections.abc import Callable
 from contextlib import closing
 
 from openstack_image_manager.ahead import Ahead
-from openstack_image_manager.errors import CloudError, Interrupted, VerificationError
+from openstack_image_manager.errors import CloudError, Interrupted, VerificationError, reason
 from openstack_image_manager.glance import Glance
 from openstack_image_manager.model import Image
 from openstack_image_manager.plan_model import Update
-from openstack_image_manager.reasons import reason
 from openstack_image_manager.reporter import Reporter
 
 CHUNK = 1024**2

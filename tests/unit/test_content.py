@@ -12,17 +12,21 @@ from tests.unit import offered
 from openstack_image_manager import markers, status
 from openstack_image_manager.cli import content
 from openstack_image_manager.cli.run import Clouds
-from openstack_image_manager.doctor.report import Check
+from openstack_image_manager.content import Lines
+from openstack_image_manager.doctor.report import Check, of_checks
 from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.junit import Case
-from openstack_image_manager.mirroring.report import Outcome
+from openstack_image_manager.mirroring.report import Outcome, of_mirror
 from openstack_image_manager.mirroring.target import items, target
 from openstack_image_manager.mirroring.verdict import Judged, Plan, Verdict
 from openstack_image_manager.model import Finding
 from openstack_image_manager.plan import plan
 from openstack_image_manager.plan_model import Policy
+from openstack_image_manager.signing.report import of_key
 from openstack_image_manager.tenants.folder import Written
+from openstack_image_manager.tenants.report import of_site
 from openstack_image_manager.upstreams.news import News
+from openstack_image_manager.upstreams.report import of_news
 
 BUCKET = target("s3://b", "https://s3.example.org")
 
@@ -50,18 +54,18 @@ def test_a_copy_that_failed_is_a_failure_and_one_that_was_not_made_is_skipped(
 ) -> None:
     one = judged(verdict)
     outcomes = [Outcome(one, state, "broken off")] if state else []
-    (made,) = content.of_mirror(Plan((one,), ()), BUCKET, outcomes, dry_run).cases()
+    (made,) = of_mirror(Plan((one,), ()), BUCKET, outcomes, dry_run).cases()
     assert (made.name, made.classname, made.failure, made.skipped) == ("A (1)", "s3://b", *case)
 
 
 def test_a_copy_that_was_skipped_without_a_word_was_interrupted() -> None:
     one = judged(Verdict.MISSING)
-    (made,) = content.of_mirror(Plan((one,), ()), BUCKET, [Outcome(one, "skipped")], False).cases()
+    (made,) = of_mirror(Plan((one,), ()), BUCKET, [Outcome(one, "skipped")], False).cases()
     assert made.skipped == "interrupted"
 
 
 def test_what_fails_after_the_copies_is_in_every_form() -> None:
-    told = content.of_mirror(Plan((), ()), BUCKET, (), False, {"index": Error("no | room")})
+    told = of_mirror(Plan((), ()), BUCKET, (), False, {"index": Error("no | room")})
     assert [*told.cases()] == [Case("index", "s3://b", "no | room")]
     assert "**error** index: no \\| room" in told.markdown()
 
@@ -94,7 +98,7 @@ def test_a_status_names_clouds_and_definitions_that_could_not_be_looked_at() -> 
 
 def test_an_upstream_that_was_not_asked_is_skipped_and_one_that_failed_is_a_failure() -> None:
     news = [News("A", "a.yml", error=Error("gone")), News("B", "b.yml", error=Interrupted("stopped")), News("C", "c")]
-    told = content.of_news(news)
+    told = of_news(news)
     assert [(each["image"], each["state"]) for each in told.data()["definitions"]] == [
         (each.name, each.state) for each in news
     ]
@@ -106,7 +110,7 @@ def test_an_upstream_that_was_not_asked_is_skipped_and_one_that_failed_is_a_fail
 
 
 def test_a_key_is_reported_without_what_is_secret_in_its_address() -> None:
-    told = content.of_key("https://user:hunter2@example.org/key.asc", "A" * 40, Path("/keys/a.asc"))
+    told = of_key("https://user:hunter2@example.org/key.asc", "A" * 40, Path("/keys/a.asc"))
     assert told.data() == {"url": "https://example.org/key.asc", "fingerprint": "A" * 40, "file": "/keys/a.asc"}
     assert "hunter2" not in f"{told.markdown()}{told.cases()}"
     assert told.cases() == [Case("A" * 40, "https://example.org/key.asc")]
@@ -114,16 +118,16 @@ def test_a_key_is_reported_without_what_is_secret_in_its_address() -> None:
 
 def test_checks_of_this_machine_stand_beside_those_of_clouds_where_there_are_some() -> None:
     check = Check("login", "problem", "refused", "nothing works", "log in")
-    told = content.of_checks({"one": [check]}, [check], "this machine")
+    told = of_checks({"one": [check]}, [check], "this machine")
     assert [case.classname for case in told.cases()] == ["one", "this machine"]
     assert told.markdown().count("refused") == 2
-    alone = content.of_checks({"one": [check]}, [], "this machine")
+    alone = of_checks({"one": [check]}, [], "this machine")
     assert [case.classname for case in alone.cases()] == ["one"]
     assert "this machine" not in alone.markdown()
 
 
 def test_lines_that_come_later_are_in_the_report_too() -> None:
-    lines = content.Lines("Shares")
+    lines = Lines("Shares")
     told = lines.content()
     lines.lines.append(("Ubuntu", "shop", "shared"))
     assert told.data() == {"lines": [{"image": "Ubuntu", "project": "shop", "state": "shared"}]}
@@ -148,12 +152,12 @@ def test_a_cloud_that_failed_or_may_not_be_changed_is_in_every_form(applies: boo
 def test_a_site_that_could_not_be_written_says_so_of_each_image_and_errors_of_others_are_not_lost() -> None:
     site = offered.surveyed([definition("x", ("20260101",))])
     findings = [Finding("error", "x", "one"), Finding("error", "x", "two"), Finding("error", "gone", "three")]
-    told = content.of_site(site, Path("/srv"), [*findings, Finding("note", "x", "fine")])
+    told = of_site(site, Path("/srv"), [*findings, Finding("note", "x", "fine")])
     assert told.cases() == [Case("x", "/srv", "one\ntwo", "not written"), Case("gone", "/srv", "three")]
     assert told.data()["files"] is None
     assert "not written" in told.markdown()
     assert "- **error** gone: three" in told.markdown()
-    written = content.of_site(site, Path("/srv"), (), Written(1, 2, 3))
+    written = of_site(site, Path("/srv"), (), Written(1, 2, 3))
     assert written.cases() == [Case("x", "/srv")]
     assert "1 file written, 2 as before, 3 removed" in written.markdown()
     assert (written.data()["site"], written.data()["images"]) == ("/srv", [{"name": "x", "versions": ["20260101"]}])

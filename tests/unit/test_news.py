@@ -13,9 +13,9 @@ from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.editing.edit import AddVersion, RemoveVersion, SetVersionField
 from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.plan_model import Role, Stage
-from openstack_image_manager.render import news_markdown
 from openstack_image_manager.upstreams.news import News, counts, data, line, markdown, news
 from openstack_image_manager.upstreams.published import Build
+from openstack_image_manager.upstreams.report import news_markdown
 
 DIGEST = Checksum("sha256", "a" * 64)
 BUILD = Build(

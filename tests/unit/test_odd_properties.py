@@ -17,11 +17,12 @@ from openstack_image_manager import compare, explain, markers, naming, retention
 from openstack_image_manager.adopting.adopt import adopt
 from openstack_image_manager.adopting.groups import is_secret
 from openstack_image_manager.adopting.text import text
+from openstack_image_manager.console import clean
 from openstack_image_manager.errors import Error
 from openstack_image_manager.model import Image
 from openstack_image_manager.plan import plan
 from openstack_image_manager.plan_model import Policy
-from openstack_image_manager.render import clean, plan_json, plan_markdown
+from openstack_image_manager.render import plan_json, plan_markdown
 from openstack_image_manager.scs import check
 from openstack_image_manager.scs.rules import STANDARDS
 from openstack_image_manager.tenants import folder

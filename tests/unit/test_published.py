@@ -10,8 +10,7 @@ import pytest
 from bare import definition as having
 
 from openstack_image_manager.checksum import Checksum
-from openstack_image_manager.errors import Error, VerificationError
-from openstack_image_manager.reasons import reason
+from openstack_image_manager.errors import Error, VerificationError, reason
 from openstack_image_manager.upstreams.look import check_named
 from openstack_image_manager.upstreams.published import (
     Build,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openstack_image_manager.reasons import reason
+from openstack_image_manager.errors import reason
 
 
 def test_the_innermost_reason() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from cloud import definition, settled
-from shown import ODD, console, everything_odd, importing, rotation, shown, text_of
+from shown import ODD, everything_odd, importing, rotation, shown, text_of
+from shown import console as shown_console
 
-from openstack_image_manager import render
+from openstack_image_manager import console, render
 from openstack_image_manager.changes import diff
 from openstack_image_manager.model import FieldChange, Finding, Image
 from openstack_image_manager.plan_model import Plan, Result, Update
@@ -135,7 +136,7 @@ def test_no_control_character_reaches_a_terminal() -> None:
 
 
 def test_results_are_counted_and_what_did_not_work_is_told() -> None:
-    out = console()
+    out = shown_console()
     results = [
         Result("Ubuntu", "ok", ("imported",)),
         Result(ODD, "failed", (), f"{ODD} https://u:pw@example.org: 404"),
@@ -148,7 +149,7 @@ def test_results_are_counted_and_what_did_not_work_is_told() -> None:
 
 
 def test_a_table_of_images_is_never_cut() -> None:
-    out = console(width=40)
+    out = shown_console(width=40)
     images = [
         Image("b " * 40, "public", id="2" * 36, min_disk=8, size=10 * 1024**2),
         Image(ODD, "private", hidden=True),
@@ -162,18 +163,18 @@ def test_a_table_of_images_is_never_cut() -> None:
 
 
 def test_colours_are_for_terminals(terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    render.plan_text(rotation(), "prod", render.console())
+    render.plan_text(rotation(), "prod", console.console())
     out, err = capsys.readouterr()
     assert "\x1b" not in out
     assert err == ""
     assert max(map(len, out.splitlines())) > 80
     terminal.setenv("FORCE_COLOR", "1")
-    render.plan_text(rotation(), "prod", render.console(stderr=True))
+    render.plan_text(rotation(), "prod", console.console(stderr=True))
     out, err = capsys.readouterr()
     assert out == ""
     assert "\x1b[32m+ Ubuntu 24.04\x1b[0m  import" in err
     terminal.setenv("NO_COLOR", "1")
-    render.plan_text(rotation(), "prod", render.console())
+    render.plan_text(rotation(), "prod", console.console())
     out, _ = capsys.readouterr()
     assert "+ Ubuntu 24.04  import" in out
     assert "\x1b[3" not in out

@@ -37,7 +37,7 @@ def adopt_command(
     """
     import re
 
-    from openstack_image_manager import render
+    from openstack_image_manager import console
     from openstack_image_manager.adopting.adopt import adopt
     from openstack_image_manager.adopting.text import text
     from openstack_image_manager.cli.logs import set_up
@@ -58,19 +58,19 @@ def adopt_command(
         where = glance.cloud
     head = f"Images of the cloud {where} as they were on {today}; made by openstack-image-manager adopt."
     typer.echo(text(found.items, [head]), nl=False)
-    out = render.console(stderr=True)
+    out = console.console(stderr=True)
     for line in _told(found):
-        render.say(out, line)
+        console.say(out, line)
 
 
 def _told(found: Adopted) -> list[str]:
     """What a person should know before the first run with the definitions."""
-    from openstack_image_manager import render
+    from openstack_image_manager.sizes import count
 
     lines = [f"left out: {image.name or '(no name)'} ({image.id}): {why}" for image, why in found.left_out]
     images = sum(len(definition.versions) for definition in found.definitions)
-    counts = f"{render.count(len(found.definitions), 'definition')} of {render.count(images, 'image')}"
-    lines.append(f"{counts}; {render.count(len(found.left_out), 'image')} left out")
+    counts = f"{count(len(found.definitions), 'definition')} of {count(images, 'image')}"
+    lines.append(f"{counts}; {count(len(found.left_out), 'image')} left out")
     if found.written:
         fields = ", ".join(f"{field} ({number})" for field, number in found.written)
         lines.append(f"The first run imports nothing; it writes on images that are new to it: {fields}")

@@ -53,8 +53,7 @@ def build(
     Example:
       openstack-image-manager catalogue build site/ --cloud openstack --images images/
     """
-    from openstack_image_manager import render
-    from openstack_image_manager.cli import content
+    from openstack_image_manager import console
     from openstack_image_manager.cli.logs import set_up
     from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.cli.request import cloud_names
@@ -63,6 +62,7 @@ def build(
     from openstack_image_manager.format import public_url
     from openstack_image_manager.tenants import folder
     from openstack_image_manager.tenants.pages import pages
+    from openstack_image_manager.tenants.report import of_site, site_line
     from openstack_image_manager.upstreams import eoldata
 
     set_up(debug)
@@ -74,8 +74,8 @@ def build(
         seen, troubles = _look(cloud_names(cloud, all_clouds), loaded, tag)
         made, unknown = _survey(title, loaded, seen, source)
         findings = [*troubles, *unknown]
-        record.content = content.of_site(made, site, findings)
-        render.findings(findings, render.console(stderr=True))
+        record.content = of_site(made, site, findings)
+        console.findings(findings, console.console(stderr=True))
         if not made.distributions:
             raise Error(
                 f"{', '.join(seen)}: no image of these definitions can be seen by every tenant: public or community, "
@@ -83,8 +83,8 @@ def build(
             )
         texts, notice = folder.texts(), eoldata.catalogue().notice
         told = folder.write(site, pages(made, texts, notice, public_url(url) if url else None))
-        record.content = content.of_site(made, site, findings, told)
-        typer.echo(content.site_line(made, site, told))
+        record.content = of_site(made, site, findings, told)
+        typer.echo(site_line(made, site, told))
         raise typer.Exit(1 if any(each.level == "error" for each in troubles) else 0)
 
 

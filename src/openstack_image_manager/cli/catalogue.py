@@ -31,7 +31,7 @@ def list_catalogue(
     import json
     from dataclasses import asdict
 
-    from openstack_image_manager import catalogue, render
+    from openstack_image_manager import catalogue, console
     from openstack_image_manager.definitions import load
 
     loaded = load(CATALOGUE)
@@ -39,7 +39,7 @@ def list_catalogue(
     if output == given.Form.JSON:
         typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
     else:
-        render.table([catalogue.HEAD, *map(catalogue.cells, entries)], render.console())
+        console.table([catalogue.HEAD, *map(catalogue.cells, entries)], console.console())
 
 
 @catalogue_app.command("show")

@@ -36,7 +36,7 @@ def check_updates(
     Example:
       openstack-image-manager check-updates --images images/
     """
-    from openstack_image_manager import render
+    from openstack_image_manager import console
     from openstack_image_manager.definitions import load
     from openstack_image_manager.upstreams import ages, endoflife, eoldata
 
@@ -57,12 +57,12 @@ def check_updates(
         typer.echo(json.dumps({**data, "signatures": ages.data(signed)}, indent=2))
     elif output == given.Output.MARKDOWN:
         told += endoflife.findings([], errors)
-        typer.echo(render.findings_markdown("Releases", summary, told), nl=False)
+        typer.echo(console.findings_markdown("Releases", summary, told), nl=False)
     else:
-        out = render.console()
-        render.findings(told, out)
-        render.say(out, summary)
-    render.findings(endoflife.findings([], errors), render.console(stderr=True))
+        out = console.console()
+        console.findings(told, out)
+        console.say(out, summary)
+    console.findings(endoflife.findings([], errors), console.console(stderr=True))
     for warning in chosen.warnings:
         typer.echo(f"warning: {warning}", err=True)
     raise typer.Exit(1 if errors else FOUND if any(each.is_finding for each in checks) else 0)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from openstack_image_manager import search
 from openstack_image_manager.cli import run
-from openstack_image_manager.cli.request import Request
 from openstack_image_manager.definitions import load
 from openstack_image_manager.errors import Error
 from openstack_image_manager.latest import resolve
 from openstack_image_manager.model import Finding
 from openstack_image_manager.plan import plan
 from openstack_image_manager.plan_model import Plan
+from openstack_image_manager.run_request import Request
 from openstack_image_manager.scs import check
 from openstack_image_manager.scs.check import Report
 from openstack_image_manager.scs.lint import Remark, lint

@@ -64,15 +64,15 @@ def doctor_command(
     Example:
       openstack-image-manager doctor --cloud openstack --images images/
     """
-    from openstack_image_manager import render
-    from openstack_image_manager.cli import content, run
+    from openstack_image_manager import console
+    from openstack_image_manager.cli import run
     from openstack_image_manager.cli.logs import set_up
     from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.definitions import load
     from openstack_image_manager.doctor import sites
     from openstack_image_manager.doctor.examine import Doctor
     from openstack_image_manager.doctor.reach import Reached
-    from openstack_image_manager.doctor.report import has_problem
+    from openstack_image_manager.doctor.report import has_problem, of_checks
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.login import ENVIRONMENT
     from openstack_image_manager.mirroring import target
@@ -85,7 +85,7 @@ def doctor_command(
     with recording("doctor", report) as record:
         clouds: dict[str, Sequence[Check]] = {}
         here: list[Check] = []
-        record.content = content.of_checks(clouds, here, HERE)
+        record.content = of_checks(clouds, here, HERE)
         path = images or (given.IMAGES if os.path.exists(given.IMAGES) else None)
         loaded = load(path, name_filter=name_filter) if path else None
         follower = run.follower() if loaded and loaded.follows else None
@@ -105,7 +105,7 @@ def doctor_command(
         if name is not None:
             here.append(_storage(name, endpoint))
         if output == given.Form.JSON:
-            typer.echo(render.clean_json(record.content.data()))
+            typer.echo(console.clean_json(record.content.data()))
         else:
             _show({**clouds, **({HERE: here} if here else {})})
         raise typer.Exit(PROBLEM if any(has_problem(checks) for checks in (*clouds.values(), here)) else 0)
@@ -128,13 +128,13 @@ def _storage(name: str, endpoint: str | None) -> Check:
 
 
 def _show(groups: Mapping[str, Sequence[Check]]) -> None:
-    from openstack_image_manager import render
+    from openstack_image_manager import console
     from openstack_image_manager.doctor import report
 
-    out = render.console()
+    out = console.console()
     for name, checks in groups.items():
-        render.heading("From this machine" if name == HERE else f"Cloud {name}", out)
+        console.heading("From this machine" if name == HERE else f"Cloud {name}", out)
         for check in checks:
             for line in report.lines(check):
-                render.say(out, line)
-    render.say(out, report.summary([check for checks in groups.values() for check in checks]))
+                console.say(out, line)
+    console.say(out, report.summary([check for checks in groups.values() for check in checks]))

@@ -89,15 +89,15 @@ def _explained(each: Prepared) -> Explanation:
 
 
 def _show(explanation: Explanation, cloud: str, names: Mapping[str, str]) -> None:
-    from openstack_image_manager import render
+    from openstack_image_manager import console, render
 
-    out = render.console()
-    render.heading(f"{explanation.definition} in cloud {cloud}", out)
-    render.pairs(explanation.said, out)
+    out = console.console()
+    console.heading(f"{explanation.definition} in cloud {cloud}", out)
+    console.pairs(explanation.said, out)
     for build in explanation.builds:
         known = f" ({build.id})" if build.id else ""
-        render.say(out, "")
-        render.heading(f"{build.version}  {build.name}{known}", out)
-        render.pairs([*build.said, *([] if build.changes else [("plan", "nothing to do")])], out)
+        console.say(out, "")
+        console.heading(f"{build.version}  {build.name}{known}", out)
+        console.pairs([*build.said, *([] if build.changes else [("plan", "nothing to do")])], out)
         for change in build.changes:
             render.change(change, out, names)

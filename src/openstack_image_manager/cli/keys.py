@@ -48,13 +48,13 @@ def fetch(
       openstack-image-manager keys fetch https://repo.almalinux.org/almalinux/RPM-GPG-KEY-AlmaLinux-9 \\
         BF18AC2876178908D6E71267D36CB86CB86B3716
     """
-    from openstack_image_manager.cli import content
     from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.signing.keys import default_directory, fetch_key
+    from openstack_image_manager.signing.report import of_key
 
     with recording("keys fetch", report) as record:
         path = fetch_key(url, fingerprint, keys or default_directory())
-        record.content = content.of_key(url, path.stem, path)
+        record.content = of_key(url, path.stem, path)
         typer.echo(f"stored: {path}")
 
 

@@ -29,7 +29,7 @@ def list_command(
       openstack-image-manager list --images images/
       openstack-image-manager list --images images/ --output rst > images.rst
     """
-    from openstack_image_manager import inventory, render
+    from openstack_image_manager import console, inventory
     from openstack_image_manager.cli.logs import say
     from openstack_image_manager.definitions import load
 
@@ -40,6 +40,6 @@ def list_command(
     elif output == given.ListForm.RST:
         typer.echo(inventory.rst(entries), nl=False)
     else:
-        render.table(inventory.table(entries), render.console())
+        console.table(inventory.table(entries), console.console())
     for warning in loaded.warnings:
         say("warning", str(warning))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from threading import Event
 
-    from openstack_image_manager.cli.content import Content
+    from openstack_image_manager.content import Content
     from openstack_image_manager.errors import Error
     from openstack_image_manager.mirroring.cluster import Cluster
     from openstack_image_manager.mirroring.copying import Copier
@@ -98,8 +98,7 @@ def mirror_command(
     import threading
     from contextlib import ExitStack
 
-    from openstack_image_manager import progress, render
-    from openstack_image_manager.cli import content
+    from openstack_image_manager import console, progress
     from openstack_image_manager.cli.logs import set_up
     from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.definitions import load
@@ -109,6 +108,7 @@ def mirror_command(
     from openstack_image_manager.mirroring.copying import Copier
     from openstack_image_manager.mirroring.proof import prover
     from openstack_image_manager.mirroring.publishing import Publisher
+    from openstack_image_manager.mirroring.report import of_mirror
     from openstack_image_manager.mirroring.verdict import beyond_limit
 
     set_up(debug, log_format)
@@ -130,7 +130,7 @@ def mirror_command(
         period = timedelta(days=int(days[1]))
         made, holding, noted = mirror.look(opened, where, loaded.definitions, loaded.left_out, now, period)
         made = mirror.guarded(made, holding, where, bucket.endswith("/"), loaded, noted)
-        out = render.console(stderr=output != given.Output.TEXT)
+        out = console.console(stderr=output != given.Output.TEXT)
         proofs = prover(keys, stop)
         unread: dict[str, Error] = {}
         if verify:
@@ -138,7 +138,7 @@ def mirror_command(
                 made, unread = mirror.verify(made, Copier(opened, stop, reporter, proofs, dry_run), workers)
         # What could not be verified fails in a dry run, too.
         outcomes: Sequence[Outcome] = mirror.unverified(made, unread)
-        record.content = content.of_mirror(made, where, outcomes, dry_run)
+        record.content = of_mirror(made, where, outcomes, dry_run)
         if output == given.Output.TEXT:
             _show(made, where, now)
         if prune and not dry_run and (refusal := beyond_limit(made, max_deletes)):
@@ -151,7 +151,7 @@ def mirror_command(
                 publisher = Publisher(opened, where, signer, known)
                 unread |= withdraw(made, holding, publisher) if index else {}
                 outcomes = mirror.copy(made, copier, workers, unread, _shared(cluster, copier))
-                record.content = content.of_mirror(made, where, outcomes, dry_run, failed)
+                record.content = of_mirror(made, where, outcomes, dry_run, failed)
                 after = After(loaded, made, noted, outcomes, where, opened, reporter)
                 failed |= after.finish(holding, write=write)
                 gone = after.pruned(prune)
@@ -209,28 +209,28 @@ def _shared(cluster: Cluster | None, copier: Copier) -> Callable[[Judged], tuple
 
 
 def _show(made: Plan, where: Target, now: datetime) -> None:
-    from openstack_image_manager import render
+    from openstack_image_manager import console
     from openstack_image_manager.mirroring import report
 
-    out = render.console()
+    out = console.console()
     for each in made.judged:
-        render.say(out, (report.line(each), report.STYLES[each.verdict]))
+        console.say(out, (report.line(each), report.STYLES[each.verdict]))
     for stored in made.unneeded:
-        render.say(out, report.unneeded_line(stored, made.since.get(stored.key, now), now))
-    render.say(out, f"{where}: {report.counts(made)}")
+        console.say(out, report.unneeded_line(stored, made.since.get(stored.key, now), now))
+    console.say(out, f"{where}: {report.counts(made)}")
 
 
 def _tell(told: Content, outcomes: Sequence[Outcome], output: given.Output, dry_run: bool) -> None:
-    from openstack_image_manager import render
+    from openstack_image_manager import console
     from openstack_image_manager.mirroring import report
 
     if output == given.Output.JSON:
-        typer.echo(render.clean_json(told.data()))
+        typer.echo(console.clean_json(told.data()))
     elif output == given.Output.MARKDOWN:
         typer.echo(told.markdown(), nl=False)
     else:
-        out = render.console()
+        out = console.console()
         for each in outcomes:
             if each.state != "ok":
-                render.say(out, (f"{each.state}: {each.judged.item.subject}: {each.message}", "red"))
-        render.say(out, "Nothing was changed (--dry-run)." if dry_run else report.result_counts(outcomes))
+                console.say(out, (f"{each.state}: {each.judged.item.subject}: {each.message}", "red"))
+        console.say(out, "Nothing was changed (--dry-run)." if dry_run else report.result_counts(outcomes))

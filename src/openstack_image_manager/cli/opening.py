@@ -10,8 +10,8 @@ from openstack_image_manager.ahead import Ahead
 from openstack_image_manager.told import about
 
 if TYPE_CHECKING:
-    from openstack_image_manager.cli.request import Request
     from openstack_image_manager.glance import Glance
+    from openstack_image_manager.run_request import Request
 
 HEAD_START = 0.03  # seconds; to read clouds.yaml and to send a request takes two thirds of it
 

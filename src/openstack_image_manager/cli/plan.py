@@ -123,8 +123,8 @@ def apply_command(
     from openstack_image_manager.cli.logs import set_up
 
     set_up(debug, log_format)
-    from openstack_image_manager.cli import run
-    from openstack_image_manager.cli.planfile import agreed, read, refuse_beside_file
+    from openstack_image_manager.cli import confirm, run
+    from openstack_image_manager.cli.planfile import agreed, read
     from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.ways import ImportOptions
@@ -144,8 +144,8 @@ def apply_command(
             clouds.ready[0] = agreed(approved, clouds.ready[0])
         show(clouds, given.Output.TEXT)
         if expect is not None:
-            run.expect(clouds.ready[0].plan, expect)
-        run.confirm(clouds, yes)
+            confirm.expect(clouds.ready[0].plan, expect)
+        confirm.confirm(clouds, yes)
         code = run.carry_out(clouds, options, workers)
         record.look_again(clouds)
         raise typer.Exit(code)
@@ -153,7 +153,7 @@ def apply_command(
 
 def show(clouds: Clouds, output: given.Output) -> None:
     """Print the plans in the form asked for."""
-    from openstack_image_manager import render
+    from openstack_image_manager import console, render
     from openstack_image_manager.cli.logs import say
 
     plans = [(each.plan, each.glance.cloud) for each in clouds.ready]
@@ -164,7 +164,25 @@ def show(clouds: Clouds, output: given.Output) -> None:
         typer.echo("\n".join(render.plan_markdown(*plan) for plan in plans), nl=False)
     else:
         for plan in plans:
-            render.plan_text(*plan, render.console(), with_heading=clouds.several)
+            render.plan_text(*plan, console.console(), with_heading=clouds.several)
     if clouds.several and output != given.Output.JSON:
         for error in clouds.failed.values():
             say("error", str(error))
+
+
+# What a plan file says already.
+ASKED = {"cloud", "all_clouds", "images", "name_filter", "tag", "latest", "keep", "force", "hidden_visibility"} | {
+    *("use_os_hidden", "outdated", "grace", "orphans", "unknown_usage", "max_deletes", "same_ids")
+}
+
+
+def refuse_beside_file(context: typer.Context) -> None:
+    """Whoever writes `apply today.plan --cloud other` must not believe that it goes to the other cloud."""
+    from openstack_image_manager.errors import UsageError
+
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in ASKED and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(
+                f"{parameter.opts[0]} has no effect beside a plan file, which says it already; leave it out"
+            )

@@ -7,30 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import typer
-
     from openstack_image_manager.approval import Approved
-    from openstack_image_manager.cli.request import Request
     from openstack_image_manager.cli.run import Prepared
+    from openstack_image_manager.run_request import Request
 
 FORMAT = 2  # of plan files
-# What a plan file says already.
-ASKED = {"cloud", "all_clouds", "images", "name_filter", "tag", "latest", "keep", "force", "hidden_visibility"} | {
-    *("use_os_hidden", "outdated", "grace", "orphans", "unknown_usage", "max_deletes", "same_ids")
-}
 Where = dict[str, str | None]
-
-
-def refuse_beside_file(context: typer.Context) -> None:
-    """Whoever writes `apply today.plan --cloud other` must not believe that it goes to the other cloud."""
-    from openstack_image_manager.errors import UsageError
-
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name in ASKED and source is not None and source.name == "COMMANDLINE":
-            raise UsageError(
-                f"{parameter.opts[0]} has no effect beside a plan file, which says it already; leave it out"
-            )
 
 
 def write(path: Path, ready: Prepared) -> None:
@@ -60,9 +42,9 @@ def _absolute(images: str) -> str:
 def read(path: Path) -> tuple[Request, tuple[Where, Approved]]:
     """What was asked, where, and what was approved. Raises Error."""
     from openstack_image_manager.approval import Approved
-    from openstack_image_manager.cli.request import Request
     from openstack_image_manager.errors import Error
     from openstack_image_manager.plan_model import Policy
+    from openstack_image_manager.run_request import Request
 
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from openstack_image_manager.cli.content import Content
     from openstack_image_manager.cli.run import Clouds
+    from openstack_image_manager.content import Content
     from openstack_image_manager.metrics import Cloud
 
 FORMS = (".json", ".md", ".xml")
@@ -146,7 +146,7 @@ def _json(record: Recording, started: float, seconds: float, code: int, error: s
 
 
 def _markdown(record: Recording, _started: float, _seconds: float, code: int, error: str) -> str:
-    from openstack_image_manager.render import markdown
+    from openstack_image_manager.console import markdown
 
     text = record.content.markdown() if record.content else ""
     end = f"**error** {markdown(error)}\n" if error else ""

@@ -5,27 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from openstack_image_manager.errors import UsageError
 from openstack_image_manager.plan_model import Policy
+from openstack_image_manager.run_request import Request
 
 if TYPE_CHECKING:
     from openstack_image_manager.cli import options as given
     from openstack_image_manager.complaints import Position
     from openstack_image_manager.format import Definition
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Which cloud shall match which definitions. `roll_back`: definitions and the version that shall be current."""
-
-    cloud: str | None
-    images: str
-    filter: str | None
-    policy: Policy
-    roll_back: Mapping[str, str] = field(default_factory=dict)
 
 
 def cloud_names(options: list[str] | None, all_clouds: bool = False) -> list[str | None]:

@@ -44,7 +44,7 @@ def rollback_command(
     Example:
       openstack-image-manager rollback "Ubuntu 24.04" --cloud openstack --images images/
     """
-    from openstack_image_manager.cli import run
+    from openstack_image_manager.cli import confirm, run
     from openstack_image_manager.cli.logs import set_up
     from openstack_image_manager.cli.plan import show
     from openstack_image_manager.cli.recording import recording
@@ -69,7 +69,7 @@ def rollback_command(
         show(clouds, given.Output.TEXT)
         code = 1 if clouds.has_errors else 0
         if not dry_run:
-            run.confirm(clouds, yes)
+            confirm.confirm(clouds, yes)
             code = run.carry_out(clouds, ImportOptions(), 4)
             record.look_again(clouds)
         raise typer.Exit(code)

@@ -15,7 +15,7 @@ from openstack_image_manager.cli.request import requests
 from openstack_image_manager.errors import UsageError
 
 if TYPE_CHECKING:
-    from openstack_image_manager.cli.request import Request
+    from openstack_image_manager.run_request import Request
     from openstack_image_manager.ways import ImportOptions, Method
 
 
@@ -88,8 +88,9 @@ def import_options(o: dict[str, Any]) -> ImportOptions:
 
 def _check(o: dict[str, Any]) -> int:
     """--check-only and --check-age look at the definitions alone."""
-    from openstack_image_manager import age, render
+    from openstack_image_manager import age
     from openstack_image_manager.definitions import load
+    from openstack_image_manager.sizes import count
 
     loaded = load(o["images"], name_filter=o["name_filter"])
     for warning in loaded.warnings if o["check"] else ():
@@ -97,5 +98,5 @@ def _check(o: dict[str, Any]) -> int:
     old = age.old_builds(loaded.definitions, o["max_age"], datetime.now(UTC).date()) if o["check_age"] else []
     for finding in old:
         typer.echo(f"{finding.subject}: {finding.message}")
-    typer.echo(f"{render.count(len(loaded.definitions), 'definition')} checked: {len(old)} too old")
+    typer.echo(f"{count(len(loaded.definitions), 'definition')} checked: {len(old)} too old")
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -10,19 +9,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
-
-from openstack_image_manager import compare, render
+from openstack_image_manager import compare, console, render
 from openstack_image_manager.cli import logs
 from openstack_image_manager.cli.opening import Opening, open_all
-from openstack_image_manager.cli.request import Request, cloud_names, requests
+from openstack_image_manager.cli.request import cloud_names, requests
 from openstack_image_manager.definitions import Loaded, load
-from openstack_image_manager.errors import Error, UsageError
+from openstack_image_manager.errors import Error
 from openstack_image_manager.format import Definition
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import beyond_limit
 from openstack_image_manager.plan_model import Plan, Result
-from openstack_image_manager.serialize import checksum
+from openstack_image_manager.run_request import Request
 from openstack_image_manager.told import about
 
 if TYPE_CHECKING:
@@ -191,7 +188,7 @@ def tell_refusals(clouds: Clouds) -> bool:
 
 def carry_out(clouds: Clouds, options: ImportOptions, workers: int) -> int:
     """Apply the plans with progress; the exit code."""
-    out = render.console()
+    out = console.console()
     going: list[Prepared] = []
     for each in clouds.ready:
         refusal = beyond_limit(each.plan, each.request.policy)
@@ -222,7 +219,7 @@ def _applied(clouds: Clouds, going: Sequence[Prepared], options: ImportOptions, 
     from openstack_image_manager.apply import Job, apply
 
     images = {each.glance.cloud: each.images for each in clouds.ready}
-    with progress.reporter(render.console()) as reporter:
+    with progress.reporter(console.console()) as reporter:
         jobs = [
             Job(
                 each.plan,
@@ -265,20 +262,4 @@ def show_comparison(clouds: Clouds, images: Mapping[str, Sequence[Image]] | None
     unseen = [cloud for cloud in [*clouds.failed, *(each.glance.cloud for each in clouds.ready)] if cloud not in seen]
     if seen and len(seen) + len(unseen) > 1:
         definitions = {each.glance.cloud: each.definitions for each in clouds.ready}
-        render.table(compare.table(definitions, seen, unseen), render.console())
-
-
-def expect(made: Plan, wanted: str | None) -> None:
-    """Refuse a plan other than the one that was approved."""
-    if wanted and checksum(made) != wanted:
-        raise UsageError(f"the plan is {checksum(made)} now, not {wanted}; nothing was changed: look at the plan again")
-
-
-def confirm(clouds: Clouds, yes: bool) -> None:
-    """Ask, unless told not to. Raises UsageError where no one can be asked, Abort when the answer is no."""
-    changes = [change for each in clouds.ready for change in each.plan.changes]
-    if yes or not changes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("nobody can be asked here; add --yes to apply without asking")
-    typer.confirm("Apply this plan?" if len(clouds.ready) == 1 else "Apply these plans?", abort=True)
+        console.table(compare.table(definitions, seen, unseen), console.console())

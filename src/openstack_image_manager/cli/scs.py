@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from openstack_image_manager.cli.conformance import CloudReport
-    from openstack_image_manager.cli.request import Request
     from openstack_image_manager.errors import Error
     from openstack_image_manager.junit import Case
     from openstack_image_manager.model import Finding
+    from openstack_image_manager.run_request import Request
 
 FOUND = 3  # exit code
 
@@ -97,8 +97,9 @@ def check_command(
     """
     from openstack_image_manager.cli import conformance
     from openstack_image_manager.cli.logs import set_up
-    from openstack_image_manager.cli.request import Request, cloud_names, looking
+    from openstack_image_manager.cli.request import cloud_names, looking
     from openstack_image_manager.errors import UsageError
+    from openstack_image_manager.run_request import Request
 
     set_up(debug)
     if name_filter is not None and images is None and (cloud or all_clouds):
@@ -117,7 +118,7 @@ def check_command(
 
 
 def _definitions(request: Request, standards: Sequence[str], now: datetime, strict: bool, output: Form) -> int:
-    from openstack_image_manager import render
+    from openstack_image_manager import console
     from openstack_image_manager.cli import conformance
     from openstack_image_manager.scs import report
 
@@ -128,17 +129,17 @@ def _definitions(request: Request, standards: Sequence[str], now: datetime, stri
         data = {"standards": standards, "definitions": report.lint_data(found, remarks), "failed": failed}
         _json(data)
     elif output == Form.JUNIT:
-        lines = [(each.verdict, render.clean(report.remark_line(each))) for each in remarks]
+        lines = [(each.verdict, console.clean(report.remark_line(each))) for each in remarks]
         cases = report.cases("definitions", lines, standards, strict)
         _junit([*cases, *(_failed("definitions", each.subject, each.message) for each in troubles)])
     else:
-        out = render.console()
+        out = console.console()
         for each in remarks:
-            render.say(out, (report.remark_line(each), report.STYLES[each.verdict.level]))
+            console.say(out, (report.remark_line(each), report.STYLES[each.verdict.level]))
         for expected in found.forecast:
-            render.say(out, report.forecast_line(expected))
-        render.findings(troubles, out)
-        render.say(out, report.summary(request.images, found, verdicts, standards))
+            console.say(out, report.forecast_line(expected))
+        console.findings(troubles, out)
+        console.say(out, report.summary(request.images, found, verdicts, standards))
     if troubles:
         return 1
     return FOUND if any(report.is_finding(verdict, strict) for verdict in verdicts) else 0
@@ -151,7 +152,7 @@ def _clouds(
     strict: bool,
     output: Form,
 ) -> int:
-    from openstack_image_manager import render
+    from openstack_image_manager import console, render
     from openstack_image_manager.scs import report
 
     if output == Form.JSON:
@@ -166,7 +167,7 @@ def _clouds(
     elif output == Form.JUNIT:
         cases: list[Case] = []
         for each in reports:
-            lines = [(v, render.clean(report.line(v, v in each.mended))) for v in each.report.verdicts]
+            lines = [(v, console.clean(report.line(v, v in each.mended))) for v in each.report.verdicts]
             cases += report.cases(each.cloud, lines, standards, strict)
             cases += [_failed(each.cloud, error.subject, error.message) for error in _errors(each)]
         _junit([*cases, *(_failed(name, "the cloud", str(error)) for name, error in failed.items())])
@@ -189,22 +190,23 @@ def _errors(each: CloudReport) -> list[Finding]:
 
 
 def _cloud_text(each: CloudReport, standards: Sequence[str], several: bool) -> None:
-    from openstack_image_manager import render
+    from openstack_image_manager import console, render
     from openstack_image_manager.scs import report
+    from openstack_image_manager.sizes import count
 
-    out = render.console()
+    out = console.console()
     if several:
-        render.heading(f"Cloud {each.cloud}", out)
+        console.heading(f"Cloud {each.cloud}", out)
     for verdict in each.report.verdicts:
-        render.say(out, (report.line(verdict, verdict in each.mended), report.STYLES[verdict.level]))
+        console.say(out, (report.line(verdict, verdict in each.mended), report.STYLES[verdict.level]))
     for expected in each.report.forecast:
-        render.say(out, report.forecast_line(expected))
+        console.say(out, report.forecast_line(expected))
     if each.plan is not None and each.mended:
-        render.heading(f"The plan, which mends {render.count(len(each.mended), 'finding')} of these:", out)
+        console.heading(f"The plan, which mends {count(len(each.mended), 'finding')} of these:", out)
         render.plan_text(each.plan, each.cloud, out)
     elif each.plan is not None:
-        render.findings(each.plan.findings, out)
-    render.say(out, report.summary(each.cloud, each.report, each.report.verdicts, standards))
+        console.findings(each.plan.findings, out)
+    console.say(out, report.summary(each.cloud, each.report, each.report.verdicts, standards))
 
 
 def _failed(where: str, what: str, message: str) -> Case:
@@ -214,9 +216,9 @@ def _failed(where: str, what: str, message: str) -> Case:
 
 
 def _json(data: dict[str, Any]) -> None:
-    from openstack_image_manager import render
+    from openstack_image_manager import console
 
-    typer.echo(render.clean_json(data))
+    typer.echo(console.clean_json(data))
 
 
 def _junit(cases: Sequence[Case]) -> None:

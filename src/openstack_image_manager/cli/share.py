@@ -11,7 +11,7 @@ import typer
 from openstack_image_manager.cli import options as given
 
 if TYPE_CHECKING:
-    from openstack_image_manager.cli.content import Lines
+    from openstack_image_manager.content import Lines
     from openstack_image_manager.glance import Glance
     from openstack_image_manager.model import Image
 
@@ -112,20 +112,20 @@ def share(
     reports: list[Path] | None = None,
 ) -> int:
     """Share the managed image of a name with a project, or with all of a domain, or end that; the exit code."""
-    from openstack_image_manager import members, render
-    from openstack_image_manager.cli.content import Lines
+    from openstack_image_manager import console, members
     from openstack_image_manager.cli.recording import recording
+    from openstack_image_manager.content import Lines
     from openstack_image_manager.errors import Error
     from openstack_image_manager.glance import Glance
 
-    out = render.console()
+    out = console.console()
     with recording("unshare" if ending else "share", reports) as record, closing(Glance.connect(cloud)) as glance:
         image, builds = _builds(glance, tag, name)
         told = Lines(f"Members of {image.name}")
         record.content = told.content()
         projects = members.projects(glance, target, kind, domain)
         if image.owner != glance.project:
-            render.say(out, f"{image.name}: image {image.id} of project {image.owner}")
+            console.say(out, f"{image.name}: image {image.id} of project {image.owner}")
         if ending:
             _unshare(glance, name, builds, projects, told)
             return 0
@@ -136,16 +136,16 @@ def share(
                 accepted = members.add(glance, image.id, project)
                 state = "accepted" if accepted else "invited"
                 told.lines.append((image.name, f"{title} ({project})", f"shared, {state}"))
-                render.say(out, f"{image.name}: shared with {title} ({project}), {state}")
+                console.say(out, f"{image.name}: shared with {title} ({project}), {state}")
     return 0
 
 
 def _unshare(glance: Glance, name: str, builds: list[Image], projects: dict[str, str], told: Lines) -> None:
     """End the sharing of all builds: whoever shall not see an image has no use for the one before it either."""
-    from openstack_image_manager import members, render
+    from openstack_image_manager import console, members
     from openstack_image_manager.errors import Error
 
-    out = render.console()
+    out = console.console()
     shared = [image for image in builds if image.visibility == "shared"]
     if not shared:
         raise Error(f"{name}: none of its builds is of visibility shared; only such images have members")
@@ -154,10 +154,10 @@ def _unshare(glance: Glance, name: str, builds: list[Image], projects: dict[str,
         ended = [each for each in shared if project in there[each.id] and members.remove(glance, each.id, project)]
         for each in ended:
             told.lines.append((each.name, f"{title} ({project})", "no longer shared"))
-            render.say(out, f"{each.name}: no longer shared with {title} ({project})")
+            console.say(out, f"{each.name}: no longer shared with {title} ({project})")
         if not ended and project != builds[0].owner:
             told.lines.append((name, f"{title} ({project})", "was not shared"))
-            render.say(out, f"{name}: was not shared with {title} ({project})")
+            console.say(out, f"{name}: was not shared with {title} ({project})")
 
 
 def _builds(glance: Glance, tag: str, name: str) -> tuple[Image, list[Image]]:

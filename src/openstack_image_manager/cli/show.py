@@ -46,7 +46,7 @@ def show_command(
     Example:
       openstack-image-manager show "Ubuntu 24.04" --all-clouds --images images/
     """
-    from openstack_image_manager import inventory, render, status
+    from openstack_image_manager import console, inventory, status
     from openstack_image_manager.cli import run
     from openstack_image_manager.cli.logs import say, set_up
     from openstack_image_manager.cli.request import defined, looking, only
@@ -63,14 +63,14 @@ def show_command(
             about = inventory.described(definition, position)
             typer.echo(json.dumps({"definition": about, "clouds": _data(found, rows), "failed": failed}, indent=2))
         else:
-            out = render.console()
-            render.heading(name, out)
-            render.pairs(inventory.details(definition, position), out)
+            out = console.console()
+            console.heading(name, out)
+            console.pairs(inventory.details(definition, position), out)
             for each in found.ready:
-                render.heading(f"Cloud {each.glance.cloud}", out)
+                console.heading(f"Cloud {each.glance.cloud}", out)
                 by_id = {image.id: image for image in each.images}
-                render.table([HEAD, *(_cells(row, by_id) for row in rows[each.glance.cloud])], out)
-                render.findings(each.plan.findings, out)
+                console.table([HEAD, *(_cells(row, by_id) for row in rows[each.glance.cloud])], out)
+                console.findings(each.plan.findings, out)
             for error in failed.values():
                 say("error", error)
         code = 1 if found.has_errors else 0

@@ -49,7 +49,7 @@ def status_command(
     Example:
       openstack-image-manager status --cloud openstack --images images/
     """
-    from openstack_image_manager import render, status
+    from openstack_image_manager import console, status
     from openstack_image_manager.cli import content, run
     from openstack_image_manager.cli.logs import say, set_up
     from openstack_image_manager.cli.recording import recording
@@ -60,7 +60,7 @@ def status_command(
     clouds = run.cloud_names(cloud, all_clouds)
     policy = looking(tag, force, latest, keep, hidden_visibility, use_os_hidden, outdated)
     requests = [run.Request(each, images, name_filter, policy) for each in clouds]
-    out = render.console()
+    out = console.console()
     with recording("status", report, metrics) as record, run.prepared(requests) as found:
         record.about(found, applies=False)
         record.max_age = max_age
@@ -76,9 +76,9 @@ def status_command(
         else:
             for each in found.ready:
                 if found.several:
-                    render.heading(f"Cloud {each.glance.cloud}", out)
-                render.table(status.table(rows[each.glance.cloud]), out)
-                render.findings(each.plan.findings, out)
+                    console.heading(f"Cloud {each.glance.cloud}", out)
+                console.table(status.table(rows[each.glance.cloud]), out)
+                console.findings(each.plan.findings, out)
             if found.several:
                 run.show_comparison(found)
             for error in found.failed.values():

@@ -70,7 +70,6 @@ def update_command(
     """
     from datetime import UTC, datetime
 
-    from openstack_image_manager.cli import content
     from openstack_image_manager.cli.logs import say, set_up
     from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.definitions import load
@@ -78,6 +77,7 @@ def update_command(
     from openstack_image_manager.signing import keys as keyrings
     from openstack_image_manager.signing.evidence import Evidence
     from openstack_image_manager.upstreams import sites
+    from openstack_image_manager.upstreams.report import of_news
     from openstack_image_manager.upstreams.update import update
 
     set_up(debug, log_format)
@@ -105,7 +105,7 @@ def update_command(
             keep=keep_versions,
             dry_run=dry_run,
         )
-        record.content = content.of_news(found)
+        record.content = of_news(found)
         record.failures += [each.error.kind for each in found if each.error and each.state == "failed"]
         # What is odd about a definition is for `validate`; that none is meant is for whoever chose.
         for warning in (*(each for each in loaded.warnings if each.line is None), *asked.warnings):
@@ -118,17 +118,19 @@ def update_command(
 
 
 def _show(found: Sequence[News], silent: int, output: given.Output, dry_run: bool) -> None:
-    from openstack_image_manager import render
+    from openstack_image_manager import console
+    from openstack_image_manager.sizes import count
     from openstack_image_manager.upstreams import news
+    from openstack_image_manager.upstreams.report import news_markdown
 
     if output == given.Output.JSON:
         typer.echo(json.dumps([news.data(each) for each in found], indent=2))
     elif output == given.Output.MARKDOWN:
-        typer.echo(render.news_markdown(found), nl=False)
+        typer.echo(news_markdown(found), nl=False)
     else:
-        out = render.console()
+        out = console.console()
         for each in found:
-            render.say(out, (news.line(each), "red" if each.error else "green" if each.edits else ""))
+            console.say(out, (news.line(each), "red" if each.error else "green" if each.edits else ""))
         more = f"; {silent} with no upstream to ask" if silent else ""
         would = "; no file was changed (--dry-run)" if dry_run else ""
-        render.say(out, f"{render.count(len(found), 'definition')} asked: {news.counts(found)}{more}{would}")
+        console.say(out, f"{count(len(found), 'definition')} asked: {news.counts(found)}{more}{would}")

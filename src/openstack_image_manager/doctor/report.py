@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from openstack_image_manager import console
+from openstack_image_manager.content import Content
 from openstack_image_manager.junit import Case
 
 State = Literal["ok", "warning", "problem", "unknown"]
@@ -73,3 +75,19 @@ def cases(where: str, checks: Iterable[Check]) -> list[Case]:
 def has_problem(checks: Iterable[Check]) -> bool:
     """True if something will fail."""
     return any(check.state == "problem" for check in checks)
+
+
+def of_checks(clouds: Mapping[str, Sequence[Check]], here: Sequence[Check], place: str) -> Content:
+    """What was looked at in clouds by then, and what `here`, which is shown as `place`."""
+
+    def groups() -> list[tuple[str, Sequence[Check]]]:
+        return [*clouds.items(), *([(place, here)] if here else [])]
+
+    def markdown() -> str:
+        return "\n".join(console.table_markdown(name, summary(its), rows(its)) for name, its in groups())
+
+    return Content(
+        lambda: {"clouds": {name: data(its) for name, its in clouds.items()}, "here": data(here)},
+        markdown,
+        lambda: [case for name, its in groups() for case in cases(name, its)],
+    )

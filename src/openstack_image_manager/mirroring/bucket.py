@@ -23,12 +23,11 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from openstack_image_manager.errors import Interrupted, StorageError, UnknownBucketError
+from openstack_image_manager.errors import Interrupted, StorageError, UnknownBucketError, reason
 from openstack_image_manager.format import public_url
 from openstack_image_manager.mirroring.parts import PART, Buffer, PartsUpload
 from openstack_image_manager.mirroring.record import MADE_BY, MAKER
 from openstack_image_manager.mirroring.store import CHUNK, EXISTS, LARGEST, Begun, Entry
-from openstack_image_manager.reasons import reason
 from openstack_image_manager.redaction import remember
 
 IN_FLIGHT = 4  # parts, of all uploads together: what memory holds is these, and one part of each upload

@@ -13,12 +13,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from openstack_image_manager import __version__
-from openstack_image_manager.errors import Error, Interrupted, UsageError
+from openstack_image_manager.errors import Error, Interrupted, UsageError, reason
 from openstack_image_manager.mirroring.jobs import answer_of, carry_out, job
 from openstack_image_manager.mirroring.record import Record
 from openstack_image_manager.mirroring.target import Target
 from openstack_image_manager.mirroring.verdict import Judged
-from openstack_image_manager.reasons import reason
 
 CONNECT_TIMEOUT = 5  # seconds
 LOOK = 1.0  # seconds between looks at what was submitted

@@ -16,12 +16,12 @@ from typing import Any
 
 from openstack_image_manager import checksums
 from openstack_image_manager.checksum import BROKEN, Checksum
+from openstack_image_manager.checksums import with_checksum
 from openstack_image_manager.errors import Error, FetchError, VerificationError
 from openstack_image_manager.format import Definition, Version
 from openstack_image_manager.signing.evidence import Evidence, moment
 from openstack_image_manager.signing.keys import Keyring, keyring
 from openstack_image_manager.signing.signatures import OpenPGP, Rsa
-from openstack_image_manager.sources import with_checksum
 from openstack_image_manager.unpack import CHUNK
 from openstack_image_manager.upstreams import shipped, variables
 from openstack_image_manager.upstreams.placeholders import fill

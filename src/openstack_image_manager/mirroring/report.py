@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from openstack_image_manager import console
+from openstack_image_manager.content import Content
+from openstack_image_manager.errors import Error
 from openstack_image_manager.format import public_url
+from openstack_image_manager.junit import Case
 from openstack_image_manager.mirroring.record import Record
 from openstack_image_manager.mirroring.target import Target
 from openstack_image_manager.mirroring.verdict import Judged, Plan, Stored, Verdict
+from openstack_image_manager.mirroring.verdict import Plan as MirrorPlan
 
 STYLES = {
     Verdict.CURRENT: "",
@@ -91,4 +96,41 @@ def result_counts(outcomes: Sequence[Outcome]) -> str:
     """`4 ok, 1 failed, 0 skipped`."""
     return ", ".join(
         f"{sum(each.state == state for each in outcomes)} {state}" for state in ("ok", "failed", "skipped")
+    )
+
+
+def of_mirror(
+    made: MirrorPlan,
+    where: Target,
+    outcomes: Sequence[Outcome],
+    dry_run: bool,
+    failed: Mapping[str, Error] | None = None,
+) -> Content:
+    """What is in the bucket, and what came into it. `failed`: what follows the copies, as far as it failed by then."""
+    became = {id(each.judged): each for each in outcomes}
+    wrong: Mapping[str, Error] = {} if failed is None else failed
+
+    def cases() -> Iterable[Case]:
+        for judged in made.judged:
+            outcome = became.get(id(judged))
+            failure = outcome.message if outcome and outcome.state == "failed" else None
+            if judged.is_hopeless:
+                failure = f"{judged.verdict}: {judged.reason}"
+            skipped = outcome.message or "interrupted" if outcome and outcome.state == "skipped" else None
+            if outcome is None and dry_run and judged.verdict is not Verdict.CURRENT:
+                skipped = f"to be done: {judged.verdict}: {judged.reason}"
+            yield Case(judged.item.subject, str(where), failure, skipped)
+        for subject, error in wrong.items():
+            yield Case(subject, str(where), failure=str(error))
+
+    def markdown() -> str:
+        listed = rows(made, outcomes)
+        table = console.table_markdown("Image mirror", f"{where}: {counts(made)}", listed)
+        lines = (f"**error** {console.markdown(f'{subject}: {error}')}\n" for subject, error in wrong.items())
+        return "\n".join([table, *lines])
+
+    return Content(
+        lambda: {**data(made, where, outcomes), "failed": {name: str(error) for name, error in wrong.items()}},
+        markdown,
+        lambda: list(cases()),
     )

@@ -1,0 +1,38 @@
+"""What upstreams published as Markdown, as plain values and as JUnit cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from openstack_image_manager.console import _row, markdown
+from openstack_image_manager.content import Content
+from openstack_image_manager.junit import Case
+from openstack_image_manager.upstreams import news as words
+from openstack_image_manager.upstreams.news import News
+
+
+def news_markdown(found: Sequence[News]) -> str:
+    """What upstreams published, as a Markdown note fit for a merge request."""
+    from openstack_image_manager.upstreams import news
+
+    head, *rows = news.markdown(found)
+    lines = ["## Image updates", "", markdown(news.counts(found)), ""]
+    if rows:
+        lines += [_row(head), _row(["---"] * len(head)).replace("\\", ""), *(_row(row) for row in rows), ""]
+    lines += [f"- **warning** {markdown(each.name)}: {markdown(each.warning)}" for each in found if each.warning]
+    lines += [f"- **{each.state}** {markdown(each.name)}: {markdown(str(each.error))}" for each in found if each.error]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def of_news(found: Sequence[News]) -> Content:
+    """What upstreams published."""
+    return Content(
+        lambda: {"definitions": [words.data(each) for each in found]},
+        lambda: news_markdown(found),
+        lambda: [_news_case(each) for each in found],
+    )
+
+
+def _news_case(each: News) -> Case:
+    why = str(each.error) if each.error else None
+    return Case(each.name, each.file, *((None, why) if each.state == "interrupted" else (why, None)))
