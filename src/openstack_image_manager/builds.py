@@ -24,11 +24,11 @@ from openstack_image_manager.handover import (
     weigh,
 )
 from openstack_image_manager.identity import is_usable, one_per_version
-from openstack_image_manager.leftovers import clear
 from openstack_image_manager.lineup import LineUp, key, line_up
 from openstack_image_manager.model import WHOLE, Finding, Image
+from openstack_image_manager.orphans import clear
 from openstack_image_manager.plan_model import Change, Create, Delete, Policy, Role, Stage, Update
-from openstack_image_manager.retiring import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
+from openstack_image_manager.retention import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
 
 AHEAD = "newer than every defined version"
 

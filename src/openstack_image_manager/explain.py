@@ -14,7 +14,7 @@ from openstack_image_manager.format import Definition
 from openstack_image_manager.lineup import LineUp
 from openstack_image_manager.model import GONE, Image
 from openstack_image_manager.plan_model import Change, Create, Plan, Policy, Role
-from openstack_image_manager.retiring import Usage
+from openstack_image_manager.retention import Usage
 from openstack_image_manager.serialize import change_data
 
 Said = tuple[str, str]  # what it is about, and what there is to say

@@ -11,10 +11,9 @@ from typing import Any
 from openstack_image_manager import markers, naming, retention
 from openstack_image_manager.changes import diff
 from openstack_image_manager.identity import is_usable
-from openstack_image_manager.leftovers import clear
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan_model import Change, Delete, Policy, Role, Stage, Update
-from openstack_image_manager.retiring import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
+from openstack_image_manager.retention import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
 
 
 def plan(
@@ -88,3 +87,24 @@ def _hide(name: str, image: Image, stage: Stage, policy: Policy, today: date, re
     why = dict.fromkeys(("visibility", "hidden", "status", markers.HIDDEN_SINCE), reason)
     fields = diff(image, wanted, why)
     return [Update(name, image, wanted, fields, reason)] if fields else []
+
+
+def clear(group: str, image: Image, foreign: bool, today: date, findings: list[Finding]) -> list[Delete]:
+    """Delete what an interrupted run left and nobody will finish; another run may be at it, until a day has passed.
+    `foreign`: it belongs to another project, which alone knows what it is for."""
+    if foreign:
+        message = f"{image.id} is {image.status}; it belongs to project {image.owner}, so it stays"
+        findings.append(Finding("warning", group, message))
+        return []
+    what = f"{image.id} is {image.status} and was left by an interrupted run"
+    if image.import_task is None and is_stale(image, today) and not image.protected:
+        return [Delete(group, image, f"{what} on {image.updated_at[:10]}", junk=True)]
+    then = "it is protected, so it stays" if image.protected else "it is removed when it is two days old"
+    findings.append(Finding("warning", group, f"{what}; {then}"))
+    return []
+
+
+def is_stale(image: Image, today: date) -> bool:
+    """True for an image that nothing has happened to for more than a day: no run is at it any more."""
+    touched = retention.as_day(image.updated_at)
+    return touched is not None and (today - touched).days > 1

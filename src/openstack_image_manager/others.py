@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from openstack_image_manager.errors import CloudError, ImportFailedError, Interrupted
 from openstack_image_manager.glance import LONGEST_PAUSE, Glance
-from openstack_image_manager.leftovers import is_stale
 from openstack_image_manager.model import Image
+from openstack_image_manager.orphans import is_stale
 from openstack_image_manager.reporter import Reporter
 
 QUIET = 10.0  # seconds after which an empty record that nobody fills is taken for left behind

@@ -18,7 +18,7 @@ from openstack_image_manager.model import WHOLE, Finding, Image
 from openstack_image_manager.plan import is_final, plan
 from openstack_image_manager.plan_model import Change, Create, Delete, Plan, Policy, Update
 from openstack_image_manager.relations import Relations
-from openstack_image_manager.retiring import Usage
+from openstack_image_manager.retention import Usage
 
 if TYPE_CHECKING:
     from openstack_image_manager.upstreams.follow import Follower

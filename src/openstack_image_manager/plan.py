@@ -13,7 +13,7 @@ from openstack_image_manager.format import Definition
 from openstack_image_manager.identity import is_usable
 from openstack_image_manager.model import GONE, WHOLE, Finding, Image
 from openstack_image_manager.plan_model import Change, Delete, Plan, Policy, Update
-from openstack_image_manager.retiring import Usage
+from openstack_image_manager.retention import Usage
 
 
 def plan(

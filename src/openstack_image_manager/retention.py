@@ -7,17 +7,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from openstack_image_manager.plan_model import Policy, Stage
+from openstack_image_manager import markers
+from openstack_image_manager.model import Image
+from openstack_image_manager.plan_model import Policy, Role, Stage
 
 DEFAULT_VISIBLE = 3
 LAST = re.compile(r"last-0*(\d{1,9})")  # no cloud has more images; a longer number can't be understood
 STILL_DEFINED = "still defined"
 OUTDATED = "older than the builds that stay in sight"
 WIDEST_FIRST = ("public", "community", "shared", "private")
+Usage = Callable[[str], int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +161,51 @@ def out_of_sight(
     if visibility == "public":
         return ("public", True) if use_os_hidden else (hidden_visibility, hidden)
     return visibility, hidden or use_os_hidden or visibility != "community"
+
+
+def is_foreign(image: Image, policy: Policy, owner: str | None) -> bool:
+    """True for an image of another project; `owner`: the project that the definition gives its images to."""
+    return policy.project is not None and image.owner not in (policy.project, owner)
+
+
+def situation_of(
+    image: Image | None, rank: int, visible: int | None, policy: Policy, usage: Usage, owner: str | None = None
+) -> Situation:
+    """What is known of an image, for the rule of retention; None: it is not in the cloud yet. `owner`: the project that
+    the definition gives its images to."""
+    if image is None:
+        return Situation(rank, visible)
+    return Situation(
+        rank,
+        visible,
+        protected=image.protected,
+        foreign=is_foreign(image, policy, owner),
+        uses=usage(image.id),
+        hidden_since=as_day(image.properties.get(markers.HIDDEN_SINCE)),
+    )
+
+
+def hidden_since(image: Image | None, stage: Stage, keeps: bool, today: date) -> str | None:
+    """The day to keep on the image: the one that is there already, or today. `keeps`: it stays out of sight."""
+    there = image.properties.get(markers.HIDDEN_SINCE) if image else None
+    if stage >= Stage.HIDE:
+        return there if as_day(there) else today.isoformat()
+    return there if keeps else None
+
+
+def is_hidden(image: Image) -> bool:
+    """True for an image that was hidden before and still is: hiding again what became private or shared by that would
+    change it once more."""
+    return markers.HIDDEN_SINCE in image.properties and (image.visibility != "public" or image.hidden)
+
+
+def retired(image: Image, role: Role, name: str, properties: dict[str, str]) -> Image:
+    """The image on its way out; never seen by more than before."""
+    return replace(
+        image,
+        name=name,
+        properties=properties,
+        visibility=narrower(image.visibility, role.visibility),
+        hidden=image.hidden or role.hidden,
+        status="deactivated" if role.stage >= Stage.DEACTIVATE else image.status,
+    )

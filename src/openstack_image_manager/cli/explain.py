@@ -77,7 +77,7 @@ def _explained(each: Prepared) -> Explanation:
     from openstack_image_manager import usage
     from openstack_image_manager.explain import explain
     from openstack_image_manager.identity import identify
-    from openstack_image_manager.retiring import Usage
+    from openstack_image_manager.retention import Usage
 
     (definition,) = each.definitions
     policy, day = each.request.policy, date.fromisoformat(each.day)
