@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tests.services.upstreams import verify
 
-from openstack_image_manager.definitions import load
+from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.errors import Error
+from openstack_image_manager.upstreams.newest import check_all
 from openstack_image_manager.upstreams.sites import Sites
-from openstack_image_manager.upstreams.upstream import check_all
 
 
 def main() -> None:

@@ -8,10 +8,11 @@ import time
 from dataclasses import replace
 from datetime import date
 
-from openstack_image_manager.desired import wanted_image
-from openstack_image_manager.format import Definition
-from openstack_image_manager.model import Image, Policy, Role, Stage
-from openstack_image_manager.plan import plan
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.model import Image
+from openstack_image_manager.plan.desired import wanted_image
+from openstack_image_manager.plan.model import Policy, Role, Stage
+from openstack_image_manager.plan.planner import plan
 
 META = {f"hw_property_{number}": "value" for number in range(8)}
 EVERY = 10

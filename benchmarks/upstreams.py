@@ -11,9 +11,9 @@ from typing import Any
 from tests.services import catalogue_sites
 from tests.services.upstreams import World, verify
 
-from openstack_image_manager.definitions import load
+from openstack_image_manager.definitions.loader import load
+from openstack_image_manager.upstreams.newest import newest
 from openstack_image_manager.upstreams.sites import Sites
-from openstack_image_manager.upstreams.upstream import newest
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.model import Image
 from tests.histories.order import (
     HIDDEN_SINCE,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.model import Image
 from tests.histories.deletions import why_not
 from tests.histories.order import (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan_model import Policy
+from openstack_image_manager.plan.model import Policy
 from tests.histories.order import number
 from tests.histories.world import (
     BUILD_EDITS,

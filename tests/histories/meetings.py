@@ -7,8 +7,8 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
-from openstack_image_manager.format import Definition
-from openstack_image_manager.plan_model import Policy
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.plan.model import Policy
 from tests.histories.explore import Numbers, random_choice
 from tests.histories.schedule import Schedule
 from tests.histories.service import Service

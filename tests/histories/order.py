@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.identity import identify
+from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan_model import Policy
+from openstack_image_manager.plan.matching import identify
+from openstack_image_manager.plan.model import Policy
 
 WIDTH = {"private": 0, "shared": 1, "community": 2, "public": 3}
 VERIFIED, HIDDEN_SINCE = "image_manager_verified", "image_manager_hidden_since"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error
-from openstack_image_manager.format import Definition
-from openstack_image_manager.identity import identify
 from openstack_image_manager.model import Finding, Image
-from openstack_image_manager.outlook import inherits
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Change, Delete, Plan, Update
+from openstack_image_manager.plan.matching import identify
+from openstack_image_manager.plan.model import Change, Delete, Plan, Update
+from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.runs.planning import inherits
 from tests.histories.order import Order
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 
-from openstack_image_manager import desired, markers, naming
-from openstack_image_manager.changes import diff
+from openstack_image_manager.apply.import_method import ImportOptions, Way, choose
+from openstack_image_manager.definitions import naming
 from openstack_image_manager.model import FieldChange, Image
-from openstack_image_manager.plan import beyond_limit
-from openstack_image_manager.plan_model import Change, Create, Delete, Plan, Update
-from openstack_image_manager.ways import ImportOptions, Way, choose
+from openstack_image_manager.plan import desired, markers
+from openstack_image_manager.plan.diff import diff
+from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Update
+from openstack_image_manager.plan.planner import beyond_limit
 from tests.histories.glance import GIB, Cloud, Refused, digest
 from tests.histories.laws import judge
 from tests.histories.order import Order

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.plan_model import Policy
+from openstack_image_manager.definitions.model import Definition, Version
+from openstack_image_manager.plan.model import Policy
 from tests.histories.schedule import Schedule
 from tests.histories.service import Json, Service, User
 from tests.histories.together import Order, Together, first

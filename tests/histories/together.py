@@ -18,15 +18,15 @@ from typing import Any
 import requests
 from keystoneauth1.session import Session as KeystoneSession
 
-from openstack_image_manager.apply import Job, apply
+from openstack_image_manager.apply.executor import Job, apply
+from openstack_image_manager.apply.import_method import ImportOptions
+from openstack_image_manager.cloud.glance import Glance
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import CloudError, Error
-from openstack_image_manager.format import Definition
-from openstack_image_manager.glance import Glance
-from openstack_image_manager.outlook import Outlook
-from openstack_image_manager.plan import beyond_limit
-from openstack_image_manager.plan_model import Plan, Policy, Result
+from openstack_image_manager.plan.model import Plan, Policy, Result
+from openstack_image_manager.plan.planner import beyond_limit
 from openstack_image_manager.reporter import Reporter
-from openstack_image_manager.ways import ImportOptions
+from openstack_image_manager.runs.planning import Outlook
 from tests.histories.schedule import Ended, Schedule, Strand
 from tests.histories.service import Json, Request, Service, User, parse, response
 
@@ -223,7 +223,7 @@ def planned(glance: Glance, order: Order, reporter: Reporter) -> Job:
     made, known, images = Outlook(glance, policy, order.day, back, None, left_out).plan(mine, [], names)
     given: dict[str, Any] = {}
     if "decisions" in {each.name for each in fields(Job)}:
-        deciding = import_module("openstack_image_manager.deciding")
+        deciding = import_module("openstack_image_manager.plan.decisions")
         admin = glance.is_admin()
         given["decisions"] = deciding.Decisions(made, known, images, policy, order.day, admin, names, back)
     return Job(made, glance, policy, reporter, **given)

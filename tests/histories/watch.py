@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.definitions.model import Definition, Version
 from tests.histories.order import PINNED_OVER, ROLLED_BACK, VERIFIED, WIDTH, number
 from tests.histories.schedule import Schedule
 from tests.histories.service import Json

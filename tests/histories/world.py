@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from openstack_image_manager import markers
-from openstack_image_manager.format import Definition
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan_model import Policy
+from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.model import Policy
 
 TAG = Policy().tag
 VISIBILITIES = ("public", "community", "shared", "private")

@@ -17,9 +17,9 @@ import yaml
 from openstack.connection import Connection
 
 from openstack_image_manager.cli.app import main
+from openstack_image_manager.cloud.image_api import as_image
 from openstack_image_manager.model import Image
 from openstack_image_manager.sandbox.disks import disk_image
-from openstack_image_manager.wire import as_image
 from tests.services.site import TestSite
 
 CLOSED = "http://127.0.0.1:9"  # discard: nobody listens there

@@ -17,10 +17,10 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
-from openstack_image_manager.definitions import load
-from openstack_image_manager.glance import as_image
-from openstack_image_manager.markers import is_pending
+from openstack_image_manager.cloud.glance import as_image
+from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.model import Image
+from openstack_image_manager.plan.markers import is_pending
 from openstack_image_manager.sandbox import Sandbox
 from tests.histories.laws import judge, lost_or_twins, settled
 from tests.histories.machine import Told

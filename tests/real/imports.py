@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from openstack_image_manager import markers
+from openstack_image_manager.plan import markers
 from tests.real.bench import Bench, Outcome
 
 ONE_IMAGE = "/v2/images/[^/]+"  # the path of calls for one image

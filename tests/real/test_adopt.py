@@ -9,9 +9,9 @@ import pytest
 import yaml
 from openstack.connection import Connection
 
-from openstack_image_manager import markers
+from openstack_image_manager.cloud.image_api import as_image
 from openstack_image_manager.model import Image
-from openstack_image_manager.wire import as_image
+from openstack_image_manager.plan import markers
 from tests.real.bench import Bench, Outcome, run_main
 from tests.real.conftest import delete_images
 from tests.services.proxy import Proxy

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from openstack_image_manager import members, stored
+from openstack_image_manager.apply import stored_data
+from openstack_image_manager.cloud import members
+from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.errors import CloudError, Interrupted
-from openstack_image_manager.glance import Glance
 from openstack_image_manager.model import FieldChange
 from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.sandbox.site import serving
@@ -323,10 +324,10 @@ def test_stored_bytes_that_drip(watched: Bench, proxy: Proxy, glance: Glance) ->
     proxy.add(Rule("GET", ".*/file", times=None, drip=end))
     try:
         with pytest.raises(CloudError, match="could not be read in time"):
-            stored.checksum(glance, found, "sha256", time.monotonic() + 1, stop, progress.append)
+            stored_data.checksum(glance, found, "sha256", time.monotonic() + 1, stop, progress.append)
         stop.set()
         with pytest.raises(Interrupted):
-            stored.checksum(glance, found, "sha256", time.monotonic() + 60, stop, progress.append)
+            stored_data.checksum(glance, found, "sha256", time.monotonic() + 60, stop, progress.append)
     finally:
         end.set()
 

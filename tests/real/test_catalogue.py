@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from openstack_image_manager import markers
+from openstack_image_manager.plan import markers
 from openstack_image_manager.sandbox.disks import disk_image
 from tests.real.bench import Bench, Outcome, run_main
 from tests.services import catalogue_sites

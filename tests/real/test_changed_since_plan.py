@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from openstack_image_manager.glance import Glance
-from openstack_image_manager.looking import Looks
+from openstack_image_manager.cloud.glance import Glance
+from openstack_image_manager.cloud.lookahead import Looks
 from tests.real.bench import Bench, Outcome
 from tests.services.proxy import Proxy, Rule
 

@@ -9,15 +9,15 @@ from datetime import date
 
 import pytest
 
-from openstack_image_manager import markers
-from openstack_image_manager.claim import AGREED_IDS, MOST_IDS, Claims
-from openstack_image_manager.definitions import load
+from openstack_image_manager.apply.image_record import AGREED_IDS, MOST_IDS, Claims
+from openstack_image_manager.apply.import_method import Way
+from openstack_image_manager.apply.other_runs import Others
+from openstack_image_manager.cloud.glance import Glance
+from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.errors import Error
-from openstack_image_manager.glance import Glance
-from openstack_image_manager.others import Others
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Create, Policy
-from openstack_image_manager.ways import Way
+from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.model import Create, Policy
+from openstack_image_manager.plan.planner import plan
 from tests.real.bench import Bench
 from tests.real.imports import ONE_IMAGE, content, define, failed, made, refused
 from tests.real.others import is_whole, left_behind, order, stage, until

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from openstack_image_manager import markers
+from openstack_image_manager.plan import markers
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
 from tests.real.conftest import connection

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from openstack.connection import Connection
 
+from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.doctor.needs import Needs
 from openstack_image_manager.doctor.probe import Probe, rights
-from openstack_image_manager.glance import Glance
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
 from tests.real.doctors import checks, doctor, left, states

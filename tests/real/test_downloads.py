@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from openstack_image_manager import fetch
+from openstack_image_manager.transfer import download
 from tests.real.bench import Bench
 from tests.real.imports import define, digest, imported, refused
 from tests.services.proxy import Proxy
@@ -53,7 +53,7 @@ def test_a_break_is_resumed_where_it_was(bench: Bench) -> None:
     [
         (Switches(status=404), "/1.img: 404 Not Found"),
         (Switches(status=403), "/1.img: 403 Forbidden"),
-        (Switches(status=503), f"/1.img: given up after {fetch.TRIES} tries: 503 Service Unavailable"),
+        (Switches(status=503), f"/1.img: given up after {download.TRIES} tries: 503 Service Unavailable"),
         (Switches(html="<html>sorry</html>"), "a web page came instead of an image"),
         (Switches(contents=[b"QFI\xfb" + b"a" * 300_000, b"QFI\xfb" + b"b" * 300_000], truncate=100_000), "changed"),
     ],

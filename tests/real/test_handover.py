@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
-from openstack_image_manager.markers import PINNED_OVER, RECORD, VERIFIED
 from openstack_image_manager.model import Image
+from openstack_image_manager.plan.markers import PINNED_OVER, RECORD, VERIFIED
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
 from tests.real.users import projects

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from openstack_image_manager import markers
+from openstack_image_manager.plan import markers
 from openstack_image_manager.sandbox.disks import disk_image
 from tests.real.bench import Bench
 from tests.real.imports import define, digest, imported, refused

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from openstack_image_manager import markers
+from openstack_image_manager.plan import markers
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
 from tests.real.imports import ONE_IMAGE, content, define, failed, made

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from openstack.connection import Connection
 
-from openstack_image_manager import markers
+from openstack_image_manager.plan import markers
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
 from tests.real.imports import content, define, failed, made

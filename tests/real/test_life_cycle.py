@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from openstack.connection import Connection
 
-from openstack_image_manager import markers
+from openstack_image_manager.plan import markers
 from openstack_image_manager.sandbox.site import serving
 from tests.real.bench import Bench, elsewhere
 from tests.services.consumers import Consumers

@@ -6,7 +6,7 @@ import hashlib
 
 from openstack.connection import Connection
 
-from openstack_image_manager import markers
+from openstack_image_manager.plan import markers
 from tests.real.bench import Bench
 from tests.services.proxy import Proxy
 

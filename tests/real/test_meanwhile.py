@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from openstack_image_manager.glance import Glance
+from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.sandbox.site import serving
 from tests.real.bench import Bench, elsewhere

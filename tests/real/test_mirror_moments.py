@@ -8,9 +8,9 @@ import subprocess
 import threading
 from datetime import UTC, datetime, timedelta
 
-from openstack_image_manager.mirroring import mirror as glue
-from openstack_image_manager.mirroring.bucket import Bucket
-from openstack_image_manager.mirroring.target import Target
+from openstack_image_manager.mirror import mirror as glue
+from openstack_image_manager.mirror.location import Target
+from openstack_image_manager.mirror.s3 import Bucket
 from tests.real.mirrors import BIG, BOTH, KEY, Mirror, assert_next_run_completes, image, left, sha256
 from tests.services.proxy import Rule
 from tests.services.site import Gate, Switches

@@ -10,9 +10,9 @@ from contextlib import closing
 import pytest
 from openstack.connection import Connection
 
-from openstack_image_manager import markers
+from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.errors import ImportFailedError
-from openstack_image_manager.glance import Glance
+from openstack_image_manager.plan import markers
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
 from tests.real.imports import content, define, failed, made

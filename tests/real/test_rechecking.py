@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from openstack.connection import Connection
 
-from openstack_image_manager import markers
 from openstack_image_manager.model import Image
+from openstack_image_manager.plan import markers
 from tests.real.bench import Bench
 from tests.real.imports import content, define, failed, made
 from tests.real.others import is_whole, left_behind, order, stage, until
@@ -209,7 +209,7 @@ def test_ids_that_a_stranger_has_taken(bench: Bench, member: Connection) -> None
     """Runs at the same moment still make one image, under a random id."""
     import time
 
-    from openstack_image_manager.claim import record_id
+    from openstack_image_manager.apply.image_record import record_id
 
     define(bench)
     what = [str(bench.admin.current_project_id), bench.tag, bench.ubuntu()["name"], "1"]
@@ -232,7 +232,7 @@ def test_ids_that_a_stranger_has_taken(bench: Bench, member: Connection) -> None
 def test_a_failed_import_with_a_random_id_leaves_nothing(bench: Bench, member: Connection) -> None:
     import time
 
-    from openstack_image_manager.claim import record_id
+    from openstack_image_manager.apply.image_record import record_id
 
     define(bench, checksum="sha256:" + "0" * 64)
     what = [str(bench.admin.current_project_id), bench.tag, bench.ubuntu()["name"], "1"]
@@ -260,7 +260,7 @@ def test_an_owner_can_not_forge_the_image_of_an_id(watched: Bench, proxy: Proxy,
     """A user of the project that gets the images has made one with the id that runs agree on."""
     import time
 
-    from openstack_image_manager.claim import record_id
+    from openstack_image_manager.apply.image_record import record_id
 
     project = member.current_project_id
     watched.define(watched.ubuntu("1", visibility="public", owner=project))

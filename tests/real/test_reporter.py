@@ -10,18 +10,18 @@ from datetime import date
 
 import pytest
 
-from openstack_image_manager.apply import Job, apply
-from openstack_image_manager.claim import Claims
-from openstack_image_manager.deciding import Decisions
-from openstack_image_manager.definitions import load
+from openstack_image_manager.apply.executor import Job, apply
+from openstack_image_manager.apply.image_record import Claims
+from openstack_image_manager.apply.import_method import ImportOptions
+from openstack_image_manager.apply.importer import Importer
+from openstack_image_manager.apply.other_runs import Others
+from openstack_image_manager.cloud.glance import Glance
+from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.errors import Interrupted
-from openstack_image_manager.glance import Glance
-from openstack_image_manager.importer import Importer
-from openstack_image_manager.others import Others
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Create, Delete, Plan, Policy, Result, Update
+from openstack_image_manager.plan.decisions import Decisions
+from openstack_image_manager.plan.model import Create, Delete, Plan, Policy, Result, Update
+from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.sandbox import Sandbox
-from openstack_image_manager.ways import ImportOptions
 from tests.real.bench import Bench
 from tests.real.imports import ONE_IMAGE, content, define, made
 from tests.real.others import change

@@ -8,7 +8,7 @@ import time
 
 import yaml
 
-from openstack_image_manager.changes import FIELDS
+from openstack_image_manager.plan.diff import FIELDS
 from tests.real.bench import CLOSED, Bench, run_main
 from tests.real.reports import cases, metrics
 from tests.services.proxy import Proxy

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from openstack.connection import Connection
 
-from openstack_image_manager import markers
+from openstack_image_manager.plan import markers
 from tests.real.bench import Bench
 from tests.real.others import left_behind
 from tests.real.strangers import bytes_of, claims, sha512

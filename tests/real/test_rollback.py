@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openstack_image_manager import markers
+from openstack_image_manager.plan import markers
 from tests.real.bench import Bench
 from tests.services.proxy import Proxy, Rule
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from openstack_image_manager import markers
+from openstack_image_manager.plan import markers
 from tests.real.bench import Bench, Outcome, run_main
 from tests.unit.signers import Made, made
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from openstack_image_manager import markers
+from openstack_image_manager.plan import markers
 from tests.real.bench import Bench
 
 META = {"os_distro": "ubuntu", "replace_frequency": "monthly", "provided_until": "none"}

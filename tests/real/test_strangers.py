@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from openstack.connection import Connection
 
-from openstack_image_manager import markers
-from openstack_image_manager.claim import record_id
+from openstack_image_manager.apply.image_record import record_id
 from openstack_image_manager.model import Image
+from openstack_image_manager.plan import markers
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
 from tests.real.strangers import bytes_of, claims, sha512, stranger_of, upload

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from openstack_image_manager import markers
+from openstack_image_manager.plan import markers
 from tests.real.bench import Bench, Outcome, run_main
 from tests.real.reports import cases
 from tests.services.proxy import Proxy

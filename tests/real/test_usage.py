@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from openstack_image_manager import usage
-from openstack_image_manager.glance import Glance
+from openstack_image_manager.cloud import usage
+from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.sandbox.site import serving
 from tests.real.bench import Bench, elsewhere
 from tests.real.doctors import checks, states

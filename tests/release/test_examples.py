@@ -13,7 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from openstack_image_manager.definitions import load
+from openstack_image_manager.definitions.loader import load
 from tests.release.container import ROOT, of
 from tests.unit.test_automation_docs import problem
 

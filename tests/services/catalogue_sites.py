@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from openstack_image_manager.upstreams import shipped
+from openstack_image_manager.definitions.resolvers import shipped
 from tests.services.documents import bsd, coreutils, digest, image, json_table, pre_listing, release, sections
 from tests.services.site import Switches
 from tests.services.upstreams import World

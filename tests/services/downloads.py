@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from openstack_image_manager.errors import FetchError
-from openstack_image_manager.fetch import Download
+from openstack_image_manager.transfer.download import Download
 
 CONTENT = random.Random(7).randbytes(300_000)
 OTHER = random.Random(8).randbytes(300_000)

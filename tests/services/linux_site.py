@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error, VerificationError
-from openstack_image_manager.format import Definition
 from tests.services.documents import bsd
 from tests.services.upstreams import World, ask, definition
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from openstack_image_manager.checksum import Checksum
-from openstack_image_manager.format import Definition
+from openstack_image_manager.definitions.model import Definition
 from tests.services import deb_sites, own_sites, rpm_sites
 from tests.services.documents import digest, image
 from tests.services.upstreams import World, definition

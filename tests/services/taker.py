@@ -10,8 +10,8 @@ import threading
 import time
 
 from openstack_image_manager.errors import Error
-from openstack_image_manager.fetch import Download
-from openstack_image_manager.stream import Verified
+from openstack_image_manager.transfer.download import Download
+from openstack_image_manager.transfer.verified import Verified
 
 
 def peak() -> int:

@@ -13,7 +13,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from openstack_image_manager.answers import Bounded, Refused
+from openstack_image_manager.cloud.answers import Bounded, Refused
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 Talk = Callable[[Any, threading.Event], None]

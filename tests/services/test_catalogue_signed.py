@@ -13,9 +13,10 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from openstack_image_manager import catalogue, catalogue_files
+from openstack_image_manager.catalogue import entries
 from openstack_image_manager.defaults import CATALOGUE
-from openstack_image_manager.definitions import load
+from openstack_image_manager.definitions import catalogue_files
+from openstack_image_manager.definitions.loader import load
 from tests.real.bench import Outcome, run_main
 from tests.services import catalogue_sites
 from tests.services.upstreams import World
@@ -67,7 +68,7 @@ def copy(tmp_path: Path) -> Iterator[Copy]:
     pins: dict[str, str] = {}
     (tmp_path / "keys").mkdir()
     (tmp_path / "images").mkdir()
-    for entry in catalogue.entries(LOADED.definitions, LOADED.positions):
+    for entry in entries.entries(LOADED.definitions, LOADED.positions):
         for pinned in entry.keys:
             pins[entry.name] = made(pinned).fingerprint
             (tmp_path / "keys" / f"{pinned}.asc").write_bytes(made(pinned).armored)

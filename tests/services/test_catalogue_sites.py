@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from openstack_image_manager import markers
-from openstack_image_manager.definitions import load
+from openstack_image_manager.definitions.image_properties import PROPERTIES
+from openstack_image_manager.definitions.loader import load
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.resolvers.model import Lookup
 from openstack_image_manager.errors import Error, Interrupted
-from openstack_image_manager.format import Definition
-from openstack_image_manager.latest import resolve
 from openstack_image_manager.model import Image
+from openstack_image_manager.plan import markers
 from openstack_image_manager.scs import check
-from openstack_image_manager.scs.properties import PROPERTIES
 from openstack_image_manager.scs.rules import RECENCY, STANDARDS
-from openstack_image_manager.signing.evidence import Evidence
-from openstack_image_manager.signing.keys import Keyring
+from openstack_image_manager.signatures.evidence import Evidence
+from openstack_image_manager.signatures.keyring import Keyring
 from openstack_image_manager.upstreams.follow import Follower
-from openstack_image_manager.upstreams.resolver import Lookup
+from openstack_image_manager.upstreams.latest import resolve
+from openstack_image_manager.upstreams.newest import Build, check_all
 from openstack_image_manager.upstreams.sites import Sites
-from openstack_image_manager.upstreams.upstream import Build, check_all
 from tests.real.bench import run_main
 from tests.services import catalogue_sites
 from tests.services.documents import coreutils, image

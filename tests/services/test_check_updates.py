@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from openstack_image_manager.cli.app import main
+from openstack_image_manager.endoflife import data as eoldata
+from openstack_image_manager.endoflife.releases import Product, Release
 from openstack_image_manager.errors import Error
-from openstack_image_manager.fetch import TRIES
 from openstack_image_manager.sandbox.site import serving
-from openstack_image_manager.upstreams import eoldata
-from openstack_image_manager.upstreams.releases import Product, Release
+from openstack_image_manager.transfer.download import TRIES
 from tests.services.site import Switches, TestSite
 from tests.unit import lifespans
 

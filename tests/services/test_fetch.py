@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from openstack_image_manager.errors import FetchError, Interrupted
-from openstack_image_manager.fetch import TRIES, USER_AGENT, Download, fetch_text, last_modified
 from openstack_image_manager.sandbox.site import serving
+from openstack_image_manager.transfer.download import TRIES, USER_AGENT, Download, fetch_text, last_modified
 from tests.services.downloads import CONTENT, read, refused
 from tests.services.scripted import DAY, Script, Scripted, answer, whole
 from tests.services.site import Switches, TestSite

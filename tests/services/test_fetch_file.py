@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from openstack_image_manager.errors import FetchError
-from openstack_image_manager.fetch import Download, last_modified
+from openstack_image_manager.transfer.download import Download, last_modified
 from tests.services.downloads import CONTENT, CUT, OTHER, read, refused
 
 

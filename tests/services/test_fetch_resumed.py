@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from openstack_image_manager.fetch import Download
 from openstack_image_manager.sandbox.site import serving
+from openstack_image_manager.transfer.download import Download
 from tests.services.downloads import CONTENT, CUT, OTHER, read, refused
 from tests.services.scripted import DAY, Answer, Script, answer, chunked, rest, whole
 from tests.services.site import Switches, TestSite

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from openstack_image_manager.errors import FetchError
-from openstack_image_manager.fetch import fetch_bytes
+from openstack_image_manager.transfer.download import fetch_bytes
 from tests.services.hostile import flood, hostile
 
 SECRET = "s3cr3t-W0rd"

@@ -8,8 +8,8 @@ import pysequoia
 import pytest
 
 from openstack_image_manager.errors import FetchError, VerificationError
-from openstack_image_manager.signing.keys import LARGEST, Keyring, fetch_key
-from openstack_image_manager.signing.signatures import verify_detached
+from openstack_image_manager.signatures.keyring import LARGEST, Keyring, fetch_key
+from openstack_image_manager.signatures.verify import verify_detached
 from tests.services.site import Switches, TestSite
 
 WANTED, OTHER = (pysequoia.Tsk.generate(f"{name} <{name}@example.org>") for name in ("wanted", "other"))

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.format import Definition
 from openstack_image_manager.sandbox.site import Site, serving
-from openstack_image_manager.signing.evidence import Evidence
-from openstack_image_manager.signing.keys import Keyring
-from openstack_image_manager.upstreams.published import Build
+from openstack_image_manager.signatures.evidence import Evidence
+from openstack_image_manager.signatures.keyring import Keyring
+from openstack_image_manager.upstreams.build import Build
+from openstack_image_manager.upstreams.newest import newest
 from openstack_image_manager.upstreams.sites import Sites
-from openstack_image_manager.upstreams.upstream import newest
 from tests.services.gnupg import Gpg, gnupg
 from tests.services.mirrors import KEY, Carried, carried, image, sha256
 

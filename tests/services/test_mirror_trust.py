@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from openstack_image_manager.mirroring.copying import BY_OTHERS, Copier
-from openstack_image_manager.mirroring.folder import Folder
-from openstack_image_manager.mirroring.jobs import Silent
-from openstack_image_manager.mirroring.mirror import copy
-from openstack_image_manager.mirroring.proof import prover
-from openstack_image_manager.mirroring.record import parsed
-from openstack_image_manager.mirroring.target import Item
-from openstack_image_manager.mirroring.verdict import Plan, judge
-from openstack_image_manager.reading import read
+from openstack_image_manager.definitions.parser import read
+from openstack_image_manager.mirror.copier import BY_OTHERS, Copier
+from openstack_image_manager.mirror.directory import Folder
+from openstack_image_manager.mirror.job import Silent
+from openstack_image_manager.mirror.location import Item
+from openstack_image_manager.mirror.mirror import copy
+from openstack_image_manager.mirror.plan import Plan, judge
+from openstack_image_manager.mirror.provenance import prover
+from openstack_image_manager.mirror.record import parsed
 from tests.services.gnupg import Gpg, gnupg
 from tests.services.mirrors import KEY, Carried, carried, image, sha256
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from openstack_image_manager.redirects import ALLOWED_HOSTS
 from openstack_image_manager.sandbox.site import serving
+from openstack_image_manager.transfer.redirects import ALLOWED_HOSTS
 from tests.services.downloads import CONTENT, read, refused
 from tests.services.scripted import Answer, Script, answer, whole
 from tests.services.site import Switches, TestSite

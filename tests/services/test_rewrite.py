@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from openstack_image_manager.editing.edit import AddVersion, edit
-from openstack_image_manager.editing.rewrite import rewrite
+from openstack_image_manager.definitions.editing.edit import AddVersion, edit
+from openstack_image_manager.definitions.editing.locked_rewrite import rewrite
 from openstack_image_manager.errors import Error
 from tests.services.rights import NOBODY, without_rights
 

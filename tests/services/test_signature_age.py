@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from openstack_image_manager.definitions import load
-from openstack_image_manager.format import Definition
-from openstack_image_manager.latest import resolve
-from openstack_image_manager.signing.evidence import Evidence
-from openstack_image_manager.signing.keys import Keyring
+from openstack_image_manager.definitions.loader import load
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.signatures.evidence import Evidence
+from openstack_image_manager.signatures.keyring import Keyring
 from openstack_image_manager.upstreams.follow import Follower
+from openstack_image_manager.upstreams.latest import resolve
 from openstack_image_manager.upstreams.sites import Sites
 from tests.real.bench import Outcome, run_main
 from tests.services.documents import coreutils, image

@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from openstack_image_manager.tenants import folder
+from openstack_image_manager.site import writer
 from tests.services.browser import browsing
 from tests.unit import offered
 from tests.unit.cloud import definition
@@ -31,12 +31,12 @@ class Quiet(SimpleHTTPRequestHandler):
 class Address(str):
     """Where a site is served; `folder`: its files."""
 
-    folder: Path
+    writer: Path
 
 
 @contextmanager
 def served(made: Path, files: dict[str, bytes]) -> Iterator[Address]:
-    folder.write(made, files)
+    writer.write(made, files)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(made))) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from openstack_image_manager.definitions import load
+from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.sandbox.site import serving
-from openstack_image_manager.upstreams.upstream import AT_ONCE
+from openstack_image_manager.upstreams.newest import AT_ONCE
 from tests.real.bench import run_main
 from tests.services.distribution import Distribution, image
 from tests.services.documents import pre_listing

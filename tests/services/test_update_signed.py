@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from openstack_image_manager.errors import FetchError
-from openstack_image_manager.fetch import fetch_bytes
-from openstack_image_manager.signing.evidence import Evidence
-from openstack_image_manager.signing.keys import Keyring
-from openstack_image_manager.upstreams.published import Signature
+from openstack_image_manager.signatures.evidence import Evidence
+from openstack_image_manager.signatures.keyring import Keyring
+from openstack_image_manager.transfer.download import fetch_bytes
+from openstack_image_manager.upstreams.build import Signature
 from tests.services.distribution import Distribution, image, sums
 from tests.services.site import Switches
 

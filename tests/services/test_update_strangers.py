@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from openstack_image_manager.definitions.resolvers import limits
 from openstack_image_manager.errors import Error, FetchError
-from openstack_image_manager.upstreams import limits
-from openstack_image_manager.upstreams.look import REQUESTS, Look
-from openstack_image_manager.upstreams.search import NothingFoundError
+from openstack_image_manager.upstreams.budget import REQUESTS, Look
+from openstack_image_manager.upstreams.resolve import NothingFoundError
 from openstack_image_manager.upstreams.sites import Sites
 from tests.real.bench import Outcome, run_main
 from tests.services.distribution import Distribution

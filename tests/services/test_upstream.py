@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from openstack_image_manager.checksum import Checksum
-from openstack_image_manager.definitions import load
+from openstack_image_manager.definitions.loader import load
+from openstack_image_manager.definitions.resolvers import shipped
 from openstack_image_manager.errors import Error
-from openstack_image_manager.upstreams import shipped
+from openstack_image_manager.upstreams.newest import Build, can_be_asked, check_all, is_new
 from openstack_image_manager.upstreams.sites import Sites
-from openstack_image_manager.upstreams.upstream import Build, can_be_asked, check_all, is_new
 from tests.services.documents import digest, image, table_listing
 from tests.services.newest_builds import NEWEST
 from tests.services.site import Switches

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openstack_image_manager.errors import Error, FetchError
+from openstack_image_manager.upstreams.newest import newest
 from openstack_image_manager.upstreams.sites import Sites
-from openstack_image_manager.upstreams.upstream import newest
 from tests.services.documents import bsd, coreutils, digest, image, pre_listing
 from tests.services.linux_site import BASE, DETACHED, HOST, KEY, LISTING, NAME, linux, put, refused
 from tests.services.site import Switches

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 import pytest
 
 from openstack_image_manager.checksum import Checksum
-from openstack_image_manager.editing.edit import SetVersionField
+from openstack_image_manager.definitions.editing.edit import SetVersionField
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error, VerificationError
-from openstack_image_manager.format import Definition
-from openstack_image_manager.upstreams.news import News, news
-from openstack_image_manager.upstreams.search import NothingFoundError
+from openstack_image_manager.upstreams.edits import News, news
+from openstack_image_manager.upstreams.resolve import NothingFoundError
 from tests.services.documents import coreutils, digest, image, pre_listing
 from tests.services.linux_site import ALIAS, BASE, HOST, NAME, linux, moving, put, refused
 from tests.services.site import Switches

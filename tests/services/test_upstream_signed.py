@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.format import Definition
-from openstack_image_manager.signing import signatures
-from openstack_image_manager.signing.keys import Keyring
-from openstack_image_manager.upstreams.published import Fetch, Signature, Verify
+from openstack_image_manager.signatures import verify as signatures
+from openstack_image_manager.signatures.keyring import Keyring
+from openstack_image_manager.upstreams.build import Fetch, Signature, Verify
+from openstack_image_manager.upstreams.newest import newest
 from openstack_image_manager.upstreams.sites import Sites
-from openstack_image_manager.upstreams.upstream import newest
 from tests.services.deb_sites import ubuntu
 from tests.services.documents import bsd, image, products
 from tests.services.rpm_sites import rocky

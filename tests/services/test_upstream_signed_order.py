@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error
-from openstack_image_manager.format import Definition
 from openstack_image_manager.model import Image
 from openstack_image_manager.upstreams.follow import Follower
 from openstack_image_manager.upstreams.sites import Sites

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error, VerificationError
-from openstack_image_manager.format import Definition
-from openstack_image_manager.upstreams.search import NothingFoundError
+from openstack_image_manager.upstreams.resolve import NothingFoundError
 from tests.services import own_sites
 from tests.services.documents import bsd, coreutils, digest, image, sections
 from tests.services.linux_site import BASE, HOST, KEY, refused

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.resolvers.variables import VariableError
 from openstack_image_manager.errors import Error, FetchError, UsageError
-from openstack_image_manager.format import Definition
-from openstack_image_manager.upstreams.search import NothingFoundError
-from openstack_image_manager.upstreams.upstream import can_be_asked
-from openstack_image_manager.upstreams.variables import VariableError
+from openstack_image_manager.upstreams.newest import can_be_asked
+from openstack_image_manager.upstreams.resolve import NothingFoundError
 from tests.services.documents import digest, image, release
 from tests.services.linux_site import BASE, HOST, NAME, linux, put, refused
 from tests.services.site import Switches

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from openstack_image_manager.errors import FetchError, Interrupted, UsageError
-from openstack_image_manager.upstreams.published import Fetch, Signature
+from openstack_image_manager.upstreams.build import Fetch, Signature
+from openstack_image_manager.upstreams.newest import Build, check_all
 from openstack_image_manager.upstreams.sites import Sites
-from openstack_image_manager.upstreams.upstream import Build, check_all
 from tests.services import newest_builds
 from tests.services.documents import coreutils, image
 from tests.services.linux_site import BASE, DETACHED, HOST, LISTING, NAME, linux, put

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.format import Definition
 from openstack_image_manager.sandbox.site import serving
-from openstack_image_manager.upstreams.published import Build, Fetch, Signature
+from openstack_image_manager.upstreams.build import Build, Fetch, Signature
+from openstack_image_manager.upstreams.newest import newest
 from openstack_image_manager.upstreams.sites import Sites
-from openstack_image_manager.upstreams.upstream import newest
 from tests.services.documents import digest
 from tests.services.site import TestSite
 

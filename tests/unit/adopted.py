@@ -7,12 +7,12 @@ from uuid import UUID
 
 from cloud import TAG, TODAY, made
 
-from openstack_image_manager.adopting.adopt import WRITTEN, Adopted, adopt
-from openstack_image_manager.adopting.text import text
+from openstack_image_manager.adopt.adopt import WRITTEN, Adopted, adopt
+from openstack_image_manager.adopt.yaml_writer import text
+from openstack_image_manager.definitions.parser import read
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Policy, Update
-from openstack_image_manager.reading import read
+from openstack_image_manager.plan.model import Policy, Update
+from openstack_image_manager.plan.planner import plan
 
 POLICY = Policy(project="ours")
 

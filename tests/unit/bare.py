@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from openstack_image_manager.format import Definition
+from openstack_image_manager.definitions.model import Definition
 
 
 def definition(*versions: dict[str, Any], **fields: Any) -> Definition:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from openstack_image_manager.desired import wanted_image
-from openstack_image_manager.format import Definition
+from openstack_image_manager.definitions.image_properties import PROPERTIES
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan_model import Role, Stage
-from openstack_image_manager.scs.properties import PROPERTIES
+from openstack_image_manager.plan.desired import wanted_image
+from openstack_image_manager.plan.model import Role, Stage
 
 MANDATORY = {name for name, known in PROPERTIES.items() if known.level == "mandatory"}
 RECOMMENDED = {name for name, known in PROPERTIES.items() if known.level == "recommended"}

@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from openstack_image_manager import desired, markers, naming
-from openstack_image_manager.format import Definition
+from openstack_image_manager.definitions import naming
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Create, Delete, Plan, Policy
+from openstack_image_manager.plan import desired, markers
+from openstack_image_manager.plan.model import Create, Delete, Plan, Policy
+from openstack_image_manager.plan.planner import plan
 
 TODAY = date(2026, 11, 22)
 DEFAULT = Policy()

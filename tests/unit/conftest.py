@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from openstack_image_manager.tenants.offers import Site
+    from openstack_image_manager.site.model import Site
 
 # They hold assertions, too.
 pytest.register_assert_rewrite("adopted", "cloud", "definition_files", "edits", "packing", "signers")

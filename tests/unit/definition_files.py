@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openstack_image_manager.definitions import DefinitionErrors, Loaded, load
+from openstack_image_manager.definitions.loader import DefinitionErrors, Loaded, load
 
 CIRROS = """\
 ---

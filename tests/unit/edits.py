@@ -11,7 +11,7 @@ import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from openstack_image_manager.editing.edit import AddVersion, Edit, edit
+from openstack_image_manager.definitions.editing.edit import AddVersion, Edit, edit
 
 # A file, its edits, and what stands there afterwards instead of what; nothing else may change.
 Case = tuple[str, list[Edit], list[tuple[str, str]]]

@@ -12,16 +12,16 @@ from uuid import NAMESPACE_URL, uuid5
 from tests.unit import lifespans
 from tests.unit.cloud import settled
 
-from openstack_image_manager import age, markers
-from openstack_image_manager.definitions import load
-from openstack_image_manager.format import Definition
+from openstack_image_manager.definitions.loader import load
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.endoflife import data as eoldata
+from openstack_image_manager.endoflife.releases import releases
 from openstack_image_manager.model import Image
-from openstack_image_manager.tenants import folder
-from openstack_image_manager.tenants.offers import Site
-from openstack_image_manager.tenants.pages import pages
-from openstack_image_manager.tenants.survey import Knowledge, survey
-from openstack_image_manager.upstreams import eoldata
-from openstack_image_manager.upstreams.releases import releases
+from openstack_image_manager.plan import age, markers
+from openstack_image_manager.site import writer
+from openstack_image_manager.site.model import Site
+from openstack_image_manager.site.pages import pages
+from openstack_image_manager.site.survey import Knowledge, survey
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 TODAY = NOW.date()
@@ -111,4 +111,4 @@ def surveyed(wanted: Sequence[Definition], *clouds: str, title: str = "Images of
 
 def files(site: Site, url: str | None = None) -> dict[str, bytes]:
     """The files of its site."""
-    return pages(site, folder.texts(), NOTICE, url)
+    return pages(site, writer.texts(), NOTICE, url)

@@ -19,8 +19,8 @@ import zstandard
 
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.stream import Verified
-from openstack_image_manager.unpack import CHUNK
+from openstack_image_manager.transfer.unpack import CHUNK
+from openstack_image_manager.transfer.verified import Verified
 
 MIB = 1024**2
 PLAIN = b"\0a disk without a header of its own" * 40

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from openstack_image_manager.definitions import DefinitionErrors, load
+from openstack_image_manager.definitions.loader import DefinitionErrors, load
 
 DEFINITION = """\
 images:

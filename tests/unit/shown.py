@@ -10,10 +10,10 @@ from typing import Any
 from cloud import TODAY, definition, settled
 from rich.console import Console
 
-from openstack_image_manager import render
 from openstack_image_manager.model import Finding
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Plan, Policy
+from openstack_image_manager.plan.model import Plan, Policy
+from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.report import plans
 
 ODD = "[red]x[/] :smile: \\[b] {0}"
 
@@ -57,7 +57,7 @@ def is_shown(out: Console, pattern: str) -> bool:
 def text_of(plan_: Plan, cloud: str = "prod") -> str:
     """The plan as people read it."""
     out = console()
-    render.plan_text(plan_, cloud, out)
+    plans.plan_text(plan_, cloud, out)
     return shown(out)
 
 

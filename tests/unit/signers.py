@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.signing.keys import Keyring
-from openstack_image_manager.signing.signatures import verify_detached
+from openstack_image_manager.signatures.keyring import Keyring
+from openstack_image_manager.signatures.verify import verify_detached
 
 DAY = 24 * 3600
 THEN = 1_700_000_000  # when handmade keys were created

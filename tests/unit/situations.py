@@ -8,7 +8,7 @@ from cloud import definition, settled
 from hypothesis import strategies as st
 
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan_model import Policy
+from openstack_image_manager.plan.model import Policy
 
 KEYS = ["a", "b", "os_purpose", "os_version", "os_distro", "uuid_validity", "image_description"]
 VALUES = ["generic", "last-2", "none", "forever", "2025-01-01", "24.04", "x"]

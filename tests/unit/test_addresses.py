@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openstack_image_manager.addresses import is_allowed, is_internal, literal
+from openstack_image_manager.transfer.addresses import is_allowed, is_internal, literal
 
 INTERNAL = [
     *["127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"],

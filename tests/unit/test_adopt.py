@@ -10,10 +10,10 @@ import pytest
 from adopted import POLICY, check, image
 from cloud import GIB, TAG, TODAY, definition, settled, withdrawn
 
-from openstack_image_manager import markers
-from openstack_image_manager.adopting.adopt import adopt
-from openstack_image_manager.adopting.text import text
+from openstack_image_manager.adopt.adopt import adopt
+from openstack_image_manager.adopt.yaml_writer import text
 from openstack_image_manager.model import Image
+from openstack_image_manager.plan import markers
 
 
 def yaml_of(images: list[Image]) -> str:

@@ -10,9 +10,9 @@ from cloud import GIB, TAG, TODAY, definition, settled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openstack_image_manager import markers
-from openstack_image_manager.adopting.adopt import adopt
-from openstack_image_manager.plan import plan
+from openstack_image_manager.adopt.adopt import adopt
+from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.planner import plan
 
 NAMES = [
     *("Ubuntu 24.04", "Ubuntu 24.04 (20240416)", "Ubuntu 24.04 (20240422)", "Ubuntu 24.04-(old)", "Ubuntu"),

@@ -6,9 +6,9 @@ from datetime import date
 
 import pytest
 
-from openstack_image_manager.age import build_day, old_builds
-from openstack_image_manager.format import Definition, Version
+from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.model import Finding
+from openstack_image_manager.plan.age import build_day, old_builds
 
 TODAY = date(2024, 7, 15)
 

@@ -12,11 +12,11 @@ import yaml
 from cloud import TODAY, definition, settled
 from prometheus_client.parser import text_string_to_metric_families
 
-from openstack_image_manager.metrics import Cloud, Run, exposition
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Policy
-from openstack_image_manager.status import rows
+from openstack_image_manager.plan.model import Policy
+from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.report.metrics import Cloud, Run, exposition
+from openstack_image_manager.report.status import rows
 
 ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "docs" / "examples" / "alerts.yml"

@@ -13,12 +13,12 @@ from cloud import TODAY, definition, made, settled
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openstack_image_manager.approval import Approved, agreed, fingerprint
-from openstack_image_manager.format import Definition
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import Finding, Image
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Delete, Plan, Policy
-from openstack_image_manager.serialize import change_data
+from openstack_image_manager.plan.approval import Approved, agreed, fingerprint
+from openstack_image_manager.plan.model import Delete, Plan, Policy
+from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.plan.serialize import change_data
 
 DAY = TODAY.isoformat()
 HARD = Policy(outdated="delete", unknown_usage="delete")

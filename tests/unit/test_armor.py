@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from signers import DATA, FORGED, made
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.signing.armor import Block, armored, blocks, cleartext, crc24, is_binary
+from openstack_image_manager.signatures.armor import Block, armored, blocks, cleartext, crc24, is_binary
 
 KEY = "PGP PUBLIC KEY BLOCK"
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from tests.unit.reference import COMMANDS
 
-from openstack_image_manager.upstreams.eoldata import catalogue
+from openstack_image_manager.endoflife.data import catalogue
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -12,18 +12,19 @@ import pytest
 from catalogue_images import MANDATORY, NEVER_SIGNED, RECOMMENDED, SOURCES, image_of
 from tests.real.bench import run_main
 
-from openstack_image_manager import catalogue, catalogue_files, naming
+from openstack_image_manager.catalogue import entries
 from openstack_image_manager.defaults import CATALOGUE
-from openstack_image_manager.definitions import load
+from openstack_image_manager.definitions import catalogue_files, naming
+from openstack_image_manager.definitions.image_properties import PROPERTIES
+from openstack_image_manager.definitions.loader import load
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.resolvers import shipped
 from openstack_image_manager.errors import UsageError
-from openstack_image_manager.format import Definition
-from openstack_image_manager.scs.properties import PROPERTIES
-from openstack_image_manager.upstreams import shipped
-from openstack_image_manager.upstreams.upstream import can_be_asked
+from openstack_image_manager.upstreams.newest import can_be_asked
 
 ROOT = Path(__file__).parents[2]
 LOADED = load(CATALOGUE)
-ENTRIES = {entry.name: entry for entry in catalogue.entries(LOADED.definitions, LOADED.positions)}
+ENTRIES = {entry.name: entry for entry in entries.entries(LOADED.definitions, LOADED.positions)}
 NAMES = [definition.name for definition in LOADED.definitions]
 BUILD = {"version": "20260712", "url": "https://example.org/20260712.qcow2", "build_date": "2026-07-12"}
 LOGINS = {
@@ -142,7 +143,7 @@ def test_a_part_that_there_is_not(path: str, message: str) -> None:
 
 
 def shown(*names: str) -> str:
-    return catalogue.excerpt(names, LOADED.definitions, LOADED.positions)
+    return entries.excerpt(names, LOADED.definitions, LOADED.positions)
 
 
 def copied(folder: Path, text: str) -> tuple[Definition, ...]:
@@ -188,7 +189,7 @@ def test_the_commands(tmp_path: Path) -> None:
     outcome = run_main(["catalogue", "list"], environment)
     head, *rows = outcome.out.splitlines()
     assert (outcome.code, outcome.err) == (0, "")
-    assert re.split(r"  +", head) == list(catalogue.HEAD)
+    assert re.split(r"  +", head) == list(entries.HEAD)
     assert [re.split(r"  +", row)[1] for row in rows] == NAMES
     fingerprint = "D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81"
     assert re.split(r"  +", rows[NAMES.index("Ubuntu 24.04")]) == [

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openstack_image_manager.checksum import DIGEST_LENGTHS, Checksum
-from openstack_image_manager.checksums import find, parse, sizes
 from openstack_image_manager.errors import VerificationError
+from openstack_image_manager.transfer.checksum_files import find, parse, sizes
 
 
 def digest(seed: str, algorithm: str = "sha256") -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.unit.reference import COMMANDS
 
-from openstack_image_manager import records
+from openstack_image_manager.definitions import nodes
 
 PROGRAM = "openstack-image-manager"
 CODE = "import sys; sys.argv[0] = 'openstack-image-manager'; from openstack_image_manager.cli.app import main; main()"
@@ -88,7 +88,7 @@ def test_where_names_come_from(place: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "clouds: []", "clouds", "other: {}", "clouds: {a: 1", "\x00"])
 def test_a_broken_file_has_no_names(text: str) -> None:
-    assert records.keys_below(text.encode(), "clouds") == []
+    assert nodes.keys_below(text.encode(), "clouds") == []
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from cloud import definition, settled
 
-from openstack_image_manager import markers
-from openstack_image_manager.compare import current, digest, ids_elsewhere, table
 from openstack_image_manager.model import Image
+from openstack_image_manager.plan import markers
+from openstack_image_manager.report.compare import current, digest, ids_elsewhere, table
 
 WANTED = definition(versions=("1", "2"))
 NAME = WANTED.name

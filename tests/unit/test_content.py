@@ -9,23 +9,24 @@ import pytest
 from cloud import TODAY, definition, settled
 from tests.unit import offered
 
-from openstack_image_manager import markers, status
-from openstack_image_manager.cli import content
-from openstack_image_manager.cli.run import Clouds
-from openstack_image_manager.content import Lines
 from openstack_image_manager.doctor.report import Check, of_checks
 from openstack_image_manager.errors import Error, Interrupted
-from openstack_image_manager.junit import Case
-from openstack_image_manager.mirroring.report import Outcome, of_mirror
-from openstack_image_manager.mirroring.target import items, target
-from openstack_image_manager.mirroring.verdict import Judged, Plan, Verdict
+from openstack_image_manager.mirror.location import items, target
+from openstack_image_manager.mirror.plan import Judged, Plan, Verdict
+from openstack_image_manager.mirror.report import Outcome, of_mirror
 from openstack_image_manager.model import Finding
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Policy
-from openstack_image_manager.signing.report import of_key
-from openstack_image_manager.tenants.folder import Written
-from openstack_image_manager.tenants.report import of_site
-from openstack_image_manager.upstreams.news import News
+from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.model import Policy
+from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.report import status
+from openstack_image_manager.report.content import Lines
+from openstack_image_manager.report.junit import Case
+from openstack_image_manager.runs import report
+from openstack_image_manager.runs.run import Clouds
+from openstack_image_manager.signatures.report import of_key
+from openstack_image_manager.site.report import of_site
+from openstack_image_manager.site.writer import Written
+from openstack_image_manager.upstreams.edits import News
 from openstack_image_manager.upstreams.report import of_news
 
 BUCKET = target("s3://b", "https://s3.example.org")
@@ -79,7 +80,7 @@ def test_a_status_names_clouds_and_definitions_that_could_not_be_looked_at() -> 
         for name, found in (("one", images), ("two", pending))
     }
     findings = {"one": [Finding("error", "B", "broken"), Finding("note", "C", "fine")], "two": []}
-    told = content.of_status(rows, {"three": "no login"}, findings)
+    told = report.of_status(rows, {"three": "no login"}, findings)
     cases = {(case.classname, case.name): (bool(case.failure), bool(case.skipped)) for case in told.cases()}
     assert cases == {
         ("one", "Ubuntu 24.04 2"): (True, True),
@@ -138,11 +139,11 @@ def test_lines_that_come_later_are_in_the_report_too() -> None:
 @pytest.mark.parametrize("applies", [True, False])
 def test_a_cloud_that_failed_or_may_not_be_changed_is_in_every_form(applies: bool) -> None:
     clouds = Clouds([], failed={"one": Error("no login")}, refused={"two": Error("too many deletes")})
-    told = content.of_clouds(clouds, applies)
+    told = report.of_clouds(clouds, applies)
     assert told.data() == {"clouds": [], "failed": {"one": "no login", "two": "too many deletes"}}
     assert told.markdown() == "**error** no login\n\n**error** too many deletes\n"
     assert [*told.cases()] == [Case("cloud", "one", "no login"), Case("cloud", "two", "too many deletes")]
-    found = content.metrics(clouds, applies, lambda _: ())
+    found = report.metrics(clouds, applies, lambda _: ())
     assert [(each.name, each.plan, [*each.failures]) for each in found] == [
         ("one", None, [Error.kind]),
         ("two", None, [Error.kind]),

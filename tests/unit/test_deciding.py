@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 from cloud import DEFAULT, DELETE, TAG, TODAY, definition, made, only, planned, settled, steps
 
-from openstack_image_manager import deciding, markers
-from openstack_image_manager.deciding import Decisions
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Change, Create, Delete, Plan, Policy, Update
+from openstack_image_manager.plan import decisions as deciding
+from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.decisions import Decisions
+from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Policy, Update
+from openstack_image_manager.plan.planner import plan
 
 OURS = "ours"
 UBUNTU = "Ubuntu 24.04"

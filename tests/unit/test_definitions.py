@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from definition_files import CIRROS, FULL, HEAD, RANCHER, TAIL, UBUNTU, read
 
-from openstack_image_manager.definitions import load
+from openstack_image_manager.definitions.loader import load
+from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.errors import Error, UsageError
-from openstack_image_manager.format import Definition, Version
 
 
 def test_the_examples_of_the_field_load_unchanged(tmp_path: Path) -> None:

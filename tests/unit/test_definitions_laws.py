@@ -11,11 +11,11 @@ from definition_files import CIRROS, FULL, RANCHER, refused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openstack_image_manager import yamltree
-from openstack_image_manager.complaints import sentence
-from openstack_image_manager.definitions import DefinitionErrors, load
-from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.values import RESERVED
+from openstack_image_manager.definitions import yaml_tree
+from openstack_image_manager.definitions.diagnostics import sentence
+from openstack_image_manager.definitions.loader import DefinitionErrors, load
+from openstack_image_manager.definitions.model import Definition, Version
+from openstack_image_manager.definitions.values import RESERVED
 
 
 def bomb(levels: int, width: int, line: str) -> str:
@@ -31,9 +31,9 @@ def test_alias_bombs_are_defused(tmp_path: Path) -> None:
 
 
 def test_too_many_values() -> None:
-    small = yamltree.composer(yaml.SafeLoader, most=100)
-    with pytest.raises(yamltree.Broken, match="holds more than 100 values; split the file"):
-        yamltree.Tree(b"[" + b"[]," * 100 + b"]", small)
+    small = yaml_tree.composer(yaml.SafeLoader, most=100)
+    with pytest.raises(yaml_tree.Broken, match="holds more than 100 values; split the file"):
+        yaml_tree.Tree(b"[" + b"[]," * 100 + b"]", small)
 
 
 def test_merges_through_too_many_anchors(tmp_path: Path) -> None:
@@ -43,21 +43,21 @@ def test_merges_through_too_many_anchors(tmp_path: Path) -> None:
 
 
 def test_the_parser_in_python_says_the_same_places() -> None:
-    slow = yamltree.composer(yaml.SafeLoader)
+    slow = yaml_tree.composer(yaml.SafeLoader)
     for text in (CIRROS, FULL, RANCHER):
-        trees = [yamltree.Tree(text.encode(), loader).root for loader in (yamltree._Composer, slow)]
+        trees = [yaml_tree.Tree(text.encode(), loader).root for loader in (yaml_tree._Composer, slow)]
         assert yaml.serialize(trees[0]) == yaml.serialize(trees[1])
         for path in ((), ("images", 0), ("images", 0, "versions", 0, "url")):
-            fast, other = (yamltree.Tree(text.encode(), loader) for loader in (yamltree._Composer, slow))
+            fast, other = (yaml_tree.Tree(text.encode(), loader) for loader in (yaml_tree._Composer, slow))
             assert fast.root is not None
             assert other.root is not None
             assert fast.find(fast.root, path) == other.find(other.root, path)
-    with pytest.raises(yamltree.Broken, match="deeper than 100"):
-        yamltree.Tree(b"[" * 10_000, slow)
-    for loader in (yamltree._Composer, slow):
+    with pytest.raises(yaml_tree.Broken, match="deeper than 100"):
+        yaml_tree.Tree(b"[" * 10_000, slow)
+    for loader in (yaml_tree._Composer, slow):
         for escape in ("U00110000", "ud800"):
-            with pytest.raises(yamltree.Broken, match="not valid YAML"):
-                yamltree.Tree(f'"\\{escape}"'.encode(), loader)
+            with pytest.raises(yaml_tree.Broken, match="not valid YAML"):
+                yaml_tree.Tree(f'"\\{escape}"'.encode(), loader)
 
 
 def test_errors_of_pydantic_we_have_no_words_for_are_shown_in_its_own() -> None:

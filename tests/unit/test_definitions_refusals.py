@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from definition_files import HEAD, NOT_A_URL, TAIL, UBUNTU, read, refused
 
-from openstack_image_manager.definitions import DefinitionErrors, load
+from openstack_image_manager.definitions.loader import DefinitionErrors, load
 
 FORMATS = "aki, ari, ami, raw, iso, vhd, vhdx, vdi, qcow2, vmdk, ploop"
 NAME = "images:\n  - format: raw\n    versions: []\n"

@@ -13,9 +13,9 @@ from bare import definition, version
 from openstack_image_manager.doctor import advice, probe
 from openstack_image_manager.doctor.needs import Answer, Needs, needs
 from openstack_image_manager.doctor.report import Check, State, cases, data, has_problem, lines, rows, summary
-from openstack_image_manager.markers import OWN
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Plan, Policy
+from openstack_image_manager.plan.markers import OWN
+from openstack_image_manager.plan.model import Plan, Policy
+from openstack_image_manager.plan.planner import plan
 
 NOTHING = Needs()
 STATES: tuple[State, ...] = ("ok", "warning", "problem", "unknown")

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openstack_image_manager.checksum import Checksum
+from openstack_image_manager.definitions.nodes import plain
+from openstack_image_manager.definitions.yaml_tree import Broken
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.records import plain
 from openstack_image_manager.upstreams import documents, indexes, listings
-from openstack_image_manager.yamltree import Broken
 
 A, B = "a" * 64, "b" * 64
 ROOT = "https://x/"

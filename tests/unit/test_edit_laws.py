@@ -13,10 +13,17 @@ from edits import others
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openstack_image_manager.editing.edit import AddVersion, Edit, RemoveVersion, SetImageField, SetVersionField, edit
+from openstack_image_manager.definitions.editing.edit import (
+    AddVersion,
+    Edit,
+    RemoveVersion,
+    SetImageField,
+    SetVersionField,
+    edit,
+)
+from openstack_image_manager.definitions.naming import version_key
+from openstack_image_manager.definitions.parser import read
 from openstack_image_manager.errors import Error
-from openstack_image_manager.naming import version_key
-from openstack_image_manager.reading import read
 
 Owner = tuple[str, str | None]
 QUOTES = ("", "'", '"')

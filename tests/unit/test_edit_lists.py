@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from edits import HEAD, Case, add, check, versions
 
-from openstack_image_manager.editing.edit import AddVersion, RemoveVersion, SetImageField, SetVersionField
+from openstack_image_manager.definitions.editing.edit import AddVersion, RemoveVersion, SetImageField, SetVersionField
 
 CASES: dict[str, Case] = {
     "an empty list in brackets": (

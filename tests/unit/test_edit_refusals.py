@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 from edits import add
 
-from openstack_image_manager.editing.edit import (
+from openstack_image_manager.definitions.editing.edit import (
     AddVersion,
     Edit,
     RemoveVersion,
@@ -18,9 +18,9 @@ from openstack_image_manager.editing.edit import (
     check_result,
     edit,
 )
-from openstack_image_manager.editing.layout import Layout
+from openstack_image_manager.definitions.editing.layout import Layout
+from openstack_image_manager.definitions.parser import read
 from openstack_image_manager.errors import Error
-from openstack_image_manager.reading import read
 
 SHARED = """\
 images:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from edits import DIGEST, Case, add, check, versions
 
-from openstack_image_manager.editing.edit import AddVersion, SetImageField, SetVersionField
+from openstack_image_manager.definitions.editing.edit import AddVersion, SetImageField, SetVersionField
 
 FLOW = "images:\n- {name: A, format: raw, versions: [{version: '1', url: http://x/1}]}\n"
 CASES: dict[str, Case] = {

@@ -9,10 +9,10 @@ import pytest
 from cloud import definition
 from lifespans import DEBIAN_BEFORE, TABLES, document
 
-from openstack_image_manager.format import Definition
-from openstack_image_manager.upstreams import endoflife
-from openstack_image_manager.upstreams.eoldata import catalogue
-from openstack_image_manager.upstreams.releases import Release, releases
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.endoflife import check as endoflife
+from openstack_image_manager.endoflife.data import catalogue
+from openstack_image_manager.endoflife.releases import Release, releases
 
 TODAY = date(2026, 11, 24)
 KNOWN = catalogue()

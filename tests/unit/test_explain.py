@@ -9,11 +9,11 @@ from cloud import DEFAULT, TAG, TODAY, definition, settled, withdrawn
 from hypothesis import given, settings
 from situations import situations
 
-from openstack_image_manager import markers, retention
-from openstack_image_manager.explain import Explanation, data, explain
 from openstack_image_manager.model import Finding, Image
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Policy, Stage
+from openstack_image_manager.plan import markers, retention
+from openstack_image_manager.plan.explain import Explanation, data, explain
+from openstack_image_manager.plan.model import Policy, Stage
+from openstack_image_manager.plan.planner import plan
 
 
 def explained(wanted, found, policy=DEFAULT, roll_back=None, findings=(), usage=lambda _: 0) -> Explanation:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from openstack_image_manager.definitions import DefinitionErrors, load
-from openstack_image_manager.format import Definition, Version, public_url
-from openstack_image_manager.values import RESERVED
+from openstack_image_manager.definitions.loader import DefinitionErrors, load
+from openstack_image_manager.definitions.model import Definition, Version, public_url
+from openstack_image_manager.definitions.values import RESERVED
 
 
 @pytest.mark.parametrize(

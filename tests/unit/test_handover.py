@@ -10,12 +10,12 @@ from cloud import TODAY, by_version, definition, made, settled
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openstack_image_manager import markers
-from openstack_image_manager.format import Definition
-from openstack_image_manager.handover import split
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Policy, Update
+from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.model import Policy, Update
+from openstack_image_manager.plan.ownership import split
+from openstack_image_manager.plan.planner import plan
 
 OURS = Policy(project="ours")
 SHA256, SHA512 = f"sha256:{'1' * 64}", f"sha512:{'2' * 128}"

@@ -24,9 +24,9 @@ from tests.histories.planning import planned
 from tests.histories.simulation import Run, is_stuck
 from tests.histories.world import HAND_EDITS, Spec, by_hand
 
-from openstack_image_manager.format import Definition
-from openstack_image_manager.markers import is_pending
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import Image
+from openstack_image_manager.plan.markers import is_pending
 
 WANTED = int(os.environ.get("OIM_HISTORIES", "0"))
 BATCH = 36

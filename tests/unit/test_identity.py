@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from cloud import definition, settled
 
-from openstack_image_manager.identity import identify, of_others, strangers
-from openstack_image_manager.markers import PENDING, VERIFIED
 from openstack_image_manager.model import Image
+from openstack_image_manager.plan.markers import PENDING, VERIFIED
+from openstack_image_manager.plan.matching import identify, of_others, strangers
 
 
 @pytest.mark.parametrize(("enable", "force", "told"), [(True, False, 1), (False, False, 0), (False, True, 1)])

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from openstack_image_manager import inventory
 from openstack_image_manager.cli.app import main
-from openstack_image_manager.definitions import load
+from openstack_image_manager.definitions.loader import load
+from openstack_image_manager.report import inventory
 
 IMAGES = [
     {"name": "Ubuntu 24.04", "format": "qcow2", "login": "ubuntu", "multi": True, "visibility": "public"},

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openstack_image_manager.junit import Case, suite
+from openstack_image_manager.report.junit import Case, suite
 
 
 def test_a_suite() -> None:

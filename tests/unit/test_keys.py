@@ -13,8 +13,8 @@ from signers import DAY, HAND, OTHER, THEN, Hand, made, packet, rsa_key, stored
 
 from openstack_image_manager.cli.app import main
 from openstack_image_manager.errors import Error, FetchError, VerificationError
-from openstack_image_manager.signing import keys
-from openstack_image_manager.signing.keys import (
+from openstack_image_manager.signatures import keyring as keys
+from openstack_image_manager.signatures.keyring import (
     Keyring,
     PublicKey,
     default_directory,
@@ -23,7 +23,7 @@ from openstack_image_manager.signing.keys import (
     keyring,
     read,
 )
-from openstack_image_manager.signing.openpgp import Certificate
+from openstack_image_manager.signatures.openpgp import Certificate
 
 DER = rsa_key().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 PEM = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

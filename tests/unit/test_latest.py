@@ -11,12 +11,12 @@ import pytest
 from cloud import TODAY, definition, made, settled
 
 from openstack_image_manager.checksum import Checksum
-from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.latest import Upstream, pin, resolve
+from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Policy
+from openstack_image_manager.plan.model import Policy
+from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.upstreams.follow import Follower
+from openstack_image_manager.upstreams.latest import Upstream, pin, resolve
 from openstack_image_manager.upstreams.sites import Sites
 
 DAY = "20261122"

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from situations import definitions, situations
 
-from openstack_image_manager import markers, naming, retention
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Create, Delete, Policy
+from openstack_image_manager.definitions import naming
+from openstack_image_manager.plan import markers, retention
+from openstack_image_manager.plan.model import Create, Delete, Policy
+from openstack_image_manager.plan.planner import plan
 
 
 @settings(max_examples=40)

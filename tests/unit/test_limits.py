@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from resolver_files import DEFINITION, GOOD, complaints
 
+from openstack_image_manager.definitions.resolvers import limits, placeholders
+from openstack_image_manager.definitions.resolvers.shipped import shipped
 from openstack_image_manager.errors import Error, VerificationError
-from openstack_image_manager.upstreams import limits, placeholders
-from openstack_image_manager.upstreams.shipped import shipped
 
 STEP = "    resolve: {steps: [{pointer: 'http://h/x', match: '%s'}], url: 'http://h/{version}'}\n"
 TENFOLD = "".join(f"        a{n}: '{f'{{a{n - 1}}}' * 10}'\n" for n in range(1, 9))

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from openstack_image_manager import told
-from openstack_image_manager.cli.logs import is_json, say, set_up
+from openstack_image_manager import log_context
+from openstack_image_manager.report.log import is_json, say, set_up
 
 SECRET = "s3cr3t-W0rd"
 
@@ -53,10 +53,10 @@ def test_json_is_one_object_a_line_with_the_place_and_without_secrets(
 ) -> None:
     set_up(debug=True, form="json")
     log = logging.getLogger("keystoneauth")
-    with told.about(cloud="prod"):
-        with told.about(definition="Debian 13"):
+    with log_context.about(cloud="prod"):
+        with log_context.about(definition="Debian 13"):
             log.debug('REQ: curl -H "X-Auth-Token: %s"\n-d x', SECRET)
-            told.LOG.info("imported", extra={"image": "Debian 13 (1)"})
+            log_context.LOG.info("imported", extra={"image": "Debian 13 (1)"})
         log.warning("odd")
     try:
         raise ValueError(f"https://user:{SECRET}@example.org/")
@@ -87,7 +87,7 @@ def test_json_without_debug_has_what_a_run_tells_and_what_others_warn_of(
     assert is_json()
     logging.getLogger("urllib3").info("not this")
     logging.getLogger("urllib3").warning("this")
-    told.LOG.info("and this")
+    log_context.LOG.info("and this")
     assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == ["this", "and this"]
 
 

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from openstack_image_manager import markers
 from openstack_image_manager.errors import KINDS
-from openstack_image_manager.metrics import HELP, PREFIX, Cloud, Run, exposition, last_successes
 from openstack_image_manager.model import Finding, Image
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Plan, Policy
-from openstack_image_manager.status import rows
+from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.model import Plan, Policy
+from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.report.metrics import HELP, PREFIX, Cloud, Run, exposition, last_successes
+from openstack_image_manager.report.status import rows
 
 DOCS = Path(__file__).parents[2] / "docs"
 

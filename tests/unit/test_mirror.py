@@ -11,16 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openstack_image_manager.definitions import Loaded
-from openstack_image_manager.editing.edit import SetVersionField
+from openstack_image_manager.definitions.editing.edit import SetVersionField
+from openstack_image_manager.definitions.loader import Loaded
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error, UsageError
-from openstack_image_manager.format import Definition
-from openstack_image_manager.mirroring import memo, report
-from openstack_image_manager.mirroring.mirror import guarded
-from openstack_image_manager.mirroring.record import VALUE_BYTES, Record, metadata, parsed, written
-from openstack_image_manager.mirroring.report import Outcome
-from openstack_image_manager.mirroring.target import LONGEST, Item, Target, items, split, target
-from openstack_image_manager.mirroring.verdict import (
+from openstack_image_manager.mirror import report, unneeded
+from openstack_image_manager.mirror.location import LONGEST, Item, Target, items, split, target
+from openstack_image_manager.mirror.mirror import guarded
+from openstack_image_manager.mirror.plan import (
     Holding,
     Plan,
     Stored,
@@ -33,6 +31,8 @@ from openstack_image_manager.mirroring.verdict import (
     plan,
     vouched,
 )
+from openstack_image_manager.mirror.record import VALUE_BYTES, Record, metadata, parsed, written
+from openstack_image_manager.mirror.report import Outcome
 
 HERE = target("s3://b/p", "https://s3.example.org")
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -370,9 +370,9 @@ def test_what_moves_belongs_to_the_root_of_a_bucket_too() -> None:
 
 def test_the_note_of_unneeded_objects_is_read_as_it_was_written() -> None:
     since = {"p/b": NOW, "p/a": NOW - timedelta(days=1)}
-    assert memo.parsed(memo.written(since)) == since
+    assert unneeded.parsed(unneeded.written(since)) == since
     told = {"made-by": "openstack-image-manager", "unneeded": {"a": "never", "b": "2026-01-01", "c": NOW.isoformat()}}
-    assert memo.parsed(json.dumps(told).encode()) == {"c": NOW}
+    assert unneeded.parsed(json.dumps(told).encode()) == {"c": NOW}
 
 
 @pytest.mark.parametrize(
@@ -388,7 +388,7 @@ def test_the_note_of_unneeded_objects_is_read_as_it_was_written() -> None:
     ],
 )
 def test_what_is_no_note_of_ours_says_nothing(data: bytes) -> None:
-    assert memo.parsed(data) is None
+    assert unneeded.parsed(data) is None
 
 
 def test_addresses_are_written_where_there_are_none() -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openstack_image_manager import checksums
-from openstack_image_manager.mirroring import index
-from openstack_image_manager.mirroring.record import Record
+from openstack_image_manager.mirror import index
+from openstack_image_manager.mirror.record import Record
+from openstack_image_manager.transfer import checksum_files
 from openstack_image_manager.upstreams import indexes
 
 RECORD = Record(
@@ -147,9 +147,9 @@ def test_our_parsers_read_every_name_and_digest(files: dict[str, bytes]) -> None
         for name, digest in files.items()
     }
     made = index.tree(held, "")
-    found = checksums.parse(made["d/SHA256SUMS"])
+    found = checksum_files.parse(made["d/SHA256SUMS"])
     assert {name: checksum.digest for name, checksum in found.items()} == {n: d.hex() for n, d in files.items()}
-    assert checksums.sizes(made["d/SHA256SUMS"]) == {name: len(name) for name in files}
+    assert checksum_files.sizes(made["d/SHA256SUMS"]) == {name: len(name) for name in files}
     candidates = indexes.simplestreams(made["streams/v1/images.json"], DEBIAN, "disk1.img", "https://h/")
     assert {each.variables["version"]: each.size for each in candidates} == {name: len(name) for name in files}
 

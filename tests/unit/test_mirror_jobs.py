@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from openstack_image_manager import __version__
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error, UsageError
-from openstack_image_manager.format import Definition
-from openstack_image_manager.mirroring.cluster import address
-from openstack_image_manager.mirroring.jobs import _bucket, answer_of, carry_out, job, judged_of, may_travel
-from openstack_image_manager.mirroring.record import Record
-from openstack_image_manager.mirroring.target import items, target
-from openstack_image_manager.mirroring.verdict import Judged, Stored, Verdict
+from openstack_image_manager.mirror.dask import address
+from openstack_image_manager.mirror.job import _bucket, answer_of, carry_out, job, judged_of, may_travel
+from openstack_image_manager.mirror.location import items, target
+from openstack_image_manager.mirror.plan import Judged, Stored, Verdict
+from openstack_image_manager.mirror.record import Record
 
 HERE = target("s3://b/p", "https://s3.example.org")
 RECORD = Record("A", "1", "u", "sha256:1", 7, None, "computed", None, None, "2", "3", 9, "2026-06-01T00:00:00+00:00")

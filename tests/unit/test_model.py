@@ -10,11 +10,11 @@ import pytest
 from pydantic import ValidationError
 
 from openstack_image_manager.checksum import DIGEST_LENGTHS, Checksum
-from openstack_image_manager.definitions import DefinitionErrors, load
-from openstack_image_manager.format import Definition, Version, public_url
+from openstack_image_manager.definitions.json_schema import json_schema
+from openstack_image_manager.definitions.loader import DefinitionErrors, load
+from openstack_image_manager.definitions.model import Definition, Version, public_url
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan_model import Create, Role, Stage, Update
-from openstack_image_manager.schema import json_schema
+from openstack_image_manager.plan.model import Create, Role, Stage, Update
 
 DOCS = Path(__file__).parents[2] / "docs" / "definitions.md"
 

@@ -8,13 +8,13 @@ from datetime import date, timedelta
 import pytest
 from cloud import TODAY, definition, settled
 
-from openstack_image_manager import desired, markers
 from openstack_image_manager.checksum import Checksum
-from openstack_image_manager.editing.edit import AddVersion, RemoveVersion, SetVersionField
+from openstack_image_manager.definitions.editing.edit import AddVersion, RemoveVersion, SetVersionField
 from openstack_image_manager.errors import Error, Interrupted
-from openstack_image_manager.plan_model import Role, Stage
-from openstack_image_manager.upstreams.news import News, counts, data, line, markdown, news
-from openstack_image_manager.upstreams.published import Build
+from openstack_image_manager.plan import desired, markers
+from openstack_image_manager.plan.model import Role, Stage
+from openstack_image_manager.upstreams.build import Build
+from openstack_image_manager.upstreams.edits import News, counts, data, line, markdown, news
 from openstack_image_manager.upstreams.report import news_markdown
 
 DIGEST = Checksum("sha256", "a" * 64)

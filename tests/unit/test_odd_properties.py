@@ -13,21 +13,23 @@ from hypothesis import strategies as st
 from tests.unit.cloud import TODAY, definition, settled
 from tests.unit.offered import knowledge
 
-from openstack_image_manager import compare, explain, markers, naming, retention, serialize, status
-from openstack_image_manager.adopting.adopt import adopt
-from openstack_image_manager.adopting.groups import is_secret
-from openstack_image_manager.adopting.text import text
-from openstack_image_manager.console import clean
+from openstack_image_manager.adopt.adopt import adopt
+from openstack_image_manager.adopt.groups import is_secret
+from openstack_image_manager.adopt.yaml_writer import text
+from openstack_image_manager.definitions import naming
 from openstack_image_manager.errors import Error
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Policy
-from openstack_image_manager.render import plan_json, plan_markdown
+from openstack_image_manager.plan import explain, markers, retention, serialize
+from openstack_image_manager.plan.model import Policy
+from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.report import compare, status
+from openstack_image_manager.report.console import clean
+from openstack_image_manager.report.plans import plan_json, plan_markdown
 from openstack_image_manager.scs import check
 from openstack_image_manager.scs.rules import STANDARDS
-from openstack_image_manager.tenants import folder
-from openstack_image_manager.tenants.pages import pages
-from openstack_image_manager.tenants.survey import survey
+from openstack_image_manager.site import writer
+from openstack_image_manager.site.pages import pages
+from openstack_image_manager.site.survey import survey
 from openstack_image_manager.upstreams.follow import _newest, _recorded
 
 DIGITS = "9" * 5000  # Python makes no number of them
@@ -75,7 +77,7 @@ def used(images: list[Image], policy: Policy, today: date) -> None:
         status.data(status.rows(made, definitions, images, today, max_age=30))
         compare.table({"north": definitions, "south": definitions}, {"north": images, "south": []}, [])
         check.mended(check.judge(images, STANDARDS, now), check.judge(check.after(images, made), STANDARDS, now))
-        pages(survey("Images", definitions, {"north": images}, knowledge(), now), folder.texts(), 90)
+        pages(survey("Images", definitions, {"north": images}, knowledge(), now), writer.texts(), 90)
     with suppress(Error):
         explain.data(explain.explain(WANTED, plan([WANTED], images, policy, today), images, policy, today, lambda _: 0))
     found = adopt(images, policy, today)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from signers import DAY, HAND, THEN, Hand, made, old_packet, packet, seconds, subpacket
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.signing import openpgp
-from openstack_image_manager.signing.openpgp import certificates, signatures
+from openstack_image_manager.signatures import openpgp
+from openstack_image_manager.signatures.openpgp import certificates, signatures
 
 DATA = b"data\n"
 

@@ -8,9 +8,9 @@ import pytest
 from cloud import TODAY, definition, made, settled
 
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Delete, Policy, Update
-from openstack_image_manager.retention import promise
+from openstack_image_manager.plan.model import Delete, Policy, Update
+from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.plan.retention import promise
 
 
 def orphan(**properties: str) -> Image:

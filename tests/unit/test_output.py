@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from openstack_image_manager.output import Output, guard, styled
+from openstack_image_manager.report.output import Output, guard, styled
 
 SECRET = "s3cr3t-W0rd"
 

@@ -11,14 +11,14 @@ from cloud import TODAY, by_version, definition, made, settled, withdrawn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openstack_image_manager import desired, markers
+from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error
-from openstack_image_manager.format import Definition
-from openstack_image_manager.handover import Claim, claim_of
-from openstack_image_manager.identity import by_other_ids
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan import beyond_limit, one_by_id, plan
-from openstack_image_manager.plan_model import Create, Delete, Policy, Update
+from openstack_image_manager.plan import desired, markers
+from openstack_image_manager.plan.matching import by_other_ids
+from openstack_image_manager.plan.model import Create, Delete, Policy, Update
+from openstack_image_manager.plan.ownership import Claim, claim_of
+from openstack_image_manager.plan.planner import beyond_limit, one_by_id, plan
 
 NAME = "Ubuntu 24.04"
 OURS = Policy(project="ours")

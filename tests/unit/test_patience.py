@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from openstack_image_manager.definitions.resolvers.placeholders import groups, pattern
 from openstack_image_manager.errors import Error
-from openstack_image_manager.upstreams.patience import SECONDS, Patience
-from openstack_image_manager.upstreams.placeholders import groups, pattern
+from openstack_image_manager.upstreams.match_timeout import SECONDS, Patience
 
 ENDLESS = "(?P<version>(a|aa)+)b"
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.resolvers import placeholders, variables
+from openstack_image_manager.definitions.resolvers.model import Resolver
 from openstack_image_manager.errors import Error
-from openstack_image_manager.format import Definition
-from openstack_image_manager.upstreams import placeholders, variables
-from openstack_image_manager.upstreams.resolver import Resolver
 
 
 def test_placeholders() -> None:

@@ -8,9 +8,9 @@ import pytest
 from cloud import TODAY, by_version, definition, fields, made, only, planned, settled, withdrawn
 
 from openstack_image_manager.model import Finding
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Create, Policy, Update
-from openstack_image_manager.serialize import change_data, checksum
+from openstack_image_manager.plan.model import Create, Policy, Update
+from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.plan.serialize import change_data, checksum
 
 
 def test_an_empty_cloud_gets_the_newest_first_under_the_plain_name():

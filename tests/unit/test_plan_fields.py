@@ -8,10 +8,10 @@ from datetime import date
 import pytest
 from cloud import GIB, TAG, by_version, definition, fields, only, planned, settled
 
-from openstack_image_manager import desired, markers
-from openstack_image_manager.changes import diff
-from openstack_image_manager.plan_model import Update
-from openstack_image_manager.serialize import change_data
+from openstack_image_manager.plan import desired, markers
+from openstack_image_manager.plan.diff import diff
+from openstack_image_manager.plan.model import Update
+from openstack_image_manager.plan.serialize import change_data
 
 
 def test_every_difference_of_one_image_is_one_change():

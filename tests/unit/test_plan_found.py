@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from cloud import DEFAULT, DELETE, TAG, by_version, definition, only, planned, settled, withdrawn
 
-from openstack_image_manager import markers
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan_model import Create, Delete, Update
+from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.model import Create, Delete, Update
 
 
 def test_images_of_other_definitions_and_unknown_ones_are_not_touched():

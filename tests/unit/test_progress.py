@@ -7,7 +7,7 @@ import re
 import pytest
 from shown import ODD, console, is_shown, shown
 
-from openstack_image_manager import progress
+from openstack_image_manager.report import progress
 
 
 def test_logs_get_a_line_for_each_event_and_none_for_bytes() -> None:

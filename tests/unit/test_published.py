@@ -11,8 +11,8 @@ from bare import definition as having
 
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import Error, VerificationError, reason
-from openstack_image_manager.upstreams.look import check_named
-from openstack_image_manager.upstreams.published import (
+from openstack_image_manager.upstreams.budget import check_named
+from openstack_image_manager.upstreams.build import (
     Build,
     check_address,
     check_beginning,

@@ -14,15 +14,15 @@ import typer
 from tests.unit import offered
 
 from openstack_image_manager.cli.recording import Recording, recording
-from openstack_image_manager.content import Content, Lines
 from openstack_image_manager.doctor.report import Check, of_checks
 from openstack_image_manager.errors import Error, FetchError, UsageError
-from openstack_image_manager.junit import Case
 from openstack_image_manager.model import Finding
-from openstack_image_manager.signing.report import of_key
-from openstack_image_manager.tenants.folder import Written
-from openstack_image_manager.tenants.report import of_site
-from openstack_image_manager.upstreams.news import News
+from openstack_image_manager.report.content import Content, Lines
+from openstack_image_manager.report.junit import Case
+from openstack_image_manager.signatures.report import of_key
+from openstack_image_manager.site.report import of_site
+from openstack_image_manager.site.writer import Written
+from openstack_image_manager.upstreams.edits import News
 from openstack_image_manager.upstreams.report import of_news
 
 SECRET = "https://u:hunter2@example.org/?token=hunter2"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from definition_files import HEAD, TAIL, read, refused
 
-from openstack_image_manager.cli.planfile import read as read_plan
 from openstack_image_manager.errors import Error
+from openstack_image_manager.runs.planfile import read as read_plan
 
 PLACE = "holds a character that Glance has no place for, such as an emoji; remove it"
 

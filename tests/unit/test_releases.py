@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lifespans import DEBIAN_BEFORE, TABLES, document
 
+from openstack_image_manager.endoflife.data import catalogue
+from openstack_image_manager.endoflife.releases import EndRule, Product, Release, by_product, decode, releases
 from openstack_image_manager.errors import Error
-from openstack_image_manager.upstreams.eoldata import catalogue
-from openstack_image_manager.upstreams.releases import EndRule, Product, Release, by_product, decode, releases
 
 PRODUCTS = catalogue().products
 

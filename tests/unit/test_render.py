@@ -11,11 +11,11 @@ from cloud import definition, settled
 from shown import ODD, everything_odd, importing, rotation, shown, text_of
 from shown import console as shown_console
 
-from openstack_image_manager import console, render
-from openstack_image_manager.changes import diff
 from openstack_image_manager.model import FieldChange, Finding, Image
-from openstack_image_manager.plan_model import Plan, Result, Update
-from openstack_image_manager.serialize import checksum
+from openstack_image_manager.plan.diff import diff
+from openstack_image_manager.plan.model import Plan, Result, Update
+from openstack_image_manager.plan.serialize import checksum
+from openstack_image_manager.report import console, plans
 
 
 def test_an_import_is_told_with_all_that_will_be_there() -> None:
@@ -98,7 +98,7 @@ def test_a_change_is_told_field_by_field_with_its_reason() -> None:
     ],
 )
 def test_before_and_after(field: str, before: Any, after: Any, text: str) -> None:
-    assert render.shown(FieldChange(field, before, after, "as defined")) == text
+    assert plans.shown(FieldChange(field, before, after, "as defined")) == text
 
 
 def test_a_plan_without_changes_is_one_line() -> None:
@@ -142,7 +142,7 @@ def test_results_are_counted_and_what_did_not_work_is_told() -> None:
         Result(ODD, "failed", (), f"{ODD} https://u:pw@example.org: 404"),
         Result("Debian", "skipped", (), "interrupted"),
     ]
-    render.results_text(results, out)
+    plans.results_text(results, out)
     assert shown(out) == (
         f"failed: {ODD}: {ODD} https://***@example.org: 404\nskipped: Debian: interrupted\n1 ok, 1 failed, 1 skipped\n"
     )
@@ -154,7 +154,7 @@ def test_a_table_of_images_is_never_cut() -> None:
         Image("b " * 40, "public", id="2" * 36, min_disk=8, size=10 * 1024**2),
         Image(ODD, "private", hidden=True),
     ]
-    render.images_table(images, out)
+    plans.images_table(images, out)
     head, odd, long = shown(out).splitlines()
     assert head.split() == ["Name", "ID", "Status", "Visibility", "Hidden", "Min", "disk", "Size"]
     assert odd.startswith(ODD)
@@ -163,18 +163,18 @@ def test_a_table_of_images_is_never_cut() -> None:
 
 
 def test_colours_are_for_terminals(terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    render.plan_text(rotation(), "prod", console.console())
+    plans.plan_text(rotation(), "prod", console.console())
     out, err = capsys.readouterr()
     assert "\x1b" not in out
     assert err == ""
     assert max(map(len, out.splitlines())) > 80
     terminal.setenv("FORCE_COLOR", "1")
-    render.plan_text(rotation(), "prod", console.console(stderr=True))
+    plans.plan_text(rotation(), "prod", console.console(stderr=True))
     out, err = capsys.readouterr()
     assert out == ""
     assert "\x1b[32m+ Ubuntu 24.04\x1b[0m  import" in err
     terminal.setenv("NO_COLOR", "1")
-    render.plan_text(rotation(), "prod", console.console())
+    plans.plan_text(rotation(), "prod", console.console())
     out, _ = capsys.readouterr()
     assert "+ Ubuntu 24.04  import" in out
     assert "\x1b[3" not in out
@@ -189,8 +189,8 @@ def test_projects_have_names_where_these_are_known():
     assert "shop (7) → cart (8)" in told["owner"]
     assert "-cart (8) +shop (7)" in told["members"]
     assert "7 → 8" in told["a"]
-    assert "shop (7)" in render.plan_markdown(plan_, "prod")
-    data = json.loads(render.plan_json(plan_, "prod"))
+    assert "shop (7)" in plans.plan_markdown(plan_, "prod")
+    data = json.loads(plans.plan_json(plan_, "prod"))
     assert (data["projects"], data["changes"][0]["fields"][0]["after"]) == (names, "8")
     imported = replace(importing(owner="7", visibility="shared", members=["8"]), projects=names)
     rows = {line.split()[0]: line.split(None, 1)[1] for line in text_of(imported).splitlines() if line[:4] == "    "}

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from shown import ODD, everything_odd, rotation, text_of
 
-from openstack_image_manager import render
 from openstack_image_manager.model import Finding
-from openstack_image_manager.plan_model import Plan
-from openstack_image_manager.serialize import checksum
+from openstack_image_manager.plan.model import Plan
+from openstack_image_manager.plan.serialize import checksum
+from openstack_image_manager.report import plans
 
 WITH_SECRET = "https://user:pa@ss@example.org/d"
 
 
 @pytest.mark.parametrize(
-    "form", [text_of, *(lambda made, f=f: f(made, "c") for f in (render.plan_json, render.plan_markdown))]
+    "form", [text_of, *(lambda made, f=f: f(made, "c") for f in (plans.plan_json, plans.plan_markdown))]
 )
 def test_user_and_password_of_a_url_are_never_shown(form: Any) -> None:
     made = everything_odd(WITH_SECRET)
@@ -29,23 +29,23 @@ def test_user_and_password_of_a_url_are_never_shown(form: Any) -> None:
 
 def test_json_is_the_whole_plan() -> None:
     made = rotation()
-    data = json.loads(render.plan_json(made, "prod"))
-    assert data == json.loads(json.dumps(render.plan_data(made, "prod")))
+    data = json.loads(plans.plan_json(made, "prod"))
+    assert data == json.loads(json.dumps(plans.plan_data(made, "prod")))
     assert list(data) == ["cloud", "checksum", "definitions", "images", "changes", "findings"]
     assert (data["cloud"], data["checksum"], data["definitions"], data["images"]) == ("prod", checksum(made), 1, 1)
     assert [change["action"] for change in data["changes"]] == ["import", "change"]
-    findings = json.loads(render.plan_json(Plan((), (Finding("note", "a", ODD),)), "prod"))["findings"]
+    findings = json.loads(plans.plan_json(Plan((), (Finding("note", "a", ODD),)), "prod"))["findings"]
     assert findings == [{"level": "note", "subject": "a", "message": ODD}]
 
 
 def test_markdown_is_a_heading_a_table_and_a_list() -> None:
     made = rotation()
     noted = Plan(made.changes, (Finding("warning", "a|b", "c"),), 1, 1)
-    lines = render.plan_markdown(noted, "prod").splitlines()
+    lines = plans.plan_markdown(noted, "prod").splitlines()
     assert lines[:6] == [
         "## Image plan for prod",
         "",
-        render.summary(noted, "prod"),
+        plans.summary(noted, "prod"),
         "",
         "| image | field | before | after | reason |",
         "| --- | --- | --- | --- | --- |",
@@ -57,7 +57,7 @@ def test_markdown_is_a_heading_a_table_and_a_list() -> None:
 
 
 def test_markdown_of_a_plan_without_changes_has_no_table() -> None:
-    assert render.plan_markdown(Plan((), (), 1, 1), "prod") == (
+    assert plans.plan_markdown(Plan((), (), 1, 1), "prod") == (
         "## Image plan for prod\n\nprod: 1 definition, 1 managed image; no changes\n"
     )
 
@@ -74,12 +74,12 @@ def test_markdown_of_a_plan_without_changes_has_no_table() -> None:
 )
 def test_markdown_shows_names_as_they_are(name: str, written: str) -> None:
     made = Plan((), (Finding("note", name, name),))
-    text = render.plan_markdown(made, name)
+    text = plans.plan_markdown(made, name)
     assert text.startswith(f"## Image plan for {written}\n\n{written}: 0 definitions")
     assert text.endswith(f"- **note** {written}: {written}\n")
 
 
 def test_every_row_of_the_table_has_five_cells() -> None:
-    text = render.plan_markdown(everything_odd("a|b\\|c\\"), "prod")
+    text = plans.plan_markdown(everything_odd("a|b\\|c\\"), "prod")
     for row in (line for line in text.splitlines() if line.startswith("|")):
         assert row.replace("\\\\", "").replace("\\|", "").count("|") == 6

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from resolver_files import DEFINITION, GOOD, complaints
 
-from openstack_image_manager.upstreams.resolver import KINDS
+from openstack_image_manager.definitions.resolvers.model import KINDS
 
 
 def test_a_good_one_loads(tmp_path: Path) -> None:

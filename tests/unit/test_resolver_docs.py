@@ -10,11 +10,19 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from openstack_image_manager.definitions import load
-from openstack_image_manager.format import LONGEST
-from openstack_image_manager.upstreams import documents, limits, look, sites, soundness
-from openstack_image_manager.upstreams.resolver import KINDS, ChecksumRule, Lookup, Resolver, SignatureRule, Step
-from openstack_image_manager.yamltree import MAX_FOREIGN
+from openstack_image_manager.definitions.loader import load
+from openstack_image_manager.definitions.model import LONGEST
+from openstack_image_manager.definitions.resolvers import limits, validation
+from openstack_image_manager.definitions.resolvers.model import (
+    KINDS,
+    ChecksumRule,
+    Lookup,
+    Resolver,
+    SignatureRule,
+    Step,
+)
+from openstack_image_manager.definitions.yaml_tree import MAX_FOREIGN
+from openstack_image_manager.upstreams import budget, documents, sites
 
 DOCS = Path(__file__).parents[2] / "docs" / "resolvers.md"
 
@@ -44,8 +52,8 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert list(map(int, told)) == [
         *known,
         LONGEST,
-        look.REQUESTS,
-        int(look.SECONDS),
+        budget.REQUESTS,
+        int(budget.SECONDS),
         documents.VALUES,
         MAX_FOREIGN,
         sites.KEPT // 1024**2,
@@ -67,6 +75,6 @@ def test_there_is_a_sound_example_of_every_kind() -> None:
     shown = set()
     for text in blocks("yaml step"):
         resolver = Resolver.model_validate({"steps": [yaml.safe_load(text)], "url": "https://x/", "version": "1"})
-        assert soundness.problems(resolver) == []
+        assert validation.problems(resolver) == []
         shown.add(resolver.steps[0].kind)
     assert shown == set(KINDS)

@@ -8,11 +8,11 @@ from datetime import date, timedelta
 import pytest
 from cloud import DELETE, TODAY, by_version, definition, made, settled, withdrawn
 
-from openstack_image_manager import markers
-from openstack_image_manager.plan import beyond_limit, plan
-from openstack_image_manager.plan_model import Delete, Policy, Stage
-from openstack_image_manager.retention import Situation, as_day, decide
-from openstack_image_manager.serialize import change_data
+from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.model import Delete, Policy, Stage
+from openstack_image_manager.plan.planner import beyond_limit, plan
+from openstack_image_manager.plan.retention import Situation, as_day, decide
+from openstack_image_manager.plan.serialize import change_data
 
 OLD = Situation(rank=3, visible=3, uses=0)
 

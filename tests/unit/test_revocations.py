@@ -25,11 +25,12 @@ from signers import (
 from tests.services.gnupg import gnupg
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.signing import armor, keys, openpgp
-from openstack_image_manager.signing.keys import Keyring, fetch_key, listing
-from openstack_image_manager.signing.openpgp import Certificate, certificates
-from openstack_image_manager.signing.revocations import hashed, is_genuine
-from openstack_image_manager.signing.signatures import verify_detached
+from openstack_image_manager.signatures import armor, openpgp
+from openstack_image_manager.signatures import keyring as keys
+from openstack_image_manager.signatures.keyring import Keyring, fetch_key, listing
+from openstack_image_manager.signatures.openpgp import Certificate, certificates
+from openstack_image_manager.signatures.revocations import hashed, is_genuine
+from openstack_image_manager.signatures.verify import verify_detached
 
 REVOKED = "was revoked by its owner"
 

@@ -9,10 +9,11 @@ from cloud import TODAY, by_version, definition, made, settled, steps, withdrawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openstack_image_manager import markers, naming, retention
+from openstack_image_manager.definitions import naming
 from openstack_image_manager.errors import Error
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Create, Policy, Stage
+from openstack_image_manager.plan import markers, retention
+from openstack_image_manager.plan.model import Create, Policy, Stage
+from openstack_image_manager.plan.planner import plan
 
 NAME = "Ubuntu 24.04"
 LATEST = Policy(latest=True)

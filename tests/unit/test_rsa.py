@@ -14,9 +14,9 @@ from signers import rsa_key
 from signers import rsa_signature as sign
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.signing.armor import Block, armored
-from openstack_image_manager.signing.keys import Keyring
-from openstack_image_manager.signing.signatures import Rsa, Signed, verify_rsa
+from openstack_image_manager.signatures.armor import Block, armored
+from openstack_image_manager.signatures.keyring import Keyring
+from openstack_image_manager.signatures.verify import Rsa, Signed, verify_rsa
 
 IMAGE = b"unpacked image\n" * 1000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openstack_image_manager.scs.properties import PROPERTIES, unusual
+from openstack_image_manager.definitions.image_properties import PROPERTIES, unusual
 
 USUAL = [
     ("architecture", "x86_64 aarch64 ppc64le s390x riscv64 risc-v"),

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from scs_images import NOW, image, told
 
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Create, Delete, Plan, Policy, Update
-from openstack_image_manager.reading import read
+from openstack_image_manager.definitions.parser import read
+from openstack_image_manager.plan.model import Create, Delete, Plan, Policy, Update
+from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.scs import check, report, standard
 from openstack_image_manager.scs.rules import IMAGES, RULES, STANDARDS, TESTS_0102, V1, V2
 from openstack_image_manager.scs.verdict import Verdict

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from scs_images import NOW
 
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Policy
-from openstack_image_manager.reading import read
+from openstack_image_manager.definitions.parser import read
+from openstack_image_manager.plan.model import Policy
+from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.scs import report
 from openstack_image_manager.scs.lint import Remark, lint
 from openstack_image_manager.scs.rules import STANDARDS, V2

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from resolver_files import DEFINITION, complaints
 
-from openstack_image_manager.format import Definition
-from openstack_image_manager.upstreams import shipped, soundness
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.resolvers import shipped, validation
 
 
 @pytest.mark.parametrize("name", shipped.shipped().resolvers)
 def test_shipped_resolvers_are_sound(name: str) -> None:
     resolver = shipped.shipped().resolvers[name]
-    assert soundness.problems(resolver) == []
+    assert validation.problems(resolver) == []
     for rule in filter(None, [resolver.signature]):
         keys = [text for lookup in resolver.variables.values() for text in lookup.values.values()]
         keys += [lookup.otherwise or "" for lookup in resolver.variables.values()]

@@ -13,12 +13,12 @@ import pytest
 from signers import DATA, DAY, FORGED, HAND, THEN, made, refused, stored
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.signing import sequoia
-from openstack_image_manager.signing.keys import Keyring
-from openstack_image_manager.signing.openpgp import certificates, signatures
-from openstack_image_manager.signing.sequoia import report
-from openstack_image_manager.signing.verdict import Outcome, outcome
-from openstack_image_manager.signing.verifier import Check
+from openstack_image_manager.signatures import sequoia_worker
+from openstack_image_manager.signatures.keyring import Keyring
+from openstack_image_manager.signatures.openpgp import certificates, signatures
+from openstack_image_manager.signatures.programs import Check
+from openstack_image_manager.signatures.sequoia_worker import report
+from openstack_image_manager.signatures.verdict import Outcome, outcome
 
 
 def test_pysequoia_reports_as_gpgv_does(
@@ -32,7 +32,7 @@ def test_pysequoia_reports_as_gpgv_does(
     assert outcome(report(*map(str, paths))) == Outcome("NOTGOOD")
     # As a program of its own, which is how it is used.
     monkeypatch.setattr("sys.argv", ["sequoia.py", *map(str, paths)])
-    runpy.run_path(sequoia.__file__, run_name="__main__")
+    runpy.run_path(sequoia_worker.__file__, run_name="__main__")
     assert capsys.readouterr().out == "[GNUPG:] NOTGOOD\n"
 
 

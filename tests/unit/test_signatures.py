@@ -29,13 +29,8 @@ from signers import (
 )
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.signing.keys import Keyring
-from openstack_image_manager.signing.signatures import (
-    OpenPGP,
-    Signed,
-    verify_clearsigned,
-    verify_detached,
-)
+from openstack_image_manager.signatures.keyring import Keyring
+from openstack_image_manager.signatures.verify import OpenPGP, Signed, verify_clearsigned, verify_detached
 
 Keys = Callable[..., Keyring]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from openstack_image_manager.upstreams import shipped
+from openstack_image_manager.definitions.resolvers import shipped
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "signatures.md").read_text(encoding="utf-8")

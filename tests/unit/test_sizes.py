@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openstack_image_manager import sizes
+from openstack_image_manager import humanize
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from openstack_image_manager import sizes
     ],
 )
 def test_little_is_not_told_as_nothing(size: int, said: str) -> None:
-    assert sizes.words(size) == said
+    assert humanize.words(size) == said

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from openstack_image_manager.upstreams import soundness
-from openstack_image_manager.upstreams.resolver import Resolver, Step
+from openstack_image_manager.definitions.resolvers import validation
+from openstack_image_manager.definitions.resolvers.model import Resolver, Step
 
 STEPS = [
     ({"simplestreams": "https://x/y", "product": "p"}, (), "simplestreams needs item; add it"),
@@ -38,8 +38,8 @@ STEPS = [
 def test_mistakes_in_steps(step: dict[str, Any], loc: tuple[str, ...], message: str) -> None:
     resolver = Resolver.model_validate({"steps": [step], "url": "https://x/a", "version": "1"})
     assert any(
-        where == ("steps", 0, *loc) and said.startswith(message) for where, said in soundness.problems(resolver)
-    ), soundness.problems(resolver)
+        where == ("steps", 0, *loc) and said.startswith(message) for where, said in validation.problems(resolver)
+    ), validation.problems(resolver)
 
 
 def test_what_steps_give_is_known_to_what_follows() -> None:
@@ -50,13 +50,13 @@ def test_what_steps_give_is_known_to_what_follows() -> None:
         {"json": "{url}", "fields": {"url": "u", "f": "f"}, "where": {"x": "{a}"}},
     ]
     resolver = Resolver.model_validate({"steps": steps, "version": "{a}{c}{d}{e}{f}{file}{published}"})
-    assert soundness.problems(resolver) == []
+    assert validation.problems(resolver) == []
     resolver = resolver.model_copy(update={"version": "{b}"})
-    assert [loc for loc, _ in soundness.problems(resolver)] == [("version",)]
-    assert soundness.problems(Resolver()) == [(("steps",), "is missing; add the steps that lead to the newest build")]
+    assert [loc for loc, _ in validation.problems(resolver)] == [("version",)]
+    assert validation.problems(Resolver()) == [(("steps",), "is missing; add the steps that lead to the newest build")]
     rule = {"kind": "detached", "over": "checksum", "url": "https://x/y", "keys": "{a}"}
     resolver = Resolver.model_validate({"steps": steps, "version": "{a}", "signature": rule})
-    assert soundness.problems(resolver) == [
+    assert validation.problems(resolver) == [
         (("signature", "over"), "no checksum file is read here: neither by the last step nor by checksum")
     ]
 
@@ -83,7 +83,7 @@ def test_what_is_signed_is_what_the_digest_comes_from(last: Any, checksum: Any, 
     values = {"steps": [last], "url": "https://x/{a}", "version": "{a}", "signature": rule}
     if checksum:
         values["checksum"] = checksum
-    found = soundness.problems(Resolver.model_validate(values))
+    found = validation.problems(Resolver.model_validate(values))
     assert [loc for loc, _ in found] == ([("signature", "over")] if message else [])
     assert message is None or message in found[0][1]
 
@@ -98,14 +98,14 @@ def test_a_signature_over_digests_that_can_be_forged(place: str, policy: str, al
     values = {"steps": [sums], "url": "https://x/{a}", "version": "{a}", "signature": rule}
     if place == "checksum":
         values["checksum"] = {"url": "https://x/S", **chosen}
-    found = soundness.problems(Resolver.model_validate(values))
+    found = validation.problems(Resolver.model_validate(values))
     wrong = algorithm in ("md5", "sha1") and policy != "none"
     loc = ("checksum", "algorithm") if place == "checksum" else ("steps", 0, "algorithm")
     why = f"{algorithm} can be forged, so a signature over it does not vouch for the image"
     assert found == ([(loc, why)] if wrong else [])
     # A signature over the image vouches for the bytes, whatever the checksum file says of them.
     over_image = {**values, "signature": {**rule, "over": "image"}}
-    assert soundness.problems(Resolver.model_validate(over_image)) == []
+    assert validation.problems(Resolver.model_validate(over_image)) == []
 
 
 def signed_step(rule: dict[str, Any] | None = None, step: dict[str, Any] | None = None, **more: Any) -> Any:
@@ -114,7 +114,7 @@ def signed_step(rule: dict[str, Any] | None = None, step: dict[str, Any] | None 
     first = {**(step or {"pointer": "https://x/y", "match": "(?P<a>.*)"}), "signature": signature}
     sums = {"checksum-file": "https://x/{a}", "match": "(?P<b>x)"}
     values = {"steps": [first, sums], "url": "https://x/{b}", "version": "{b}", **more}
-    return soundness.problems(Resolver.model_validate(values))
+    return validation.problems(Resolver.model_validate(values))
 
 
 def test_signatures_of_steps() -> None:
@@ -146,13 +146,13 @@ def test_one_document_has_one_rule(over: str, own_sums: bool, twice: bool) -> No
     values["signature"] = {**rule, "over": over}
     if own_sums:
         values["checksum"] = {"url": "https://x/S2"}
-    found = soundness.problems(Resolver.model_validate(values))
+    found = validation.problems(Resolver.model_validate(values))
     message = f"signature: over: {over} is about this document already; remove one of them"
     assert found == ([(("steps", 0, "signature"), message)] if twice else [])
     index = {"json": "https://x/S", "fields": {"a": "b", "checksum": "c"}, "signature": rule}
     values = {**values, "steps": [index], "signature": {**rule, "over": "index"}}
     values.pop("checksum", None)
-    assert soundness.problems(Resolver.model_validate(values)) == [
+    assert validation.problems(Resolver.model_validate(values)) == [
         (("steps", 0, "signature"), "signature: over: index is about this document already; remove one of them")
     ]
 
@@ -160,7 +160,7 @@ def test_one_document_has_one_rule(over: str, own_sums: bool, twice: bool) -> No
 def test_clearsigned_texts_are_no_images() -> None:
     rule = {"kind": "clearsigned", "over": "image", "keys": "A" * 40}
     fields = {"steps": [{"static": {"version": "1"}}], "url": "https://x/a", "signature": rule}
-    assert soundness.problems(Resolver.model_validate(fields)) == [
+    assert validation.problems(Resolver.model_validate(fields)) == [
         (("signature", "over"), "clearsigned texts are an index or a checksum file")
     ]
 
@@ -176,7 +176,7 @@ def test_keys_of_both_kinds() -> None:
     def said(kind: str, key: str) -> list[str]:
         rule = {"kind": kind, "over": "image", "url": "https://x/s", "keys": key}
         fields = {"steps": [{"static": {"version": "1"}}], "url": "https://x/a", "signature": rule}
-        return [message for _, message in soundness.problems(Resolver.model_validate(fields))]
+        return [message for _, message in validation.problems(Resolver.model_validate(fields))]
 
     assert said("detached", "AB" * 20) == said("detached", "ab" * 32) == said("openssl-rsa", "ab" * 32) == []
     assert said("detached", "AB" * 8) == ["must be the whole fingerprint of a primary key: 40 or 64 digits"]

@@ -8,9 +8,10 @@ from datetime import date, timedelta
 import pytest
 from cloud import DEFAULT, TODAY, definition, settled
 
-from openstack_image_manager import age, markers, status
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Policy
+from openstack_image_manager.plan import age, markers
+from openstack_image_manager.plan.model import Policy
+from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.report import status
 
 META = {"replace_frequency": "monthly", "provided_until": "none"}
 

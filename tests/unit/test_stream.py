@@ -16,9 +16,9 @@ from packing import MIB, PACKERS, PLAIN, Source, refused, sha256, tar, verified,
 
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import FetchError, VerificationError
-from openstack_image_manager.inspect import HEAD
-from openstack_image_manager.stream import Verified
-from openstack_image_manager.unpack import CHUNK
+from openstack_image_manager.transfer.inspect import HEAD
+from openstack_image_manager.transfer.unpack import CHUNK
+from openstack_image_manager.transfer.verified import Verified
 
 
 def test_an_error_of_the_download_passes_through_as_it_is() -> None:

@@ -12,9 +12,9 @@ import pytest
 from packing import MIB, PLAIN, Source, refused, sha256, verified, zst
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.inspect import HEAD
-from openstack_image_manager.stream import Verified
-from openstack_image_manager.unpack import CHUNK
+from openstack_image_manager.transfer.inspect import HEAD
+from openstack_image_manager.transfer.unpack import CHUNK
+from openstack_image_manager.transfer.verified import Verified
 
 
 def qcow2(backing: int = 0, features: int = 0, version: int = 3) -> bytes:

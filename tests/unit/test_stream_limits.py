@@ -11,8 +11,8 @@ import zstandard
 from packing import MIB, PLAIN, refused, verified, zst
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.inspect import HEAD
-from openstack_image_manager.unpack import CHUNK
+from openstack_image_manager.transfer.inspect import HEAD
+from openstack_image_manager.transfer.unpack import CHUNK
 
 
 def qcow2(size: int) -> bytes:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from packing import PACKERS, PLAIN, Source, refused, sha256, tar, verified, zip_stored, zip_streamed, zipped, zst
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.inspect import HEAD
-from openstack_image_manager.stream import Verified
-from openstack_image_manager.unpack import CHUNK
+from openstack_image_manager.transfer.inspect import HEAD
+from openstack_image_manager.transfer.unpack import CHUNK
+from openstack_image_manager.transfer.verified import Verified
 
 CHECKED = ("gz", "gz of two members", "bz2", "bz2 of two streams", "xz", "xz of two streams", "zip", "zip stored")
 

@@ -8,7 +8,7 @@ import tarfile
 import pytest
 from packing import PLAIN, refused, verified
 
-from openstack_image_manager.tar import MOST_EXTENDED
+from openstack_image_manager.transfer.tar import MOST_EXTENDED
 
 
 def tar(*parts: tuple[bytes, bytes], change: bytes = b"", at: int = 0) -> bytes:

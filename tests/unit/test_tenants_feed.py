@@ -11,7 +11,7 @@ from tests.unit import offered
 from tests.unit.cloud import definition
 from tests.unit.offered import ATOM, TODAY
 
-from openstack_image_manager.tenants import feed
+from openstack_image_manager.site import atom
 
 
 def entries(content: bytes) -> list[ElementTree.Element]:
@@ -21,7 +21,7 @@ def entries(content: bytes) -> list[ElementTree.Element]:
 def test_the_feed_has_what_rfc_4287_asks_for(files):
     root = ElementTree.fromstring(files["feed.xml"])
     listed = entries(files["feed.xml"])
-    assert len(listed) == feed.MOST
+    assert len(listed) == atom.MOST
     when = [each.findtext(f"{ATOM}updated") for each in listed]
     assert when == sorted(when, reverse=True)
     assert root.findtext(f"{ATOM}updated") == when[0]
@@ -44,8 +44,8 @@ def test_ids_of_entries_stay_and_new_builds_come_on_top(site, files):
     assert moved[0].find(f"{ATOM}link").get("href").startswith("https://images.example.org/here/images/")
     alone = offered.surveyed([definition("Debian 13", ("20261001",))])
     wanted = definition("Debian 13", ("20261001", "20261101"))
-    old = feed.news(alone, TODAY, 90)
-    new = feed.news(offered.surveyed([wanted]), TODAY, 90)
+    old = atom.news(alone, TODAY, 90)
+    new = atom.news(offered.surveyed([wanted]), TODAY, 90)
     assert {each.id for each in old} < {each.id for each in new}
     assert new[0].title == "Debian 13 20261101"
 
@@ -54,7 +54,7 @@ def test_what_retires_and_what_ends_is_told():
     meta = {"os_distro": "fedora", "os_version": "43", "uuid_validity": "none"}
     wanted = definition("Fedora 43", ("20261001", "20261101"), meta=meta)
     site = offered.surveyed([wanted])
-    told = {each.title: each for each in feed.news(site, TODAY, 90)}
+    told = {each.title: each for each in atom.news(site, TODAY, 90)}
     assert list(told) == [
         "Fedora 43 (20261001) retired",
         "Fedora 43 20261101",
@@ -62,7 +62,7 @@ def test_what_retires_and_what_ends_is_told():
         "Support of Fedora 43 ends on 2026-12-09",
     ]
     assert "Images: Fedora 43." in told["Support of Fedora 43 ends on 2026-12-09"].text
-    later = [each.title for each in feed.news(site, date(2026, 12, 10), 90)]
+    later = [each.title for each in atom.news(site, date(2026, 12, 10), 90)]
     assert later[0] == "Support of Fedora 43 has ended"
     assert "verified before the import: sha256:" in told["Fedora 43 20261101"].text
 
@@ -73,7 +73,7 @@ def test_entries_say_what_is_known_of_verification_and_which_cloud(site):
     def told(**changes):
         build = replace(offer.front, **changes)
         one = replace(site.distributions[0], images=(replace(offer, builds=(build,)),))
-        return feed.news(replace(site, distributions=(one,)), TODAY, 90)[0]
+        return atom.news(replace(site, distributions=(one,)), TODAY, 90)[0]
 
     assert "not verified" in told(verified="no").text
     assert "nothing is known" in told(verified="unknown").text
@@ -83,5 +83,5 @@ def test_entries_say_what_is_known_of_verification_and_which_cloud(site):
 
 
 def test_a_feed_without_news_is_a_feed(site):
-    root = ElementTree.fromstring(feed.atom(site, [], None))
+    root = ElementTree.fromstring(atom.atom(site, [], None))
     assert root.findtext(f"{ATOM}updated") == site.looked_at

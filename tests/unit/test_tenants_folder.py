@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from openstack_image_manager.errors import Error
-from openstack_image_manager.tenants import folder
-from openstack_image_manager.tenants.folder import LIST, Written
+from openstack_image_manager.site import writer
+from openstack_image_manager.site.writer import LIST, Written
 
 FILES = {"style.css": b"a", "images/x.html": b"x", "images/y.html": b"y", "index.html": b"i"}
 
@@ -21,13 +21,13 @@ def there(site: Path) -> dict[str, bytes]:
 
 def test_files_come_change_and_go(tmp_path):
     site = tmp_path / "new" / "site"
-    assert folder.write(site, FILES) == Written(4, 0, 0)
+    assert writer.write(site, FILES) == Written(4, 0, 0)
     assert there(site) == FILES
     before = (site / "style.css").stat().st_mtime_ns
-    assert folder.write(site, FILES) == Written(0, 4, 0)
+    assert writer.write(site, FILES) == Written(0, 4, 0)
     assert (site / "style.css").stat().st_mtime_ns == before
     later = {"style.css": b"b", "index.html": b"i"}
-    assert folder.write(site, later) == Written(1, 1, 2)
+    assert writer.write(site, later) == Written(1, 1, 2)
     assert there(site) == later
     assert not (site / "images").exists()
     umask = os.umask(0)
@@ -36,40 +36,40 @@ def test_files_come_change_and_go(tmp_path):
 
 
 def test_what_others_put_there_stays(tmp_path):
-    folder.write(tmp_path, FILES)
+    writer.write(tmp_path, FILES)
     (tmp_path / "robots.txt").write_text("mine")
     (tmp_path / "images" / "logo.png").write_text("mine")
-    folder.write(tmp_path, {"index.html": b"i"})
+    writer.write(tmp_path, {"index.html": b"i"})
     assert there(tmp_path) == {"index.html": b"i", "robots.txt": b"mine", "images/logo.png": b"mine"}
 
 
 def test_a_file_that_is_gone_is_no_error(tmp_path):
-    folder.write(tmp_path, FILES)
+    writer.write(tmp_path, FILES)
     (tmp_path / "images" / "x.html").unlink()
-    assert folder.write(tmp_path, {"index.html": b"i"}) == Written(0, 1, 2 - 1 + 1)
+    assert writer.write(tmp_path, {"index.html": b"i"}) == Written(0, 1, 2 - 1 + 1)
 
 
 def test_a_link_is_replaced_and_not_followed(tmp_path):
     site, other = tmp_path / "site", tmp_path / "other"
-    folder.write(site, FILES)
+    writer.write(site, FILES)
     other.write_bytes(b"i")
     (site / "index.html").unlink()
     (site / "index.html").symlink_to(other)
-    assert folder.write(site, FILES | {"index.html": b"new"}).written == 1
+    assert writer.write(site, FILES | {"index.html": b"new"}).written == 1
     assert other.read_bytes() == b"i"
     assert not (site / "index.html").is_symlink()
 
 
 def test_folders_of_others_are_refused(tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
-    for use in (folder.check, lambda site: folder.write(site, FILES)):
+    for use in (writer.check, lambda site: writer.write(site, FILES)):
         with pytest.raises(Error, match="is not empty, and not a site of this command"):
             use(tmp_path)
     assert there(tmp_path) == {"letter.txt": b"dear"}
     with pytest.raises(Error, match="Not a directory"):
-        folder.check(tmp_path / "letter.txt")
+        writer.check(tmp_path / "letter.txt")
     with pytest.raises(Error, match="Not a directory"):
-        folder.write(tmp_path / "letter.txt" / "site", FILES)
+        writer.write(tmp_path / "letter.txt" / "site", FILES)
 
 
 @pytest.mark.parametrize(
@@ -79,38 +79,38 @@ def test_folders_of_others_are_refused(tmp_path):
         "[]",
         "{}",
         '{"kind": "x", "files": []}',
-        f'{{"kind": "{folder.KIND}"}}',
-        f'{{"kind": "{folder.KIND}", "files": [1]}}',
-        f'{{"kind": "{folder.KIND}", "files": ["../letter.txt"]}}',
-        f'{{"kind": "{folder.KIND}", "files": ["/etc/passwd"]}}',
-        f'{{"kind": "{folder.KIND}", "files": [""]}}',
+        f'{{"kind": "{writer.KIND}"}}',
+        f'{{"kind": "{writer.KIND}", "files": [1]}}',
+        f'{{"kind": "{writer.KIND}", "files": ["../letter.txt"]}}',
+        f'{{"kind": "{writer.KIND}", "files": ["/etc/passwd"]}}',
+        f'{{"kind": "{writer.KIND}", "files": [""]}}',
         "[" * 100_000,
     ],
 )
 def test_a_damaged_list_removes_nothing(tmp_path, text):
     site = tmp_path / "site"
-    folder.write(site, FILES)
+    writer.write(site, FILES)
     (site / LIST).write_text(text)
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(Error, match="is damaged"):
-        folder.write(site, {"index.html": b"n"})
+        writer.write(site, {"index.html": b"n"})
     assert there(site) == FILES
     assert (tmp_path / "letter.txt").exists()
 
 
 def test_a_run_that_fails_is_finished_by_the_next_one(tmp_path):
-    folder.write(tmp_path, FILES)
+    writer.write(tmp_path, FILES)
     (tmp_path / "images" / "x.html").unlink()
     (tmp_path / "images" / "x.html").mkdir()
     with pytest.raises(Error, match=r"x\.html: Is a directory"):
-        folder.write(tmp_path, {"new.html": b"n", "images/x.html": b"z"})
+        writer.write(tmp_path, {"new.html": b"n", "images/x.html": b"z"})
     assert not list(tmp_path.rglob("*.partial"))
     (tmp_path / "images" / "x.html").rmdir()
-    folder.write(tmp_path, {"index.html": b"n"})
+    writer.write(tmp_path, {"index.html": b"n"})
     assert there(tmp_path) == {"index.html": b"n"}
 
 
 def test_everything_a_page_needs_comes_with_the_package():
-    texts = folder.texts()
-    assert set(texts) == {*folder.TEMPLATES, *folder.ASSETS}
+    texts = writer.texts()
+    assert set(texts) == {*writer.TEMPLATES, *writer.ASSETS}
     assert all(texts.values())

@@ -14,7 +14,7 @@ from tests.unit import offered
 from tests.unit.cloud import definition
 from tests.unit.offered import ATOM
 
-from openstack_image_manager.tenants.pages import ids_stay, rebuilt
+from openstack_image_manager.site.pages import ids_stay, rebuilt
 
 
 class Page(HTMLParser):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.unit import offered
 from tests.unit.cloud import definition
 
-from openstack_image_manager.tenants import snippets
+from openstack_image_manager.site import snippets
 
 
 @cache

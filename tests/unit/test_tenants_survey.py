@@ -10,9 +10,9 @@ from tests.unit import offered
 from tests.unit.cloud import definition, settled
 from tests.unit.offered import NOW, UBUNTU_KEY, knowledge
 
-from openstack_image_manager import markers
-from openstack_image_manager.tenants.offers import Build, Offer
-from openstack_image_manager.tenants.survey import is_offered, products, survey
+from openstack_image_manager.plan import markers
+from openstack_image_manager.site.model import Build, Offer
+from openstack_image_manager.site.survey import is_offered, products, survey
 
 CANARY = "c4n4ry"
 

@@ -13,8 +13,8 @@ from tests.unit import offered
 from tests.unit.cloud import definition
 from tests.unit.offered import TODAY
 
-from openstack_image_manager.tenants import timeline
-from openstack_image_manager.tenants.offers import Life
+from openstack_image_manager.site import timeline
+from openstack_image_manager.site.model import Life
 
 
 def life(label="Debian 13", released="2025-08-09", end="2030-06-30", state="supported", said_by="endoflife.date"):

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from cloud import DELETE, TODAY, definition, fields, made, only, planned, settled
 
-from openstack_image_manager import markers
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Delete, Policy, Update
+from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.model import Delete, Policy, Update
+from openstack_image_manager.plan.planner import plan
 
 
 def test_of_two_images_of_one_version_the_one_in_use_stands():

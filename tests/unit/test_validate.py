@@ -14,10 +14,10 @@ from resolver_files import DEFINITION, GOOD
 from typer.testing import CliRunner
 
 from openstack_image_manager.cli import validate
-from openstack_image_manager.definitions import json_schema
+from openstack_image_manager.definitions.loader import json_schema
+from openstack_image_manager.definitions.resolvers import shipped
+from openstack_image_manager.definitions.resolvers.model import KINDS
 from openstack_image_manager.errors import UsageError
-from openstack_image_manager.upstreams import shipped
-from openstack_image_manager.upstreams.resolver import KINDS
 
 
 def test_the_schema_takes_what_load_takes() -> None:

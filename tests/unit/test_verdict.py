@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from signers import DAY, THEN, Hand
 
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.signing.openpgp import Certificate, Signature, certificates, signatures
-from openstack_image_manager.signing.verdict import CLOCK, Outcome, Signed, judge, obstacle, outcome, pins
+from openstack_image_manager.signatures.openpgp import Certificate, Signature, certificates, signatures
+from openstack_image_manager.signatures.verdict import CLOCK, Outcome, Signed, judge, obstacle, outcome, pins
 
 KEY, OTHER = Hand(), Hand(number=1)
 NOW = THEN + 100 * DAY

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from natsort import natsort_keygen
 
-from openstack_image_manager.naming import version_key
+from openstack_image_manager.definitions.naming import version_key
 
 TEXTS = st.one_of(st.text(), st.text("0123456789.-r"), st.dates().map(lambda day: f"{day:%Y%m%d}"))
 

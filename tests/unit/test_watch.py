@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from openstack_image_manager.watch import GRACE, Watch
+from openstack_image_manager.transfer.deadline import GRACE, Watch
 
 
 @pytest.fixture

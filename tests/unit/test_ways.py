@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from openstack_image_manager.apply.import_method import ImportOptions, Method, Way, choose
+from openstack_image_manager.definitions.model import Version
 from openstack_image_manager.errors import CloudError, VerificationError
-from openstack_image_manager.format import Version
 from openstack_image_manager.redaction import has_secrets
-from openstack_image_manager.unpack import PACKED
-from openstack_image_manager.ways import ImportOptions, Method, Way, choose, copy_checksum
+from openstack_image_manager.transfer.checksum_files import copy_checksum
+from openstack_image_manager.transfer.unpack import PACKED
 
 PLAIN = "https://x/1.img"
 SHA256, SHA512 = f"sha256:{'a' * 64}", f"sha512:{'a' * 128}"

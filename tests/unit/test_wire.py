@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from openstack_image_manager.wire import sentence
+from openstack_image_manager.cloud.image_api import sentence
 
 HTML = """<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1>
 You are not authorized to complete this action.<br /><br />

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openstack_image_manager import wire
+from openstack_image_manager.cloud import image_api
 from openstack_image_manager.errors import CloudError
 from openstack_image_manager.model import FieldChange, Image
 
@@ -39,7 +39,7 @@ IMAGE: dict[str, Any] = {
 
 
 def test_an_image_keeps_its_base_attributes_and_its_properties_apart() -> None:
-    assert wire.as_image(IMAGE) == Image(
+    assert image_api.as_image(IMAGE) == Image(
         name="Ubuntu",
         visibility="public",
         status="active",
@@ -67,8 +67,8 @@ def test_an_image_needs_no_more_than_id_visibility_and_status() -> None:
     """A record without bytes has null in nearly all other attributes."""
     least = {"id": "a", "visibility": "private", "status": "queued"}
     image = Image("", "private", id="a", status="queued")
-    assert wire.as_image(least) == image
-    assert wire.as_image(dict.fromkeys(IMAGE, None) | least) == image
+    assert image_api.as_image(least) == image
+    assert image_api.as_image(dict.fromkeys(IMAGE, None) | least) == image
 
 
 @pytest.mark.parametrize(
@@ -104,19 +104,19 @@ def test_an_image_needs_no_more_than_id_visibility_and_status() -> None:
 def test_a_base_attribute_that_glance_cannot_have_written_is_refused_with_its_name(attribute: str, value: Any) -> None:
     who = "an image" if attribute == "id" else IMAGE["id"]
     with pytest.raises(ValueError, match=f"{who} is not described as Glance describes images: {attribute}$"):
-        wire.as_image(IMAGE | {attribute: value})
+        image_api.as_image(IMAGE | {attribute: value})
 
 
 @pytest.mark.parametrize("status", ["deleted", "pending_delete"])
 def test_an_image_that_glance_is_deleting_counts_as_gone(status: str) -> None:
     with pytest.raises(CloudError, match=f"Glance says that it is {status}") as caught:
-        wire.present(Image("Ubuntu", "public", status=status))
+        image_api.present(Image("Ubuntu", "public", status=status))
     assert caught.value.status == 404
-    wire.present(Image("Ubuntu", "public", status="deactivated"))
+    image_api.present(Image("Ubuntu", "public", status="deactivated"))
 
 
 def test_a_new_record_is_made_with_all_that_glance_takes_at_once() -> None:
-    assert wire.creation(wire.as_image(IMAGE), "bare") == {
+    assert image_api.creation(image_api.as_image(IMAGE), "bare") == {
         "id": IMAGE["id"],
         "name": "Ubuntu",
         "visibility": "public",
@@ -131,8 +131,8 @@ def test_a_new_record_is_made_with_all_that_glance_takes_at_once() -> None:
 
 
 def test_an_import_names_its_address_and_its_stores_only_where_there_are_some() -> None:
-    assert wire.order("glance-direct", None, None) == {"method": {"name": "glance-direct"}}
-    assert wire.order("web-download", "https://example.org/x", {"slow", "fast"}) == {
+    assert image_api.order("glance-direct", None, None) == {"method": {"name": "glance-direct"}}
+    assert image_api.order("web-download", "https://example.org/x", {"slow", "fast"}) == {
         "method": {"name": "web-download", "uri": "https://example.org/x"},
         "stores": ["fast", "slow"],
         "all_stores_must_succeed": False,
@@ -150,18 +150,18 @@ def test_an_import_names_its_address_and_its_stores_only_where_there_are_some() 
     ],
 )
 def test_a_change_is_one_json_patch_operation(change: FieldChange, operation: dict[str, Any]) -> None:
-    assert wire.operation(change) == operation
+    assert image_api.operation(change) == operation
 
 
 def test_filters_find_all_of_many_ids_in_short_questions() -> None:
-    ids = [f"id{number:03}" for number in range(2 * wire.NAMES + 1)]
-    filters = wire.id_filters(ids[::-1])
-    assert [len(each.split(",")) for each in filters] == [wire.NAMES, wire.NAMES, 1]
+    ids = [f"id{number:03}" for number in range(2 * image_api.NAMES + 1)]
+    filters = image_api.id_filters(ids[::-1])
+    assert [len(each.split(",")) for each in filters] == [image_api.NAMES, image_api.NAMES, 1]
     assert [name for each in filters for name in each.removeprefix("in:").split(",")] == ids
 
 
 def test_a_name_that_glance_takes_no_quotes_around_has_a_question_of_its_own() -> None:
-    assert wire.name_filters({"b, c", 'a "1"', "d\\e"}) == ['in:"b, c"', 'eq:a "1"', "eq:d\\e"]
+    assert image_api.name_filters({"b, c", 'a "1"', "d\\e"}) == ['in:"b, c"', 'eq:a "1"', "eq:d\\e"]
 
 
 @pytest.mark.parametrize(
@@ -190,12 +190,12 @@ def test_a_name_that_glance_takes_no_quotes_around_has_a_question_of_its_own() -
     ],
 )
 def test_an_answer_is_believed_only_in_the_shape_of_its_service(key: str, value: Any, fits: bool) -> None:
-    assert wire.is_shaped({key: value}, key) is fits
+    assert image_api.is_shaped({key: value}, key) is fits
 
 
 @pytest.mark.parametrize("answer", [[], None, "images", {}])
 def test_an_answer_without_the_key_that_was_asked_for_is_not_believed(answer: Any) -> None:
-    assert not wire.is_shaped(answer, "images")
+    assert not image_api.is_shaped(answer, "images")
 
 
 @pytest.mark.parametrize(
@@ -215,11 +215,11 @@ def test_an_answer_without_the_key_that_was_asked_for_is_not_believed(answer: An
 def test_only_the_statuses_of_the_api_reference_are_a_success(
     method: str, path: str, statuses: tuple[int, ...]
 ) -> None:
-    assert wire.successes(method, path) == statuses
+    assert image_api.successes(method, path) == statuses
 
 
 def test_the_next_page_is_a_page_of_the_same_listing() -> None:
-    assert wire.following("/v2/images?limit=2&marker=b") == ("/images?limit=2&marker=b", "b")
+    assert image_api.following("/v2/images?limit=2&marker=b") == ("/images?limit=2&marker=b", "b")
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_the_next_page_is_a_page_of_the_same_listing() -> None:
     ],
 )
 def test_a_link_that_leads_elsewhere_is_not_followed(link: object) -> None:
-    assert wire.following(link) is None
+    assert image_api.following(link) is None
 
 
 def test_the_newer_state_of_an_image_counts_and_of_one_second_the_later_answer() -> None:
@@ -247,15 +247,17 @@ def test_the_newer_state_of_an_image_counts_and_of_one_second_the_later_answer()
 
     images: dict[str, Image] = {}
     for name, second, kept in (("first", 1, "first"), ("older", 0, "first"), ("same", 1, "same"), ("new", 2, "new")):
-        wire.join(images, image(name, second))
+        image_api.join(images, image(name, second))
         assert images["a"].name == kept
 
 
 def test_an_answer_began_before_its_date_by_what_it_took_and_what_clocks_may_differ() -> None:
     date = "Sun, 22 Nov 2026 10:00:00 GMT"
-    assert wire.moment(date, 5.0) == datetime(2026, 11, 22, 10, tzinfo=UTC) - timedelta(seconds=5) - wire.MARGIN
+    assert (
+        image_api.moment(date, 5.0) == datetime(2026, 11, 22, 10, tzinfo=UTC) - timedelta(seconds=5) - image_api.MARGIN
+    )
 
 
 @pytest.mark.parametrize("date", ["", "soon", "Sun, 99 Nov 2026 10:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -2300"])
 def test_an_answer_without_a_date_that_can_be_read_began_at_no_known_time(date: str) -> None:
-    assert wire.moment(date, 5.0) is None
+    assert image_api.moment(date, 5.0) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from openstack_image_manager import written
+from openstack_image_manager import files
 from openstack_image_manager.errors import Error, UsageError
 
 
@@ -17,16 +17,16 @@ def test_a_file_is_replaced_with_its_mode_and_through_a_link(tmp_path: Path) -> 
     real.chmod(0o640)
     link.symlink_to(real)
     with real.open() as before:
-        written.write(link, "näw")
+        files.write(link, "näw")
         assert before.read() == "old"
-    assert (link.is_symlink(), written.read(real), real.stat().st_mode & 0o777) == (True, "näw", 0o640)
+    assert (link.is_symlink(), files.read(real), real.stat().st_mode & 0o777) == (True, "näw", 0o640)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link.json", "real.json"]
 
 
 def test_a_new_file_has_the_rights_that_the_user_gives_to_files(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        written.write(tmp_path / "x.prom", "1")
+        files.write(tmp_path / "x.prom", "1")
     finally:
         os.umask(before)
     assert (tmp_path / "x.prom").stat().st_mode & 0o777 == 0o640
@@ -35,24 +35,24 @@ def test_a_new_file_has_the_rights_that_the_user_gives_to_files(tmp_path: Path) 
 def test_what_can_t_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "x.json").mkdir()
     with pytest.raises(Error, match="can't be written: Is a directory"):
-        written.write(tmp_path / "x.json", "1")
+        files.write(tmp_path / "x.json", "1")
     with pytest.raises(Error, match="can't be written: No such file"):
-        written.write(tmp_path / "no" / "x.json", "1")
+        files.write(tmp_path / "no" / "x.json", "1")
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
 
 
 def test_the_check_comes_first(tmp_path: Path) -> None:
-    written.check(tmp_path / "x.json", (".json", ".md"), "--report")
+    files.check(tmp_path / "x.json", (".json", ".md"), "--report")
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UsageError, match=r"the name must end in \.json or \.md"):
-        written.check(tmp_path / "x", (".json", ".md"), "--report")
+        files.check(tmp_path / "x", (".json", ".md"), "--report")
     (tmp_path / "d.json").mkdir()
     with pytest.raises(Error, match="is there already, and is no file; nothing was done"):
-        written.check(tmp_path / "d.json", (".json",), "--report")
+        files.check(tmp_path / "d.json", (".json",), "--report")
     with pytest.raises(Error, match="No such file or directory; nothing was done"):
-        written.check(tmp_path / "no" / "x.json", (".json",), "--report")
+        files.check(tmp_path / "no" / "x.json", (".json",), "--report")
 
 
 def test_what_can_t_be_read_was_empty(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"\xff")
-    assert (written.read(tmp_path / "x"), written.read(tmp_path / "y")) == ("", "")
+    assert (files.read(tmp_path / "x"), files.read(tmp_path / "y")) == ("", "")

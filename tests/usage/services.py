@@ -16,9 +16,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from openstack_image_manager.files import write_private
 from openstack_image_manager.sandbox import Sandbox, config, process
 from openstack_image_manager.sandbox.install import MARKER, discard, fingerprint, install, is_complete
-from openstack_image_manager.written import write_private
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "requirements.txt"

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from openstack.connection import Connection
 
-from openstack_image_manager import usage
-from openstack_image_manager.glance import Glance
+from openstack_image_manager.cloud import usage
+from openstack_image_manager.cloud.glance import Glance
 from tests.real.bench import Bench, elsewhere
 from tests.real.doctors import checks
 from tests.usage.services import Services

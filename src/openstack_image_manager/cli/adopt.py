@@ -11,7 +11,7 @@ import typer
 from openstack_image_manager.cli import options as given
 
 if TYPE_CHECKING:
-    from openstack_image_manager.adopting.adopt import Adopted
+    from openstack_image_manager.adopt.adopt import Adopted
 
 
 def register(app: typer.Typer) -> None:
@@ -37,14 +37,14 @@ def adopt_command(
     """
     import re
 
-    from openstack_image_manager import console
-    from openstack_image_manager.adopting.adopt import adopt
-    from openstack_image_manager.adopting.text import text
-    from openstack_image_manager.cli.logs import set_up
-    from openstack_image_manager.cli.request import cloud_names
+    from openstack_image_manager.adopt.adopt import adopt
+    from openstack_image_manager.adopt.yaml_writer import text
+    from openstack_image_manager.cloud.glance import Glance
     from openstack_image_manager.errors import UsageError
-    from openstack_image_manager.glance import Glance
-    from openstack_image_manager.plan_model import Policy
+    from openstack_image_manager.plan.model import Policy
+    from openstack_image_manager.report import console
+    from openstack_image_manager.report.log import set_up
+    from openstack_image_manager.runs.connect import cloud_names
 
     set_up(debug, log_format)
     try:
@@ -65,7 +65,7 @@ def adopt_command(
 
 def _told(found: Adopted) -> list[str]:
     """What a person should know before the first run with the definitions."""
-    from openstack_image_manager.sizes import count
+    from openstack_image_manager.humanize import count
 
     lines = [f"left out: {image.name or '(no name)'} ({image.id}): {why}" for image, why in found.left_out]
     images = sum(len(definition.versions) for definition in found.definitions)

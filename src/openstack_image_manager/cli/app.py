@@ -11,6 +11,7 @@ import typer
 from openstack_image_manager import __version__
 from openstack_image_manager.cli import (
     adopt,
+    broken_pipe,
     build,
     check_updates,
     doctor,
@@ -22,7 +23,6 @@ from openstack_image_manager.cli import (
     share,
     show,
     status,
-    unread,
     update,
     validate,
 )
@@ -33,7 +33,7 @@ from openstack_image_manager.cli.keys import keys_app
 from openstack_image_manager.cli.sandbox import sandbox_app
 from openstack_image_manager.cli.scs import scs_app
 from openstack_image_manager.errors import Error
-from openstack_image_manager.output import guard
+from openstack_image_manager.report.output import guard
 
 if TYPE_CHECKING:
     from typer.models import CommandInfo
@@ -176,13 +176,13 @@ def main(arguments: list[str] | None = None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, end)
-    unread.go_on()
+    broken_pipe.go_on()
     guard()
     words = sys.argv[1:] if arguments is None else arguments
     try:
         _without_others(words)(words)
     except Error as error:
-        from openstack_image_manager.cli.logs import say
+        from openstack_image_manager.report.log import say
 
         say("error", str(error))
         sys.exit(error.exit_code)
@@ -190,7 +190,7 @@ def main(arguments: list[str] | None = None) -> None:
         # Errors of files that have a name are told where they happen; what has none is the output itself.
         if error.filename is not None:
             raise
-        from openstack_image_manager.cli.logs import say
+        from openstack_image_manager.report.log import say
 
         say("error", f"the output can't be written: {error.strerror}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

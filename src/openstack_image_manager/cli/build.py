@@ -13,10 +13,10 @@ from openstack_image_manager.defaults import EOL_URL
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from openstack_image_manager.definitions import Loaded
+    from openstack_image_manager.definitions.loader import Loaded
+    from openstack_image_manager.endoflife.data import Source
     from openstack_image_manager.model import Finding, Image
-    from openstack_image_manager.tenants.offers import Site
-    from openstack_image_manager.upstreams.eoldata import Source
+    from openstack_image_manager.site.model import Site
 
 
 def register(app: typer.Typer) -> None:
@@ -53,23 +53,23 @@ def build(
     Example:
       openstack-image-manager catalogue build site/ --cloud openstack --images images/
     """
-    from openstack_image_manager import console
-    from openstack_image_manager.cli.logs import set_up
     from openstack_image_manager.cli.recording import recording
-    from openstack_image_manager.cli.request import cloud_names
-    from openstack_image_manager.definitions import load
+    from openstack_image_manager.definitions.loader import load
+    from openstack_image_manager.definitions.model import public_url
+    from openstack_image_manager.endoflife import data
     from openstack_image_manager.errors import Error
-    from openstack_image_manager.format import public_url
-    from openstack_image_manager.tenants import folder
-    from openstack_image_manager.tenants.pages import pages
-    from openstack_image_manager.tenants.report import of_site, site_line
-    from openstack_image_manager.upstreams import eoldata
+    from openstack_image_manager.report import console
+    from openstack_image_manager.report.log import set_up
+    from openstack_image_manager.runs.connect import cloud_names
+    from openstack_image_manager.site import writer
+    from openstack_image_manager.site.pages import pages
+    from openstack_image_manager.site.report import of_site, site_line
 
     set_up(debug)
     _check_url(url)
     with recording("catalogue build", report) as record:
-        source = eoldata.site(eol_url) if eol_data is None else eoldata.files(eol_data)
-        folder.check(site)
+        source = data.site(eol_url) if eol_data is None else data.files(eol_data)
+        writer.check(site)
         loaded = load(images, name_filter=name_filter)
         seen, troubles = _look(cloud_names(cloud, all_clouds), loaded, tag)
         made, unknown = _survey(title, loaded, seen, source)
@@ -81,8 +81,8 @@ def build(
                 f"{', '.join(seen)}: no image of these definitions can be seen by every tenant: public or community, "
                 f"active and with the tag {tag}; {site} stays as it is"
             )
-        texts, notice = folder.texts(), eoldata.catalogue().notice
-        told = folder.write(site, pages(made, texts, notice, public_url(url) if url else None))
+        texts, notice = writer.texts(), data.catalogue().notice
+        told = writer.write(site, pages(made, texts, notice, public_url(url) if url else None))
         record.content = of_site(made, site, findings, told)
         typer.echo(site_line(made, site, told))
         raise typer.Exit(1 if any(each.level == "error" for each in troubles) else 0)
@@ -91,7 +91,7 @@ def build(
 def _check_url(url: str | None) -> None:
     from urllib.parse import urlsplit
 
-    from openstack_image_manager import values
+    from openstack_image_manager.definitions import values
     from openstack_image_manager.errors import UsageError
 
     try:
@@ -104,9 +104,9 @@ def _check_url(url: str | None) -> None:
 
 def _look(clouds: Sequence[str | None], loaded: Loaded, tag: str) -> tuple[dict[str, Sequence[Image]], list[Finding]]:
     """What each cloud lists, and what is wrong with definitions there. Raises the Error of the first that fails."""
-    from openstack_image_manager.cli.run import side_by_side
     from openstack_image_manager.errors import Error
-    from openstack_image_manager.tenants import look
+    from openstack_image_manager.runs.run import side_by_side
+    from openstack_image_manager.site import clouds as look
 
     seen: dict[str, Sequence[Image]] = {}
     findings: list[Finding] = []
@@ -124,13 +124,13 @@ def _survey(
     """What is offered, and the products of which no ends are known: their images' own words are taken."""
     from datetime import UTC, datetime
 
+    from openstack_image_manager.endoflife import data
     from openstack_image_manager.model import Finding
-    from openstack_image_manager.tenants import look
-    from openstack_image_manager.tenants.survey import Knowledge, products, survey
-    from openstack_image_manager.upstreams import eoldata
+    from openstack_image_manager.site import clouds as look
+    from openstack_image_manager.site.survey import Knowledge, products, survey
 
-    known = eoldata.catalogue()
-    releases, failed = eoldata.load(products(known, loaded.definitions, seen), source)
+    known = data.catalogue()
+    releases, failed = data.load(products(known, loaded.definitions, seen), source)
     knowledge = Knowledge(known, releases, look.signers())
     heading = title or f"Images of {', '.join(seen)}"
     made = survey(heading, loaded.definitions, seen, knowledge, datetime.now(UTC), loaded.left_out)

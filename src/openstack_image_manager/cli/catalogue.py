@@ -31,8 +31,9 @@ def list_catalogue(
     import json
     from dataclasses import asdict
 
-    from openstack_image_manager import catalogue, console
-    from openstack_image_manager.definitions import load
+    from openstack_image_manager.catalogue import entries as catalogue
+    from openstack_image_manager.definitions.loader import load
+    from openstack_image_manager.report import console
 
     loaded = load(CATALOGUE)
     entries = catalogue.entries(loaded.definitions, loaded.positions)
@@ -53,8 +54,8 @@ def show(
       openstack-image-manager catalogue show debian > images/debian.yml
       openstack-image-manager catalogue show "Debian 13" "Ubuntu 24.04" > images/ours.yml
     """
-    from openstack_image_manager import catalogue
-    from openstack_image_manager.definitions import load
+    from openstack_image_manager.catalogue import entries as catalogue
+    from openstack_image_manager.definitions.loader import load
 
     loaded = load(CATALOGUE)
     typer.echo(catalogue.excerpt(names, loaded.definitions, loaded.positions), nl=False)

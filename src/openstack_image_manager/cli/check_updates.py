@@ -36,33 +36,35 @@ def check_updates(
     Example:
       openstack-image-manager check-updates --images images/
     """
-    from openstack_image_manager import console
-    from openstack_image_manager.definitions import load
-    from openstack_image_manager.upstreams import ages, endoflife, eoldata
+    from openstack_image_manager.definitions.loader import load
+    from openstack_image_manager.endoflife import check
+    from openstack_image_manager.endoflife import data as eoldata
+    from openstack_image_manager.report import console
+    from openstack_image_manager.upstreams import signature_ages
 
     source = eoldata.site(eol_url) if eol_data is None else eoldata.files(eol_data)
     today = datetime.now(UTC).date()
     everything = load(images)
     chosen = load(images, name_filter=name_filter) if name_filter else everything
     known = eoldata.catalogue()
-    products = endoflife.wanted(known, chosen.definitions)
+    products = check.wanted(known, chosen.definitions)
     releases, failed = eoldata.load(products, source)
-    checks = endoflife.check(known, chosen.definitions, everything.definitions, releases, today)
-    signed = ages.signatures(chosen.definitions, today)
-    told = [*endoflife.findings(checks), *ages.findings(signed)]
+    checks = check.check(known, chosen.definitions, everything.definitions, releases, today)
+    signed = signature_ages.signatures(chosen.definitions, today)
+    told = [*check.findings(checks), *signature_ages.findings(signed)]
     errors = {name: str(error) for name, error in failed.items()}
-    summary = endoflife.summary(checks, products, len(errors))
+    summary = check.summary(checks, products, len(errors))
     if output == given.Output.JSON:
-        data = {"date": today.isoformat(), "checks": endoflife.data(checks), "failed": errors}
-        typer.echo(json.dumps({**data, "signatures": ages.data(signed)}, indent=2))
+        data = {"date": today.isoformat(), "checks": check.data(checks), "failed": errors}
+        typer.echo(json.dumps({**data, "signatures": signature_ages.data(signed)}, indent=2))
     elif output == given.Output.MARKDOWN:
-        told += endoflife.findings([], errors)
+        told += check.findings([], errors)
         typer.echo(console.findings_markdown("Releases", summary, told), nl=False)
     else:
         out = console.console()
         console.findings(told, out)
         console.say(out, summary)
-    console.findings(endoflife.findings([], errors), console.console(stderr=True))
+    console.findings(check.findings([], errors), console.console(stderr=True))
     for warning in chosen.warnings:
         typer.echo(f"warning: {warning}", err=True)
     raise typer.Exit(1 if errors else FOUND if any(each.is_finding for each in checks) else 0)

@@ -22,7 +22,7 @@ def is_completing() -> bool:
 def definitions(context: typer.Context, incomplete: str) -> list[str]:
     """Names of definitions in --images (or where they are by default) that begin like this."""
     from openstack_image_manager.defaults import DEFAULT_IMAGES
-    from openstack_image_manager.definitions import load
+    from openstack_image_manager.definitions.loader import load
     from openstack_image_manager.errors import Error
 
     try:
@@ -53,7 +53,7 @@ def _places() -> list[Path]:
 
 
 def _names(data: bytes) -> Iterable[str]:
-    from openstack_image_manager.records import keys_below
+    from openstack_image_manager.definitions.nodes import keys_below
 
     return keys_below(data, "clouds")
 

@@ -6,10 +6,10 @@ import sys
 
 import typer
 
-from openstack_image_manager.cli.run import Clouds
 from openstack_image_manager.errors import UsageError
-from openstack_image_manager.plan_model import Plan
-from openstack_image_manager.serialize import checksum
+from openstack_image_manager.plan.model import Plan
+from openstack_image_manager.plan.serialize import checksum
+from openstack_image_manager.runs.run import Clouds
 
 
 def expect(made: Plan, wanted: str | None) -> None:

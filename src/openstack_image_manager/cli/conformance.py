@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from openstack_image_manager import search
-from openstack_image_manager.cli import run
-from openstack_image_manager.definitions import load
+from openstack_image_manager.cloud import listing
+from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.errors import Error
-from openstack_image_manager.latest import resolve
 from openstack_image_manager.model import Finding
-from openstack_image_manager.plan import plan
-from openstack_image_manager.plan_model import Plan
-from openstack_image_manager.run_request import Request
+from openstack_image_manager.plan.model import Plan
+from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.runs import run
+from openstack_image_manager.runs.request import Request
 from openstack_image_manager.scs import check
 from openstack_image_manager.scs.check import Report
 from openstack_image_manager.scs.lint import Remark, lint
 from openstack_image_manager.scs.verdict import Verdict
+from openstack_image_manager.upstreams.latest import resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def clouds(
 
 
 def _with_plan(each: run.Prepared, standards: Sequence[str], now: datetime) -> CloudReport:
-    there = search.offered(each.glance)
+    there = listing.offered(each.glance)
     before = check.judge(there, standards, now)
     # What is deactivated or shared now may be offered after the plan.
     images = {image.id: image for image in (*each.images, *there)}
@@ -86,7 +86,7 @@ def _with_plan(each: run.Prepared, standards: Sequence[str], now: datetime) -> C
 
 
 def _without(request: Request, standards: Sequence[str], now: datetime) -> CloudReport:
-    from openstack_image_manager.glance import Glance
+    from openstack_image_manager.cloud.glance import Glance
 
     with closing(Glance.connect(request.cloud)) as glance:
-        return CloudReport(glance.cloud, check.judge(search.offered(glance), standards, now))
+        return CloudReport(glance.cloud, check.judge(listing.offered(glance), standards, now))

@@ -12,8 +12,8 @@ import typer
 from openstack_image_manager.cli import options as given
 
 if TYPE_CHECKING:
+    from openstack_image_manager.definitions.model import Definition, Version
     from openstack_image_manager.doctor.report import Check
-    from openstack_image_manager.format import Definition, Version
 
 PROBLEM = 3  # exit code
 HERE = "from this machine"  # no name of a cloud
@@ -64,23 +64,24 @@ def doctor_command(
     Example:
       openstack-image-manager doctor --cloud openstack --images images/
     """
-    from openstack_image_manager import console
-    from openstack_image_manager.cli import run
-    from openstack_image_manager.cli.logs import set_up
     from openstack_image_manager.cli.recording import recording
-    from openstack_image_manager.definitions import load
+    from openstack_image_manager.cloud.session import ENVIRONMENT
+    from openstack_image_manager.definitions.loader import load
     from openstack_image_manager.doctor import sites
     from openstack_image_manager.doctor.examine import Doctor
     from openstack_image_manager.doctor.reach import Reached
     from openstack_image_manager.doctor.report import has_problem, of_checks
     from openstack_image_manager.errors import UsageError
-    from openstack_image_manager.login import ENVIRONMENT
-    from openstack_image_manager.mirroring import target
-    from openstack_image_manager.plan_model import Policy
+    from openstack_image_manager.mirror import location
+    from openstack_image_manager.plan.model import Policy
+    from openstack_image_manager.report import console
+    from openstack_image_manager.report.log import set_up
+    from openstack_image_manager.runs import run
+    from openstack_image_manager.runs.connect import cloud_names
 
     set_up(debug)
-    name = target.split(bucket)[0] if bucket is not None else None
-    if bucket is not None and target.is_folder(bucket):
+    name = location.split(bucket)[0] if bucket is not None else None
+    if bucket is not None and location.is_folder(bucket):
         raise UsageError(f"--bucket {bucket}: only buckets are looked at here; `mirror --dry-run` tells of a directory")
     with recording("doctor", report) as record:
         clouds: dict[str, Sequence[Check]] = {}
@@ -94,7 +95,7 @@ def doctor_command(
         reached = Reached()
         wanted: list[tuple[Definition, Version]] = []
         # One after the other, and in this thread: an interrupt must find the record that is to be deleted.
-        for each in run.cloud_names(cloud, all_clouds):
+        for each in cloud_names(cloud, all_clouds):
             found = doctor.examine(each, reached)
             clouds[each or ENVIRONMENT] = found.checks
             wanted += found.wanted
@@ -115,7 +116,7 @@ def _storage(name: str, endpoint: str | None) -> Check:
     """Whether the bucket of the mirror can be reached, by one HEAD."""
     from openstack_image_manager.doctor.report import Check
     from openstack_image_manager.errors import StorageError
-    from openstack_image_manager.mirroring import bucket as door
+    from openstack_image_manager.mirror import s3 as door
 
     why = "`mirror` keeps its copies there; whether it may write shows with the first of them"
     try:
@@ -128,8 +129,8 @@ def _storage(name: str, endpoint: str | None) -> Check:
 
 
 def _show(groups: Mapping[str, Sequence[Check]]) -> None:
-    from openstack_image_manager import console
     from openstack_image_manager.doctor import report
+    from openstack_image_manager.report import console
 
     out = console.console()
     for name, checks in groups.items():

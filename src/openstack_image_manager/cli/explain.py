@@ -13,8 +13,8 @@ from openstack_image_manager.cli import options as given
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from openstack_image_manager.cli.run import Prepared
-    from openstack_image_manager.explain import Explanation
+    from openstack_image_manager.plan.explain import Explanation
+    from openstack_image_manager.runs.run import Prepared
 
 
 def register(app: typer.Typer) -> None:
@@ -49,15 +49,16 @@ def explain_command(
     Example:
       openstack-image-manager explain "Ubuntu 24.04" --cloud openstack --images images/
     """
-    from openstack_image_manager import explain
-    from openstack_image_manager.cli import run
-    from openstack_image_manager.cli.logs import say, set_up
     from openstack_image_manager.cli.request import defined, only
+    from openstack_image_manager.cli.request import requests as asked
+    from openstack_image_manager.plan import explain
+    from openstack_image_manager.report.log import say, set_up
+    from openstack_image_manager.runs import run
 
     set_up(debug, log_format)
     defined(name, images)
     settled = {"orphans": given.Orphans.KEEP, "max_deletes": 0, "same_ids": False}
-    requests = run.requests({**context.params, **settled, "name_filter": only(name)})
+    requests = asked({**context.params, **settled, "name_filter": only(name)})
     with run.prepared(requests) as found:
         told = {each.glance.cloud: _explained(each) for each in found.ready}
         failed = {name: str(error) for name, error in found.failed.items()}
@@ -74,10 +75,10 @@ def explain_command(
 
 
 def _explained(each: Prepared) -> Explanation:
-    from openstack_image_manager import usage
-    from openstack_image_manager.explain import explain
-    from openstack_image_manager.identity import identify
-    from openstack_image_manager.retention import Usage
+    from openstack_image_manager.cloud import usage
+    from openstack_image_manager.plan.explain import explain
+    from openstack_image_manager.plan.matching import identify
+    from openstack_image_manager.plan.retention import Usage
 
     (definition,) = each.definitions
     policy, day = each.request.policy, date.fromisoformat(each.day)
@@ -89,7 +90,7 @@ def _explained(each: Prepared) -> Explanation:
 
 
 def _show(explanation: Explanation, cloud: str, names: Mapping[str, str]) -> None:
-    from openstack_image_manager import console, render
+    from openstack_image_manager.report import console, plans
 
     out = console.console()
     console.heading(f"{explanation.definition} in cloud {cloud}", out)
@@ -100,4 +101,4 @@ def _show(explanation: Explanation, cloud: str, names: Mapping[str, str]) -> Non
         console.heading(f"{build.version}  {build.name}{known}", out)
         console.pairs([*build.said, *([] if build.changes else [("plan", "nothing to do")])], out)
         for change in build.changes:
-            render.change(change, out, names)
+            plans.change(change, out, names)

@@ -10,7 +10,7 @@ import typer
 from openstack_image_manager.cli import options as given
 
 if TYPE_CHECKING:
-    from openstack_image_manager.signing.keys import AnyKey
+    from openstack_image_manager.signatures.keyring import AnyKey
 
 keys_app = typer.Typer(
     help="Public keys that signatures of upstreams are checked with.",
@@ -49,8 +49,8 @@ def fetch(
         BF18AC2876178908D6E71267D36CB86CB86B3716
     """
     from openstack_image_manager.cli.recording import recording
-    from openstack_image_manager.signing.keys import default_directory, fetch_key
-    from openstack_image_manager.signing.report import of_key
+    from openstack_image_manager.signatures.keyring import default_directory, fetch_key
+    from openstack_image_manager.signatures.report import of_key
 
     with recording("keys fetch", report) as record:
         path = fetch_key(url, fingerprint, keys or default_directory())
@@ -66,7 +66,7 @@ def list_keys(keys: Keys = None) -> None:
     Example:
       openstack-image-manager keys list
     """
-    from openstack_image_manager.signing.keys import default_directory, listing
+    from openstack_image_manager.signatures.keyring import default_directory, listing
 
     directory = keys or default_directory()
     lines = [_line(path, key) for path, key in listing(directory)]
@@ -75,7 +75,7 @@ def list_keys(keys: Keys = None) -> None:
 
 def _line(path: Path, key: AnyKey | str) -> str:
     from openstack_image_manager.redaction import printable
-    from openstack_image_manager.signing.keys import PublicKey
+    from openstack_image_manager.signatures.keyring import PublicKey
 
     if isinstance(key, str):
         return f"(unusable: {key})  {path}"

@@ -29,9 +29,9 @@ def list_command(
       openstack-image-manager list --images images/
       openstack-image-manager list --images images/ --output rst > images.rst
     """
-    from openstack_image_manager import console, inventory
-    from openstack_image_manager.cli.logs import say
-    from openstack_image_manager.definitions import load
+    from openstack_image_manager.definitions.loader import load
+    from openstack_image_manager.report import console, inventory
+    from openstack_image_manager.report.log import say
 
     loaded = load(images, name_filter=name_filter)
     entries = inventory.entries(loaded.definitions, loaded.positions)

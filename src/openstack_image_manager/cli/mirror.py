@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from threading import Event
 
-    from openstack_image_manager.content import Content
     from openstack_image_manager.errors import Error
-    from openstack_image_manager.mirroring.cluster import Cluster
-    from openstack_image_manager.mirroring.copying import Copier
-    from openstack_image_manager.mirroring.record import Record
-    from openstack_image_manager.mirroring.report import Outcome
-    from openstack_image_manager.mirroring.store import Store
-    from openstack_image_manager.mirroring.target import Target
-    from openstack_image_manager.mirroring.verdict import Judged, Plan
-    from openstack_image_manager.signing.gpg import Signer
+    from openstack_image_manager.mirror.copier import Copier
+    from openstack_image_manager.mirror.dask import Cluster
+    from openstack_image_manager.mirror.location import Target
+    from openstack_image_manager.mirror.plan import Judged, Plan
+    from openstack_image_manager.mirror.record import Record
+    from openstack_image_manager.mirror.report import Outcome
+    from openstack_image_manager.mirror.store import Store
+    from openstack_image_manager.report.content import Content
+    from openstack_image_manager.signatures.signer import Signer
 
 
 def register(app: typer.Typer) -> None:
@@ -98,25 +98,25 @@ def mirror_command(
     import threading
     from contextlib import ExitStack
 
-    from openstack_image_manager import console, progress
-    from openstack_image_manager.cli.logs import set_up
     from openstack_image_manager.cli.recording import recording
-    from openstack_image_manager.definitions import load
+    from openstack_image_manager.definitions.loader import load
     from openstack_image_manager.errors import UsageError
-    from openstack_image_manager.mirroring import mirror, target
-    from openstack_image_manager.mirroring.after import After, withdraw
-    from openstack_image_manager.mirroring.copying import Copier
-    from openstack_image_manager.mirroring.proof import prover
-    from openstack_image_manager.mirroring.publishing import Publisher
-    from openstack_image_manager.mirroring.report import of_mirror
-    from openstack_image_manager.mirroring.verdict import beyond_limit
+    from openstack_image_manager.mirror import location, mirror
+    from openstack_image_manager.mirror.copier import Copier
+    from openstack_image_manager.mirror.finish import After, withdraw
+    from openstack_image_manager.mirror.index_writer import Publisher
+    from openstack_image_manager.mirror.plan import beyond_limit
+    from openstack_image_manager.mirror.provenance import prover
+    from openstack_image_manager.mirror.report import of_mirror
+    from openstack_image_manager.report import console, progress
+    from openstack_image_manager.report.log import set_up
 
     set_up(debug, log_format)
     days = re.fullmatch(r"(\d{1,4})d?", grace)
     if not days:
         raise UsageError(f"--grace {grace}: give a number of days, like 7 or 7d")
-    target.split(bucket)
-    if executor and target.is_folder(bucket):
+    location.split(bucket)
+    if executor and location.is_folder(bucket):
         raise UsageError("--executor needs a bucket: a directory is on one machine; leave one of them out")
     with recording("mirror", report, metrics) as record, ExitStack() as stack:
         loaded = load(images, name_filter=name_filter)
@@ -125,7 +125,7 @@ def mirror_command(
         now, stop = datetime.now(UTC), threading.Event()
         signer = _signer(sign_key) if index and not dry_run else None
         opened, address = _open(stack, bucket, endpoint, writes=not dry_run)
-        where = target.target(bucket, address, public_url)
+        where = location.target(bucket, address, public_url)
         cluster = _cluster(stack, executor, where, address, keys, stop) if executor and not dry_run else None
         period = timedelta(days=int(days[1]))
         made, holding, noted = mirror.look(opened, where, loaded.definitions, loaded.left_out, now, period)
@@ -147,7 +147,7 @@ def mirror_command(
         if not dry_run:
             with progress.reporter(out) as reporter:
                 copier = Copier(opened, stop, reporter, proofs)
-                known = (*(each.item for each in made.judged), *target.items(loaded.left_out, where))
+                known = (*(each.item for each in made.judged), *location.items(loaded.left_out, where))
                 publisher = Publisher(opened, where, signer, known)
                 unread |= withdraw(made, holding, publisher) if index else {}
                 outcomes = mirror.copy(made, copier, workers, unread, _shared(cluster, copier))
@@ -174,28 +174,28 @@ def _code(outcomes: Sequence[Outcome], wrong: bool) -> int:
 
 def _open(stack: ExitStack, bucket: str, endpoint: str | None, *, writes: bool) -> tuple[Store, str]:
     """The bucket or directory, and its address."""
-    from openstack_image_manager.mirroring import target
+    from openstack_image_manager.mirror import location
 
-    name, _ = target.split(bucket)
-    if target.is_folder(bucket):
-        from openstack_image_manager.mirroring.folder import Folder
+    name, _ = location.split(bucket)
+    if location.is_folder(bucket):
+        from openstack_image_manager.mirror.directory import Folder
 
         folder = stack.enter_context(Folder(name, writes))
         return folder, folder.address
-    from openstack_image_manager.mirroring.bucket import Bucket
+    from openstack_image_manager.mirror.s3 import Bucket
 
     opened = stack.enter_context(Bucket(name, endpoint))
     return opened, opened.endpoint
 
 
 def _signer(key: str | None) -> Signer | None:
-    from openstack_image_manager.signing.gpg import Signer
+    from openstack_image_manager.signatures.signer import Signer
 
     return Signer(key) if key else None
 
 
 def _cluster(stack: ExitStack, executor: str, where: Target, endpoint: str, keys: Path | None, stop: Event) -> Cluster:
-    from openstack_image_manager.mirroring.cluster import Cluster
+    from openstack_image_manager.mirror.dask import Cluster
 
     directory = str(keys.absolute()) if keys else None
     return stack.enter_context(Cluster(executor, where, endpoint, directory, stop))
@@ -203,14 +203,14 @@ def _cluster(stack: ExitStack, executor: str, where: Target, endpoint: str, keys
 
 def _shared(cluster: Cluster | None, copier: Copier) -> Callable[[Judged], tuple[str, Record]]:
     """The cluster does the work, but for what has passwords in its addresses: those stay on this machine."""
-    from openstack_image_manager.mirroring.jobs import may_travel
+    from openstack_image_manager.mirror.job import may_travel
 
     return lambda judged: (cluster if cluster and may_travel(judged) else copier).bring(judged)
 
 
 def _show(made: Plan, where: Target, now: datetime) -> None:
-    from openstack_image_manager import console
-    from openstack_image_manager.mirroring import report
+    from openstack_image_manager.mirror import report
+    from openstack_image_manager.report import console
 
     out = console.console()
     for each in made.judged:
@@ -221,8 +221,8 @@ def _show(made: Plan, where: Target, now: datetime) -> None:
 
 
 def _tell(told: Content, outcomes: Sequence[Outcome], output: given.Output, dry_run: bool) -> None:
-    from openstack_image_manager import console
-    from openstack_image_manager.mirroring import report
+    from openstack_image_manager.mirror import report
+    from openstack_image_manager.report import console
 
     if output == given.Output.JSON:
         typer.echo(console.clean_json(told.data()))

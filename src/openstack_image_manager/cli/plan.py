@@ -10,7 +10,7 @@ import typer
 from openstack_image_manager.cli import options as given
 
 if TYPE_CHECKING:
-    from openstack_image_manager.cli.run import Clouds
+    from openstack_image_manager.runs.run import Clouds
 
 
 def register(app: typer.Typer) -> None:
@@ -53,15 +53,16 @@ def plan_command(
     Example:
       openstack-image-manager plan --cloud openstack --images images/ --out today.plan
     """
-    from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.report.log import set_up
 
     set_up(debug, log_format)
-    from openstack_image_manager.cli import run
-    from openstack_image_manager.cli.planfile import write
     from openstack_image_manager.cli.recording import recording
+    from openstack_image_manager.cli.request import requests as asked
     from openstack_image_manager.errors import UsageError
+    from openstack_image_manager.runs import run
+    from openstack_image_manager.runs.planfile import write
 
-    requests = run.requests(context.params)
+    requests = asked(context.params)
     if out is not None and len(requests) > 1:
         raise UsageError("--out goes with one cloud; write a plan file for each cloud")
     with recording("plan", report, metrics) as record, run.prepared(requests) as clouds:
@@ -120,16 +121,18 @@ def apply_command(
       openstack-image-manager apply --cloud openstack --images images/
       openstack-image-manager apply today.plan --yes
     """
-    from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.report.log import set_up
 
     set_up(debug, log_format)
-    from openstack_image_manager.cli import confirm, run
-    from openstack_image_manager.cli.planfile import agreed, read
+    from openstack_image_manager.apply.import_method import ImportOptions
+    from openstack_image_manager.cli import confirm
     from openstack_image_manager.cli.recording import recording
+    from openstack_image_manager.cli.request import requests as asked
     from openstack_image_manager.errors import UsageError
-    from openstack_image_manager.ways import ImportOptions
+    from openstack_image_manager.runs import run
+    from openstack_image_manager.runs.planfile import agreed, read
 
-    requests = run.requests(context.params)
+    requests = asked(context.params)
     approved = None
     if plan_file is not None:
         refuse_beside_file(context)
@@ -153,8 +156,9 @@ def apply_command(
 
 def show(clouds: Clouds, output: given.Output) -> None:
     """Print the plans in the form asked for."""
-    from openstack_image_manager import console, render
-    from openstack_image_manager.cli.logs import say
+    from openstack_image_manager.report import console
+    from openstack_image_manager.report import plans as render
+    from openstack_image_manager.report.log import say
 
     plans = [(each.plan, each.glance.cloud) for each in clouds.ready]
     if output == given.Output.JSON:

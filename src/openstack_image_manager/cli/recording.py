@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from openstack_image_manager.cli.run import Clouds
-    from openstack_image_manager.content import Content
-    from openstack_image_manager.metrics import Cloud
+    from openstack_image_manager.report.content import Content
+    from openstack_image_manager.report.metrics import Cloud
+    from openstack_image_manager.runs.run import Clouds
 
 FORMS = (".json", ".md", ".xml")
 
@@ -29,7 +29,7 @@ class Recording:
     command: str
     reports: Sequence[Path] = ()
     metrics: Path | None = None
-    content: Content | None = None
+    report: Content | None = None
     max_age: int | None = None
     _clouds: Clouds | None = None
     _applies: bool = False
@@ -40,27 +40,27 @@ class Recording:
         """The run is about these clouds, and `applies` their plans; what becomes of them is seen at the end."""
         if not self.reports and self.metrics is None:
             return
-        from openstack_image_manager.cli import content
+        from openstack_image_manager.runs import report
 
-        self.content = content.of_clouds(clouds, applies)
+        self.content = report.of_clouds(clouds, applies)
         self._clouds, self._applies = clouds, applies
 
     def look_again(self, clouds: Clouds) -> None:
         """Metrics are about how the clouds stand after the changes."""
-        from openstack_image_manager.cli.run import look_again
+        from openstack_image_manager.runs.run import look_again
 
         if self.metrics is not None:
             look_again(clouds)
 
     def measured(self) -> Sequence[Cloud]:
         """The clouds for metrics."""
-        from openstack_image_manager import status
-        from openstack_image_manager.cli import content
+        from openstack_image_manager.report import status
+        from openstack_image_manager.runs import report
 
         if self._clouds is None:
             return self.down
         today = datetime.now(UTC).date()
-        return content.metrics(
+        return report.metrics(
             self._clouds,
             self._applies,
             lambda each: status.rows(each.plan, each.definitions, each.images, today, self.max_age),
@@ -71,13 +71,13 @@ class Recording:
 def recording(command: str, reports: list[Path] | None, metrics: Path | None = None) -> Iterator[Recording]:
     """Make sure first that all files can be written, and write them at the end, also of a run that fails, crashes or is
     interrupted. Raises UsageError and Error."""
-    from openstack_image_manager import written
+    from openstack_image_manager import files
 
     record = Recording(command, tuple(reports or ()), metrics)
     for path in record.reports:
-        written.check(path, FORMS, "--report")
+        files.check(path, FORMS, "--report")
     if metrics is not None:
-        written.check(metrics, (".prom",), "--metrics")
+        files.check(metrics, (".prom",), "--metrics")
     started, begun = time.time(), time.monotonic()
     code, error = 0, ""
     try:
@@ -101,7 +101,7 @@ def _end(failure: BaseException, record: Recording) -> tuple[int, str]:
         if failure.cloud is None:
             record.failures.append(failure.kind)
         else:
-            from openstack_image_manager.metrics import Cloud
+            from openstack_image_manager.report.metrics import Cloud
 
             record.down = (Cloud(failure.cloud, failures=(failure.kind,)),)
         return failure.exit_code, str(failure)
@@ -114,20 +114,20 @@ def _end(failure: BaseException, record: Recording) -> tuple[int, str]:
 
 
 def _write(record: Recording, started: float, seconds: float, code: int, error: str) -> None:
-    from openstack_image_manager import written
+    from openstack_image_manager import files
 
     texts = {".json": _json, ".md": _markdown, ".xml": _junit}
     for path in record.reports:
-        written.write(path, texts[path.suffix](record, started, seconds, code, error))
+        files.write(path, texts[path.suffix](record, started, seconds, code, error))
     if record.metrics is not None:
-        from openstack_image_manager.metrics import Run, exposition
+        from openstack_image_manager.report.metrics import Run, exposition
 
         # Findings (3) are what a run is for, and no failure of it.
         clouds = record.measured()
         complete = code in (0, 3) and not record.failures and all(cloud.complete for cloud in clouds)
-        former = written.read(record.metrics)
+        former = files.read(record.metrics)
         run = Run(record.command, started, seconds, code, complete, clouds, record.failures, former)
-        written.write(record.metrics, exposition(run))
+        files.write(record.metrics, exposition(run))
 
 
 def _json(record: Recording, started: float, seconds: float, code: int, error: str) -> str:
@@ -146,7 +146,7 @@ def _json(record: Recording, started: float, seconds: float, code: int, error: s
 
 
 def _markdown(record: Recording, _started: float, _seconds: float, code: int, error: str) -> str:
-    from openstack_image_manager.console import markdown
+    from openstack_image_manager.report.console import markdown
 
     text = record.content.markdown() if record.content else ""
     end = f"**error** {markdown(error)}\n" if error else ""
@@ -155,7 +155,7 @@ def _markdown(record: Recording, _started: float, _seconds: float, code: int, er
 
 
 def _junit(record: Recording, _started: float, seconds: float, code: int, error: str) -> str:
-    from openstack_image_manager.junit import Case, suite
+    from openstack_image_manager.report.junit import Case, suite
 
     cases = record.content.cases() if record.content else ()
     if code not in (0, 3) and not any(case.failure for case in cases):

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from openstack_image_manager.errors import UsageError
-from openstack_image_manager.plan_model import Policy
-from openstack_image_manager.run_request import Request
+from openstack_image_manager.plan.model import Policy
+from openstack_image_manager.runs.connect import cloud_names
+from openstack_image_manager.runs.request import Request
 
 if TYPE_CHECKING:
     from openstack_image_manager.cli import options as given
-    from openstack_image_manager.complaints import Position
-    from openstack_image_manager.format import Definition
-
-
-def cloud_names(options: list[str] | None, all_clouds: bool = False) -> list[str | None]:
-    """The clouds to work on: those named, or all of clouds.yaml; else what OS_* says (None: the variables themselves),
-    else 'openstack'. Raises UsageError, and CloudError when clouds.yaml can't be read."""
-    if all_clouds:
-        if options:
-            raise UsageError("--cloud and --all-clouds exclude each other; give one of them")
-        from openstack_image_manager.login import known_clouds
-
-        return list(known_clouds())
-    if options:
-        return list(dict.fromkeys(options))
-    if named := os.environ.get("OS_CLOUD"):
-        return [named]
-    return [None if os.environ.get("OS_AUTH_URL") else "openstack"]
+    from openstack_image_manager.definitions.diagnostics import Position
+    from openstack_image_manager.definitions.model import Definition
 
 
 def defined(name: str, images: str) -> tuple[Definition, Position]:
     """The definition of a name, and where it stands. Raises UsageError with a name that is like it."""
-    from openstack_image_manager.complaints import near
-    from openstack_image_manager.definitions import load
+    from openstack_image_manager.definitions.diagnostics import near
+    from openstack_image_manager.definitions.loader import load
 
     loaded = load(images)
     definition = next((each for each in loaded.definitions if each.name == name), None)

@@ -44,13 +44,16 @@ def rollback_command(
     Example:
       openstack-image-manager rollback "Ubuntu 24.04" --cloud openstack --images images/
     """
-    from openstack_image_manager.cli import confirm, run
-    from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.apply.import_method import ImportOptions
+    from openstack_image_manager.cli import confirm
     from openstack_image_manager.cli.plan import show
     from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.cli.request import defined, looking, only
     from openstack_image_manager.errors import UsageError
-    from openstack_image_manager.ways import ImportOptions
+    from openstack_image_manager.report.log import set_up
+    from openstack_image_manager.runs import run
+    from openstack_image_manager.runs.connect import cloud_names
+    from openstack_image_manager.runs.request import Request
 
     set_up(debug, log_format)
     definition, _ = defined(name, images)
@@ -63,7 +66,7 @@ def rollback_command(
     stage = outdated if outdated == given.Outdated.KEEP else given.Outdated.HIDE
     policy = looking(tag, False, True, keep, hidden_visibility, use_os_hidden, stage)
     chosen = {name: to or ""}
-    requests = [run.Request(each, images, only(name), policy, chosen) for each in run.cloud_names(cloud, all_clouds)]
+    requests = [Request(each, images, only(name), policy, chosen) for each in cloud_names(cloud, all_clouds)]
     with recording("rollback", report, metrics) as record, run.prepared(requests) as clouds:
         record.about(clouds, applies=not dry_run)
         show(clouds, given.Output.TEXT)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from openstack_image_manager.cli import options as given
-from openstack_image_manager.cli.logs import set_up
 from openstack_image_manager.cli.plan import show
 from openstack_image_manager.cli.recording import recording
 from openstack_image_manager.cli.request import requests
 from openstack_image_manager.errors import UsageError
+from openstack_image_manager.report.log import set_up
 
 if TYPE_CHECKING:
-    from openstack_image_manager.run_request import Request
-    from openstack_image_manager.ways import ImportOptions, Method
+    from openstack_image_manager.apply.import_method import ImportOptions, Method
+    from openstack_image_manager.runs.request import Request
 
 
 def run_root(**o: Any) -> int:
@@ -49,11 +49,11 @@ def run_root(**o: Any) -> int:
 
 
 def _run(asked: list[Request], o: dict[str, Any]) -> int:
-    from openstack_image_manager.cli.opening import open_all
+    from openstack_image_manager.runs.connect import open_all
 
     with recording("run", o["report"], o["metrics"]) as record:
         openings = open_all(asked)
-        from openstack_image_manager.cli import run
+        from openstack_image_manager.runs import run
 
         with run.prepared(asked, openings) as clouds:
             record.about(clouds, applies=not o["dry_run"])
@@ -78,7 +78,7 @@ def _outdated(o: dict[str, Any]) -> given.Outdated:
 
 def import_options(o: dict[str, Any]) -> ImportOptions:
     """--prefetch is the old way to say --import-method: always is glance-direct, never does not fall back to it."""
-    from openstack_image_manager.ways import ImportOptions
+    from openstack_image_manager.apply.import_method import ImportOptions
 
     prefetch = o["prefetch"]
     method: Method = "glance-direct" if prefetch == given.Prefetch.ALWAYS else o["import_method"]
@@ -88,9 +88,9 @@ def import_options(o: dict[str, Any]) -> ImportOptions:
 
 def _check(o: dict[str, Any]) -> int:
     """--check-only and --check-age look at the definitions alone."""
-    from openstack_image_manager import age
-    from openstack_image_manager.definitions import load
-    from openstack_image_manager.sizes import count
+    from openstack_image_manager.definitions.loader import load
+    from openstack_image_manager.humanize import count
+    from openstack_image_manager.plan import age
 
     loaded = load(o["images"], name_filter=o["name_filter"])
     for warning in loaded.warnings if o["check"] else ():

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from openstack_image_manager.cli.conformance import CloudReport
     from openstack_image_manager.errors import Error
-    from openstack_image_manager.junit import Case
     from openstack_image_manager.model import Finding
-    from openstack_image_manager.run_request import Request
+    from openstack_image_manager.report.junit import Case
+    from openstack_image_manager.runs.request import Request
 
 FOUND = 3  # exit code
 
@@ -96,10 +96,11 @@ def check_command(
       openstack-image-manager scs check --cloud openstack --images images/
     """
     from openstack_image_manager.cli import conformance
-    from openstack_image_manager.cli.logs import set_up
-    from openstack_image_manager.cli.request import cloud_names, looking
+    from openstack_image_manager.cli.request import looking
     from openstack_image_manager.errors import UsageError
-    from openstack_image_manager.run_request import Request
+    from openstack_image_manager.report.log import set_up
+    from openstack_image_manager.runs.connect import cloud_names
+    from openstack_image_manager.runs.request import Request
 
     set_up(debug)
     if name_filter is not None and images is None and (cloud or all_clouds):
@@ -118,8 +119,8 @@ def check_command(
 
 
 def _definitions(request: Request, standards: Sequence[str], now: datetime, strict: bool, output: Form) -> int:
-    from openstack_image_manager import console
     from openstack_image_manager.cli import conformance
+    from openstack_image_manager.report import console
     from openstack_image_manager.scs import report
 
     found, remarks, troubles = conformance.definitions(request, standards, now)
@@ -152,14 +153,14 @@ def _clouds(
     strict: bool,
     output: Form,
 ) -> int:
-    from openstack_image_manager import console, render
+    from openstack_image_manager.report import console, plans
     from openstack_image_manager.scs import report
 
     if output == Form.JSON:
         data = {
             each.cloud: {
                 **report.data(each.report, each.mended),
-                "plan": each.plan and render.plan_data(each.plan, each.cloud),
+                "plan": each.plan and plans.plan_data(each.plan, each.cloud),
             }
             for each in reports
         }
@@ -172,7 +173,7 @@ def _clouds(
             cases += [_failed(each.cloud, error.subject, error.message) for error in _errors(each)]
         _junit([*cases, *(_failed(name, "the cloud", str(error)) for name, error in failed.items())])
     else:
-        from openstack_image_manager.cli.logs import say
+        from openstack_image_manager.report.log import say
 
         for each in reports:
             _cloud_text(each, standards, several=len(reports) + len(failed) > 1)
@@ -190,9 +191,9 @@ def _errors(each: CloudReport) -> list[Finding]:
 
 
 def _cloud_text(each: CloudReport, standards: Sequence[str], several: bool) -> None:
-    from openstack_image_manager import console, render
+    from openstack_image_manager.humanize import count
+    from openstack_image_manager.report import console, plans
     from openstack_image_manager.scs import report
-    from openstack_image_manager.sizes import count
 
     out = console.console()
     if several:
@@ -203,25 +204,25 @@ def _cloud_text(each: CloudReport, standards: Sequence[str], several: bool) -> N
         console.say(out, report.forecast_line(expected))
     if each.plan is not None and each.mended:
         console.heading(f"The plan, which mends {count(len(each.mended), 'finding')} of these:", out)
-        render.plan_text(each.plan, each.cloud, out)
+        plans.plan_text(each.plan, each.cloud, out)
     elif each.plan is not None:
         console.findings(each.plan.findings, out)
     console.say(out, report.summary(each.cloud, each.report, each.report.verdicts, standards))
 
 
 def _failed(where: str, what: str, message: str) -> Case:
-    from openstack_image_manager.junit import Case
+    from openstack_image_manager.report.junit import Case
 
     return Case(what, where, message)
 
 
 def _json(data: dict[str, Any]) -> None:
-    from openstack_image_manager import console
+    from openstack_image_manager.report import console
 
     typer.echo(console.clean_json(data))
 
 
 def _junit(cases: Sequence[Case]) -> None:
-    from openstack_image_manager.junit import suite
+    from openstack_image_manager.report.junit import suite
 
     typer.echo(suite("scs check", cases), nl=False)

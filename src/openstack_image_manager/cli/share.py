@@ -11,9 +11,9 @@ import typer
 from openstack_image_manager.cli import options as given
 
 if TYPE_CHECKING:
-    from openstack_image_manager.content import Lines
-    from openstack_image_manager.glance import Glance
+    from openstack_image_manager.cloud.glance import Glance
     from openstack_image_manager.model import Image
+    from openstack_image_manager.report.content import Lines
 
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the image in Glance.")]
@@ -76,7 +76,7 @@ def unshare_command(
 
 
 def _set_up(debug: bool, log_format: given.LogForm) -> None:
-    from openstack_image_manager.cli.logs import set_up
+    from openstack_image_manager.report.log import set_up
 
     set_up(debug, log_format)
 
@@ -90,8 +90,8 @@ def _command(
     reports: list[Path] | None,
     ending: bool,
 ) -> int:
-    from openstack_image_manager.cli.request import cloud_names
     from openstack_image_manager.errors import UsageError
+    from openstack_image_manager.runs.connect import cloud_names
 
     if project is None and domain is None:
         raise UsageError("name --project, or --domain for all of its projects")
@@ -112,11 +112,12 @@ def share(
     reports: list[Path] | None = None,
 ) -> int:
     """Share the managed image of a name with a project, or with all of a domain, or end that; the exit code."""
-    from openstack_image_manager import console, members
     from openstack_image_manager.cli.recording import recording
-    from openstack_image_manager.content import Lines
+    from openstack_image_manager.cloud import members
+    from openstack_image_manager.cloud.glance import Glance
     from openstack_image_manager.errors import Error
-    from openstack_image_manager.glance import Glance
+    from openstack_image_manager.report import console
+    from openstack_image_manager.report.content import Lines
 
     out = console.console()
     with recording("unshare" if ending else "share", reports) as record, closing(Glance.connect(cloud)) as glance:
@@ -142,8 +143,9 @@ def share(
 
 def _unshare(glance: Glance, name: str, builds: list[Image], projects: dict[str, str], told: Lines) -> None:
     """End the sharing of all builds: whoever shall not see an image has no use for the one before it either."""
-    from openstack_image_manager import console, members
+    from openstack_image_manager.cloud import members
     from openstack_image_manager.errors import Error
+    from openstack_image_manager.report import console
 
     out = console.console()
     shared = [image for image in builds if image.visibility == "shared"]

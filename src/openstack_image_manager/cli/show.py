@@ -13,9 +13,9 @@ from openstack_image_manager.cli import options as given
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from openstack_image_manager.cli.run import Clouds
     from openstack_image_manager.model import Image
-    from openstack_image_manager.status import Row
+    from openstack_image_manager.report.status import Row
+    from openstack_image_manager.runs.run import Clouds
 
 HEAD = ("Version", "Name", "Status", "Visibility", "Built", "State", "Verified", "ID")
 
@@ -46,16 +46,18 @@ def show_command(
     Example:
       openstack-image-manager show "Ubuntu 24.04" --all-clouds --images images/
     """
-    from openstack_image_manager import console, inventory, status
-    from openstack_image_manager.cli import run
-    from openstack_image_manager.cli.logs import say, set_up
     from openstack_image_manager.cli.request import defined, looking, only
+    from openstack_image_manager.report import console, inventory, status
+    from openstack_image_manager.report.log import say, set_up
+    from openstack_image_manager.runs import run
+    from openstack_image_manager.runs.connect import cloud_names
+    from openstack_image_manager.runs.request import Request
 
     set_up(debug, log_format)
     definition, position = defined(name, images)
     policy = looking(tag, True, latest, keep, hidden_visibility, use_os_hidden, outdated)
     today = datetime.now(UTC).date()
-    requests = [run.Request(each, images, only(name), policy) for each in run.cloud_names(cloud, all_clouds)]
+    requests = [Request(each, images, only(name), policy) for each in cloud_names(cloud, all_clouds)]
     with run.prepared(requests) as found:
         rows = {each.glance.cloud: status.rows(each.plan, each.definitions, each.images, today) for each in found.ready}
         failed = {each: str(error) for each, error in found.failed.items()}

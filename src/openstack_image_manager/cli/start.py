@@ -9,8 +9,8 @@ import os
 import sys
 from itertools import pairwise
 
-from openstack_image_manager.cli.unread import go_on
-from openstack_image_manager.output import crashed, guard
+from openstack_image_manager.cli.broken_pipe import go_on
+from openstack_image_manager.report.output import crashed, guard
 
 LOOKERS = ("plan", "apply", "status")  # commands that look at clouds at once; without a command it is a run
 NO_LOOK = {
@@ -73,7 +73,7 @@ def _ask_early(words: list[str]) -> None:
     if looks and len(clouds) == 1 and not NO_LOOK & {word.partition("=")[0] for word in words}:
         # Until it is known what is to be logged, nothing is.
         logging.getLogger().addHandler(logging.NullHandler())
-        from openstack_image_manager.cli.opening import open_early
+        from openstack_image_manager.runs.connect import open_early
 
         open_early(clouds[0], tags[-1] if tags else DEFAULT_TAG)
 

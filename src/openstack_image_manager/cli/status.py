@@ -49,17 +49,20 @@ def status_command(
     Example:
       openstack-image-manager status --cloud openstack --images images/
     """
-    from openstack_image_manager import console, status
-    from openstack_image_manager.cli import content, run
-    from openstack_image_manager.cli.logs import say, set_up
     from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.cli.request import looking
+    from openstack_image_manager.report import console, status
+    from openstack_image_manager.report.log import say, set_up
+    from openstack_image_manager.runs import report as content
+    from openstack_image_manager.runs import run
+    from openstack_image_manager.runs.connect import cloud_names
+    from openstack_image_manager.runs.request import Request
 
     set_up(debug, log_format)
     today = datetime.now(UTC).date()
-    clouds = run.cloud_names(cloud, all_clouds)
+    clouds = cloud_names(cloud, all_clouds)
     policy = looking(tag, force, latest, keep, hidden_visibility, use_os_hidden, outdated)
-    requests = [run.Request(each, images, name_filter, policy) for each in clouds]
+    requests = [Request(each, images, name_filter, policy) for each in clouds]
     out = console.console()
     with recording("status", report, metrics) as record, run.prepared(requests) as found:
         record.about(found, applies=False)

@@ -14,7 +14,7 @@ from openstack_image_manager.cli.completion import definitions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from openstack_image_manager.upstreams.news import News
+    from openstack_image_manager.upstreams.edits import News
 
 
 def register(app: typer.Typer) -> None:
@@ -70,12 +70,12 @@ def update_command(
     """
     from datetime import UTC, datetime
 
-    from openstack_image_manager.cli.logs import say, set_up
     from openstack_image_manager.cli.recording import recording
-    from openstack_image_manager.definitions import load
+    from openstack_image_manager.definitions.loader import load
     from openstack_image_manager.errors import Interrupted, UsageError
-    from openstack_image_manager.signing import keys as keyrings
-    from openstack_image_manager.signing.evidence import Evidence
+    from openstack_image_manager.report.log import say, set_up
+    from openstack_image_manager.signatures import keyring as keyrings
+    from openstack_image_manager.signatures.evidence import Evidence
     from openstack_image_manager.upstreams import sites
     from openstack_image_manager.upstreams.report import of_news
     from openstack_image_manager.upstreams.update import update
@@ -118,19 +118,19 @@ def update_command(
 
 
 def _show(found: Sequence[News], silent: int, output: given.Output, dry_run: bool) -> None:
-    from openstack_image_manager import console
-    from openstack_image_manager.sizes import count
-    from openstack_image_manager.upstreams import news
+    from openstack_image_manager.humanize import count
+    from openstack_image_manager.report import console
+    from openstack_image_manager.upstreams import edits
     from openstack_image_manager.upstreams.report import news_markdown
 
     if output == given.Output.JSON:
-        typer.echo(json.dumps([news.data(each) for each in found], indent=2))
+        typer.echo(json.dumps([edits.data(each) for each in found], indent=2))
     elif output == given.Output.MARKDOWN:
         typer.echo(news_markdown(found), nl=False)
     else:
         out = console.console()
         for each in found:
-            console.say(out, (news.line(each), "red" if each.error else "green" if each.edits else ""))
+            console.say(out, (edits.line(each), "red" if each.error else "green" if each.edits else ""))
         more = f"; {silent} with no upstream to ask" if silent else ""
         would = "; no file was changed (--dry-run)" if dry_run else ""
-        console.say(out, f"{count(len(found), 'definition')} asked: {news.counts(found)}{more}{would}")
+        console.say(out, f"{count(len(found), 'definition')} asked: {edits.counts(found)}{more}{would}")

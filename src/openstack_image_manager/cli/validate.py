@@ -32,7 +32,7 @@ def validate(
     Example:
       openstack-image-manager validate images/
     """
-    from openstack_image_manager.definitions import DefinitionErrors, load
+    from openstack_image_manager.definitions.loader import DefinitionErrors, load
     from openstack_image_manager.errors import UsageError
 
     if path is not None and images is not None:
@@ -64,6 +64,6 @@ def schema() -> None:
     """
     import json
 
-    from openstack_image_manager.definitions import json_schema
+    from openstack_image_manager.definitions.loader import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

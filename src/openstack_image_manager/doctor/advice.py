@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from openstack_image_manager import sizes
+from openstack_image_manager import humanize
 from openstack_image_manager.doctor.needs import Needs
 from openstack_image_manager.doctor.report import Check, State
-from openstack_image_manager.markers import OWN
+from openstack_image_manager.plan.markers import OWN
 
 MIB = 1024**2
 ODD_CLOCK, WRONG_CLOCK = 30.0, 300.0  # seconds
@@ -152,7 +152,7 @@ def no_limits(registered: Mapping[str, int] | None, used: int | None, needs: Nee
         listed = ", ".join(f"{name} {limit}" for name, limit in sorted(registered.items()))
         what = f"Keystone has limits ({listed}), and Glance does not go by them"
         return Check("quota", "warning", what, why, f"[DEFAULT] use_keystone_limits = true, or else {change}")
-    taken = "" if used is None else f"this project's images take {sizes.words(used)}; "
+    taken = "" if used is None else f"this project's images take {humanize.words(used)}; "
     what = f"user_storage_quota can't be seen from outside; {taken}{room(needs)}"
     return Check("quota", "unknown", what, why, change)
 
@@ -165,7 +165,7 @@ def room(needs: Needs) -> str:
         return "nothing is to be imported"
     more = f", and {needs.unsized} of unknown size" if needs.unsized else ""
     count = f"{needs.imports} image{'' if needs.imports == 1 else 's'}"
-    return f"{count} to import: {sizes.words(needs.size)} as published, more once converted to raw{more}"
+    return f"{count} to import: {humanize.words(needs.size)} as published, more once converted to raw{more}"
 
 
 def limits(usage: Mapping[str, tuple[int, int]], needs: Needs, workers: int) -> list[Check]:

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from openstack_image_manager.cloud.glance import Glance
+from openstack_image_manager.cloud.usage import see_servers, see_volumes
+from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.doctor import advice
 from openstack_image_manager.doctor.needs import Needs
 from openstack_image_manager.doctor.report import Check
 from openstack_image_manager.errors import CloudError
-from openstack_image_manager.format import public_url
-from openstack_image_manager.glance import Glance
-from openstack_image_manager.usage import see_servers, see_volumes
 
 PREFIX = "image_"  # of the names of Glance's limits
 

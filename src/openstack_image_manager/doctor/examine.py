@@ -7,17 +7,17 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 
-from openstack_image_manager.definitions import Loaded
+from openstack_image_manager.cloud.glance import Glance
+from openstack_image_manager.definitions.loader import Loaded
+from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.doctor import advice, cloud, probe, sites
 from openstack_image_manager.doctor.needs import Answer, Needs, needs, to_import
 from openstack_image_manager.doctor.probe import Probe
 from openstack_image_manager.doctor.reach import Reached
 from openstack_image_manager.doctor.report import Check
 from openstack_image_manager.errors import CloudError, Error
-from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.glance import Glance
-from openstack_image_manager.outlook import Outlook
-from openstack_image_manager.plan_model import Plan, Policy
+from openstack_image_manager.plan.model import Plan, Policy
+from openstack_image_manager.runs.planning import Outlook
 from openstack_image_manager.upstreams.follow import Follower
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from openstack_image_manager.format import Definition, Version
-from openstack_image_manager.plan_model import Create, Plan
+from openstack_image_manager.definitions.model import Definition, Version
+from openstack_image_manager.plan.model import Create, Plan
 
 WEB = ("http", "https")
 

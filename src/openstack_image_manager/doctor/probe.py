@@ -16,12 +16,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from openstack_image_manager.cloud.glance import PATCH_TYPE, Glance
 from openstack_image_manager.doctor import advice
 from openstack_image_manager.doctor.needs import Needs
 from openstack_image_manager.doctor.report import Check
 from openstack_image_manager.doctor.sites import Fetch
 from openstack_image_manager.errors import CloudError
-from openstack_image_manager.glance import PATCH_TYPE, Glance
 from openstack_image_manager.model import Image
 
 TAG = "image_manager_doctor"

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from openstack_image_manager.definitions.model import Definition, public_url
 from openstack_image_manager.doctor.needs import WEB, Answer, addresses, checksum_file
 from openstack_image_manager.errors import Error, FetchError
-from openstack_image_manager.fetch import Download, fetch_text
-from openstack_image_manager.format import Definition, public_url
+from openstack_image_manager.transfer.download import Download, fetch_text
 
 WORKERS = 16
 PATIENCE = 30.0  # seconds for one address, retries included

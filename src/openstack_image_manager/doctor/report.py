@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from openstack_image_manager import console
-from openstack_image_manager.content import Content
-from openstack_image_manager.junit import Case
+from openstack_image_manager.report import console
+from openstack_image_manager.report.content import Content
+from openstack_image_manager.report.junit import Case
 
 State = Literal["ok", "warning", "problem", "unknown"]
 STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "problem": "red", "unknown": "dim"}

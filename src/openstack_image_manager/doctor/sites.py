@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from openstack_image_manager.definitions.model import Definition, Version, public_url
 from openstack_image_manager.doctor.needs import WEB, Answer, addresses, checksum_file
 from openstack_image_manager.doctor.report import Check, State
-from openstack_image_manager.format import Definition, Version, public_url
 
 PORTS = {"http": 80, "https": 443}
 _WHY = "an image can only be imported from where its bytes can be had"

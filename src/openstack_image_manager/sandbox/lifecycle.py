@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openstack_image_manager.errors import Error
+from openstack_image_manager.files import write_private
 from openstack_image_manager.sandbox import config, disks, objectstore, process, template
 from openstack_image_manager.sandbox.install import MARKER, REQUIREMENTS, discard, fingerprint, install, is_complete
 from openstack_image_manager.sandbox.objectstore import Account, ObjectStore
 from openstack_image_manager.sandbox.process import HOST, Say
 from openstack_image_manager.sandbox.record import Options, Record, read, write
-from openstack_image_manager.written import write_private
 
 SERVICES = ("keystone", "glance-one", "glance-two", "site")
 

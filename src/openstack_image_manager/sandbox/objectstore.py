@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from openstack_image_manager.errors import Error
+from openstack_image_manager.files import write_private
 from openstack_image_manager.sandbox import swiftconf
 from openstack_image_manager.sandbox.install import MARKER, discard, fingerprint, install, is_complete
 from openstack_image_manager.sandbox.process import HOST, Say
 from openstack_image_manager.sandbox.swiftconf import BACKENDS, PROXY, Keys
-from openstack_image_manager.written import write_private
 
 SERVICES = (PROXY, *BACKENDS)
 REQUIREMENTS = Path(__file__).with_name("swift-requirements.txt")

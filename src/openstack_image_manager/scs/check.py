@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from openstack_image_manager.model import GONE, Image
-from openstack_image_manager.plan_model import Create, Delete, Plan
+from openstack_image_manager.plan.model import Create, Delete, Plan
 from openstack_image_manager.scs import metadata, recency, standard
 from openstack_image_manager.scs.recency import Forecast
 from openstack_image_manager.scs.rules import LEVELS

@@ -8,14 +8,14 @@ from datetime import datetime
 
 from yaml import MappingNode, SequenceNode
 
-from openstack_image_manager.complaints import Complaint, Position, dotted
-from openstack_image_manager.format import Definition
-from openstack_image_manager.plan_model import Create, Plan
-from openstack_image_manager.records import record
+from openstack_image_manager.definitions.diagnostics import Complaint, Position, dotted
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.nodes import record
+from openstack_image_manager.definitions.yaml_tree import Broken, Loc, Tree
+from openstack_image_manager.plan.model import Create, Plan
 from openstack_image_manager.scs.check import Report, judge
 from openstack_image_manager.scs.rules import LEVELS
 from openstack_image_manager.scs.verdict import Verdict
-from openstack_image_manager.yamltree import Broken, Loc, Tree
 
 _VERSION_FIELDS = {"image_build_date": "build_date", "image_source": "source", "image_description": "image_description"}
 END = 1 << 62  # after every line

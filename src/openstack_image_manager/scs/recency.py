@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from openstack_image_manager.age import HOURS, SLACK
 from openstack_image_manager.model import Image
+from openstack_image_manager.plan.age import HOURS, SLACK
 from openstack_image_manager.scs.rules import RECENCY, UNIQUENESS, V1, V2, Level, instant
 from openstack_image_manager.scs.verdict import Verdict
 

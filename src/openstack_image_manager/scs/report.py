@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from openstack_image_manager.junit import Case
+from openstack_image_manager.report.junit import Case
 from openstack_image_manager.scs import standard
 from openstack_image_manager.scs.check import Report
 from openstack_image_manager.scs.lint import Remark

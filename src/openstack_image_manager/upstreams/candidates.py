@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from openstack_image_manager.checksum import Checksum
+from openstack_image_manager.definitions.model import public_url
+from openstack_image_manager.definitions.naming import version_key
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.format import public_url
-from openstack_image_manager.naming import version_key
 
 _PRERELEASE = re.compile(r"(?i)(?<![a-z])(alpha|beta|rc|pre|preview|dev)(?![a-z])")
 

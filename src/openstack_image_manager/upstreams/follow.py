@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from openstack_image_manager import markers, values
 from openstack_image_manager.checksum import Checksum
+from openstack_image_manager.definitions import values
+from openstack_image_manager.definitions.model import LONGEST, Definition, Version
 from openstack_image_manager.errors import Error, Interrupted
-from openstack_image_manager.format import LONGEST, Definition, Version
-from openstack_image_manager.identity import is_usable
 from openstack_image_manager.model import Image
-from openstack_image_manager.upstreams import upstream
+from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.matching import is_usable
+from openstack_image_manager.upstreams import newest as upstream
+from openstack_image_manager.upstreams.build import Build, Verify, is_new, version_of
 from openstack_image_manager.upstreams.candidates import order
-from openstack_image_manager.upstreams.published import Build, Verify, is_new, version_of
 from openstack_image_manager.upstreams.sites import Sites
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from openstack_image_manager.checksum import DIGEST_LENGTHS, Checksum
-from openstack_image_manager.complaints import near
+from openstack_image_manager.definitions.diagnostics import near
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.upstreams import documents
 from openstack_image_manager.upstreams.candidates import Candidate

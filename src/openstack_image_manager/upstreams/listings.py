@@ -6,8 +6,8 @@ import html
 import re
 from urllib.parse import quote, unquote, urljoin
 
+from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.format import public_url
 from openstack_image_manager.upstreams.documents import load_json, mapping, sequence
 
 _TAG = re.compile(r"<a\s([^<>]{0,4096})>", re.IGNORECASE)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from openstack_image_manager.console import _row, markdown
-from openstack_image_manager.content import Content
-from openstack_image_manager.junit import Case
-from openstack_image_manager.upstreams import news as words
-from openstack_image_manager.upstreams.news import News
+from openstack_image_manager.report.console import _row, markdown
+from openstack_image_manager.report.content import Content
+from openstack_image_manager.report.junit import Case
+from openstack_image_manager.upstreams import edits as words
+from openstack_image_manager.upstreams.edits import News
 
 
 def news_markdown(found: Sequence[News]) -> str:
     """What upstreams published, as a Markdown note fit for a merge request."""
-    from openstack_image_manager.upstreams import news
+    from openstack_image_manager.upstreams import edits
 
-    head, *rows = news.markdown(found)
-    lines = ["## Image updates", "", markdown(news.counts(found)), ""]
+    head, *rows = edits.markdown(found)
+    lines = ["## Image updates", "", markdown(edits.counts(found)), ""]
     if rows:
         lines += [_row(head), _row(["---"] * len(head)).replace("\\", ""), *(_row(row) for row in rows), ""]
     lines += [f"- **warning** {markdown(each.name)}: {markdown(each.warning)}" for each in found if each.warning]

@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import Error, FetchError, Interrupted, UsageError, VerificationError
-from openstack_image_manager.fetch import Download
-from openstack_image_manager.format import public_url
-from openstack_image_manager.redirects import Trail
+from openstack_image_manager.transfer.download import Download
+from openstack_image_manager.transfer.redirects import Trail
+from openstack_image_manager.upstreams.build import day
 from openstack_image_manager.upstreams.cache import Cache, default_directory
-from openstack_image_manager.upstreams.published import day
 
 KEPT = 128 * 1024 * 1024  # bytes of documents, so that others of the same run need not ask again
 LIMIT = 32 * 1024 * 1024  # bytes of a document: product files of simplestreams have a few MiB

@@ -9,15 +9,16 @@ from typing import Any
 
 import regex
 
-from openstack_image_manager import checksums
+from openstack_image_manager.definitions.resolvers import limits
+from openstack_image_manager.definitions.resolvers.model import Step
+from openstack_image_manager.definitions.resolvers.placeholders import Variables, fill, groups, pattern
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.upstreams import documents, indexes, limits, listings
+from openstack_image_manager.transfer import checksum_files
+from openstack_image_manager.upstreams import documents, indexes, listings
+from openstack_image_manager.upstreams.budget import Look
+from openstack_image_manager.upstreams.build import placed
 from openstack_image_manager.upstreams.candidates import Candidate
-from openstack_image_manager.upstreams.look import Look
-from openstack_image_manager.upstreams.patience import Patience
-from openstack_image_manager.upstreams.placeholders import Variables, fill, groups, pattern
-from openstack_image_manager.upstreams.published import placed
-from openstack_image_manager.upstreams.resolver import Step
+from openstack_image_manager.upstreams.match_timeout import Patience
 from openstack_image_manager.upstreams.sites import Document
 
 # What a signature can be over, by kind of step.
@@ -105,8 +106,8 @@ class Asking:
     def _checksum_file(self, url: str) -> Iterator[Candidate]:
         text = self._document(url).text
         wanted = pattern(self.step.match or "", self.variables)
-        sizes = checksums.sizes(text)
-        entries = checksums.parse(text, self.step.algorithm, self.step.encoding)
+        sizes = checksum_files.sizes(text)
+        entries = checksum_files.parse(text, self.step.algorithm, self.step.encoding)
         for name, checksum in entries.items():
             base = name.rpartition("/")[2]
             if match := self._match(wanted, name) or self._match(wanted, base):
@@ -193,8 +194,8 @@ def github_releases(project: str) -> str:
 
 
 def _yaml(text: str) -> Any:
-    from openstack_image_manager.records import plain
-    from openstack_image_manager.yamltree import Broken
+    from openstack_image_manager.definitions.nodes import plain
+    from openstack_image_manager.definitions.yaml_tree import Broken
 
     try:
         return plain(text.encode("utf-8", "surrogatepass"))

@@ -6,15 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from openstack_image_manager.complaints import Position
-from openstack_image_manager.editing.edit import edit
-from openstack_image_manager.editing.rewrite import rewrite
+from openstack_image_manager.definitions.diagnostics import Position
+from openstack_image_manager.definitions.editing.edit import edit
+from openstack_image_manager.definitions.editing.locked_rewrite import rewrite
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.parser import read
 from openstack_image_manager.errors import Error, Interrupted
-from openstack_image_manager.format import Definition
-from openstack_image_manager.reading import read
-from openstack_image_manager.upstreams import upstream
-from openstack_image_manager.upstreams.news import News, news
-from openstack_image_manager.upstreams.published import Build, Verify
+from openstack_image_manager.upstreams import newest
+from openstack_image_manager.upstreams.build import Build, Verify
+from openstack_image_manager.upstreams.edits import News, news
 from openstack_image_manager.upstreams.sites import Sites
 
 
@@ -31,14 +31,14 @@ def update(
     """What is new for each definition whose upstream can be asked, in their order; the files are changed unless
     `dry_run`. An upstream that fails, or a file that can't be edited, stops no other. `positions`: where each one
     stands; `keep`: see `news`. Who wants to stop gets what was answered until then written: the rest is Interrupted."""
-    asked = [definition for definition in definitions if upstream.can_be_asked(definition)]
-    answers = upstream.check_all(asked, sites, verify)
+    asked = [definition for definition in definitions if newest.can_be_asked(definition)]
+    answers = newest.check_all(asked, sites, verify)
     builds: dict[str, dict[str, Build]] = defaultdict(dict)
     found: dict[str, News] = {}
     for definition, answer in answers:
         file = positions[definition.name].file
         if isinstance(answer, Error):
-            error = Interrupted(upstream.UNANSWERED) if isinstance(answer, Interrupted) else answer
+            error = Interrupted(newest.UNANSWERED) if isinstance(answer, Interrupted) else answer
             found[definition.name] = News(definition.name, file, error=error)
         else:
             builds[file][definition.name] = answer

@@ -1,0 +1,142 @@
+"""PURE: which images of a cloud are builds of one definition, and which are none that a definition can stand for."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from openstack_image_manager.definitions import naming, values
+from openstack_image_manager.definitions.model import Format, public_url
+from openstack_image_manager.model import WHOLE, Image
+from openstack_image_manager.plan import age, markers, retention
+
+DATED = re.compile(r"(?P<name>.*[^ _-])(?P<separator>[ _-]?)\((?P<version>[^()]+)\)")
+# What Nova writes on the images that it makes of servers.
+SNAPSHOT = ("instance_uuid", "base_image_ref", "block_device_mapping")
+SECRET = re.compile(r"passw|secret|token|credential|private.?key|api.?key|BEGIN [A-Z ]{0,40}KEY", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Images that one definition stands for; `builds`: versions and their images, newest first."""
+
+    name: str
+    multi: bool
+    separator: str
+    builds: tuple[tuple[str, Image], ...]
+
+
+def unfit(image: Image) -> str | None:
+    """Why no definition can stand for the image; None: one can."""
+    if image.status not in WHOLE:
+        return f"it is {image.status}, and has no bytes to be used"
+    if markers.is_pending(image):
+        return "a run has not published it yet"
+    if image.properties.get("image_type") == "snapshot" or any(name in image.properties for name in SNAPSHOT):
+        return "it is a snapshot of a server"
+    if is_secret(image.name):
+        return "its name looks like a secret"
+    if image.disk_format not in get_args(Format):
+        return f"its format {image.disk_format} is none that a definition can have"
+    try:
+        values.name(image.name)
+    except ValueError as error:
+        return f"its name {error}"
+    return None if image.name else "it has no name"
+
+
+def is_secret(text: str) -> bool:
+    """True for a text that may hold what must not be written down."""
+    return bool(SECRET.search(text)) or any(public_url(url) != url for url in re.findall(r"\b\w+://\S+", text))
+
+
+def namesakes(images: Iterable[Image]) -> tuple[list[Image], list[tuple[Image, str]]]:
+    """One image for each name (active, seen by most, newest), and the others with the id of the one that goes first:
+    no two definitions can give their images the same name."""
+    by_name: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        by_name[image.name].append(image)
+    first, others = [], []
+    for its in by_name.values():
+        its.sort(key=lambda image: (image.created_at, image.id), reverse=True)
+        its.sort(key=lambda image: (image.status != "active", retention.WIDEST_FIRST.index(image.visibility)))
+        first.append(its[0])
+        others += [(image, its[0].id) for image in its[1:]]
+    return first, others
+
+
+def version_of(image: Image) -> str:
+    """The version that an image says it is, else the day of its build."""
+    said = _internal_version(image)
+    day = age.built("", image.properties.get("image_build_date")) or retention.as_day(image.created_at)
+    return said or (day.strftime("%Y%m%d") if day else "1")
+
+
+def _internal_version(image: Image) -> str | None:
+    version = image.properties.get("internal_version", "")
+    return version if version and not is_secret(version) else None
+
+
+def single(image: Image) -> Group:
+    """The image by itself; a newer build takes its name."""
+    return Group(image.name, True, " ", ((version_of(image), image),))
+
+
+def groups(images: Sequence[Image]) -> list[Group]:
+    """All images in groups, as their properties say, else as their names do. The names of the images are unique; those
+    of groups may not be, where two kinds of names begin alike."""
+    dated = filter(None, (DATED.fullmatch(image.name) for image in images))
+    plain = {match["name"] for match in dated} & {image.name for image in images}
+    kinds: dict[tuple[str, bool], dict[str, list[tuple[str, Image]]]] = defaultdict(lambda: defaultdict(list))
+    alone: list[Image] = []
+    for image in sorted(images, key=lambda image: image.name):
+        place = _by_properties(image) or _by_name(image, plain)
+        if place is None:
+            alone.append(image)
+        else:
+            name, multi, separator, version = place
+            kinds[name, multi][separator].append((version, image))
+    result = [single(image) for image in alone]
+    for (name, multi), by_separator in kinds.items():
+        # The image of the plain name, to which no separator belongs, joins the dated ones of its name.
+        first = max(by_separator, key=lambda separator: (separator != "", len(by_separator[separator])))
+        for separator, its in by_separator.items():
+            if separator == first:
+                result.append(
+                    _group(name, multi, separator or " ", [*its, *(by_separator.get("", []) if separator else [])])
+                )
+            elif separator:
+                result.append(_group(name, multi, separator, its))
+    return result
+
+
+def _group(name: str, multi: bool, separator: str, its: Sequence[tuple[str, Image]]) -> Group:
+    order = sorted(its, key=lambda build: (naming.version_key(build[0]), build[1].name == name), reverse=True)
+    return Group(name, multi, separator, tuple(order))
+
+
+def _by_properties(image: Image) -> tuple[str, bool, str, str] | None:
+    """(name, multi, separator, version) by what this tool, or an earlier one, wrote on the image."""
+    name = image.properties.get("image_name") or image.properties.get("image_description")
+    version = _internal_version(image)
+    if not name or not version or not image.name.startswith(name):
+        return None
+    rest = image.name.removeprefix(name)
+    if not rest:
+        return name, True, "", version
+    if rest.endswith(f"({version})"):
+        return name, True, rest.removesuffix(f"({version})"), version
+    return (name, False, rest.removesuffix(version), version) if rest.endswith(version) else None
+
+
+def _by_name(image: Image, plain: Collection[str]) -> tuple[str, bool, str, str] | None:
+    """The same by the name alone: `NAME (VERSION)` where there is a NAME, and that NAME."""
+    if image.name in plain:
+        return image.name, True, "", version_of(image)
+    dated = DATED.fullmatch(image.name)
+    if dated and dated["name"] in plain:
+        return dated["name"], True, dated["separator"], dated["version"]
+    return None

@@ -1,0 +1,371 @@
+"""Carry a plan out: definitions in parallel, the steps of one in order, a result for each."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
+from queue import SimpleQueue
+from typing import TypeGuard
+
+from openstack_image_manager.apply import image_update, stored_data
+from openstack_image_manager.apply.image_record import Claims
+from openstack_image_manager.apply.import_method import ImportOptions
+from openstack_image_manager.apply.importer import Importer
+from openstack_image_manager.apply.other_runs import Others
+from openstack_image_manager.apply.recheck import Recheck, SettledError, Sight, keeps_name, stands
+from openstack_image_manager.cloud.glance import Glance
+from openstack_image_manager.cloud.lookahead import Looks
+from openstack_image_manager.errors import CloudError, Error, Interrupted
+from openstack_image_manager.log_context import about
+from openstack_image_manager.model import FieldChange, Image
+from openstack_image_manager.plan import decisions as deciding
+from openstack_image_manager.plan import desired, markers
+from openstack_image_manager.plan.decisions import Decisions
+from openstack_image_manager.plan.diff import FIELDS, diff
+from openstack_image_manager.plan.matching import Key
+from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Policy, Result, Update
+from openstack_image_manager.reporter import Reporter
+
+CHANGERS = 16  # definitions worked on at once; imports among them are limited by `workers`
+LOOKS = 3  # after the last step of a definition, until what another run does is done
+PAUSE = 1.0  # seconds between them
+PATIENCE = 4.0  # seconds that an interrupted run waits for its workers to notice
+
+
+@dataclass
+class _Run:
+    glance: Glance
+    policy: Policy
+    importer: Importer
+    imports: threading.Semaphore
+    stop: threading.Event
+    reporter: Reporter
+    looks: Looks
+    recheck: Recheck
+
+    def definition(self, name: str, changes: list[Change]) -> Result:
+        """Do the changes in order; the first failure ends this definition, and only this one."""
+        done: list[str] = []
+        copies: list[Update] = []
+        # What an import leaves to be copied comes after all names, and before anything is deleted.
+        deletes = [change for change in changes if isinstance(change, Delete)]
+        doomed = {change.found.id for change in deletes}
+        others = [change for change in changes if not isinstance(change, Delete)]
+        decisive = any(map(deciding.is_decisive, changes))
+        try:
+            unasked = self.recheck.unasked(name, changes) if decisive else set()
+            for change in chain(others, copies, deletes):
+                if self.stop.is_set():
+                    raise Interrupted("interrupted")
+                done.append(self._do(change, copies, doomed))
+                self.reporter.line(change.subject, done[-1])
+            if decisive:
+                self._settle(name, unasked, done)
+        except Interrupted:
+            return Result(name, "skipped", tuple(done), "interrupted; the next run goes on from here")
+        except Error as error:
+            self.reporter.line(change.subject, f"failed: {error}")
+            at = "" if change.subject == name else f"{change.subject}: "
+            return Result(name, "failed", tuple(done), f"{at}{error}", error.kind)
+        return Result(name, "ok", tuple(done))
+
+    def _do(self, change: Change, copies: list[Update], doomed: Collection[str]) -> str:
+        if isinstance(change, Create):
+            return self._create(change, copies)
+        if isinstance(change, Delete):
+            return self._delete(self.recheck.delete(change))
+        try:
+            return self._copy(change) if change.fields[0].field == "stores" else self._update(change)
+        except SettledError as settled:
+            return str(settled)
+        except CloudError as error:
+            # It was hidden to be deleted next, and another run has done both.
+            if error.status != 404 or change.found.id not in doomed or not self.glance.is_gone(change.found.id):
+                raise
+            return f"was deleted by someone meanwhile ({change.found.id})"
+
+    def _delete(self, change: Delete) -> str:
+        try:
+            current = self._unchanged(change.found)
+        except CloudError as error:
+            if error.status != 404:
+                raise
+            return f"was deleted by someone meanwhile ({change.found.id})"
+        if change.keeper:
+            _is_another(change.keeper, change)
+            keeper = _seen(self.glance.get, change.keeper.id)
+            if not stands(keeper, change.keeper):
+                raise CloudError(f"{keeper.id} is not what the plan has in place of it any more; plan again")
+        self.recheck.sight.changed(change.group, current.id)
+        try:
+            self.glance.delete(current.id)
+        except CloudError as error:
+            # 409: Glance's store has something that hangs on it, such as a clone of a snapshot in Ceph.
+            if error.status != 409:
+                raise
+            return f"not deleted, it is in use ({current.id}): {error}"
+        return f"deleted ({current.id})"
+
+    def _create(self, change: Create, copies: list[Update]) -> str:
+        with self.imports:
+            if self.stop.is_set():
+                raise Interrupted("interrupted")
+
+            def again(_: Create, fresh: bool) -> Create:
+                return self.recheck.create(change, fresh)
+
+            try:
+                image = self.importer.bring_in(self.recheck.create(change), again)
+            except SettledError as settled:
+                return str(settled)
+            finally:
+                self.reporter.finished(change.subject)
+        try:
+            return self._publish(change, image.id, copies)
+        except CloudError as error:
+            # Not published, so no one uses it: what Glance refuses leaves nothing half-done.
+            if error.status is not None and 400 <= error.status < 500:
+                self.importer.claims.give_up(image.id)
+            raise
+
+    def _publish(self, change: Create, image_id: str, copies: list[Update]) -> str:
+        """Give the imported image all that differs from what is wanted, in one go, now that Glance knows its sizes."""
+        image = self.recheck.publication(change, image_id)
+        image = replace(image, members=None if change.wanted.members is None else frozenset())
+        carried = change.wanted.members
+        wanted = desired.wanted_image(change.definition, change.version, change.role, self.policy.tag, image, carried)
+        stores = (FieldChange("stores", image.stores, wanted.stores, "as defined"),)
+        between = replace(wanted, stores=image.stores)
+        if diff(between, wanted):
+            copies.append(Update(change.group, between, wanted, stores, "its stores differ"))
+        self.recheck.sight.changed(change.group, image.id)
+        image_update.change(self.glance, image, diff(image, between))
+        promise = wanted.properties.get(markers.VERIFIED, "")
+        return f"imported as {wanted.name} ({image.id}), verified: {promise or 'unknown'}"
+
+    def _update(self, change: Update) -> str:
+        said = f"changed {', '.join(field.field for field in change.fields)} ({change.found.id})"
+        if change.proof:
+            # To read an image takes its time; whoever changes it meanwhile is seen by the look that follows.
+            self._unchanged(change.found, change.wanted)
+            with self.imports:
+                stored_data.prove(self.glance, change, self.importer.options.timeout, self.stop, self.reporter)
+        change = self.recheck.update(change)
+        current = self._unchanged(change.found, change.wanted)
+        if not diff(current, change.wanted):
+            return f"already up to date ({change.found.id})"
+        if change.keeper:
+            _is_another(change.keeper, change)
+            if not keeps_name(_seen(self.glance.get, change.keeper.id), change.keeper, current.name):
+                raise CloudError(f"another run gives '{current.name}' to another image; plan again")
+        self.recheck.sight.changed(change.group, current.id)
+        image_update.change(self.glance, current, change.fields)
+        if change.wanted.members is not None and current.visibility != "shared" == change.wanted.visibility:
+            image_update.forget_members(self.glance, current.id, change.wanted.members)
+        return said + (f", is now {change.wanted.name}" if change.wanted.name != current.name else "")
+
+    def _settle(self, name: str, unasked: Collection[tuple[object, ...]], done: list[str]) -> None:
+        """Look once more after the last step. Another run, or a rollback, may have given the plain name to an image
+        while this one gave it to the current one: then the other one gives it up. Or it has hidden the current one at
+        the same moment as this run counted on it: then it is shown again. Raises CloudError where more than that is
+        left to be done."""
+        for _ in range(LOOKS):
+            left = self.recheck.left(name, unasked)
+            if not left:
+                return
+            for change in left:
+                if isinstance(change, Update) and change.found.name == name != change.wanted.name and change.keeper:
+                    done.append(self._give_up_name(change, change.keeper))
+                elif isinstance(change, Update) and change.wanted.name == name:
+                    done.append(self._show_again(change))
+                else:
+                    continue
+                self.reporter.line(change.subject, done[-1])
+            if self.stop.wait(PAUSE):
+                raise Interrupted("interrupted")
+        raise CloudError("the cloud changed during this run; run again")
+
+    def _show_again(self, change: Update) -> str:
+        """Make the current image as planned, where another run has changed it at the same moment."""
+        try:
+            return f"{self._update(change)}: another run changed it"
+        except SettledError as settled:
+            return str(settled)
+
+    def _give_up_name(self, change: Update, keeper: Image) -> str:
+        """Take the plain name, and nothing else that people see, from an image that is not the current one."""
+        _is_another(keeper, change)
+        current = self._unchanged(change.found)
+        if not keeps_name(_seen(self.glance.get, keeper.id), keeper, current.name):
+            raise CloudError(f"another run gives '{current.name}' to another image; plan again")
+        fields = [field for field in change.fields if field.field == "name" or field.field not in FIELDS]
+        image_update.change(self.glance, current, fields)
+        return f"{change.found.id} is now {change.wanted.name}: another run gave it the name too"
+
+    def _copy(self, change: Update) -> str:
+        """Bring the image into the stores where it is missing, and only then take it out of others."""
+        current = self._unchanged(change.found, change.wanted)
+        wanted = change.wanted.stores or frozenset()
+        added, tries = wanted - (current.stores or wanted), self.importer.options.tries
+        try:
+            if current.status == "deactivated" and (missing := wanted - (current.stores or wanted)):
+                # To make it active for the copy would show it to its users.
+                return (
+                    f"not copied to {', '.join(sorted(missing))}, because Glance copies active images only "
+                    f"({current.id}): set status: active in the definition for one run, or define it as a new version"
+                )
+            while (missing := wanted - (current.stores or wanted)) and tries:
+                with self._perhaps_done(current.id, partial(_is_in_one_of, missing)):
+                    self.glance.import_image(current.id, "copy-image", stores=missing)
+                limit = time.monotonic() + self.importer.options.timeout
+                current = self.glance.wait(current.id, limit, self.stop, self.importer.glance_says(change.subject))
+                if missing == wanted - (current.stores or wanted):
+                    tries -= 1
+        finally:
+            self.reporter.finished(change.subject)
+        if missing:
+            raise CloudError(f"{current.id} could not be copied to the store {', '.join(sorted(missing))}; run again")
+        surplus = (current.stores or wanted) - wanted
+        for store in sorted(surplus):
+            with self._perhaps_done(current.id, partial(_is_without, store)):
+                self.glance.drop_from_store(current.id, store)
+        words = [f"copied to {', '.join(sorted(added))}"] if added else []
+        words += [f"removed from {', '.join(sorted(surplus))}"] if surplus else []
+        return f"{' and '.join(words) or 'is in its stores meanwhile'} ({current.id})"
+
+    @contextmanager
+    def _perhaps_done(self, image_id: str, done: Callable[[Image], bool]) -> Iterator[None]:
+        """What Glance refuses is fine when another run has done it already."""
+        try:
+            yield
+        except CloudError:
+            if not done(_seen(self.glance.get, image_id)):
+                raise
+
+    def _unchanged(self, planned: Image, wanted: Image | None = None) -> Image:
+        """The image right before it is changed. Raises CloudError if it is not what the plan was made for; that another
+        run made it as `wanted` is fine."""
+        current = _seen(self.looks.at, planned.id)
+        if current.import_task:
+            self.reporter.line(current.name, "Glance still holds its import: waiting for it")
+            limit = time.monotonic() + self.importer.options.timeout
+            current = _seen(lambda one: self.glance.wait(one, limit, self.stop), current.id)
+        moved = image_update.moved(planned, current)
+        if moved and not (wanted and not diff(current, wanted)):
+            raise CloudError(f"{planned.id} was changed by someone since the plan was made ({moved}); plan again")
+        return replace(current, members=planned.members)
+
+
+def _is_another(keeper: Image, change: Update | Delete) -> None:
+    """Raises CloudError for a change that would keep an image by what it takes from the very same image."""
+    if keeper.id == change.found.id:
+        raise CloudError(f"{keeper.id} cannot stand in place of itself; plan again")
+
+
+def _seen(look: Callable[[str], Image], image_id: str) -> Image:
+    try:
+        return look(image_id)
+    except CloudError as error:
+        if error.status == 404:
+            raise CloudError(image_update.gone(image_id), 404) from None
+        raise
+
+
+def _is_in_one_of(stores: frozenset[str], image: Image) -> bool:
+    return bool(stores & (image.stores or frozenset()))
+
+
+def _is_without(store: str, image: Image) -> bool:
+    return store not in (image.stores or ())
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done in one cloud, and what that was decided on. `elsewhere`: ids that versions have in other
+    clouds, for `same_ids`."""
+
+    plan: Plan
+    glance: Glance
+    policy: Policy
+    reporter: Reporter
+    decisions: Decisions
+    elsewhere: Mapping[Key, Sequence[str]] = field(default_factory=dict)
+
+
+def apply(jobs: Sequence[Job], options: ImportOptions, workers: int = 4) -> list[list[Result]]:
+    """The results of each job, in the order of its plan, one for each definition that changes; clouds side by side,
+    `workers` imports at a time in each. Ctrl-C ends it in an orderly way: what was not begun is skipped, and a second
+    run goes on from there."""
+    stop = threading.Event()
+    todo: list[tuple[_Run, dict[str, list[Change]], dict[str, Result]]] = []
+    for job in jobs:
+        changes: dict[str, list[Change]] = {}
+        for change in job.plan.changes:
+            changes.setdefault(change.group, []).append(change)
+        results = {name: Result(name, "skipped", (), "interrupted; the next run goes on from here") for name in changes}
+        todo.append((_run(job, options, stop, workers, changes), changes, results))
+    _work(todo, stop, max(workers, CHANGERS))
+    return [list(results.values()) for _, _, results in todo]
+
+
+def _run(
+    job: Job, options: ImportOptions, stop: threading.Event, workers: int, changes: Mapping[str, Sequence[Change]]
+) -> _Run:
+    same = job.policy.same_ids
+    others = Others(job.glance, options.timeout, stop, job.reporter)
+    claims = Claims(others, job.policy.tag, same, job.elsewhere)
+    importer = Importer(job.glance, options, job.plan.converts, stop, job.reporter, claims)
+    # Properties alone are what changes by the hundred; names, visibility, status, deletions are looked at one by one.
+    looks = Looks(job.glance, [first.found.id for first, *_ in changes.values() if _properties(first)])
+    recheck = Recheck(Sight(job.glance, job.policy.tag), job.decisions)
+    return _Run(job.glance, job.policy, importer, threading.Semaphore(workers), stop, job.reporter, looks, recheck)
+
+
+def _properties(change: Change) -> TypeGuard[Update]:
+    return isinstance(change, Update) and not any(field.field in FIELDS for field in change.fields)
+
+
+def _work(
+    todo: list[tuple[_Run, dict[str, list[Change]], dict[str, Result]]], stop: threading.Event, threads: int
+) -> None:
+    crashes: list[BaseException] = []
+    pool: list[threading.Thread] = []
+
+    def work(run: _Run, changes: dict[str, list[Change]], results: dict[str, Result], names: SimpleQueue[str]) -> None:
+        with suppress(queue.Empty):
+            while not stop.is_set():
+                name = names.get_nowait()
+                try:
+                    with about(run.glance.cloud, name):
+                        results[name] = run.definition(name, changes[name])
+                except BaseException as crash:  # handed to the main thread, which raises it
+                    crashes.append(crash)
+                    stop.set()
+
+    for run, changes, results in todo:
+        waiting: SimpleQueue[str] = SimpleQueue()
+        for name in changes:
+            waiting.put(name)
+        arguments = (run, changes, results, waiting)
+        pool += [threading.Thread(target=work, args=arguments, daemon=True) for _ in range(min(threads, len(changes)))]
+    _each(pool, threading.Thread.start)
+    try:
+        _each(pool, threading.Thread.join)
+    except KeyboardInterrupt:
+        stop.set()
+        todo[0][0].reporter.line("interrupted", "finishing the steps under way; Ctrl-C again stops at once")
+        with suppress(KeyboardInterrupt):
+            _each(pool, lambda thread: thread.join(PATIENCE / len(pool)))
+    if crashes:
+        raise crashes[0]
+
+
+def _each(threads: Iterable[threading.Thread], do: Callable[[threading.Thread], None]) -> None:
+    for thread in threads:
+        do(thread)

@@ -1,0 +1,77 @@
+"""PURE: which way the bytes of a version go into Glance, and what can be promised about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from openstack_image_manager.definitions.model import Version
+from openstack_image_manager.errors import CloudError, VerificationError
+from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.markers import UNVERIFIED
+from openstack_image_manager.redaction import has_secrets
+from openstack_image_manager.transfer.checksum_files import copy_checksum
+from openstack_image_manager.transfer.unpack import is_packed
+
+Method = Literal["auto", "web-download", "glance-direct"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How to import. `verify`: True insists on verification, False does without, None: whenever there is a checksum.
+    `timeout` in seconds for one image, `tries`: how often an import that Glance failed is tried."""
+
+    method: Method = "auto"
+    verify: bool | None = None
+    timeout: float = 1800.0
+    tries: int = 1
+    fall_back: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A method and what it promises about the bytes; the promise is kept on the image."""
+
+    method: str
+    promise: str
+
+
+def choose(version: Version, methods: frozenset[str], converts: bool | None, options: ImportOptions) -> Way:
+    """PURE: the way for a version. Staging verifies before anything is published, at the price of our bandwidth; after
+    a web-download only `os_hash_value` (a sha512 of the data as stored) can tell, so it must be a sha512 and the cloud
+    must be known not to convert. Raises Error when a checksum would go unverified."""
+    checksum = version.checksum if options.verify is not False else None
+    if options.verify and not checksum:
+        raise VerificationError("has no checksum to verify (--verify-checksum): add one to the definition")
+    at_mirror = copy_checksum(version) if version.mirror_url and options.verify is not False else None
+    promised = checksum or at_mirror
+    testable = bool(checksum and checksum.startswith("sha512:")) and converts is False
+    ours_only = urlsplit(version.url.lower()).scheme not in ("http", "https") or is_packed(version.url)
+    secret = any(has_secrets(url) for url in (version.mirror_url, version.url) if url)
+    # A mirror on this machine's disk: Glance would try the upstream instead, which may be out of reach.
+    here = (version.mirror_url or "").lower().startswith("file:") and "glance-direct" in methods
+    if options.method != "auto":
+        method = options.method
+    elif ours_only or secret or here or (promised and not testable):
+        method = "glance-direct"
+    else:
+        method = "web-download" if "web-download" in methods else "glance-direct"
+    if method not in methods:
+        offered = ", ".join(sorted(methods)) or "no method at all"
+        raise CloudError(f"needs the import method {method}, but this cloud offers {offered}")
+    if method == "glance-direct":
+        return Way(method, f"{checksum}{markers.BEFORE}" if checksum else UNVERIFIED)
+    if ours_only:
+        raise CloudError("web-download can't fetch this: Glance takes unpacked http(s) URLs; use glance-direct")
+    if secret:
+        raise CloudError(
+            "its URL holds a user, a password or a signed query, which Glance would show to the whole project in the "
+            "tasks of the image; use --import-method auto or glance-direct"
+        )
+    if promised and not testable:
+        raise VerificationError(
+            "its checksum can't be verified after web-download (it takes a sha512 and a cloud known not to convert); "
+            "use --import-method auto, or --no-verify-checksum to publish without verification"
+        )
+    return Way(method, f"{checksum}{markers.AFTER}" if checksum else UNVERIFIED)

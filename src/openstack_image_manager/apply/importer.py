@@ -1,0 +1,218 @@
+"""How the bytes of one version come into Glance: which way, with which promise, and what happens when it fails."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from openstack_image_manager.apply.image_record import Again, Claims
+from openstack_image_manager.apply.import_method import ImportOptions, Way, choose
+from openstack_image_manager.apply.other_runs import is_staged
+from openstack_image_manager.apply.sources import Source, Sources, urls_of
+from openstack_image_manager.cloud.glance import Glance
+from openstack_image_manager.definitions.model import public_url
+from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
+from openstack_image_manager.model import WHOLE, Image
+from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.model import Create
+from openstack_image_manager.reporter import Reporter
+from openstack_image_manager.transfer.checksum_files import with_checksum
+
+STAGE_TRIES = 3
+TRANSIENT = (None, 500, 502, 503, 504)  # None: no answer at all
+SHARE = 0.5  # part of --import-timeout that is left for the way through this machine, after a web-download that hung
+LARGEST = 64 * 1024**4  # bytes of a disk; no server has a larger one
+
+
+class WrongBytesError(VerificationError):
+    """What Glance fetched by itself is not what the definition promises; `url`: where from."""
+
+    def __init__(self, message: str, url: str) -> None:
+        super().__init__(message)
+        self.url = url
+
+
+class ConvertedError(VerificationError):
+    """Glance converted what it fetched, so its digest tells nothing."""
+
+
+@dataclass
+class Importer:
+    """Brings versions into one cloud; shared by the workers of a run."""
+
+    glance: Glance
+    options: ImportOptions
+    converts: Mapping[str, bool | None]
+    stop: threading.Event
+    reporter: Reporter
+    claims: Claims
+    _methods: frozenset[str] | None = None
+    _converting: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def sources(self) -> Sources:
+        """Where bytes come from."""
+        return Sources(self.options, self.stop, self.reporter)
+
+    def methods(self) -> frozenset[str]:
+        """The cloud's import methods, asked for once."""
+        with self._lock:
+            if self._methods is None:
+                self._methods = self.glance.import_methods()
+            return self._methods
+
+    def bring_in(self, change: Create, again: Again) -> Image:
+        """The image, active and verified but not yet published. Whatever fails is removed again. `again`: see
+        `Claims.record`. Raises Error."""
+        if self.options.verify is not False:
+            change = replace(change, version=with_checksum(change.version))
+        way = self._way(change, self.options)
+        deadline = time.monotonic() + self.options.timeout
+        for attempt in range(1, self.options.tries + 1):
+            try:
+                if way.method == "web-download":
+                    return self._fetched_by_glance(change, way, deadline, again)
+                return self._attempt(change, way, deadline, again)
+            except (CloudError, WrongBytesError, ConvertedError) as error:
+                if way.method == "web-download" and self.options.method == "auto" and self.options.fall_back:
+                    self.reporter.line(change.subject, f"{error}; now through this machine")
+                    way = self._way(change, replace(self.options, method="glance-direct"))
+                    deadline = max(deadline, time.monotonic() + SHARE * self.options.timeout)
+                    return self._attempt(change, way, deadline, again)
+                if attempt == self.options.tries or not isinstance(error, CloudError) or error.status is not None:
+                    raise
+                self.reporter.line(change.subject, f"{error}; next try")
+        raise AssertionError("unreachable")
+
+    def _way(self, change: Create, options: ImportOptions) -> Way:
+        disk_format = change.definition.format
+        converts = disk_format in self._converting or self.converts.get(disk_format)
+        return choose(change.version, self.methods(), converts, options)
+
+    def _fetched_by_glance(self, change: Create, way: Way, deadline: float, again: Again) -> Image:
+        """Glance fetches the image by itself: from the next address when the bytes of one turn out to be wrong."""
+        # Before anything is made in Glance: a wrong address or a wrong file leaves no trace there.
+        urls = self.sources.worth_asking(change, deadline)
+        while True:
+            try:
+                return self._attempt(change, way, deadline, again, urls)
+            except WrongBytesError as error:
+                urls = urls[urls.index(error.url) + 1 :]
+                if not urls:
+                    raise
+                self.reporter.line(change.subject, f"{error}; taken from {public_url(urls[0])}")
+
+    def _attempt(
+        self, change: Create, way: Way, deadline: float, again: Again, urls: Sequence[str] = (), last: bool = False
+    ) -> Image:
+        """One record, filled; `urls`: where Glance fetches it. `last`: when the record is lost no other one is made."""
+        with self._opened(change, way, deadline) as source:
+            record, ours = self.claims.record(change, way, again)
+            if record.status in WHOLE:
+                return record
+            try:
+                return self._filled(change, way, deadline, record, source, urls)
+            except Interrupted:
+                raise
+            except Exception as error:  # whatever went wrong, no half-made record stays behind
+                if ours:
+                    self.claims.give_up(record.id, keep=change.version.id is not None or self.claims.same_ids)
+                # The record is gone: its run failed and took it back, or took this one's for left behind. Or two orders
+                # to import it crossed, and neither was carried out.
+                status = error.status if isinstance(error, CloudError) else None
+                lost = f"{record.id} was deleted by someone during its import"
+                if status == 404 and last:
+                    raise CloudError(f"{lost}, as was the one before: run again", 404) from None
+                if status != 404 and (last or ours or status != 409):
+                    raise
+                self.reporter.line(change.subject, f"{lost if status == 404 else error}; next try")
+        return self._attempt(change, way, deadline, again, urls, last=True)
+
+    def _filled(
+        self, change: Create, way: Way, deadline: float, record: Image, source: Source | None, urls: Sequence[str]
+    ) -> Image:
+        """The record with its bytes."""
+        url = None
+        if way.method == "web-download":
+            image, url = self._web_download(change, record.id, deadline, urls)
+        else:
+            if not is_staged(record):
+                self._stage(change, record.id, deadline, source or self.sources.first(change, deadline))
+            self.glance.import_image(record.id, way.method, stores=change.wanted.stores)
+            image = self.glance.wait(record.id, deadline, self.stop, self.glance_says(change.subject))
+        if max(image.virtual_size or 0, image.size or 0) > LARGEST:
+            raise VerificationError(f"it claims to be a disk of {image.virtual_size} bytes; no disk is that large")
+        if markers.has_wrong_bytes(image):
+            disk_format = change.definition.format
+            if url and image.disk_format != disk_format:
+                self._converting.add(disk_format)
+                raise ConvertedError(
+                    f"this cloud converts {disk_format} to {image.disk_format}, so Glance's digest is not that of the "
+                    "definition"
+                )
+            got = f"{image.hash_algorithm}:{image.hash_value}"
+            wrong = f"wrong checksum: expected {change.version.checksum}, Glance has {got}"
+            raise WrongBytesError(f"{public_url(url)}: {wrong}", url) if url else VerificationError(wrong)
+        return image
+
+    @contextmanager
+    def _opened(self, change: Create, way: Way, deadline: float) -> Iterator[Source | None]:
+        """The open source of what goes through this machine: a wrong address or a wrong file leaves no trace in
+        Glance."""
+        staged = change.left is not None and is_staged(change.left)
+        source = None if staged or way.method == "web-download" else self.sources.first(change, deadline)
+        try:
+            yield source
+        finally:
+            if source:
+                source.download.close()
+
+    def _web_download(self, change: Create, image_id: str, deadline: float, urls: Sequence[str]) -> tuple[Image, str]:
+        """The image, and where Glance found it."""
+        failures = []
+        for url in urls:
+            try:
+                self.glance.import_image(image_id, "web-download", url, change.wanted.stores)
+                return self.glance.wait(image_id, deadline, self.stop, self.glance_says(change.subject)), url
+            except CloudError as error:
+                if error.status not in (None, 400):
+                    raise
+                failures.append(f"{public_url(url)}: {error}")
+        raise CloudError("; ".join(failures))
+
+    def _stage(self, change: Create, image_id: str, deadline: float, source: Source) -> None:
+        """Bytes to the staging area. Begins anew when the cloud breaks off, and with the upstream when the bytes of the
+        mirror turn out to be wrong."""
+        urls = urls_of(change.version)
+        later, tries = urls[urls.index(source.url) + 1 :], STAGE_TRIES
+        while True:
+            try:
+                with source.download:
+                    self.glance.stage(image_id, source.body)
+                return
+            except Error as error:
+                # Glance needs a moment to notice, and refuses other bytes until then.
+                self.claims.others.pause(1.0)
+                image = self.claims.others.settled(image_id, 0)
+                if image is not None and (is_staged(image) or image.status in WHOLE):
+                    return  # only Glance's answer was lost, or another run brought the bytes
+                if isinstance(error, CloudError) and error.status in TRANSIENT and tries > 1:
+                    tries -= 1
+                    again, then = source.url, "next try"
+                elif isinstance(error, FetchError | VerificationError) and later:
+                    again = later.pop(0)
+                    then = f"taken from {public_url(again)}"
+                else:
+                    raise
+                self.reporter.line(change.subject, f"{error}; {then}")
+            source = self.sources.open(again, change, deadline)
+
+    def glance_says(self, subject: str) -> Callable[[str], None] | None:
+        """Where Glance's progress goes; None where no one watches, which saves the calls that ask for it."""
+        if not self.reporter.live:
+            return None
+        return lambda message: self.reporter.progress(subject, message)

@@ -1,0 +1,136 @@
+"""Where the bytes of an image come from: its mirror, or else its upstream, looked at before anything is begun."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from openstack_image_manager.apply.import_method import ImportOptions
+from openstack_image_manager.checksum import Checksum
+from openstack_image_manager.definitions.model import Version, public_url
+from openstack_image_manager.errors import Error, FetchError, VerificationError
+from openstack_image_manager.plan.model import Create
+from openstack_image_manager.reporter import Reporter
+from openstack_image_manager.transfer.checksum_files import copy_checksum
+
+if TYPE_CHECKING:
+    from openstack_image_manager.transfer.download import Download
+
+
+class Body:
+    """The body of an upload, whose first bytes were read before the upload begins: what is wrong from the start, Glance
+    never sees."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._rest: Iterator[bytes] | None = iter(chunks)
+        self._first = next(self._rest)
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._rest is None:
+            # An HTTP library that repeats its request would send an empty image.
+            raise VerificationError("the upload was interrupted and can't be repeated; run again")
+        rest, self._rest = self._rest, None
+        yield self._first
+        yield from rest
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An open download and the verified body that is made of it."""
+
+    url: str
+    download: Download
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Opens the addresses of a version."""
+
+    options: ImportOptions
+    stop: threading.Event
+    reporter: Reporter
+
+    def first(self, change: Create, deadline: float) -> Source:
+        """The first address of the version that has the beginning of an image. Raises VerificationError with what is
+        wrong with each of them when none has."""
+        failures: list[Error] = []
+        for url in urls_of(change.version):
+            try:
+                source = self.open(url, change, deadline)
+            except (FetchError, VerificationError) as error:
+                failures.append(error)
+                continue
+            if failures:
+                self.reporter.line(change.subject, f"{failures[0]}; taken from {public_url(url)}")
+            return source
+        none = VerificationError("; ".join(map(str, failures)))
+        none.kind = failures[-1].kind
+        raise none
+
+    def open(self, url: str, change: Create, deadline: float) -> Source:
+        """Open the address and read the first bytes. Raises FetchError, VerificationError."""
+        from openstack_image_manager.transfer.download import Download
+        from openstack_image_manager.transfer.verified import Verified
+
+        version, verify = change.version, self.options.verify is not False
+        promised = (copy_checksum(version) if url == version.mirror_url else None) or version.checksum
+        checksum = Checksum.parse(promised) if promised and verify else None
+
+        def progress(done: int, total: int | None) -> None:
+            self.reporter.progress(change.subject, "fetching", done, total)
+
+        algorithm = checksum.algorithm if checksum else "sha256"
+        download = Download(url, algorithm, deadline, self.stop, progress)
+        try:
+            return Source(url, download, Body(Verified(download, change.definition.format, checksum)))
+        except VerificationError as error:
+            download.close()
+            raise VerificationError(f"{public_url(url)}: {error}") from None
+        except BaseException:
+            download.close()
+            raise
+
+    def worth_asking(self, change: Create, deadline: float) -> list[str]:
+        """The addresses that Glance may fetch by itself: those without the ones whose beginning is no image of the
+        format. Raises VerificationError when none is left. An address that cannot be reached from here says nothing
+        about what Glance can reach."""
+        urls: list[str] = []
+        failures: list[VerificationError] = []
+        for url in urls_of(change.version):
+            try:
+                self._look_at(url, change, deadline)
+            except FetchError:
+                urls.append(url)
+            except VerificationError as error:
+                failures.append(error)
+            else:
+                urls.append(url)
+        if not urls:
+            raise VerificationError("; ".join(map(str, failures)))
+        if failures:
+            self.reporter.line(change.subject, f"{failures[0]}; taken from {public_url(urls[0])}")
+        return urls
+
+    def _look_at(self, url: str, change: Create, deadline: float) -> None:
+        from openstack_image_manager.transfer.download import Download
+        from openstack_image_manager.transfer.inspect import HEAD, Inspection
+        from openstack_image_manager.transfer.unpack import CHUNK
+
+        with Download(url, deadline=deadline, stop=self.stop) as download:
+            head = io.BufferedReader(download, CHUNK).read(HEAD)
+        inspection = Inspection(change.definition.format)
+        try:
+            inspection.feed(head)
+            if len(head) < HEAD:
+                inspection.finish()
+        except VerificationError as error:
+            raise VerificationError(f"{public_url(url)}: {error}") from None
+
+
+def urls_of(version: Version) -> list[str]:
+    """The mirror first, then the upstream."""
+    return [url for url in (version.mirror_url, version.url) if url]

@@ -1,0 +1,1 @@
+"""The definitions that come with this package."""

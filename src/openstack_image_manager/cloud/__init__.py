@@ -1,0 +1,1 @@
+"""Keystone, Glance, Nova and Cinder: the only modules that talk to a cloud."""

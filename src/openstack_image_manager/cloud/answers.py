@@ -1,0 +1,124 @@
+"""Bounds on what a service answers: size, time, and no redirect for a request that carries a token or a password."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import BaseAdapter
+
+from openstack_image_manager.background import Ahead
+from openstack_image_manager.redaction import public_url
+
+LARGEST = 64 * 1024 * 1024  # bytes: 1,000 images with all the properties that Glance allows by default are half of it
+LONGEST = 300.0  # seconds for an answer, besides the pause that the caller allows between two bytes of it
+_CHUNK = 64 * 1024
+_LOOK = 1.0  # seconds between two looks at an upload
+_LOGIN = "/auth/tokens"
+
+
+class Refused(requests.RequestException):
+    """An answer that is not read further, or not followed."""
+
+
+class _Body(io.BytesIO):
+    """A body that was read; requests looks for cookies in what http.client made of the head."""
+
+    _original_response: Any = None
+
+
+class _Upload:
+    """The pieces of an upload. `idle_since`: since when the other side has not asked for the next one; None: one is on
+    its way from its source, which has deadlines of its own."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+        self.idle_since: float | None = time.monotonic()
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.idle_since = None
+        for piece in self._pieces:
+            self.idle_since = time.monotonic()
+            yield piece
+            self.idle_since = None
+        self.idle_since = time.monotonic()
+
+
+class Bounded(BaseAdapter):
+    """Passes requests on to `transport`. Raises Refused for an answer without end, and for a redirect of a request with
+    credentials: keystoneauth would send them to wherever it points. `longest`: seconds, see LONGEST."""
+
+    def __init__(self, transport: Any, longest: float = LONGEST) -> None:
+        super().__init__()
+        self._transport = transport
+        self._longest = longest
+
+    def send(self, request: requests.PreparedRequest, stream: bool = False, *rest: Any, **options: Any) -> Any:
+        """The answer; its body is read to the end, unless it is to be a stream.
+
+        The timeout of a socket counts from the last byte, and a service that drips bytes never meets it. So the answer
+        comes in a thread, which is left alone when time is up."""
+        body: Any = request.body
+        upload = _Upload(() if body is None or isinstance(body, str | bytes) else body)
+        if body is not None and not isinstance(body, str | bytes):
+            request.body = upload  # type: ignore[assignment]  # requests sends iterables, its stubs know of bytes only
+        answering = Ahead(lambda: self._answer(request, stream, *rest, **options))
+        longest = self._longest + _pause(options.get("timeout"))
+        left = longest
+        while not answering.wait(left):
+            idle_since = upload.idle_since
+            left = _LOOK if idle_since is None else idle_since + longest - time.monotonic()
+            if left <= 0:
+                raise Refused(f"the answer of {_shown(request.url)} takes longer than {longest:.0f} s")
+        return answering.result()
+
+    def _answer(self, request: requests.PreparedRequest, stream: bool, *rest: Any, **options: Any) -> Any:
+        answer = self._transport.send(request, stream, *rest, **options)
+        url = request.url or ""
+        is_login = urlsplit(url).path.endswith(_LOGIN)
+        if answer.is_redirect and (is_login or "X-Auth-Token" in request.headers):
+            answer.close()
+            there = _shown(urljoin(url, answer.headers["location"]))
+            hint = "correct the endpoint in the service catalogue"
+            if is_login:
+                hint = f"set auth_url to {there.removesuffix(_LOGIN)} in clouds.yaml if that is right"
+            raise Refused(f"{_shown(url)} redirects to {there}, and credentials are not sent there; {hint}")
+        if not stream:
+            body = _Body(b"".join(_pieces(answer)))
+            body._original_response = getattr(answer.raw, "_original_response", None)
+            answer.raw = body
+        return answer
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._transport.close()
+
+
+def _pieces(answer: Any) -> Iterator[bytes]:
+    size = 0
+    try:
+        for piece in answer.raw.stream(_CHUNK, decode_content=True):
+            size += len(piece)
+            if size > LARGEST:
+                answer.close()
+                raise Refused(f"the answer of {_shown(answer.url)} is larger than {LARGEST // 1024**2} MiB")
+            yield piece
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.ConnectionError(error) from None
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from None
+
+
+def _pause(timeout: Any) -> float:
+    """The longest pause between two bytes of an answer; requests takes one number, or two."""
+    pause = timeout[1] if isinstance(timeout, tuple) else timeout
+    return pause if isinstance(pause, int | float) else 0.0
+
+
+def _shown(url: str | None) -> str:
+    return public_url((url or "").partition("?")[0])

@@ -1,0 +1,33 @@
+"""Door to Glance's listings: images of whomever, found by what they are called or offered as.
+
+API: https://docs.openstack.org/api-ref/image/v2/#list-images
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from openstack_image_manager.cloud.glance import Glance
+from openstack_image_manager.cloud.image_api import id_filters, name_filters
+from openstack_image_manager.model import Image
+
+
+def named(glance: Glance, names: Collection[str]) -> Iterator[Image]:
+    """All images that this user sees, managed or not, with one of the names."""
+    for value in name_filters(names):
+        yield from glance.found({"name": value, "visibility": "all"})
+
+
+def with_ids(glance: Glance, ids: Collection[str]) -> Iterator[Image]:
+    """All images that this user sees, managed or not, hidden or not, with one of the ids; each image once."""
+    seen: dict[str, Image] = {}
+    for value in id_filters(ids):
+        for hidden in ("false", "true", "false"):  # one that is hidden or shown in between is in one of the lists
+            found = glance.found({"id": value, "visibility": "all", "os_hidden": hidden})
+            seen |= {image.id: image for image in found}
+    yield from seen.values()
+
+
+def offered(glance: Glance) -> Sequence[Image]:
+    """All public and community images that are not hidden, of whichever project."""
+    return [image for value in ("public", "community") for image in glance.found({"visibility": value})]

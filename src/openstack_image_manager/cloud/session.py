@@ -1,0 +1,251 @@
+"""Door to Keystone: log in as clouds.yaml or the OS_* environment says, and turn every trouble into one readable line.
+
+Configuration: https://docs.openstack.org/openstacksdk/latest/user/config/configuration.html
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from copy import copy
+from types import ModuleType
+from typing import Any
+
+from openstack_image_manager.errors import CloudError, Error, UnknownCloudError
+from openstack_image_manager.redaction import foreign, public_url, remember
+
+ANSWER_TIMEOUT = 60.0  # seconds for any answer; `api_timeout` of a cloud in clouds.yaml wins
+ENVIRONMENT = "OS_* environment"
+_LOADING = threading.Lock()
+_SECRET = re.compile(r"(?:password|passcode|secret|token)$", re.IGNORECASE)  # names below `auth`
+
+
+class Connection:
+    """A session with a cloud, and `config`: what openstacksdk read about it."""
+
+    def __init__(self, config: Any) -> None:
+        from keystoneauth1.identity.generic.base import BaseGenericPlugin
+
+        from openstack_image_manager.cloud.answers import Bounded
+
+        self.config = config
+        self.session = config.get_session()
+        http = self.session.session
+        for scheme, transport in list(http.adapters.items()):
+            http.mount(scheme, Bounded(transport))
+        auth = self.session.auth
+        # Where the address names the version, Keystone need not be asked which ones it has.
+        fresh = isinstance(auth, BaseGenericPlugin) and auth.auth_ref is None  # it may have a token of a keyring
+        if fresh and str(auth.auth_url).rstrip("/").endswith("/v3"):
+            self.session.auth = auth.create_plugin(self.session, (3, 0), auth.auth_url) or auth
+
+    def ask_for_versions(self) -> None:
+        """Ask Keystone which versions it has, where the login depends on it; the session keeps the answer. Raises
+        MissingAuthPlugin when it wants a login first: keystoneauth would begin one within the first, and wait for ever.
+        """
+        from keystoneauth1 import discover, exceptions
+        from keystoneauth1.identity.generic.base import BaseGenericPlugin
+
+        auth = self.session.auth
+        if isinstance(auth, BaseGenericPlugin) and auth.auth_ref is None:
+            bare = copy(self.session)
+            bare.auth = None
+            # What else goes wrong is found by the login again, which knows what to do without the answer.
+            with suppress(exceptions.HttpError, exceptions.DiscoveryFailure):
+                discover.get_discovery(bare, auth.auth_url, authenticated=False)
+
+    def close(self) -> None:
+        """Close the connections to the cloud."""
+        self.session.session.close()
+
+
+def log_in(cloud: str | None) -> tuple[Connection, str]:
+    """A connection that has a token for a project, and the address of the cloud's image service without its version.
+
+    `cloud` is a name in clouds.yaml, None: what the OS_* environment says. Raises CloudError."""
+    name = cloud or ENVIRONMENT
+    try:
+        with translated(name):
+            return _log_in(cloud, f"cloud '{name}'")
+    except Error:
+        raise
+    except Exception as error:
+        # openstacksdk takes what it reads as it comes: a list where a mapping belongs is an AttributeError in there,
+        # and a missing password a bare Exception.
+        hint = "check the cloud's entry in clouds.yaml" if cloud else "check the OS_* variables"
+        raise CloudError(f"cloud '{name}': login is not possible: {_line(error)}; {hint}") from None
+
+
+def _openstacksdk() -> ModuleType:
+    """The package, of which only those modules are loaded that someone imports. By itself it loads those of all
+    services, which takes longer than a run that has nothing to do."""
+    if "openstack" not in sys.modules:
+        spec = importlib.util.find_spec("openstack")
+        assert spec is not None, "it is a dependency"
+        sys.modules["openstack"] = importlib.util.module_from_spec(spec)
+    return sys.modules["openstack"]
+
+
+def load() -> None:
+    """Load what every login needs."""
+    with _LOADING:
+        _openstacksdk()
+        import openstack.config  # noqa: F401  to have it in memory
+
+
+def _configuration() -> Any:
+    """All that clouds.yaml and the environment say."""
+    load()
+    from openstack.config import OpenStackConfig
+
+    return OpenStackConfig()
+
+
+def _log_in(cloud: str | None, where: str) -> tuple[Connection, str]:
+    from keystoneauth1 import exceptions as auth
+
+    region = _region(cloud, where)
+    auth_data = region.config["auth"]
+    remember(*(str(value) for name, value in auth_data.items() if _SECRET.search(name)))
+    connection = Connection(region)
+    try:
+        try:
+            connection.ask_for_versions()
+            remember(connection.session.get_token())
+        except auth.MissingAuthPlugin:
+            keystone = public_url(str(region.config["auth"].get("auth_url", "")))
+            raise CloudError(f"{where}: {keystone} answers 401 before any login; check auth_url") from None
+        except (auth.HttpError, auth.InvalidResponse, auth.CatalogException, auth.DiscoveryFailure) as error:
+            if isinstance(error, auth.Unauthorized):
+                raise
+            keystone = public_url(str(region.config["auth"].get("auth_url", "")))
+            hint = "check auth_url, user and project"
+            raise CloudError(f"{where}: login at {keystone} failed: {_line(error)}; {hint}") from None
+        if connection.session.get_project_id() is None:
+            raise CloudError(f"{where}: the login is for no project; set project_name and project_domain_name")
+        endpoint = region.get_session_endpoint("image")
+        if not endpoint:
+            asked = f"region_name '{region.region_name or ''}', interface '{region.get_interface('image')}'"
+            raise CloudError(f"{where}: no image service in the catalogue for {asked}; check them in clouds.yaml")
+    except BaseException:
+        connection.close()
+        raise
+    return connection, endpoint.rstrip("/").removesuffix("/v2")
+
+
+def _region(cloud: str | None, where: str) -> Any:
+    """What openstacksdk reads about the cloud. A clouds.yaml that is no YAML it skips, with nothing but a log entry."""
+    skipped = _Messages(logging.WARNING)
+    logger = logging.getLogger("openstack.config")
+    logger.addHandler(skipped)
+    try:
+        config = _configuration()
+    finally:
+        logger.removeHandler(skipped)
+    clouds = config.cloud_config["clouds"]
+    if cloud is not None and cloud not in clouds and skipped.messages:
+        raise CloudError(f"{where}: {'; '.join(skipped.messages)}")
+    if cloud is not None and (missing := _missing_file()):
+        raise CloudError(f"{where}: {missing}")
+    if cloud is not None and cloud not in clouds:
+        if config.config_filename is None:
+            raise CloudError(
+                f"{where}: there is no readable clouds.yaml here, in ~/.config/openstack or in /etc/openstack; "
+                "set OS_CLIENT_CONFIG_FILE to its path, or OS_AUTH_URL and its like"
+            )
+        there = ", ".join(sorted(set(map(str, clouds)) - {"defaults", config.envvar_key})) or "none"
+        raise UnknownCloudError(
+            f"{where}: not in {config.config_filename}; name one with --cloud (its clouds: {there})"
+        )
+    if cloud is not None and clouds[cloud] is None:
+        raise CloudError(f"{where}: its entry in {config.config_filename} is empty; give it auth and region_name")
+    region = config.get_one(cloud or config.envvar_key)
+    region.config["api_timeout"] = region.config.get("api_timeout") or ANSWER_TIMEOUT
+    return region
+
+
+def known_clouds() -> list[str]:
+    """The names of all clouds in clouds.yaml. Raises CloudError when there is none."""
+    with translated("clouds.yaml"):
+        config = _configuration()
+    names = sorted(set(map(str, config.cloud_config["clouds"])) - {"defaults", config.envvar_key})
+    if missing := _missing_file():
+        raise CloudError(missing)
+    if config.config_filename is None or not names:
+        raise CloudError("there is no readable clouds.yaml with clouds in it; set OS_CLIENT_CONFIG_FILE to its path")
+    return names
+
+
+def _missing_file() -> str | None:
+    """What is wrong with the clouds.yaml that the user named, which openstacksdk passes over in silence for others."""
+    path = os.environ.get("OS_CLIENT_CONFIG_FILE")
+    try:
+        if path:
+            open(path, "rb").close()
+    except FileNotFoundError:
+        return f"OS_CLIENT_CONFIG_FILE names {path}, which does not exist; correct it, or unset it"
+    except OSError as error:
+        return f"OS_CLIENT_CONFIG_FILE names {path}, which can't be read: {error.strerror}"
+    return None
+
+
+class _Messages(logging.Handler):
+    """Keeps what is logged, a line for each."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(" ".join(foreign(record.getMessage()).removeprefix("Skipping config file ").split()))
+
+
+@contextmanager
+def translated(cloud: str) -> Iterator[None]:
+    """Turn the exceptions of openstacksdk and keystoneauth into one readable line each."""
+    from keystoneauth1 import exceptions as auth
+
+    with _LOADING:
+        _openstacksdk()
+        from openstack import exceptions as sdk
+    where = f"cloud '{cloud}'"
+    try:
+        yield
+    except auth.Unauthorized as error:
+        raise CloudError(f"{where}: login refused; check user, password and project ({_line(error)})", 401) from None
+    except auth.SSLError as error:
+        hint = "check the certificate, and cacert in clouds.yaml"
+        raise CloudError(f"{where}: TLS failed with {_reason(error)}; {hint}") from None
+    except auth.ConnectionError as error:
+        from openstack_image_manager.cloud.answers import Refused
+
+        cause = getattr(error, "original", None)
+        if isinstance(cause, Refused):
+            raise CloudError(f"{where}: {cause}") from None
+        raise CloudError(f"{where}: no connection to {_reason(error)}; check that address") from None
+    except (auth.MissingRequiredOptions, auth.NoMatchingPlugin) as error:
+        raise CloudError(f"{where}: login data is incomplete: {_line(error)}") from None
+    except (auth.ClientException, sdk.SDKException) as error:
+        status = getattr(error, "http_status", None) or getattr(error, "status_code", None)
+        raise CloudError(f"{where}: {_line(error)}", status) from None
+
+
+def _reason(error: Exception) -> str:
+    """`URL (Connection refused)`, without the exceptions that three libraries wrap around it."""
+    text = _line(error, 2000)
+    url = re.search(r"https?://[^\s'\"]+", text)
+    cause = re.search(r"certificate verify failed: [^(\"']+|\[Errno -?\d+\] [\w ]+|Request to \S+ timed out", text)
+    if url is None or cause is None:
+        return text[:300]
+    reason = re.sub(r"\[Errno -?\d+\] |Request to \S+ ", "", cause.group()).strip()
+    return f"{public_url(url.group().rstrip(':,'))} ({reason})"
+
+
+def _line(error: Exception, limit: int = 300) -> str:
+    return " ".join(foreign(str(error)).split())[:limit]

@@ -1,0 +1,1 @@
+"""YAML files to definitions, and every problem in them with its position."""

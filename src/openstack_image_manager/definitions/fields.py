@@ -1,0 +1,17 @@
+"""The fields of a definition as data: which there are, and of which kind."""
+
+from __future__ import annotations
+
+from openstack_image_manager.definitions.model import Definition, Version
+from openstack_image_manager.definitions.yaml_tree import Kind
+
+FIELDS = (Definition.model_fields, Version.model_fields)
+# Fields that are numbers or true/false; all others are texts.
+KINDS: dict[str, Kind] = {
+    name: "plain"
+    for fields in FIELDS
+    for name, info in fields.items()
+    if info.annotation in (bool, int, bool | None, int | None)
+}
+# Texts that load takes without quotes when YAML can't lose anything of them (to YAML 1.2, dates are texts anyway).
+UNQUOTED = {"text": ["string", "number"], "version": ["string", "integer"], "date": ["string"]}

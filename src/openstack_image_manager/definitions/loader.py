@@ -1,0 +1,128 @@
+"""The door to YAML: files to definitions, every complaint at once, each with file, line and column."""
+
+from __future__ import annotations
+
+import gc
+import glob
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
+
+from openstack_image_manager.defaults import CATALOGUE
+from openstack_image_manager.definitions.diagnostics import Complaint, DefinitionErrors, Position
+from openstack_image_manager.definitions.json_schema import json_schema
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.parser import Reading
+from openstack_image_manager.definitions.resolvers.model import Resolver
+from openstack_image_manager.errors import Error, UsageError
+
+__all__ = ["Complaint", "DefinitionErrors", "Loaded", "Position", "json_schema", "load"]
+
+MAX_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was read: the definitions, what is odd about them, and where each one stands (by name).
+
+    `follows`: they come from the catalogue, and those without versions stand for the newest builds of their upstreams.
+    `is_part`: there are more, which were not asked for; `left_out`: those of them that were read; `empty`: files
+    in which there is none."""
+
+    definitions: tuple[Definition, ...]
+    warnings: tuple[Complaint, ...]
+    positions: Mapping[str, Position]
+    follows: bool = False
+    is_part: bool = False
+    left_out: tuple[Definition, ...] = ()
+    empty: tuple[str, ...] = ()
+
+
+def load(path: str, *, name_filter: str | None = None) -> Loaded:
+    """Read one file, the `*.yml`/`*.yaml` of a directory, a `**` pattern, or (a part of) the `catalogue:` that comes
+    with this package; keep names that match `name_filter`.
+
+    All definitions are checked, also those that the filter leaves out. Raises DefinitionErrors with every complaint,
+    Error when there is nothing to read, UsageError for a wrong pattern.
+    """
+    wanted = _pattern(name_filter or "")
+    follows = path.startswith(CATALOGUE)
+    files = _shipped_files(path) if follows else _files(path)
+    reading = Reading(alone=files == [path], complete=_complete, follows=follows)
+    collecting = gc.isenabled()
+    # Trees hold no cycles, and looking for some among a million nodes doubles the time.
+    gc.disable()
+    try:
+        for file in files:
+            _read(reading, file)
+    finally:
+        if collecting:
+            gc.enable()
+    definitions, warnings = reading.result(files)
+    chosen = tuple(definition for definition in definitions if wanted.search(definition.name))
+    if definitions and not chosen:
+        message = f"none of the {len(definitions)} definitions has a name that matches '{name_filter}'"
+        warnings.append(Complaint(path, None, None, None, None, message))
+    positions = {definition.name: reading.names[definition.name] for definition in chosen}
+    is_part = name_filter is not None or (follows and path != CATALOGUE)
+    left_out = tuple(definition for definition in definitions if definition.name not in positions)
+    empty = tuple(file for file in files if file not in {each.file for each in reading.names.values()})
+    return Loaded(chosen, tuple(warnings), positions, follows, is_part, left_out, empty)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise UsageError(f"--filter '{text}' is not a regular expression: {error}") from None
+
+
+def _shipped_files(path: str) -> list[str]:
+    from openstack_image_manager.definitions.catalogue_files import files
+
+    return files(path)
+
+
+def _complete(resolver: Resolver) -> Resolver:
+    from openstack_image_manager.definitions.resolvers.shipped import complete
+
+    return complete(resolver)
+
+
+def _files(path: str) -> list[str]:
+    suffixes = (".yml", ".yaml")
+    try:
+        if "**" in path:
+            found = [name for name in glob.glob(path, recursive=True) if not os.path.isdir(name)]
+        elif os.path.isdir(path):
+            found = [os.path.join(path, name) for name in os.listdir(path) if name[0] != "."]
+        else:
+            if not S_ISREG(Path(path).stat().st_mode):
+                raise Error(f"{path}: is neither a file nor a directory; name the definitions with --images PATH")
+            return [path]
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise Error(f"{path}: {reason}; name the definitions with --images PATH") from None
+    files = sorted(name for name in found if name.endswith(suffixes) and (os.path.islink(name) or os.path.isfile(name)))
+    if not files:
+        raise Error(f"{path}: no *.yml or *.yaml here; name the file or directory of definitions with --images PATH")
+    return files
+
+
+def _read(reading: Reading, path: str) -> None:
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+            size = max(len(data), os.fstat(stream.fileno()).st_size)
+    except OSError as error:
+        reading.complain(path, f"cannot be read: {error.strerror}")
+        return
+    if size > MAX_BYTES:
+        reading.complain(
+            path, f"has {size / 1024**2:.1f} MiB, at most {MAX_BYTES // 1024**2} MiB can be read; split it"
+        )
+        return
+    reading.file(path, data)

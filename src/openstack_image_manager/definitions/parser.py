@@ -1,0 +1,281 @@
+"""PURE: bytes of YAML files to definitions, and every complaint about them, each with file, line and column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+from yaml import MappingNode, Node, SequenceNode
+
+from openstack_image_manager.definitions import naming
+from openstack_image_manager.definitions.diagnostics import (
+    Complaint,
+    DefinitionErrors,
+    Position,
+    dotted,
+    near,
+    sentence,
+)
+from openstack_image_manager.definitions.image_properties import unusual
+from openstack_image_manager.definitions.model import Definition, Version
+from openstack_image_manager.definitions.nodes import record
+from openstack_image_manager.definitions.resolvers.model import Resolver
+from openstack_image_manager.definitions.values import NO_LONGER, like_secrets
+from openstack_image_manager.definitions.yaml_tree import NULL, Broken, Loc, Tree
+from openstack_image_manager.errors import Error
+
+MAX_NAME = 255
+EQUAL = "is neither older nor newer than the version at {}; write it so that it is one of the two"
+NOT_SIGNED = (
+    "has no effect: the signature vouches for no checksum of this version (there is none, or it is MD5 or SHA-1); run "
+    "update, or remove signed_by"
+)
+URLS = {"latest_url", "latest_checksum_url", "url", "mirror_url", "checksums_url", "checksum_url"}
+
+
+def read(path: str, data: bytes) -> tuple[tuple[Definition, ...], dict[str, Position]]:
+    """The definitions of one file by itself, and where each one stands. Raises DefinitionErrors that name `path`."""
+    reading = Reading(alone=True)
+    reading.file(path, data)
+    return reading.result([path])[0], reading.names
+
+
+@dataclass
+class Reading:
+    """What was found so far, and where each name and id was first seen. `alone`: there is only one file. `complete`
+    gives resolvers what they take over from shipped ones; without it they are not looked into. `follows`: definitions
+    without versions get one when they are used."""
+
+    alone: bool
+    complete: Callable[[Resolver], Resolver] | None = None
+    follows: bool = False
+    complaints: list[Complaint] = field(default_factory=list)
+    warnings: list[Complaint] = field(default_factory=list)
+    definitions: list[Definition] = field(default_factory=list)
+    names: dict[str, Position] = field(default_factory=dict)
+    glance_names: dict[str, Position] = field(default_factory=dict)
+    ids: dict[str, Position] = field(default_factory=dict)
+
+    def file(self, path: str, data: bytes) -> None:
+        """Read one file."""
+        try:
+            tree = Tree(data)
+            images = self._images(path, tree)
+            for index, node in enumerate(images):
+                _Entry(self, path, tree, node, index).check()
+        except Broken as error:
+            self.complain(path, str(error), error.line, error.column)
+
+    def complain(self, path: str, message: str, line: int | None = None, column: int | None = None) -> None:
+        """Note what is wrong with a whole file, or with a place in it that belongs to no definition."""
+        self.complaints.append(Complaint(path, line, column, None, None, message))
+
+    def result(self, files: Sequence[str]) -> tuple[tuple[Definition, ...], list[Complaint]]:
+        """The definitions and the warnings, in the order of `files`. Raises DefinitionErrors with every complaint."""
+        place = {file: index for index, file in enumerate(files)}
+
+        def order(complaint: Complaint) -> tuple[int, int, int]:
+            return place[complaint.file], complaint.line or 0, complaint.column or 0
+
+        if self.complaints:
+            raise DefinitionErrors(tuple(sorted(self.complaints, key=order)))
+        return tuple(self.definitions), sorted(self.warnings, key=order)
+
+    def _images(self, path: str, tree: Tree) -> list[Node]:
+        """The nodes of the definitions in a file; complains when they can't be found."""
+        root, images, count = tree.root, None, len(self.complaints)
+
+        def complain(place: tuple[int, int], name: str | None, message: str) -> None:
+            self.complaints.append(Complaint(path, *place, None, name, message))
+
+        if isinstance(root, MappingNode):
+            entries = tree.entries(root, ())
+            for key in entries:
+                if key != "images":
+                    complain(tree.find(root, (key,), key=True), key, "unknown field" + near(key, ["images"]))
+            images = entries["images"][1] if "images" in entries else None
+            if isinstance(images, SequenceNode):
+                nodes = [node for node, _ in tree.items(images, ("images",))]
+            else:
+                nodes = []
+                if images is not None and images.tag != NULL:
+                    complain(tree.find(root, ("images",)), "images", "must be a list: '- name: …' for each image")
+        else:
+            nodes = []
+            if root is not None and root.tag != NULL:
+                complain((1, 1), None, "must be a mapping with 'images:' and a list of definitions")
+        self.complaints += [Complaint(path, p.line, p.column, None, dotted(p.loc), p.message) for p in tree.problems]
+        tree.problems.clear()
+        if not nodes and len(self.complaints) == count:
+            complaints = self.complaints if self.alone else self.warnings
+            complaints.append(Complaint(path, None, None, None, None, "holds no definitions"))
+        return nodes
+
+
+@dataclass
+class _Entry:
+    """One item of `images`: checked alone, and against what was read before."""
+
+    reading: Reading
+    path: str
+    tree: Tree
+    node: Node
+    index: int
+    image: str | None = None
+    twice: bool = False
+
+    def check(self) -> None:
+        """Add the definition to the reading, or what is wrong with it."""
+        if not isinstance(self.node, MappingNode):
+            self._complain((), "must be a mapping that begins with '- name: …'")
+            return
+        values = record(self.tree, self.node)
+        self.image = values["name"] if isinstance(values.get("name"), str) and values["name"] else None
+        # What could not be read needs no second complaint about its value.
+        seen = {problem.loc for problem in self.tree.problems}
+        for problem in self.tree.problems:
+            self._add((problem.line, problem.column), problem.loc, problem.message)
+        self.tree.problems.clear()
+        versions = values.get("versions")
+        self._check_names(values, versions if isinstance(versions, list) else [])
+        try:
+            definition = Definition.model_validate(values)
+        except ValidationError as error:
+            for details in error.errors(include_url=False):
+                loc = tuple(step for step in details["loc"] if step != "[key]")
+                if loc not in seen:
+                    self._complain(loc, sentence(details, loc), key=details["type"] == "extra_forbidden")
+            return
+        self.reading.definitions.append(definition)
+        if not self.twice:
+            self._check_glance_names(definition)
+        if definition.resolve is not None and self.reading.complete:
+            self._check_resolver(definition, definition.resolve, self.reading.complete)
+        self._warn(definition)
+
+    def _add(self, place: tuple[int, int], loc: Loc, message: str, warning: bool = False) -> None:
+        name = dotted(loc if self.image else ("images", self.index, *loc)) or None
+        complaint = Complaint(self.path, *place, self.image, name, message)
+        (self.reading.warnings if warning else self.reading.complaints).append(complaint)
+
+    def _complain(self, loc: Loc, message: str, key: bool = False, warning: bool = False) -> None:
+        self._add(self.tree.find(self.node, loc, key), loc, message, warning)
+
+    def _first(self, seen: dict[str, Position], text: str, loc: Loc, message: str) -> bool:
+        """Complain if a text that must be unique was seen before (True): `message` with `{}` for where."""
+        here = Position(self.path, *self.tree.find(self.node, loc))
+        before = seen.setdefault(text, here)
+        if before is not here:
+            self._complain(loc, message.replace("{}", str(before)))
+        return before is not here
+
+    def _check_names(self, values: dict[str, Any], versions: list[Any]) -> None:
+        """What must be unique, and what belongs together."""
+        if self.image:
+            self.twice = self._first(self.reading.names, self.image, ("name",), "this image is defined already at {}")
+        self._check_validity(values, ())
+        self._check_withdrawn(versions)
+        seen: dict[str, Position] = {}
+        orders: dict[str, Position] = {}
+        for index, version in enumerate(versions):
+            if not isinstance(version, dict):
+                continue
+            loc: Loc = ("versions", index)
+            self._check_validity(version, loc)
+            name, wanted_id = version.get("version"), version.get("id")
+            if isinstance(name, str):
+                again = "only one version can be latest; the first stands at {}" if name == "latest" else None
+                if not self._first(seen, name, (*loc, "version"), again or "this version is defined already at {}"):
+                    self._first(orders, str(naming.version_key(name)), (*loc, "version"), EQUAL)
+            if isinstance(wanted_id, str):
+                self._first(self.reading.ids, wanted_id.lower(), (*loc, "id"), "this id is given already at {}")
+            if name == "latest" and not (version.get("checksums_url") or version.get("checksum_url")):
+                self._complain((*loc, "version"), "version latest follows a checksum file; add checksums_url: URL")
+
+    def _check_withdrawn(self, versions: list[Any]) -> None:
+        if versions and all(isinstance(version, dict) and version.get("withdrawn") is True for version in versions):
+            message = (
+                "all versions are withdrawn, and nothing would become of their images; keep one, or remove the image"
+            )
+            self._complain(("versions",), message)
+
+    def _check_validity(self, values: dict[str, Any], loc: Loc) -> None:
+        meta = values.get("meta")
+        validity = meta.get("uuid_validity") if isinstance(meta, dict) else None
+        # Retention is decided by this, so a mistyped number is no mere oddity.
+        if isinstance(validity, str) and re.fullmatch(r"last-(?![1-9][0-9]{0,8}\Z).*", validity, re.DOTALL):
+            message = f"'{validity[:40]}' must be last-N with a whole number N from 1, such as last-3"
+            self._complain((*loc, "meta", "uuid_validity"), message)
+
+    def _check_glance_names(self, definition: Definition) -> None:
+        """No two images may get the same name in Glance, whichever definitions they come from."""
+        versions = {version.version: index for index, version in reversed([*enumerate(definition.versions)])}
+        newest = max(versions, key=naming.version_key, default="")
+        for version, index in versions.items():
+            name, loc = naming.image_name(definition, version, version == newest), ("versions", index)
+            # While it is imported, the newest one has its dated name too.
+            length = len(max(name, naming.image_name(definition, version, newest=False), key=len))
+            if length > MAX_NAME:
+                self._complain(loc, f"the image's name would have {length} characters, at most {MAX_NAME} can be")
+            self._first(self.reading.glance_names, name, loc, "another image gets the same name, from {}")
+
+    def _check_resolver(self, definition: Definition, own: Resolver, complete: Callable[[Resolver], Resolver]) -> None:
+        """What can be told of `resolve` without asking the upstream."""
+        from openstack_image_manager.definitions.resolvers import validation, variables
+
+        known = variables.initial(definition)
+        try:
+            resolver = complete(own)
+            problems = validation.problems(resolver, known)
+            if not problems:
+                variables.evaluate(resolver, known)
+        except variables.VariableError as error:
+            problems = [(("variables", error.name) if error.name in own.variables else (), str(error))]
+        except Error as error:
+            problems = [((), str(error))]
+        for loc, message in problems:
+            # What the shipped one says does not stand in this file.
+            is_here = loc and loc[0] in own.model_fields_set
+            self._complain(("resolve", *(loc if is_here else ())), message)
+
+    def _warn_of_ftp(self, record: Definition | Version, loc: Loc) -> None:
+        for name in sorted(URLS & type(record).model_fields.keys()):
+            if (getattr(record, name) or "").lower().startswith(f"{NO_LONGER}:"):
+                self._complain((*loc, name), "ftp is not supported and cannot be downloaded; use https", warning=True)
+
+    def _warn_of_ours(self, meta: Mapping[str, Any], loc: Loc) -> None:
+        known_by = "has no effect: the tool sets it, to know its images by"
+        own_field = "has no effect: it is the url of the version; write source: below the version for another one"
+        for key, message in {"image_name": known_by, "internal_version": known_by, "image_source": own_field}.items():
+            if key in meta:
+                self._complain((*loc, "meta", key), message, warning=True)
+
+    def _warn(self, definition: Definition) -> None:
+        seen_by_members = {definition.visibility, *(version.visibility for version in definition.versions)}
+        if definition.members and "shared" not in seen_by_members:
+            self._complain(("members",), "has no effect: only images of visibility shared have members", warning=True)
+        follows = definition.resolve or (definition.latest_url and definition.latest_checksum_url)
+        if not definition.versions and not follows and not self.reading.follows:
+            self._complain(("versions",), "is empty: no image is wanted", warning=True)
+        self._warn_of_ours(definition.meta, ())
+        self._warn_of_ftp(definition, ())
+        odd = [*unusual(definition.meta), *like_secrets(definition.meta)]
+        for key, message in odd:
+            self._complain(("meta", key), message, warning=True)
+        for index, version in enumerate(definition.versions):
+            loc: Loc = ("versions", index)
+            self._warn_of_ftp(version, loc)
+            self._warn_of_ours(version.meta, loc)
+            if version.signed_by and not version.is_signed:
+                self._complain((*loc, "signed_by"), NOT_SIGNED, warning=True)
+            for key, message in unusual({**definition.meta, **version.meta}) if version.meta else ():
+                if (key, message) not in odd:
+                    self._complain((*loc, "meta", key), message, warning=True)
+            for key, message in like_secrets(version.meta):
+                self._complain((*loc, "meta", key), message, warning=True)
+            if version.source:
+                for _, message in unusual({"image_source": version.source}):
+                    self._complain((*loc, "source"), message, warning=True)

@@ -1,0 +1,1 @@
+"""What `resolve:` in a definition may say."""

@@ -1,0 +1,86 @@
+"""How much a resolver may ask for: people who write definitions need not be people who are trusted."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from re import _parser  # type: ignore[attr-defined]  # the only parser of Python's expressions
+from typing import Any
+
+from openstack_image_manager.definitions.diagnostics import Loc
+from openstack_image_manager.errors import Error, VerificationError
+
+PATTERN = 1000  # characters of a regular expression, with its counted repeats written out
+VALUE = 4096  # characters of one text or value
+BUILD = 16 * 1024  # characters of all values of one build
+LINE = 16 * 1024  # characters of a name or line that a regular expression is compared with
+BUILDS = 10_000  # that one step may find
+STEPS = 10
+ENTRIES = 100  # of a list or mapping
+NAME = 64  # characters of the name of a variable
+
+_REPEATS = (_parser.MAX_REPEAT, _parser.MIN_REPEAT, _parser.POSSESSIVE_REPEAT)
+
+
+def groups(text: str) -> list[str]:
+    """The named groups of a regular expression. Raises Error for one that is wrong, or takes too much to compile.
+
+    It is parsed as `re` does, which compiles nothing yet: the library regex writes counted repeats out, and knows
+    recursion, which has no end.
+    """
+    if len(text) > PATTERN:
+        raise Error(f"'{text[:40]}…' has {len(text)} characters, a regular expression has at most {PATTERN}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # [[ may be a set of sets one day
+            parsed = _parser.parse(text, re.ASCII)
+        length = _length(parsed)
+    except (re.error, RecursionError, ValueError, OverflowError) as error:
+        raise Error(f"'{text}' is not a regular expression: {error}") from None
+    if length > PATTERN:
+        raise Error(
+            f"'{text}' has {length} characters with its repeats such as {{8}} written out, a regular expression has at "
+            f"most {PATTERN}; write + or * for many"
+        )
+    return list(parsed.state.groupdict)
+
+
+def _length(node: Any) -> int:
+    """How long a parsed expression is, each counted repeat written out as often as it counts."""
+    if not isinstance(node, tuple | list | _parser.SubPattern):
+        return 0
+    if isinstance(node, tuple) and node[0] in _REPEATS:
+        low, high, repeated = node[1]
+        times: int = low if high is _parser.MAXREPEAT else high
+        return max(1, times) * _length(repeated)
+    return max(1, sum(map(_length, node)))
+
+
+def problems(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, str]]:
+    """Paths and messages: texts that are too long, and lists and mappings that have too many entries."""
+    if isinstance(value, str):
+        if len(value) > VALUE:
+            yield loc, f"has {len(value)} characters, at most {VALUE} can be"
+        return
+    parts: Sequence[tuple[str | int, Any]] = ()
+    if isinstance(value, Mapping):
+        parts = list(value.items())
+    elif isinstance(value, list):
+        parts = list(enumerate(value))
+    most = STEPS if loc == ("steps",) else ENTRIES
+    if len(parts) > most:
+        yield loc, f"has {len(parts)} entries, at most {most} can be"
+        return
+    for key, part in parts:
+        if isinstance(key, str) and len(key) > VALUE:
+            yield loc, f"has a key of {len(key)} characters, at most {VALUE} can be"
+        else:
+            yield from problems(part, (*loc, key))
+
+
+def check_build(name: str, found: Mapping[str, str]) -> None:
+    """Refuse a build whose values take too much memory, which a step finds many of. Raises VerificationError."""
+    length = len(name) + sum(map(len, found.values()))
+    if length > BUILD:
+        raise VerificationError(f"gives {length} characters for one build, at most {BUILD} can be")

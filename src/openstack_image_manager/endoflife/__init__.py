@@ -1,0 +1,1 @@
+"""Releases of distributions and their end of life."""

@@ -1,0 +1,112 @@
+"""Door to the data on ends of life: endoflife.date or a mirror of it, a file or a directory, and our own catalogue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from openstack_image_manager.definitions.model import public_url
+from openstack_image_manager.endoflife import check
+from openstack_image_manager.endoflife.releases import Product, Release, by_product, decode, releases
+from openstack_image_manager.errors import Error, UsageError
+from openstack_image_manager.transfer.download import fetch_text
+
+REQUESTS = 4  # at the same time
+TIMEOUT = 60.0  # seconds for one document, retries and all
+LARGEST = 64 * 1024 * 1024  # bytes; the dump of all products has about six
+
+Source = Callable[[Product], tuple[Release, ...]]
+
+
+@cache
+def catalogue() -> check.Catalogue:
+    """What catalogue/endoflife.json holds."""
+    file = resources.files("openstack_image_manager") / "catalogue" / "endoflife.json"
+    return check.catalogue(json.loads(file.read_text(encoding="utf-8")))
+
+
+def load(products: Iterable[Product], source: Source) -> tuple[dict[str, tuple[Release, ...]], dict[str, Error]]:
+    """The releases by product, and of each product whose releases can't be had, why; a few at the same time."""
+    listed = list(products)
+    had: dict[str, tuple[Release, ...]] = {}
+    failed: dict[str, Error] = {}
+
+    def one(product: Product) -> tuple[Release, ...] | Error:
+        try:
+            return source(product)
+        except Error as error:
+            return error
+
+    pool = ThreadPoolExecutor(REQUESTS)
+    try:
+        for product, answer in zip(listed, pool.map(one, listed), strict=True):
+            if isinstance(answer, Error):
+                failed[product.name] = answer
+            else:
+                had[product.name] = answer
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return had, failed
+
+
+def site(url: str) -> Source:
+    """One document for each product, at URL/PRODUCT/. Raises UsageError for what is no URL."""
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise UsageError(f"--eol-url '{public_url(url)}' is not a URL that begins with http:// or https://")
+    base = url.rstrip("/")
+
+    def get(product: Product) -> tuple[Release, ...]:
+        address = f"{base}/{product.name}/"
+        return _read(fetch_text(address, timeout=TIMEOUT), product, public_url(address))
+
+    return get
+
+
+def files(path: Path) -> Source:
+    """A directory with PRODUCT.json, or one file with the documents of several products. Raises Error."""
+    if path.is_dir():
+        return lambda product: _read(_text(path / f"{product.name}.json"), product, str(path / f"{product.name}.json"))
+    text = _text(path)
+    try:
+        documents = by_product(decode(text))
+    except Error as error:
+        raise Error(f"{path}: {error}") from None
+
+    def get(product: Product) -> tuple[Release, ...]:
+        if product.name not in documents:
+            raise Error(f"{path}: holds nothing on '{product.name}'")
+        return _releases(documents[product.name], product, str(path))
+
+    return get
+
+
+def _read(text: str, product: Product, where: str) -> tuple[Release, ...]:
+    try:
+        document = decode(text)
+    except Error as error:
+        raise Error(f"{where}: {error}") from None
+    return _releases(document, product, where)
+
+
+def _releases(document: Any, product: Product, where: str) -> tuple[Release, ...]:
+    try:
+        return releases(document, product)
+    except Error as error:
+        raise Error(f"{where}: {error}") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise Error(f"{path}: {error.strerror}") from None
+    if len(data) > LARGEST:
+        raise Error(f"{path}: larger than {LARGEST} bytes, which no such file is")
+    return data.decode("utf-8-sig", "replace")

@@ -1,0 +1,274 @@
+"""One version on its way: from its upstream into the bucket, in one pass, visible only when everything was right."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from openstack_image_manager.checksum import Checksum
+from openstack_image_manager.definitions.model import Version, public_url
+from openstack_image_manager.errors import StorageError, VerificationError
+from openstack_image_manager.mirror.digests import Digests
+from openstack_image_manager.mirror.location import INDEX_FILE, RECORD, Item
+from openstack_image_manager.mirror.plan import Holding, Judged, Stored, Verdict, contradiction, judge
+from openstack_image_manager.mirror.provenance import VERIFIED, Proof, Prover
+from openstack_image_manager.mirror.record import Record, metadata, parsed, written
+from openstack_image_manager.mirror.store import EXISTS, OTHER_RUN, Store
+from openstack_image_manager.reporter import Reporter
+from openstack_image_manager.transfer.checksum_files import copy_checksum
+from openstack_image_manager.transfer.download import Download
+from openstack_image_manager.transfer.verified import Verified
+
+BY_OTHERS = "another run has already copied it"  # and only the bucket says what
+LONGEST = 6 * 3600.0  # seconds for one image
+
+
+@dataclass(frozen=True, slots=True)
+class Copier:
+    """Brings versions into one place; shared by the workers of a run. `dry`: nothing may be written."""
+
+    store: Store
+    stop: threading.Event
+    reporter: Reporter
+    prover: Prover
+    dry: bool = False
+
+    def bring(self, judged: Judged) -> tuple[str, Record]:
+        """What was done, and the record that the object has now. Whatever fails leaves nothing. Raises Error."""
+        item = judged.item
+        proof = self.prover.prove(item.definition, item.version)
+        version = proof.version
+        if judged.verdict is Verdict.UNFINISHED and (record := self.finished(judged, version)):
+            return "its bytes are right; the record was written", record
+        try:
+            record = self._copy(item, proof, judged.stored)
+            return "copied" + (", its signature verified" if record.signature == VERIFIED else ""), record
+        except StorageError as error:
+            if error.code != EXISTS:
+                raise
+        now = self.look(item)
+        if now.verdict is Verdict.UNFINISHED and (record := self.finished(now, version)):
+            return "another run has already copied it; the record was written", record
+        if now.verdict is Verdict.CURRENT and now.stored and now.stored.record:
+            return BY_OTHERS, now.stored.record
+        if now.verdict in (Verdict.MISMATCH, Verdict.UNFINISHED):
+            raise StorageError(f"{item.key}: {OTHER_RUN}")
+        raise StorageError(f"{item.key}: another program has changed it: {now.verdict}, {now.reason}")
+
+    def look(self, item: Item) -> Judged:
+        """The verdict on what is there now."""
+        head = self.store.head(item.key)
+        if head is None:
+            return judge(item, None)
+        entry, ours = head
+        record, damaged = record_of(self.store, item.key)
+        return judge(item, Stored(item.key, entry.size, entry.modified, record, ours, damaged))
+
+    def _copy(self, item: Item, proof: Proof, old: Stored | None) -> Record:
+        version = proof.version
+        checksum = Checksum.parse(version.checksum) if version.checksum else None
+        algorithm = checksum.algorithm if checksum else "sha256"
+
+        def progress(done: int, total: int | None) -> None:
+            self.reporter.progress(item.subject, "copying", done, total)
+
+        deadline = time.monotonic() + LONGEST
+        with (
+            Download(version.url, algorithm, deadline, self.stop, progress, hint="") as download,
+            proof.checking() as check,
+        ):
+            body = Verified(check.published(download), item.definition.format, checksum)
+            chunks = self._verified(download, item, body)
+            first = next(chunks)  # what is wrong from the start begins no upload
+            # The download hashes the file as published; it is the object, if nothing was unpacked.
+            known = frozenset[str]() if body.packed else frozenset({algorithm})
+            with self.store.begin(item.key, metadata(version)) as upload, Digests(known=known) as digests:
+                for chunk in itertools.chain([first], chunks):
+                    digests.feed(chunk)
+                    check.image(chunk)
+                    upload.write(chunk)
+                upload.flush()
+                proof = check.finish()
+                digests.finish(**({} if body.packed else {algorithm: download.hexdigest()}))
+                source = f"{algorithm}:{download.hexdigest()}", download.done
+                record = _record(item, proof, source, digests)
+                if reason := contradiction(item.version, record):
+                    raise VerificationError(f"{public_url(version.url)}: {reason}")
+                if old is not None:
+                    self._replaced(item, old)
+                upload.complete(record)
+        return record
+
+    def _replaced(self, item: Item, old: Stored) -> None:
+        """Delete what was there; not what another run has put in its place. Raises StorageError, then with EXISTS."""
+        now = self.look(item).stored
+        if now and (now.size, undamaged(now.record)) != (old.size, undamaged(old.record)):
+            raise StorageError(f"{item.key}: {OTHER_RUN}", EXISTS)
+        drop(self.store, old)
+
+    def _verified(self, download: Download, item: Item, body: Verified) -> Iterator[bytes]:
+        try:
+            yield from body
+        except VerificationError as error:
+            raise VerificationError(f"{public_url(download.url)}: {error}") from None
+        size = item.version.size
+        if size is not None and download.done != size:
+            raise VerificationError(
+                f"{public_url(download.url)}: it has {download.done} bytes, the definition says {size}"
+            )
+
+    def finished(self, judged: Judged, version: Version) -> Record | None:
+        """The record that a complete object lacks, written now; None if its bytes can't be shown to be right."""
+        if version.checksum is None:
+            return None
+        checksum, key = Checksum.parse(version.checksum), judged.item.key
+        before = self.store.head(key)
+        digests = self.reread(judged, checksum.algorithm)
+        if digests[checksum.algorithm] != checksum.digest:
+            return None
+        # The file as published was the object, or nobody knows it any more.
+        record = _record(judged.item, Proof(version), (str(checksum), digests.size), digests)
+        if version.size not in (None, digests.size):
+            return None
+        self.store.put(key + RECORD, written(record))
+        if self.store.head(key) != before:  # a record of other bytes is worse than none
+            self.store.remove(key + RECORD)
+            raise StorageError(f"{key}: {OTHER_RUN}")
+        return record
+
+    def reread(self, judged: Judged, algorithm: str = "sha256") -> Digests:
+        """Hashes of the bytes that are in the bucket. Raises StorageError, Interrupted."""
+        total = judged.stored.size if judged.stored else None
+        with Digests(algorithm) as digests:
+            for chunk in self.store.read(judged.item.key, self.stop):
+                digests.feed(chunk)
+                self.reporter.progress(judged.item.subject, "verifying", digests.size, total)
+        return digests
+
+    def verified(self, judged: Judged) -> Judged:
+        """The verdict after its bytes were read again."""
+        record = judged.stored.record if judged.stored else None
+        if record is None or not (judged.verdict is Verdict.CURRENT or record.damaged):
+            return judged
+        promised = copy_checksum(judged.item.version)
+        wanted = Checksum.parse(promised or f"sha256:{record.sha256}")
+        got = self.reread(judged, wanted.algorithm)
+        recorded = (got.size, got["sha256"], got["sha512"]) == (record.size, record.sha256, record.sha512)
+        if recorded and got[wanted.algorithm] == wanted.digest:
+            return self._marked(judged, record, None) if record.damaged else judged
+        reason = f"its bytes have sha256:{got['sha256']}, its record says sha256:{record.sha256}"
+        if recorded:
+            reason = f"its bytes have {wanted.algorithm}:{got[wanted.algorithm]}, the definition says {wanted}"
+        marked = self._marked(judged, record, datetime.now(UTC).isoformat(timespec="seconds"))
+        return replace(marked, verdict=Verdict.MISMATCH, reason=reason)
+
+    def _marked(self, judged: Judged, record: Record, damaged: str | None) -> Judged:
+        """The verdict on an object whose record says since when it is damaged. The record is written only if it is
+        still the one that was read: another run may have replaced the object."""
+        new = replace(record, damaged=damaged)
+        if not self.dry:
+            try:
+                if record_of(self.store, judged.item.key)[0] == record:
+                    self.store.put(judged.item.key + RECORD, written(new))
+            except StorageError as error:  # the verdict counts all the same
+                self.reporter.line(judged.item.subject, f"the record cannot be marked: {error}")
+        stored = replace(judged.stored, record=new) if judged.stored else None
+        return judge(judged.item, stored)
+
+
+def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests) -> Record:
+    version, meta = proof.version, item.definition.meta
+    is_signed = proof.signature == VERIFIED or version.is_signed
+    promised = "definition" if item.version.checksum else "checksums_url" if version.checksum else "computed"
+    if version.checksum is None and is_signed:  # of the file itself: what was verified is the digest of what passed by
+        version, promised = version.model_copy(update={"checksum": source[0]}), "signature"
+    return Record(
+        name=item.definition.name,
+        version=version.version,
+        source=public_url(version.url),
+        source_digest=source[0],
+        source_size=source[1],
+        checksum=version.checksum,
+        proof=promised,
+        signed_by=version.signed_by if is_signed else None,
+        signed_at=version.signed_at if is_signed else None,
+        sha256=digests["sha256"],
+        sha512=digests["sha512"],
+        size=digests.size,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        signature=proof.signature,
+        disk_format=item.definition.format,
+        architecture=meta.get("architecture"),
+        os_distro=meta.get("os_distro"),
+        os_version=version.os_version or meta.get("os_version"),
+    )
+
+
+def undamaged(record: Record | None) -> Record | None:
+    """The record without a mark of damage."""
+    return replace(record, damaged=None) if record else None
+
+
+def record_of(store: Store, key: str) -> tuple[Record | None, bool]:
+    """The record of an object, and whether there is something else instead. Raises StorageError."""
+    data = store.get(key + RECORD)
+    record = parsed(data or b"")
+    return record, data is not None and record is None
+
+
+def drop(store: Store, old: Stored) -> None:
+    """Delete an object of ours first and then its record: who is killed in between leaves nothing that looks whole.
+    Raises StorageError."""
+    if old.size is not None:
+        store.remove(old.key)
+    store.remove(old.key + RECORD)
+
+
+def found(store: Store, prefix: str, keys: set[str], workers: int) -> Holding:
+    """What is below the prefix: one listing, one small GET for each record, and a HEAD where one of the `keys` has none
+    or the two do not agree: some listings lag. What is below a prefix with an index of its own belongs to another
+    mirror. Raises StorageError."""
+    listed = list(store.entries(prefix))
+    index = f"/{INDEX_FILE}"
+    others = tuple(
+        sorted(each.key.removesuffix(INDEX_FILE) for each in listed if each.key[len(prefix) :].endswith(index))
+    )
+    asked = keys | {key + RECORD for key in keys}
+    entries = {each.key: each for each in listed if each.key in asked or not each.key.startswith(others)}
+    recorded = {key.removesuffix(RECORD) for key in entries if key.endswith(RECORD)}
+
+    def look(key: str) -> Stored | None:
+        entry = entries.get(key)
+        record, damaged = record_of(store, key)  # which the listing may lack
+        if entry is None:
+            return Stored(key, None, entries[key + RECORD].modified, record) if record else None
+        if record and record.size == entry.size:
+            return Stored(key, entry.size, entry.modified, record)
+        head = store.head(key)
+        if head is None:
+            return Stored(key, None, entry.modified, record) if record else None
+        return Stored(key, head[0].size, head[0].modified, record, head[1], damaged)
+
+    with ThreadPoolExecutor(workers) as pool:
+        seen = pool.map(look, sorted(recorded | (keys & set(entries))))
+        return Holding({stored.key: stored for stored in seen if stored}, frozenset(entries), others)
+
+
+def joined(store: Store, holding: Holding, expected: Iterable[str]) -> Holding:
+    """The holding with those `expected` objects that its listing lacks and that are there: some listings lag. Raises
+    StorageError."""
+    stored = dict(holding.stored)
+    for key in expected:
+        seen = stored.get(key)
+        if seen and seen.size is not None and (seen.record or seen.damaged):
+            continue
+        head = store.head(key)
+        if head:
+            record, damaged = record_of(store, key)
+            stored[key] = Stored(key, head[0].size, head[0].modified, record, head[1], damaged)
+    return replace(holding, stored=stored)

@@ -1,0 +1,110 @@
+"""The door to a Dask cluster, whose workers bring versions in. What goes through it is in `jobs`, and no secret is.
+
+Why limits are kept on this side, and what becomes of lost workers: docs/decisions/020.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from openstack_image_manager import __version__
+from openstack_image_manager.errors import Error, Interrupted, UsageError, reason
+from openstack_image_manager.mirror.job import answer_of, carry_out, job
+from openstack_image_manager.mirror.location import Target
+from openstack_image_manager.mirror.plan import Judged
+from openstack_image_manager.mirror.record import Record
+
+CONNECT_TIMEOUT = 5  # seconds
+LOOK = 1.0  # seconds between looks at what was submitted
+ALONE = 60.0  # seconds that a cluster may be without workers
+LONGEST = 8 * 3600.0  # seconds for one version, with the time that it waits for a worker
+
+
+def address(executor: str) -> str:
+    """The scheduler's address, of dask://HOST:PORT. Raises UsageError."""
+    found = re.fullmatch(r"dask://([^/@\s]+:\d+)/?", executor)
+    if not found:
+        raise UsageError(f"--executor {executor}: write it like dask://scheduler.example.org:8786")
+    return f"tcp://{found[1]}"
+
+
+class Cluster:
+    """A client of a scheduler. `with` closes it. Raises Error where there is no scheduler, or no worker."""
+
+    def __init__(self, executor: str, where: Target, endpoint: str, keys: str | None, stop: threading.Event) -> None:
+        where_to = address(executor)
+        try:
+            import distributed
+        except ImportError:
+            hint = "pip install '.[dask]' where its source is"
+            raise Error(f"--executor {executor} needs Dask, here and on the workers: {hint}") from None
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it would say, our messages say
+        self._where, self._endpoint, self._keys, self._stop = where, endpoint, keys, stop
+        self._address = executor
+        self._library: Any = distributed
+        try:
+            self._client: Any = distributed.Client(
+                where_to, timeout=CONNECT_TIMEOUT, set_as_default=False, name="openstack-image-manager"
+            )
+        except (OSError, TimeoutError, ValueError) as error:
+            raise Error(
+                f"--executor {executor}: no scheduler answers there ({type(error).__name__}); "
+                "is it running, and of a similar version of Dask?"
+            ) from None
+        if not self._workers():
+            self.__exit__(None, None, None)
+            raise Error(f"--executor {executor}: the cluster has no workers; start some with: dask worker {where_to}")
+
+    def _workers(self) -> int:
+        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._client.close()
+
+    def bring(self, judged: Judged) -> tuple[str, Record]:
+        """Have it done by a worker; by another one if that is lost, as often as the
+        scheduler allows. Raises Error, Interrupted
+        (a worker then ends what it has begun)."""
+        work = job(judged, self._where, self._endpoint, self._keys)
+        future = self._client.submit(
+            carry_out, work, pure=False, retries=0, key=f"mirror-{judged.item.key}-{id(judged)}"
+        )
+        try:
+            return answer_of(self._wait(future, judged))
+        except self._library.KilledWorker as error:
+            lost = error.allowed_failures + 1
+            raise Error(f"{judged.item.key}: workers were lost over it ({lost} of them); look at their logs") from None
+        except (Error, Interrupted):
+            raise
+        except Exception as error:
+            said = reason(f"{type(error).__name__}: {error}")
+            hint = f"is openstack-image-manager {__version__} installed there?"
+            raise Error(f"{judged.item.key}: a worker could not do it ({said}); {hint}") from None
+        finally:
+            future.release()
+
+    def _wait(self, future: Any, judged: Judged) -> dict[str, Any]:
+        end, seen = time.monotonic() + LONGEST, time.monotonic()
+        while True:
+            try:
+                answer: dict[str, Any] = future.result(timeout=LOOK)
+                return answer
+            except TimeoutError:
+                pass
+            now = time.monotonic()
+            seen = now if self._workers() else seen
+            if self._stop.is_set():
+                future.cancel()
+                raise Interrupted("interrupted")
+            if now - seen > ALONE or now > end:
+                future.cancel()
+                why = "has no workers any more" if now - seen > ALONE else "was not done with it in time"
+                raise Error(f"{judged.item.key}: the cluster {why} ({self._address}); run again when it is healthy")

@@ -1,0 +1,236 @@
+"""The door to a directory of copies (`--bucket file:///path`): the same tree as in a bucket, for carrying it elsewhere.
+
+What is written in which order, and why, is in docs/decisions/019.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from openstack_image_manager.errors import Interrupted, StorageError
+from openstack_image_manager.mirror.location import RECORD
+from openstack_image_manager.mirror.record import Record, written
+from openstack_image_manager.mirror.store import CHUNK, EXISTS, LARGEST, Begun, Entry
+
+PARTIAL = ".mirror-partial"  # what the name of an unfinished file ends with
+_ADVICE = {
+    "ENOSPC": "the disk is full; make room",
+    "EDQUOT": "the quota is used up; make room, or raise it",
+    "EACCES": "this user may not do that there",
+    "EPERM": "this user may not do that there",
+    "EROFS": "it is mounted read-only",
+    "ENAMETOOLONG": "the file system takes no name that long; set mirror_url, or a shortname",
+}
+
+
+class Folder:
+    """One directory, which must be there. Only one run writes to it at a time: `with` locks it if `writes`."""
+
+    def __init__(self, root: str, writes: bool = True) -> None:
+        self.root = Path(root)
+        self._lock = -1
+        with self._doing(""):
+            self._lock = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            if writes:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:  # some network file systems lock no directories
+            os.close(self._lock)
+            why = f"it can't be locked ({error.strerror}); take a directory on a local file system"
+            if isinstance(error, BlockingIOError):
+                why = "another run is at work there; wait for its end"
+            raise StorageError(f"{self.address}: {why}") from None
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._lock)
+
+    @property
+    def address(self) -> str:
+        """As a URL."""
+        return f"file://{quote(str(self.root))}"
+
+    @contextmanager
+    def _doing(self, what: str) -> Iterator[None]:
+        """Every failure becomes a StorageError."""
+        where = f"{self.address}: {what}".rstrip(": ")
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError):
+            hint = "there is no such file" if what else "there is no such directory; create it, or mount it"
+            raise StorageError(f"{where}: {hint}", "NoSuchKey") from None
+        except OSError as error:
+            import errno
+
+            name = errno.errorcode.get(error.errno or 0, "")
+            raise StorageError(f"{where}: {_ADVICE.get(name, error.strerror or str(error))}", name) from None
+
+    def _path(self, key: str) -> Path:
+        """Where the object is: below the directory, whatever links somebody has made in it."""
+        path = self.root / key
+        parent = path.parent.resolve()
+        if not parent.is_relative_to(self.root.resolve()):
+            raise StorageError(f"{self.address}: {key} leads out of the directory, to {parent}; remove that link")
+        return path
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """All files below the prefix, records and indexes too, but what is unfinished."""
+        for path in self._files(prefix):
+            if not path.name.endswith(PARTIAL):
+                with suppress(FileNotFoundError):
+                    yield self._entry(path)
+
+    def _files(self, prefix: str) -> Iterator[Path]:
+        with self._doing("listing"):
+            for folder, folders, names in os.walk(self.root / prefix, onerror=_unless_gone):
+                folders.sort()
+                yield from (Path(folder) / name for name in sorted(names))
+
+    def _entry(self, path: Path) -> Entry:
+        found = path.stat()
+        return Entry(str(path.relative_to(self.root)), found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+    def head(self, key: str) -> tuple[Entry, bool] | None:
+        """The file. That it is ours only its record says, which is there before it."""
+        try:
+            with self._doing(f"looking at {key}"):
+                return self._entry(self._path(key)), False
+        except StorageError as error:
+            if error.code == "NoSuchKey":
+                return None
+            raise
+
+    def get(self, key: str) -> bytes | None:
+        """A small file; None if there is none."""
+        try:
+            with self._doing(f"reading {key}"), self._path(key).open("rb") as file:
+                data = file.read(LARGEST + 1)
+        except StorageError as error:
+            if error.code == "NoSuchKey":
+                return None
+            raise
+        if len(data) > LARGEST:
+            raise StorageError(f"{self.address}: {key} has more than {LARGEST} bytes, which no such file has")
+        return data
+
+    def put(self, key: str, data: bytes, kind: str = "application/json") -> None:  # noqa: ARG002  as Store
+        """Write a small file whole, over what is there. A directory knows nothing of media types."""
+        with FolderUpload(self, key) as upload:
+            upload.write(data)
+            upload.flush()
+            upload.replace()
+
+    def remove(self, key: str) -> None:
+        """Delete one file, and the directories that are empty then."""
+        with self._doing(f"deleting {key}"):
+            path = self._path(key)
+            path.unlink(missing_ok=True)
+        for parent in path.parents:
+            if parent == self.root:
+                return
+            try:
+                parent.rmdir()
+            except OSError:  # not empty
+                return
+
+    def read(self, key: str, stop: threading.Event) -> Iterator[bytes]:
+        """The file's bytes. Raises Interrupted when `stop` is set."""
+        with self._doing(f"reading {key}"), self._path(key).open("rb") as file:
+            while chunk := file.read(CHUNK):
+                if stop.is_set():
+                    raise Interrupted("interrupted")
+                yield chunk
+
+    def begin(self, key: str, metadata: Mapping[str, str]) -> FolderUpload:  # noqa: ARG002  as Store
+        """A file under another name, of which the record will say what metadata say elsewhere."""
+        return FolderUpload(self, key)
+
+    def begun(self, prefix: str) -> list[Begun]:
+        """Files that killed runs left: no other run is at work while this one has the lock."""
+        found = []
+        for path in self._files(prefix):
+            if path.name.endswith(PARTIAL):
+                entry = self._entry(path)
+                name = path.name[1:].rsplit(".", 2)[0]
+                found.append(Begun(str(path.with_name(name).relative_to(self.root)), entry.key, entry.modified, True))
+        return found
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Delete an unfinished file."""
+        with self._doing(f"aborting {key}"):
+            self._path(upload_id).unlink(missing_ok=True)
+
+    def open_partial(self, key: str) -> tuple[Path, Path, int]:
+        """The file's path, and the path and the descriptor of the one that it is written to."""
+        if key.endswith(PARTIAL):
+            raise StorageError(f"'{key}': unfinished files are called so; set another mirror_url")
+        with self._doing(f"writing {key}"):
+            path = self._path(key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
+            return path, partial, os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+
+
+def _unless_gone(error: OSError) -> None:
+    """A directory that can't be read would look as if nothing was in it."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+class FolderUpload:
+    """A file on its way; see `store.Upload`."""
+
+    def __init__(self, folder: Folder, key: str) -> None:
+        self._folder, self._key = folder, key
+        self._path, self._partial, self._file = folder.open_partial(key)
+        self._is_complete = False
+
+    def __enter__(self) -> FolderUpload:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+        if not self._is_complete:
+            with suppress(OSError):
+                self._partial.unlink()
+
+    def write(self, chunk: bytes) -> None:
+        """Write the next bytes. Raises StorageError."""
+        with self._folder._doing(f"writing {self._key}"):
+            left = memoryview(chunk)
+            while left:
+                left = left[os.write(self._file, left) :]
+
+    def flush(self) -> None:
+        """Wait until the disk has everything. Raises StorageError."""
+        with self._folder._doing(f"writing {self._key}"):
+            os.fsync(self._file)
+
+    def complete(self, record: Record) -> None:
+        """Write the record, and give the file its name. Raises StorageError; EXISTS where something is."""
+        if os.path.lexists(self._path):
+            raise StorageError(f"{self._folder.address}: completing {self._key}: there is an object already", EXISTS)
+        self._folder.put(self._key + RECORD, written(record))
+        self.replace()
+
+    def replace(self) -> None:
+        """Give the file its name, whatever had it; also after a power failure. Raises StorageError."""
+        with self._folder._doing(f"completing {self._key}"):
+            self._partial.replace(self._path)
+            self._is_complete = True
+            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)

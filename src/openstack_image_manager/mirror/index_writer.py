@@ -1,0 +1,183 @@
+"""The index of a mirror on its way into it: only what differs is written, and nothing that others wrote is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from openstack_image_manager.errors import Error, StorageError, VerificationError
+from openstack_image_manager.mirror import index
+from openstack_image_manager.mirror.location import SUMS, Item, Target
+from openstack_image_manager.mirror.plan import Holding, vouched
+from openstack_image_manager.mirror.record import Record
+from openstack_image_manager.mirror.store import Store
+from openstack_image_manager.signatures import armor
+from openstack_image_manager.signatures.signer import Signer
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Writes the index of one mirror; signed, if there is a signer. What is signed is never the word of a record alone:
+    the digest of each object is told by a definition of `items`, by what this run has `read` itself (records by their
+    keys), or by the index as we signed it before. `signed`: what signed indexes have named that this run saw."""
+
+    store: Store
+    where: Target
+    signer: Signer | None = None
+    items: tuple[Item, ...] = ()
+    read: Mapping[str, Record] = field(default_factory=dict)
+    signed: set[index.Entry] = field(default_factory=set)
+
+    def publish(self, holding: Holding, bad: Mapping[str, Record]) -> list[str]:
+        """Bring the index up to date with what is held, but for objects that are known to be `bad` while they have that
+        record; which keys were written or deleted. Everything is signed before the first byte is written. A mirror that
+        never held anything gets no index. Raises Error."""
+        held = self.held(holding, bad)
+        made = index.tree(held, self.where.prefix)
+        before = {key: self._present(key) for key in made}
+        if not held and not any(before.values()):
+            return []
+        texts = {key: text for key, text in made.items() if before[key] != text}
+        signatures = self._signatures(made, before)
+        done = []
+        for key in made:
+            if self.signer and key in texts:  # another run may have signed more since, which the next look has to know
+                self._remember(self.signer)
+            done += self._write(key, texts.get(key), signatures.get(key))
+        for key in index.outlived((name for name in holding.names if name.startswith(self.where.prefix)), made):
+            with suppress(_ForeignError):
+                if self._present(key) is None:
+                    continue  # whose an empty file is, nobody knows
+                for each in (index.signed_key(key), key):
+                    if each in holding.names:
+                        self.store.remove(each)
+                        done.append(each)
+        return done
+
+    def unsign(self, written: Iterable[str]) -> None:
+        """Delete those detached signatures that were `written` and whose texts another run has changed since. Raises
+        Error."""
+        for signed in [key for key in written if key.endswith(index.SIGNED[SUMS])]:
+            text = self.store.get(signed.removesuffix(index.SIGNED[SUMS]) + SUMS)
+            signature = self.store.get(signed)
+            if self.signer and signature and not self.signer.is_by_us(text or b"", signature):
+                self.store.remove(signed)
+
+    def published(self) -> list[str]:
+        """Keys of the objects that the index names now. Raises StorageError."""
+        data = self.store.get(self.where.prefix + index.PRODUCTS) or b""
+        text = data.decode("utf-8", "replace")
+        return sorted({key for key, *_ in index.entries(text, self.where.prefix)}) if index.is_ours(text) else []
+
+    def held(self, holding: Holding, bad: Mapping[str, Record]) -> Mapping[str, Record]:
+        """Objects that are as large as their records say, not damaged, and fit to be signed if there is a signer."""
+        whole = self._whole(holding, bad)
+        unproven = self._unproven(whole)
+        return {key: record for key, record in whole.items() if key not in unproven}
+
+    def left_out(self, holding: Holding, bad: Mapping[str, Record]) -> list[str]:
+        """Keys of the objects that nothing but their records speaks for. Raises StorageError."""
+        return sorted(self._unproven(self._whole(holding, bad)))
+
+    def _unproven(self, whole: Mapping[str, Record]) -> set[str]:
+        """The keys of those that must not be signed; none without a signer."""
+        if self.signer is None:
+            return set()
+        proven = vouched(self.items, whole)
+        proven |= {key: record for key, record in self.read.items() if whole.get(key) == record}
+        left = {key: record for key, record in whole.items() if key not in proven}
+        if left:
+            self._remember(self.signer)
+        return {
+            key for key, record in left.items() if (key, record.name, record.version, record.sha256) not in self.signed
+        }
+
+    def _remember(self, signer: Signer) -> None:
+        """Keep in mind what the index says now, if it has our signature."""
+        data = self.store.get(self.where.prefix + index.signed_key(index.PRODUCTS))
+        try:
+            text, signature = armor.cleartext(data or b"")
+        except VerificationError:
+            return
+        if signer.is_by_us(text, signature):
+            self.signed.update(index.entries(text.decode("utf-8", "replace"), self.where.prefix))
+
+    def _whole(self, holding: Holding, bad: Mapping[str, Record]) -> Mapping[str, Record]:
+        return {
+            key: stored.record
+            for key, stored in holding.stored.items()
+            if stored.record
+            and stored.size == stored.record.size
+            and not stored.record.damaged
+            and not (key in bad and replace(stored.record, damaged=None) == replace(bad[key], damaged=None))
+        }
+
+    def _present(self, key: str) -> str | None:
+        """What is there now, whatever a listing says; an empty file is as none. Raises _ForeignError for what is not
+        ours."""
+        data = self.store.get(key)
+        if not data:
+            return None
+        text = data.decode("utf-8", "replace")
+        if not index.is_ours(text):
+            raise _foreign(key)
+        return text
+
+    def _signatures(self, made: Mapping[str, str], before: Mapping[str, str | None]) -> dict[str, bytes]:
+        """The signatures that must be written, by the keys of their texts. Refuses to write one over what is not ours,
+        and a text beside a signature that would be wrong then. Raises Error."""
+        needed = {}
+        for key, text in made.items():
+            if self.signer is None and before[key] == text:
+                continue
+            signed = index.signed_key(key)
+            present = self.store.get(signed)
+            if present is not None and before[key] is None and not key.endswith(".json"):
+                raise _foreign(signed)
+            if self.signer is None:
+                if present is not None:
+                    raise Error(
+                        f"{key} must change, and is signed: nothing was written; give --sign-key, or delete {signed}"
+                    )
+                continue
+            wanted, clear = index.to_sign(key, text).encode(), key.endswith(".json")
+            if not self._is_signed(wanted, present, signed, clear, self.signer):
+                needed[key] = self.signer.sign(wanted, clear)
+        return needed
+
+    def _write(self, key: str, text: str | None, signature: bytes | None) -> list[str]:
+        """Write a text and its signature back to back, as far as they are given. A detached signature is deleted before
+        its text changes: who is killed in between leaves an unsigned text and no bad signature."""
+        signed, clear = index.signed_key(key), key.endswith(".json")
+        done = []
+        if text is not None:
+            if signature is not None and not clear:
+                self.store.remove(signed)
+            self.store.put(key, text.encode(), "application/json" if clear else "text/plain")
+            done.append(key)
+        if signature is not None:
+            self.store.put(signed, signature, "text/plain" if clear else "application/pgp-signature")
+            done.append(signed)
+        return done
+
+    def _is_signed(self, wanted: bytes, data: bytes | None, signed: str, clear: bool, signer: Signer) -> bool:
+        if not data:
+            return False
+        if not clear:
+            return signer.is_by_us(wanted, data)
+        if not index.is_ours(data.decode("utf-8", "replace")):
+            raise _foreign(signed)
+        try:
+            text, signature = armor.cleartext(data)
+        except VerificationError:
+            return False
+        return text.replace(b"\r\n", b"\n").rstrip(b"\n") == wanted.rstrip(b"\n") and signer.is_by_us(text, signature)
+
+
+class _ForeignError(StorageError):
+    """There is something that we did not write."""
+
+
+def _foreign(key: str) -> _ForeignError:
+    return _ForeignError(f"{key}: somebody else's file is there, and is never touched; move it, or give --no-index")

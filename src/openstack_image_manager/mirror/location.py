@@ -1,0 +1,150 @@
+"""PURE: under which key of the bucket a version lies, and at which address others find it. The one derivation."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from urllib.parse import quote, unquote, urlsplit
+
+from openstack_image_manager.definitions import naming
+from openstack_image_manager.definitions.model import Definition, Version, public_url
+from openstack_image_manager.errors import Error, UsageError
+
+RECORD = ".mirror.json"  # what the name of a record ends with, after that of its object
+LONGEST = 1024 - len(RECORD)  # bytes of a key
+MOVING = "latest"
+SUMS = "SHA256SUMS"
+STREAMS = "streams/v1/"
+INDEX_FILE = f"{STREAMS}index.json"
+MEMO = ".mirror-unneeded.json"  # since when no definition needs an object
+_INDEX = re.compile(rf"(?:.*/)?{SUMS}(?:[.]gpg)?|{STREAMS}.*|{re.escape(MEMO)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A part of a bucket, or a directory. `prefix` is empty or ends with a slash; `public`: the address of that prefix,
+    no slash at its end."""
+
+    bucket: str
+    prefix: str
+    public: str
+    scheme: str = "s3"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.bucket}/{self.prefix}".rstrip("/")
+
+    def url(self, key: str) -> str:
+        """Where the object is found by others."""
+        return f"{self.public}/{quote(key.removeprefix(self.prefix))}"
+
+    def key(self, definition: Definition, version: Version) -> str:
+        """From `mirror_url` where there is one, else SHORTNAME/VERSION-SHORTNAME.FORMAT. Raises Error where that makes
+        no key below the prefix."""
+        name = self._given(version.mirror_url) if version.mirror_url else _template(definition, version)
+        key = self.prefix + name
+        if not all(part.strip(".") for part in name.split("/")) or not name.isprintable():
+            raise Error(f"'{key}' makes no key of an object")
+        if key.endswith(RECORD) or len(key.encode()) > LONGEST:
+            raise Error(f"'{key}': a key has at most {LONGEST} bytes, and does not end with {RECORD}")
+        if _INDEX.fullmatch(name):
+            raise Error(f"'{key}': files of the index are called so; set another mirror_url")
+        return key
+
+    def _given(self, url: str) -> str:
+        start = f"{self.public}/"
+        if not url.startswith(start) or {"?", "#"} & set(url):
+            raise Error(
+                f"mirror_url {public_url(url)} is not below {self.public}, where this bucket is found; "
+                "say where it is found with --public-url, or take mirror_url out"
+            )
+        return unquote(url.removeprefix(start))
+
+
+def target(bucket: str, endpoint: str, public: str | None = None) -> Target:
+    """What `--bucket` means. `public`: where others find it, if not at ENDPOINT/NAME/prefix, or for a directory at its
+    own address. Raises UsageError."""
+    name, prefix = split(bucket)
+    local = is_folder(bucket)
+    if public is not None:
+        parts = urlsplit(public)
+        plain = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+        if not (plain or (parts.scheme == "file" and not parts.netloc)) or parts.query:
+            raise UsageError(f"--public-url {public_url(public)} is no plain address like https://example.org/images")
+        address = public
+    elif not local and "@" in urlsplit(endpoint).netloc:
+        message = "user and password don't belong there, for addresses are written into definitions"
+        raise UsageError(f"--endpoint {public_url(endpoint)}: {message}; set AWS_ACCESS_KEY_ID instead")
+    else:
+        address = f"file://{quote(name)}" if local else f"{endpoint.rstrip('/')}/{name}/{quote(prefix)}"
+    return Target(name, prefix, address.rstrip("/"), "file" if local else "s3")
+
+
+def is_folder(bucket: str) -> bool:
+    """True for file:///path."""
+    return bucket.startswith("file:")
+
+
+def split(bucket: str) -> tuple[str, str]:
+    """Name and prefix of s3://NAME/prefix, or the path of file:///path, which has no prefix. Raises UsageError."""
+    if is_folder(bucket):
+        path = re.fullmatch(r"file://(/[^?#]+)", bucket)
+        if not path or (whole := posixpath.normpath("/" + unquote(path[1]).lstrip("/"))) == "/" or "\0" in whole:
+            raise UsageError(f"--bucket {bucket}: write it like file:///srv/mirror")
+        return whole, ""
+    found = re.fullmatch(r"s3://([A-Za-z0-9][A-Za-z0-9._-]*)/*(.*?)/*", bucket)
+    if not found:
+        raise UsageError(f"--bucket {bucket}: write it like s3://NAME or s3://NAME/prefix, or file:///srv/mirror")
+    return found[1], f"{found[2]}/" if found[2] else ""
+
+
+def _template(definition: Definition, version: Version) -> str:
+    short = slug(definition.shortname or definition.name.lower())
+    return f"{short}/{slug(version.version)}-{short}.{definition.format}"
+
+
+def slug(text: str) -> str:
+    """Letters, digits and the signs that every file system and address takes."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A version that shall be in the bucket. `error`: why it can't be told under which key."""
+
+    definition: Definition
+    version: Version
+    key: str
+    error: Error | None = None
+
+    @property
+    def subject(self) -> str:
+        """What people call it."""
+        return naming.image_name(self.definition, self.version.version, newest=False)
+
+
+def items(definitions: Iterable[Definition], where: Target) -> list[Item]:
+    """All versions but those that still move, which no copy stands for. Two with one key are an error of both."""
+    found = [
+        _item(definition, version, where)
+        for definition in definitions
+        for version in definition.versions
+        if version.version != MOVING
+    ]
+    uses = Counter(item.key for item in found if not item.error)
+    return [_alone(item, found) if uses[item.key] > 1 else item for item in found]
+
+
+def _item(definition: Definition, version: Version, where: Target) -> Item:
+    try:
+        return Item(definition, version, where.key(definition, version))
+    except Error as error:
+        return Item(definition, version, "", error)
+
+
+def _alone(item: Item, found: list[Item]) -> Item:
+    others = [each.subject for each in found if each.key == item.key and each is not item]
+    message = f"'{item.key}' would also be the key of {' and '.join(others)}; set another shortname or mirror_url"
+    return replace(item, error=Error(message))

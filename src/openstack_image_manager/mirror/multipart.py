@@ -1,0 +1,102 @@
+"""PURE: an upload in parts: which bytes go into which part, and when the object may be seen."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Protocol
+
+from openstack_image_manager.errors import Error, StorageError
+from openstack_image_manager.mirror.location import RECORD
+from openstack_image_manager.mirror.record import Record, written
+from openstack_image_manager.mirror.store import OTHER_RUN, Entry
+
+PART = 16 * 1024 * 1024
+MOST_PARTS = 10_000
+
+
+class Buffer(bytearray):
+    """Memory for one part, which logs for debugging do not spell out."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
+class Parts(Protocol):
+    """What an upload in parts asks of its bucket."""
+
+    def buffer(self) -> Buffer: ...
+
+    def send(self, key: str, upload_id: str, number: int, part: Buffer, size: int) -> Future[str]: ...
+
+    def complete(self, key: str, upload_id: str, tags: list[str]) -> str: ...
+
+    def put(self, key: str, data: bytes, kind: str = ...) -> None: ...
+
+    def head(self, key: str) -> tuple[Entry, bool] | None: ...
+
+    def remove(self, key: str) -> None: ...
+
+    def abort(self, key: str, upload_id: str) -> None: ...
+
+
+class PartsUpload:
+    """One upload: `write` what comes, then `flush` and `complete`. `with` aborts it if it was not completed."""
+
+    def __init__(self, bucket: Parts, key: str, upload_id: str) -> None:
+        self._bucket, self._key, self._id = bucket, key, upload_id
+        self._buffer: Buffer | None = None
+        self._filled = 0
+        self._sent: list[Future[str]] = []
+        self._is_complete = False
+
+    def __enter__(self) -> PartsUpload:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_complete:
+            for each in self._sent:
+                each.exception()  # a part that arrives after the abort would stay behind
+            with suppress(Error):  # what went wrong first is what counts; the sweep finds what is left
+                self._bucket.abort(self._key, self._id)
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes, and send a part of them when there are enough. Raises StorageError."""
+        left = memoryview(chunk)
+        while left:
+            if self._buffer is None:
+                self._buffer = self._bucket.buffer()
+            count = min(PART - self._filled, len(left))
+            self._buffer[self._filled : self._filled + count] = left[:count]
+            self._filled += count
+            left = left[count:]
+            if self._filled == PART:
+                self._send()
+
+    def flush(self) -> None:
+        """Send the rest, and wait until everything has arrived. Raises StorageError."""
+        if self._filled:
+            self._send()
+        for each in self._sent:
+            each.result()
+
+    def complete(self, record: Record) -> None:
+        """Make the object visible, and then its record. Raises StorageError; EXISTS where something is."""
+        tag = self._bucket.complete(self._key, self._id, [each.result() for each in self._sent])
+        self._is_complete = True
+        self._bucket.put(self._key + RECORD, written(record))
+        head = self._bucket.head(self._key)
+        if head is None or head[0].tag != tag:
+            # Another run has replaced the object in between: a record of other bytes is worse than none.
+            self._bucket.remove(self._key + RECORD)
+            raise StorageError(f"{self._key}: {OTHER_RUN}")
+
+    def _send(self) -> None:
+        for each in self._sent:
+            if each.done():
+                each.result()
+        if len(self._sent) == MOST_PARTS:
+            raise StorageError(f"{self._key}: larger than {PART * MOST_PARTS // 1024**3} GiB, which no such image is")
+        part, size = self._buffer or Buffer(), self._filled
+        self._buffer, self._filled = None, 0
+        self._sent.append(self._bucket.send(self._key, self._id, len(self._sent) + 1, part, size))

@@ -1,0 +1,225 @@
+"""PURE: what is in the bucket against what shall be there: a verdict for each version, and what nobody needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from openstack_image_manager.definitions.editing.edit import SetVersionField
+from openstack_image_manager.definitions.model import Version, public_url
+from openstack_image_manager.errors import Error
+from openstack_image_manager.mirror.location import MEMO, RECORD, STREAMS, SUMS, Item, Target
+from openstack_image_manager.mirror.record import Record
+from openstack_image_manager.transfer.checksum_files import copy_checksum
+
+
+class Verdict(StrEnum):
+    """What is at the key of a version."""
+
+    CURRENT = "CURRENT"
+    MISSING = "MISSING"
+    MISMATCH = "MISMATCH"
+    UNFINISHED = "UNFINISHED"
+    FOREIGN = "FOREIGN"
+    INVALID = "INVALID"  # there is no key
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object and its record. `size` is None where there is a record only; `ours`: its metadata says so; `damaged`:
+    what lies at the key of its record is none."""
+
+    key: str
+    size: int | None
+    modified: datetime
+    record: Record | None = None
+    ours: bool = False
+    damaged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """All that is below the prefix. `stored`: what has a record, or lies at a key that was asked for; `names`: every
+    object, whoever wrote it; `others`: prefixes below ours with an index of their own, which are left out."""
+
+    stored: Mapping[str, Stored]
+    names: frozenset[str]
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A version, what became of its object, and why that is so."""
+
+    item: Item
+    verdict: Verdict
+    reason: str
+    stored: Stored | None = None
+
+    @property
+    def is_hopeless(self) -> bool:
+        """True where only a person can help."""
+        return self.verdict in (Verdict.FOREIGN, Verdict.INVALID)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All versions asked for, and what no definition needs. `kept`: why nothing may be deleted, if so; `since`:
+    when each object that no definition needs was first seen so, as it is to be noted."""
+
+    judged: tuple[Judged, ...]
+    unneeded: tuple[Stored, ...]
+    kept: str = ""
+    since: Mapping[str, datetime] = field(default_factory=dict)
+
+
+def plan(
+    chosen: Iterable[Item],
+    everything: Iterable[Item],
+    found: Mapping[str, Stored],
+    now: datetime,
+    grace: timedelta,
+    moving: frozenset[str] = frozenset(),
+    noted: Mapping[str, datetime] | None = None,
+) -> Plan:
+    """Compare. `everything`: the versions of all definitions, which all are needed. `moving`: definitions with a
+    version `latest` that nobody asks about now; all that is there of them is needed. `noted`: since when earlier runs
+    saw that an object is not needed."""
+    known = list(everything)
+    needed = {item.key for item in known}
+    needed |= {key for key, stored in found.items() if stored.record and stored.record.name in moving}
+    since = {
+        key: min(now, (noted or {}).get(key, now))
+        for key, stored in sorted(found.items())
+        if key not in needed and stored.record
+    }
+    unneeded = tuple(found[key] for key, first in since.items() if now - first >= grace)
+    made = Plan(tuple(judge(item, found.get(item.key)) for item in chosen), unneeded, "", since)
+    if since and any(item.error for item in known):
+        return keeping(made, "the object of some versions is unknown", noted)
+    if since and not known and not moving:
+        return keeping(
+            made, "there is no version in the definitions; an empty file is no reason to empty a mirror", noted
+        )
+    return made
+
+
+def keeping(made: Plan, reason: str, noted: Mapping[str, datetime] | None = None) -> Plan:
+    """The plan of a run that deletes nothing for this reason, and that begins to count no object's days of grace."""
+    return replace(made, kept=reason, since={key: time for key, time in made.since.items() if key in (noted or {})})
+
+
+def keep_reason(where: Target, whole: bool, holding: Holding, needed: Iterable[str], empty: Iterable[str]) -> str:
+    """Why nothing may be deleted, whatever the versions are: files `empty` of definitions, or a bucket's root with
+    more in it than this mirror, unless the `whole` bucket was named."""
+    if file := next(iter(empty), None):
+        return f"{file} has no definitions; delete the file if that is right"
+    if where.scheme != "s3" or where.prefix or whole:
+        return ""
+    known = {key.partition("/")[0] for key in needed} | {STREAMS.partition("/")[0], SUMS, MEMO}
+    known |= {f"{SUMS}.gpg"}
+    more = sorted({name.partition("/")[0] for name in holding.names} - known)
+    if not more:
+        return ""
+    return f"the bucket's root also holds {more[0]}/; if the whole bucket is this mirror's, write --bucket {where}/"
+
+
+def judge(item: Item, stored: Stored | None) -> Judged:
+    """The verdict on what lies at the item's key."""
+    if item.error:
+        return Judged(item, Verdict.INVALID, str(item.error))
+    if stored is None or stored.size is None:
+        return Judged(item, Verdict.MISSING, "not there", stored)
+    if stored.record is None and stored.ours:
+        message = "its record is damaged" if stored.damaged else "it has no record yet"
+        return Judged(item, Verdict.UNFINISHED, message, stored)
+    if stored.damaged:
+        # It may be the object of somebody whose own file has the name of a record.
+        message = (
+            f"its record {item.key}{RECORD} is damaged, so that it can't be told whose object this is, and nothing is "
+            "touched; delete both, and the next run copies it again"
+        )
+        return Judged(item, Verdict.FOREIGN, message, stored)
+    if stored.record is None:
+        message = "somebody else's object is there, and is never touched; move it, or set another mirror_url"
+        return Judged(item, Verdict.FOREIGN, message, stored)
+    if reason := _difference(item, stored.size, stored.record):
+        return Judged(item, Verdict.MISMATCH, reason, stored)
+    proof = "" if stored.record.checksum else ", which nobody has promised"
+    return Judged(item, Verdict.CURRENT, f"sha256:{stored.record.sha256}{proof}", stored)
+
+
+def _difference(item: Item, size: int, record: Record) -> str | None:
+    version = item.version
+    if record.damaged:
+        return f"its bytes were damaged when they were verified at {record.damaged}"
+    if size != record.size:
+        return f"it has {size} bytes, and had {record.size} when it was written"
+    if reason := contradiction(version, record):
+        return reason
+    if version.checksum and version.checksum not in record.digests:
+        return f"the definition says {version.checksum}, its record {', '.join(record.digests)}"
+    if version.size and version.size != record.source_size:
+        return f"the definition says {version.size} bytes, its source had {record.source_size}"
+    if not version.checksum and record.source != public_url(version.url):
+        return f"it came from {record.source}, and the definition has no checksum to compare"
+    return None
+
+
+def contradiction(version: Version, record: Record) -> str | None:
+    """Why the stored bytes are not those of the definition, as far as it tells their checksum. Nothing else in a record
+    is asked: whoever can write to the bucket can write a record."""
+    wanted = copy_checksum(version)
+    if wanted and wanted.startswith(("sha256:", "sha512:")) and wanted not in record.stored:
+        return f"the definition says {wanted}, its bytes have {', '.join(record.stored)}"
+    return None
+
+
+def is_vouched(version: Version, record: Record | None) -> bool:
+    """True if the definition tells which bytes the copy must have; the word of a record alone is not enough."""
+    if copy_checksum(version):
+        return True
+    return bool(version.checksum and record and version.checksum in record.stored)
+
+
+def vouched(all_: Iterable[Item], held: Mapping[str, Record]) -> dict[str, Record]:
+    """What is held and has a digest, a name and a version that a definition tells."""
+    made = {}
+    for item in all_:
+        record = held.get(item.key)
+        if record is None or (record.name, record.version) != (item.definition.name, item.version.version):
+            continue
+        if {item.version.checksum, copy_checksum(item.version)} & set(record.stored):
+            made[item.key] = record
+    return made
+
+
+def beyond_limit(made: Plan, most: int) -> Error | None:
+    """Why so much must not be deleted."""
+    if len(made.unneeded) <= most:
+        return None
+    return Error(
+        f"{len(made.unneeded)} objects would be deleted, more than --max-deletes {most}; nothing was done: "
+        "look at them with --dry-run"
+    )
+
+
+def edits(present: Iterable[tuple[Item, Record | None, bool]], where: Target) -> list[SetVersionField]:
+    """Definitions of what is in the bucket get its address, where they have none; and its digest, where they have no
+    checksum, or that of a packed file. The last of each three tells whether this run has read the bytes itself: only
+    then the digest is written, and without a digest no address."""
+    made = []
+    for item, record, is_read in present:
+        version, name = item.version, item.definition.name
+        if not (is_read or is_vouched(version, record)):
+            continue
+        if version.mirror_url is None:
+            made.append(SetVersionField(name, version.version, "mirror_url", where.url(item.key)))
+        if record is None or not is_read or copy_checksum(version):
+            continue
+        unpacked = record.checksum == record.source_digest and record.source_size != record.size
+        if unpacked or version.checksum is None:
+            made.append(SetVersionField(name, version.version, "mirror_checksum", f"sha256:{record.sha256}"))
+    return made

@@ -1,0 +1,206 @@
+"""Who signed a version that is about to be copied: what can be verified again is, else what was recorded counts.
+
+Only definitions that say `resolve:` themselves are asked about their signatures; what the answer means is told in
+docs/mirror.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openstack_image_manager.checksum import BROKEN, Checksum
+from openstack_image_manager.definitions.model import Definition, Version
+from openstack_image_manager.definitions.resolvers import shipped, variables
+from openstack_image_manager.definitions.resolvers.model import POLICIES, Resolver, SignatureRule
+from openstack_image_manager.definitions.resolvers.placeholders import fill
+from openstack_image_manager.errors import Error, FetchError, VerificationError
+from openstack_image_manager.signatures.evidence import Evidence, moment
+from openstack_image_manager.signatures.keyring import Keyring, keyring
+from openstack_image_manager.signatures.verify import OpenPGP, Rsa
+from openstack_image_manager.transfer import checksum_files
+from openstack_image_manager.transfer.checksum_files import with_checksum
+from openstack_image_manager.transfer.unpack import CHUNK
+from openstack_image_manager.upstreams.build import Signature, file_name, placed
+from openstack_image_manager.upstreams.resolve import CLEARSIGNED, GONE
+from openstack_image_manager.upstreams.sites import Sites, of_environment
+
+VERIFIED, RECORDED = "verified", "recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A version with its checksum, and what is known of its signature: verified now, recorded by the definition, or
+    nothing (None). `over`: the signature of the image itself, which is checked as its bytes pass."""
+
+    version: Version
+    signature: str | None = None
+    over: Signature | None = None
+    signed: bytes = b""
+    keyring: Keyring | None = None
+
+    @contextmanager
+    def checking(self) -> Iterator[Checking]:
+        """What is to be told of every byte. Raises VerificationError where there is no key to check with."""
+        if self.over is None or self.keyring is None:
+            yield Checking(self, None)
+            return
+        kind = Rsa if self.over.kind == "openssl-rsa" else OpenPGP
+        try:
+            with kind(self.signed, self.over.keys, self.keyring) as check:
+                yield Checking(self, check)
+        except VerificationError as error:
+            raise VerificationError(placed(self.over.subject, error)) from None
+
+
+class Checking:
+    """One image whose bytes pass."""
+
+    def __init__(self, proof: Proof, check: OpenPGP | Rsa | None) -> None:
+        self._proof, self._check = proof, check
+        self._over = proof.over.over if proof.over else ""
+
+    def published(self, source: Any) -> Any:
+        """The source, which is looked at while others read it."""
+        return _Watched(source, self._check) if self._check and self._over == "image" else source
+
+    def image(self, chunk: bytes) -> None:
+        """The next bytes of the unpacked image."""
+        if self._check and self._over == "unpacked-image":
+            self._check.update(chunk)
+
+    def finish(self) -> Proof:
+        """All bytes were seen. Raises VerificationError unless a pinned key signed them."""
+        if self._check is None:
+            return self._proof
+        signed = self._check.finish()
+        return _signed(self._proof.version, signed.fingerprint, moment(signed.made))
+
+
+class _Watched:
+    def __init__(self, source: Any, check: OpenPGP | Rsa) -> None:
+        self._source, self._check = source, check
+
+    def check(self) -> None:
+        self._source.check()
+
+    def read(self, size: int = CHUNK) -> bytes:
+        chunk: bytes = self._source.read(size)
+        self._check.update(chunk)
+        return chunk
+
+    def hexdigest(self) -> str:
+        digest: str = self._source.hexdigest()
+        return digest
+
+
+class _UnprovableError(Error):
+    """The documents of that time are not there any more, or do not tell any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """Asks for signatures, of all versions of a run."""
+
+    sites: Sites
+    keyring: Keyring
+    stop: threading.Event
+
+    def prove(self, definition: Definition, version: Version) -> Proof:
+        """What is known of the version before a byte of it is read. Raises FetchError; VerificationError for a bad
+        signature, and for none where the definition requires one and tells of none that was good."""
+        resolver = shipped.complete(definition.resolve) if definition.resolve else None
+        rule = resolver.signature if resolver else None
+        if resolver is None or rule is None:
+            return Proof(_promised(version))
+        known = variables.evaluate(resolver, variables.initial(definition))
+        known |= {"url": version.url, "file": file_name(version.url), "version": version.version}
+        known |= {"checksum_url": version.checksum_file} if version.checksum_file else {}
+        policy = fill(rule.policy, known)
+        if policy not in POLICIES:
+            raise Error(f"'{policy}' is no policy of signatures; it must be one of {', '.join(POLICIES)}")
+        if policy == "none":
+            return Proof(_promised(version))
+        try:
+            return self._again(resolver, rule, version, known)
+        except _UnprovableError as reason:
+            if version.is_signed:
+                return Proof(version, RECORDED)
+            if policy == "required":
+                raise VerificationError(
+                    f"{placed(version.url, reason)}; its signature is required, and the definition has no "
+                    "signed_by with a checksum: let update write one, or set resolve: signature: policy: optional"
+                ) from None
+            return Proof(_promised(version))
+
+    def _again(self, resolver: Resolver, rule: SignatureRule, version: Version, known: dict[str, str]) -> Proof:
+        over_image = rule.over in ("image", "unpacked-image")
+        subject = version.url if over_image else version.checksum_file
+        if subject is None or (rule.over == "index" and resolver.checksum):
+            raise _UnprovableError(f"the definition does not tell where the signed {rule.over} is")
+        try:
+            url = fill(rule.url, known) if rule.url else None
+            keys = tuple(key for text in rule.keys for key in fill(text, known).split())
+        except Error as error:
+            raise _UnprovableError(f"where its signature is can't be told any more: {error}") from None
+        wanted = Signature(rule.kind, rule.over, subject, url, keys)
+        if over_image:
+            return Proof(_promised(version), None, wanted, self._document(url or ""), self.keyring)
+        data, signed_by, signed_at = self._read(wanted, self._document(subject))
+        return _signed(_listed(version, data.decode("utf-8-sig", "replace")), signed_by, signed_at)
+
+    def _read(self, wanted: Signature, data: bytes) -> tuple[bytes, str | None, str | None]:
+        if wanted.kind == "clearsigned" and CLEARSIGNED not in data:
+            raise _UnprovableError(f"{wanted.subject} is not signed")
+        try:
+            return Evidence(self.keyring, self.stop, self.sites.real)(wanted, data, self._document)
+        except VerificationError as error:
+            raise VerificationError(placed(wanted.subject, error)) from None
+
+    def _document(self, url: str) -> bytes:
+        try:
+            return self.sites.document(url).data
+        except FetchError as error:
+            if error.status in GONE:
+                raise _UnprovableError(str(error)) from None
+            raise
+
+
+def _promised(version: Version) -> Version:
+    """The version with the checksum that is promised for it. A signature that the definition tells of was not over one
+    that is fetched now. Raises FetchError, VerificationError."""
+    found = with_checksum(version)
+    return found if version.is_signed else found.model_copy(update={"signed_by": None, "signed_at": None})
+
+
+def _listed(version: Version, text: str) -> Version:
+    """PURE: the version with the checksum that the signed text has for it. Raises _UnprovableError where it tells of
+    these bytes no more (names are used again), or has only a digest that can be forged."""
+    if version.checksum is None:
+        try:
+            found = checksum_files.find(text, file_name(version.url))
+        except VerificationError as error:
+            raise _UnprovableError(str(error)) from None
+    else:
+        found = Checksum.parse(version.checksum)
+        short = base64.b64encode(bytes.fromhex(found.digest)).decode().rstrip("=")
+        if not (found.digest in text.lower() or short in text):
+            raise _UnprovableError(f"{version.checksum} does not stand in {version.checksum_file} any more")
+    if found.algorithm in BROKEN:
+        raise _UnprovableError(f"its signed digest is {found.algorithm}, which can be forged")
+    return version.model_copy(update={"checksum": version.checksum or str(found)})
+
+
+def _signed(version: Version, signed_by: str | None, signed_at: str | None) -> Proof:
+    known = {"signed_by": signed_by.upper() if signed_by else None, "signed_at": signed_at}
+    return Proof(version.model_copy(update=known), VERIFIED)
+
+
+def prover(keys: Path | None, stop: threading.Event) -> Prover:
+    """One that asks the sites of this machine's environment, with the keys in `keys`, the user's and the system's."""
+    return Prover(of_environment({}, use_cache=False), keyring(keys), stop)

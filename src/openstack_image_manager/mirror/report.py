@@ -1,0 +1,136 @@
+"""PURE: the mirror in words and plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from openstack_image_manager.definitions.model import public_url
+from openstack_image_manager.errors import Error
+from openstack_image_manager.mirror.location import Target
+from openstack_image_manager.mirror.plan import Judged, Plan, Stored, Verdict
+from openstack_image_manager.mirror.plan import Plan as MirrorPlan
+from openstack_image_manager.mirror.record import Record
+from openstack_image_manager.report import console
+from openstack_image_manager.report.content import Content
+from openstack_image_manager.report.junit import Case
+
+STYLES = {
+    Verdict.CURRENT: "",
+    Verdict.MISSING: "green",
+    Verdict.MISMATCH: "yellow",
+    Verdict.UNFINISHED: "yellow",
+    Verdict.FOREIGN: "red",
+    Verdict.INVALID: "red",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one version. `is_read`: the record tells of bytes that this run has read and verified."""
+
+    judged: Judged
+    state: Literal["ok", "failed", "skipped"]
+    message: str = ""
+    record: Record | None = None
+    is_read: bool = False
+
+
+def line(judged: Judged) -> str:
+    """One line of the plan; the verdict comes first."""
+    return f"{judged.verdict:10}  {judged.item.subject}  {judged.item.key or '(no key)'}: {judged.reason}"
+
+
+def unneeded_line(stored: Stored, since: datetime, now: datetime) -> str:
+    """One line about what no definition needs `since` a run first saw it so."""
+    return f"{'UNNEEDED':10}  {stored.key}: no definition has needed it for {(now - since).days} days (--prune)"
+
+
+def counts(made: Plan) -> str:
+    """`3 CURRENT, 1 MISSING`, without what there is none of."""
+    numbers = {each: sum(judged.verdict is each for judged in made.judged) for each in Verdict}
+    parts = [f"{number} {each}" for each, number in numbers.items() if number]
+    parts += [f"{len(made.unneeded)} UNNEEDED"] if made.unneeded else []
+    return ", ".join(parts) or "nothing to mirror"
+
+
+def data(made: Plan, where: Target, outcomes: Sequence[Outcome] = ()) -> dict[str, Any]:
+    """The plan, and what became of it, as plain values without secrets."""
+    done = {(each.judged.item.subject, each.judged.item.key): each for each in outcomes}
+    return {
+        "bucket": str(where),
+        "versions": [_version(each, where, done.get((each.item.subject, each.item.key))) for each in made.judged],
+        "unneeded": [{"key": each.key, "size": each.size} for each in made.unneeded],
+    }
+
+
+def _version(judged: Judged, where: Target, outcome: Outcome | None) -> dict[str, Any]:
+    item = judged.item
+    record = outcome.record if outcome else judged.stored.record if judged.stored else None
+    known: dict[str, Any] = {
+        "image": item.definition.name,
+        "version": item.version.version,
+        "key": item.key or None,
+        "mirror_url": where.url(item.key) if item.key else None,
+        "source": public_url(item.version.url),
+        "verdict": str(judged.verdict),
+        "reason": judged.reason,
+    }
+    if record:
+        known |= {"sha256": record.sha256, "sha512": record.sha512, "size": record.size, "proof": record.proof}
+    return known | ({"state": outcome.state, "message": outcome.message} if outcome else {})
+
+
+def rows(made: Plan, outcomes: Sequence[Outcome] = ()) -> list[list[str]]:
+    """The same as rows of a table, below its head."""
+    became = {id(each.judged): f"{each.state} {each.message}".strip() for each in outcomes}
+    table = [["Verdict", "Image", "Key", "Reason", "Became"]]
+    for each in made.judged:
+        table.append([str(each.verdict), each.item.subject, each.item.key, each.reason, became.get(id(each), "")])
+    return table + [["UNNEEDED", "", each.key, "no definition needs it", ""] for each in made.unneeded]
+
+
+def result_counts(outcomes: Sequence[Outcome]) -> str:
+    """`4 ok, 1 failed, 0 skipped`."""
+    return ", ".join(
+        f"{sum(each.state == state for each in outcomes)} {state}" for state in ("ok", "failed", "skipped")
+    )
+
+
+def of_mirror(
+    made: MirrorPlan,
+    where: Target,
+    outcomes: Sequence[Outcome],
+    dry_run: bool,
+    failed: Mapping[str, Error] | None = None,
+) -> Content:
+    """What is in the bucket, and what came into it. `failed`: what follows the copies, as far as it failed by then."""
+    became = {id(each.judged): each for each in outcomes}
+    wrong: Mapping[str, Error] = {} if failed is None else failed
+
+    def cases() -> Iterable[Case]:
+        for judged in made.judged:
+            outcome = became.get(id(judged))
+            failure = outcome.message if outcome and outcome.state == "failed" else None
+            if judged.is_hopeless:
+                failure = f"{judged.verdict}: {judged.reason}"
+            skipped = outcome.message or "interrupted" if outcome and outcome.state == "skipped" else None
+            if outcome is None and dry_run and judged.verdict is not Verdict.CURRENT:
+                skipped = f"to be done: {judged.verdict}: {judged.reason}"
+            yield Case(judged.item.subject, str(where), failure, skipped)
+        for subject, error in wrong.items():
+            yield Case(subject, str(where), failure=str(error))
+
+    def markdown() -> str:
+        listed = rows(made, outcomes)
+        table = console.table_markdown("Image mirror", f"{where}: {counts(made)}", listed)
+        lines = (f"**error** {console.markdown(f'{subject}: {error}')}\n" for subject, error in wrong.items())
+        return "\n".join([table, *lines])
+
+    return Content(
+        lambda: {**data(made, where, outcomes), "failed": {name: str(error) for name, error in wrong.items()}},
+        markdown,
+        lambda: list(cases()),
+    )

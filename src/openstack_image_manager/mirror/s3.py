@@ -1,0 +1,234 @@
+"""The door to the object storage: S3's calls one by one, each with time limits, bounded retries and a message.
+
+What decides here, and why, is in docs/decisions/014 and 016.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ResponseStreamingError,
+)
+
+from openstack_image_manager.definitions.model import public_url
+from openstack_image_manager.errors import Interrupted, StorageError, UnknownBucketError, reason
+from openstack_image_manager.mirror.multipart import PART, Buffer, PartsUpload
+from openstack_image_manager.mirror.record import MADE_BY, MAKER
+from openstack_image_manager.mirror.store import CHUNK, EXISTS, LARGEST, Begun, Entry
+from openstack_image_manager.redaction import remember
+
+IN_FLIGHT = 4  # parts, of all uploads together: what memory holds is these, and one part of each upload
+TRIES = 5
+CONNECT_TIMEOUT, READ_TIMEOUT = 15, 60  # seconds
+NO_BUCKET = ("NoSuchBucket", "404")
+_ADVICE = {
+    "NoSuchBucket": "there is no such bucket; create it, or correct --bucket",
+    "AccessDenied": "these credentials may not do that here; look at the bucket's policy or ACL",
+    "SignatureDoesNotMatch": "the credentials are wrong; look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "InvalidAccessKeyId": "the credentials are wrong; look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "RequestTimeTooSkewed": "this machine's clock is wrong; set it",
+    "EntityTooLarge": "it is full, or its quota is; make room, or raise the quota",
+    "QuotaExceeded": "it is full, or its quota is; make room, or raise the quota",
+    "SlowDown": f"it is overloaded; given up after {TRIES} tries: run again later, with fewer --workers",
+    "404": "there is no such bucket; create it, or correct --bucket",
+    "403": "these credentials may not do that here; look at the bucket's policy or ACL",  # HEAD tells no reason
+    EXISTS: "there is an object already",
+}
+
+
+class Bucket:
+    """One bucket, with the credentials and the configuration that all AWS tools use. `with` closes it."""
+
+    def __init__(self, name: str, endpoint: str | None = None) -> None:
+        self.name = name
+        config = Config(
+            s3={"addressing_style": "path"},
+            retries={"mode": "standard", "total_max_attempts": TRIES},
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            max_pool_connections=64,
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+        try:
+            session = boto3.session.Session()
+            keys = session.get_credentials()
+            remember(*((keys.secret_key, keys.token) if keys else ()))
+            region = session.region_name or "us-east-1"
+            self._client: Any = session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
+        except (BotoCoreError, ValueError) as error:
+            raise StorageError(
+                f"s3://{name}: {reason(str(error))}; look at --endpoint and the AWS_* variables"
+            ) from None
+        self.endpoint: str = self._client.meta.endpoint_url
+        if self.endpoint.startswith("https:"):  # TLS notices damage on the way; elsewhere the digest of each part does
+            self._client.meta.config.s3["payload_signing_enabled"] = False
+        self._senders = ThreadPoolExecutor(IN_FLIGHT, "part")
+        self._room = threading.BoundedSemaphore(IN_FLIGHT)
+        self._spare: list[Buffer] = []
+
+    def __enter__(self) -> Bucket:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._senders.shutdown()
+        self._client.close()
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        """Every failure becomes a StorageError that says where, what, and what to do."""
+        where = f"s3://{self.name} at {public_url(self.endpoint)}: {what}"
+        try:
+            yield
+        except ClientError as error:
+            answer = error.response
+            status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            code = str(answer.get("Error", {}).get("Code", ""))
+            told = _ADVICE.get("SlowDown" if status in (429, 503) else code)
+            said = f"{status} {code}" + (f" {reason(str(answer['Error'].get('Message', '')))}" if not told else "")
+            kind = UnknownBucketError if code in NO_BUCKET else StorageError
+            raise kind(f"{where}: {said.strip()}" + (f": {told}" if told else ""), code) from None
+        except (NoCredentialsError, PartialCredentialsError):
+            hint = "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+            raise StorageError(f"{where}: {hint}") from None
+        except (BotoCoreError, HTTPClientError) as error:
+            raise StorageError(f"{where}: {reason(str(error))}") from None
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """All objects below the prefix, records too."""
+        with self._asking("listing"):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+                for each in page.get("Contents", ()):
+                    yield Entry(each["Key"], each["Size"], each["LastModified"])
+
+    def get(self, key: str) -> bytes | None:
+        """A small object; None if there is none."""
+        data = bytearray()
+        try:
+            for chunk in self.read(key, threading.Event()):
+                data += chunk
+                if len(data) > LARGEST:
+                    raise StorageError(f"s3://{self.name}: {key} has more than {LARGEST} bytes, which no such file has")
+        except StorageError as error:
+            if error.code == "NoSuchKey":
+                return None
+            raise
+        return bytes(data)
+
+    def head(self, key: str) -> tuple[Entry, bool] | None:
+        """The object, and whether its metadata say that it is ours; None if there is none."""
+        with self._asking(f"looking at {key}"):
+            try:
+                head = self._client.head_object(Bucket=self.name, Key=key)
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                    return None
+                raise
+        entry = Entry(key, head["ContentLength"], head["LastModified"], head["ETag"])
+        return entry, head["Metadata"].get(MADE_BY) == MAKER
+
+    def check(self) -> None:
+        """Raises StorageError where the bucket is not there or may not be looked at."""
+        with self._asking("looking at the bucket"):
+            self._client.head_bucket(Bucket=self.name)
+
+    def put(self, key: str, data: bytes, kind: str = "application/json") -> None:
+        """Write a small object in one request, with the metadata of ours."""
+        with self._asking(f"writing {key}"):
+            self._client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=kind, Metadata={MADE_BY: MAKER})
+
+    def remove(self, key: str) -> None:
+        """Delete one object. (On Swift its parts go too, which they do not when an object is written over.)"""
+        with self._asking(f"deleting {key}"):
+            self._client.delete_object(Bucket=self.name, Key=key)
+
+    def read(self, key: str, stop: threading.Event) -> Iterator[bytes]:
+        """The object's bytes. A broken connection goes on where it was. Raises Interrupted when `stop` is set."""
+        done, failures = 0, 0
+        while True:
+            try:
+                with self._asking(f"reading {key}"):
+                    given = {"Range": f"bytes={done}-"} if done else {}
+                    answer = self._client.get_object(Bucket=self.name, Key=key, **given)
+                    with closing(answer["Body"]) as body:
+                        while chunk := body.read(CHUNK):
+                            if stop.is_set():
+                                raise Interrupted("interrupted")
+                            yield chunk
+                            done, failures = done + len(chunk), 0
+                return
+            except StorageError as error:
+                if not isinstance(error.__context__, IncompleteReadError | ResponseStreamingError | HTTPClientError):
+                    raise
+                failures += 1
+                if failures == TRIES:
+                    raise
+                stop.wait(2.0**failures / 4)
+
+    def begin(self, key: str, metadata: Mapping[str, str]) -> PartsUpload:
+        """An upload in parts, of which nothing can be seen before it is completed."""
+        with self._asking(f"uploading {key}"):
+            answer = self._client.create_multipart_upload(
+                Bucket=self.name, Key=key, Metadata=dict(metadata), ContentType="application/octet-stream"
+            )
+        return PartsUpload(self, key, answer["UploadId"])
+
+    def begun(self, prefix: str) -> list[Begun]:
+        """Uploads below the prefix that nobody has finished."""
+        with self._asking("listing uploads"):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
+            found = [each for page in pages for each in page.get("Uploads", ())]
+        return [Begun(each["Key"], each["UploadId"], each["Initiated"]) for each in found]
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Remove an upload's parts; one that is gone already is fine."""
+        with self._asking(f"aborting the upload of {key}"), suppress(self._client.exceptions.NoSuchUpload):
+            self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
+
+    def buffer(self) -> Buffer:
+        """Memory for one part; `send` takes it back. Memory that is used again need not be cleared again."""
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return Buffer(PART)
+
+    def send(self, key: str, upload_id: str, number: int, part: Buffer, size: int) -> Future[str]:
+        """Begin to send the first `size` bytes as a part as soon as there is room for one, and wait no longer than
+        until then; its ETag."""
+        self._room.acquire()
+
+        def work() -> str:
+            try:
+                with self._asking(f"uploading {key}, part {number}"):
+                    where = {"Bucket": self.name, "Key": key, "UploadId": upload_id}
+                    body = part if size == len(part) else bytes(memoryview(part)[:size])
+                    answer = self._client.upload_part(**where, PartNumber=number, Body=body)
+                    return str(answer["ETag"])
+            finally:
+                self._spare.append(part)
+                self._room.release()
+
+        return self._senders.submit(work)
+
+    def complete(self, key: str, upload_id: str, tags: list[str]) -> str:
+        """Make the object visible, where nothing is; its ETag. Raises StorageError, with code EXISTS where something
+        is."""
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
+        with self._asking(f"completing {key}"):
+            answer = self._client.complete_multipart_upload(
+                Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+            )
+            return str(answer["ETag"])

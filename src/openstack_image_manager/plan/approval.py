@@ -1,0 +1,232 @@
+"""PURE: what of an approved plan is still to be done as approved, and what differs where it is not.
+
+Changes are compared as plain values, in their order: a definition's changes are done when there are exactly these to do
+now, and else none of them. What is not in the approved plan is never done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.model import Finding, Image
+from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.diff import FIELDS
+from openstack_image_manager.plan.model import Plan, Policy
+from openstack_image_manager.plan.serialize import change_data, plain
+
+Data = Mapping[str, Any]
+MOST = 3  # differences that are told of one definition
+DAY = "the day of the run"
+AGAIN = "make a new plan"
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """An approved plan. `changes` as `change_data` gives them, `definitions`: the fingerprints by name, `day`: when it
+    was made."""
+
+    changes: Sequence[Data]
+    definitions: Mapping[str, str]
+    day: str
+
+    def rehearse(self) -> None:
+        """Look at all that is ever looked at. Raises KeyError, TypeError or AttributeError where something is missing
+        or of the wrong kind, so that a damaged plan is told from a cloud that changed."""
+        _groups(self.changes)
+        _touched(self.changes)
+        _differences(self.changes, self.changes, self.day, "")
+        self.refusal(Policy())
+        for change in self.changes:
+            _named(change)
+            _is_done(change, {}, self.day)
+            self.definitions.get(change["definition"])
+
+    def refusal(self, policy: Policy) -> str | None:
+        """Why it deletes too much to be carried out, be it whole or in part; None: it does not."""
+        deletes = [each for each in self.changes if each["action"] == "delete" and not each["junk"]]
+        if len(deletes) <= policy.max_deletes:
+            return None
+        what = "1 image" if len(deletes) == 1 else f"{len(deletes)} images"
+        return f"the approved plan deletes {what}, and --max-deletes allows {policy.max_deletes}"
+
+
+def fingerprint(definition: Definition) -> str:
+    """A short digest of all that the definition says, without its secrets."""
+    data = definition.model_dump(mode="json", exclude={"password"})
+    return hashlib.sha256(json.dumps(_public(data), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _public(each) for key, each in value.items()}
+    return [_public(each) for each in value] if isinstance(value, list) else plain(value)
+
+
+def agreed(
+    approved: Approved, made: Plan, definitions: Iterable[Definition], images: Iterable[Image], day: str
+) -> Plan:
+    """The part of the plan `made` now, on `day`, that was approved, with a finding about everything else: an error for
+    what was approved and is refused, a note for what was not approved. `images`: what the cloud has."""
+    before, now = _groups(approved.changes), _groups(map(change_data, made.changes))
+    prints = {each.name: fingerprint(each) for each in definitions}
+    broken = {finding.subject for finding in made.findings if finding.level == "error"}
+    there = {image.id: image for image in images}
+    findings: list[Finding] = []
+    away: dict[str, str] = {}
+    for name in dict.fromkeys([*before, *now]):
+        old, new = before.get(name, []), now.get(name, [])
+        if not old:
+            away[name] = "is not in the approved plan"
+            text = f"has changes that are not in the approved plan: they are not done; {AGAIN} for them"
+            findings.append(Finding("note", name, text))
+        elif [_key(each, approved.day) for each in old] != [_key(each, day) for each in new]:
+            if not new and _are_done(old, there, approved.day):
+                findings.append(Finding("note", name, "is done already, as approved"))
+                continue
+            away[name] = "is not done"
+            changed = prints.get(name) != approved.definitions.get(name)
+            what = f"{'its definition' if changed else 'the cloud'} changed since the plan was made"
+            what = "it is left alone because of its error" if name in broken else what
+            details = _shortened(_differences(old, new, approved.day, day))
+            findings.append(_refused(name, f"{what}: {details}"))
+    findings += _dependent(before, now, away)
+    changes = tuple(change for change in made.changes if change.group not in away)
+    return replace(made, changes=changes, findings=(*made.findings, *findings))
+
+
+def _refused(name: str, why: str) -> Finding:
+    return Finding("error", name, f"not done: {why}; {AGAIN}")
+
+
+def _groups(changes: Iterable[Data]) -> dict[str, list[Data]]:
+    groups: dict[str, list[Data]] = defaultdict(list)
+    for change in changes:
+        groups[change["definition"]].append(change)
+    return dict(groups)
+
+
+def _dependent(before: Mapping[str, list[Data]], now: Mapping[str, list[Data]], away: dict[str, str]) -> list[Finding]:
+    """Refuse as well what touches an image or a name that one that is `away` touches: whoever approved both together
+    has not approved the one without the other. Adds them to `away`."""
+    touched = {name: _touched([*before.get(name, []), *now.get(name, [])]) for name in {*before, *now}}
+    findings: list[Finding] = []
+    waiting = list(away)
+    while waiting:
+        other = waiting.pop(0)
+        for name in sorted(now.keys() - away.keys()):
+            if shared := touched[name] & touched[other]:
+                why = f"it has to do with '{min(shared)}', as has {other}, which {away[other]}"
+                findings.append(_refused(name, why))
+                away[name] = "is not done"
+                waiting.append(name)
+    return findings
+
+
+def _touched(changes: Iterable[Data]) -> set[str]:
+    """The ids and names of images that the changes are about: before, after, and meanwhile."""
+    found: set[str | None] = set()
+    for change in changes:
+        found |= {change["image"], change.get("id"), change.get("left"), change.get("name")}
+        found |= {side for field in _fields(change).values() if field["field"] == "name" for side in _sides(field)}
+    return {each for each in found if each}
+
+
+def _fields(change: Data) -> dict[str, Data]:
+    return {field["field"]: field for field in change.get("fields", ())}
+
+
+def _sides(field: Data) -> tuple[Any, Any]:
+    return field["before"], field["after"]
+
+
+def _key(change: Data, day: str) -> str:
+    """All that a change does. Reasons are for readers, and a mark of the day is another one tomorrow."""
+    effect = dict(change)
+    if change["action"] == "change":
+        effect.pop("reason")
+        effect["fields"] = [[each["field"], each["before"], _undated(each, day)] for each in change["fields"]]
+    if change["action"] == "import":
+        marks = {key: DAY for key, value in change["properties"].items() if key in markers.MARKS and value == day}
+        effect["properties"] = {**change["properties"], **marks}
+    return json.dumps(effect, sort_keys=True)
+
+
+def _undated(field: Data, day: str) -> Any:
+    return DAY if field["field"] in markers.MARKS and field["after"] == day else field["after"]
+
+
+def _are_done(changes: Sequence[Data], images: Mapping[str, Image], day: str) -> bool:
+    """True for what is in the cloud as it was approved. An image that was to be deleted, and is gone, was changed well
+    enough before."""
+    gone = {change["id"] for change in changes if change["action"] == "delete"} - images.keys()
+    return all(change.get("id") in gone or _is_done(change, images, day) for change in changes)
+
+
+def _is_done(change: Data, images: Mapping[str, Image], day: str) -> bool:
+    if change["action"] == "import":
+        name, key = change["name"], {"image_name": change["definition"], "internal_version": change["version"]}
+        return any(
+            image.name == name and key.items() <= image.properties.items() and not markers.is_pending(image)
+            for image in images.values()
+        )
+    image = images.get(change["id"])
+    if change["action"] == "delete" or image is None:
+        return False
+    return all(_undated(each, day) in (DAY, _value(image, each["field"])) for each in change["fields"])
+
+
+def _value(image: Image, field: str) -> Any:
+    return plain(getattr(image, field)) if field in FIELDS else image.properties.get(field)
+
+
+def _shortened(differences: Sequence[str]) -> str:
+    more = len(differences) - MOST
+    return "; ".join(differences[:MOST]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _differences(before: Sequence[Data], now: Sequence[Data], then: str, day: str) -> list[str]:
+    """What differs, in words."""
+    old, new = ({_target(each): each for each in its} for its in (before, now))
+    differences = [f"{_named(old[key])} was approved and is not to be done now" for key in old if key not in new]
+    differences += [f"{_named(new[key])} is to be done now and was not approved" for key in new if key not in old]
+    for key in old:
+        if key in new and _key(old[key], then) != _key(new[key], day):
+            differences += _details(old[key], new[key])
+    return differences or ["the same in another order"]
+
+
+def _target(change: Data) -> tuple[str, str]:
+    return change["action"], change.get("id") or change.get("version") or ""
+
+
+def _named(change: Data) -> str:
+    """`the import of Ubuntu 24.04 (version 2)`."""
+    if change["action"] == "import":
+        return f"the import of {change['image']} (version {change['version']})"
+    what = {"delete": "the deletion"}.get(change["action"], f"the change of {', '.join(_fields(change))}")
+    return f"{what} of {change['image']} ({change['id']})"
+
+
+def _details(old: Data, new: Data) -> list[str]:
+    if old["action"] != "change":
+        one, other = ({**each, **each.get("properties", {}), "properties": None} for each in (old, new))
+        keys = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+        return [f"{_named(new)} has another {', '.join(keys)}"]
+    one, other = _fields(old), _fields(new)
+    return [
+        f"{new['image']} ({new['id']}): {name}: {_step(one.get(name))} was approved, {_step(other.get(name))} now"
+        for name in {**one, **other}
+        if name not in one or name not in other or _sides(one[name]) != _sides(other[name])
+    ] or [f"{_named(new)} takes another proof"]
+
+
+def _step(field: Data | None) -> str:
+    if field is None:
+        return "no change"
+    return " → ".join("(none)" if side is None else str(side) for side in _sides(field))

@@ -1,0 +1,438 @@
+"""PURE: the plan of one definition: its builds in the cloud and in the definition, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+
+from openstack_image_manager.definitions import naming
+from openstack_image_manager.definitions.model import Definition, Version
+from openstack_image_manager.errors import Error
+from openstack_image_manager.model import WHOLE, Finding, Image
+from openstack_image_manager.plan import desired, markers, retention
+from openstack_image_manager.plan import findings as build_findings
+from openstack_image_manager.plan.diff import diff, reasons_for, without_copies
+from openstack_image_manager.plan.matching import is_usable, one_per_version
+from openstack_image_manager.plan.model import Change, Create, Delete, Policy, Role, Stage, Update
+from openstack_image_manager.plan.orphans import clear
+from openstack_image_manager.plan.ownership import (
+    Claim,
+    Taken,
+    Weight,
+    as_found,
+    believed,
+    claim_of,
+    is_visible_as_defined,
+    not_wider,
+    reasons_for_taking,
+    weigh,
+)
+from openstack_image_manager.plan.retention import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
+from openstack_image_manager.plan.rotation import LineUp, key, line_up
+
+AHEAD = "newer than every defined version"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The images of a definition by version, the usable ones among them, others of the same versions (`twins`), the
+    line of all builds, and what each is in it. `doubted`: images of other projects that count for nothing."""
+
+    images: Mapping[str, Image]
+    twins: tuple[tuple[str, Image], ...]
+    doubted: tuple[tuple[str, Image], ...]
+    usable: Mapping[str, Image]
+    line: LineUp
+    roles: Mapping[str, Role]
+
+
+@dataclass(frozen=True)
+class Builds:
+    """The builds of one definition. `roll_back_to`: the version that a person wants to be the current one. `taken`: the
+    images of former owners among those it is given, by their ids."""
+
+    definition: Definition
+    policy: Policy
+    day: date
+    usage: Usage
+    roll_back_to: str | None = None
+    taken: Mapping[str, Taken] = field(default_factory=dict)
+
+    def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding]]:
+        """Changes in the order in which they are made, and what else is to be told."""
+        believed_of = [(build, believed(image, self.policy.project)) for build, image in found]
+        standing = self.standing(believed_of)
+        if standing is None:
+            return self._as_found(self._narrowed(believed_of), found), [build_findings.all_bad(self.definition)]
+        images, usable, line, roles = standing.images, standing.usable, standing.line, standing.roles
+        carried = self._carried([*usable.values(), *(image for _, image in standing.twins if is_usable(image))])
+        creates = [
+            self._create(version, roles[version.version], images.get(version.version), carried)
+            for version in line.missing
+        ]
+        updates: list[Change] = []
+        late: list[Change] = []
+        ahead = {build: usable[build] for build in line.ahead & usable.keys()}
+        findings = [
+            *build_findings.ended(self.definition, line.newest, self.day),
+            *build_findings.ahead(self.definition, ahead),
+            *build_findings.doubted(self.definition, standing.doubted),
+        ]
+        for build in line.order:
+            if build in usable and build not in line.ahead:
+                image, version = usable[build], line.defined.get(build)
+                at_once, later = self._in_turn(build, version, line, roles[build], image, carried)
+                updates += at_once
+                late += later
+                findings += build_findings.other_checksum(self.definition, version, image)
+                findings += self._held(roles[build], image)
+        planned = {change.found.id: change for change in (*updates, *late) if not isinstance(change, Create)}
+        beside = [(build, image) for build, image in standing.doubted if build in roles]
+        for build, image in (*standing.twins, *beside):
+            if build in line.ahead:
+                continue
+            more, remarks = self._twin(build, images.get(build), image, line, roles.get(build))
+            stays = usable.get(build)
+            updates += [_with_keeper(change, stays, planned.get(stays.id)) if stays else change for change in more]
+            findings += remarks
+        awaited = {version.version for version in line.missing}
+        deletes = [change for change in (*updates, *late) if isinstance(change, Delete)]
+        for build, image in images.items():
+            if build not in usable and build not in awaited:
+                deletes += self._clear(image, findings)
+        pins, rest = self._pins_first([change for change in updates if isinstance(change, Update)])
+        kept, copies = without_copies(rest)
+        later_kept, later_copies = without_copies(change for change in late if isinstance(change, Update))
+        # The current one first, then the names of the others, then what is older and missing: its upstream is the
+        # likeliest to be gone, and must not stand in the way of the rotation; what is hidden to make place for it waits
+        # for it. A store may be down for days, so copies come after all names. Whatever is deleted comes last of all.
+        first: list[Change] = [change for change in creates if change.role.newest]
+        missing: list[Change] = [change for change in creates if not change.role.newest]
+        changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
+        return self._as_found([self._given_up(change, usable.get(line.current)) for change in changes], found), findings
+
+    def standing(self, found: Sequence[tuple[str, Image]]) -> Standing | None:
+        """Who is who among the images found, of which only what is believed counts: the ground of all changes. None:
+        every build there is was rolled back from."""
+        if self.roll_back_to is not None and self.definition.owner not in (None, self.policy.project or None):
+            raise Error(
+                f"{self.definition.name}: its images belong to project {self.definition.owner}, and a rollback is kept "
+                "on the images, where that project could write it; say 'withdrawn: true' on the version instead"
+            )
+        versions = {version.version: version for version in self.definition.versions}
+
+        def claim(build: str, image: Image) -> Claim:
+            return self._claim(versions.get(build), image)
+
+        images, twins = one_per_version(found, self.definition.status, claim, self._is_usable)
+        claims = {build: claim(build, image) for build, image in images.items()}
+        weight = weigh(self.definition, images, claims)
+        standing = self._lined_up(images, twins, weight)
+        # The newest first: once it is imported again it takes a place, and an older one may rightly be hidden.
+        while standing and (narrow := [build for build in weight.weak if self._is_too_narrow(standing, build)]):
+            weight = replace(weight, out=weight.out | {max(narrow, key=key)})
+            standing = self._lined_up(images, twins, weight)
+        return standing
+
+    def _lined_up(
+        self, images: Mapping[str, Image], twins: Sequence[tuple[str, Image]], weight: Weight
+    ) -> Standing | None:
+        """See `standing`."""
+        out = weight.out
+        doubted = [(build, image) for build, image in (*images.items(), *twins) if build in out]
+        images = {build: image for build, image in images.items() if build not in out}
+        usable = {build: image for build, image in images.items() if self._is_usable(build, image)}
+        weak = weight.weak & usable.keys()
+        line = line_up(self.definition, usable, self.policy, self.roll_back_to, weak, weight.lesser)
+        if line is None:
+            return None
+        roles = {build: self._role(line, build, images.get(build)) for build in line.order}
+        others = tuple((build, image) for build, image in twins if build not in out)
+        return Standing(images, others, tuple(doubted), usable, line, roles)
+
+    @cached_property
+    def _checksums(self) -> Mapping[str, str | None]:
+        return {version.version: version.checksum for version in self.definition.offered}
+
+    def _is_usable(self, build: str, image: Image) -> bool:
+        """True for an image with bytes that may be published; one that never was is so only for a version on offer."""
+        offered = build in self._checksums or not markers.is_pending(image)
+        return offered and is_usable(image, self._checksums.get(build))
+
+    def _claim(self, version: Version | None, image: Image) -> Claim:
+        # Of what changes hands nothing is believed but its bytes, which are compared before anything is changed.
+        if image.id in self.taken:
+            return Claim.RIGHT
+        return claim_of(self.definition, version, image, self.policy.project)
+
+    def _is_too_narrow(self, standing: Standing, build: str) -> bool:
+        """True for a defined build that more people are to see than its image may be shown to: it is imported again."""
+        if build not in standing.usable or build not in standing.line.defined:
+            return False
+        version, image = standing.line.defined[build], standing.usable[build]
+        return standing.roles[build].stage < Stage.HIDE and not is_visible_as_defined(self.definition, version, image)
+
+    def _narrowed(self, found: Sequence[tuple[str, Image]]) -> list[Change]:
+        """What holds for an image even where none is current: no one sees it whom the definition does not name."""
+        versions = {version.version: version for version in self.definition.versions}
+        named = desired.members(self.definition)
+        changes: list[Change] = []
+        for build, image in found:
+            if is_usable(image) and not is_foreign(image, self.policy, self.definition.owner):
+                visibility = desired.visibility(self.definition, versions.get(build))
+                members = image.members if named is None else named
+                wanted = not_wider(replace(image, visibility=visibility, members=members), image)
+                if fields := diff(image, wanted):
+                    reason = "seen by more people than the definition says"
+                    changes.append(Update(self.definition.name, image, wanted, fields, reason))
+        return changes
+
+    def _in_turn(
+        self,
+        build: str,
+        version: Version | None,
+        line: LineUp,
+        role: Role,
+        image: Image,
+        carried: frozenset[str] | None,
+    ) -> tuple[list[Change], list[Change]]:
+        """What changes at once, and what only after older versions that are missing have been imported: a build makes
+        place for them when they are there, and not before."""
+        early = self._role(line, build, image, with_missing=False)
+        # What is hidden already stays so, for it would only be hidden again.
+        if early.stage >= role.stage or markers.HIDDEN_SINCE in image.properties:
+            return self._change(build, version, line, role, image, carried), []
+        at_once = self._change(build, version, line, early, image, carried)
+        between = at_once[-1].wanted if at_once and isinstance(at_once[-1], Update) else image
+        return at_once, self._change(build, version, line, role, between, carried)
+
+    def _as_found(self, changes: Sequence[Change], found: Iterable[tuple[str, Image]]) -> list[Change]:
+        """The changes as differences from the images as they are, also from what of them is not believed."""
+        doubtful = {image.id: image for _, image in found if believed(image, self.policy.project) is not image}
+        made: list[Change] = []
+        for change in changes:
+            made.append(as_found(change, doubtful))
+            if not isinstance(change, Create):
+                doubtful.pop(change.found.id, None)
+        return made
+
+    def _pins_first(self, updates: Sequence[Update]) -> tuple[list[Update], list[Update]]:
+        """What a rollback that takes another one back has to change first, and the rest: from then on no other run
+        believes in the earlier one, whichever of the two images it looks at."""
+        if self.roll_back_to is None:
+            return [], [*updates]
+        pins, rest = list[Update](), list[Update]()
+        for change in updates:
+            removed = [field for field in change.fields if field.field == markers.PINNED_OVER and field.after is None]
+            if not removed:
+                rest.append(change)
+                continue
+            properties = {key: value for key, value in change.found.properties.items() if key != markers.PINNED_OVER}
+            between = replace(change.found, properties=properties)
+            pins.append(Update(change.group, change.found, between, tuple(removed), "its rollback ends"))
+            if fields := tuple(field for field in change.fields if field not in removed):
+                rest.append(replace(change, found=between, fields=fields))
+        return pins, rest
+
+    def _given_up(self, change: Change, current: Image | None) -> Change:
+        """Another run may be taking the plain name from the current build at the same moment: never from both."""
+        name, multi = self.definition.name, self.definition.multi
+        if current is None or not multi or not isinstance(change, Update) or change.found.id == current.id:
+            return change
+        return replace(change, keeper=current) if change.found.name == name != change.wanted.name else change
+
+    def _role(self, line: LineUp, build: str, image: Image | None, with_missing: bool = True) -> Role:
+        definition, policy, version = self.definition, self.policy, line.defined.get(build)
+        if image is not None and build in line.ahead:
+            current = build == line.current
+            return Role(current, not current, False, Stage.KEEP, AHEAD, image.visibility, image.hidden)
+        visibility = desired.visibility(definition, version)
+        hidden = bool(version.hidden) if version else False
+        rank = line.rank(build, with_missing)
+        rolled_back = self._rolled_back(line, build, image)
+        situation = replace(
+            self._situation(image, rank, self._visible(line)),
+            defined=version is not None,
+            multi=definition.multi,
+            explicit=version is not None and version.visibility is not None,
+            kept=version is None and (policy.keep or definition.keep),
+            bad=rolled_back is not None,
+            withdrawn=build in line.withdrawn,
+            ahead=version is None and build not in line.withdrawn and key(build) > key(line.newest.version),
+        )
+        stage, why = retention.decide(situation, policy, self.day)
+        outdated = retention.is_outdated(situation)
+        if stage >= Stage.HIDE:
+            visibility, hidden = self._out_of_sight(visibility, hidden, situation)
+        current = build == line.current
+        superseded = not current
+        if version is not None and not definition.multi:
+            superseded = desired.is_superseded(definition, version, line.newest)
+        since = hidden_since(image, stage, (outdated or situation.kept) and not current, self.day)
+        pinned = line.pins.get(build)
+        return Role(current, superseded, outdated, stage, why, visibility, hidden, since, pinned, rolled_back)
+
+    def _visible(self, line: LineUp) -> int | None:
+        """How many of the newest builds stay in sight; None: all of them."""
+        validity = {**self.definition.meta, **line.newest.meta}.get("uuid_validity")
+        return retention.visible_builds(validity, self.day)
+
+    def _rolled_back(self, line: LineUp, build: str, image: Image | None) -> str | None:
+        """The day on which the definition was rolled back from a build; it stays out of sight for good."""
+        if build == line.current:
+            return None
+        there = image.properties.get(markers.ROLLED_BACK) if image else None
+        return there or (self.day.isoformat() if build in line.bad else None)
+
+    def _out_of_sight(self, visibility: str, hidden: bool, situation: retention.Situation) -> tuple[str, bool]:
+        # An image of another project is ours to look after only as long as it is public.
+        os_hidden = self.policy.use_os_hidden or situation.foreign
+        return retention.out_of_sight(visibility, hidden, self.policy.hidden_visibility, os_hidden)
+
+    def _situation(self, image: Image | None, rank: int, visible: int | None) -> retention.Situation:
+        return situation_of(image, rank, visible, self.policy, self.usage, self.definition.owner)
+
+    def _carried(self, usable: Iterable[Image]) -> frozenset[str] | None:
+        """Whom the images with the plain name are shared with by hand: whoever sees one shall see its successor."""
+        plain = [image for image in usable if self.definition.multi and image.name == self.definition.name]
+        known = [image.members for image in plain if image.members is not None and not markers.is_pending(image)]
+        return frozenset().union(*known) if known else None
+
+    def _create(self, version: Version, role: Role, left: Image | None, carried: frozenset[str] | None) -> Create:
+        if left is None:
+            reason = f"version {version.version} is not in the cloud"
+        elif markers.has_wrong_bytes(left):
+            reason = f"{left.id} has other bytes than its checksum promises and was never published: replaced"
+        elif left.status in WHOLE:
+            reason = f"{left.id} was not verified with the version's checksum and never published: replaced"
+        else:
+            reason = f"{left.id} is {left.status}: an interrupted run left it"
+        wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, carried=carried)
+        return Create(self.definition, version, role, wanted, reason, left)
+
+    def _change(
+        self,
+        build: str,
+        version: Version | None,
+        line: LineUp,
+        role: Role,
+        image: Image,
+        carried: frozenset[str] | None = None,
+    ) -> list[Change]:
+        name = self.definition.name
+        if role.stage is Stage.DELETE:
+            before = [] if image.id in self.taken else self._hidden_first(build, line, role, image)
+            found = before[-1].wanted if before else image
+            return [*before, Delete(name, found, f"its version is no longer defined; {role.why}")]
+        if version is None:
+            wanted = self._undefined(build, role, image)
+        else:
+            carried = carried if markers.is_pending(image) else None
+            wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image, carried)
+        if is_foreign(image, self.policy, self.definition.owner):
+            wanted = replace(wanted, members=None)  # it is no longer ours to look after once it is not public
+        if self._claim(version, image) in (Claim.OWNERS, Claim.OURS_WRONG, Claim.FOREIGN):
+            wanted = not_wider(wanted, image)
+        reasons = reasons_for(self.definition, line.current, role, image, wanted)
+        if taken := self.taken.get(image.id):
+            fields = diff(taken.found, wanted, {**reasons, **reasons_for_taking(taken, wanted)})
+            return [Update(name, taken.found, wanted, fields, "given over by its former owner", taken.proof)]
+        fields = diff(image, wanted, reasons)
+        if not fields:
+            return []
+        if role.pinned_over and role.newest:
+            reason = f"rolled back from {role.pinned_over}"
+        elif any(change.field == "name" and not role.newest for change in fields):
+            reason = f"superseded by {line.current}"
+        elif markers.is_pending(image):
+            reason = "an interrupted run left it unpublished"
+        elif self.policy.tag not in image.tags:
+            reason = "taken over: it has the id of the version"
+        else:
+            reason = "differs from its definition" if version else "its version is no longer defined"
+        return [Update(name, image, wanted, fields, reason)]
+
+    def _hidden_first(self, build: str, line: LineUp, role: Role, image: Image) -> list[Update]:
+        """An image that is to be deleted gives its name up and leaves the list before: Glance may refuse to delete it,
+        or a failure may come in between."""
+        if is_hidden(image) and not (self.definition.multi and image.name == self.definition.name):
+            return []
+        changes = self._change(build, None, line, replace(role, stage=Stage.HIDE), image)
+        return [change for change in changes if isinstance(change, Update)]
+
+    def _undefined(self, build: str, role: Role, image: Image) -> Image:
+        """An image whose version left the definition: name, os_purpose and what retention says; never wider, unless a
+        rollback made it the current one."""
+        definition = self.definition
+        name = naming.image_name(definition, build, role.newest) if definition.multi else image.name
+        # An image of another project gets no name of ours; it loses the plain one.
+        if self.policy.project not in (None, image.owner) and not role.newest and image.name != definition.name:
+            name = image.name
+        properties = {key: value for key, value in image.properties.items() if key not in markers.MARKS}
+        before, after = ("oldgeneric", "generic") if role.newest else ("generic", "oldgeneric")
+        if definition.multi and properties.get("os_purpose") == before:
+            properties["os_purpose"] = after
+        properties |= markers.kept_on_image(role)
+        if name != image.name:  # the name may have been all that told which version it is
+            properties |= {"image_name": definition.name, "internal_version": build}
+        named = desired.members(definition)
+        if not role.newest:
+            wanted = retired(image, role, name, properties)
+            members = (image.members or frozenset()) & named if named is not None else image.members
+            return replace(wanted, members=members if wanted.visibility == "shared" else image.members)
+        return replace(
+            image,
+            name=name,
+            properties=properties,
+            visibility=role.visibility,
+            hidden=role.hidden,
+            status=definition.status,
+            members=image.members if named is None or role.visibility != "shared" else named,
+        )
+
+    def _twin(
+        self, build: str, standing: Image | None, image: Image, line: LineUp, its: Role | None
+    ) -> tuple[list[Change], list[Finding]]:
+        """A second image of one version: it goes the way of outdated ones, and stops where anyone depends on it. It is
+        seen by no more people than the one that stands, whose role is `its`."""
+        findings: list[Finding] = []
+        if not self._is_usable(build, image):
+            return list(self._clear(image, findings)), findings
+        situation = self._situation(image, 1, 1)
+        stage, why = retention.decide(situation, self.policy, self.day)
+        if stage > Stage.HIDE and (self.policy.keep or self.definition.keep or self._visible(line) is None):
+            stage, why = Stage.HIDE, "its id is promised to stay"
+        visibility, hidden = image.visibility, image.hidden
+        if stage >= Stage.HIDE and not is_hidden(image):
+            visibility, hidden = self._out_of_sight(visibility, hidden, situation)
+        if not situation.foreign:  # of another project's it is ours to hide only as long as it is public
+            visibility = retention.narrower(visibility, its.visibility if its else visibility)
+        stands = f"{standing.id} stands" if standing else "the one to be imported stands"
+        if standing:
+            message = f"version {build} is there twice: {stands} for it, {image.id} does not"
+            findings.append(Finding("warning", self.definition.name, message))
+        since = hidden_since(image, stage, True, self.day)
+        role = Role(False, True, True, stage, f"{stands} for version {build}", visibility, hidden, since)
+        findings += self._held(replace(role, why=why), image)
+        changes = self._change(build, None, line, role, image)
+        return [replace(change, reason=f"{stands} for its version") for change in changes], findings
+
+    def _clear(self, image: Image, findings: list[Finding]) -> list[Delete]:
+        foreign = is_foreign(image, self.policy, self.definition.owner)
+        return clear(self.definition.name, image, foreign, self.day, findings)
+
+    def _held(self, role: Role, image: Image) -> list[Finding]:
+        """What keeps an outdated image from going as far as asked."""
+        asked = Stage[self.policy.outdated.upper()]
+        if not role.outdated or role.stage >= asked or role.why == retention.STILL_DEFINED:
+            return []
+        return [Finding("note", self.definition.name, f"{image.name} ({image.id}) goes no further: {role.why}")]
+
+
+def _with_keeper(change: Change, standing: Image, its: Change | None) -> Change:
+    """A twin is deleted only while the image is there that stands for it, as the plan has it; unless that goes, too."""
+    if isinstance(its, Delete) or not isinstance(change, Delete):
+        return change
+    return replace(change, keeper=its.wanted if its else standing)

@@ -1,0 +1,66 @@
+"""PURE: what a plan reports about the builds of one definition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+
+from openstack_image_manager.definitions.model import Definition, Version
+from openstack_image_manager.model import Finding, Image
+from openstack_image_manager.plan import markers, retention
+from openstack_image_manager.plan.rotation import key
+
+
+def all_bad(definition: Definition) -> Finding:
+    """Report that no build is left to be the current one."""
+    message = (
+        "left alone: every defined version was rolled back from, and no other build is in the cloud; define another "
+        "version, or choose one with: rollback --to VERSION"
+    )
+    return Finding("warning", definition.name, message)
+
+
+def ended(definition: Definition, newest: Version, today: date) -> list[Finding]:
+    """Report a definition whose promised time is over; a person decides what becomes of it."""
+    until = retention.as_day({**definition.meta, **newest.meta}.get("provided_until"))
+    if until is None or until >= today:
+        return []
+    message = f"its provided_until was {until}: set a later date, or remove the definition"
+    return [Finding("warning", definition.name, message)]
+
+
+def ahead(definition: Definition, builds: Mapping[str, Image]) -> list[Finding]:
+    """Report builds that are newer than all that this run knows: it does not change them."""
+    if not builds:
+        return []
+    images = ", ".join(f"{build} ({builds[build].id})" for build in sorted(builds, key=key))
+    message = (
+        f"the cloud is ahead of these definitions: {images} is newer than every defined version and stays as it is; is "
+        "this checkout current? To withdraw a version, keep it in the definition with 'withdrawn: true'"
+    )
+    return [Finding("warning", definition.name, message)]
+
+
+def doubted(definition: Definition, images: Iterable[tuple[str, Image]]) -> list[Finding]:
+    """Report images of other projects whose claims nothing proves."""
+    return [
+        Finding(
+            "warning",
+            definition.name,
+            f"{image.id} of project {image.owner} claims to be version {build}: not believed, for its bytes cannot be "
+            "compared with the definition's checksum, or are others, or more people are to see it",
+        )
+        for build, image in images
+    ]
+
+
+def other_checksum(definition: Definition, version: Version | None, image: Image) -> list[Finding]:
+    """Report a checksum that was edited after the import: bytes of an image never change."""
+    stored = markers.verified_checksum(image)
+    if version is None or not version.checksum or not stored or stored == version.checksum:
+        return []
+    message = (
+        f"the definition's checksum of version {version.version} is {version.checksum}, but {image.id} was verified "
+        f"with {stored}; an image's bytes can't change: define them as a new version"
+    )
+    return [Finding("warning", definition.name, message)]

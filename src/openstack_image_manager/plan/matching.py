@@ -1,0 +1,160 @@
+"""PURE: which definition and version an image of the cloud is."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+from openstack_image_manager.definitions.model import Definition, public_url
+from openstack_image_manager.model import WHOLE, Finding, Image
+from openstack_image_manager.plan import markers, retention
+
+Key = tuple[str, str]
+
+
+def identify(image: Image, definitions: Mapping[str, Definition]) -> Key | None:
+    """(definition, version) of an image: by its properties, else by its id, else by its name; None: none of these.
+
+    Never by the Glance name when properties say otherwise: names are not unique. Images of earlier tools may lack
+    `image_name`; their `image_description` was the definition's name unless told otherwise.
+    """
+    properties = image.properties
+    name = properties.get("image_name")
+    if name is not None and name in definitions and "internal_version" in properties:
+        return name, properties["internal_version"]
+    if by_id := _by_id(image.id, definitions):
+        return by_id
+    if name is not None:
+        definition = definitions.get(name)
+    else:
+        definition = definitions.get(properties.get("image_description", "")) or _by_name(image.name, definitions)
+    if definition is None:
+        return None
+    version = properties.get("internal_version") or version_in_name(image.name, definition)
+    if version is None:
+        source = properties.get("image_source")
+        version = next((v.version for v in definition.versions if public_url(v.url) == source), None)
+    return (definition.name, version) if version is not None else None
+
+
+def belongs(image: Image, definition: Definition, project: str | None) -> bool:
+    """True for an image that we may look after: public, of our own project (None: whoever's), or of the project that
+    the definition gives its images to."""
+    return image.visibility == "public" or project is None or image.owner in (project, definition.owner)
+
+
+def of_others(images: Iterable[Image], definitions: Iterable[Definition], force: bool = False) -> list[Finding]:
+    """Errors about enabled definitions (`force`: all) that have images of other projects: those are never changed, and
+    an import would make a second image of the same name."""
+    known = {definition.name: definition for definition in definitions}
+    found: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        key = identify(image, known)
+        if key is not None and (force or known[key[0]].enable):
+            found[key[0]].append(image)
+    return [Finding("error", name, _others_message(others)) for name, others in found.items()]
+
+
+def by_other_ids(
+    images: Iterable[Image], definitions: Iterable[Definition], owners: Collection[str | None]
+) -> dict[str, Finding]:
+    """Ids of versions that an image with another id is already, each with a warning: the image that is there stays, and
+    the one that the definition names is not touched. `owners`: whose images count; empty: everybody's."""
+    known = {definition.name: definition for definition in definitions}
+    there = {image.id for image in images}
+    standing = {
+        key: image
+        for image in images
+        if image.status in WHOLE and (not owners or image.owner in owners) and (key := identify(image, known))
+    }
+    wanted = {(d.name, v.version): v.id for d in known.values() for v in d.offered if v.id and v.id not in there}
+    return {
+        named: Finding(
+            "warning",
+            name,
+            f"version {version} is defined with the id {named}, but {standing[name, version].id} is that version: "
+            f"neither is touched; remove the id from the definition, or delete {standing[name, version].id}",
+        )
+        for (name, version), named in wanted.items()
+        if (name, version) in standing
+    }
+
+
+def strangers(namesakes: Iterable[Image], tag: str, project: str | None) -> list[Finding]:
+    """What to know of images that are called as ours are to be, but are not looked after: they stay as they are. No
+    word about one that a run is just making: Glance writes its tags after all else."""
+    findings = []
+    for image in namesakes:
+        if image.status == "queued" and markers.is_pending(image):
+            continue
+        if image.owner == project:
+            message = f"{image.id} is called that too, but has not the tag {tag}: not touched"
+            hint = f"to have it looked after: openstack image set --tag {tag} {image.id}"
+            findings.append(Finding("warning", image.name, f"{message}; {hint}"))
+        elif image.visibility in ("public", "community"):
+            message = (
+                f"the {image.visibility} image {image.id} of project {image.owner} is called that too: not touched"
+            )
+            findings.append(Finding("note", image.name, message))
+    return findings
+
+
+def _others_message(images: Sequence[Image]) -> str:
+    first = images[0]
+    return (
+        f"left alone: the image {first.id} with this tag belongs to project {first.owner} (there are {len(images)}); "
+        "log in to that project, give its images to yours (openstack image set --project), or use a --tag of your own"
+    )
+
+
+def _by_id(image_id: str, definitions: Mapping[str, Definition]) -> Key | None:
+    """The version that is to have this very id."""
+    if not image_id:
+        return None
+    ids = ((d.name, v) for d in definitions.values() for v in d.versions)
+    return next(((name, version.version) for name, version in ids if version.id == image_id), None)
+
+
+def _by_name(name: str, definitions: Mapping[str, Definition]) -> Definition | None:
+    # Every beginning of the name, the longest first, rather than every definition: there may be thousands of both.
+    fitting = (definitions[name[:length]] for length in range(len(name), 0, -1) if name[:length] in definitions)
+    return next((d for d in fitting if d.name == name or version_in_name(name, d) is not None), None)
+
+
+def version_in_name(name: str, definition: Definition) -> str | None:
+    rest = name.removeprefix(definition.name + definition.separator)
+    if rest == name:
+        return None
+    if definition.multi:
+        dated = re.fullmatch(r"\((.+)\)", rest)
+        return dated.group(1) if dated else None
+    return rest if any(version.version == rest for version in definition.versions) else None
+
+
+def is_usable(image: Image | None, checksum: str | None = None) -> bool:
+    """True for an image with bytes that may be published; `checksum` is that of its version."""
+    return image is not None and image.status in WHOLE and not markers.has_wrong_bytes(image, checksum)
+
+
+def one_per_version(
+    found: Sequence[tuple[str, Image]],
+    status: str = "active",
+    claim: Callable[[str, Image], int] = lambda _build, _image: 0,
+    usable: Callable[[str, Image], bool] = lambda _build, image: is_usable(image),
+) -> tuple[dict[str, Image], list[tuple[str, Image]]]:
+    """The image that stands for each version (`usable`, of the best `claim`, of the status that the definition wants,
+    seen by most, oldest), and the others with their versions. Images are told apart by their ids."""
+
+    # One that has the status already, not the active one: what a run deactivates would not be the one of the next run.
+    def standing(version: str, image: Image) -> tuple[bool, int, bool, int, bool, str, str]:
+        wide, retired = retention.WIDEST_FIRST.index(image.visibility), markers.HIDDEN_SINCE in image.properties
+        unusable = not usable(version, image)
+        return unusable, claim(version, image), image.status != status, wide, retired, image.created_at, image.id
+
+    candidates: dict[str, dict[str, Image]] = defaultdict(dict)
+    for version, image in found:
+        candidates[version][image.id] = image
+    ordered = {v: sorted(its.values(), key=lambda image: standing(v, image)) for v, its in candidates.items()}
+    others = [(version, image) for version, images in ordered.items() for image in images[1:]]
+    return {version: images[0] for version, images in ordered.items()}, others

@@ -1,0 +1,145 @@
+"""A plan as frozen types: what is to change, why, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Literal
+
+from openstack_image_manager.defaults import DEFAULT_TAG
+from openstack_image_manager.definitions.model import Definition, Version, Visibility
+from openstack_image_manager.model import FieldChange, Finding, Image
+
+
+class Stage(IntEnum):
+    """How far an image has come on its way out; each stage includes the ones before it."""
+
+    KEEP = 0
+    HIDE = 1
+    DEACTIVATE = 2
+    DELETE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What one version is within its definition.
+
+    `superseded`: another version stands for the same system. `outdated`: no longer one of the builds that stay in
+    sight; `stage`: how far it may go for that, `why`: what holds it there. `hidden_since`: the day of hiding.
+    After a rollback, `pinned_over`: the newer version that this one stays current in place of, `rolled_back`: the day
+    on which another one took this one's place."""
+
+    newest: bool
+    superseded: bool
+    outdated: bool
+    stage: Stage
+    why: str
+    visibility: str
+    hidden: bool
+    hidden_since: str | None = None
+    pinned_over: str | None = None
+    rolled_back: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Bring a version into the cloud; `left` is what an interrupted run left of it, to be finished or replaced."""
+
+    definition: Definition
+    version: Version
+    role: Role
+    wanted: Image
+    reason: str
+    left: Image | None = None
+
+    @property
+    def group(self) -> str:
+        """Changes of one group are made in order, and a failure ends them: the definition's name."""
+        return self.definition.name
+
+    @property
+    def subject(self) -> str:
+        """The name a reader knows the image by."""
+        return self.wanted.name
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Make one image as wanted: `fields` is the whole difference. `proof`: the checksum that its bytes must have,
+    `keeper`: the image that must have its name too before it gives it up; or else nothing is changed."""
+
+    group: str
+    found: Image
+    wanted: Image
+    fields: tuple[FieldChange, ...]
+    reason: str
+    proof: str | None = None
+    keeper: Image | None = None
+
+    @property
+    def subject(self) -> str:
+        """The name a reader knows the image by."""
+        return self.found.name
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete one image. `junk`: it was never published, and holds nothing that anyone could use. `keeper`: the image
+    that stands for its version, seen by as many as the plan says; or else nothing is deleted."""
+
+    group: str
+    found: Image
+    reason: str
+    junk: bool = False
+    keeper: Image | None = None
+
+    @property
+    def subject(self) -> str:
+        """The name a reader knows the image by."""
+        return self.found.name
+
+
+Change = Create | Update | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that is to be done, in the order it is done within each definition."""
+
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...] = ()
+    definitions: int = 0
+    images: int = 0
+    converts: Mapping[str, bool | None] = field(default_factory=dict)  # by format, None: nothing tells
+    projects: Mapping[str, str] = field(default_factory=dict)  # names by ids, those that are known
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the command line decides, beside the definitions."""
+
+    tag: str = DEFAULT_TAG
+    latest: bool = False
+    keep: bool = False
+    force: bool = False
+    hidden_visibility: Visibility = "community"
+    use_os_hidden: bool = False
+    outdated: Literal["keep", "hide", "deactivate", "delete"] = "hide"
+    grace: int = 0  # days from one stage to the next
+    orphans: Literal["keep", "hide", "delete"] = "keep"
+    unknown_usage: Literal["keep", "delete"] = "keep"
+    max_deletes: int = 5
+    same_ids: bool = False  # a version has the same image id in every cloud
+    project: str | None = None  # whose images are deleted at most; None: whoever's
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one definition; `kind`: the class of its failure (errors.KINDS)."""
+
+    definition: str
+    state: Literal["ok", "failed", "skipped"]
+    done: tuple[str, ...] = ()
+    message: str = ""
+    kind: str = ""

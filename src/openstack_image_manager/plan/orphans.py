@@ -1,0 +1,111 @@
+"""PURE: images of ours whose definition is gone."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from openstack_image_manager.definitions import naming
+from openstack_image_manager.model import Finding, Image
+from openstack_image_manager.plan import markers, retention
+from openstack_image_manager.plan.diff import diff
+from openstack_image_manager.plan.matching import is_usable
+from openstack_image_manager.plan.model import Change, Delete, Policy, Role, Stage, Update
+from openstack_image_manager.plan.retention import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
+
+
+def plan(
+    images: Iterable[Image], names: Collection[str], policy: Policy, today: date, usage: Usage
+) -> tuple[list[Change], list[Finding]]:
+    """What becomes of images that belong to none of the definitions `names`: nothing, unless --orphans says so. What
+    the image itself promises (uuid_validity, provided_until) is kept."""
+    changes: list[Change] = []
+    findings: list[Finding] = []
+    kinds: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        name = image.properties.get("image_name") or image.name
+        if name not in names:
+            kinds[name].append(image)
+    for name, its in kinds.items():
+        usable = sorted(filter(is_usable, its), key=_version, reverse=True)
+        ranks = Counter[str | None]()  # what is kept of one project does not depend on what another one makes
+        for image in usable:
+            more, remarks = _orphan(name, ranks[image.owner], image, policy, today, usage)
+            ranks[image.owner] += 1
+            changes += more
+            findings += remarks
+        for image in its:
+            if not is_usable(image):
+                changes += clear(name, image, is_foreign(image, policy, None), today, findings)
+    return changes, findings
+
+
+def _version(image: Image) -> Any:
+    # What was never published takes no place of what was.
+    version = naming.version_key(image.properties.get("internal_version") or image.name)
+    return not markers.is_pending(image), version, image.created_at
+
+
+def _orphan(
+    name: str, rank: int, image: Image, policy: Policy, today: date, usage: Usage
+) -> tuple[list[Change], list[Finding]]:
+    stage, why = _stage(image, rank, policy, today, usage)
+    if stage is Stage.KEEP:
+        message = f"{image.id} has no definition (any more) and is left alone: {why}"
+        return [], [Finding("note", name, message)]
+    reason = "it has no definition (any more)"
+    if stage is Stage.DELETE:
+        # Glance may refuse to delete it: then it is out of sight at least.
+        before = [] if is_hidden(image) else _hide(name, image, Stage.HIDE, policy, today, reason)
+        changes: list[Change] = [*before, Delete(name, before[-1].wanted if before else image, reason)]
+        return changes, []
+    short = stage.name.lower() != policy.orphans
+    findings = [Finding("note", name, f"{image.id} goes no further: {why}")] if short else []
+    return [*_hide(name, image, stage, policy, today, reason)], findings
+
+
+def _stage(image: Image, rank: int, policy: Policy, today: date, usage: Usage) -> tuple[Stage, str]:
+    if policy.orphans == "keep":
+        return Stage.KEEP, "--orphans hide or delete takes it away"
+    if promise := retention.promise(image.properties, rank, today):
+        return Stage.KEEP, promise
+    situation = situation_of(image, 0, 0, policy, usage)
+    return retention.decide(situation, replace(policy, outdated=policy.orphans), today)
+
+
+def _hide(name: str, image: Image, stage: Stage, policy: Policy, today: date, reason: str) -> list[Update]:
+    visibility, hidden = image.visibility, image.hidden
+    if not is_hidden(image):
+        # An image of another project is ours to look after only as long as it is public.
+        os_hidden = policy.use_os_hidden or is_foreign(image, policy, None)
+        visibility, hidden = retention.out_of_sight(visibility, hidden, policy.hidden_visibility, os_hidden)
+    since = hidden_since(image, stage, True, today)
+    role = Role(False, True, True, stage, reason, visibility, hidden, since)
+    wanted = retired(image, role, image.name, {**image.properties, **markers.kept_on_image(role)})
+    why = dict.fromkeys(("visibility", "hidden", "status", markers.HIDDEN_SINCE), reason)
+    fields = diff(image, wanted, why)
+    return [Update(name, image, wanted, fields, reason)] if fields else []
+
+
+def clear(group: str, image: Image, foreign: bool, today: date, findings: list[Finding]) -> list[Delete]:
+    """Delete what an interrupted run left and nobody will finish; another run may be at it, until a day has passed.
+    `foreign`: it belongs to another project, which alone knows what it is for."""
+    if foreign:
+        message = f"{image.id} is {image.status}; it belongs to project {image.owner}, so it stays"
+        findings.append(Finding("warning", group, message))
+        return []
+    what = f"{image.id} is {image.status} and was left by an interrupted run"
+    if image.import_task is None and is_stale(image, today) and not image.protected:
+        return [Delete(group, image, f"{what} on {image.updated_at[:10]}", junk=True)]
+    then = "it is protected, so it stays" if image.protected else "it is removed when it is two days old"
+    findings.append(Finding("warning", group, f"{what}; {then}"))
+    return []
+
+
+def is_stale(image: Image, today: date) -> bool:
+    """True for an image that nothing has happened to for more than a day: no run is at it any more."""
+    touched = retention.as_day(image.updated_at)
+    return touched is not None and (today - touched).days > 1

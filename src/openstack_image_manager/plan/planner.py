@@ -1,0 +1,153 @@
+"""PURE: the plan is the difference between the images wanted and the images found, with a reason for each change."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
+from typing import TypeGuard
+
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.model import GONE, WHOLE, Finding, Image
+from openstack_image_manager.plan import markers, matching, orphans, ownership
+from openstack_image_manager.plan.definition_plan import Builds
+from openstack_image_manager.plan.matching import is_usable
+from openstack_image_manager.plan.model import Change, Delete, Plan, Policy, Update
+from openstack_image_manager.plan.retention import Usage
+
+
+def plan(
+    definitions: Iterable[Definition],
+    found: Iterable[Image],
+    policy: Policy,
+    today: date,
+    findings: Sequence[Finding] = (),
+    names: Collection[str] | None = None,
+    usage: Usage = lambda _: None,
+    roll_back: Mapping[str, str] | None = None,
+    given: Iterable[Image] = (),
+) -> Plan:
+    """The plan for all definitions. `findings` of the level error name definitions that must be left alone.
+
+    `names`: all definitions there are, filtered out ones too; images of none of them are orphans. None: nothing is an
+    orphan. `usage`: how many servers, volumes and snapshots came from the image with an id; None: can't be seen.
+    `roll_back`: definitions and the version that shall be current. `given`: images of former owners."""
+    known = {definition.name: definition for definition in definitions}
+    found = one_by_id(found)
+    broken = {finding.subject for finding in findings if finding.level == "error"}
+    by_definition: dict[str, list[tuple[str, Image]]] = defaultdict(list)
+    rest: list[Image] = []
+    for image in found:
+        if image.status in GONE:
+            continue
+        key = matching.identify(image, known)
+        if key and not matching.belongs(image, known[key[0]], policy.project):
+            continue
+        if key:
+            by_definition[key[0]].append((key[1], image))
+        else:
+            rest.append(image)
+    theirs: dict[str, list[tuple[str, Image]]] = defaultdict(list)
+    for image in given:
+        if (key := matching.identify(image, known)) and image.status not in GONE:
+            theirs[key[0]].append((key[1], image))
+    changes: list[Change] = []
+    told = list(findings)
+    for name, definition in known.items():
+        if not definition.enable and not policy.force:
+            told.append(Finding("note", name, "enable is false: left exactly as it is (--force includes it)"))
+        elif name not in broken and definition.offered:
+            to = (roll_back or {}).get(name)
+            its = by_definition[name]
+            taken, remarks = ownership.choose(definition, theirs[name], _usable(definition, its))
+            its += [(build, each.believed) for build, each in taken.items()]
+            told += remarks
+            by_id = {each.found.id: each for each in taken.values()}
+            more, remarks = Builds(definition, policy, today, usage, to, by_id).plan(its)
+            changes += more
+            told += remarks
+    if names is not None:
+        more, remarks = orphans.plan(rest, names, policy, today, usage)
+        changes += more
+        told += remarks
+    changes, remarks = _limited(changes, policy)
+    told += remarks
+    images = sum(map(len, by_definition.values())) + (len(rest) if names is not None else 0)
+    telling = [(known[name].format, image) for name, its in by_definition.items() for _, image in its]
+    converts = _converts({definition.format for definition in known.values()}, telling, policy.project)
+    return Plan(tuple(changes), tuple(told), len(known), images, converts)
+
+
+def one_by_id(images: Iterable[Image]) -> list[Image]:
+    """Each image once, as it was last: a page that came twice, or two lists, may show one twice."""
+    newest: dict[str, Image] = {}
+    for image in images:
+        there = newest.get(image.id)
+        if there is None or image.updated_at > there.updated_at:
+            newest[image.id] = image
+    return list(newest.values())
+
+
+def _usable(definition: Definition, found: Iterable[tuple[str, Image]]) -> set[str]:
+    """The versions that have an image with bytes that may be published."""
+    checksums = {version.version: version.checksum for version in definition.versions}
+    return {build for build, image in found if is_usable(image, checksums.get(build))}
+
+
+def _limited(changes: Sequence[Change], policy: Policy) -> tuple[list[Change], list[Finding]]:
+    """The changes without the deletes of another project's images where these are more than --max-deletes: whoever can
+    make images there must not stop a run with them."""
+    deletes = Counter(change.found.owner for change in changes if _is_of_others(change, policy))
+    spared = {owner: number for owner, number in deletes.items() if number > policy.max_deletes}
+    findings = [
+        Finding(
+            "warning",
+            "deletes",
+            f"{number} images of project {owner} would be deleted, and --max-deletes allows {policy.max_deletes}: they "
+            "stay; look at them, and give a larger number to delete them",
+        )
+        for owner, number in spared.items()
+    ]
+    return [c for c in changes if not (_is_of_others(c, policy) and c.found.owner in spared)], findings
+
+
+def _is_of_others(change: Change, policy: Policy) -> TypeGuard[Delete]:
+    """True for the delete of another project's image."""
+    return isinstance(change, Delete) and not change.junk and policy.project not in (None, change.found.owner)
+
+
+def beyond_limit(plan: Plan, policy: Policy) -> str | None:
+    """Why the plan deletes too much to be carried out; None: it does not. Junk does not count, it was never of use;
+    images of other projects have limits of their own."""
+    deletes = [
+        change
+        for change in plan.changes
+        if isinstance(change, Delete) and not change.junk and not _is_of_others(change, policy)
+    ]
+    if len(deletes) <= policy.max_deletes:
+        return None
+    names = ", ".join(f"{change.subject} ({change.found.id})" for change in deletes[:10])
+    what = "1 image" if len(deletes) == 1 else f"{len(deletes)} images"
+    return f"the plan deletes {what}, and --max-deletes allows {policy.max_deletes}: {names}"
+
+
+def is_final(change: Change) -> TypeGuard[Update | Delete]:
+    """True for what should not happen to an image that is in use."""
+    if isinstance(change, Update):
+        return any(field.field == "status" and field.after == "deactivated" for field in change.fields)
+    return isinstance(change, Delete) and not change.junk
+
+
+def _converts(
+    formats: Iterable[str], images: Iterable[tuple[str, Image]], project: str | None
+) -> dict[str, bool | None]:
+    """Whether the cloud converts what it imports, for each format, as its newest image that can tell shows; None: none
+    can. Glance converts neither iso nor raw, and nothing that was uploaded and not imported: only images that carry our
+    record of an import tell."""
+    telling: dict[str, list[tuple[str, bool]]] = defaultdict(list)
+    for defined, image in images:
+        ours = project is None or image.owner == project
+        if defined not in ("raw", "iso") and image.status in WHOLE and ours and markers.VERIFIED in image.properties:
+            telling[defined].append((image.created_at, image.disk_format != defined))
+    every = [shown for its in telling.values() for shown in its]
+    return {each: max(telling[each] or every)[1] if telling[each] or every else None for each in formats}

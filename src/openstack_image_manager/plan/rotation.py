@@ -1,0 +1,168 @@
+"""PURE: the builds of one definition in line: which is current, which are missing, which image stands for which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from openstack_image_manager.definitions import naming
+from openstack_image_manager.definitions.model import Definition, Version
+from openstack_image_manager.errors import Error, UsageError
+from openstack_image_manager.model import Image
+from openstack_image_manager.plan import markers, retention
+from openstack_image_manager.plan.model import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class LineUp:
+    """`order`: all builds, the current one first. `newest`: the newest defined version. `bad`: builds that were rolled
+    back from; `pins`: builds that a rollback made current → the newest version that each is current in place of.
+    `withdrawn`: builds that the definition withdraws; `ahead`: builds that are newer than all it knows.
+    `places`: builds that users can use, which are what `uuid_validity` counts; those that are `lesser`, too, count for
+    each other only."""
+
+    defined: Mapping[str, Version]
+    newest: Version
+    current: str
+    order: tuple[str, ...]
+    missing: tuple[Version, ...]
+    bad: frozenset[str]
+    pins: Mapping[str, str]
+    withdrawn: frozenset[str]
+    ahead: frozenset[str]
+    places: frozenset[str]
+    lesser: frozenset[str]
+
+    def rank(self, build: str, with_missing: bool = True) -> int:
+        """How many builds that users can use come before it. `with_missing`: those to be imported are there already."""
+        missing = {version.version for version in self.missing if version.version != self.current}
+        places = self.places if with_missing else self.places - missing
+        if build not in self.lesser:
+            places -= self.lesser
+        return sum(other in places for other in self.order[: self.order.index(build)])
+
+
+def key(build: str) -> Any:
+    """What builds are compared by; builds that compare equal have an order too."""
+    return naming.version_key(build), build
+
+
+def line_up(
+    definition: Definition,
+    usable: Mapping[str, Image],
+    policy: Policy,
+    to: str | None = None,
+    doubted: frozenset[str] = frozenset(),
+    lesser: frozenset[str] = frozenset(),
+) -> LineUp | None:
+    """Put the builds in line; None: every build there is was rolled back from. `usable`: the images of the definition
+    by version; `doubted`: those of them that take no place of another one, `lesser`: those that take one only of
+    each other. `to`: make this version current, '': the one before the current one; raises Error when the cloud does
+    not have it."""
+    defined = {version.version: version for version in definition.offered}
+    newest = max(definition.offered, key=lambda version: key(version.version))
+    withdrawn = frozenset(version.version for version in definition.versions if version.withdrawn)
+    multi = definition.multi
+    good = {build: image for build, image in usable.items() if build not in withdrawn}
+    pins, bad = _rollbacks(good, newest.version, {*defined, *good}) if multi else ({}, frozenset())
+    ahead = frozenset(build for build in good if build not in defined and key(build) > key(newest.version))
+    trusted = {build: image for build, image in good.items() if build not in lesser}
+    current = _current(definition, trusted, pins, bad, ahead - bad - doubted - lesser)
+    if multi and to is not None:
+        served = _served(good, current or newest.version, bad)
+        current = _chosen(definition, good, to, served, bad)
+        # What is not in the cloud yet is no bad build, and ends the rollback once it is there.
+        over = max(served, newest.version, key=key) if newest.version in {*good, *bad} else served
+        pins = {current: over} if key(current) < key(over) else {}
+        later = {build for build in {*defined, *good} if key(current) < key(build) <= key(over)}
+        bad = (bad | later) - {current}
+    if current is None:
+        return None
+    ahead -= bad
+    missing = [
+        version
+        for build, version in defined.items()
+        # Older builds are imported by a run that knows the current one; this one knows less than the cloud has.
+        if build not in usable and build not in bad and (build == current or not (multi and (policy.latest or ahead)))
+    ]
+    missing.sort(key=lambda version: key(version.version), reverse=True)
+    present = {*usable, *(version.version for version in missing)}
+    # Withdrawn builds come last: whoever withdrew one wants it hidden before the others.
+    rest = sorted(present - {current}, key=lambda build: (build not in withdrawn, key(build)), reverse=True)
+    out = {*bad, *withdrawn, *doubted, *_kept_from_users(definition)} - {current}
+    places = frozenset({current, *rest} - out)
+    order, bad = (current, *rest), bad - {current}
+    return LineUp(defined, newest, current, order, tuple(missing), bad, pins, withdrawn, ahead, places, lesser)
+
+
+def _kept_from_users(definition: Definition) -> set[str]:
+    """The versions that the definition shows to fewer people than the image."""
+    return {
+        version.version
+        for version in definition.offered
+        if version.hidden or _visibility(definition, version) != definition.visibility
+    }
+
+
+def _visibility(definition: Definition, version: Version) -> str:
+    return retention.narrower(version.visibility or definition.visibility, definition.visibility)
+
+
+def _rollbacks(
+    usable: Mapping[str, Image], newest: str, builds: Iterable[str]
+) -> tuple[dict[str, str], frozenset[str]]:
+    """What earlier rollbacks left on images: builds that are current in place of a newer version, and the bad ones. A
+    pin lasts until a version is defined that is newer than the one it was made over; what was bad stays bad."""
+    marks = {build: image.properties.get(markers.PINNED_OVER, "") for build, image in usable.items()}
+    pins = {build: over for build, over in marks.items() if over and key(over) >= key(newest)}
+    bad = {build for build, image in usable.items() if markers.ROLLED_BACK in image.properties}
+    bad |= {build for build in builds for pin, over in pins.items() if key(pin) < key(build) <= key(over)}
+    # Of two rollbacks the later one counts, which took the build of the earlier one back.
+    return {build: over for build, over in pins.items() if build not in bad}, frozenset(bad)
+
+
+def _current(
+    definition: Definition,
+    usable: Mapping[str, Image],
+    pins: Mapping[str, str],
+    bad: frozenset[str],
+    ahead: frozenset[str],
+) -> str | None:
+    """The newest version that is not bad. A build that a rollback chose counts though it is no longer defined; so does
+    one that has the plain name and is newer than all that are defined, for a run that knows less must not undo what
+    another one did. Where all of them are bad, the newest good build there is; None: there is none either."""
+    defined = {version.version for version in definition.offered}
+    newest = max(defined, key=key)
+    chosen = {pin for pin in pins if key(pin) < key(newest)}
+    named = {build for build in ahead if definition.multi and usable[build].name == definition.name}
+    candidates = {*defined, *chosen, *named} - bad or {build for build in usable if build not in {*bad, *ahead}}
+    return max(candidates, key=key, default=None)
+
+
+def _served(usable: Mapping[str, Image], current: str, bad: frozenset[str]) -> str:
+    """The build that users have: the current one, or the newest before it while the cloud does not have that yet."""
+    there = [build for build in usable if key(build) <= key(current) and build not in bad]
+    return current if current in usable else max(there, key=key, default=current)
+
+
+def _chosen(definition: Definition, usable: Mapping[str, Image], to: str, current: str, bad: frozenset[str]) -> str:
+    """The version to roll back to. Raises UsageError when the cloud does not have `to`, Error when there is none, or
+    when nobody would find it."""
+    newest = max((version.version for version in definition.offered), key=key)
+    usable = {build: image for build, image in usable.items() if key(build) <= max(key(newest), key(current))}
+    before = sorted((build for build in usable if key(build) < key(current) and build not in bad), key=key)
+    choice = ", ".join(sorted(usable, key=key, reverse=True)) or "none"
+    if to and to not in usable:
+        raise UsageError(f"{definition.name}: version {to} is not in the cloud; it has: {choice}")
+    if not to and not before:
+        raise Error(f"{definition.name}: no good build is before {current} to go back to; the cloud has: {choice}")
+    chosen = to or before[-1]
+    for version in definition.offered:
+        if version.version == chosen and chosen in _kept_from_users(definition):
+            how = "hidden: true" if version.hidden else f"visibility: {version.visibility}"
+            raise Error(
+                f"{definition.name}: version {chosen} is defined with {how}, so it would not be found in place of "
+                f"{current}; take that out of the definition, or choose another version with --to"
+            )
+    return chosen

@@ -1,0 +1,182 @@
+"""PURE: what a run found and did as metrics for the textfile collector of Prometheus' node_exporter.
+
+Format: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from openstack_image_manager.errors import KINDS
+from openstack_image_manager.plan.model import Create, Delete, Plan
+from openstack_image_manager.report.status import Row
+
+PREFIX = "openstack_image_manager_"
+Labels = Mapping[str, str]
+HELP = {
+    "last_run_timestamp_seconds": "When the command ran last.",
+    "last_success_timestamp_seconds": "When the command ran last without an error.",
+    "run_duration_seconds": "How long the last run took.",
+    "run_exit_code": "What the last run ended with.",
+    "failures": "Failures of the last run by class.",
+    "cloud_up": "1 if the cloud could be looked at, else 0.",
+    "definitions": "Definitions that the cloud shall match.",
+    "images": "Managed images in the cloud.",
+    "pending_changes": "Changes that are still open: the drift between definitions and cloud.",
+    "findings": "Notes, warnings and errors of the plan.",
+    "verified_images": "Usable images by what is known of their bytes: yes (verified), no, or unknown.",
+    "build_timestamp_seconds": "Day on which the current build of a definition was built.",
+    "build_due_timestamp_seconds": "Day on which a newer build is due.",
+    "build_overdue": "1 if a newer build is overdue, else 0.",
+}
+_SERIES = re.compile(rf"{PREFIX}last_success_timestamp_seconds\{{(?P<labels>.*)\}} (?P<value>[0-9.e+]+)")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """One cloud in the run. `plan` and `rows`: as it stands now, None and empty: it could not be looked at.
+    `failures`: the classes of what failed in it, as often as it did."""
+
+    name: str
+    plan: Plan | None = None
+    rows: Sequence[Row] = ()
+    failures: Sequence[str] = ()
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a command. Times in seconds; `failures`: classes of what ended the run itself; `former`: the text of
+    the file that the run before has left."""
+
+    command: str
+    started: float
+    seconds: float
+    exit_code: int
+    complete: bool
+    clouds: Sequence[Cloud] = ()
+    failures: Sequence[str] = ()
+    former: str = ""
+
+
+@dataclass
+class _Sheet:
+    """Series by the name of their metric."""
+
+    series: dict[str, list[tuple[Labels, float]]] = field(default_factory=dict)
+
+    def add(self, name: str, value: float, **labels: str) -> None:
+        self.series.setdefault(name, []).append((labels, value))
+
+    def text(self) -> str:
+        lines = []
+        for name in filter(self.series.__contains__, HELP):
+            lines += [f"# HELP {PREFIX}{name} {HELP[name]}", f"# TYPE {PREFIX}{name} gauge"]
+            for labels, value in self.series[name]:
+                inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
+                lines.append(f"{PREFIX}{name}{{{inner}}} {_number(value)}")
+        return "\n".join(lines) + "\n"
+
+
+def exposition(run: Run) -> str:
+    """The whole file. Each series says which command it is from, so that the files of several can lie side by side."""
+    sheet = _Sheet()
+    here = {"command": run.command}
+    sheet.add("last_run_timestamp_seconds", run.started, **here)
+    sheet.add("run_duration_seconds", run.seconds, **here)
+    sheet.add("run_exit_code", run.exit_code, **here)
+    _failures(sheet, run.failures, here)
+    for cloud in run.clouds:
+        _cloud(sheet, cloud, {**here, "cloud": cloud.name})
+    for labels, moment in _successes(run):
+        sheet.add("last_success_timestamp_seconds", moment, **labels)
+    return sheet.text()
+
+
+def _successes(run: Run) -> Iterable[tuple[dict[str, str], float]]:
+    """When the command succeeded last: now, or as the file says that the run before has left."""
+    now = {cloud.name: run.started + run.seconds for cloud in run.clouds if cloud.complete}
+    if run.complete:
+        now[""] = run.started + run.seconds
+    known = {"", *(cloud.name for cloud in run.clouds)}
+    former = {
+        labels.get("cloud", ""): moment
+        for labels, moment in last_successes(run.former)
+        if labels.get("command") == run.command and (not run.clouds or labels.get("cloud", "") in known)
+    }
+    for cloud, moment in sorted((former | now).items()):
+        yield {"command": run.command} | ({"cloud": cloud} if cloud else {}), moment
+
+
+def last_successes(text: str) -> list[tuple[dict[str, str], float]]:
+    """The labels and the moments of all successes that a file knows of."""
+    found = []
+    for line in text.splitlines():
+        if match := _SERIES.fullmatch(line):
+            labels = {key: _unescaped(value) for key, value in _LABEL.findall(match["labels"])}
+            try:
+                found.append((labels, float(match["value"])))
+            except ValueError:
+                continue
+    return found
+
+
+def _failures(sheet: _Sheet, failures: Iterable[str], labels: Labels) -> None:
+    counts = Counter(failures)
+    for kind in KINDS:
+        sheet.add("failures", counts[kind], **labels, **{"class": kind})
+
+
+def _cloud(sheet: _Sheet, cloud: Cloud, labels: Labels) -> None:
+    sheet.add("cloud_up", int(cloud.plan is not None), **labels)
+    _failures(sheet, cloud.failures, labels)
+    if cloud.plan is None:
+        return
+    sheet.add("definitions", cloud.plan.definitions, **labels)
+    sheet.add("images", cloud.plan.images, **labels)
+    actions = Counter(
+        "import" if isinstance(c, Create) else "delete" if isinstance(c, Delete) else "change"
+        for c in cloud.plan.changes
+    )
+    for action in ("import", "change", "delete"):
+        sheet.add("pending_changes", actions[action], **labels, action=action)
+    levels = Counter(finding.level for finding in cloud.plan.findings)
+    for level in ("note", "warning", "error"):
+        sheet.add("findings", levels[level], **labels, level=level)
+    there = [row for row in cloud.rows if row.id]
+    verified = Counter(row.verified if row.verified in ("no", "unknown") else "yes" for row in there)
+    for word in ("yes", "no", "unknown"):
+        sheet.add("verified_images", verified[word], **labels, verified=word)
+    for name, row in _served(there).items():
+        about = {**labels, "definition": name}
+        for metric, day in (("build_timestamp_seconds", row.built), ("build_due_timestamp_seconds", row.due)):
+            if day:
+                sheet.add(metric, datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp(), **about)
+        sheet.add("build_overdue", int(row.overdue), **about)
+
+
+def _served(there: Iterable[Row]) -> dict[str, Row]:
+    """The current build of each definition; while that is not there or not published yet, the one that tenants get
+    under its name."""
+    served: dict[str, Row] = {}
+    for row in sorted(there, key=lambda row: not row.current):
+        if row.state != "unfinished" and (row.current or row.name == row.definition):
+            served.setdefault(row.definition, row)
+    return served
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:.3f}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], text)

@@ -1,0 +1,184 @@
+"""Plans, progress and results for people (text, Markdown) and programs (JSON)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from openstack_image_manager import humanize
+from openstack_image_manager.definitions.model import Version, public_url
+from openstack_image_manager.humanize import count
+from openstack_image_manager.model import FieldChange, Image
+from openstack_image_manager.plan import markers, serialize
+from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Result, Update
+from openstack_image_manager.report.console import Out, _row, clean_json, findings, heading, markdown, say, table
+
+if TYPE_CHECKING:
+    pass
+
+
+def plan_text(plan: Plan, cloud: str, out: Out, with_heading: bool = False) -> None:
+    """The plan as `+ ~ -` lines: before → after, with reasons; then counts and the checksum. `with_heading`: say first
+    which cloud it is for."""
+    if with_heading:
+        heading(f"Cloud {cloud}", out)
+    for each in plan.changes:
+        change(each, out, plan.projects)
+    findings(plan.findings, out)
+    say(out, summary(plan, cloud))
+
+
+def change(made: Change, out: Out, names: Mapping[str, str]) -> None:
+    """One change, with all that it changes. `names` of projects by their ids."""
+    if isinstance(made, Create):
+        _create_text(made, names, out)
+    elif isinstance(made, Update):
+        _update_text(made, names, out)
+    else:
+        say(out, (f"- {made.subject}", "red"), f"  {made.found.id}: delete: {made.reason}")
+
+
+def summary(plan: Plan, cloud: str) -> str:
+    """One line: how much there is to do, and the checksum."""
+    scope = f"{cloud}: {count(plan.definitions, 'definition')}, {count(plan.images, 'managed image')}"
+    errors = sum(finding.level == "error" for finding in plan.findings)
+    if not plan.changes:
+        # What an error concerns was not compared, so that nobody can say that nothing would change.
+        return f"{scope}; {count(errors, 'error')}, nothing else to do" if errors else f"{scope}; no changes"
+    imports, updates, deletes = (sum(isinstance(c, kind) for c in plan.changes) for kind in (Create, Update, Delete))
+    numbers = f"{imports} to import, {updates} to change, {deletes} to delete"
+    return f"{scope}; {numbers}; plan {serialize.checksum(plan)}"
+
+
+def _create_text(change: Create, names: Mapping[str, str], out: Out) -> None:
+    version, wanted = change.version, change.wanted
+    say(out, (f"+ {change.subject}", "green"), f"  import version {version.version}: {change.reason}")
+    rows = [("from", public_url(version.url))]
+    if version.mirror_url:
+        rows.append(("mirror", public_url(version.mirror_url)))
+    rows.append(("checksum", _checksum(version)))
+    if version.mirror_checksum:
+        rows.append(("mirror_checksum", version.mirror_checksum))
+    rows += [
+        ("format", wanted.disk_format or ""),
+        ("visibility", wanted.visibility + (", hidden" if wanted.hidden else "")),
+        ("needs", f"{wanted.min_disk} GiB disk, {wanted.min_ram} MiB memory"),
+        ("tags", ", ".join(sorted(wanted.tags))),
+    ]
+    if wanted.status != "active":
+        rows.append(("status", wanted.status))
+    if wanted.protected:
+        rows.append(("protected", "True"))
+    for name in ("owner", "members", "stores"):
+        if (value := getattr(wanted, name)) is not None:
+            parts = value if isinstance(value, frozenset) else {value}
+            rows.append((name, ", ".join(sorted(_project(part, names) for part in parts))))
+    shown = {key: value for key, value in wanted.properties.items() if key != markers.RECORD}
+    rows += sorted(shown.items())
+    width = max(len(key) for key, _ in rows)
+    for key, value in rows:
+        say(out, f"    {key:{width}}  {value}")
+
+
+def _checksum(version: Version) -> str:
+    if version.checksum is None and version.checksum_file is not None:
+        return f"the one in {public_url(version.checksum_file)}"
+    return version.checksum or "none: the bytes can't be verified"
+
+
+def _update_text(change: Update, names: Mapping[str, str], out: Out) -> None:
+    say(out, (f"~ {change.subject}", "yellow"), f"  {change.found.id}: {change.reason}")
+    width = max(len(field.field) for field in change.fields)
+    for field in change.fields:
+        say(out, f"    {field.field:{width}}  {shown(field, names)}  ", (field.reason, "dim"))
+
+
+def shown(field: FieldChange, names: Mapping[str, str] | None = None) -> str:
+    """before → after; of a set only what comes and goes. `names` of projects by their ids."""
+    return " → ".join(side for side in _sides(field, names or {}) if side)
+
+
+def _project(project: str, names: Mapping[str, str]) -> str:
+    """A project by its name, where that is known, and its id."""
+    return f"{names[project]} ({project})" if project in names else project
+
+
+def _sides(field: FieldChange, names: Mapping[str, str]) -> tuple[str, str]:
+    """What it is and what it shall be; the first is empty where only the second says something."""
+    if field.field not in ("owner", "members"):
+        names = {}
+    if field.field == markers.RECORD:
+        return ("(none)", "(written)") if field.before is None else ("", "(rewritten)")
+    if isinstance(field.before, frozenset) and isinstance(field.after, frozenset):
+        gone = [f"-{_project(each, names)}" for each in sorted(field.before - field.after)]
+        return "", " ".join(gone + [f"+{_project(each, names)}" for each in sorted(field.after - field.before)])
+    before = "(none)" if field.before is None else _project(str(field.before), names) or '""'
+    return before, "(removed)" if field.after is None else _project(str(field.after), names) or '""'
+
+
+def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
+    """The plan as plain values; without secrets."""
+    return {
+        "cloud": cloud,
+        "checksum": serialize.checksum(plan),
+        "definitions": plan.definitions,
+        "images": plan.images,
+        **({"projects": dict(sorted(plan.projects.items()))} if plan.projects else {}),
+        "changes": [serialize.change_data(change) for change in plan.changes],
+        "findings": [{"level": f.level, "subject": f.subject, "message": f.message} for f in plan.findings],
+    }
+
+
+def plan_json(plan: Plan, cloud: str) -> str:
+    """The plan as JSON, keys in a fixed order."""
+    return clean_json(plan_data(plan, cloud))
+
+
+def plans_json(plans: Iterable[tuple[Plan, str]], failed: dict[str, str]) -> str:
+    """The plans of several clouds as JSON; `failed`: the clouds that could not be looked at, and why."""
+    return clean_json({"clouds": [plan_data(plan, cloud) for plan, cloud in plans], "failed": failed})
+
+
+def plan_markdown(plan: Plan, cloud: str) -> str:
+    """The plan as a Markdown note, fit for a merge request."""
+    lines = [f"## Image plan for {markdown(cloud)}", "", markdown(summary(plan, cloud)), ""]
+    if plan.changes:
+        lines += ["| image | field | before | after | reason |", "| --- | --- | --- | --- | --- |"]
+    for change in plan.changes:
+        if isinstance(change, Create):
+            cells = [change.subject, "import", "", change.version.version, change.reason]
+            lines.append(_row(cells))
+        elif isinstance(change, Delete):
+            lines.append(_row([change.subject, "delete", change.found.id, "", change.reason]))
+        else:
+            for field in change.fields:
+                lines.append(_row([change.subject, field.field, *_sides(field, plan.projects), field.reason]))
+    lines += ["", *(f"- **{f.level}** {markdown(f.subject)}: {markdown(f.message)}" for f in plan.findings)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def results_text(results: Sequence[Result], out: Out, cloud: str | None = None) -> None:
+    """What became of each definition; then a line with the counts."""
+    where = f"{cloud}: " if cloud else ""
+    for result in results:
+        if result.state != "ok":
+            style = "red" if result.state == "failed" else "yellow"
+            say(out, (f"{result.state}: {where}{result.definition}: {result.message}", style))
+    say(out, where + counts(results))
+
+
+def counts(results: Sequence[Result]) -> str:
+    """`4 ok, 1 failed, 0 skipped`."""
+    states = ("ok", "failed", "skipped")
+    return ", ".join(f"{sum(result.state == state for result in results)} {state}" for state in states)
+
+
+def images_table(images: Sequence[Image], out: Out) -> None:
+    """Images in columns: what a cloud has."""
+    rows = [("Name", "ID", "Status", "Visibility", "Hidden", "Min disk", "Size")]
+    for image in sorted(images, key=lambda each: each.name):
+        size = "" if image.size is None else humanize.words(image.size)
+        rows.append(
+            (image.name, image.id, image.status, image.visibility, str(image.hidden), str(image.min_disk), size)
+        )
+    table(rows, out)

@@ -1,0 +1,133 @@
+"""Door to what definitions say of others: projects by name, members of shared images, stores of the cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+
+from openstack_image_manager.background import side_by_side
+from openstack_image_manager.cloud import members
+from openstack_image_manager.cloud.glance import Glance
+from openstack_image_manager.definitions.model import Definition, Member
+from openstack_image_manager.errors import CloudError, Error
+from openstack_image_manager.model import Finding, Image
+from openstack_image_manager.plan import desired, matching
+
+LOOKS = 8  # images whose members are asked for at once
+
+
+@dataclass
+class Relations:
+    """One cloud's answers, each asked for once in a run and only when a definition needs it."""
+
+    glance: Glance
+    _projects: dict[tuple[str, str, str], dict[str, str]] = field(default_factory=dict)
+    _stores: frozenset[str] | None = None
+    troubles: list[Finding] = field(default_factory=list)
+
+    def resolve(self, definitions: Iterable[Definition], force: bool) -> tuple[list[Definition], list[Finding]]:
+        """Definitions with the ids of projects instead of names. Those that name what this cloud does not have come
+        back as they were, each with a finding of the level error. Disabled ones are not looked at, unless `force`."""
+        resolved: list[Definition] = []
+        findings: list[Finding] = []
+        for definition in definitions:
+            try:
+                if definition.enable or force:
+                    definition = self._one(definition, findings)  # noqa: PLW2901  in its place
+            except Error as error:
+                findings.append(Finding("error", definition.name, f"left alone: {error}"))
+            resolved.append(definition)
+        return resolved, findings
+
+    def _one(self, definition: Definition, findings: list[Finding]) -> Definition:
+        if definition.stores is not None:
+            self._check_stores(definition.stores)
+        changes: dict[str, object] = {}
+        owner = self.glance.project
+        if definition.owner is not None:
+            (wanted,) = self._ids(definition.owner, None)
+            if wanted != owner and not self.glance.is_admin():
+                message = "owner is left as it is: only an administrator can give images to another project"
+                findings.append(Finding("warning", definition.name, message))
+            else:
+                owner = wanted
+            changes["owner"] = owner
+        if definition.former_owners:
+            changes |= self._former(definition, owner, findings)
+        if definition.members is not None:
+            ids = {project for member in definition.members for project in self._ids(member.project, member.domain)}
+            changes["members"] = [Member(project=project, domain=None) for project in sorted(ids - {owner})]
+        return definition.model_copy(update=changes) if changes else definition
+
+    def _former(self, definition: Definition, owner: str | None, findings: list[Finding]) -> dict[str, object]:
+        """Whose images may be taken, and who gets them: without `owner` we do."""
+        if not self.glance.is_admin():
+            message = "former_owners has no effect: only an administrator can take images of other projects"
+            findings.append(Finding("warning", definition.name, message))
+            return {"former_owners": []}
+        ids = {project for name in definition.former_owners for project in self._ids(name, None)}
+        return {"former_owners": sorted(ids - {owner, self.glance.project}), "owner": owner}
+
+    def names(self) -> dict[str, str]:
+        """Names of projects by their ids: those that were looked up, and our own where any was."""
+        found = {key: name for its in self._projects.values() for key, name in its.items() if name != key}
+        if self._projects and self.glance.project and self.glance.project_name:
+            found.setdefault(self.glance.project, self.glance.project_name)
+        return found
+
+    def _ids(self, project: str | None, domain: str | None) -> Collection[str]:
+        kind, target = ("domain", domain) if project is None else ("project", project)
+        key = (kind, target or "", domain or "default")
+        if key not in self._projects:
+            self._projects[key] = members.projects(self.glance, key[1], kind, key[2])
+        return self._projects[key]
+
+    def _check_stores(self, wanted: Iterable[str]) -> None:
+        if self._stores is None:
+            self._stores = self.glance.stores()
+        if missing := set(wanted) - self._stores:
+            there = f"it has {', '.join(sorted(self._stores))}" if self._stores else "it has no stores to choose from"
+            raise CloudError(f"this cloud has no store {', '.join(sorted(missing))}; {there}")
+
+    def with_members(
+        self, definitions: Iterable[Definition], images: Iterable[Image], carried: Collection[str] = ()
+    ) -> list[Image]:
+        """The images, those that are shared with their members, as far as a plan needs to know them: of definitions
+        that name members, and of those called `carried`, whose next build shall be seen by the same projects. Those
+        that another run has deleted are left out; what else goes wrong is in `troubles`, an error of its definition."""
+        asked = {each.name: each for each in definitions if each.members is not None or each.name in carried}
+        if not asked:
+            return list(images)
+        found = side_by_side(lambda image: self._unless_gone(image, asked), images, LOOKS)
+        return [image for image in found if image is not None]
+
+    def _unless_gone(self, image: Image, asked: dict[str, Definition]) -> Image | None:
+        key = matching.identify(image, asked)
+        if key is None:
+            return image
+        try:
+            return self._with_members(image, asked[key[0]])
+        except CloudError as error:
+            # Only Glance's word for the image itself makes it gone: members are refused with 404 to others too.
+            if error.status == 404 and self._is_gone(image.id):
+                return None
+            self.troubles.append(Finding("error", key[0], f"left alone: who sees {image.id} is not known: {error}"))
+            return image
+
+    def _is_gone(self, image_id: str) -> bool:
+        try:
+            return self.glance.is_gone(image_id)
+        except CloudError:
+            return False
+
+    def _with_members(self, image: Image, definition: Definition) -> Image:
+        if image.visibility != "shared":
+            return replace(image, members=frozenset())
+        accepts = self.glance.is_admin()
+        there = members.members(self.glance, image.id)
+        # Whom we can accept for is a member only when that is done; a member that said no stays as it is.
+        wanted = desired.members(definition)
+        if wanted is None:  # whom the next build is shared with as well
+            return replace(image, members=frozenset(p for p, status in there.items() if status != "rejected"))
+        waiting = {project for project, status in there.items() if status == "pending" and accepts} & wanted
+        return replace(image, members=frozenset(there) - waiting)

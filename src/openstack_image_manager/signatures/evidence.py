@@ -1,0 +1,85 @@
+"""Who signed a document or an image: carries out what a resolver asks for, with the keys that there are."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from openstack_image_manager.checksum import Checksum
+from openstack_image_manager.errors import VerificationError
+from openstack_image_manager.signatures.keyring import Keyring
+from openstack_image_manager.signatures.verify import (
+    OpenPGP,
+    Rsa,
+    Signed,
+    verify_clearsigned,
+    verify_detached,
+    verify_rsa,
+)
+from openstack_image_manager.transfer.download import Download
+from openstack_image_manager.transfer.unpack import CHUNK, unpacked
+from openstack_image_manager.upstreams.build import Fetch, Signature
+
+IMAGE_TIMEOUT = 3600.0  # seconds for one image that is read for the signature over it
+
+
+class Evidence:
+    """A `published.Verify` for one run. Images are read once, in chunks, and not kept. `stop` ends that. `real` gives
+    the address that an image is fetched from: its mirror's. `timeout`: seconds for one image."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        stop: threading.Event | None = None,
+        real: Callable[[str], str] = str,
+        timeout: float = IMAGE_TIMEOUT,
+    ) -> None:
+        self._keyring = keyring
+        self._timeout = timeout
+        self._real = real
+        self._stop = stop or threading.Event()
+
+    def __call__(self, wanted: Signature, data: bytes, fetch: Fetch) -> tuple[bytes, str | None, str | None]:
+        """The bytes that may be read (of an image: its checksum, `algorithm:digest`), who signed them (fingerprint of
+        the primary key), and when (UTC). Raises VerificationError, and FetchError when there is no signature, or no
+        image."""
+        if wanted.kind == "clearsigned":
+            data, signed = verify_clearsigned(data, wanted.keys, self._keyring)
+        else:
+            signature = fetch(wanted.url or "")
+            if wanted.over in ("image", "unpacked-image"):
+                checksum, signed = self._image(wanted, signature)
+                data = str(checksum).encode()
+            else:
+                verify = verify_rsa if wanted.kind == "openssl-rsa" else verify_detached
+                signed = verify(data, signature, wanted.keys, self._keyring)
+        return data, signed.fingerprint, moment(signed.made)
+
+    def _image(self, wanted: Signature, signature: bytes) -> tuple[Checksum, Signed]:
+        """The checksum of the file that was read, packed where it is packed, and who signed it."""
+        checksum = wanted.checksum or Checksum("sha256", "")
+        limit = time.monotonic() + self._timeout
+        kind = Rsa if wanted.kind == "openssl-rsa" else OpenPGP
+        with (
+            kind(signature, wanted.keys, self._keyring) as check,
+            Download(self._real(wanted.subject), checksum.algorithm, limit, self._stop, hint="") as download,
+        ):
+            published: Any = io.BufferedReader(download, CHUNK)
+            image = unpacked(published, download.check) if wanted.over == "unpacked-image" else published
+            while chunk := image.read(CHUNK):
+                check.update(chunk)
+            while published.read(CHUNK):
+                pass
+            got = Checksum(checksum.algorithm, download.hexdigest())
+            if wanted.checksum and got != checksum:
+                raise VerificationError(f"wrong checksum: expected {checksum}, got {got}")
+            return got, check.finish()
+
+
+def moment(when: datetime | None) -> str | None:
+    """A time as definitions write it: YYYY-MM-DD hh:mm:ss, UTC."""
+    return when.strftime("%Y-%m-%d %H:%M:%S") if when else None

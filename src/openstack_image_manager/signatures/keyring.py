@@ -1,0 +1,233 @@
+"""Door to keys: the directories that hold them, and the explicit fetch that puts one there. Never the network else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from openstack_image_manager.definitions.model import public_url
+from openstack_image_manager.errors import Error, VerificationError
+from openstack_image_manager.signatures import armor, openpgp
+from openstack_image_manager.signatures.openpgp import Certificate
+from openstack_image_manager.signatures.verdict import pins
+from openstack_image_manager.transfer.download import fetch_bytes
+
+SUFFIXES = (".asc", ".gpg", ".pgp", ".pem", ".pub", ".rev")
+RPM_PREFIX = "RPM-GPG-KEY"  # distributions of the RPM family name their keys so, without a suffix
+SYSTEM = (
+    Path("/usr/share/keyrings"),
+    Path("/usr/share/distribution-gpg-keys"),
+    Path("/etc/apt/trusted.gpg.d"),
+    Path("/etc/pki/rpm-gpg"),
+)
+LARGEST = 8 * 1024 * 1024  # bytes of one file; keyrings of whole distributions are smaller
+LARGEST_KEY = LARGEST // 2  # bytes of one that is stored, in armor, which adds a third
+MOST_FILES = 5000  # of one directory and those in it
+ONLY_REVOCATION = "it holds a revocation and no key: it counts together with the copies of its key"
+FEW = 5  # names that a message can hold
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """An RSA key as openssl has it: `data` is the DER SubjectPublicKeyInfo, `fingerprint` its SHA-256."""
+
+    fingerprint: str
+    data: bytes
+
+
+AnyKey = Certificate | PublicKey
+
+
+def read(data: bytes) -> tuple[AnyKey, ...]:
+    """All keys in a file: OpenPGP certificates, armored or binary, and PEM public keys. Raises VerificationError."""
+    found = _keys(data)
+    if not found:
+        raise VerificationError(ONLY_REVOCATION if openpgp.revocations(data) else "it holds no key")
+    return tuple(found)
+
+
+def _keys(data: bytes) -> list[AnyKey]:
+    found: list[AnyKey] = list(openpgp.certificates(data))
+    for block in () if armor.is_binary(data) else armor.blocks(data):
+        if block.label == "PUBLIC KEY":
+            found.append(PublicKey(hashlib.sha256(block.data).hexdigest().upper(), block.data))
+    return found
+
+
+def default_directory() -> Path:
+    """The user's own keys (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_DATA_HOME")
+    try:
+        base = base or str(Path.home() / ".local" / "share")
+    except RuntimeError:
+        raise Error("there is no home directory to keep keys in; set XDG_DATA_HOME, or give --keys DIR") from None
+    return Path(base) / "openstack-image-manager" / "keys"
+
+
+class Keyring:
+    """The keys in some directories (or files). The copies of a key that are in them are one key: a revocation, an
+    extension or a new subkey may be in any of them.
+
+    Reads each file once. May be used by several threads.
+    """
+
+    def __init__(self, places: Sequence[Path]) -> None:
+        self._places = tuple(places)
+        self._files = (path for place in self._places for path in key_files(place))
+        self._copies: dict[str, list[AnyKey]] = {}
+        self._revocations: list[bytes] = []
+        self._known: dict[str, AnyKey] = {}
+        self._passed_over: list[str] = []
+        self._lock = threading.Lock()
+
+    def certificates(self, pinned: Sequence[str]) -> list[Certificate]:
+        """Those of the pinned OpenPGP certificates that are there. Raises VerificationError if none is."""
+        found = self._find(pinned)
+        if certificates := [key for key in found if isinstance(key, Certificate)]:
+            return certificates
+        raise VerificationError(self._missing(pinned))
+
+    def public_keys(self, pinned: Sequence[str]) -> list[PublicKey]:
+        """Those of the pinned RSA keys that are there. Raises VerificationError if none is."""
+        found = self._find(pinned)
+        if keys := [key for key in found if isinstance(key, PublicKey)]:
+            return keys
+        raise VerificationError(self._missing(pinned))
+
+    def _find(self, pinned: Sequence[str]) -> list[AnyKey]:
+        with self._lock:
+            for path in self._files:
+                self._read(path)
+            for each in pinned:
+                if each not in self._known and each in self._copies:
+                    self._known[each] = _whole(self._copies[each], self._revocations)
+            return [self._known[each] for each in pinned if each in self._known]
+
+    def _read(self, path: Path) -> None:
+        try:
+            data = _content(path)
+            self._revocations += openpgp.revocations(data)
+            for key in read(data):
+                self._copies.setdefault(key.fingerprint, []).append(key)
+        except (VerificationError, OSError) as error:
+            self._passed_over.append(f"{path} ({_reason(error)})")
+
+    def _missing(self, pinned: Sequence[str]) -> str:
+        for key in (copy for copies in self._copies.values() for copy in copies):
+            for subkey in key.subkeys if isinstance(key, Certificate) else ():
+                if subkey.fingerprint in pinned:
+                    return f"{subkey.fingerprint} is a subkey: pin its primary key, {key.fingerprint}"
+        places = ", ".join(f"{place}{'' if os.path.exists(place) else ' (not there)'}" for place in self._places)
+        text = f"no key {' or '.join(pinned)} in {places}; get it with: keys fetch URL {pinned[0]}"
+        if self._passed_over:
+            rest = len(self._passed_over) - FEW
+            more = f" and {rest} more" if rest > 0 else ""
+            text += f". Files that could not be used: {'; '.join(self._passed_over[:FEW])}{more}"
+        return text
+
+
+def keyring(directory: Path | None = None) -> Keyring:
+    """The keys in `directory`, then the user's own, then the system's."""
+    places = [directory] if directory else []
+    with suppress(Error):  # a user without a home has no keys there
+        places.append(default_directory())
+    return Keyring([*places, *SYSTEM])
+
+
+def key_files(place: Path) -> Iterator[Path]:
+    """Files that may hold keys: `place` itself, or those in it and in its directories, in the order of their names."""
+    if os.path.isfile(place):  # unlike Path's, it takes a directory that may not be entered for one that is not there
+        yield place
+        return
+    left = MOST_FILES
+    for folder, folders, names in os.walk(place):
+        folders[:] = sorted(folders) if Path(folder) == place else []
+        for name in sorted(names):
+            path = Path(folder) / name
+            if (name.endswith(SUFFIXES) or name.startswith(RPM_PREFIX)) and os.path.isfile(path):
+                if left == 0:
+                    return
+                left -= 1
+                yield path
+
+
+def listing(place: Path) -> Iterator[tuple[Path, AnyKey | str]]:
+    """All keys of a directory with their files; of a file that can't be used, why."""
+    for path in key_files(place):
+        try:
+            yield from ((path, key) for key in read(_content(path)))
+        except (VerificationError, OSError) as error:
+            yield path, _reason(error)
+
+
+def fetch_key(url: str, fingerprint: str, directory: Path) -> Path:
+    """Bring the key with exactly that fingerprint from `url` into `directory`, and nothing else that comes with it.
+    What a stored copy of it holds stays: revocations, extensions, subkeys.
+
+    Raises VerificationError if it is not there, neither as a key nor as a revocation of the stored one; FetchError,
+    Error.
+    """
+    (wanted,) = pins([fingerprint])
+    where = public_url(url)
+    try:
+        data = fetch_bytes(url, LARGEST)
+        keys = _keys(data)
+        revocations = openpgp.revocations(data)
+        if not (keys or revocations):
+            raise VerificationError("it holds no key")
+    except VerificationError as error:
+        raise VerificationError(f"{where}: {error}") from None
+    stored = _stored(directory, wanted)
+    copies = [each for each in keys if each.fingerprint == wanted]
+    key = _whole([*stored, *copies], revocations) if stored or copies else None
+    if key is None or (not copies and key == _whole(stored, ())):
+        there = ", ".join(each.fingerprint for each in keys[:FEW]) + (" …" if len(keys) > FEW else "")
+        raise VerificationError(
+            f"{where}: no key {wanted} in it; nothing was stored. It holds: {there or 'a revocation'}"
+        )
+    if isinstance(key, Certificate):
+        name, block = f"{wanted}.asc", armor.Block("PGP PUBLIC KEY BLOCK", key.data)
+    else:
+        name, block = f"{wanted}.pem", armor.Block("PUBLIC KEY", key.data)
+    path = directory / name
+    if len(block.data) > LARGEST_KEY:
+        raise VerificationError(
+            f"{where}: with it the stored copy would have more than {LARGEST_KEY} bytes; it stays as it is"
+        )
+    partial = path.with_name(f".{name}.{os.getpid()}.partial")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        partial.write_text(armor.armored(block), encoding="ascii")
+        partial.replace(path)
+    except OSError as error:
+        raise Error(f"{path}: {_reason(error)}") from None
+    return path
+
+
+def _whole(copies: Sequence[AnyKey], revocations: Sequence[bytes]) -> AnyKey:
+    """One key of all copies of it."""
+    certificates = [copy for copy in copies if isinstance(copy, Certificate)]
+    return openpgp.merged(certificates, revocations) if certificates else copies[0]
+
+
+def _stored(directory: Path, fingerprint: str) -> list[AnyKey]:
+    """The copy of a key that an earlier fetch has left; none if it is damaged."""
+    found = listing(directory / f"{fingerprint}.asc")
+    return [key for _, key in found if isinstance(key, Certificate) and key.fingerprint == fingerprint]
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise VerificationError(f"it has more than {LARGEST} bytes")
+    return data
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,323 @@
+"""PURE: as much of OpenPGP (RFC 9580) as it takes to pick the right certificate for a signature.
+
+What is read here decides which key and which signature are checked, never whether a signature is good. Of all
+signatures in a certificate only revocations are checked here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from openstack_image_manager.errors import VerificationError
+from openstack_image_manager.signatures import armor
+from openstack_image_manager.signatures.revocations import hashed, is_genuine
+
+LARGEST_SIGNATURE = 256 * 1024  # bytes; the largest of one key (SLH-DSA) has 50 KiB
+MOST_SIGNATURES = 16
+MOST_REVOKED = 2_000  # revocations times keys of one certificate: how many signatures are checked for it
+
+_SIGNATURE, _SECRET_KEY, _PUBLIC_KEY, _USER_ID, _SUBKEY, _ATTRIBUTE = 2, 5, 6, 13, 14, 17
+_NO_CONTENT = (10, 21)  # marker, padding
+BINARY, TEXT = 0x00, 0x01  # kinds of signatures over a document
+_SELF_SIGNATURES = (0x10, 0x11, 0x12, 0x13, 0x1F)
+_BINDING, _KEY_REVOCATION, _SUBKEY_REVOCATION = 0x18, 0x20, 0x28
+_REVOCATIONS = (_KEY_REVOCATION, _SUBKEY_REVOCATION)
+_SIZED = (b"\x01", b"\x02", b"\x03", b"\x11")  # RSA and DSA
+_CREATED, _EXPIRES, _KEY_EXPIRES, _ISSUER, _ISSUER_FINGERPRINT = 2, 3, 9, 16, 33  # subpackets
+
+_Packet = tuple[int, bytes, bytes]  # tag, body, the whole of it
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature packet: what it says of itself, which nothing has proved yet. Times are in seconds."""
+
+    packet: bytes
+    version: int
+    kind: int
+    algorithm: int
+    hash: int
+    made: int = 0  # since 1970
+    expires: int = 0  # after it was made; 0: never
+    key_expires: int = 0  # after the key that it is about was created; 0: never
+    issuer: str = ""  # fingerprint or key id, upper-case hex; '': it does not say
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A primary key or subkey with all packets that belong to it; `created`: seconds since 1970."""
+
+    fingerprint: str
+    created: int
+    packets: bytes
+    revoked: bool  # by a revocation that its primary key made
+    bits: int = 0  # of RSA and DSA keys
+
+    def made(self, signature: Signature) -> bool:
+        """True if the signature says that it is by this key."""
+        v6 = len(self.fingerprint) == 64
+        key_id = self.fingerprint[:16] if v6 else self.fingerprint[-16:]
+        return signature.issuer in (self.fingerprint, key_id)
+
+    @property
+    def expires(self) -> int:
+        """When it expires by its newest self-signature, in seconds since 1970; 0: never."""
+        newest = Signature(b"", 0, 0, 0, 0)
+        for tag, body, packet in _packets(self.packets):
+            if tag != _SIGNATURE or (each := _readable(body, packet)) is None:
+                continue
+            ours = each.kind == _BINDING or (each.kind in _SELF_SIGNATURES and self.made(each))
+            if ours and each.made >= newest.made:
+                newest = each
+        return self.created + newest.key_expires if newest.key_expires else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A primary key with its user ids, and its subkeys."""
+
+    primary: Key
+    subkeys: tuple[Key, ...]
+    user_ids: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the primary key, which stands for the whole: 40 (v4) or 64 (v6) hexadecimal digits, upper case."""
+        return self.primary.fingerprint
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The primary key first."""
+        return (self.primary, *self.subkeys)
+
+    @property
+    def data(self) -> bytes:
+        """The binary form."""
+        return b"".join(key.packets for key in self.keys)
+
+    def signer(self, signature: Signature) -> Certificate | None:
+        """The certificate with no other subkey than the one that made the signature; None if none of its keys did."""
+        subkeys = tuple(key for key in self.subkeys if key.made(signature))
+        return replace(self, subkeys=subkeys) if subkeys or self.primary.made(signature) else None
+
+
+def certificates(data: bytes) -> tuple[Certificate, ...]:
+    """All certificates of a file, armored or binary. Raises VerificationError for one that is damaged or secret."""
+    found: list[Certificate] = []
+    part: list[_Packet] = []
+    for packet in _packets(_binary(data)):
+        if packet[0] == _SECRET_KEY:
+            raise VerificationError("it holds a secret key; only public ones belong here")
+        if packet[0] == _PUBLIC_KEY:
+            found += _certificate(part)
+            part = []
+        part.append(packet)
+    return (*found, *_certificate(part))
+
+
+def signatures(data: bytes) -> tuple[Signature, ...]:
+    """The signatures over a document in a file, armored or binary by its content. Raises VerificationError."""
+    if len(data) > LARGEST_SIGNATURE:
+        raise VerificationError(f"the signature is none: it has more than {LARGEST_SIGNATURE} bytes")
+    found: list[Signature] = []
+    try:
+        for tag, body, packet in _packets(_binary(data)):
+            if tag == _SIGNATURE:
+                found.append(_signature(body, packet))
+            elif tag not in _NO_CONTENT:
+                # A whole signed message in the place of a signature is good by itself, whatever the file says.
+                raise VerificationError("beside it there is something else in its file")
+    except VerificationError as error:
+        raise VerificationError(f"the signature can't be read: {error}") from None
+    if not found:
+        raise VerificationError("there is no signature: the file that should hold it is empty or something else")
+    if len(found) > MOST_SIGNATURES:
+        raise VerificationError(f"the signature's file holds {len(found)} signatures; at most {MOST_SIGNATURES} count")
+    if any(each.kind not in (BINARY, TEXT) for each in found):
+        raise VerificationError("the signature is not one over a file")
+    return tuple(found)
+
+
+def _binary(data: bytes) -> bytes:
+    if armor.is_binary(data):
+        return data
+    return b"".join(block.data for block in armor.blocks(data) if block.label.startswith("PGP "))
+
+
+def _damaged() -> VerificationError:
+    return VerificationError("it is damaged: that is no OpenPGP")
+
+
+def _take(data: bytes, start: int, size: int) -> bytes:
+    if start + size > len(data):
+        raise _damaged()
+    return data[start : start + size]
+
+
+def _number(data: bytes, start: int, size: int) -> int:
+    return int.from_bytes(_take(data, start, size), "big")
+
+
+def _packets(data: bytes) -> Iterator[_Packet]:
+    """All packets (4.2). Neither keys nor signatures may have partial lengths or none."""
+    at = 0
+    while at < len(data):
+        first = data[at]
+        if not first & 0x80:
+            raise _damaged()
+        if first & 0x40:
+            tag = first & 0x3F
+            start, size = _length(data, at + 1, 224)
+        else:
+            tag, width = first >> 2 & 0x0F, 1 << (first & 3)
+            if width == 8:
+                raise _damaged()
+            start, size = at + 1 + width, _number(data, at + 1, width)
+        yield tag, _take(data, start, size), data[at : start + size]
+        at = start + size
+
+
+def _length(data: bytes, at: int, two: int) -> tuple[int, int]:
+    """Where a body begins, and its length, by the length at `at`; below `two` it has two bytes (4.2.1, 5.2.3.7)."""
+    first = _number(data, at, 1)
+    if first < 192:
+        return at + 1, first
+    if first < two:
+        return at + 2, (first - 192 << 8) + _number(data, at + 1, 1) + 192
+    if first < 255:
+        raise _damaged()
+    return at + 5, _number(data, at + 1, 4)
+
+
+def _fingerprint(body: bytes) -> str:
+    """5.5.4; '' for versions that nobody should use (2, 3) or that this standard has not (5)."""
+    if body[:1] == b"\x04" and len(body) < 2**16:
+        return hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body, usedforsecurity=False).hexdigest().upper()
+    if body[:1] == b"\x06":
+        return hashlib.sha256(b"\x9b" + len(body).to_bytes(4, "big") + body).hexdigest().upper()
+    return ""
+
+
+def _certificate(packets: list[_Packet]) -> list[Certificate]:
+    """The certificate that these packets are, primary key first; none if that is of no known version."""
+    if not packets or packets[0][0] != _PUBLIC_KEY or not _fingerprint(packets[0][1]):
+        return []
+    groups: list[list[_Packet]] = [[packets[0]]]
+    revocations: list[tuple[list[_Packet], _Packet]] = []
+    for packet in packets[1:]:
+        tag, body, _ = packet
+        if tag == _SUBKEY:
+            groups.append([packet])
+        elif tag == _SIGNATURE and _kind(body) in _REVOCATIONS:
+            revocations.append((groups[-1], packet))
+        elif tag in (_SIGNATURE, _USER_ID, _ATTRIBUTE):
+            groups[-1].append(packet)
+    if len(revocations) * len(groups) > MOST_REVOKED:
+        raise VerificationError(f"it has {len(revocations)} revocations and {len(groups)} keys, which no key needs")
+    revoked = [_revoke(groups, stood, packet) for stood, packet in revocations]
+    primary, *subkeys = (_key(group, revoked) for group in groups if _fingerprint(group[0][1]))
+    user_ids = (body.decode("utf-8", "replace") for tag, body, _ in packets if tag == _USER_ID)
+    return [Certificate(primary, tuple(subkeys), tuple(user_ids))]
+
+
+def _revoke(groups: list[list[_Packet]], stood: list[_Packet], revocation: _Packet) -> list[_Packet] | None:
+    """Put a revocation behind the key that it is about, wherever in the file it `stood`; that key with what belongs to
+    it if the primary key made it. One that the primary key did not make is left out: anybody can append one."""
+    primary = groups[0][0][1]
+    if _kind(revocation[1]) == _KEY_REVOCATION:
+        about = [(groups[0], hashed(primary))]
+    else:
+        subkeys = [stood] if stood is not groups[0] else groups[1:]
+        about = [(group, hashed(primary) + hashed(group[0][1])) for group in subkeys]
+    for group, signed in about:
+        genuine = is_genuine(primary, signed, revocation[1])
+        if genuine is not False:  # of kinds that are not checked here the program decides
+            group.insert(1, revocation)
+            return group if genuine else None
+    return None
+
+
+def _key(group: list[_Packet], revoked: list[list[_Packet] | None]) -> Key:
+    body = group[0][1]
+    packets = b"".join(packet for _, _, packet in group)
+    return Key(_fingerprint(body), _number(body, 1, 4), packets, any(group is each for each in revoked), _bits(body))
+
+
+def _bits(body: bytes) -> int:
+    """The size of an RSA or DSA key; 0 for other kinds, whose sizes are all large enough."""
+    at = 6 if body[:1] == b"\x04" else 10
+    return _number(body, at, 2) if body[5:6] in _SIZED else 0
+
+
+def merged(copies: Sequence[Certificate], revocations: Iterable[bytes] = ()) -> Certificate:
+    """One certificate with all that several copies of it hold, and with those of the revocations that it made."""
+    parts: dict[tuple[int, bytes], dict[tuple[int, bytes], bytes]] = {}
+    for copy in copies:
+        around = parts.setdefault((_PUBLIC_KEY, b""), {})
+        for tag, body, packet in _packets(copy.data):
+            if tag in (_SUBKEY, _USER_ID, _ATTRIBUTE):
+                around = parts.setdefault((tag, body), {})
+            around.setdefault((tag, body), packet)
+    ordered = sorted(parts.items(), key=lambda part: (part[0][0] != _PUBLIC_KEY, part[0][0] == _SUBKEY))
+    primary, *rest = (packet for _, part in ordered for packet in part.values())
+    loose = dict.fromkeys(packet for packet in revocations if packet not in rest)
+    return certificates(b"".join([primary, *loose, *rest]))[0]
+
+
+def revocations(data: bytes) -> tuple[bytes, ...]:
+    """All revocations of keys and subkeys in a file, those that stand alone included. Raises VerificationError."""
+    return tuple(
+        packet for tag, body, packet in _packets(_binary(data)) if tag == _SIGNATURE and _kind(body) in _REVOCATIONS
+    )
+
+
+def _kind(body: bytes) -> int:
+    return _number(body, 2 if body[:1] <= b"\x03" else 1, 1)
+
+
+def _readable(body: bytes, packet: bytes) -> Signature | None:
+    """Certificates carry signatures of all kinds and ages, which need not all be understood."""
+    try:
+        return _signature(body, packet)
+    except VerificationError:
+        return None
+
+
+def _signature(body: bytes, packet: bytes) -> Signature:
+    """5.2: version 3 (still in use at openSUSE), 4 and 6."""
+    version = _number(body, 0, 1)
+    if version == 3:
+        head = _take(body, 0, 17)
+        made = _number(head, 3, 4)
+        return Signature(packet, 3, head[2], head[15], head[16], made, issuer=head[7:15].hex().upper())
+    if version not in (4, 6):
+        raise VerificationError(f"it is of an unknown version ({version})")
+    width = 2 if version == 4 else 4
+    size = _number(body, 4, width)
+    hashed = dict(_subpackets(_take(body, 4 + width, size)))
+    at = 4 + width + size
+    others = dict(_subpackets(_take(body, at + width, _number(body, at, width))))
+    issuer = hashed | others
+    return Signature(
+        packet,
+        version,
+        kind=body[1],
+        algorithm=body[2],
+        hash=body[3],
+        # Times count only where they are signed themselves; who signed is found out by trying.
+        made=int.from_bytes(hashed.get(_CREATED, b"")[:4], "big"),
+        expires=int.from_bytes(hashed.get(_EXPIRES, b"")[:4], "big"),
+        key_expires=int.from_bytes(hashed.get(_KEY_EXPIRES, b"")[:4], "big"),
+        issuer=(issuer.get(_ISSUER_FINGERPRINT, b"")[1:] or issuer.get(_ISSUER, b"")).hex().upper(),
+    )
+
+
+def _subpackets(data: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at < len(data):
+        start, size = _length(data, at, 255)
+        content = _take(data, start, size)
+        yield _number(content, 0, 1) & 0x7F, content[1:]
+        at = start + size

@@ -1,0 +1,113 @@
+"""Door to the programs that check OpenPGP signatures: gpgv, and pysequoia in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+from openstack_image_manager.errors import VerificationError
+from openstack_image_manager.signatures.openpgp import Certificate, Signature
+
+PATIENCE = 60.0  # seconds that a program may take nothing of the data, or not end
+# What gpgv 2.2 knows for certain (RFC 4880): RSA, DSA, ECDSA and EdDSA. Later ones know more.
+_GPGV_VERSIONS = (3, 4)
+_GPGV_ALGORITHMS = (1, 3, 17, 19, 22)
+_SEQUOIA = Path(__file__).with_name("sequoia_worker.py")
+_INSTALL_GPGV = "install gpgv (Debian and Ubuntu: apt install gpgv, others: gnupg2)"
+_INSTALL_PYSEQUOIA = "pip install '.[openpgp]' where its source is"
+
+
+def command_for(signature: Signature) -> list[str]:
+    """The program that can check this signature, and how it is called. Raises VerificationError if there is none."""
+    gpgv, pysequoia = shutil.which("gpgv"), find_spec("pysequoia")
+    old, known = signature.version == 3, signature.version in _GPGV_VERSIONS
+    if gpgv and known and (signature.algorithm in _GPGV_ALGORITHMS or not pysequoia):
+        return [gpgv, "--homedir", ".", "--status-fd", "1", "--keyring", "./certificate", "signature", "-"]
+    if pysequoia and not old:
+        return [sys.executable, "-P", str(_SEQUOIA), "signature", "certificate", "/dev/stdin"]
+    if old:
+        raise VerificationError(f"the signature is of an old kind (version 3) that only gpgv checks: {_INSTALL_GPGV}")
+    if not known:
+        raise VerificationError(
+            f"only pysequoia checks signatures of version {signature.version}: {_INSTALL_PYSEQUOIA}"
+        )
+    raise VerificationError(f"no program to check the signature with: {_INSTALL_GPGV}, or: {_INSTALL_PYSEQUOIA}")
+
+
+class Check:
+    """One signature being checked by a program that reads the signed bytes from a pipe; memory for nothing but a chunk.
+
+    `update` and `finish` raise VerificationError when the program hangs. `close` ends it, whatever it does.
+    """
+
+    def __init__(self, signature: Signature, certificate: Certificate, patience: float = PATIENCE) -> None:
+        self._patience = patience
+        command = command_for(signature)
+        self._directory = tempfile.TemporaryDirectory(prefix="openstack-image-manager-")
+        folder = Path(self._directory.name)
+        self._status = folder / "status"
+        self._ended = False
+        try:
+            (folder / "signature").write_bytes(signature.packet)
+            (folder / "certificate").write_bytes(certificate.data)
+            # Into a file: a pipe that nobody reads meanwhile could fill up, for a signature may carry long notes.
+            with self._status.open("wb") as status:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=status,
+                    stderr=subprocess.DEVNULL,
+                    cwd=folder,
+                    env=os.environ | {"LC_ALL": "C"},
+                    start_new_session=True,  # Ctrl-C is for the one who started it, who then ends it
+                )
+        except OSError as error:
+            self._directory.cleanup()
+            raise VerificationError(f"the signature can't be checked with {command[0]}: {error.strerror}") from None
+        assert self._process.stdin is not None
+        self._stdin: IO[bytes] = self._process.stdin
+        os.set_blocking(self._stdin.fileno(), False)
+        self._poll = select.poll()
+        self._poll.register(self._stdin.fileno(), select.POLLOUT)
+
+    def update(self, chunk: bytes) -> None:
+        """Hand on the next bytes."""
+        left = memoryview(chunk)
+        while left and not self._ended:
+            if not self._poll.poll(self._patience * 1000):
+                raise self._hangs()
+            try:
+                left = left[os.write(self._stdin.fileno(), left) :]
+            except BrokenPipeError:
+                self._ended = True  # it knows enough already; its report says what
+
+    def finish(self) -> str:
+        """All bytes were handed on: what the program reports."""
+        self._stdin.close()
+        try:
+            self._process.wait(self._patience)
+        except subprocess.TimeoutExpired:
+            raise self._hangs() from None
+        # Not UTF-8: notations are reported as the bytes that they are.
+        report = self._status.read_text(encoding="latin-1")
+        self.close()
+        return report
+
+    def close(self) -> None:
+        """End the program and take away its files; any number of times."""
+        self._stdin.close()
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._directory.cleanup()
+
+    def _hangs(self) -> VerificationError:
+        self.close()
+        return VerificationError(f"the check of the signature hangs: no progress for {self._patience:.0f} seconds")

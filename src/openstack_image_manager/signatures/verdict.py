@@ -1,0 +1,161 @@
+"""PURE: from what the programs report about signatures to one verdict: who signed, or why that does not count."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from openstack_image_manager.errors import VerificationError
+from openstack_image_manager.signatures.openpgp import TEXT, Certificate, Key, Signature
+
+FEWEST_BITS = 2048  # of RSA and DSA keys
+CLOCK = 24 * 3600  # seconds that a signature may be ahead of this machine's clock
+_WEAK_HASHES = {1: "MD5", 2: "SHA-1", 3: "RIPEMD-160"}
+_VERDICTS = ("GOODSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "BADSIG", "ERRSIG", "NOTGOOD")
+_BAD = ("BADSIG", "NOTGOOD")  # the second: not good, but nothing tells why
+_NEW_KEY = "if the upstream has a new key, check its fingerprint at a second place and pin that one"
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Whose signature was good: a pinned fingerprint in upper-case hex, and when (UTC).
+
+    `made` is None where the kind of signature has no time (RSA).
+    """
+
+    fingerprint: str
+    made: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one signature: a word of gpgv's (or NOTGOOD), and of one that is good by itself its primary key."""
+
+    word: str
+    fingerprint: str = ""
+    made: int = 0  # seconds since 1970
+    key_expired: int = 0  # the same; 0: not told
+
+
+def pins(fingerprints: Sequence[str]) -> tuple[str, ...]:
+    """Pinned fingerprints as they are compared: upper case, no blanks. Raises VerificationError for what is none."""
+    if not fingerprints:
+        raise VerificationError("no key is pinned: give the fingerprints of the keys that may sign")
+    found = []
+    for each in fingerprints:
+        text = re.sub(r"[\s:]", "", each).removeprefix("0x").upper()
+        if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", text):
+            raise VerificationError(
+                f"'{each}' is no fingerprint of a key: that has 40 hexadecimal digits, or 64 (OpenPGP v6, RSA)"
+            )
+        found.append(text)
+    return tuple(found)
+
+
+def outcome(status: str) -> Outcome:
+    """Read the lines of --status-fd about ONE signature (doc/DETAILS of GnuPG); its exit code is not asked.
+
+    gpgv ends with 0 for revoked and expired keys as well, and says VALIDSIG of them.
+    """
+    words, valid, expired = [], list[str](), []
+    for line in status.split("\n"):
+        word, *rest = line.removeprefix("[GNUPG:] ").split(" ") if line.startswith("[GNUPG:] ") else [""]
+        if word in _VERDICTS:
+            words.append(word)
+        elif word == "VALIDSIG":
+            valid = rest
+        elif word == "KEYEXPIRED" and rest and rest[0].isdecimal() and int(rest[0]):
+            expired.append(int(rest[0]))
+    if len(words) != 1:
+        return Outcome("ERRSIG")
+    if words[0] in (*_BAD, "ERRSIG"):
+        return Outcome(words[0])
+    if len(valid) < 10 or not valid[2].isdecimal():
+        return Outcome("ERRSIG")
+    # With no other subkey in the keyring, the earliest of these times is that of the key, or of its primary key.
+    return Outcome(words[0], valid[9].upper(), int(valid[2]), min(expired, default=0))
+
+
+def obstacle(signature: Signature, keys: Sequence[Key], of_text: bool = False) -> str:
+    """Why a signature by these keys need not even be tried; '' if it should be. `of_text`: what is signed is a text."""
+    if signature.kind == TEXT and not of_text:
+        # RFC 9580 5.2.1.2: line ends do not count, so that files with other bytes have the same signature.
+        return "the signature is one of a text, which fits other bytes too: ask the upstream for a binary one"
+    if signature.hash in _WEAK_HASHES:
+        name = _WEAK_HASHES[signature.hash]
+        return f"the signature uses {name}, which can be forged: ask the upstream for a better one"
+    for key in keys:
+        if key.revoked:
+            return _revoked(key.fingerprint)
+        if 0 < key.bits < FEWEST_BITS:
+            few = f"has {key.bits} bits, fewer than {FEWEST_BITS}, and can be forged"
+            return f"the key {key.fingerprint} {few}; {_NEW_KEY}"
+    return ""
+
+
+def judge(results: Sequence[tuple[Signature, Certificate, Outcome]], pinned: Sequence[str], now: int) -> Signed:
+    """The verdict over all signatures by pinned keys. Raises VerificationError unless one is good and none is bad."""
+    bad = [each for each in results if each[2].word in _BAD]
+    good = [found for signature, by, found in results if not _complaint(signature, by, found, pinned, now)]
+    if good and not bad:
+        newest = max(good, key=lambda found: found.made)
+        return Signed(newest.fingerprint, datetime.fromtimestamp(newest.made, UTC))
+    signature, by, found = (bad or list(results))[0]
+    raise VerificationError(_complaint(signature, by, found, pinned, now))
+
+
+def _complaint(signature: Signature, by: Certificate, found: Outcome, pinned: Sequence[str], now: int) -> str:
+    """Why this signature does not count; '' if it does."""
+    if signature.made > now + CLOCK:
+        return f"the signature is of {_time(signature.made)}, which is yet to come: check the clock of this machine"
+    if found.word in (*_BAD, "ERRSIG"):
+        return _why_not_good(signature, by, found.word, now)
+    if found.fingerprint not in pinned:
+        return f"signed by {found.fingerprint}, which is not pinned; {_NEW_KEY}"
+    if found.word == "REVKEYSIG":
+        return _revoked(by.fingerprint)
+    if found.word == "EXPSIG":
+        return _expired(signature)
+    if found.word == "EXPKEYSIG" and not found.made < found.key_expired:
+        return _late(by.fingerprint, found.key_expired)
+    return ""
+
+
+def _why_not_good(signature: Signature, by: Certificate, word: str, now: int) -> str:
+    """Where the program gives no reason it is to be found in what signature and key say of themselves."""
+    changed = (
+        "the file was changed or cut off, or signature and file belong to different builds. Fetch both again, "
+        "and do not use what was fetched"
+    )
+    if word == "BADSIG":
+        return f"BAD signature by {by.fingerprint}: {changed}"
+    if word == "ERRSIG":
+        return f"the signature by {by.fingerprint} can't be checked: it is damaged, or of a kind not supported here"
+    if signature.expires and signature.made + signature.expires <= now:
+        return _expired(signature)
+    if late := [key.expires for key in by.keys if key.expires and key.expires <= signature.made]:
+        return _late(by.fingerprint, min(late))
+    return f"no good signature by {by.fingerprint}: {changed}; or pysequoia calls the key too weak, which gpgv may not"
+
+
+def _revoked(key: str) -> str:
+    return f"the key {key} was revoked by its owner: do not trust what it signed; {_NEW_KEY}"
+
+
+def _expired(signature: Signature) -> str:
+    end = f" on {_time(signature.made + signature.expires)}" if signature.expires else ""
+    return f"the signature has expired{end}: the upstream has to sign again"
+
+
+def _late(key: str, expired: int) -> str:
+    when = f" on {_time(expired)}" if expired else ""
+    return (
+        f"the key {key} expired{when}, and the signature is not older: what a key signs after that does not count. "
+        f"Fetch the key again (keys fetch), it may have been extended; {_NEW_KEY}"
+    )
+
+
+def _time(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,115 @@
+"""PURE: an Atom feed of what changes for tenants.
+
+Nothing has to be remembered: images know when they came and when they retired, and ends of support have their day. Ids
+come from what an entry is about and nothing else, so they stay the same wherever the site is.
+Format: https://www.rfc-editor.org/rfc/rfc4287
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from uuid import NAMESPACE_URL, uuid5
+from xml.etree import ElementTree
+
+from openstack_image_manager.site.model import Build, Offer, Place, Site
+from openstack_image_manager.site.timeline import note, shifted
+
+ATOM = "http://www.w3.org/2005/Atom"
+MOST = 100  # entries
+NAMESPACE = uuid5(NAMESPACE_URL, "tag:openstack-image-manager,2026:tenants")
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One entry. `about`: what tells it from all others; `when` as RFC 3339."""
+
+    about: tuple[str, ...]
+    when: str
+    title: str
+    text: str
+    page: str
+
+    @property
+    def id(self) -> str:
+        """The id that it keeps for ever."""
+        return urn(*self.about)
+
+
+def urn(*about: str) -> str:
+    """A stable id for what is told by these words."""
+    words = "\n".join(about)
+    return f"urn:uuid:{uuid5(NAMESPACE, words)}"
+
+
+def news(site: Site, today: date, notice: int) -> list[News]:
+    """All there is to tell, the newest first. `notice`: days before an end at which it is told."""
+    told = {each.id: each for offer in site.offers for each in _of(offer, site, today, notice)}
+    return sorted(told.values(), key=lambda each: (each.when, each.id), reverse=True)
+
+
+def _of(offer: Offer, site: Site, today: date, notice: int) -> Iterator[News]:
+    for build in offer.builds:
+        for place in build.places:
+            where = f" in {place.cloud}" if len(site.clouds) > 1 else ""
+            yield _arrived(offer, build, place, where)
+            if place.retired:
+                text = f"{place.name} ({place.id}) is no current build any more. Its id can still be used."
+                about = ("retired", place.cloud, place.id)
+                yield News(about, f"{place.retired}T00:00:00Z", f"{place.name} retired{where}", text, offer.page)
+    life = offer.life
+    if life.end:
+        end = date.fromisoformat(life.end)
+        for kind, day in (
+            ("ending", shifted(end, -timedelta(days=notice))),
+            ("ended", shifted(end, timedelta(days=1))),
+        ):
+            if day <= today:
+                verb = "has ended" if kind == "ended" else f"ends on {life.end}"
+                what = f"{life.phase[:1].upper()}{life.phase[1:]} of {life.label} {verb}"
+                text = f"{what}. Images: {', '.join(each.name for each in site.offers if each.life == life)}."
+                yield News((kind, life.label, life.end), f"{day}T00:00:00Z", what, text, offer.page)
+
+
+def _arrived(offer: Offer, build: Build, place: Place, where: str) -> News:
+    title = f"{offer.name} {build.version}{where}"
+    proof = {
+        "before import": f"verified before the import: {build.checksum}",
+        "after import": f"verified after the import: {build.checksum}",
+        "no": "not verified: its upstream publishes no digest",
+        "unknown": "nothing is known of a verification",
+    }[build.verified]
+    signed = f", signed with the key {build.signed_by}" if build.signed_by else ""
+    text = f"New image {place.name} ({place.id}), {proof}{signed}. {offer.life.label}: {note(offer.life)}."
+    return News(("arrived", place.cloud, place.id), place.created, title, text, offer.page)
+
+
+def atom(site: Site, entries: list[News], url: str | None) -> bytes:
+    """The feed. `url`: where the site will be; without it links are relative to the feed, as RFC 4287 allows."""
+    base = f"{url.rstrip('/')}/" if url else ""
+    feed = ElementTree.Element("feed", xmlns=ATOM)
+    entries = entries[:MOST]
+
+    def add(parent: ElementTree.Element, tag: str, text: str = "", **attributes: str) -> ElementTree.Element:
+        element = ElementTree.SubElement(parent, tag, attributes)
+        element.text = text or None
+        return element
+
+    add(feed, "id", urn("feed", *sorted(site.clouds)))
+    add(feed, "title", site.title)
+    add(feed, "updated", entries[0].when if entries else site.looked_at)
+    add(feed, "link", rel="self", type="application/atom+xml", href=f"{base}feed.xml")
+    add(feed, "link", rel="alternate", type="text/html", href=f"{base}index.html")
+    add(add(feed, "author"), "name", site.title)
+    add(feed, "generator", "openstack-image-manager")
+    for each in entries:
+        entry = add(feed, "entry")
+        add(entry, "id", each.id)
+        add(entry, "title", each.title)
+        add(entry, "updated", each.when)
+        add(entry, "link", rel="alternate", type="text/html", href=f"{base}{each.page}")
+        add(entry, "content", each.text, type="text")
+    ElementTree.indent(feed)
+    text = ElementTree.tostring(feed, encoding="unicode")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'.encode()

@@ -1,0 +1,37 @@
+"""Door to the clouds of a site: what each lists, asked for once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+
+from openstack_image_manager.catalogue import entries as catalogue
+from openstack_image_manager.cloud.glance import Glance
+from openstack_image_manager.defaults import CATALOGUE
+from openstack_image_manager.definitions.loader import load
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.endoflife import check, data
+from openstack_image_manager.model import Finding, Image
+from openstack_image_manager.runs.references import Relations
+
+
+def images(
+    cloud: str | None, definitions: Sequence[Definition], tag: str
+) -> tuple[str, Sequence[Image], list[Finding]]:
+    """The name of the cloud, its images with the tag that this user looks after, and definitions whose owner can't be
+    found. Raises CloudError."""
+    with closing(Glance.connect(cloud)) as glance:
+        owned = [each.model_copy(update={"members": None, "stores": None}) for each in definitions]
+        known, troubles = Relations(glance).resolve(owned, force=True)
+        # What the environment names has no name of its own, but tenants know its region.
+        name = cloud or glance.region or glance.cloud
+        return name, glance.list(tag, {definition.owner for definition in known}), troubles
+
+
+def signers() -> dict[str, str]:
+    """Whose key that is, by the fingerprints that the catalogue pins."""
+    loaded = load(CATALOGUE)
+    known = data.catalogue()
+    labels = {use.definition.name: use.product.label for use in check.uses(known, loaded.definitions)}
+    entries = catalogue.entries(loaded.definitions, loaded.positions)
+    return {key: labels.get(entry.name, entry.name) for entry in entries for key in entry.keys}

@@ -1,0 +1,60 @@
+"""What `catalogue build` wrote, for reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from openstack_image_manager.humanize import count
+from openstack_image_manager.model import Finding
+from openstack_image_manager.report import console
+from openstack_image_manager.report.content import Content
+from openstack_image_manager.report.junit import Case
+from openstack_image_manager.site.model import Site
+from openstack_image_manager.site.writer import Written
+
+
+def of_site(made: Site, folder: Path, findings: Sequence[Finding], told: Written | None = None) -> Content:
+    """What a site shows, and what became of its files; without `told` they could not all be written."""
+
+    def markdown() -> str:
+        rows = [[offer.name, ", ".join(build.version for build in offer.builds)] for offer in made.offers]
+        table = console.table_markdown(
+            "Site for tenants", site_line(made, folder, told), [["image", "versions"], *rows]
+        )
+        lines = [f"- **{f.level}** {console.markdown(f'{f.subject}: {f.message}')}" for f in findings]
+        return "\n".join([table, *lines]).rstrip() + "\n"
+
+    def cases() -> list[Case]:
+        errors: dict[str, list[str]] = {}
+        for each in findings:
+            if each.level == "error":
+                errors.setdefault(each.subject, []).append(each.message)
+        missing = None if told else "not written"
+        found = [Case(each.name, str(folder), _joined(errors.pop(each.name, ())), missing) for each in made.offers]
+        return found + [Case(name, str(folder), _joined(messages)) for name, messages in errors.items()]
+
+    images = [{"name": each.name, "versions": [build.version for build in each.builds]} for each in made.offers]
+    return Content(
+        lambda: {
+            "site": str(folder),
+            "clouds": list(made.clouds),
+            "images": images,
+            "files": asdict(told) if told else None,
+            "findings": [asdict(each) for each in findings],
+        },
+        markdown,
+        cases,
+    )
+
+
+def _joined(messages: Iterable[str]) -> str | None:
+    return "\n".join(messages) or None
+
+
+def site_line(made: Site, folder: Path, told: Written | None) -> str:
+    """What a site shows, in one line."""
+    counts = f"{count(len(made.offers), 'image')} of {count(len(made.distributions), 'distribution')}"
+    files = f"{count(told.written, 'file')} written, {told.same} as before, {told.removed} removed" if told else ""
+    return f"{folder}: {counts} in {', '.join(made.clouds)}; {files or 'not written'}"

@@ -1,0 +1,341 @@
+"""Reads web addresses and local files: checks answers, bounds every wait, retries, resumes, hashes as bytes pass."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import stat
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+import requests
+import urllib3
+
+from openstack_image_manager import __version__
+from openstack_image_manager.definitions.model import public_url
+from openstack_image_manager.errors import FetchError, Interrupted, reason
+from openstack_image_manager.redaction import foreign
+from openstack_image_manager.transfer import redirects
+from openstack_image_manager.transfer.deadline import Watch
+from openstack_image_manager.transfer.redirects import Trail
+
+CONNECT_TIMEOUT = 15.0  # seconds
+READ_TIMEOUT = 60.0  # seconds without a byte
+TRIES = 5  # in a row without progress
+PAUSE = 0.5  # seconds before the first retry, doubled each time
+LONGEST_PAUSE = 30.0  # seconds; a Retry-After beyond it is not waited for
+KERNEL = ("/proc/", "/sys/")  # files there are made when they are read, of any length
+REDIRECTS = (301, 302, 303, 307, 308)
+LONGEST_REASON = 200  # characters of what a site says
+NUMBER = re.compile(r"[0-9]{1,18}")  # of bytes or seconds, in a header
+RETRIABLE = (408, 429, 500, 502, 503, 504)
+CHUNK = 1024 * 1024
+USER_AGENT = f"openstack-image-manager/{__version__}"
+
+Progress = Callable[[int, int | None], None]
+
+
+class Download(io.RawIOBase):
+    """The bytes of a URL as published, read once, hashed in passing, with memory for one chunk.
+
+    A broken connection is resumed with Range and If-Range; where the site can't resume, what was read already is read
+    again and compared, so that the bytes handed on always belong to one file. `deadline` is in seconds of
+    time.monotonic(), and holds for all of it, redirects and headers included. Raises FetchError when it gives up,
+    Interrupted when `stop` is set.
+
+    `headers` go along with requests over HTTP; where they ask for a part or on conditions, the answer can be 206 or 304
+    (`status`). Without `follow`, a redirect is an answer too, whose `location` tells where to; the download of that
+    takes the `trail` of this one. `hint`: what the user can do about the deadline.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        algorithm: str = "sha256",
+        deadline: float | None = None,
+        stop: threading.Event | None = None,
+        progress: Progress | None = None,
+        headers: Mapping[str, str] | None = None,
+        follow: bool = True,
+        hint: str = " (--import-timeout)",
+        trail: Trail | None = None,
+    ) -> None:
+        self.url = url
+        self.size: int | None = None
+        self.done = 0
+        self.status = 200
+        self.answer: Mapping[str, str] = {}
+        self.trail = self._from = trail or Trail()
+        self._extra = dict(headers or {})
+        self._follow = follow
+        self._hint = hint
+        self._algorithm = algorithm
+        self._hash = hashlib.new(algorithm)
+        self._deadline = deadline
+        self._stop = stop or threading.Event()
+        self._watch = Watch(deadline, self._stop)
+        self._progress = progress
+        self._validator: str | None = None
+        self._body: Any = None
+        self._failures = 0
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer, as far as one read gives; 0 at the end of the file, all of it."""
+        while True:
+            self.check()
+            try:
+                # Not read(): a slow site would have to fill the whole buffer before anyone looks at `stop` again.
+                chunk: bytes = self._body.read1(len(buffer))
+                self._check_watch()
+                if not chunk and self.size is not None and self.done < self.size:
+                    raise EOFError(f"the connection ended after {self.done} of {self.size} bytes")
+            except (OSError, EOFError, urllib3.exceptions.HTTPError) as error:
+                self._check_watch()
+                self._again(error)
+                continue
+            buffer[: len(chunk)] = chunk
+            self._hash.update(chunk)
+            self.done += len(chunk)
+            if chunk:
+                self._failures = 0
+            if self._progress:
+                self._progress(self.done, self.size)
+            return len(chunk)
+
+    @property
+    def last_modified(self) -> str | None:
+        """The Last-Modified header."""
+        return self.answer.get("Last-Modified")
+
+    @property
+    def location(self) -> str | None:
+        """Where a redirect leads that was not followed."""
+        try:
+            return urljoin(self.url, self.answer["Location"]) if self.status in REDIRECTS else None
+        except ValueError as error:
+            raise self._failed(reason(error)) from None
+
+    def hexdigest(self) -> str:
+        """Digest of all bytes read so far."""
+        return self._hash.hexdigest()
+
+    def close(self) -> None:
+        if not self.closed:
+            self._drop()
+            self._watch.close()
+        super().close()
+
+    def check(self) -> None:
+        """Raise FetchError if time is up, Interrupted if the user stopped: for who makes much of few bytes."""
+        if self._stop.is_set():
+            raise Interrupted("interrupted")
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise self._late()
+
+    def _check_watch(self) -> None:
+        """Tell the end of a file from that of a connection that was shut down."""
+        if self._watch.ended:
+            self.check()
+
+    def _drop(self) -> None:
+        if self._body is not None:
+            self._body.close()
+        self._body = None
+        self._watch.release()
+
+    def _again(self, error: Exception | str, pause: float | None = None) -> None:
+        """Wait and open again where we were; gives up when tries or time are used up."""
+        while True:
+            self._drop()
+            self._failures += 1
+            if self._failures >= TRIES:
+                raise self._failed(f"given up after {TRIES} tries: {reason(error)}")
+            wait = min(pause if pause is not None else PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE)
+            if self._deadline is not None and time.monotonic() + wait > self._deadline:
+                raise self._late(f"; last: {reason(error)}")
+            if self._stop.wait(wait):
+                raise Interrupted("interrupted")
+            try:
+                self._open()
+            except _RetryError as again:
+                error, pause = again.reason, again.pause
+            else:
+                return
+
+    def _late(self, last: str = "") -> FetchError:
+        return self._failed(f"not finished in time, after {self.done} bytes{self._hint}{last}")
+
+    def _patience(self, most: float) -> float:
+        """Seconds to wait for the other side: not beyond the deadline, but at least one."""
+        return most if self._deadline is None else min(most, max(1.0, self._deadline - time.monotonic()))
+
+    def _failed(self, message: str, status: int | None = None) -> FetchError:
+        return FetchError(f"{public_url(self.url)}: {message}", status)
+
+    def _open(self) -> None:
+        openers = {"http": self._open_http, "https": self._open_http, "file": self._open_file}
+        scheme = urlsplit(self.url).scheme.lower()
+        if scheme == "ftp":
+            raise self._failed("ftp: is not supported; use https")
+        if scheme not in openers:
+            raise self._failed(f"only {', '.join(openers)} can be read")
+        self.check()
+        try:
+            start = openers[scheme]()
+        except _RetryError as again:
+            if self.done or self._failures:
+                raise
+            self._again(again.reason, again.pause)
+            return
+        if start != self.done:
+            self._skip_again()
+
+    def _open_http(self) -> int:
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **({} if self.done else self._extra)}
+        resuming = bool(self.done and self._validator)
+        if resuming:
+            headers |= {"Range": f"bytes={self.done}-", "If-Range": self._validator or ""}
+        patience = (self._patience(CONNECT_TIMEOUT), self._patience(READ_TIMEOUT))
+        try:
+            answer, trail = self._ask(headers, patience)
+        except requests.exceptions.SSLError as error:
+            self._check_watch()
+            raise self._failed(f"TLS failed: {reason(error)}") from None
+        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout, TimeoutError) as error:
+            self._check_watch()
+            raise _RetryError(reason(error)) from None
+        except (requests.exceptions.RequestException, ValueError) as error:  # ValueError: a redirect to no URL at all
+            raise self._failed(reason(error)) from None
+        status = foreign(f"{answer.status_code} {answer.reason[:LONGEST_REASON]}")
+        if answer.status_code in RETRIABLE:
+            answer.close()
+            after = answer.headers.get("Retry-After", "")
+            raise _RetryError(status, float(after) if NUMBER.fullmatch(after) else None)
+        is_rest = resuming and answer.status_code == 206 and self._is_rest(answer.headers)
+        if resuming and answer.status_code in (206, 416) and not is_rest:
+            answer.close()
+            self._validator = None  # so that the next try reads all of it again, and compares
+            raise _RetryError(f"{status}, but not what is missing")
+        if answer.status_code not in self._wanted(answer.headers) and not is_rest:
+            answer.close()
+            raise self._failed(status, answer.status_code)
+        self._body = answer.raw
+        if is_rest:
+            return self.done
+        length = answer.headers.get("Content-Length", "")
+        self.size = int(length) if NUMBER.fullmatch(length) and answer.status_code in (200, 206) else None
+        self.status, self.answer = answer.status_code, answer.headers
+        self.trail = trail
+        etag = answer.headers.get("ETag", "")
+        # A part is small, and would have to be asked for in another way.
+        self._validator = None if self.status == 206 else etag if etag.startswith('"') else self.last_modified
+        return 0
+
+    def _ask(self, headers: Mapping[str, str], patience: tuple[float, float]) -> tuple[requests.Response, Trail]:
+        """The answer, and the way to it; both are waited for no longer than the watch does."""
+        url, watch, follow, trail = self.url, self._watch, self._follow, self._from
+
+        def ask() -> redirects.Answer:
+            return redirects.ask(url, headers, patience, watch, follow, trail)
+
+        answer = watch.run(ask)
+        return answer.response, answer.trail
+
+    def _wanted(self, headers: Mapping[str, str]) -> set[int]:
+        """Status codes that answer what was asked (RFC 9110, 14 and 13)."""
+        wanted = {200}
+        if "Range" in self._extra and headers.get("Content-Range", "").startswith("bytes 0-"):
+            wanted.add(206)
+        if {"If-None-Match", "If-Modified-Since"} & set(self._extra):
+            wanted.add(304)
+        return wanted if self._follow or "Location" not in headers else wanted | set(REDIRECTS)
+
+    def _is_rest(self, headers: Mapping[str, str]) -> bool:
+        """True if the part that came begins where we are, of a file as long as it was (RFC 9110, 14.4)."""
+        part = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+        if part is None or int(part[1]) != self.done:
+            return False
+        return self.size is None or part[2] in ("*", str(self.size))
+
+    def _open_file(self) -> int:
+        parts = urlsplit(self.url)
+        if parts.netloc not in ("", "localhost"):
+            raise self._failed("a file: URL has three slashes: file:///path/to/image")
+        path = unquote(parts.path)
+        if os.path.realpath(path.partition("\0")[0]).startswith(KERNEL):
+            raise self._failed("is not a regular file")
+        try:
+            # O_NONBLOCK: whoever opens a named pipe would wait for somebody to write to it.
+            file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            raise self._failed(reason(error)) from None
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(file)
+            raise self._failed("is not a regular file")
+        self._body = open(file, "rb")  # noqa: SIM115  closed by close()
+        self.size = found.st_size
+        return 0
+
+    def _skip_again(self) -> None:
+        """Read what was handed on already once more: it must be the same, or the file has changed meanwhile."""
+        again, left = hashlib.new(self._algorithm), self.done
+        while left:
+            self.check()
+            try:
+                chunk = self._body.read1(min(CHUNK, left))
+                self._check_watch()
+            except (OSError, urllib3.exceptions.HTTPError) as error:
+                self._check_watch()
+                raise _RetryError(reason(error)) from None
+            if not chunk:
+                if self.size is not None and self.done - left < self.size:
+                    raise _RetryError(f"the connection ended after {self.done - left} of {self.size} bytes")
+                break
+            again.update(chunk)
+            left -= len(chunk)
+        if again.digest() != self._hash.digest():
+            raise self._failed("it changed at the upstream while it was being read; run again")
+
+
+class _RetryError(Exception):
+    def __init__(self, reason: str, pause: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.pause = pause
+
+
+def fetch_bytes(url: str, limit: int = 4 * 1024 * 1024, timeout: float = 120.0) -> bytes:
+    """A small file, such as a signature or a key. Raises FetchError, also when it is larger than `limit` bytes."""
+    with Download(url, deadline=time.monotonic() + timeout, hint="") as download:
+        data = io.BufferedReader(download).read(limit + 1)
+    if len(data) > limit:
+        raise FetchError(f"{public_url(url)}: larger than {limit} bytes, which no such file is")
+    return data
+
+
+def fetch_text(url: str, limit: int = 4 * 1024 * 1024, timeout: float = 120.0) -> str:
+    """A small text file, such as a checksum file. Raises FetchError, also when it is larger than `limit` bytes."""
+    text = fetch_bytes(url, limit, timeout).decode("utf-8-sig", "replace")
+    if text.lstrip()[:15].lower().startswith(("<!doctype", "<html")):
+        raise FetchError(f"{public_url(url)}: a web page came instead of the file")
+    return text
+
+
+def last_modified(url: str, timeout: float = 120.0) -> str | None:
+    """The Last-Modified header. HEAD is answered differently, or not at all, by many sites: open and close instead."""
+    with Download(url, deadline=time.monotonic() + timeout, hint="") as download:
+        return download.last_modified

@@ -1,0 +1,178 @@
+"""Asks a web address and follows its redirects, one by one and only to where they may lead."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_auth_from_url, requote_uri, select_proxy
+
+from openstack_image_manager.redaction import public_url, remember_url
+from openstack_image_manager.transfer.addresses import is_allowed, is_internal, literal
+from openstack_image_manager.transfer.deadline import Watch
+
+MOST = 10
+ALLOWED_HOSTS = "OPENSTACK_IMAGE_MANAGER_ALLOWED_HOSTS"  # names, addresses and networks, with blanks in between
+
+
+class RedirectError(ValueError):
+    """A redirect leads where it must not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """The addresses that a request was sent to, the first one first. `internal`: that one is no public address, so
+    that redirects may lead to others of the kind."""
+
+    hops: tuple[str, ...] = ()
+    internal: bool = False
+
+    def check(self, url: str) -> None:
+        """Refuse an address that no request may be redirected to. Raises RedirectError."""
+        parts = urlsplit(url)
+        scheme, host = parts.scheme.lower(), parts.hostname or ""
+        if scheme not in ("http", "https"):
+            raise RedirectError(f"redirected to {public_url(url)}, which is neither http: nor https:, and not followed")
+        if not self.hops:
+            return
+        # What came unprotected on the last part of the way could have been replaced there.
+        if scheme == "http" and not self.hops[0].lower().startswith("http:"):
+            raise RedirectError("redirected from https to http; use an address without that")
+        if len(self.hops) > MOST:
+            raise RedirectError(f"redirected {MOST} times, without an end")
+        if address := literal(host):
+            self.check_peer(url, address)
+
+    def check_peer(self, url: str, address: str) -> None:
+        """Refuse what a host turns out to be. Raises RedirectError."""
+        if self.internal or not self.hops or not is_internal(address):
+            return
+        host = urlsplit(url).hostname or ""
+        if not is_allowed(host, address, os.environ.get(ALLOWED_HOSTS, "").split()):
+            raise RedirectError(
+                f"redirected to {public_url(url)}, an internal address ({address}), and not followed; "
+                f"if that is right, add {host} to {ALLOWED_HOSTS}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came, and by which way."""
+
+    response: requests.Response
+    trail: Trail
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.response.close()
+
+
+class _Session(requests.Session):
+    """A session that reads no body by itself: requests reads those of redirects whole, also when not to follow."""
+
+    def __init__(self, trail: Trail, watch: Watch) -> None:
+        super().__init__()
+        self.trail = trail
+        self.watch = watch
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, _Adapter(self))
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  as requests has it
+        """Nothing, for requests."""
+        return None
+
+    def target(self, answer: requests.Response) -> str | None:
+        """Where the answer redirects to."""
+        location = super().get_redirect_target(answer)
+        return requote_uri(urljoin(answer.url, location)) if location else None
+
+
+class _Adapter(HTTPAdapter):
+    """Makes connections that are watched, and whose other side is looked at before anything is sent."""
+
+    def __init__(self, session: _Session) -> None:
+        super().__init__()
+        self._session = session
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """The pool of connections to a host, or to the proxy in front of it."""
+        pool: Any = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        session, url = self._session, request.url or ""
+        direct = not select_proxy(url, proxies)
+
+        class Watched(pool.ConnectionCls):  # type: ignore[misc]  # the class depends on TLS and on the proxy
+            def _new_conn(self) -> socket.socket:
+                connection: socket.socket = super()._new_conn()
+                try:
+                    session.watch.add(connection)
+                    if direct:
+                        _look_at(session, url, connection.getpeername()[0])
+                except BaseException:
+                    connection.close()
+                    raise
+                return connection
+
+        pool.ConnectionCls = Watched
+        return pool
+
+
+def _look_at(session: _Session, url: str, address: str) -> None:
+    session.trail.check_peer(url, address)
+    if not session.trail.hops and is_internal(address):
+        session.trail = replace(session.trail, internal=True)
+
+
+def ask(
+    url: str, headers: Mapping[str, str], patience: tuple[float, float], watch: Watch, follow: bool, trail: Trail
+) -> Answer:
+    """The answer, whose body is not yet read, and the way to it; `trail`: the way on which `url` was come to. Without
+    `follow` a redirect is the answer. Raises exceptions of requests, and RedirectError."""
+    asked = dict(headers)
+    with _Session(trail, watch) as session:
+        while True:
+            session.trail.check(url)
+            remember_url(url)
+            if not session.trail.hops and is_internal(literal(urlsplit(url).hostname or "") or "1.1.1.1"):
+                session.trail = replace(session.trail, internal=True)
+            user = get_auth_from_url(url)
+            session.auth = user if any(user) else _nobody
+            answer = session.get(url, headers=asked, stream=True, timeout=patience, allow_redirects=False)
+            session.trail = replace(session.trail, hops=(*session.trail.hops, answer.url))
+            try:
+                target = session.target(answer) if follow else None
+            except ValueError:
+                answer.close()
+                raise
+            if target is None:
+                return Answer(answer, session.trail)
+            # Unread: a body without an end would fill the memory. The watch holds a copy of the connection.
+            answer.close()
+            watch.release()
+            secret = answer.request.headers.get("Authorization")
+            if secret and _is_same_host(answer.url, target):
+                asked["Authorization"] = secret
+            else:
+                asked.pop("Authorization", None)
+            url = target
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Add no credentials: requests would add those that ~/.netrc has for a host, whoever wrote the address."""
+    return request
+
+
+def _is_same_host(before: str, after: str) -> bool:
+    """True if what was sent to one address may be sent to the other: the same server, or the same with TLS."""
+    ports = {"http": 80, "https": 443}
+    one, other = (
+        (parts.hostname, parts.scheme, parts.port or ports[parts.scheme]) for parts in map(urlsplit, (before, after))
+    )
+    return one == other or (one[0] == other[0] and one[1:] == ("http", 80) and other[1:] == ("https", 443))

@@ -1,0 +1,243 @@
+"""PURE: a build that an upstream publishes, and what of it may be recorded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import unquote
+
+from openstack_image_manager.checksum import Checksum
+from openstack_image_manager.definitions import values
+from openstack_image_manager.definitions.model import Definition, Version, public_url
+from openstack_image_manager.errors import Error, VerificationError
+from openstack_image_manager.redaction import printable
+from openstack_image_manager.transfer.unpack import is_packed
+from openstack_image_manager.upstreams.candidates import order
+
+# What is kept of a build beside its version and URL, in this order.
+EVIDENCE = ("checksum", "checksums_url", "size", "build_date", "signed_by", "signed_at")
+# A version is announced before its images are signed; mirrors and clocks are given a day.
+APART = timedelta(days=1)
+MAGIC = {"qcow2": b"QFI\xfb"}
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What an upstream publishes now. `checksum` and `size` are of the file at `url`, packed where it is packed."""
+
+    version: str
+    url: str
+    checksum: Checksum | None
+    checksums_url: str | None  # the checksum file or index that says so
+    size: int | None  # bytes
+    build_date: str | None  # YYYY-MM-DD or YYYY-MM-DD hh:mm:ss, UTC
+    signed_by: str | None  # fingerprint of the primary key, upper-case
+    signed_at: str | None  # YYYY-MM-DD hh:mm:ss, UTC
+    others: tuple[Checksum, ...] = ()  # of the same file, by other algorithms: only to compare with what is recorded
+    stale: str | None = None  # that its signature is older than the resolver allows
+
+    @property
+    def digests(self) -> tuple[Checksum, ...]:
+        """All digests of the file at `url`."""
+        return (*((self.checksum,) if self.checksum else ()), *self.others)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What is to be verified. `over`: index (any document), checksum, image or unpacked-image, whose address is
+    `subject`."""
+
+    kind: str  # detached, clearsigned or openssl-rsa
+    over: str
+    subject: str
+    url: str | None  # where the signature is; None: within the document
+    keys: tuple[str, ...]
+    checksum: Checksum | None = None  # of the image, for signatures over it
+
+
+Fetch = Callable[[str], bytes]
+# Takes what is to be verified, the document (nothing for images, which are streamed) and a way to fetch more; gives the
+# bytes that may be read (of an image: the checksum of the file that was verified, algorithm:digest), the fingerprint of
+# the primary key and the time of the signature. Raises VerificationError.
+# A FetchError with status 404 from `fetch` is to be let through: there is no signature.
+Verify = Callable[[Signature, bytes, Fetch], tuple[bytes, str | None, str | None]]
+
+
+def version_of(build: Build) -> Version:
+    """The build as a version of a definition, with all its evidence."""
+    fields = {name: getattr(build, name) for name in EVIDENCE}
+    checksum = str(build.checksum) if build.checksum else None
+    return Version.model_validate({"version": build.version, "url": build.url, **fields, "checksum": checksum})
+
+
+def file_name(url: str) -> str:
+    """The last segment of an address, decoded."""
+    return unquote(url.partition("?")[0].partition("#")[0].rpartition("/")[2])
+
+
+def placed(url: str, error: Error) -> str:
+    """The message of an error with the address in front, if it does not have it yet."""
+    place, message = public_url(url), printable(str(error))
+    return message if message.startswith(place) else f"{place}: {message}"
+
+
+def day(text: str) -> str | None:
+    """The day that a text begins with (`20260712-2537`, `2026-07-22T…`), or of an HTTP date; None if there is none."""
+    if match := re.match(r"(\d{4})-?(\d\d)-?(\d\d)(?!\d)", text):
+        try:
+            return date(*map(int, match.groups())).isoformat()
+        except ValueError:
+            return None
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+
+
+def check_address(url: str, sources: Iterable[str | None], own: bool) -> None:
+    """Refuse an address that no upstream may send us to: local files, and unprotected ones by way of protected ones,
+    unless the definition itself says so (`own`). Raises VerificationError."""
+    try:
+        values.url(url)
+    except ValueError:
+        raise VerificationError(f"'{public_url(url)[:200]}' is no address of an image") from None
+    scheme = url.partition(":")[0].lower()
+    from_scheme = {source.partition(":")[0].lower() for source in sources if source}
+    if own or scheme == "https" or (from_scheme and from_scheme <= {scheme}):
+        return
+    if scheme == "file" or "https" in from_scheme:
+        raise VerificationError(f"the upstream names {public_url(url)}, where {scheme}: is not trusted; set url")
+
+
+def check_beginning(url: str, data: bytes, disk_format: str) -> None:
+    """Refuse a file that does not begin like its format, where that can be told. Raises VerificationError."""
+    magic = MAGIC.get(disk_format, b"")
+    if not is_packed(url) and not data.startswith(magic):
+        raise VerificationError(f"{public_url(url)}: does not begin like a {disk_format} image")
+
+
+def recorded(definition: Definition) -> Version | None:
+    """The newest version that the definition has; `latest` is none."""
+    versions = [version for version in definition.versions if version.version != "latest"]
+    return max(versions, key=lambda version: order(version.version), default=None)
+
+
+def is_new(definition: Definition, build: Build) -> bool:
+    """True if the definition has neither a version of this name yet nor one of the same bytes."""
+    return not any(is_same(definition, version, build) for version in definition.versions)
+
+
+def equal(version: Version, build: Build) -> bool | None:
+    """True: it has the bytes of the build; False: it has others; None: that can't be known, for want of digests of one
+    algorithm."""
+    had = recorded_checksum(version)
+    return next((had == digest for digest in build.digests if had and had.algorithm == digest.algorithm), None)
+
+
+def recorded_checksum(version: Version) -> Checksum | None:
+    """The checksum of a version, if it has one."""
+    return Checksum.parse(version.checksum) if version.checksum else None
+
+
+def moves(definition: Definition, version: Version) -> bool:
+    """True for a version whose address stands for other bytes one day."""
+    return definition.latest_url is not None and version.url == definition.latest_url and version.version != "latest"
+
+
+def is_same(definition: Definition, version: Version, build: Build) -> bool:
+    """True if the version of the definition is the build, under whatever name. Where no digest tells, an address does
+    that has the build in it, or that moves: then it is of the day on which it was recorded, and not an older one."""
+    if version.version == build.version:
+        return True
+    known = equal(version, build)
+    if known is not None:
+        return known
+    if moves(definition, version):
+        return order(version.version) > order(build.version)
+    can_not_tell = bool(version.checksum and build.checksum)
+    name = rf"(?<![0-9]){re.escape(build.version)}(?![0-9])"
+    return can_not_tell and version.url == build.url and bool(re.search(name, build.url))
+
+
+def check_recorded(definition: Definition, build: Build) -> None:
+    """Refuse to go back: raises Error for a build that is older than what the definition has, VerificationError for
+    one that was replaced under its name."""
+    newest = recorded(definition)
+    is_older = newest is not None and order(build.version) < order(newest.version)
+    if newest is not None and is_older and not is_same(definition, newest, build):
+        raise Error(
+            f"the upstream's newest build {build.version} ({public_url(build.url)}) is older than {newest.version}, "
+            "which is there already: a mirror that lags behind, or somebody who takes you back; nothing is changed"
+        )
+    for version in definition.versions:
+        # The digest of a packed file may be that of the image in it, unless its size was recorded with it.
+        of_image = is_packed(build.url) and version.size is None
+        if version.version != build.version or of_image or equal(version, build) is not False:
+            continue
+        had = recorded_checksum(version)
+        now = next(digest for digest in build.digests if had and digest.algorithm == had.algorithm)
+        raise VerificationError(
+            f"the upstream has replaced build {build.version}: {public_url(build.url)} has {now} now, "
+            f"the definition has {had}; find out why, then remove the version or its checksum"
+        )
+
+
+def check_signed(definition: Definition, build: Build, policy: str, led_at: str | None = None) -> None:
+    """Refuse a new build that may be an old one under a newer name: signed before the recorded newest one, or before
+    the document that names its version, or not signed any more. `policy`: that of the resolver's signature; `led_at`:
+    when the documents that led to it were signed. Raises Error."""
+    if policy == "none" or not is_new(definition, build):
+        return
+    what = f"{build.version} ({public_url(build.url)})"
+    newest = recorded(definition)
+    if newest and newest.signed_at and build.signed_at:
+        # Either may be a day without a time.
+        width = min(len(newest.signed_at), len(build.signed_at))
+        if build.signed_at[:width] < newest.signed_at[:width]:
+            raise Error(
+                f"possible rollback attack: the site offers an older build: {what} was signed on {build.signed_at}, "
+                f"and {newest.version}, which is there already, on {newest.signed_at}; nothing is changed"
+            )
+    if led_at and build.signed_at and _moment(led_at) - _moment(build.signed_at) > APART:
+        raise Error(
+            f"possible rollback attack: the site offers an older build: {what} was signed on {build.signed_at}, "
+            f"before its version was announced: on {led_at}; nothing is changed"
+        )
+    signed = next((version for version in definition.versions if version.signed_by), None)
+    if signed and not build.signed_by:
+        raise Error(
+            f"{what} is not signed, and {signed.version}, which is there already, was signed by {signed.signed_by}: "
+            "somebody may have removed the signature; set policy: none if the upstream has stopped signing"
+        )
+
+
+def stale(signed_at: str | None, max_age: int | None, now: datetime) -> str | None:
+    """What to warn of when the signature is older than `max_age` days: the site may show no newer document any more."""
+    days = (now - _moment(signed_at)).days if signed_at else 0
+    if max_age is None or days <= max_age:
+        return None
+    return (
+        f"the signature is {days} days old, more than max_age ({max_age}): the site may withhold newer builds; compare "
+        "with another mirror"
+    )
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def comparable_by(definition: Definition, build: Build) -> list[str]:
+    """The algorithms by which versions could be compared with the build that has no digest of these yet: of those that
+    may be the build, or that would be newer."""
+    known = {digest.algorithm for digest in build.digests}
+    found = [
+        had.algorithm
+        for version in definition.versions
+        if (had := recorded_checksum(version)) is not None
+        and (version.url == build.url or moves(definition, version) or order(version.version) >= order(build.version))
+    ]
+    return [algorithm for algorithm in dict.fromkeys(found) if known and algorithm not in known]

@@ -1,0 +1,168 @@
+"""Definitions that only know a moving address (`latest_url`): the lasting name of what it stands for now.
+
+A name is the one that is looked for if it has the same digest: never because it looks like the newest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from openstack_image_manager.checksum import Checksum
+from openstack_image_manager.definitions.model import Definition, public_url
+from openstack_image_manager.errors import FetchError, VerificationError
+from openstack_image_manager.transfer import checksum_files
+from openstack_image_manager.upstreams import listings
+from openstack_image_manager.upstreams.budget import Look
+from openstack_image_manager.upstreams.build import Build, check_beginning, day, file_name, placed
+from openstack_image_manager.upstreams.candidates import order
+
+TRIED = 3  # of the newest directories
+GONE = (404, 410)
+HIDDEN = (401, 403)
+_MOVES = re.compile(r"latest|current|release", re.IGNORECASE)
+# What tells a build from others in names: a day with or without a number, or a version of at least two parts.
+_BUILD = re.compile(r"(?<![0-9])(?:20\d{6}(?:[.-]\d+)?|\d+(?:\.\d+)+)(?![0-9])")
+_DIRECTORY = re.compile(r"(?:v|release-)?(?P<build>(?:20\d{6}(?:[.-]\d+)?|\d+(?:\.\d+)+))/")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A name with the digest: its address, its version, and who says so."""
+
+    url: str
+    version: str
+    source: str
+
+
+class Moving:
+    """One look at a moving address and its checksum file."""
+
+    def __init__(self, definition: Definition, look: Look, fresh: bool) -> None:
+        self.definition = definition
+        self.look = look
+        self.fresh = fresh
+        self.url = definition.latest_url or ""
+        self.sums_url = definition.latest_checksum_url or ""
+        self.name = file_name(self.url)
+
+    def find(self) -> Build:
+        """The build that the address stands for now. Raises FetchError, VerificationError."""
+        text = self.look.document(self.sums_url, fresh=self.fresh).text
+        try:
+            entries = checksum_files.parse(text)
+            checksum = self._digest(text, entries)
+            size = checksum_files.sizes(text).get(self.name)
+        except VerificationError as error:
+            raise VerificationError(placed(self.sums_url, error)) from None
+        for place in self._places(entries, checksum):
+            build = self._build(place.url, place.version, checksum, place.source, size)
+            if build is not None:
+                return build
+        moving = self._build(self.url, "", checksum, self.sums_url, size)
+        if moving is None:
+            raise FetchError(f"{public_url(self.url)}: is not there", GONE[0])
+        return moving
+
+    def _digest(self, text: str, entries: Mapping[str, Checksum]) -> Checksum:
+        # A checksum file of one file is called like it, and may know only the lasting name.
+        if len(entries) == 1 and file_name(self.sums_url).startswith(f"{self.name}."):
+            return next(iter(entries.values()))
+        return checksum_files.find(text, self.name)
+
+    def _places(self, entries: Mapping[str, Checksum], checksum: Checksum) -> Iterator[_Place]:
+        """Lasting names: beside it in the checksum file, or in a directory beside the one that moves."""
+        yield from self._equal(entries, checksum, self.url, self.sums_url, "")
+        segments = self.url.split("/")
+        moves = next((at for at, segment in enumerate(segments) if at > 2 and _MOVES.fullmatch(segment)), None)
+        if moves is None:
+            return
+        parent, below = "/".join(segments[:moves]) + "/", "/".join(segments[moves + 1 :])
+        if not self.sums_url.startswith(parent):
+            return
+        sums_below = self.sums_url.removeprefix(parent).partition("/")[2]
+        names = self._names(parent)
+        builds = [(match["build"], name) for name in names if (match := _DIRECTORY.fullmatch(name))]
+        for build, directory in sorted(builds, key=lambda pair: order(pair[0]), reverse=True)[:TRIED]:
+            base = listings.address(parent, directory)
+            for file, sums in self._pairs(below, sums_below, build):
+                text = self._document(base + sums)
+                if text is not None:
+                    entries = _named(text, file, base + sums)
+                    yield from self._equal(entries, checksum, base + file, base + sums, build)
+                    break
+
+    def _names(self, parent: str) -> list[str]:
+        """The names in a directory; none where the site shows no directories."""
+        try:
+            return listings.names(self.look.document(parent, page=True, fresh=self.fresh).text)
+        except VerificationError as error:
+            raise VerificationError(placed(parent, error)) from None
+        except FetchError as error:
+            if error.status in (*GONE, *HIDDEN) or not parent.lower().startswith("http"):
+                return []
+            raise
+
+    def _pairs(self, below: str, sums: str, build: str) -> Iterator[tuple[str, str]]:
+        """Names of the file and of its checksum file in the directory of a build: as they are, or with the build."""
+        yield below, sums
+        stem, dot, suffix = below.rpartition(".")
+        if dot and sums.startswith(below):
+            lasting = f"{stem}-{build}.{suffix}"
+            yield lasting, lasting + sums.removeprefix(below)
+
+    def _equal(
+        self, entries: Mapping[str, Checksum], checksum: Checksum, url: str, source: str, build: str
+    ) -> Iterator[_Place]:
+        """Entries with the digest whose names, or whose directory, tell the build."""
+        suffix = self.name.rpartition(".")[2]
+        for name, digest in entries.items():
+            told = _BUILD.findall(name.removesuffix(suffix))
+            fits = digest == checksum and name.endswith(suffix) and "/" not in name and "latest" not in name
+            if not fits or not (told or build):
+                continue
+            address = listings.address(url, name)
+            if address != self.url:
+                yield _Place(address, build or next((t for t in reversed(told) if t[:2] == "20"), told[-1]), source)
+
+    def _document(self, url: str) -> str | None:
+        try:
+            return self.look.document(url, fresh=self.fresh).text
+        except FetchError as error:
+            if error.status in GONE:
+                return None
+            raise
+
+    def _build(self, url: str, version: str, checksum: Checksum, source: str, size: int | None) -> Build | None:
+        try:
+            beginning = self.look.beginning(url)
+        except FetchError as error:
+            if error.status in GONE:
+                return None
+            raise
+        check_beginning(url, beginning.data, self.definition.format)
+        if size is not None and beginning.size is not None and size != beginning.size:
+            raise VerificationError(f"{public_url(url)}: has {beginning.size} bytes, {public_url(source)} says {size}")
+        modified = beginning.modified
+        if not version:
+            version = self._known(checksum) or (modified or datetime.now(UTC).strftime("%Y-%m-%d"))[:10].replace(
+                "-", ""
+            )
+        build_date = day(version) or modified
+        return Build(version, url, checksum, source, size or beginning.size, build_date, None, None)
+
+    def _known(self, checksum: Checksum) -> str | None:
+        """The version that the definition has these bytes as."""
+        same = (v.version for v in self.definition.versions if v.checksum == str(checksum) and v.version != "latest")
+        return next(same, None)
+
+
+def _named(text: str, name: str, url: str) -> Mapping[str, Checksum]:
+    """The entries of the checksum file at `url`; a bare digest is that of the file it belongs to."""
+    try:
+        entries = checksum_files.parse(text)
+    except VerificationError as error:
+        raise VerificationError(placed(url, error)) from None
+    return {name: entries[""]} if "" in entries else entries

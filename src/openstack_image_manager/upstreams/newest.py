@@ -1,0 +1,139 @@
+"""What upstreams publish now, for one definition or for many at once."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from queue import SimpleQueue
+from typing import TypeVar
+
+from openstack_image_manager.definitions.diagnostics import dotted
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.resolvers import shipped, validation, variables
+from openstack_image_manager.definitions.resolvers.model import Resolver
+from openstack_image_manager.errors import Error, Interrupted, UsageError, VerificationError
+from openstack_image_manager.upstreams.budget import Look
+from openstack_image_manager.upstreams.build import (
+    Build,
+    Signature,
+    Verify,
+    check_recorded,
+    check_signed,
+    is_new,
+    stale,
+)
+from openstack_image_manager.upstreams.moving_url import Moving
+from openstack_image_manager.upstreams.other_digests import with_others
+from openstack_image_manager.upstreams.resolve import Search
+from openstack_image_manager.upstreams.sites import Sites
+
+__all__ = ["Build", "Signature", "Verify", "can_be_asked", "check_all", "is_new", "newest"]
+
+T = TypeVar("T")
+UNANSWERED = "its upstream had not answered yet; nothing is known, and nothing was changed"
+AT_ONCE = 64  # definitions; how many requests a host gets at a time, the sites see to
+
+
+def can_be_asked(definition: Definition) -> bool:
+    """True if the definition, or its distribution, tells where newer builds are found."""
+    return definition.resolve is not None or shipped.has_default(definition) or _moves(definition)
+
+
+def _moves(definition: Definition) -> bool:
+    return bool(definition.latest_url and definition.latest_checksum_url)
+
+
+def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
+    """The newest build of the upstream: signed as the policy says, there, and not older than what the definition has.
+
+    A signature over the image is verified only for a build that the definition does not have yet (`is_new`). Raises
+    Error, FetchError, VerificationError; each message is one line.
+    """
+    resolver, look = shipped.resolver_of(definition), Look(sites)
+    if resolver is None:
+        if not _moves(definition):
+            what = "add resolve, or latest_url and latest_checksum_url"
+            raise UsageError(f"nothing tells where newer builds are found; {what}")
+        build = with_others(definition, _twice(lambda fresh: Moving(definition, look, fresh).find(), look), look)
+        check_recorded(definition, build)
+        return build
+    known = _sound(resolver, definition)
+
+    def search(fresh: bool) -> Search:
+        return Search(resolver, definition.format, look, verify, fresh)
+
+    found = _twice(lambda fresh: search(fresh).find(known), look)
+    found = replace(found, build=with_others(definition, found.build, look))
+    check_recorded(definition, found.build)
+    if is_new(definition, found.build):
+        build = search(False).with_verified_image(found)
+        check_signed(definition, build, found.policy, found.led_at)
+    elif found.over_image:  # what only that signature would prove is not told of one that is not read again
+        build = replace(found.build, checksum=None, checksums_url=None, others=())
+    else:
+        build = found.build
+    max_age = resolver.signature.max_age if resolver.signature else None
+    return replace(build, stale=stale(build.signed_at, max_age, datetime.now(UTC)))
+
+
+def _sound(resolver: Resolver, definition: Definition) -> dict[str, str]:
+    """The variables to begin with. Raises Error for a resolver that can't be carried out for this definition."""
+    known = variables.initial(definition)
+    problems = validation.problems(resolver, known)
+    if problems:
+        loc, message = problems[0]
+        raise Error(f"{dotted(('resolve', *loc))}: {message}")
+    return variables.evaluate(resolver, known)
+
+
+def _twice(find: Callable[[bool], T], look: Look) -> T:
+    """Documents that contradict each other may have been fetched while a new build was uploaded: look once more."""
+    try:
+        return find(False)
+    except VerificationError:
+        if look.read_local:  # nobody is asked again because of what a local file says
+            raise
+        return find(True)
+
+
+def check_all(
+    definitions: Sequence[Definition], sites: Sites, verify: Verify
+) -> list[tuple[Definition, Build | Error]]:
+    """The newest build of each definition, or why it is not known, in their order; one that fails stops no other. When
+    the user wants to stop, what is not known yet is Interrupted, and what is known stays."""
+    answers: dict[int, Build | Error] = {}
+    crashes: list[BaseException] = []
+    stopped = threading.Event()
+    waiting: SimpleQueue[int] = SimpleQueue()
+    for index in range(len(definitions)):
+        waiting.put(index)
+
+    def work() -> None:
+        with suppress(queue.Empty):
+            while not crashes and not stopped.is_set():
+                index = waiting.get_nowait()
+                try:
+                    answers[index] = newest(definitions[index], sites, verify)
+                except Error as error:
+                    answers[index] = error
+                except BaseException as crash:  # handed to the main thread, which raises it
+                    crashes.append(crash)
+
+    # Not a pool: it would be waited for, and a site that hangs does not hear that someone pressed Ctrl-C.
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(definitions)))]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        stopped.set()
+        sites.stop()
+    if crashes:
+        raise crashes[0]
+    known = dict(answers)  # those who hang may still be there, and answer one day
+    return [(each, known.get(index, Interrupted(UNANSWERED))) for index, each in enumerate(definitions)]

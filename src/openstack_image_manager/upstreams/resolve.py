@@ -1,0 +1,317 @@
+"""Carrying out a resolver: step by step to the newest build that is signed as it must be, and that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from openstack_image_manager.checksum import BROKEN, Checksum
+from openstack_image_manager.definitions.model import LONGEST, public_url
+from openstack_image_manager.definitions.resolvers.model import POLICIES, DocumentSignature, Resolver, Step
+from openstack_image_manager.definitions.resolvers.placeholders import Variables, fill, pattern, used
+from openstack_image_manager.errors import Error, FetchError, VerificationError
+from openstack_image_manager.transfer import checksum_files
+from openstack_image_manager.upstreams import documents
+from openstack_image_manager.upstreams.budget import Look, check_named, is_local
+from openstack_image_manager.upstreams.build import (
+    Build,
+    Signature,
+    Verify,
+    check_address,
+    check_beginning,
+    day,
+    file_name,
+    placed,
+)
+from openstack_image_manager.upstreams.candidates import Candidate, is_prerelease, newest_first
+from openstack_image_manager.upstreams.match_timeout import Patience
+from openstack_image_manager.upstreams.sites import Document
+from openstack_image_manager.upstreams.steps import Asking
+
+TRIED = 3  # of the newest ones, when there is nothing below the newest
+GONE = (404, 410)
+_UNCOUNTED = "only builds that do not count (pre-releases, `latest`, what exclude names)"
+CLEARSIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
+
+
+class NothingFoundError(Error):
+    """There is no build where the resolver looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A build, the signature of its image that is still to be verified, if there is one, and the signature's policy.
+    `led_at`: when the newest signed document that led to it was signed."""
+
+    build: Build
+    over_image: Signature | None
+    policy: str
+    led_at: str | None = None
+
+
+class Search:
+    """One search of one definition. `fresh`: documents as the sites have them now."""
+
+    def __init__(self, resolver: Resolver, disk_format: str, look: Look, verify: Verify, fresh: bool) -> None:
+        self.resolver = resolver
+        self.disk_format = disk_format
+        self.look = look
+        self.verify = verify
+        self.fresh = fresh
+        self.patience = Patience()
+        self._missing: list[str] = []
+        self._signed: tuple[str | None, str | None] = (None, None)
+        self._led: dict[int, str] = {}  # by step: when the document that was read last was signed
+
+    def find(self, known: Variables) -> Found:
+        """The newest build. Raises FetchError, VerificationError, NothingFoundError."""
+        found = self._below(0, known)
+        if found is None:
+            raise NothingFoundError("; ".join(dict.fromkeys(self._missing[:TRIED])))
+        return found
+
+    def _below(self, index: int, known: Variables) -> Found | None:
+        """The newest build that the steps from here lead to; None: there is none below what was chosen before."""
+        step, is_last = self.resolver.steps[index], index == len(self.resolver.steps) - 1
+        for candidate in self._chosen(step, index, known, is_last):
+            below = self._finish(candidate) if is_last else self._below(index + 1, candidate.variables)
+            if below is not None:
+                return below
+        return None
+
+    def _chosen(self, step: Step, index: int, known: Variables, is_last: bool) -> list[Candidate]:
+        """The newest few that a step finds. Only they are kept: each step may find as many as memory has room for."""
+        asking = Asking(
+            step,
+            known,
+            self.look,
+            self.patience,
+            index=index,
+            fresh=self.fresh,
+            prereleases=self.resolver.prereleases,
+            signed=self._verified if is_last and not step.signature else partial(self._leading, index),
+        )
+        try:
+            found = asking.candidates()
+        except FetchError as error:
+            if index == 0 or error.status not in GONE:
+                raise
+            self._missing.append(str(error))
+            return []
+        chosen = newest_first(self._keyed(found, step.order, is_last))
+        if not chosen:
+            where = public_url(fill(str(step.value(step.kind)), known)) if step.kind != "static" else "static"
+            self._missing.append(f"{where}: {'nothing that fits' if not found else _UNCOUNTED}")
+        return [candidate for _, candidate in chosen[:TRIED]]
+
+    def _keyed(self, found: Sequence[Candidate], order: str | None, is_last: bool) -> Iterable[tuple[str, Candidate]]:
+        """Candidates that count, each with what it is sorted by."""
+        for candidate in found:
+            if not is_last:
+                yield (fill(order, candidate.variables) if order else candidate.name), candidate
+                continue
+            url = fill(self.resolver.url, candidate.variables)
+            is_own = self.resolver.url != "{url}"
+            file = file_name(url) if is_own else candidate.variables.get("file") or file_name(url)
+            known = {**candidate.variables, "url": url, "file": file}
+            version = fill(self.resolver.version, known)
+            if not version.strip():
+                raise VerificationError(
+                    f"{public_url(url)}: its version is empty: '{self.resolver.version}' gives nothing for {file}; let "
+                    "match take at least one character for it"
+                )
+            if len(version) > LONGEST:
+                raise VerificationError(
+                    f"{public_url(url)}: its version has {len(version)} characters, at most {LONGEST} can be"
+                )
+            if self._counts(version, known):
+                yield (fill(order, known) if order else version), replace(candidate, variables=known)
+
+    def _counts(self, version: str, known: Variables) -> bool:
+        """False for what is never taken: names that move on, pre-releases and what the resolver excludes."""
+        if version == "latest" or (is_prerelease(version) and not self.resolver.prereleases):
+            return False
+        return not any(
+            self.patience.match(pattern(text, known), version, f"exclude[{index}]", text)
+            for index, text in enumerate(self.resolver.exclude)
+        )
+
+    def _finish(self, candidate: Candidate) -> Found | None:
+        """The build of a candidate, checked as far as it can be without reading all of it; None: its file, or its
+        checksum file, is not there (yet)."""
+        known = candidate.variables
+        url = known["url"]
+        sources, own = (candidate.source, self._first_url(known)), self._names_site()
+        check_address(url, sources, own)
+        if not own:
+            check_named(url, sources)
+        try:
+            checksum, size, source, known = self._checksum(candidate, known)
+            beginning = self.look.beginning(url)
+        except FetchError as error:
+            if error.status not in GONE:
+                raise
+            self._missing.append(str(error))
+            return None
+        check_beginning(url, beginning.data, self.disk_format)
+        if size is not None and beginning.size is not None and size != beginning.size:
+            raise VerificationError(
+                f"{public_url(url)}: has {beginning.size} bytes, {public_url(source or '')} says {size}"
+            )
+        signed_by, signed_at = self._signed
+        self._must_be_signed(url, signed_by, known)
+        if signed_by:
+            _must_name_bytes(url, checksum, source, known["file"])
+        told = day(fill(self.resolver.build_date, known)) if self.resolver.build_date else None
+        build_date = told or beginning.modified or signed_at
+        version = fill(self.resolver.version, known)
+        source = source if checksum else None
+        build = Build(version, url, checksum, source, size or beginning.size, build_date, signed_by, signed_at)
+        return self._with_image_signature(build, known)
+
+    def _must_be_signed(self, url: str, signed_by: str | None, known: Variables) -> None:
+        """Whatever way led here: where a signed document is required, one was read. Raises VerificationError."""
+        rule = self.resolver.signature
+        if rule and rule.over in ("index", "checksum") and not signed_by and self._policy(rule, known) == "required":
+            raise VerificationError(f"{public_url(url)}: no signed {rule.over} was read, and its signature is required")
+
+    def _names_site(self) -> bool:
+        """True if the resolver itself says on which site images are, and no document of a site does."""
+        begin = used(self.resolver.url)[:1] if self.resolver.url.startswith("{") else []
+        return not begin or begin[0] in self.resolver.variables
+
+    def _first_url(self, known: Variables) -> str | None:
+        step = self.resolver.steps[0]
+        return fill(str(step.value(step.kind)), known) if step.kind not in ("static", "github-release") else None
+
+    def _checksum(
+        self, candidate: Candidate, known: Variables
+    ) -> tuple[Checksum | None, int | None, str | None, Variables]:
+        """Digest, size, the document that tells them, and what is known with its address."""
+        rule = self.resolver.checksum
+        if rule is None:
+            return candidate.checksum, candidate.size, candidate.source, known
+        address = fill(rule.url, known)
+        known = {**known, "checksum_url": address}
+        document = self._verified("checksum", self.look.document(address, fresh=self.fresh), known)
+        name = known["file"]
+        try:
+            checksum = checksum_files.find(document.text, name, rule.algorithm, rule.encoding)
+            size = checksum_files.sizes(document.text).get(name, candidate.size)
+        except VerificationError as error:
+            raise VerificationError(placed(address, error)) from None
+        other = candidate.checksum
+        if other and other.algorithm == checksum.algorithm and other != checksum:
+            raise VerificationError(
+                f"{public_url(address)} and {public_url(candidate.source or '')} contradict each other on {name}"
+            )
+        return checksum, size, address, known
+
+    def _verified(self, over: str, document: Document, known: Variables) -> Document:
+        """The part of a document that may be read: all of it, unless a signature must be over it."""
+        rule = self.resolver.signature
+        if rule is None or rule.over != over:
+            return document
+        self._signed = (None, None)
+        document, signed_by, signed_at = self._signed_part(rule, over, document, known)
+        self._signed = (signed_by, signed_at)
+        return document
+
+    def _leading(self, index: int, _over: str, document: Document, known: Variables) -> Document:
+        """The same of a document that a step with a signature of its own reads, or one that is not the last."""
+        self._led.pop(index, None)
+        rule = self.resolver.steps[index].signature
+        if rule is None:
+            return document
+        document, _, signed_at = self._signed_part(rule, "index", document, known)
+        if signed_at:
+            self._led[index] = signed_at
+        return document
+
+    def _signed_part(
+        self, rule: DocumentSignature, over: str, document: Document, known: Variables
+    ) -> tuple[Document, str | None, str | None]:
+        """The part of the document that is signed, by whom and when; the whole one where the policy allows that."""
+        policy = self._policy(rule, known)
+        if policy == "none":
+            return document, None, None
+        wanted = self._signature(rule, over, document.url, {"checksum_url": document.url, **known})
+        is_unsigned = rule.kind == "clearsigned" and CLEARSIGNED not in document.data
+        told = None if is_unsigned else self._verify(wanted, document.data, policy)
+        if told is None:
+            if policy == "required":
+                raise VerificationError(f"{public_url(document.url)}: is not signed, and its signature is required")
+            return document, None, None
+        data, signed_by, signed_at = told
+        return replace(document, data=data), signed_by.upper() if signed_by else None, signed_at
+
+    def _verify(self, wanted: Signature, data: bytes, policy: str) -> tuple[bytes, str | None, str | None] | None:
+        """What the verifier says; None: there is no signature, and the policy allows that."""
+        if is_local(wanted.url or "") and not is_local(wanted.subject):
+            where = f"{public_url(wanted.subject)}: its signature is in a file of this machine"
+            raise Error(f"{where}, and what is on the web needs one on the web")
+        try:
+            return self.verify(wanted, data, lambda url: self.look.document(url, fresh=self.fresh).data)
+        except FetchError as error:
+            if error.status not in GONE:
+                raise
+            if policy == "required":
+                where = f"there is no signature at {public_url(wanted.url or '')}, and it is required"
+                raise VerificationError(f"{public_url(wanted.subject)}: {where}") from None
+            return None
+        except VerificationError as error:
+            raise VerificationError(placed(wanted.subject, error)) from None
+
+    def _signature(self, rule: DocumentSignature, over: str, subject: str, known: Variables) -> Signature:
+        keys = tuple(key for text in rule.keys for key in fill(text, known).split())
+        return Signature(rule.kind, over, subject, fill(rule.url, known) if rule.url else None, keys)
+
+    def _policy(self, rule: DocumentSignature, known: Variables) -> str:
+        policy = fill(rule.policy, known)
+        if policy not in POLICIES:
+            raise Error(f"'{policy}' is no policy of signatures; it must be one of {', '.join(POLICIES)}")
+        return policy
+
+    def _with_image_signature(self, build: Build, known: Variables) -> Found:
+        rule = self.resolver.signature
+        if rule is None:
+            return Found(build, None, "none")
+        policy, led_at = self._policy(rule, known), max(self._led.values(), default=None)
+        if rule.over not in ("image", "unpacked-image"):
+            return Found(build, None, policy, led_at)
+        wanted = replace(self._signature(rule, rule.over, build.url, known), checksum=_lasting(build.checksum))
+        return Found(build, wanted if policy != "none" else None, policy, led_at)
+
+    def with_verified_image(self, found: Found) -> Build:
+        """The build, once its image is verified as it must be. Raises VerificationError."""
+        if found.over_image is None:
+            return found.build
+        told = self._verify(found.over_image, b"", found.policy)
+        if told is None:
+            return found.build
+        data, signed_by, signed_at = told
+        # The signature is about bytes: what was verified is recorded, or other bytes could take their place later.
+        build = replace(found.build, signed_by=signed_by.upper() if signed_by else None, signed_at=signed_at)
+        if _lasting(build.checksum):
+            return build
+        checksum = documents.checksum(data.decode("ascii"), "the verified image")
+        return replace(build, checksum=checksum, checksums_url=None, others=build.digests)
+
+
+def _lasting(checksum: Checksum | None) -> Checksum | None:
+    """The checksum, unless other bytes of the same digest can be made."""
+    return None if checksum is None or checksum.algorithm in BROKEN else checksum
+
+
+def _must_name_bytes(url: str, checksum: Checksum | None, source: str | None, file: str) -> None:
+    """Refuse a signed document that does not tell which bytes it is about. Raises VerificationError."""
+    if checksum is None:
+        raise VerificationError(
+            f"{public_url(source or url)}: has no digest of {file}, so its signature does not vouch for the image"
+        )
+    if checksum.algorithm in BROKEN:
+        raise VerificationError(
+            f"{public_url(source or url)}: the signed digest of {file} is {checksum.algorithm}, which can be forged: "
+            "its signature does not vouch for the image"
+        )
