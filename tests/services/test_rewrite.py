@@ -23,8 +23,8 @@ from tests.services.rights import NOBODY, without_rights
 TEXT = "images:\r\n- name: A # \u00e9\r\n  format: raw\r\n  versions: []"
 ADDER = """
 import sys
-from openstack_image_manager.editing.edit import AddVersion, edit
-from openstack_image_manager.editing.rewrite import rewrite
+from openstack_image_manager.definitions.editing.edit import AddVersion, edit
+from openstack_image_manager.definitions.editing.locked_rewrite import rewrite
 path, first, last = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 print("ready", flush=True)
 sys.stdin.readline()
@@ -34,7 +34,7 @@ for number in range(first, last):
 """
 HOLDER = """
 import sys
-from openstack_image_manager.editing.rewrite import rewrite
+from openstack_image_manager.definitions.editing.locked_rewrite import rewrite
 def hold(text):
     print("locked", flush=True)
     sys.stdin.readline()
@@ -44,7 +44,7 @@ print("done", flush=True)
 """
 FLIPPER = """
 import sys
-from openstack_image_manager.editing.rewrite import rewrite
+from openstack_image_manager.definitions.editing.locked_rewrite import rewrite
 one, two = "1" * 300_000, "2" * 300_000
 while rewrite(sys.argv[1], lambda text: two if text == one else one):
     print("flipped", flush=True)

@@ -31,7 +31,7 @@ class Quiet(SimpleHTTPRequestHandler):
 class Address(str):
     """Where a site is served; `folder`: its files."""
 
-    writer: Path
+    folder: Path
 
 
 @contextmanager

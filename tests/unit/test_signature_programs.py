@@ -31,7 +31,7 @@ def test_pysequoia_reports_as_gpgv_does(
     paths[2].write_bytes(FORGED)
     assert outcome(report(*map(str, paths))) == Outcome("NOTGOOD")
     # As a program of its own, which is how it is used.
-    monkeypatch.setattr("sys.argv", ["sequoia.py", *map(str, paths)])
+    monkeypatch.setattr("sys.argv", ["sequoia_worker.py", *map(str, paths)])
     runpy.run_path(sequoia_worker.__file__, run_name="__main__")
     assert capsys.readouterr().out == "[GNUPG:] NOTGOOD\n"
 
@@ -100,11 +100,11 @@ import sys
 sys.modules["pysequoia"] = None
 from pathlib import Path
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.signing import sequoia
-from openstack_image_manager.signing.keys import Keyring
-from openstack_image_manager.signing.openpgp import certificates, signatures
-from openstack_image_manager.signing.sequoia import report
-from openstack_image_manager.signing.signatures import Keyring, verify_detached
+from openstack_image_manager.signatures import sequoia_worker
+from openstack_image_manager.signatures.keyring import Keyring
+from openstack_image_manager.signatures.openpgp import certificates, signatures
+from openstack_image_manager.signatures.sequoia_worker import report
+from openstack_image_manager.signatures.verify import Keyring, verify_detached
 try:
     verify_detached(b"", Path("signature").read_bytes(), sys.argv[1:], Keyring([Path("keys")]))
 except VerificationError as error:

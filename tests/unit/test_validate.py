@@ -113,7 +113,7 @@ def test_the_schema_knows_resolvers(tmp_path: Path) -> None:
         "{prereleases: x}",
     ):
         assert errors(f"{DEFINITION}    resolve: {resolve}\n") != [], resolve
-    shipped_data = yaml.safe_load((Path(shipped.__file__).parents[1] / "catalogue" / "resolvers.yml").read_text())
+    shipped_data = yaml.safe_load((Path(shipped.__file__).parents[2] / "catalogue" / "resolvers.yml").read_text())
     for name, resolver in shipped_data["resolvers"].items():
         resolve = yaml.safe_dump({"resolve": resolver}, default_flow_style=True, width=10_000)
         assert errors(DEFINITION + "    " + resolve[1:-2]) == [], name

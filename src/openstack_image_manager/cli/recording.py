@@ -29,7 +29,7 @@ class Recording:
     command: str
     reports: Sequence[Path] = ()
     metrics: Path | None = None
-    report: Content | None = None
+    content: Content | None = None
     max_age: int | None = None
     _clouds: Clouds | None = None
     _applies: bool = False
