@@ -1,4 +1,4 @@
-"""Door to files that are written anew in each run: whole or not at all."""
+"""Write files whole or not at all, and find the directories of this user."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from pathlib import Path
 
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.redaction import without_secrets
+
+
+def cache_directory() -> Path:
+    """Where this program's caches of a user are (XDG Base Directory Specification). Raises RuntimeError where there is
+    no home."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(base if os.path.isabs(base) else Path.home() / ".cache") / "openstack-image-manager"
 
 
 def check(path: Path, suffixes: tuple[str, ...], option: str) -> None:

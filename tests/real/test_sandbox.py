@@ -208,7 +208,8 @@ def test_a_process_with_a_reused_pid_is_left_alone(own: Sandbox) -> None:
         other.communicate(b"\n", timeout=60)
 
 
-def test_a_half_made_installation_is_made_anew(tmp_path: Path) -> None:
+def test_a_half_made_installation_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     venv, log, wanted = tmp_path / "venv", tmp_path / "pip.log", tmp_path / "requirements.txt"
     wanted.write_text("six==1.17.0\n")
     (venv / "bin").mkdir(parents=True)
@@ -219,6 +220,18 @@ def test_a_half_made_installation_is_made_anew(tmp_path: Path) -> None:
     subprocess.run([python, "-c", "import six"], check=True, timeout=30)
     assert install(venv, log, said.append, wanted) == python
     assert len(said) == 3, said  # the last one did nothing
+    # Another sandbox shares it; what was cut short there is made again.
+    other = tmp_path / "other"
+    assert install(other, log, said.append, wanted) == other / "bin" / "python"
+    assert (len(said), other.resolve()) == (3, venv.resolve())
+    (other.resolve() / "made-from").unlink()
+    subprocess.run([install(other, log, said.append, wanted), "-c", "import six"], check=True, timeout=30)
+    assert "incomplete" in said[3]
+    # Without a place for caches, each sandbox has its own.
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    own = tmp_path / "own"
+    install(own, log, said.append, wanted)
+    assert not own.is_symlink()
 
     wanted.write_text("six==0.0.0.1\n")
     with pytest.raises(Error, match=r"six==0\.0\.0\.1") as caught:

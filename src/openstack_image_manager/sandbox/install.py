@@ -11,7 +11,8 @@ import venv
 from pathlib import Path
 
 from openstack_image_manager.errors import Error
-from openstack_image_manager.sandbox.process import Say, tail
+from openstack_image_manager.files import cache_directory
+from openstack_image_manager.sandbox.process import Say, locked, tail
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 MARKER = "made-from"  # written last and removed first: a directory without it was cut short
@@ -25,9 +26,10 @@ def install(
     what: str = "Keystone and Glance",
     duration: str = "one to three minutes",
 ) -> Path:
-    """Make sure `directory` holds the environment for `requirements`, and return its python.
+    """Make sure `directory` leads to the environment for `requirements`, and return its python.
 
-    A complete one is used as it is; anything else is removed and made anew. pip runs with the user's own settings.
+    It is made once in the user's cache, for all sandboxes with the same requirements; without a cache, in `directory`.
+    A complete one is used as it is; anything else is removed and made again. pip runs with the user's own settings.
     Raises `Error` when pip fails.
     """
     python = directory / "bin" / "python"
@@ -37,6 +39,29 @@ def install(
     if directory.exists():
         say(f"Removing an incomplete or outdated installation in {directory}")
     discard(directory)
+    shared = _shared(f"{requirements.stem}-{wanted[:16]}")
+    if shared is None:
+        _make(directory, wanted, log, say, requirements, what, duration)
+        return python
+    with locked(shared.with_name(f"{shared.name}.lock"), say):
+        if not (is_complete(shared, wanted) and (shared / "bin" / "python").exists()):
+            discard(shared)
+            _make(shared, wanted, log, say, requirements, what, duration)
+    directory.symlink_to(shared, target_is_directory=True)
+    return python
+
+
+def _shared(name: str) -> Path | None:
+    """Where the environment is kept for all sandboxes of this user; None: nowhere."""
+    try:
+        directory = cache_directory() / "sandbox"
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return None
+    return directory / name if os.access(directory, os.W_OK) else None
+
+
+def _make(directory: Path, wanted: str, log: Path, say: Say, requirements: Path, what: str, duration: str) -> None:
     say(f"Installing {what} into {directory} (once; {duration})")
     try:
         venv.create(directory, with_pip=True)
@@ -46,9 +71,8 @@ def install(
             "(Debian and Ubuntu: apt install python3-venv)"
         ) from error
     total = sum(1 for line in requirements.read_text().splitlines() if "==" in line)
-    _pip([str(python), "-m", "pip", "install", "-r", str(requirements)], total, log, say)
+    _pip([str(directory / "bin" / "python"), "-m", "pip", "install", "-r", str(requirements)], total, log, say)
     (directory / MARKER).write_text(wanted)
-    return python
 
 
 def fingerprint(*files: Path) -> str:

@@ -13,13 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from openstack_image_manager.files import cache_directory
+
 KEEP = 90 * 24 * 3600  # seconds since a document was last asked for
 
 
 def default_directory() -> Path:
-    """Where caches of a user are (XDG Base Directory Specification). Raises RuntimeError where there is no home."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(base if os.path.isabs(base) else Path.home() / ".cache") / "openstack-image-manager" / "documents"
+    """Where the documents of a user are kept. Raises RuntimeError where there is no home."""
+    return cache_directory() / "documents"
 
 
 @dataclass(frozen=True, slots=True)
