@@ -92,6 +92,14 @@ def test_forges_take_their_jobs(folder: str, options: list[str]) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+def test_the_forge_takes_the_jobs_of_this_project() -> None:
+    files = sorted(map(str, (Path(__file__).parents[2] / ".github" / "workflows").glob("*.yml")))
+    command = [Path(sys.executable).parent / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files]
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert files
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
 def test_kubernetes_takes_the_cron_job() -> None:
     kubernetes_validate.validate(read("kubernetes/cronjob.yaml"), kubernetes_validate.latest_version(), strict=True)
 
