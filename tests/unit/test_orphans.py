@@ -87,10 +87,14 @@ def test_what_was_never_published_takes_no_place_among_orphans():
 
 
 def test_orphans_that_are_in_use_or_junk():
-    policy = Policy(orphans="delete")
-    result = plan([definition()], [orphan()], policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 2)
+    policy, dated = Policy(orphans="delete"), replace(orphan(), name="Gone (1)")
+    result = plan([definition()], [dated], policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 2)
     assert [type(change) for change in result.changes if change.group == "Gone"] == [Update]
-    assert any("goes no further: in use by 2" in finding.message for finding in result.findings)
+    notes = [finding.message for finding in result.findings]
+    assert f"Gone (1) ({dated.id}) goes no further: in use by 2" in notes
+    notes = [f.message for f in plan([], [dated], Policy(), TODAY, names=set()).findings]
+    why = "--orphans hide or delete takes it away"
+    assert notes == [f"Gone (1) ({dated.id}) has no definition (any more) and is left alone: {why}"]
     junk = replace(orphan(), status="queued", updated_at="2020-01-01T00:00:00Z")
     result = plan([definition()], [junk], Policy(), TODAY, names={"Ubuntu 24.04"})
     assert [type(change) for change in result.changes if change.group == "Gone"] == [Delete]

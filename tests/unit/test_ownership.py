@@ -97,11 +97,38 @@ def test_evidence_counts_beside_the_bytes_that_it_names() -> None:
     (one,) = wanted.versions
     assert claim_of(wanted, one, there, "ours") is Claim.RIGHT
     assert claim_of(wanted, one, copied, "ours") is Claim.OURS
+    unbound = marked(there, **{markers.BYTES: None})
+    assert claim_of(wanted, one, unbound, "ours") is Claim.OURS
+    of_glance = definition(versions=[version("1")])
+    assert claim_of(of_glance, of_glance.versions[0], verified(bytes_of(unbound, BAD)), "ours") is Claim.OURS_WRONG
+    undefined = [claim_of(wanted, None, each, "ours") for each in (there, unbound)]
+    assert undefined == [Claim.RIGHT, Claim.OURS]
     pending = marked(image, **{markers.VERIFIED: markers.PENDING + said})
     role = plan([wanted], [], OURS, TODAY).changes[0]
     assert isinstance(role, Create)
     published = desired.wanted_image(wanted, one, role.role, OURS.tag, pending)
     assert published.properties[markers.BYTES] == f"sha512:{GOOD}"
+
+
+def test_a_copy_with_other_bytes_is_not_taken_for_the_image_it_was_copied_from() -> None:
+    """Its evidence names no bytes, and it is older and seen by more people."""
+    wanted = definition(versions=[version("1", f"sha256:{'3' * 64}")])
+    (image,) = own(wanted)
+    said = {markers.VERIFIED: f"sha256:{'3' * 64} before import"}
+    right = marked(image, **said, **{markers.BYTES: f"sha512:{GOOD}"})
+    right = replace(right, visibility="community")
+    copied = bytes_of(replace(marked(image, **said), id="copied", created_at="2020"), BAD)
+    changes = plan([wanted], [copied, right], DELETING, TODAY, usage=lambda _: 0).changes
+    assert deleted(changes) == ["copied"]
+
+
+@pytest.mark.parametrize("checksum", [f"sha256:{'3' * 64}", f"sha512:{GOOD}"])
+def test_an_image_of_an_earlier_release_stays_as_it_is(checksum: str) -> None:
+    """Releases before this one wrote what was verified, and not which bytes."""
+    wanted = definition(versions=[version("1", checksum)])
+    cloud = [marked(image, **{markers.VERIFIED: f"{checksum} before import"}) for image in own(wanted)]
+    result = plan([wanted], cloud, DELETING, TODAY, usage=lambda _: 0)
+    assert (result.changes, result.findings) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -480,6 +507,29 @@ def test_a_withdrawn_version_is_hidden_or_deleted_and_never_imported() -> None:
     assert plan([definition(versions=[withdrawn("3")])], cloud, DELETING, TODAY, usage=lambda _: 0).changes == ()
 
 
+def test_the_reason_of_a_withdrawn_version_is_not_that_it_is_undefined() -> None:
+    now = definition(versions=["1", withdrawn("2"), "3"])
+    cloud = settled([definition(versions=["1", "2", "3"])])
+    reasons = {plan([now], cloud, each, TODAY, usage=lambda _: 0).changes[-1].reason for each in (OURS, DELETING)}
+    assert reasons == {"withdrawn in the definition"}
+
+
+def test_a_definition_without_wanted_versions_says_that_its_images_stay() -> None:
+    cloud = settled([definition(versions=["1", "2"])])
+    for versions in ([], [withdrawn("2")]):
+        result = plan([definition(versions=versions)], cloud, DELETING, TODAY, usage=lambda _: 0)
+        assert result.changes == ()
+        assert [(f.level, f.subject, f.message) for f in result.findings] == [
+            (
+                "note",
+                NAME,
+                "no version is wanted: its 2 images stay as they are; to remove them, remove the definition and use "
+                "--orphans hide or delete",
+            )
+        ]
+        assert plan([definition(versions=versions)], [], DELETING, TODAY).findings == ()
+
+
 def test_a_bad_build_does_not_come_back_with_older_definitions() -> None:
     three = definition(versions=["2", "3"])
     cloud = settled([definition(versions=["1", "2"])])
@@ -538,6 +588,17 @@ def test_an_id_of_another_image_than_the_managed_one_is_reported() -> None:
     assert by_other_ids([managed], [wanted], {"theirs"}) == {}
     result = plan([wanted], [managed, named], DELETING, TODAY, usage=lambda _: 0)
     assert deleted(result.changes) == ["managed"]
+
+
+def test_an_id_of_the_managed_image_of_another_version_is_reported() -> None:
+    named = "6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f"
+    cloud = by_version(settled([definition(versions=["1", "2"])]))
+    one, two = replace(cloud["1"], id="managed"), replace(cloud["2"], id=named)
+    wanted = definition(versions=[version("1", None, id=named), version("2", None)])
+    assert [finding.message for finding in by_other_ids([one, two], [wanted], {"ours"}).values()] == [
+        f"version 1 is defined with the id {named}, but managed is that version, and {named} is version 2 of {NAME}: "
+        "neither is touched for it; correct the id in the definition"
+    ]
 
 
 marks = st.dictionaries(

@@ -325,7 +325,8 @@ class Builds:
         if role.stage is Stage.DELETE:
             before = [] if image.id in self.taken else self._hidden_first(build, line, role, image)
             found = before[-1].wanted if before else image
-            return [*before, Delete(name, found, f"its version is no longer defined; {role.why}")]
+            reason = role.why if build in line.withdrawn else f"its version is no longer defined; {role.why}"
+            return [*before, Delete(name, found, reason)]
         if version is None:
             wanted = self._undefined(build, role, image)
         else:
@@ -351,7 +352,8 @@ class Builds:
         elif self.policy.tag not in image.tags:
             reason = "taken over: it has the id of the version"
         else:
-            reason = "differs from its definition" if version else "its version is no longer defined"
+            gone = retention.WITHDRAWN if build in line.withdrawn else "its version is no longer defined"
+            reason = "differs from its definition" if version else gone
         return [Update(name, image, wanted, fields, reason)]
 
     def _hidden_first(self, build: str, line: LineUp, role: Role, image: Image) -> list[Update]:

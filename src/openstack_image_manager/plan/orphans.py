@@ -54,7 +54,7 @@ def _orphan(
 ) -> tuple[list[Change], list[Finding]]:
     stage, why = _stage(image, rank, policy, today, usage)
     if stage is Stage.KEEP:
-        message = f"{image.id} has no definition (any more) and is left alone: {why}"
+        message = f"{image.name} ({image.id}) has no definition (any more) and is left alone: {why}"
         return [], [Finding("note", name, message)]
     reason = "it has no definition (any more)"
     if stage is Stage.DELETE:
@@ -63,7 +63,7 @@ def _orphan(
         changes: list[Change] = [*before, Delete(name, before[-1].wanted if before else image, reason)]
         return changes, []
     short = stage.name.lower() != policy.orphans
-    findings = [Finding("note", name, f"{image.id} goes no further: {why}")] if short else []
+    findings = [Finding("note", name, f"{image.name} ({image.id}) goes no further: {why}")] if short else []
     return [*_hide(name, image, stage, policy, today, reason)], findings
 
 
