@@ -477,6 +477,49 @@ def test_a_bad_build_that_is_ahead_is_hidden_and_not_deleted() -> None:
     assert "goes no further: newer than every defined version" in str(result.findings)
 
 
+def test_a_run_that_is_behind_knows_it_after_a_rollback() -> None:
+    """Retention has deleted what the old definitions know, and the newest build was rolled back from."""
+    now = definition(versions=["3", "4"])
+    cloud = settled([now])
+    cloud = made(plan([now], cloud, replace(OURS, latest=True), TODAY, roll_back={NAME: ""}), cloud)
+    four = by_version(cloud)["4"].id
+    ahead = f"the cloud is ahead of these definitions: 4 ({four}) is newer than every defined version and stays;"
+    for versions in (["1", "2", "3"], ["1", "2"]):
+        result = plan([definition(versions=versions)], cloud, OURS, TODAY)
+        assert result.changes == ()
+        told = [finding.message for finding in result.findings if finding.level == "warning"]
+        assert told[0].startswith(ahead if versions[2:] else "the cloud is ahead of these definitions: 3 (")
+        assert f"4 ({four}" in told[0]
+    assert [finding.level for finding in plan([now], cloud, OURS, TODAY).findings] == []
+    # Without any other build the newest that is defined has to be the current one.
+    (bad,) = [image for image in cloud if image.id == four]
+    result = plan([definition(versions=["1", "2"])], [bad], OURS, TODAY)
+    assert [change.version.version for change in result.changes if isinstance(change, Create)] == ["2"]
+
+
+def test_a_newest_version_that_is_not_imported_for_newer_builds_is_reported() -> None:
+    """Somebody has renamed the versions of a definition."""
+    cloud = settled([definition(versions=["20261115", "20261122"])])
+    renamed = definition(versions=["1.1", "1.2"])
+    result = plan([renamed], cloud, DELETING, TODAY, usage=lambda _: 0)
+    assert result.changes == ()
+    ahead, missing = (finding.message for finding in result.findings)
+    assert ahead.startswith("the cloud is ahead of these definitions: 20261115 (")
+    assert missing == (
+        "version 1.2 is defined but not imported, for the cloud has newer builds: 20261115, 20261122; if the versions "
+        "were renamed, keep these in the definition, too, with 'withdrawn: true'"
+    )
+    assert [(b.definition, b.missing and b.missing.version) for b in result.behind] == [(NAME, "1.2")]
+    both = definition(versions=["1.1", "1.2", withdrawn("20261115"), withdrawn("20261122")])
+    result = plan([both], cloud, OURS, TODAY)
+    assert (result.findings, result.behind) == ((), ())
+    after = by_version(made(result, cloud))
+    assert {build: image.name for build, image in after.items() if image.visibility == "public"} == {
+        "1.2": NAME,
+        "1.1": f"{NAME} (1.1)",
+    }
+
+
 def test_what_is_ahead_and_was_hidden_before_is_not_shown_again() -> None:
     cloud = settled([definition(versions=["1", withdrawn("2")])], found=settled([definition(versions=["1", "2"])]))
     now = definition(versions=["1"])
@@ -523,7 +566,7 @@ def test_a_definition_without_wanted_versions_says_that_its_images_stay() -> Non
             (
                 "note",
                 NAME,
-                "no version is wanted: its 2 images stay as they are; to remove them, remove the definition and use "
+                "no version is wanted: what the cloud has (2 images) stays as it is; to remove it, remove the definition and use "
                 "--orphans hide or delete",
             )
         ]

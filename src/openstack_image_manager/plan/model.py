@@ -104,6 +104,15 @@ Change = Create | Update | Delete
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """A definition that knows none of the newest builds in the cloud; `missing`: the newest version that it knows, if it
+    is not imported for that reason."""
+
+    definition: str
+    missing: Version | None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that is to be done, in the order it is done within each definition."""
 
@@ -113,6 +122,7 @@ class Plan:
     images: int = 0
     converts: Mapping[str, bool | None] = field(default_factory=dict)  # by format, None: nothing tells
     projects: Mapping[str, str] = field(default_factory=dict)  # names by ids, those that are known
+    behind: tuple[Behind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
