@@ -45,6 +45,8 @@ class Spec:
     uuid_validity: str | None = None
     os_purpose: str | None = "generic"
     members: tuple[str, ...] | None = None
+    owner: str | None = None
+    former_owners: tuple[str, ...] = ()
 
     def data(self, source: Source) -> dict[str, Any]:
         """The definition as it stands in a file."""
@@ -60,6 +62,8 @@ class Spec:
             "separator": self.separator,
             "min_ram": self.min_ram,
             **({} if self.members is None else {"members": list(self.members)}),
+            **({} if self.owner is None else {"owner": self.owner}),
+            "former_owners": list(self.former_owners),
             "meta": {key: value for key, value in meta.items() if value is not None},
             "versions": [
                 {
@@ -118,6 +122,8 @@ FIELD_EDITS: tuple[tuple[str, Any], ...] = (
     ("min_ram", 64),
     ("os_purpose", None),
     ("os_purpose", "generic"),
+    *(("owner", each) for each in (None, "ours", "theirs", "theirs")),
+    *(("former_owners", each) for each in ((), ("theirs",), ("theirs",))),
 )
 POLICY_EDITS: tuple[tuple[str, Any], ...] = (
     *(("outdated", each) for each in ("keep", "hide", "deactivate", "delete", "delete", "delete")),
