@@ -23,6 +23,7 @@ from tests.histories.order import (
     is_behind,
     members,
     pending,
+    unheard,
     usable,
 )
 
@@ -85,8 +86,9 @@ def _change(order: Order, was: Image, now: Image) -> Iterator[str]:
     key = order.key(was)
     law(key or not is_behind(order), "a run that is behind the cloud changes nothing without a definition", was, now)
     version = order.versions(key[0]).get(key[1]) if key else None
-    if was.owner != order.project:
-        _of_others(order, was, now)
+    # What was ours when the plan was made has right bytes and properties, and may be shared after it was given away.
+    if (there := order.found.get(was.id)) and there.owner != order.project:
+        _of_others(order, there, now)
     # What a rollback chose is as good as defined.
     wanted = key and (version or key[1] == current(order, key[0]))
     if WIDTH[now.visibility] > WIDTH[was.visibility]:
@@ -122,18 +124,15 @@ def _change(order: Order, was: Image, now: Image) -> Iterator[str]:
 
 
 def _of_others(order: Order, was: Image, now: Image) -> None:
-    """What another project wrote is no reason to show its image to anybody else."""
+    """What another project wrote is no reason to show its image to anybody else. `was`: when the plan was made."""
     definition = order.definitions[key[0]] if (key := order.key(was)) else None
-    if definition and was.owner in definition.former_owners and now.owner in (order.project, definition.owner):
-        law(
-            evidence(order, was) == "right, of others" or _has_right_bytes(order, was),
-            "only right bytes are taken",
-            was,
-        )
+    if definition and was.owner in definition.former_owners and was.owner != now.owner:
+        law(_has_right_bytes(order, was), "only right bytes are taken", was)
         return
     wider = WIDTH[now.visibility] > WIDTH[was.visibility] or (was.hidden and not now.hidden)
     law(not wider or evidence(order, was) == "right, of others", "no image of others is shown to more people", was, now)
-    law(wider or members(now) <= members(was), "no image of others is shared with more people", was, now)
+    seen_by_all = WIDTH[was.visibility] >= WIDTH["community"]
+    law(seen_by_all or members(now) <= members(was), "no image of others is shared with more people", was, now)
 
 
 def _has_right_bytes(order: Order, image: Image) -> bool:
@@ -210,7 +209,8 @@ def settled(order: Order, after: Cloud) -> None:
             law(WIDTH[image.visibility] <= WIDTH[says], "no image is shown to more people than is defined", image, says)
     for name, definition in order.definitions.items():
         if definition.multi and not order.left_alone(name):
-            plain = [build for (owner, build), image in mine if owner == name == image.name]
+            named = [(build, image) for (owner, build), image in mine if owner == name == image.name]
+            plain = [build for build, image in named if not unheard(order, image)]
             now = current(then, name)
             # Of what is newer than all it knows a run changes nothing: neither second images, nor a rotation half done.
             alone = now in plain and set(plain) <= set(later[name]) if now in later[name] else plain == [now]

@@ -122,7 +122,15 @@ def standing_for(order: Order, name: str) -> dict[str, Image]:
 
 
 def _may_stand(order: Order, image: Image) -> bool:
-    return _usable_as(order, image) and evidence(order, image) != "none"
+    return _usable_as(order, image) and evidence(order, image) != "none" and not unheard(order, image)
+
+
+def unheard(order: Order, image: Image) -> bool:
+    """True for an image of the owner that claims to be newer than every defined version: only the owner says so."""
+    name, build = order.key(image) or ("", "")
+    if not name or image.owner == order.project:
+        return False
+    return number(build) > max((number(version.version) for version in order.definitions[name].versions), default=())
 
 
 def evidence(order: Order, image: Image) -> str:
@@ -198,9 +206,10 @@ def _rollback(order: Order, name: str) -> tuple[str, frozenset[str]]:
     newest = max(defined, key=number)
     if not order.definitions[name].multi:
         return newest, frozenset()
-    over = {build: i.properties[PINNED_OVER] for build, i in there.items() if i.properties.get(PINNED_OVER)}
+    marked = {build: i.properties for build, i in there.items() if i.owner == order.project}  # others could write it
+    over = {build: properties[PINNED_OVER] for build, properties in marked.items() if properties.get(PINNED_OVER)}
     pins = {build: pin for build, pin in over.items() if number(pin) >= number(newest)}
-    passed = {build for build, image in there.items() if ROLLED_BACK in image.properties}
+    passed = {build for build, properties in marked.items() if ROLLED_BACK in properties}
     for build, pin in pins.items():
         passed |= {each for each in {*defined, *there} if number(build) < number(each) <= number(pin)}
     later = ahead(order, name)

@@ -62,8 +62,9 @@ class Spec:
             "separator": self.separator,
             "min_ram": self.min_ram,
             **({} if self.members is None else {"members": list(self.members)}),
-            **({} if self.owner is None else {"owner": self.owner}),
-            "former_owners": list(self.former_owners),
+            # As names are resolved: without owner what is taken becomes ours, and nobody gives images to themselves.
+            **({} if (owner := self.owner or ("ours" if self.former_owners else None)) is None else {"owner": owner}),
+            "former_owners": [project for project in self.former_owners if project != owner],
             "meta": {key: value for key, value in meta.items() if value is not None},
             "versions": [
                 {

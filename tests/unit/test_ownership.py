@@ -395,6 +395,23 @@ def test_what_the_owner_relabels_takes_no_place_of_ours(builds: tuple[str, ...],
     assert [replace(c, keeper=None) if isinstance(c, Update) else c for c in changes] == list(alone.changes)
 
 
+@pytest.mark.parametrize(("build", "kept"), [("1", False), ("99999999", True)])
+def test_an_older_public_image_of_others_gives_the_plain_name_up(build: str, kept: bool) -> None:
+    """Its version is not defined any more, so nothing proves it; users would find two images of that name."""
+    wanted = definition(versions=[version("2")])
+    theirs = replace(marked(own(wanted)[0], internal_version=build), id="theirs", owner="them")
+    for cloud in ([theirs], [theirs, *own(wanted)]):
+        result = plan([wanted], cloud, DELETING, TODAY, usage=lambda _: 0)
+        after = {image.id: image for image in made(result, cloud)}
+        assert (after["theirs"].name == NAME) == kept
+        assert replace(after["theirs"], name=NAME) == replace(theirs, properties=after["theirs"].properties)
+        assert [image.properties["internal_version"] for image in after.values() if image.name == NAME][-1] == "2"
+        assert plan([wanted], list(after.values()), DELETING, TODAY, usage=lambda _: 0).changes == ()
+    aside = definition(versions=[version("2")], multi=False)
+    result = plan([aside], [replace(theirs, name=f"{NAME} 1"), *own(aside)], DELETING, TODAY, usage=lambda _: 0)
+    assert result.changes == ()
+
+
 def test_what_the_owner_relabels_stops_no_import() -> None:
     wanted = definition(versions=[version("1"), version("2")], owner="x")
     forged = replace(own(wanted)[0], id="forged", owner="x", name=NAME)
@@ -566,8 +583,8 @@ def test_a_definition_without_wanted_versions_says_that_its_images_stay() -> Non
             (
                 "note",
                 NAME,
-                "no version is wanted: what the cloud has (2 images) stays as it is; to remove it, remove the definition and use "
-                "--orphans hide or delete",
+                "no version is wanted: what the cloud has (2 images) stays as it is; to remove it, remove the "
+                "definition and use --orphans hide or delete",
             )
         ]
         assert plan([definition(versions=versions)], [], DELETING, TODAY).findings == ()

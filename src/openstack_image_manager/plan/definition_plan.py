@@ -97,6 +97,7 @@ class Builds:
             stays = usable.get(build)
             updates += [_with_keeper(change, stays, planned.get(stays.id)) if stays else change for change in more]
             findings += remarks
+        updates += self._names_of_others(standing)
         awaited = {version.version for version in line.missing}
         deletes = [change for change in (*updates, *late) if isinstance(change, Delete)]
         for build, image in images.items():
@@ -421,6 +422,16 @@ class Builds:
         findings += self._held(replace(role, why=why), image)
         changes = self._change(build, None, line, role, image)
         return [replace(change, reason=f"{stands} for its version") for change in changes], findings
+
+    def _names_of_others(self, standing: Standing) -> list[Change]:
+        """Older images of other projects that stand for nothing give the plain name up, so that it is found once."""
+        line, changes = standing.line, list[Change]()
+        for build, image in standing.doubted:
+            older = build not in standing.roles and key(build) < key(line.newest.version)
+            if older and self._is_usable(build, image) and self.definition.multi and image.name == self.definition.name:
+                role = Role(False, True, False, Stage.KEEP, "not believed", image.visibility, image.hidden)
+                changes += self._change(build, None, line, role, image)
+        return changes
 
     def _clear(self, image: Image, findings: list[Finding]) -> list[Delete]:
         foreign = is_foreign(image, self.policy, self.definition.owner)

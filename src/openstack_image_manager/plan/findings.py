@@ -43,8 +43,9 @@ def ahead(definition: Definition, builds: Mapping[str, Image], withheld: Version
     ]
     if withheld:
         messages.append(
-            f"version {withheld.version} is defined but not imported, for the cloud has newer builds: {', '.join(newer)}; "
-            "if the versions were renamed, keep these in the definition, too, with 'withdrawn: true'"
+            f"version {withheld.version} is defined but not imported, for the cloud has newer builds: "
+            f"{', '.join(newer)}; if the versions were renamed, keep these in the definition, too, with "
+            "'withdrawn: true'"
         )
     return [Finding("warning", definition.name, message) for message in messages]
 

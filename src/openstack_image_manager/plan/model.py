@@ -105,8 +105,8 @@ Change = Create | Update | Delete
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """A definition that knows none of the newest builds in the cloud; `missing`: the newest version that it knows, if it
-    is not imported for that reason."""
+    """A definition that the cloud has newer builds of than it knows; `missing`: the newest version that it knows, if
+    that is not imported for this reason."""
 
     definition: str
     missing: Version | None

@@ -18,8 +18,8 @@ from openstack_image_manager.plan.model import Policy
 class LineUp:
     """`order`: all builds, the current one first. `newest`: the newest defined version. `bad`: builds that were rolled
     back from; `pins`: builds that a rollback made current → the newest version that each is current in place of.
-    `withdrawn`: builds that the definition withdraws; `newer`: builds that are newer than all it knows, `ahead`: those of
-    them that were not rolled back from; `withheld`: the newest defined version, if it is not imported for these.
+    `withdrawn`: builds that the definition withdraws; `newer`: builds that are newer than all it knows, `ahead`: those
+    that were not rolled back from; `withheld`: the newest defined version, if it is not imported for these.
     `places`: builds that users can use, which are what `uuid_validity` counts; those that are `lesser`, too, count for
     each other only."""
 
