@@ -16,6 +16,7 @@ from tests.histories.order import (
     better,
     current,
     evidence,
+    is_behind,
     number,
     pending,
     standing_for,
@@ -31,7 +32,7 @@ def why_not(order: Order, image: Image, before: Cloud | None) -> str:
         return "no one asked for it"
     if image.protected:
         return "it is protected"
-    if image.owner != order.project:
+    if image.owner not in (order.project, order.owner_of(image)):
         return "it is of another project"
     if order.uses is None and policy.unknown_usage != "delete":
         return "no one knows whether it is in use"
@@ -42,7 +43,9 @@ def why_not(order: Order, image: Image, before: Cloud | None) -> str:
         if since is None or (order.day - since).days < policy.grace:
             return "its waiting time is not over"
     if key is None:
-        return _promised(order, image)
+        return _promised(order, image) or ("a definition is behind the cloud" if is_behind(order) else "")
+    if image.owner != order.project:
+        return ""  # what becomes of images that were given away hurts nobody but their project
     if better(order, image) or _is_replaced(order, image, before):
         return ""
     return _still_wanted(order, key, before)

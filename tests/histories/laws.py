@@ -19,8 +19,11 @@ from tests.histories.order import (
     ahead,
     better,
     current,
+    evidence,
+    is_behind,
     members,
     pending,
+    unheard,
     usable,
 )
 
@@ -48,7 +51,7 @@ def judge(
         if now is was or (now is not None and _same(was, now)):
             continue
         key = order.key(was)
-        law(order.ours(was), "only managed images are touched", was)
+        law(order.ours(was) or (order.offered(was) and now), "only managed images are touched", was)
         if key is not None:
             law(not order.left_alone(key[0]), "what is disabled or wrong stays as it is", was, now)
         if group is not None:
@@ -81,7 +84,11 @@ def _same(was: Image, now: Image) -> bool:
 
 def _change(order: Order, was: Image, now: Image) -> Iterator[str]:
     key = order.key(was)
+    law(key or not is_behind(order), "a run that is behind the cloud changes nothing without a definition", was, now)
     version = order.versions(key[0]).get(key[1]) if key else None
+    # What was ours when the plan was made has right bytes and properties, and may be shared after it was given away.
+    if (there := order.found.get(was.id)) and there.owner != order.project:
+        _of_others(order, there, now)
     # What a rollback chose is as good as defined.
     wanted = key and (version or key[1] == current(order, key[0]))
     if WIDTH[now.visibility] > WIDTH[was.visibility]:
@@ -105,6 +112,8 @@ def _change(order: Order, was: Image, now: Image) -> Iterator[str]:
         yield "rotated"
     if key and was.name == order.definitions[key[0]].name != now.name and better(order, was):
         yield "twin renamed"
+    if was.owner != now.owner:
+        yield "taken" if now.owner == order.project else "given away"
     if (was.status, now.status) == ("active", "deactivated"):
         yield "deactivated"
     if pending(was) and not pending(now):
@@ -112,6 +121,24 @@ def _change(order: Order, was: Image, now: Image) -> Iterator[str]:
     if now.properties.get(PINNED_OVER, "") > was.properties.get(PINNED_OVER, ""):
         yield "rolled back"
     yield from _sharing(order, was, now)
+
+
+def _of_others(order: Order, was: Image, now: Image) -> None:
+    """What another project wrote is no reason to show its image to anybody else. `was`: when the plan was made."""
+    definition = order.definitions[key[0]] if (key := order.key(was)) else None
+    if definition and was.owner in definition.former_owners and was.owner != now.owner:
+        law(_has_right_bytes(order, was), "only right bytes are taken", was)
+        return
+    wider = WIDTH[now.visibility] > WIDTH[was.visibility] or (was.hidden and not now.hidden)
+    law(not wider or evidence(order, was) == "right, of others", "no image of others is shown to more people", was, now)
+    seen_by_all = WIDTH[was.visibility] >= WIDTH["community"]
+    law(seen_by_all or members(now) <= members(was), "no image of others is shared with more people", was, now)
+
+
+def _has_right_bytes(order: Order, image: Image) -> bool:
+    key = order.key(image)
+    version = order.versions(key[0]).get(key[1]) if key else None
+    return bool(version and version.checksum == f"{image.hash_algorithm}:{image.hash_value}")
 
 
 def _rotated_in(was: Image, now: Image, name: str) -> bool:
@@ -182,7 +209,8 @@ def settled(order: Order, after: Cloud) -> None:
             law(WIDTH[image.visibility] <= WIDTH[says], "no image is shown to more people than is defined", image, says)
     for name, definition in order.definitions.items():
         if definition.multi and not order.left_alone(name):
-            plain = [build for (owner, build), image in mine if owner == name == image.name]
+            named = [(build, image) for (owner, build), image in mine if owner == name == image.name]
+            plain = [build for build, image in named if not unheard(order, image)]
             now = current(then, name)
             # Of what is newer than all it knows a run changes nothing: neither second images, nor a rotation half done.
             alone = now in plain and set(plain) <= set(later[name]) if now in later[name] else plain == [now]

@@ -123,6 +123,13 @@ class Histories(RuleBasedStateMachine):
         if name in self.told.specs:
             self._spec(name, replace(self.told.specs[name], visibility="shared", members=members))
 
+    @rule(name=specs, owner=st.sampled_from([None, "theirs"]), former=st.sampled_from([(), ("theirs",)]))
+    def give_away(self, name: str, owner: str | None, former: tuple[str, ...]) -> None:
+        """The images belong to another project from now on, or do no longer."""
+        if name in self.told.specs:
+            self._spec(name, replace(self.told.specs[name], owner=owner, former_owners=former))
+            self.run()
+
     @rule(name=specs, number=picks, members=st.sampled_from([(), ("shop",), ("cart", "shop")]))
     def share_by_hand(self, name: str, number: int, members: tuple[str, ...]) -> None:
         """Somebody shares an image, often the one with the plain name."""

@@ -16,6 +16,7 @@ from openstack_image_manager.plan.model import Policy
 
 WIDTH = {"private": 0, "shared": 1, "community": 2, "public": 3}
 VERIFIED, HIDDEN_SINCE = "image_manager_verified", "image_manager_hidden_since"
+BYTES = "image_manager_bytes"
 PINNED_OVER, ROLLED_BACK = "image_manager_pinned_over", "image_manager_rolled_back"
 Cloud = Mapping[str, Image]
 
@@ -50,7 +51,37 @@ class Order:
 
     def ours(self, image: Image) -> bool:
         """True for an image that a run may touch at all."""
-        return self.policy.tag in image.tags and (image.owner == self.project or image.visibility == "public")
+        if self.policy.tag not in image.tags:
+            return False
+        key = self.key(image)
+        owners = {self.definitions[key[0]].owner} if key else {each.owner for each in self.definitions.values()}
+        return image.visibility == "public" or image.owner in {self.project, *owners}
+
+    def offered(self, image: Image) -> bool:
+        """True for an image that its definition may take from a former owner."""
+        key = self.key(image)
+        tagged = self.policy.tag in image.tags
+        return tagged and key is not None and image.owner in self.definitions[key[0]].former_owners
+
+    def owner_of(self, image: Image) -> str | None:
+        """The project that the definition of an image gives its images to."""
+        key = self.key(image)
+        return self.definitions[key[0]].owner if key else None
+
+    def is_wide(self, image: Image) -> bool:
+        """True for an image that as many people see as its definition says."""
+        key = self.key(image)
+        assert key
+        definition = self.definitions[key[0]]
+        versions = {version.version: version for version in definition.versions}
+        wanted = (key[1] in versions and versions[key[1]].visibility) or definition.visibility
+        if wanted == image.visibility == "shared" and image.members is not None:
+            return {each.project for each in definition.members or ()} <= image.members
+        return WIDTH[image.visibility] >= WIDTH[wanted]
+
+    def is_given(self, name: str) -> bool:
+        """True for a definition whose images belong to another project, which can write most of what is on them."""
+        return self.definitions[name].owner not in (None, self.project)
 
     def versions(self, name: str) -> dict[str, Version]:
         """The defined versions by their names, without those that are withdrawn."""
@@ -91,26 +122,39 @@ def standing_for(order: Order, name: str) -> dict[str, Image]:
 
 
 def _may_stand(order: Order, image: Image) -> bool:
-    return _usable_as(order, image) and evidence(order, image) != "none"
+    return _usable_as(order, image) and evidence(order, image) != "none" and not unheard(order, image)
+
+
+def unheard(order: Order, image: Image) -> bool:
+    """True for an image of the owner that claims to be newer than every defined version: only the owner says so."""
+    name, build = order.key(image) or ("", "")
+    if not name or image.owner == order.project:
+        return False
+    return number(build) > max((number(version.version) for version in order.definitions[name].versions), default=())
 
 
 def evidence(order: Order, image: Image) -> str:
-    """What speaks for an image: of others only that Glance's digest is the checksum; of ours what was verified too."""
+    """What speaks for an image: of others only that Glance's digest is the checksum; of ours what was verified, too, of
+    the bytes that it names."""
     key = order.key(image)
     version = order.versions(key[0]).get(key[1]) if key else None
     checksum, stored = version and version.checksum, f"{image.hash_algorithm}:{image.hash_value}"
     verified = image.properties.get(VERIFIED, "").removeprefix("pending ").split(" ")[0]
     if image.owner != order.project:
-        return "right, of others" if checksum == stored else "none"
+        owners = "owners" if key and image.owner == order.definitions[key[0]].owner else "none"
+        if checksum == stored:
+            return "right, of others" if order.is_wide(image) else owners
+        return "none" if checksum else owners
+    bound = image.properties.get(BYTES) == stored
     if checksum is None:
-        return "right" if ":" in verified else "unknown"
-    if checksum in (stored, verified):
+        return "right" if ":" in verified and bound else "unknown"
+    if checksum == stored or (checksum == verified and bound):
         return "right"
     alike = checksum.startswith(f"{image.hash_algorithm}:") and image.disk_format == order.definitions[key[0]].format
-    return "wrong" if ":" in verified or alike else "unknown"
+    return "wrong" if (":" in verified and verified != checksum) or alike else "unknown"
 
 
-BEST_FIRST = ("right", "unknown", "right, of others", "wrong", "none")
+BEST_FIRST = ("right", "unknown", "right, of others", "owners", "wrong", "none")
 
 
 def better(order: Order, image: Image) -> bool:
@@ -162,9 +206,10 @@ def _rollback(order: Order, name: str) -> tuple[str, frozenset[str]]:
     newest = max(defined, key=number)
     if not order.definitions[name].multi:
         return newest, frozenset()
-    over = {build: i.properties[PINNED_OVER] for build, i in there.items() if i.properties.get(PINNED_OVER)}
+    marked = {build: i.properties for build, i in there.items() if i.owner == order.project}  # others could write it
+    over = {build: properties[PINNED_OVER] for build, properties in marked.items() if properties.get(PINNED_OVER)}
     pins = {build: pin for build, pin in over.items() if number(pin) >= number(newest)}
-    passed = {build for build, image in there.items() if ROLLED_BACK in image.properties}
+    passed = {build for build, properties in marked.items() if ROLLED_BACK in properties}
     for build, pin in pins.items():
         passed |= {each for each in {*defined, *there} if number(build) < number(each) <= number(pin)}
     later = ahead(order, name)
@@ -185,6 +230,11 @@ def ahead(order: Order, name: str) -> set[str]:
     """The builds that are newer than all that the definition knows, and that it does not withdraw."""
     newest = max(map(number, order.versions(name)), default=number(""))
     return {build for build in standing_for(order, name) if number(build) > newest}
+
+
+def is_behind(order: Order) -> bool:
+    """True for a run that knows none of the newest builds of one of its definitions."""
+    return any(ahead(order, name) and current(order, name) for name in order.definitions if not order.left_alone(name))
 
 
 def number(version: str) -> tuple[int, ...]:

@@ -45,6 +45,8 @@ class Spec:
     uuid_validity: str | None = None
     os_purpose: str | None = "generic"
     members: tuple[str, ...] | None = None
+    owner: str | None = None
+    former_owners: tuple[str, ...] = ()
 
     def data(self, source: Source) -> dict[str, Any]:
         """The definition as it stands in a file."""
@@ -60,6 +62,9 @@ class Spec:
             "separator": self.separator,
             "min_ram": self.min_ram,
             **({} if self.members is None else {"members": list(self.members)}),
+            # As names are resolved: without owner what is taken becomes ours, and nobody gives images to themselves.
+            **({} if (owner := self.owner or ("ours" if self.former_owners else None)) is None else {"owner": owner}),
+            "former_owners": [project for project in self.former_owners if project != owner],
             "meta": {key: value for key, value in meta.items() if value is not None},
             "versions": [
                 {
@@ -118,6 +123,8 @@ FIELD_EDITS: tuple[tuple[str, Any], ...] = (
     ("min_ram", 64),
     ("os_purpose", None),
     ("os_purpose", "generic"),
+    *(("owner", each) for each in (None, "ours", "theirs", "theirs")),
+    *(("former_owners", each) for each in ((), ("theirs",), ("theirs",))),
 )
 POLICY_EDITS: tuple[tuple[str, Any], ...] = (
     *(("outdated", each) for each in ("keep", "hide", "deactivate", "delete", "delete", "delete")),

@@ -226,7 +226,8 @@ class Real:
         """Write the definitions, and look at the cloud before the run."""
         data = [spec.data(self._source) for spec in told.specs.values()]
         for each in data:
-            each.pop("members", None)  # the projects of histories are in no Keystone
+            for projects in ("members", "owner", "former_owners"):
+                each.pop(projects, None)  # the projects of histories are in no Keystone
             each["versions"] = [{k: v for k, v in version.items() if v is not None} for version in each["versions"]]
         self.bench.define(*data)
         definitions = {each.name: each for each in load(str(self.bench.directory / "images")).definitions}

@@ -32,6 +32,56 @@ def test_two_checkouts_do_not_undo_each_other(bench: Bench) -> None:
     assert "no changes" in bench.run("plan", *DELETE).out
 
 
+def test_a_checkout_that_lacks_a_whole_definition_deletes_nothing_of_it(bench: Bench) -> None:
+    """It is a commit old, which shows by another definition."""
+    other = bench.ubuntu("1", name=f"Debian {bench.tag}")
+    bench.define(bench.ubuntu("1", "2"), other)
+    assert bench.run().code == 0
+    before = sorted(bench.images(), key=str)
+    bench.define(bench.ubuntu("1"))
+    outcome = bench.run("--orphans", "delete", *DELETE)
+    assert outcome.code == 0, outcome.text
+    assert "1 image without a definition stays: the cloud is ahead of" in outcome.out
+    assert sorted(bench.images(), key=str) == before
+    bench.define(bench.ubuntu("1", "2"))
+    outcome = bench.run("--orphans", "delete", *DELETE)
+    assert outcome.code == 0, outcome.text
+    assert "1 image without a definition is to be deleted: are these all definitions of this cloud" in outcome.out
+    assert {image.properties["image_name"] for image in bench.images()} == {bench.ubuntu()["name"]}
+
+
+def test_an_old_checkout_imports_nothing_after_a_rollback(bench: Bench) -> None:
+    bench.define(bench.ubuntu("3", "4"))
+    assert bench.run().code == 0
+    assert bench.run("rollback", bench.ubuntu()["name"], "--yes").code == 0
+    before = sorted(bench.images(), key=str)
+    bench.define(bench.ubuntu("1", "2", "3"))
+    outcome = bench.run()
+    assert outcome.code == 0, outcome.text
+    assert f"the cloud is ahead of these definitions: 4 ({bench.image('4').id})" in outcome.out
+    assert sorted(bench.images(), key=str) == before
+
+
+def test_renamed_versions_are_reported_and_come_with_withdrawals(bench: Bench) -> None:
+    name = bench.ubuntu()["name"]
+    old = [bench.version("20261115"), bench.version("20261122")]
+    bench.define(bench.ubuntu(*old))
+    assert bench.run().code == 0
+    bench.define(bench.ubuntu("1.1", "1.2"))
+    outcome = bench.run()
+    assert outcome.code == 0, outcome.text
+    assert "version 1.2 is defined but not imported, for the cloud has newer builds: 20261115, 20261122" in outcome.out
+    status = bench.run("status")
+    assert status.code == 3, status.text
+    assert "missing: the current build" in status.out
+    bench.define(bench.ubuntu("1.1", "1.2", *({**each, "withdrawn": True} for each in old)))
+    assert bench.run().code == 0
+    seen = {image.name for image in bench.images() if image.visibility == "public"}
+    assert seen == {name, f"{name} (1.1)"}
+    assert bench.run("status").code == 0
+    bench.converged()
+
+
 def test_a_checkout_that_is_behind_imports_nothing_beside_what_is_newer(bench: Bench) -> None:
     bench.define(bench.ubuntu("3"))
     assert bench.run().code == 0

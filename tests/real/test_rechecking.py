@@ -168,6 +168,24 @@ def test_an_image_that_lost_its_tag_is_not_imported_again(bench: Bench) -> None:
     made(bench)
 
 
+@pytest.mark.parametrize("removed", [("image_name",), ("image_name", "internal_version")])
+def test_an_image_that_lost_its_image_name_is_not_imported_again(bench: Bench, removed: tuple[str, ...]) -> None:
+    """Its description and its name tell which version it is; the run writes the properties again."""
+    bench.define(bench.ubuntu("1", "2"))
+    assert bench.run().code == 0
+    before = states(bench)
+    old = bench.image("1")
+    bench.patch(old, *({"op": "remove", "path": f"/{name}"} for name in removed))
+    assert not {*removed} & states(bench)[old.id].properties.keys()
+    assert bench.run().code == 0
+    after = states(bench)
+    assert {key: image.properties for key, image in after.items()} == {
+        key: image.properties for key, image in before.items()
+    }
+    assert plain(bench) == ["2"]
+    bench.converged()
+
+
 @pytest.mark.parametrize("what", ["a snapshot", "another tag"])
 def test_a_copy_of_an_image_is_not_in_the_way(bench: Bench, what: str) -> None:
     """Nova copies the properties of an image to snapshots of its servers."""

@@ -35,7 +35,7 @@ MORE = 8 * len(STARTS)
 EVENTS = (
     *("imported", "published", "rotated", "hidden", "deactivated"),
     *("outdated deleted", "orphan deleted", "twin deleted", "twin renamed", "junk cleared"),
-    *("rolled back", "shared", "unshared"),
+    *("rolled back", "shared", "unshared", "given away", "taken"),
     *("failed", "killed", "other run", "by hand", "too many"),
 )
 PROFILE = settings(

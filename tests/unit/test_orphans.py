@@ -87,10 +87,14 @@ def test_what_was_never_published_takes_no_place_among_orphans():
 
 
 def test_orphans_that_are_in_use_or_junk():
-    policy = Policy(orphans="delete")
-    result = plan([definition()], [orphan()], policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 2)
+    policy, dated = Policy(orphans="delete"), replace(orphan(), name="Gone (1)")
+    result = plan([definition()], [dated], policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 2)
     assert [type(change) for change in result.changes if change.group == "Gone"] == [Update]
-    assert any("goes no further: in use by 2" in finding.message for finding in result.findings)
+    notes = [finding.message for finding in result.findings]
+    assert f"Gone (1) ({dated.id}) goes no further: in use by 2" in notes
+    notes = [f.message for f in plan([], [dated], Policy(), TODAY, names=set()).findings]
+    why = "--orphans hide or delete takes it away"
+    assert notes == [f"Gone (1) ({dated.id}) has no definition (any more) and is left alone: {why}"]
     junk = replace(orphan(), status="queued", updated_at="2020-01-01T00:00:00Z")
     result = plan([definition()], [junk], Policy(), TODAY, names={"Ubuntu 24.04"})
     assert [type(change) for change in result.changes if change.group == "Gone"] == [Delete]
@@ -100,6 +104,46 @@ def test_images_of_definitions_that_were_filtered_out_are_no_orphans():
     result = plan([definition()], [orphan()], Policy(orphans="delete"), TODAY, names={"Ubuntu 24.04", "Gone"})
     assert all(change.group == "Ubuntu 24.04" for change in result.changes)
     assert not plan([], [orphan()], Policy(orphans="delete"), TODAY).changes
+
+
+NEW = definition(versions=("1", "2"))
+OLD = definition(versions=("1",))
+
+
+@pytest.mark.parametrize("orphans", ["hide", "delete"])
+def test_a_run_that_is_behind_the_cloud_takes_no_orphans(orphans):
+    """It may lack whole definitions, too; their current images would be deleted."""
+    found = [*settled([NEW]), orphan(), replace(orphan(), id="second", name="Gone (0)")]
+    policy = Policy(orphans=orphans, outdated="delete", unknown_usage="delete", project="ours")
+    names = {"Ubuntu 24.04"}
+    result = plan([OLD], found, policy, TODAY, names=names, usage=lambda _: 0)
+    assert result.changes == ()
+    told = [finding.message for finding in result.findings if finding.subject == "orphans"]
+    assert told == [
+        "2 images without a definition stay: the cloud is ahead of Ubuntu 24.04, so these definitions may lack others, "
+        "too; update the checkout, or say 'withdrawn: true' there, and run again"
+    ]
+    notes = [finding.message for finding in result.findings if finding.level == "note"]
+    assert (
+        "Gone (0) (second) has no definition (any more) and is left alone: these definitions are behind the cloud"
+        in notes
+    )
+    assert plan([NEW], found, policy, TODAY, names=names, usage=lambda _: 0).changes
+    told = plan([OLD], found[:2], policy, TODAY, names=names, usage=lambda _: 0).findings
+    assert not [finding for finding in told if finding.subject == "orphans"]
+
+
+def test_deletes_of_orphans_are_warned_of_once():
+    found = [*settled([NEW]), orphan(), replace(orphan(), id="second")]
+    for policy, warned in ((Policy(orphans="delete"), True), (Policy(orphans="hide"), False), (Policy(), False)):
+        result = plan([NEW], found, policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 0)
+        assert [(f.level, f.message) for f in result.findings if f.subject == "orphans"] == [
+            (
+                "warning",
+                "2 images without a definition are to be deleted: are these all definitions of this cloud, and is this "
+                "checkout current?",
+            )
+        ] * warned
 
 
 def test_an_orphan_that_is_to_be_deleted_is_hidden_first():

@@ -97,11 +97,38 @@ def test_evidence_counts_beside_the_bytes_that_it_names() -> None:
     (one,) = wanted.versions
     assert claim_of(wanted, one, there, "ours") is Claim.RIGHT
     assert claim_of(wanted, one, copied, "ours") is Claim.OURS
+    unbound = marked(there, **{markers.BYTES: None})
+    assert claim_of(wanted, one, unbound, "ours") is Claim.OURS
+    of_glance = definition(versions=[version("1")])
+    assert claim_of(of_glance, of_glance.versions[0], verified(bytes_of(unbound, BAD)), "ours") is Claim.OURS_WRONG
+    undefined = [claim_of(wanted, None, each, "ours") for each in (there, unbound)]
+    assert undefined == [Claim.RIGHT, Claim.OURS]
     pending = marked(image, **{markers.VERIFIED: markers.PENDING + said})
     role = plan([wanted], [], OURS, TODAY).changes[0]
     assert isinstance(role, Create)
     published = desired.wanted_image(wanted, one, role.role, OURS.tag, pending)
     assert published.properties[markers.BYTES] == f"sha512:{GOOD}"
+
+
+def test_a_copy_with_other_bytes_is_not_taken_for_the_image_it_was_copied_from() -> None:
+    """Its evidence names no bytes, and it is older and seen by more people."""
+    wanted = definition(versions=[version("1", f"sha256:{'3' * 64}")])
+    (image,) = own(wanted)
+    said = {markers.VERIFIED: f"sha256:{'3' * 64} before import"}
+    right = marked(image, **said, **{markers.BYTES: f"sha512:{GOOD}"})
+    right = replace(right, visibility="community")
+    copied = bytes_of(replace(marked(image, **said), id="copied", created_at="2020"), BAD)
+    changes = plan([wanted], [copied, right], DELETING, TODAY, usage=lambda _: 0).changes
+    assert deleted(changes) == ["copied"]
+
+
+@pytest.mark.parametrize("checksum", [f"sha256:{'3' * 64}", f"sha512:{GOOD}"])
+def test_an_image_of_an_earlier_release_stays_as_it_is(checksum: str) -> None:
+    """Releases before this one wrote what was verified, and not which bytes."""
+    wanted = definition(versions=[version("1", checksum)])
+    cloud = [marked(image, **{markers.VERIFIED: f"{checksum} before import"}) for image in own(wanted)]
+    result = plan([wanted], cloud, DELETING, TODAY, usage=lambda _: 0)
+    assert (result.changes, result.findings) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -368,6 +395,23 @@ def test_what_the_owner_relabels_takes_no_place_of_ours(builds: tuple[str, ...],
     assert [replace(c, keeper=None) if isinstance(c, Update) else c for c in changes] == list(alone.changes)
 
 
+@pytest.mark.parametrize(("build", "kept"), [("1", False), ("99999999", True)])
+def test_an_older_public_image_of_others_gives_the_plain_name_up(build: str, kept: bool) -> None:
+    """Its version is not defined any more, so nothing proves it; users would find two images of that name."""
+    wanted = definition(versions=[version("2")])
+    theirs = replace(marked(own(wanted)[0], internal_version=build), id="theirs", owner="them")
+    for cloud in ([theirs], [theirs, *own(wanted)]):
+        result = plan([wanted], cloud, DELETING, TODAY, usage=lambda _: 0)
+        after = {image.id: image for image in made(result, cloud)}
+        assert (after["theirs"].name == NAME) == kept
+        assert replace(after["theirs"], name=NAME) == replace(theirs, properties=after["theirs"].properties)
+        assert [image.properties["internal_version"] for image in after.values() if image.name == NAME][-1] == "2"
+        assert plan([wanted], list(after.values()), DELETING, TODAY, usage=lambda _: 0).changes == ()
+    aside = definition(versions=[version("2")], multi=False)
+    result = plan([aside], [replace(theirs, name=f"{NAME} 1"), *own(aside)], DELETING, TODAY, usage=lambda _: 0)
+    assert result.changes == ()
+
+
 def test_what_the_owner_relabels_stops_no_import() -> None:
     wanted = definition(versions=[version("1"), version("2")], owner="x")
     forged = replace(own(wanted)[0], id="forged", owner="x", name=NAME)
@@ -450,6 +494,49 @@ def test_a_bad_build_that_is_ahead_is_hidden_and_not_deleted() -> None:
     assert "goes no further: newer than every defined version" in str(result.findings)
 
 
+def test_a_run_that_is_behind_knows_it_after_a_rollback() -> None:
+    """Retention has deleted what the old definitions know, and the newest build was rolled back from."""
+    now = definition(versions=["3", "4"])
+    cloud = settled([now])
+    cloud = made(plan([now], cloud, replace(OURS, latest=True), TODAY, roll_back={NAME: ""}), cloud)
+    four = by_version(cloud)["4"].id
+    ahead = f"the cloud is ahead of these definitions: 4 ({four}) is newer than every defined version and stays;"
+    for versions in (["1", "2", "3"], ["1", "2"]):
+        result = plan([definition(versions=versions)], cloud, OURS, TODAY)
+        assert result.changes == ()
+        told = [finding.message for finding in result.findings if finding.level == "warning"]
+        assert told[0].startswith(ahead if versions[2:] else "the cloud is ahead of these definitions: 3 (")
+        assert f"4 ({four}" in told[0]
+    assert [finding.level for finding in plan([now], cloud, OURS, TODAY).findings] == []
+    # Without any other build the newest that is defined has to be the current one.
+    (bad,) = [image for image in cloud if image.id == four]
+    result = plan([definition(versions=["1", "2"])], [bad], OURS, TODAY)
+    assert [change.version.version for change in result.changes if isinstance(change, Create)] == ["2"]
+
+
+def test_a_newest_version_that_is_not_imported_for_newer_builds_is_reported() -> None:
+    """Somebody has renamed the versions of a definition."""
+    cloud = settled([definition(versions=["20261115", "20261122"])])
+    renamed = definition(versions=["1.1", "1.2"])
+    result = plan([renamed], cloud, DELETING, TODAY, usage=lambda _: 0)
+    assert result.changes == ()
+    ahead, missing = (finding.message for finding in result.findings)
+    assert ahead.startswith("the cloud is ahead of these definitions: 20261115 (")
+    assert missing == (
+        "version 1.2 is defined but not imported, for the cloud has newer builds: 20261115, 20261122; if the versions "
+        "were renamed, keep these in the definition, too, with 'withdrawn: true'"
+    )
+    assert [(b.definition, b.missing and b.missing.version) for b in result.behind] == [(NAME, "1.2")]
+    both = definition(versions=["1.1", "1.2", withdrawn("20261115"), withdrawn("20261122")])
+    result = plan([both], cloud, OURS, TODAY)
+    assert (result.findings, result.behind) == ((), ())
+    after = by_version(made(result, cloud))
+    assert {build: image.name for build, image in after.items() if image.visibility == "public"} == {
+        "1.2": NAME,
+        "1.1": f"{NAME} (1.1)",
+    }
+
+
 def test_what_is_ahead_and_was_hidden_before_is_not_shown_again() -> None:
     cloud = settled([definition(versions=["1", withdrawn("2")])], found=settled([definition(versions=["1", "2"])]))
     now = definition(versions=["1"])
@@ -478,6 +565,29 @@ def test_a_withdrawn_version_is_hidden_or_deleted_and_never_imported() -> None:
     assert not deleted(result.changes)
     assert "withdrawn in the definition, but its id is promised to stay" in str(result.findings)
     assert plan([definition(versions=[withdrawn("3")])], cloud, DELETING, TODAY, usage=lambda _: 0).changes == ()
+
+
+def test_the_reason_of_a_withdrawn_version_is_not_that_it_is_undefined() -> None:
+    now = definition(versions=["1", withdrawn("2"), "3"])
+    cloud = settled([definition(versions=["1", "2", "3"])])
+    reasons = {plan([now], cloud, each, TODAY, usage=lambda _: 0).changes[-1].reason for each in (OURS, DELETING)}
+    assert reasons == {"withdrawn in the definition"}
+
+
+def test_a_definition_without_wanted_versions_says_that_its_images_stay() -> None:
+    cloud = settled([definition(versions=["1", "2"])])
+    for versions in ([], [withdrawn("2")]):
+        result = plan([definition(versions=versions)], cloud, DELETING, TODAY, usage=lambda _: 0)
+        assert result.changes == ()
+        assert [(f.level, f.subject, f.message) for f in result.findings] == [
+            (
+                "note",
+                NAME,
+                "no version is wanted: what the cloud has (2 images) stays as it is; to remove it, remove the "
+                "definition and use --orphans hide or delete",
+            )
+        ]
+        assert plan([definition(versions=versions)], [], DELETING, TODAY).findings == ()
 
 
 def test_a_bad_build_does_not_come_back_with_older_definitions() -> None:
@@ -538,6 +648,17 @@ def test_an_id_of_another_image_than_the_managed_one_is_reported() -> None:
     assert by_other_ids([managed], [wanted], {"theirs"}) == {}
     result = plan([wanted], [managed, named], DELETING, TODAY, usage=lambda _: 0)
     assert deleted(result.changes) == ["managed"]
+
+
+def test_an_id_of_the_managed_image_of_another_version_is_reported() -> None:
+    named = "6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f"
+    cloud = by_version(settled([definition(versions=["1", "2"])]))
+    one, two = replace(cloud["1"], id="managed"), replace(cloud["2"], id=named)
+    wanted = definition(versions=[version("1", None, id=named), version("2", None)])
+    assert [finding.message for finding in by_other_ids([one, two], [wanted], {"ours"}).values()] == [
+        f"version 1 is defined with the id {named}, but managed is that version, and {named} is version 2 of {NAME}: "
+        "neither is touched for it; correct the id in the definition"
+    ]
 
 
 marks = st.dictionaries(

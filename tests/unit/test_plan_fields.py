@@ -81,6 +81,11 @@ def test_conversion_by_the_cloud_is_no_drift_but_tells_something():
     assert result.converts == {"qcow2": True}
     assert planned([definition()], settled([definition()])).converts == {"qcow2": False}
     assert planned([definition(format="raw")], found).converts == {"raw": None}
+    uploaded = [
+        replace(image, properties={key: value for key, value in image.properties.items() if key != markers.VERIFIED})
+        for image in found
+    ]
+    assert planned([definition()], uploaded).converts == {"qcow2": None}
 
 
 def test_metadata_follows_the_rules_of_the_standard():

@@ -63,6 +63,16 @@ def test_a_verification_of_other_bytes_is_not_shown():
     assert rows(wanted, [replace(image, hash_value="2")])["1"].verified == "unknown"
 
 
+def test_a_newest_version_that_newer_builds_keep_from_the_cloud_is_missing():
+    found = settled([definition(versions=("20261115", "20261122"))])
+    stands = rows(definition(versions=("1.1", "1.2")), found)
+    assert list(stands) == ["20261122", "20261115", "1.2"]
+    assert (stands["1.2"].lacks, stands["1.2"].words) == (True, "missing: the current build")
+    assert stands["20261122"].lacks is False
+    known = definition(versions=("1", "20261115"))
+    assert list(rows(known, found)) == ["20261122", "20261115"]
+
+
 def test_a_current_build_that_is_not_there():
     """Of builds that stand side by side each one is current."""
     wanted = definition(versions=("1", "2"), meta=META)

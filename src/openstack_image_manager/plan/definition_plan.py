@@ -15,7 +15,7 @@ from openstack_image_manager.plan import desired, markers, retention
 from openstack_image_manager.plan import findings as build_findings
 from openstack_image_manager.plan.diff import diff, reasons_for, without_copies
 from openstack_image_manager.plan.matching import is_usable, one_per_version
-from openstack_image_manager.plan.model import Change, Create, Delete, Policy, Role, Stage, Update
+from openstack_image_manager.plan.model import Behind, Change, Create, Delete, Policy, Role, Stage, Update
 from openstack_image_manager.plan.orphans import clear
 from openstack_image_manager.plan.ownership import (
     Claim,
@@ -60,12 +60,12 @@ class Builds:
     roll_back_to: str | None = None
     taken: Mapping[str, Taken] = field(default_factory=dict)
 
-    def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding]]:
-        """Changes in the order in which they are made, and what else is to be told."""
+    def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding], list[Behind]]:
+        """Changes in the order in which they are made, what else is to be told, and whether the cloud is ahead."""
         believed_of = [(build, believed(image, self.policy.project)) for build, image in found]
         standing = self.standing(believed_of)
         if standing is None:
-            return self._as_found(self._narrowed(believed_of), found), [build_findings.all_bad(self.definition)]
+            return self._as_found(self._narrowed(believed_of), found), [build_findings.all_bad(self.definition)], []
         images, usable, line, roles = standing.images, standing.usable, standing.line, standing.roles
         carried = self._carried([*usable.values(), *(image for _, image in standing.twins if is_usable(image))])
         creates = [
@@ -74,10 +74,10 @@ class Builds:
         ]
         updates: list[Change] = []
         late: list[Change] = []
-        ahead = {build: usable[build] for build in line.ahead & usable.keys()}
+        newer = {build: usable[build] for build in line.newer & usable.keys()}
         findings = [
             *build_findings.ended(self.definition, line.newest, self.day),
-            *build_findings.ahead(self.definition, ahead),
+            *build_findings.ahead(self.definition, newer, line.withheld),
             *build_findings.doubted(self.definition, standing.doubted),
         ]
         for build in line.order:
@@ -97,6 +97,7 @@ class Builds:
             stays = usable.get(build)
             updates += [_with_keeper(change, stays, planned.get(stays.id)) if stays else change for change in more]
             findings += remarks
+        updates += self._names_of_others(standing)
         awaited = {version.version for version in line.missing}
         deletes = [change for change in (*updates, *late) if isinstance(change, Delete)]
         for build, image in images.items():
@@ -111,7 +112,8 @@ class Builds:
         first: list[Change] = [change for change in creates if change.role.newest]
         missing: list[Change] = [change for change in creates if not change.role.newest]
         changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
-        return self._as_found([self._given_up(change, usable.get(line.current)) for change in changes], found), findings
+        changes = self._as_found([self._given_up(change, usable.get(line.current)) for change in changes], found)
+        return changes, findings, [Behind(self.definition.name, line.withheld)] if newer else []
 
     def standing(self, found: Sequence[tuple[str, Image]]) -> Standing | None:
         """Who is who among the images found, of which only what is believed counts: the ground of all changes. None:
@@ -325,7 +327,8 @@ class Builds:
         if role.stage is Stage.DELETE:
             before = [] if image.id in self.taken else self._hidden_first(build, line, role, image)
             found = before[-1].wanted if before else image
-            return [*before, Delete(name, found, f"its version is no longer defined; {role.why}")]
+            reason = role.why if build in line.withdrawn else f"its version is no longer defined; {role.why}"
+            return [*before, Delete(name, found, reason)]
         if version is None:
             wanted = self._undefined(build, role, image)
         else:
@@ -351,7 +354,8 @@ class Builds:
         elif self.policy.tag not in image.tags:
             reason = "taken over: it has the id of the version"
         else:
-            reason = "differs from its definition" if version else "its version is no longer defined"
+            gone = retention.WITHDRAWN if build in line.withdrawn else "its version is no longer defined"
+            reason = "differs from its definition" if version else gone
         return [Update(name, image, wanted, fields, reason)]
 
     def _hidden_first(self, build: str, line: LineUp, role: Role, image: Image) -> list[Update]:
@@ -418,6 +422,16 @@ class Builds:
         findings += self._held(replace(role, why=why), image)
         changes = self._change(build, None, line, role, image)
         return [replace(change, reason=f"{stands} for its version") for change in changes], findings
+
+    def _names_of_others(self, standing: Standing) -> list[Change]:
+        """Older images of other projects that stand for nothing give the plain name up, so that it is found once."""
+        line, changes = standing.line, list[Change]()
+        for build, image in standing.doubted:
+            older = build not in standing.roles and key(build) < key(line.newest.version)
+            if older and self._is_usable(build, image) and self.definition.multi and image.name == self.definition.name:
+                role = Role(False, True, False, Stage.KEEP, "not believed", image.visibility, image.hidden)
+                changes += self._change(build, None, line, role, image)
+        return changes
 
     def _clear(self, image: Image, findings: list[Finding]) -> list[Delete]:
         foreign = is_foreign(image, self.policy, self.definition.owner)

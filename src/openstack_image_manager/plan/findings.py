@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 
 from openstack_image_manager.definitions.model import Definition, Version
+from openstack_image_manager.humanize import count
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import markers, retention
 from openstack_image_manager.plan.rotation import key
@@ -29,16 +30,35 @@ def ended(definition: Definition, newest: Version, today: date) -> list[Finding]
     return [Finding("warning", definition.name, message)]
 
 
-def ahead(definition: Definition, builds: Mapping[str, Image]) -> list[Finding]:
-    """Report builds that are newer than all that this run knows: it does not change them."""
+def ahead(definition: Definition, builds: Mapping[str, Image], withheld: Version | None) -> list[Finding]:
+    """Report builds that are newer than all that this run knows. `withheld`: the newest version that it knows, if it is
+    not imported for that reason."""
     if not builds:
         return []
-    images = ", ".join(f"{build} ({builds[build].id})" for build in sorted(builds, key=key))
+    newer = sorted(builds, key=key)
+    images = ", ".join(f"{build} ({builds[build].id})" for build in newer)
+    messages = [
+        f"the cloud is ahead of these definitions: {images} is newer than every defined version and stays; is this "
+        "checkout current? To withdraw a version, keep it in the definition with 'withdrawn: true'"
+    ]
+    if withheld:
+        messages.append(
+            f"version {withheld.version} is defined but not imported, for the cloud has newer builds: "
+            f"{', '.join(newer)}; if the versions were renamed, keep these in the definition, too, with "
+            "'withdrawn: true'"
+        )
+    return [Finding("warning", definition.name, message) for message in messages]
+
+
+def nothing_wanted(definition: Definition, images: int) -> list[Finding]:
+    """Report images of a definition that wants none of its versions."""
+    if not images:
+        return []
     message = (
-        f"the cloud is ahead of these definitions: {images} is newer than every defined version and stays as it is; is "
-        "this checkout current? To withdraw a version, keep it in the definition with 'withdrawn: true'"
+        f"no version is wanted: what the cloud has ({count(images, 'image')}) stays as it is; to remove it, remove the "
+        "definition and use --orphans hide or delete"
     )
-    return [Finding("warning", definition.name, message)]
+    return [Finding("note", definition.name, message)]
 
 
 def doubted(definition: Definition, images: Iterable[tuple[str, Image]]) -> list[Finding]:

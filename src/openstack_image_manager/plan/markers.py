@@ -63,6 +63,11 @@ def verified_checksum(image: Image) -> str:
     return checksum if ":" in checksum and is_imported(image) else ""
 
 
+def names_its_bytes(image: Image) -> bool:
+    """True for an image whose evidence says of which bytes it is, and it is of the bytes that the image has."""
+    return image.properties.get(BYTES) == digest(image)
+
+
 def is_imported(image: Image) -> bool:
     """True for an image that says that a run of ours brought its bytes in, verified or not."""
     return VERIFIED in image.properties and image.properties.get(BYTES) in (None, digest(image))

@@ -62,23 +62,27 @@ def by_other_ids(
     """Ids of versions that an image with another id is already, each with a warning: the image that is there stays, and
     the one that the definition names is not touched. `owners`: whose images count; empty: everybody's."""
     known = {definition.name: definition for definition in definitions}
-    there = {image.id for image in images}
+    keys = {image.id: identify(image, known) for image in images}
     standing = {
         key: image
         for image in images
-        if image.status in WHOLE and (not owners or image.owner in owners) and (key := identify(image, known))
+        if image.status in WHOLE and (not owners or image.owner in owners) and (key := keys[image.id])
     }
-    wanted = {(d.name, v.version): v.id for d in known.values() for v in d.offered if v.id and v.id not in there}
+    wanted = {(d.name, v.version): v.id for d in known.values() for v in d.offered if v.id}
     return {
-        named: Finding(
-            "warning",
-            name,
-            f"version {version} is defined with the id {named}, but {standing[name, version].id} is that version: "
-            f"neither is touched; remove the id from the definition, or delete {standing[name, version].id}",
-        )
-        for (name, version), named in wanted.items()
-        if (name, version) in standing
+        named: Finding("warning", key[0], _other_id(key[1], named, standing[key].id, keys.get(named)))
+        for key, named in wanted.items()
+        if key in standing and keys.get(named) != key
     }
+
+
+def _other_id(version: str, named: str, there: str, other: Key | None) -> str:
+    """`there`: the image that is the version; `other`: what the image with the `named` id is, if it is managed."""
+    message = f"version {version} is defined with the id {named}, but {there} is that version"
+    if other:
+        also = f"{named} is version {other[1]} of {other[0]}"
+        return f"{message}, and {also}: neither is touched for it; correct the id in the definition"
+    return f"{message}: neither is touched; remove the id from the definition, or delete {there}"
 
 
 def strangers(namesakes: Iterable[Image], tag: str, project: str | None) -> list[Finding]:

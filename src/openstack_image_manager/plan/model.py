@@ -104,6 +104,15 @@ Change = Create | Update | Delete
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """A definition that the cloud has newer builds of than it knows; `missing`: the newest version that it knows, if
+    that is not imported for this reason."""
+
+    definition: str
+    missing: Version | None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that is to be done, in the order it is done within each definition."""
 
@@ -113,6 +122,7 @@ class Plan:
     images: int = 0
     converts: Mapping[str, bool | None] = field(default_factory=dict)  # by format, None: nothing tells
     projects: Mapping[str, str] = field(default_factory=dict)  # names by ids, those that are known
+    behind: tuple[Behind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
+from itertools import chain
 from typing import Any
 
+from openstack_image_manager import humanize
 from openstack_image_manager.definitions import naming
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import markers, retention
@@ -18,10 +20,16 @@ from openstack_image_manager.plan.retention import Usage, hidden_since, is_forei
 
 
 def plan(
-    images: Iterable[Image], names: Collection[str], policy: Policy, today: date, usage: Usage
+    images: Iterable[Image],
+    names: Collection[str],
+    policy: Policy,
+    today: date,
+    usage: Usage,
+    behind: Sequence[str] = (),
 ) -> tuple[list[Change], list[Finding]]:
     """What becomes of images that belong to none of the definitions `names`: nothing, unless --orphans says so. What
-    the image itself promises (uuid_validity, provided_until) is kept."""
+    the image itself promises (uuid_validity, provided_until) is kept. `behind`: definitions that the cloud is ahead of;
+    then this run may lack whole definitions, too."""
     changes: list[Change] = []
     findings: list[Finding] = []
     kinds: dict[str, list[Image]] = defaultdict(list)
@@ -33,14 +41,35 @@ def plan(
         usable = sorted(filter(is_usable, its), key=_version, reverse=True)
         ranks = Counter[str | None]()  # what is kept of one project does not depend on what another one makes
         for image in usable:
-            more, remarks = _orphan(name, ranks[image.owner], image, policy, today, usage)
+            more, remarks = _orphan(name, ranks[image.owner], image, policy, today, usage, behind)
             ranks[image.owner] += 1
             changes += more
             findings += remarks
         for image in its:
             if not is_usable(image):
                 changes += clear(name, image, is_foreign(image, policy, None), today, findings)
+    deleted = sum(isinstance(change, Delete) and not change.junk for change in changes)
+    if behind and policy.orphans != "keep":
+        findings += _left(sum(map(is_usable, chain(*kinds.values()))), behind)
+    elif deleted:
+        message = (
+            f"{humanize.count(deleted, 'image')} without a definition {'is' if deleted == 1 else 'are'} to be deleted: "
+            "are these all definitions of this cloud, and is this checkout current?"
+        )
+        findings.append(Finding("warning", "orphans", message))
     return changes, findings
+
+
+def _left(number: int, behind: Sequence[str]) -> list[Finding]:
+    """Report orphans that stay because the cloud is ahead of definitions."""
+    if not number:
+        return []
+    message = (
+        f"{humanize.count(number, 'image')} without a definition stay{'s' * (number == 1)}: the cloud is ahead of "
+        f"{', '.join(behind[:3])}, so these definitions may lack others, too; update the checkout, or say "
+        "'withdrawn: true' there, and run again"
+    )
+    return [Finding("warning", "orphans", message)]
 
 
 def _version(image: Image) -> Any:
@@ -50,11 +79,13 @@ def _version(image: Image) -> Any:
 
 
 def _orphan(
-    name: str, rank: int, image: Image, policy: Policy, today: date, usage: Usage
+    name: str, rank: int, image: Image, policy: Policy, today: date, usage: Usage, behind: Sequence[str]
 ) -> tuple[list[Change], list[Finding]]:
     stage, why = _stage(image, rank, policy, today, usage)
+    if behind and policy.orphans != "keep":
+        stage, why = Stage.KEEP, "these definitions are behind the cloud"
     if stage is Stage.KEEP:
-        message = f"{image.id} has no definition (any more) and is left alone: {why}"
+        message = f"{image.name} ({image.id}) has no definition (any more) and is left alone: {why}"
         return [], [Finding("note", name, message)]
     reason = "it has no definition (any more)"
     if stage is Stage.DELETE:
@@ -63,7 +94,7 @@ def _orphan(
         changes: list[Change] = [*before, Delete(name, before[-1].wanted if before else image, reason)]
         return changes, []
     short = stage.name.lower() != policy.orphans
-    findings = [Finding("note", name, f"{image.id} goes no further: {why}")] if short else []
+    findings = [Finding("note", name, f"{image.name} ({image.id}) goes no further: {why}")] if short else []
     return [*_hide(name, image, stage, policy, today, reason)], findings
 
 

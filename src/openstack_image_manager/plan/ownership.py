@@ -63,14 +63,17 @@ def claim_of(definition: Definition, version: Version | None, image: Image, proj
 def _has_right_bytes(definition: Definition, version: Version | None, image: Image, ours: bool) -> bool | None:
     """True: the bytes are those of the version, False: they are not, None: that cannot be compared."""
     said = markers.verified_checksum(image) if ours else ""
+    proven = said if markers.names_its_bytes(image) else ""
     if version is None or not version.checksum:
-        return True if said else None
+        return True if proven else None
     if _is_right(version, image):
         return ours or image.disk_format == definition.format
-    if said == version.checksum:
+    if proven == version.checksum:
         return True
     alike = version.checksum.partition(":")[0] == image.hash_algorithm and image.disk_format == definition.format
-    return False if said or (alike and not is_packed(version.url)) else None
+    # Evidence that names no bytes proves none, but says with which checksum they came.
+    other = said not in ("", version.checksum)
+    return False if other or (alike and not is_packed(version.url)) else None
 
 
 @dataclass(frozen=True, slots=True)

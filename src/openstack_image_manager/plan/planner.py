@@ -9,10 +9,11 @@ from typing import TypeGuard
 
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import GONE, WHOLE, Finding, Image
+from openstack_image_manager.plan import findings as build_findings
 from openstack_image_manager.plan import markers, matching, orphans, ownership
 from openstack_image_manager.plan.definition_plan import Builds
 from openstack_image_manager.plan.matching import is_usable
-from openstack_image_manager.plan.model import Change, Delete, Plan, Policy, Update
+from openstack_image_manager.plan.model import Behind, Change, Delete, Plan, Policy, Update
 from openstack_image_manager.plan.retention import Usage
 
 
@@ -52,6 +53,7 @@ def plan(
         if (key := matching.identify(image, known)) and image.status not in GONE:
             theirs[key[0]].append((key[1], image))
     changes: list[Change] = []
+    behind: list[Behind] = []
     told = list(findings)
     for name, definition in known.items():
         if not definition.enable and not policy.force:
@@ -63,11 +65,14 @@ def plan(
             its += [(build, each.believed) for build, each in taken.items()]
             told += remarks
             by_id = {each.found.id: each for each in taken.values()}
-            more, remarks = Builds(definition, policy, today, usage, to, by_id).plan(its)
+            more, remarks, ahead = Builds(definition, policy, today, usage, to, by_id).plan(its)
             changes += more
             told += remarks
+            behind += ahead
+        elif name not in broken:
+            told += build_findings.nothing_wanted(definition, len(by_definition[name]))
     if names is not None:
-        more, remarks = orphans.plan(rest, names, policy, today, usage)
+        more, remarks = orphans.plan(rest, names, policy, today, usage, [each.definition for each in behind])
         changes += more
         told += remarks
     changes, remarks = _limited(changes, policy)
@@ -75,7 +80,7 @@ def plan(
     images = sum(map(len, by_definition.values())) + (len(rest) if names is not None else 0)
     telling = [(known[name].format, image) for name, its in by_definition.items() for _, image in its]
     converts = _converts({definition.format for definition in known.values()}, telling, policy.project)
-    return Plan(tuple(changes), tuple(told), len(known), images, converts)
+    return Plan(tuple(changes), tuple(told), len(known), images, converts, behind=tuple(behind))
 
 
 def one_by_id(images: Iterable[Image]) -> list[Image]:

@@ -19,6 +19,7 @@ DEFAULT_VISIBLE = 3
 LAST = re.compile(r"last-0*(\d{1,9})")  # no cloud has more images; a longer number can't be understood
 STILL_DEFINED = "still defined"
 OUTDATED = "older than the builds that stay in sight"
+WITHDRAWN = "withdrawn in the definition"
 WIDEST_FIRST = ("public", "community", "shared", "private")
 Usage = Callable[[str], int | None]
 
@@ -69,7 +70,7 @@ def is_outdated(s: Situation) -> bool:
 
 def _cause(s: Situation) -> str:
     """Why a build is hidden whatever its place; empty: for its place only."""
-    return "withdrawn in the definition" if s.withdrawn else "taken back by a rollback" if s.bad else ""
+    return WITHDRAWN if s.withdrawn else "taken back by a rollback" if s.bad else ""
 
 
 def _limit(s: Situation, asked: Stage, policy: Policy, today: date) -> tuple[Stage, str]:

@@ -18,7 +18,8 @@ from openstack_image_manager.plan.model import Policy
 class LineUp:
     """`order`: all builds, the current one first. `newest`: the newest defined version. `bad`: builds that were rolled
     back from; `pins`: builds that a rollback made current → the newest version that each is current in place of.
-    `withdrawn`: builds that the definition withdraws; `ahead`: builds that are newer than all it knows.
+    `withdrawn`: builds that the definition withdraws; `newer`: builds that are newer than all it knows, `ahead`: those
+    that were not rolled back from; `withheld`: the newest defined version, if it is not imported for these.
     `places`: builds that users can use, which are what `uuid_validity` counts; those that are `lesser`, too, count for
     each other only."""
 
@@ -30,7 +31,9 @@ class LineUp:
     bad: frozenset[str]
     pins: Mapping[str, str]
     withdrawn: frozenset[str]
+    newer: frozenset[str]
     ahead: frozenset[str]
+    withheld: Version | None
     places: frozenset[str]
     lesser: frozenset[str]
 
@@ -66,9 +69,9 @@ def line_up(
     multi = definition.multi
     good = {build: image for build, image in usable.items() if build not in withdrawn}
     pins, bad = _rollbacks(good, newest.version, {*defined, *good}) if multi else ({}, frozenset())
-    ahead = frozenset(build for build in good if build not in defined and key(build) > key(newest.version))
+    newer = frozenset(build for build in good if build not in defined and key(build) > key(newest.version))
     trusted = {build: image for build, image in good.items() if build not in lesser}
-    current = _current(definition, trusted, pins, bad, ahead - bad - doubted - lesser)
+    current = _current(definition, trusted, pins, bad, newer - bad - doubted - lesser)
     if multi and to is not None:
         served = _served(good, current or newest.version, bad)
         current = _chosen(definition, good, to, served, bad)
@@ -79,21 +82,34 @@ def line_up(
         bad = (bad | later) - {current}
     if current is None:
         return None
-    ahead -= bad
     missing = [
         version
         for build, version in defined.items()
         # Older builds are imported by a run that knows the current one; this one knows less than the cloud has.
-        if build not in usable and build not in bad and (build == current or not (multi and (policy.latest or ahead)))
+        if build not in usable and build not in bad and (build == current or not (multi and (policy.latest or newer)))
     ]
     missing.sort(key=lambda version: key(version.version), reverse=True)
+    withheld = None if newest.version in {*usable, *bad, *(each.version for each in missing)} else newest
     present = {*usable, *(version.version for version in missing)}
     # Withdrawn builds come last: whoever withdrew one wants it hidden before the others.
     rest = sorted(present - {current}, key=lambda build: (build not in withdrawn, key(build)), reverse=True)
     out = {*bad, *withdrawn, *doubted, *_kept_from_users(definition)} - {current}
     places = frozenset({current, *rest} - out)
-    order, bad = (current, *rest), bad - {current}
-    return LineUp(defined, newest, current, order, tuple(missing), bad, pins, withdrawn, ahead, places, lesser)
+    return LineUp(
+        defined=defined,
+        newest=newest,
+        current=current,
+        order=(current, *rest),
+        missing=tuple(missing),
+        bad=bad - {current},
+        pins=pins,
+        withdrawn=withdrawn,
+        newer=newer,
+        ahead=newer - bad,
+        withheld=withheld,
+        places=places,
+        lesser=lesser,
+    )
 
 
 def _kept_from_users(definition: Definition) -> set[str]:

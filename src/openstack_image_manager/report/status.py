@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from openstack_image_manager.definitions import naming
-from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.model import Image
 from openstack_image_manager.plan import age, markers, matching
 from openstack_image_manager.plan.markers import UNVERIFIED
@@ -71,7 +71,7 @@ def rows(
     """A row for each version that is defined or in the cloud, in the order of the definitions, newest first. `max_age`:
     days after which a current build is overdue in any case."""
     known = {definition.name: definition for definition in definitions}
-    missing = {(c.group, c.version.version): c for c in plan.changes if isinstance(c, Create)}
+    missing = {name: [c for c in plan.changes if isinstance(c, Create) and c.group == name] for name in known}
     changes = {change.found.id: change for change in plan.changes if not isinstance(change, Create)}
     later = [change for change in plan.changes if isinstance(change, Update)]
     fields = {
@@ -89,7 +89,10 @@ def rows(
             for version, image in there
             if is_usable(image)
         ]
-        here += [_absent(create) for (group, _), create in missing.items() if group == name]
+        here += [_missing(c.definition, c.version, c.role.newest, c.left) for c in missing[name]]
+        here += [
+            _missing(definition, each.missing, True) for each in plan.behind if each.missing and each.definition == name
+        ]
         result += sorted(here, key=lambda row: naming.version_key(row.version), reverse=True)
     return result
 
@@ -148,13 +151,13 @@ def _is_current(definition: Definition, version: str, image: Image, name: str) -
     return version in {each.version for each in definition.offered} and markers.HIDDEN_SINCE not in image.properties
 
 
-def _absent(create: Create) -> Row:
-    version = create.version
+def _missing(definition: Definition, version: Version, newest: bool, left: Image | None = None) -> Row:
+    """A version that is not in the cloud; `left`: what an interrupted run left of it."""
     day = age.build_day(version)
     built = day.isoformat() if day else None
-    state = "missing" if create.left is None else UNFINISHED
-    name, current = create.wanted.name, create.role.newest or not create.definition.multi
-    return Row(create.group, name, version.version, None, current, built, None, None, False, state, (), "")
+    state = "missing" if left is None else UNFINISHED
+    name, current = naming.image_name(definition, version.version, newest), newest or not definition.multi
+    return Row(definition.name, name, version.version, None, current, built, None, None, False, state, (), "")
 
 
 def table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
