@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from openstack_image_manager.redaction import public_urls
+from openstack_image_manager.redaction import without_secrets
 
 # Base attributes of an image in Glance: no property can have their names.
 RESERVED = frozenset(
@@ -109,7 +109,8 @@ def like_secrets(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
     return [
         (key, message)
         for key, value in meta.items()
-        if (_SECRET_NAME.search(key) and (value or "") not in _SWITCHES) or public_urls(value or "") != (value or "")
+        if (_SECRET_NAME.search(key) and (value or "") not in _SWITCHES)
+        or without_secrets(value or "") != (value or "")
     ]
 
 

@@ -33,9 +33,16 @@ def identify(image: Image, definitions: Mapping[str, Definition]) -> Key | None:
         return None
     version = properties.get("internal_version") or version_in_name(image.name, definition)
     if version is None:
-        source = properties.get("image_source")
-        version = next((v.version for v in definition.versions if public_url(v.url) == source), None)
+        version = _by_source(properties.get("image_source", ""), definition)
     return (definition.name, version) if version is not None else None
+
+
+def _by_source(source: str, definition: Definition) -> str | None:
+    """The version that was imported from there; None where several can be it, since a query is not always kept."""
+    fitting = [each.version for each in definition.versions if each.url == source] or [
+        each.version for each in definition.versions if public_url(each.url) == public_url(source)
+    ]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def belongs(image: Image, definition: Definition, project: str | None) -> bool:
