@@ -21,6 +21,7 @@ RESERVED = frozenset(
 # Where an image is from of which nobody knows it: no host can have a name that ends in .invalid (RFC 6761).
 NOWHERE = "https://unknown.invalid/"
 URL_SCHEMES = ("http", "https", "file")
+MOST_BYTES = 65_535  # of a property's value in Glance's database
 NO_LONGER = "ftp"  # definitions with such a URL are read, so that one of them does not stop all others
 _SECRET_NAME = re.compile(r"passw|passphrase|passcode|secret|token|credential|(?:api|private)[_-]?key", re.IGNORECASE)
 _SWITCHES = ("", "true", "false", "yes", "no", "on", "off", "none", "required", "optional", "disabled")
@@ -42,8 +43,17 @@ def storable(value: str | None) -> str | None:
     return value
 
 
+def property_value(value: str | None) -> str | None:
+    """A value that a property can have."""
+    size = len((value or "").encode("utf-8", "surrogatepass"))
+    if size > MOST_BYTES:
+        raise ValueError(f"has {size} bytes, Glance keeps at most {MOST_BYTES} of a property")
+    return storable(value)
+
+
 def url(value: str) -> str:
     """An address that can be asked."""
+    property_value(value)
     # The value may hold a password, so it is not shown.
     if not re.fullmatch(rf"(?i:{'|'.join((*URL_SCHEMES, NO_LONGER))})://\S+", value):
         raise ValueError(f"is not a URL; it must begin with {'://, '.join(URL_SCHEMES)}:// and hold no blanks")
