@@ -78,6 +78,22 @@ def test_an_image_of_another_project_that_everybody_finds_under_the_name_is_told
     assert finding.message == f"the {visibility} image 1 of project theirs is called that too: not touched"
 
 
+@pytest.mark.parametrize(
+    ("owners", "said"),
+    [
+        (["a", "a"], "2 community images of project a are called that too (00, 01): not touched"),
+        (["a"] * 39 + ["b"], "40 community images of 2 projects are called that too (00, 01, 02, …): not touched"),
+    ],
+)
+def test_many_images_of_others_are_one_line(owners: list[str], said: str) -> None:
+    images = [Image("Ubuntu", "community", owner=owner, id=f"{n:02}") for n, owner in enumerate(owners)]
+    one = Image("Ubuntu", "public", owner="b", id="99")
+    assert [each.message for each in strangers([*images, one], "tag", "ours")] == [
+        said,
+        "the public image 99 of project b is called that too: not touched",
+    ]
+
+
 @pytest.mark.parametrize("visibility", ["shared", "private"])
 def test_no_word_about_an_image_of_another_project_that_few_find_under_the_name(visibility: Any) -> None:
     assert strangers([Image("Ubuntu", visibility, owner="theirs", id="1")], "tag", "ours") == []

@@ -92,6 +92,7 @@ def strangers(namesakes: Iterable[Image], tag: str, project: str | None) -> list
     """What to know of images that are called as ours are to be, but are not looked after: they stay as they are. No
     word about one that a run is just making: Glance writes its tags after all else."""
     findings = []
+    theirs: dict[tuple[str, str], list[Image]] = defaultdict(list)
     for image in namesakes:
         if image.status == "queued" and markers.is_pending(image):
             continue
@@ -100,11 +101,19 @@ def strangers(namesakes: Iterable[Image], tag: str, project: str | None) -> list
             hint = f"to have it looked after: openstack image set --tag {tag} {image.id}"
             findings.append(Finding("warning", image.name, f"{message}; {hint}"))
         elif image.visibility in ("public", "community"):
-            message = (
-                f"the {image.visibility} image {image.id} of project {image.owner} is called that too: not touched"
-            )
-            findings.append(Finding("note", image.name, message))
-    return findings
+            theirs[image.name, image.visibility].append(image)
+    return findings + [Finding("note", name, _theirs_message(each, images)) for (name, each), images in theirs.items()]
+
+
+def _theirs_message(visibility: str, images: Sequence[Image]) -> str:
+    """One line, however many images strangers make."""
+    first = images[0]
+    if len(images) == 1:
+        return f"the {visibility} image {first.id} of project {first.owner} is called that too: not touched"
+    ids, projects = sorted(image.id for image in images), len({image.owner for image in images})
+    some = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
+    of = f"project {first.owner}" if projects == 1 else f"{projects} projects"
+    return f"{len(images)} {visibility} images of {of} are called that too ({some}): not touched"
 
 
 def _others_message(images: Sequence[Image]) -> str:
