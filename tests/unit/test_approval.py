@@ -231,3 +231,25 @@ def test_nothing_is_ever_done_that_was_not_approved(first: Any, then: Any, later
         assert mine in ([], [change for change in whole.changes if change.group == name])
     after = made(part, meanwhile)
     assert plan(now, made(plan(now, after, HARD, TODAY), after), HARD, TODAY).changes == ()
+
+
+def test_other_bytes_than_those_that_were_approved():
+    """The definition names a checksum file, and the plan the checksum that it gave."""
+    wanted = definition("A", [{"version": "1", "url": "https://x/1", "checksums_url": "https://x/SUMS"}])
+
+    def pinned(digest: str) -> Plan:
+        made_ = plan([wanted], [], HARD, TODAY)
+        changes = [
+            replace(each, version=each.version.model_copy(update={"checksum": digest})) for each in made_.changes
+        ]
+        return replace(made_, changes=tuple(changes))
+
+    before, now = ("sha256:" + each * 64 for each in "ab")
+    approved = approved_of(pinned(before), [wanted])
+    assert agreed(approved, pinned(before), [wanted], [], DAY).changes
+    result = agreed(approved, pinned(now), [wanted], [], DAY)
+    assert (result.changes, told(result, "A")) == (
+        (),
+        "error: not done: its checksum file changed since the plan was made: the import of A (version 1): checksum "
+        f"{before} was approved, {now} now; make a new plan",
+    )
