@@ -83,7 +83,7 @@ class Interrupted(Error):
 KINDS = ("cloud", "download", "storage", "verification", "usage", "definition", "other")
 
 
-_POOL = re.compile(r"^HTTPS?Connection(?:Pool)?\(host=[^)]*\): ")
+_POOL = re.compile(r"^\w+\(host=[^)]*\): ")  # how urllib3 writes a connection or a pool, of whichever class
 
 
 def reason(error: Exception | str) -> str:

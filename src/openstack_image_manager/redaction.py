@@ -1,8 +1,11 @@
 """Keep secrets, control characters and commands to CI runners out of everything that leaves this process.
 
 **A secret is known by where it stands.** In all that is printed, logged or written to a report, `without_secrets`
-replaces the user and the password of a URL, secret parameters of its query, and tokens that are known by their form.
-Images, versions, dates and digests stay as they are: no value of our own is ever compared with a password.
+replaces the user and the password of a URL, secret parameters of its query or fragment, and tokens that are known by
+their form. Images, versions, dates and digests stay as they are: no value of our own is ever compared with a password.
+
+**A stored address has no secrets, whatever they are called.** `public_url` keeps of a query only parameters whose names
+say that they choose a file, and no fragment: others invent new names for secrets every day.
 
 **Others do not leave secrets out.** `foreign` is for the errors of libraries, the answers of servers and what libraries
 log. It is applied where such a text comes in, before a word of ours is put around it. It also replaces headers such as
@@ -24,15 +27,25 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit, urluns
 
 MASK = "***"
 SECRET_PARAMETER = re.compile(
-    r"sig|token|key|credential|secret|passw|pwd|policy|auth(?!or)|jwt|hmac|hdn[et]|verify", re.IGNORECASE
+    r"sig|token|key|credential|secret|passw|passphrase|passcode|pwd|policy|auth(?!or)|jwt|hmac|hdn[et]|verify|session"
+    # Whole names; md5, hash, st and e are those of nginx's secure_link.
+    r"|^(?:pass|pw|pin|code|sid|sess|hash|md5|st|e|nonce|otp|ticket)$",
+    re.IGNORECASE,
 )
+# Parameters that choose a file, and are no secrets: the only ones that a stored address keeps.
+_HARMLESS = frozenset(
+    {"arch", "architecture", "branch", "build", "channel", "date", "dist", "distribution", "distro", "download", "file"}
+    | {"filename", "flavor", "flavour", "format", "image", "name", "os", "part", "path", "platform", "product", "raw"}
+    | {"ref", "release", "rev", "revision", "series", "stream", "tag", "type", "variant", "version", "versionid"}
+)
+_LONGEST = 100  # characters of a harmless parameter
 _VARIABLE = re.compile(r"(?:OS|AWS|GITHUB|GH|GITLAB)_\w*(?:PASS|SECRET|TOKEN)")
 _LONG_ENOUGH, _LONG = 8, 16  # characters of a secret; see above
 
 _URL = re.compile(r"\b\w+://\S+")
 _USERINFO = re.compile(r"\b(\w+://)[^/?#\s\"<>]+@")
-# A parameter of a query; in XML an & is &amp;.
-_PARAMETER = re.compile(r"((?:[?&;]|&amp;)([\w.%-]+)=)[^&\s\"'#<>\\]+")
+# A parameter of a query or fragment; in XML an & is &amp;.
+_PARAMETER = re.compile(r"((?:[?&;#]|&amp;)([\w.%-]+)=)[^&\s\"'#<>\\]+")
 # Fernet tokens of Keystone, and JSON Web Tokens.
 _TOKEN = re.compile(r"gAAAAA[\w-]{20,}=*|(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")
 _HEADER = re.compile(
@@ -55,14 +68,19 @@ _known: set[str] = set()
 
 
 def public_url(url: str) -> str:
-    """The URL without what must not be shown or stored: user, password and secret query parameters."""
+    """The URL without what must not be shown or stored: user, password, fragment, and of the query all that may hold a
+    secret."""
     try:
         parts = urlsplit(url)
     except ValueError:  # somebody's property that only looks like a URL
-        return re.sub(r"://[^/@]*@", "://", url).partition("?")[0]
+        return re.sub(r"://[^/@]*@", "://", url).partition("?")[0].partition("#")[0]
     host = parts.netloc.rpartition("@")[2]
-    query = "&".join(pair for pair in parts.query.split("&") if not _is_secret(pair))
-    return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
+    query = "&".join(filter(_is_harmless, parts.query.split("&")))
+    return urlunsplit((parts.scheme, host, parts.path, query, ""))
+
+
+def _is_harmless(pair: str) -> bool:
+    return pair.partition("=")[0].lower() in _HARMLESS and ";" not in pair and len(pair) <= _LONGEST
 
 
 def public_urls(text: str) -> str:
@@ -71,9 +89,11 @@ def public_urls(text: str) -> str:
 
 
 def has_secrets(url: str) -> bool:
-    """True for a URL with a user, a password or a secret query parameter."""
+    """True for a URL with a user, a password, a fragment, or a query that may hold a secret."""
     parts = urlsplit(url)
-    return "@" in parts.netloc or any(map(_is_secret, parts.query.split("&")))
+    return (
+        "@" in parts.netloc or bool(parts.fragment) or not all(map(_is_harmless, filter(None, parts.query.split("&"))))
+    )
 
 
 def _is_secret(pair: str) -> bool:
@@ -117,13 +137,13 @@ def remember_environment(variables: Mapping[str, str]) -> None:
 
 
 def remember_url(url: str) -> None:
-    """Know the password and the secret parameters of a URL."""
+    """Know the password of a URL, and all parameters that may be secrets."""
     try:
         parts = urlsplit(url)
         pairs = parse_qsl(parts.query, max_num_fields=100)
     except ValueError:  # no URL, or one with more parameters than any has
         return
-    remember(*(value for name, value in pairs if SECRET_PARAMETER.search(name)))
+    remember(*(value for name, value in pairs if name.lower() not in _HARMLESS))
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     remember(unquote(password or user))
 

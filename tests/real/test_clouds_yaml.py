@@ -13,6 +13,8 @@ import pytest
 from tests.real.attempts import SECRET, Attempt, refused, write_definitions
 from tests.real.bench import CLOSED, Outcome
 
+NO_MAPPING = "clouds.yaml must be a mapping of names to values"
+
 
 @pytest.mark.parametrize(
     ("clouds", "parts"),
@@ -22,16 +24,23 @@ from tests.real.bench import CLOSED, Outcome
         ("clouds:\n  openstack: {\n", ("cloud 'openstack': ", "clouds.yaml", "line 3, column 1")),
         ("clouds:\n\topenstack:\n", ("cloud 'openstack': ", "clouds.yaml", "line 2, column 1")),
         ("- openstack\n", ("clouds.yaml", "not a valid mapping")),
-        ("clouds:\n  - openstack\n", ("check the cloud's entry in clouds.yaml",)),
+        ("clouds:\n  - openstack\n", ("'clouds' in ", NO_MAPPING)),
         ("clouds:\n  openstack:\n", ("its entry in", "is empty; give it auth and region_name")),
-        ("clouds:\n  openstack: admin\n", ("check the cloud's entry in clouds.yaml",)),
-        ("clouds:\n  openstack:\n    auth: admin\n", ("check the cloud's entry in clouds.yaml",)),
+        ("clouds:\n  openstack: admin\n", ("'clouds.openstack' in ", NO_MAPPING)),
+        ("clouds:\n  openstack:\n    auth: admin\n", ("'clouds.openstack.auth' in ", NO_MAPPING)),
+        ("clouds:\n  openstack:\n    auth:\n", ("'clouds.openstack.auth' in ", NO_MAPPING)),
+        ("clouds:\n  openstack:\n    profile: 5\n    auth: {}\n", ("check the cloud's entry in clouds.yaml",)),
+        ("clouds:\n  openstack: {profile: 5}\n", ("check the cloud's entry in clouds.yaml",)),
         ("clouds:\n  openstack:\n    auth: {}\n", ("login data is incomplete", "auth_url")),
     ],
 )
 def test_clouds_yaml(attempt: Attempt, clouds: str, parts: tuple[str, ...]) -> None:
     unknown = parts[0] == "cloud 'openstack': not in"
     refused(attempt(clouds, "--cloud", "openstack"), *parts, code=2 if unknown else 1)
+
+
+def test_all_clouds_of_a_file_without_any(attempt: Attempt) -> None:
+    refused(attempt("clouds: x\n", "--all-clouds"), "error: 'clouds' in ", NO_MAPPING)
 
 
 def at_home(home: Path, *arguments: str, **variables: str) -> Outcome:

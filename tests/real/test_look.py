@@ -31,6 +31,8 @@ def test_show_has_the_definition_and_every_cloud(bench: Bench) -> None:
     assert "error: cloud 'nowhere'" in outcome.err
     outcome = bench.run("show", f"Ubunto {bench.tag}")
     assert (outcome.code, f"did you mean '{name}'?" in outcome.err) == (2, True)
+    outcome = bench.run("explain", f"{name} (20261115)")  # as an image of it is called
+    assert (outcome.code, f"did you mean '{name}'?" in outcome.err) == (2, True)
 
 
 def test_explain_has_the_reasons_of_the_plan(bench: Bench) -> None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import os
 from collections.abc import Callable
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from openstack_image_manager.plan.model import Policy
+from openstack_image_manager.runs import planfile
+from openstack_image_manager.runs.request import Request
 from tests.real.bench import Bench, Outcome, run_main
 from tests.real.reports import cases
 
@@ -193,34 +200,144 @@ def test_options_beside_a_plan_file_are_refused(bench: Bench) -> None:
     assert bench.images() == []
 
 
+VALID = {
+    "format": 3,
+    "request": {
+        "cloud": "openstack",
+        "images": "/nowhere",
+        "filter": None,
+        "policy": {**asdict(Policy())},
+        "roll_back": {},
+    },
+    "where": {"project": "p", "region": None},
+    "day": "2026-01-02",
+    "definitions": {},
+    "plan": {"changes": []},
+}
+INVALID = "is not a valid plan file; make one with `plan --out`"
+
+
+def edited(**policy: Any) -> str:
+    """A plan file whose policy was edited by hand."""
+    request = {**VALID["request"], "policy": {**asdict(Policy()), **policy}}
+    return json.dumps({**VALID, "request": request})
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "is no plan file"),
-        ("no json", "is no plan file"),
-        (b"\xff\xfe", "is no plan file"),
-        ("[]", "is no plan file"),
-        ('{"images": []}', "is no plan file"),
-        ('{"format": 99}', "a plan file of another release"),
-        ('{"format": 2, "request": {"policy": {}}, "plan": {"changes": []}, "where": {}}', "is no plan file"),
-        ('{"format": 2, "request": {"policy": {"x": 1}}, "plan": {"changes": []}, "where": {}}', "is no plan file"),
-        ('{"format": 2, "request": [], "plan": {}, "where": {}}', "is no plan file"),
-        (
-            '{"format": 2, "request": {"policy": {}}, "plan": {"changes": [{}]}, "day": "", "definitions": {}}',
-            "is no plan",
-        ),
+        ("", INVALID),
+        ("no json", INVALID),
+        ("[" * 100_000, INVALID),
+        (b"\xff\xfe", INVALID),
+        ("[]", INVALID),
+        ('{"images": []}', INVALID),
+        ('{"format": 99}', "is a plan file of another release; make a new one with `plan --out`"),
+        ('{"format": 2, "request": {}}', "is a plan file of another release; make a new one with `plan --out`"),
+        (json.dumps({**VALID, "format": "3"}), f"{INVALID} (format: input should be 3)"),
+        (json.dumps({**VALID, "more": 1}), f"{INVALID} (more: extra inputs are not permitted)"),
+        (json.dumps({**VALID, "request": []}), f"{INVALID} (request: "),
+        (json.dumps({**VALID, "day": "today"}), f"{INVALID} (day: "),
+        (json.dumps({**VALID, "where": {"project": 1}}), f"{INVALID} (where.project: "),
+        (json.dumps({**VALID, "plan": {}}), INVALID),
+        (json.dumps({**VALID, "plan": {"changes": [{}]}}), INVALID),
+        (edited(outdated="explode"), f"{INVALID} (request.policy.outdated: input should be 'keep', 'hide', "),
+        (edited(grace="x"), f"{INVALID} (request.policy.grace: "),
+        (edited(grace=-1), f"{INVALID} (request.policy.grace: "),
+        (edited(max_deletes=10**30), f"{INVALID} (request.policy.max_deletes: "),
+        (edited(max_deletes=True), f"{INVALID} (request.policy.max_deletes: "),
+        (edited(keep=1), f"{INVALID} (request.policy.keep: "),
+        (edited(tag=" "), f"{INVALID} (request.policy.tag: "),
+        (edited(x=1), f"{INVALID} (request.policy.x: extra inputs are not permitted)"),
+        (json.dumps(VALID), "/nowhere: No such file or directory; name the definitions with --images PATH"),
+        (" " * (planfile.MAX_BYTES + 1), f"has more than 64 MiB: {INVALID}"),
         (None, "No such file or directory"),
     ],
+    ids=range(26),
 )
 def test_broken_plan_files(tmp_path: Path, content: str | bytes | None, said: str) -> None:
     path = tmp_path / "broken.plan"
     if content is not None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
     outcome = run_main(["apply", str(path), "--yes"], {})
-    assert (outcome.code, outcome.out) == (1, "")
-    assert outcome.err.startswith(f"error: {path}: ")
-    assert said in outcome.err
+    assert outcome.out == ""
     assert outcome.err.count("\n") == 1
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: /nowhere: " if "/nowhere" in said else f"error: {path}: ")
+    assert said in outcome.err
+
+
+def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
+    """A device never ends, and a pipe waits for someone to write."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (Path("/dev/zero"), pipe, tmp_path):
+        outcome = run_main(["apply", str(path), "--yes"], {})
+        assert (outcome.code, outcome.out) == (1, "")
+        assert outcome.err == f"error: {path}: is not a file; make a plan file with `plan --out`\n"
+
+
+def test_the_model_of_a_plan_file_knows_every_option() -> None:
+    assert [*planfile._Policy.model_fields] == [field.name for field in fields(Policy)]
+    assert [*planfile._Request.model_fields] == [field.name for field in fields(Request)]
+
+
+def test_the_bytes_that_a_checksum_file_named_are_approved(bench: Bench) -> None:
+    """Upstream replaces the image and its checksum file after the approval: nobody approved those bytes."""
+    one, two = (bench.version(name) for name in ("1", "2"))
+    digests = {each: version["checksum"].removeprefix("sha256:") for each, version in (("1", one), ("2", two))}
+    sums = bench.site.put("/SUMS", "".join(f"{digest}  {name}.img\n" for name, digest in digests.items()).encode())
+    moving = [{"version": each["version"], "url": each["url"], "checksums_url": sums} for each in (one, two)]
+    other = bench.ubuntu("3", name=f"Other {bench.tag}")
+    bench.define(bench.ubuntu(*moving), other)
+    before = bench.site.count("/SUMS")
+    path = planned(bench)
+    assert bench.site.count("/SUMS") == before + 1
+    changes = json.loads(path.read_text())["plan"]["changes"]
+    assert {change["checksum"] for change in changes} == {each["checksum"] for each in (one, two, bench.version("3"))}
+    bench.publish("/2.img", "replaced")
+    now = hashlib.sha256((bench.site.directory / "2.img").read_bytes()).hexdigest()
+    bench.site.put("/SUMS", f"{digests['1']}  1.img\n{now}  2.img\n".encode())
+    outcome = apply(bench, path, "--yes")
+    assert outcome.code == 1, outcome.text
+    (line,) = [line for line in outcome.out.splitlines() if line.startswith("error: ")]
+    assert line == (
+        f"error: Ubuntu {bench.tag}: not done: its checksum file changed since the plan was made: the import of "
+        f"Ubuntu {bench.tag} (version 2): checksum {two['checksum']} was approved, sha256:{now} now; make a new plan"
+    )
+    assert bench.names() == {f"Other {bench.tag}": "3"}
+    # Without the file nobody knows which bytes would come.
+    bench.site.put("/SUMS", b"gone")
+    for outcome in (apply(bench, path, "--yes"), bench.run("plan", "--out", str(path))):
+        assert outcome.code == 1, outcome.text
+        assert f"error: Ubuntu {bench.tag}: left alone: the checksum file has no digest of " in outcome.out
+    assert bench.names() == {f"Other {bench.tag}": "3"}
+
+
+def test_the_checksum_of_a_plan_with_its_bytes_can_be_expected(bench: Bench) -> None:
+    version = bench.version("1")
+    sums = bench.site.put("/SUMS", f"{version['checksum'].removeprefix('sha256:')}  1.img\n".encode())
+    bench.define(bench.ubuntu({"version": "1", "url": version["url"], "checksums_url": sums}))
+    outcome = bench.run("plan", "--out", str(bench.directory / "p.plan"))
+    checksum = outcome.out.rpartition("; plan ")[2].strip()
+    outcome = bench.run("apply", "--yes", "--expect", checksum)
+    assert outcome.code == 0, outcome.text
+    assert bench.names() == {f"Ubuntu {bench.tag}": "1"}
+
+
+def test_a_plan_goes_with_definitions_that_were_moved(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1"))
+    path = planned(bench)
+    moved = bench.directory / "moved"
+    (bench.directory / "images").rename(moved)
+    outcome = apply(bench, path, "--yes")
+    assert outcome.code == 1
+    assert outcome.err == (
+        f"error: {bench.directory / 'images'}: No such file or directory; name the definitions with --images PATH\n"
+    )
+    outcome = apply(bench, path, "--yes", "--images", str(moved))
+    assert outcome.code == 0, outcome.text
+    assert bench.names() == {f"Ubuntu {bench.tag}": "1"}
 
 
 def test_a_plan_that_cannot_be_written(bench: Bench) -> None:

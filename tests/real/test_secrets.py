@@ -102,7 +102,9 @@ def test_what_is_missing_for_a_proxy_is_said(bench: Bench) -> None:
 
 def test_a_secret_address_is_in_no_file_and_no_property(bench: Bench, tmp_path: Path) -> None:
     version = bench.version("1")
-    secret = version["url"].replace("http://", f"http://reader:{SECRET}@") + f"?%73ig={SECRET}&part=1"
+    secret = version["url"].replace("http://", f"http://reader:{SECRET}@") + f"?%73ig={SECRET}&part=1&"
+    secret += "&".join(f"{name}={SECRET}" for name in ("pass", "pw", "session", "code", "hash", "st", "md5", "unheard"))
+    secret += f"&user=bob&e=1#access_token={SECRET}"
     places = {"url": secret, "mirror_url": secret, "checksums_url": secret, "source": secret}
     bench.define(bench.ubuntu({**version, **places}, visibility="private", meta={"see": f"at {secret}, there"}))
     told = []

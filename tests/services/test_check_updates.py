@@ -225,7 +225,11 @@ def test_secrets_of_a_mirror_are_not_shown(images: Callable[..., str], run: Run,
     site.on("/debian/", Switches(status=403))
     address = site.url.replace("://", "://user:geheim@")
     code, out, err = run("--images", images(*DEBIAN), "--eol-url", f"{address}/")
-    assert (code, err) == (1, f"error: debian: {site.url}/debian/: 403 Forbidden\n")
+    assert (code, err) == (
+        1,
+        f"error: debian: {site.url}/debian/: 403 Forbidden\n"
+        f"note: the data comes from {site.url}/; --eol-url names a mirror, --eol-data a file or directory\n",
+    )
     assert "geheim" not in out + err
 
 

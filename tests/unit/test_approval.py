@@ -181,7 +181,11 @@ def test_the_limit_counts_all_that_was_approved():
 def test_a_fingerprint_knows_what_a_definition_says_and_no_secrets():
     plain, *others = (
         definition("A", [{"version": "1", "url": url}])
-        for url in ("https://example.org/1?a=b", "https://me:pass@example.org/1?a=b&token=5", "https://example.org/2")
+        for url in (
+            "https://example.org/1?build=2",
+            "https://me:pass@example.org/1?build=2&token=5",
+            "https://example.org/2",
+        )
     )
     assert [fingerprint(each) == fingerprint(plain) for each in others] == [True, False]
     assert fingerprint(definition("A", tags=["x"])) != fingerprint(definition("A"))
@@ -227,3 +231,25 @@ def test_nothing_is_ever_done_that_was_not_approved(first: Any, then: Any, later
         assert mine in ([], [change for change in whole.changes if change.group == name])
     after = made(part, meanwhile)
     assert plan(now, made(plan(now, after, HARD, TODAY), after), HARD, TODAY).changes == ()
+
+
+def test_other_bytes_than_those_that_were_approved():
+    """The definition names a checksum file, and the plan the checksum that it gave."""
+    wanted = definition("A", [{"version": "1", "url": "https://x/1", "checksums_url": "https://x/SUMS"}])
+
+    def pinned(digest: str) -> Plan:
+        made_ = plan([wanted], [], HARD, TODAY)
+        changes = [
+            replace(each, version=each.version.model_copy(update={"checksum": digest})) for each in made_.changes
+        ]
+        return replace(made_, changes=tuple(changes))
+
+    before, now = ("sha256:" + each * 64 for each in "ab")
+    approved = approved_of(pinned(before), [wanted])
+    assert agreed(approved, pinned(before), [wanted], [], DAY).changes
+    result = agreed(approved, pinned(now), [wanted], [], DAY)
+    assert (result.changes, told(result, "A")) == (
+        (),
+        "error: not done: its checksum file changed since the plan was made: the import of A (version 1): checksum "
+        f"{before} was approved, {now} now; make a new plan",
+    )

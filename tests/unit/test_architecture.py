@@ -49,7 +49,7 @@ LIBRARIES: Mapping[str, set[str]] = {
     "zstandard": {"transfer"},
     "oslo_utils": {"transfer"},
     "yaml": {"definitions", "scs"},
-    "pydantic": {"definitions", "site"},
+    "pydantic": {"definitions", "runs", "site"},
     "natsort": {"definitions"},
     "regex": {"definitions", "upstreams"},
     "cryptography": {"signatures"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from definition_files import HEAD, NOT_A_URL, TAIL, refused
+from definition_files import HEAD, NOT_A_URL, TAIL, read, refused
 
 # The definition is valid but for one line; the complaint is its place and words.
 FIELD_COMPLAINTS = [
@@ -36,7 +36,7 @@ FIELD_COMPLAINTS = [
     ("    login: !x a\n", "12: A: login: the tag !x is not allowed; remove it"),
     ("    login: !!binary YQ==\n", "12: A: login: the tag !!binary is not allowed; remove it"),
     ("    login: !!python/object:x {}\n", "12: A: login: the tag !!python/object:x is not allowed; remove it"),
-    ("    login: !!int x\n", "12: A: login: x is no valid number; put it in quotes: login: 'x'"),
+    ("    login: !!int x\n", "12: A: login: x is not a valid number; correct it, or put it in quotes: login: 'x'"),
     (
         "    password: 007\n",
         "15: A: password: this without quotes is a number to YAML; put it in quotes: password: '…'",
@@ -77,11 +77,11 @@ FIELD_COMPLAINTS = [
     ("    meta: {a: " + "1" * 101 + "}\n", "15: A: meta.a: this number is too long; put it in quotes: a: '…'"),
     (
         "    meta: {a: 2024-13-01}\n",
-        "15: A: meta.a: 2024-13-01 is no valid date; correct it, or put it in quotes: a: '2024-13-01'",
+        "15: A: meta.a: 2024-13-01 is not a valid date; correct it, or put it in quotes: a: '2024-13-01'",
     ),
     (
         "    meta: {a: 0001-01-01T00:00:00+23:00}\n",
-        "15: A: meta.a: 0001-01-01T00:00:00+23:00 is no valid date; correct it, or put it in quotes: "
+        "15: A: meta.a: 0001-01-01T00:00:00+23:00 is not a valid date; correct it, or put it in quotes: "
         "a: '0001-01-01T00:00:00+23:00'",
     ),
     ("    meta: {<<: x}\n", "16: A: meta.<<: '<<' takes an alias of a mapping or a list of such aliases"),
@@ -111,6 +111,27 @@ FIELD_COMPLAINTS = [
     ("    members: [{projct: x}]\n", "16: A: members[0].projct: unknown field; did you mean 'project'?"),
     ("    members: [{x: y}]\n", "16: A: members[0].x: unknown field; a member has project and domain"),
     ("    stores: []\n", "13: A: stores: must not be empty"),
+    (
+        "    meta: {a: " + "ä" * 32_768 + "}\n",
+        "15: A: meta.a: has 65536 bytes, Glance keeps at most 65535 of a property",
+    ),
+    ("    login: " + "x" * 65_536 + "\n", "12: A: login: has 65536 bytes, Glance keeps at most 65535 of a property"),
+    (
+        "    latest_url: http://x/" + "x" * 65_536 + "\n",
+        "17: A: latest_url: has 65545 bytes, Glance keeps at most 65535 of a property",
+    ),
+    ("    min_ram: " + "9" * 5000 + "\n", "14: A: min_ram: this number is too long"),
+    ("    min_ram: 2026-13-45\n", "14: A: min_ram: 2026-13-45 is not a valid date; correct it"),
+    ("    min_ram: !!int x\n", "14: A: min_ram: x is not a valid number; correct it"),
+    ("    " + "x" * 1000 + ": y\n", "5: A: " + "x" * 300 + "…: unknown field; properties of the image go below meta"),
+    (
+        "    meta: {? " + "x" * 5000 + " : y}\n",
+        "5017: A: meta." + "x" * 295 + "…: has 5000 characters, at most 255 can be",
+    ),
+    (
+        "    meta: {? " + "x" * 5000 + " : y, ? " + "x" * 5000 + " : y}\n",
+        "5022: A: meta." + "x" * 295 + "…: '" + "x" * 1999 + "…",
+    ),
 ]
 
 
@@ -174,3 +195,55 @@ def test_a_wrong_version_is_named_with_place_and_remedy(tmp_path: Path, line: st
     fixed = "" if line.startswith("version") else "        version: '1'\n"
     text = f"{HEAD}    versions:\n      - url: https://x/1\n        {line}\n{fixed}"
     assert refused(tmp_path, text) == [f"a.yml:6:{expected}"]
+
+
+VERSION = HEAD + "    versions:\n      - {version: %s, url: 'http://x/1', build_date: %s}\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "build_date", "expected"),
+    [
+        (
+            ".inf",
+            "",
+            "versions[0].version: .inf without quotes is the number inf to YAML; put it in quotes: version: '.inf'",
+        ),
+        (
+            ".NaN",
+            "",
+            "versions[0].version: .NaN without quotes is the number nan to YAML; put it in quotes: version: '.NaN'",
+        ),
+        ("'1'", "2026-13-45", "versions[0].build_date: 2026-13-45 is not a valid date; correct it"),
+    ],
+)
+def test_what_quotes_do_not_correct(tmp_path: Path, version: str, build_date: str, expected: str) -> None:
+    (complaint,) = refused(tmp_path, VERSION % (version, build_date or "2026-01-02"))
+    assert complaint.partition(": A: ")[2] == expected
+
+
+def test_a_long_name_is_not_repeated_in_full(tmp_path: Path) -> None:
+    (complaint,) = refused(tmp_path, HEAD.replace("A", "A" * 7_000_000, 1) + TAIL)
+    assert complaint.endswith("…: name: has 7000000 characters, at most 255 can be")
+    assert len(complaint) < 400
+
+
+def test_more_than_glance_allows_by_default_is_a_warning(tmp_path: Path) -> None:
+    def mapping(count: int, first: str = "a") -> str:
+        return "{" + ", ".join(f"{first}{number}: b" for number in range(count)) + "}"
+
+    many = "[" + ", ".join(f"t{number}" for number in range(129)) + "]"
+    text = (
+        HEAD
+        + f"    tags: {many}\n    visibility: shared\n    members: {many}\n    meta: {mapping(117)}\n    versions:\n"
+    )
+    text += f"      - {{version: '1', url: 'http://x/1', meta: {mapping(1, 'b')}}}\n"
+    text += "      - {version: '2', url: 'http://x/2', meta: {a0: null}}\n"
+    allowed = "Glance allows 128 for an image, unless the cloud sets another limit"
+    ours = f"properties, and this tool adds up to 12; {allowed}"
+    assert [str(warning).partition(": A: ")[2] for warning in read(tmp_path, text).warnings] == [
+        f"tags: has 129 tags; {allowed}",
+        f"members: has 129 members; {allowed}",
+        f"meta: has 117 {ours}",
+        f"versions[0].meta: has 118 {ours}",
+    ]
+    assert read(tmp_path, HEAD + f"    meta: {mapping(116)}\n" + TAIL).warnings == ()

@@ -45,6 +45,24 @@ def test_an_id_in_a_definition_says_which_image_is_meant(properties: dict[str, s
     assert identify(Image("x", "public", id="", properties={}), known) is None
 
 
+@pytest.mark.parametrize(
+    ("source", "version"),
+    [
+        ("https://example.org/a?k=1", "1"),  # as other tools keep it
+        ("https://example.org/b?j=2", "2"),  # as older releases kept it, without the user
+        ("https://example.org/b", "2"),
+        ("https://example.org/a", None),  # of two versions
+        ("private", None),
+        ("", None),
+    ],
+)
+def test_an_image_is_known_by_its_source_whatever_is_kept_of_the_query(source: str, version: str | None) -> None:
+    urls = {"1": "https://example.org/a?k=1", "2": "https://u:p@example.org/b?j=2", "3": "https://example.org/a?k=3"}
+    known = definition("A", [{"version": each, "url": url} for each, url in urls.items()])
+    image = Image("A", "public", id="1", properties={"image_source": source})
+    assert identify(image, {"A": known}) == (("A", version) if version else None)
+
+
 def test_no_word_about_a_record_that_another_run_is_just_making() -> None:
     """Glance writes its tags after all else."""
     made = Image("Ubuntu", "private", status="queued", owner="ours", id="1", properties={VERIFIED: PENDING + "none"})
@@ -58,6 +76,22 @@ def test_an_image_of_another_project_that_everybody_finds_under_the_name_is_told
     (finding,) = strangers([Image("Ubuntu", visibility, owner="theirs", id="1")], "tag", "ours")
     assert (finding.level, finding.subject) == ("note", "Ubuntu")
     assert finding.message == f"the {visibility} image 1 of project theirs is called that too: not touched"
+
+
+@pytest.mark.parametrize(
+    ("owners", "said"),
+    [
+        (["a", "a"], "2 community images of project a are called that too (00, 01): not touched"),
+        (["a"] * 39 + ["b"], "40 community images of 2 projects are called that too (00, 01, 02, …): not touched"),
+    ],
+)
+def test_many_images_of_others_are_one_line(owners: list[str], said: str) -> None:
+    images = [Image("Ubuntu", "community", owner=owner, id=f"{n:02}") for n, owner in enumerate(owners)]
+    one = Image("Ubuntu", "public", owner="b", id="99")
+    assert [each.message for each in strangers([*images, one], "tag", "ours")] == [
+        said,
+        "the public image 99 of project b is called that too: not touched",
+    ]
 
 
 @pytest.mark.parametrize("visibility", ["shared", "private"])

@@ -152,6 +152,11 @@ def test_not_more_is_told_of_one_resolver_than_somebody_reads(tmp_path: Path) ->
         ("(?=a{500})(?!a{500})", 1000),
         (r"(a)?(?(1)b{499}|c{500})", 1000),
         (r"[a-z\d]{499}\d*(?i:x)", 1000),
+        # Characters and numbers of groups that are equal to numbers in Python's parser.
+        ("[+-9]{1000}", 1000),
+        ("[!-9]", 1),
+        ("(a)" * 60, 60),
+        ("(" * 50 + "a{1000}" + ")" * 50, 1000),
     ],
 )
 def test_repeats_count_as_if_they_were_written_out(text: str, length: int) -> None:
@@ -179,6 +184,40 @@ def test_values_in_patterns_count_too() -> None:
     assert placeholders.fill("{a}{a}", {"a": "a" * 2048}) == "a" * 4096
     with pytest.raises(Error, match=r"'x\{a\}\{a\}' is longer than 4096 characters with its values"):
         placeholders.fill("x{a}{a}", {"a": "a" * 2048})
+
+
+_CHARACTERS = st.characters(min_codepoint=1, max_codepoint=0x2FF).map(re.escape)
+_RANGES = st.tuples(st.integers(1, 0x2FF), st.integers(1, 0x2FF)).map(
+    lambda ends: f"[{re.escape(chr(min(ends)))}-{re.escape(chr(max(ends)))}]"
+)
+EXPRESSIONS = st.recursive(
+    st.one_of(_CHARACTERS, _RANGES, st.sampled_from([r"\d", r"[^+-9]", ".", "^", "$", "(?!)", ""])),
+    lambda part: st.one_of(
+        part.map(lambda text: f"({text})"),
+        part.map(lambda text: f"(?:{text})"),
+        part.map(lambda text: f"(?>{text})"),
+        part.map(lambda text: f"(?={text})"),
+        st.tuples(part, part).map("|".join),
+        st.lists(part, max_size=4).map("".join),
+        st.tuples(part, st.integers(1, 60)).map(lambda some: f"({some[0]})" * some[1]),
+        st.tuples(part, st.integers(1, 60)).map(lambda some: "(" * some[1] + some[0] + ")" * some[1]),
+        st.tuples(part, st.sampled_from(["*", "+?", "?", "{2}", "{1,3}", "{3,}"])).map(
+            lambda some: f"(?:{some[0]}){some[1]}"
+        ),
+    ),
+    max_leaves=12,
+)
+
+
+@given(EXPRESSIONS)
+def test_a_legal_expression_is_taken_or_refused_with_a_message(text: str) -> None:
+    re.compile(text, re.ASCII)
+    try:
+        names = list(placeholders.pattern(text, {}).groupindex)
+    except Error as error:
+        assert "characters" in str(error) or "is not a regular expression: " in str(error)  # noqa: PT017
+    else:
+        assert names == []
 
 
 @given(st.text(st.sampled_from("ab(|)[]{}1,9?*+.\\d^$:P<>=!-"), max_size=30))

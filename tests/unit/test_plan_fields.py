@@ -91,7 +91,7 @@ def test_conversion_by_the_cloud_is_no_drift_but_tells_something():
 def test_metadata_follows_the_rules_of_the_standard():
     whole = {
         "version": "1",
-        "url": "https://user:geheim@example.org/a.img?sig=geheim&x=1",
+        "url": "https://user:geheim@example.org/a.img?sig=geheim&build=1",
         "mirror_url": "https://mirror.example.org/a.img",
         "build_date": "2024-04-16",
         "os_version": "24.04.1",
@@ -109,7 +109,7 @@ def test_metadata_follows_the_rules_of_the_standard():
         "image_description": "noble",
         "image_name": "Ubuntu 24.04",
         "image_original_user": "ubuntu",
-        "image_source": "https://example.org/a.img?x=1",
+        "image_source": "https://example.org/a.img?build=1",
         "internal_version": "1",
         "os_version": "24.04.1",
     }

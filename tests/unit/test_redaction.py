@@ -32,6 +32,7 @@ from openstack_image_manager.redaction import (
 
 SECRET = "s3cr3t-W0rd"
 FERNET = "gAAAAABmX2l4d0Z5c3RlbS10b2tlbi1vZi1rZXlzdG9uZQ-_=="
+NAMES = ("pass", "PW", "session", "session_id", "code", "hash", "st", "e", "md5", "passphrase", "sid", "otp")
 WEB_TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlLW9mLWl0"
 
 
@@ -57,6 +58,8 @@ def nothing_known() -> Iterator[None]:
         f"https://example.org/disk?%73ig={SECRET}&auth={SECRET}",
         f"'GET /disk?temp_url_sig={SECRET} HTTP/1.1' 200",
         f"/disk?a=1&AWSAccessKeyId={SECRET}#x",
+        *(f"https://example.org/disk?a=1&{name}={SECRET}" for name in NAMES),
+        *(f"GET /disk#{name}={SECRET} 200" for name in ("access_token", *NAMES)),
         f"token {FERNET}",
         f"token {WEB_TOKEN}",
     ],
@@ -182,11 +185,13 @@ def test_a_value_of_ours_is_never_compared_with_a_password() -> None:
 
 
 def test_secrets_of_an_address_that_was_asked_are_known() -> None:
-    remember_url("https://robot:p%40ss-w0rd@example.org/x?X-Amz-Signature=0123456789abcdef&part=everything-1")
+    remember_url(
+        "https://robot:p%40ss-w0rd@example.org/x?X-Amz-Signature=0123456789abcdef&part=everything-1&k=unheard-0f"
+    )
     remember_url("https://ghp-0123456789@example.org/")
     remember_url("http://[bad")
-    said = foreign("robot, p@ss-w0rd, 0123456789abcdef, ghp-0123456789, everything-1")
-    assert said == "robot, ***, ***, ***, everything-1"
+    said = foreign("robot, p@ss-w0rd, 0123456789abcdef, ghp-0123456789, everything-1, unheard-0f")
+    assert said == "robot, ***, ***, ***, everything-1, ***"
 
 
 def test_passwords_of_proxies_are_known() -> None:
@@ -217,10 +222,16 @@ def test_a_long_text_of_others_takes_no_long_time(text: str) -> None:
 @pytest.mark.parametrize(
     ("url", "public"),
     [
-        ("https://u:p@example.org:1/a?x=1#f", "https://example.org:1/a?x=1#f"),
-        ("https://example.org/a?x=1&X-Amz-Signature=s&%74oken=t&pwd=p&y", "https://example.org/a?x=1&y"),
-        ("https://example.org/a?x=1;token=t&y&hdnts=st~1~hmac=2&verify=3", "https://example.org/a?y"),
-        ("https://example.org/a?author=a&oauth=b", "https://example.org/a?author=a"),
+        ("https://u:p@example.org:1/a?build=1", "https://example.org:1/a?build=1"),
+        ("https://example.org/a?build=1&X-Amz-Signature=s&%74oken=t&pwd=p&raw", "https://example.org/a?build=1&raw"),
+        ("https://example.org/a?build=1;token=t&raw&hdnts=st~1~hmac=2&verify=3", "https://example.org/a?raw"),
+        ("https://example.org/a?Release=12&oauth=b", "https://example.org/a?Release=12"),
+        ("https://example.org/a?user=bob&pass=X&session=X&hash=X&st=X&e=1&md5=X", "https://example.org/a"),
+        ("https://example.org/a?k=X", "https://example.org/a"),
+        ("https://example.org/a?X", "https://example.org/a"),
+        ("https://example.org/a?file=d.img#access_token=X", "https://example.org/a?file=d.img"),
+        ("https://example.org/a#X", "https://example.org/a"),
+        (f"https://example.org/a?name={'X' * 100}", "https://example.org/a"),
         ("https://u:p@[bad/a?sig=1", "https://[bad/a"),
         ("no URL", "no URL"),
     ],

@@ -63,7 +63,7 @@ def test_what_the_tool_sets_itself_has_no_effect(tmp_path: Path, name: str) -> N
 
 def test_a_plan_file_that_is_nested_too_deeply(tmp_path: Path) -> None:
     (tmp_path / "p.plan").write_text('{"a":' * 5000)
-    with pytest.raises(Error, match="is no plan file"):
+    with pytest.raises(Error, match="is not a valid plan file"):
         read_plan(tmp_path / "p.plan")
 
 

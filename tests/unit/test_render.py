@@ -21,7 +21,7 @@ from openstack_image_manager.report import console, plans
 def test_an_import_is_told_with_all_that_will_be_there() -> None:
     version = {
         "version": "1",
-        "url": "https://u:pw@example.org/d.img?sig=pw&a=1",
+        "url": "https://u:pw@example.org/d.img?sig=pw&build=1",
         "mirror_url": "https://mirror.example.org/d.img",
         "checksum": "md5:" + "0" * 32,
         "hidden": True,
@@ -29,7 +29,7 @@ def test_an_import_is_told_with_all_that_will_be_there() -> None:
     made = importing(versions=[version], status="deactivated", min_disk=8, min_ram=512, meta={"hw_rng_model": "virtio"})
     assert text_of(made) == (
         "+ Ubuntu 24.04  import version 1: version 1 is not in the cloud\n"
-        "    from               https://example.org/d.img?a=1\n"
+        "    from               https://example.org/d.img?build=1\n"
         "    mirror             https://mirror.example.org/d.img\n"
         "    checksum           md5:00000000000000000000000000000000\n"
         "    format             qcow2\n"
@@ -40,7 +40,7 @@ def test_an_import_is_told_with_all_that_will_be_there() -> None:
         "    hw_rng_model       virtio\n"
         "    image_description  Ubuntu 24.04\n"
         "    image_name         Ubuntu 24.04\n"
-        "    image_source       https://example.org/d.img?a=1\n"
+        "    image_source       https://example.org/d.img?build=1\n"
         "    internal_version   1\n"
         f"prod: 1 definition, 0 managed images; 1 to import, 0 to change, 0 to delete; plan {checksum(made)}\n"
     )
@@ -99,6 +99,12 @@ def test_a_change_is_told_field_by_field_with_its_reason() -> None:
 )
 def test_before_and_after(field: str, before: Any, after: Any, text: str) -> None:
     assert plans.shown(FieldChange(field, before, after, "as defined")) == text
+
+
+def test_a_query_that_is_no_longer_stored_is_told_and_not_shown() -> None:
+    change = FieldChange("image_source", "https://example.org/a?k=geheim", "https://example.org/a", "as defined")
+    text = "https://example.org/a (with a query that is not shown) → https://example.org/a"
+    assert plans.shown(change) == text
 
 
 def test_a_plan_without_changes_is_one_line() -> None:

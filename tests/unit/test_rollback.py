@@ -276,3 +276,15 @@ def test_a_mark_that_an_interrupted_run_left_behind_is_all_that_goes():
         (left.id, [markers.PINNED_OVER])
     ]
     assert made(result, found) == ended
+
+
+def test_a_rollback_that_lasts_is_told():
+    wanted, after = rolled_back()
+    said = "rolled back: 2 stays current in place of 3 until a newer version is defined"
+    result = plan([wanted], after, Policy(), TODAY)
+    assert [(each.level, each.subject, each.message) for each in result.findings] == [("note", NAME, said)]
+    assert not result.changes
+    newer = definition(versions=("1", "2", "3", "4"))
+    assert not [each for each in plan([newer], after, Policy(), TODAY).findings if "rolled back:" in each.message]
+    found = settled([wanted])
+    assert plan([wanted], found, LATEST, TODAY, roll_back={NAME: ""}).findings == ()

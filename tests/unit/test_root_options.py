@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from openstack_image_manager.cli.app import app
 from openstack_image_manager.errors import UsageError
 
+OUTDATED = "'purge' is not one of 'keep', 'hide', 'deactivate', 'delete'."
 SHARE = ("--share-image", "Ubuntu", "--share-target", "shop")
 NO_CLOUD = "--check-only and --check-age look at no cloud: --report and --metrics don't go with them"
 
@@ -32,3 +33,11 @@ def test_options_that_exclude_each_other_are_refused(
     error = CliRunner().invoke(app, list(words)).exception
     assert isinstance(error, UsageError)
     assert str(error).startswith(message)
+
+
+@pytest.mark.parametrize("command", [(), ("plan",), ("catalogue", "list")])
+def test_a_wrong_value_is_told_in_words_of_the_command_line(command: tuple[str, ...]) -> None:
+    option, said = ("--output", "'purge' is not one of ") if "list" in command else ("--outdated", OUTDATED)
+    outcome = CliRunner().invoke(app, [*command, option, "purge"])
+    assert outcome.exit_code == 2
+    assert f"Error: Invalid value for '{option}': {said}" in outcome.stderr

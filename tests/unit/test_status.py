@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from cloud import DEFAULT, TODAY, definition, settled
+from cloud import DEFAULT, TODAY, definition, made, settled
 
 from openstack_image_manager.plan import age, markers
 from openstack_image_manager.plan.model import Policy
@@ -210,3 +210,18 @@ def test_how_old_a_signature_is():
     for verification in ({markers.VERIFIED: "none"}, {markers.VERIFIED: verified, markers.BYTES: "sha512:00"}):
         row, table = shown(**verification)
         assert (row.signed_by, row.signed_at, row.signed_days, table[0][-1]) == (None, None, None, "Verified")
+
+
+def test_what_a_rollback_and_retention_have_made_of_an_image():
+    wanted = definition(versions=("1", "2", "3"), meta={"uuid_validity": "last-1"})
+    before = settled([wanted])
+    assert {version: row.words for version, row in rows(wanted, before).items()} == {
+        "3": "ok",
+        "2": "ok (hidden)",
+        "1": "ok (hidden)",
+    }
+    after = made(plan([wanted], before, DEFAULT, TODAY, roll_back={wanted.name: "2"}), before)
+    stands = rows(wanted, after)
+    assert stands["3"].words == "ok (rolled back)"
+    assert stands["2"].words == "ok (in place of 3)"
+    assert (stands["2"].state, stands["2"].standing, stands["2"].current) == ("ok", "in place of 3", True)

@@ -65,7 +65,7 @@ def test_nothing_else_of_images_and_definitions_is_shown():
         [
             {
                 "version": "1",
-                "url": f"https://user:{CANARY}@example.org/a.img?token={CANARY}&x=1",
+                "url": f"https://user:{CANARY}@example.org/a.img?token={CANARY}&build=1",
                 "meta": {"note": CANARY},
             }
         ],
@@ -75,13 +75,13 @@ def test_nothing_else_of_images_and_definitions_is_shown():
         owner=CANARY,
     )
     (image,) = settled([wanted])
-    source = f"https://user:{CANARY}@example.org/a.img?token={CANARY}&x=1"
+    source = f"https://user:{CANARY}@example.org/a.img?token={CANARY}&build=1"
     image = replace(image, owner=CANARY, properties={**image.properties, "image_source": source, "os_hash": CANARY})
     site = survey("Images", [wanted], {"north": [image]}, knowledge(), NOW)
     files = offered.files(site)
     assert not [path for path, content in files.items() if CANARY.encode() in content]
-    assert site.offers[0].front.source == "https://example.org/a.img?x=1"
-    assert b"https://example.org/a.img?x=1" in files[site.offers[0].page]
+    assert site.offers[0].front.source == "https://example.org/a.img?build=1"
+    assert b"https://example.org/a.img?build=1" in files[site.offers[0].page]
 
 
 def test_the_current_build_comes_first_then_from_new_to_old():

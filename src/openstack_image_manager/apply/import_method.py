@@ -66,8 +66,8 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
         raise CloudError("web-download can't fetch this: Glance takes unpacked http(s) URLs; use glance-direct")
     if secret:
         raise CloudError(
-            "its URL holds a user, a password or a signed query, which Glance would show to the whole project in the "
-            "tasks of the image; use --import-method auto or glance-direct"
+            "its URL holds a user, a password, or a query that may hold a secret, which Glance would show to the whole "
+            "project in the tasks of the image; use --import-method auto or glance-direct"
         )
     if promised and not testable:
         raise VerificationError(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from openstack_image_manager import __version__
 from openstack_image_manager.cli import (
@@ -38,7 +41,31 @@ from openstack_image_manager.report.output import guard
 if TYPE_CHECKING:
     from typer.models import CommandInfo
 
+
+class _Group(TyperGroup):
+    """The root command; what is wrong with an option is said without the name of a Python exception."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _own_words():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _own_words():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _own_words() -> Iterator[None]:
+    try:
+        yield
+    except typer.BadParameter as error:
+        # Newer releases of Typer check values with pydantic, which puts this before each message.
+        error.message = error.message.removeprefix("Value error, ")
+        raise
+
+
 app = typer.Typer(
+    cls=_Group,
     no_args_is_help=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -37,6 +37,7 @@ def check_updates(
       openstack-image-manager check-updates --images images/
     """
     from openstack_image_manager.definitions.loader import load
+    from openstack_image_manager.definitions.model import public_url
     from openstack_image_manager.endoflife import check
     from openstack_image_manager.endoflife import data as eoldata
     from openstack_image_manager.report import console
@@ -65,6 +66,9 @@ def check_updates(
         console.findings(told, out)
         console.say(out, summary)
     console.findings(check.findings([], errors), console.console(stderr=True))
+    if errors and len(errors) == len(products) and eol_data is None:
+        note = f"the data comes from {public_url(eol_url)}; --eol-url names a mirror, --eol-data a file or directory"
+        typer.echo(f"note: {note}", err=True)
     for warning in chosen.warnings:
         typer.echo(f"warning: {warning}", err=True)
     raise typer.Exit(1 if errors else FOUND if any(each.is_finding for each in checks) else 0)

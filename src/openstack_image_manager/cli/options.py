@@ -196,12 +196,12 @@ Reports = Annotated[
     typer.Option(
         "--report",
         metavar="FILE",
-        help="Write what is told to FILE.json, FILE.md or FILE.xml (JUnit) too; for several, give it again.",
+        help="Also write a report to FILE, whose name ends in .json, .md or .xml (JUnit). Can be repeated.",
     ),
 ]
 Metrics = Annotated[
     Path | None,
-    typer.Option("--metrics", metavar="FILE", help="Write FILE.prom for the textfile collector of Prometheus."),
+    typer.Option("--metrics", metavar="FILE", help="Write metrics for Prometheus to FILE, whose name ends in .prom."),
 ]
 EolData = Annotated[
     Path | None,

@@ -60,13 +60,15 @@ def plan_command(
     from openstack_image_manager.cli.request import requests as asked
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.runs import run
-    from openstack_image_manager.runs.planfile import write
+    from openstack_image_manager.runs.planfile import pinned, write
 
     requests = asked(context.params)
     if out is not None and len(requests) > 1:
         raise UsageError("--out goes with one cloud; write a plan file for each cloud")
     with recording("plan", report, metrics) as record, run.prepared(requests) as clouds:
         record.about(clouds, applies=False)
+        if out is not None:
+            clouds.ready[0] = pinned(clouds.ready[0])
         show(clouds, output)
         too_many = run.tell_refusals(clouds)
         if out is not None and not too_many:
@@ -121,6 +123,8 @@ def apply_command(
       openstack-image-manager apply --cloud openstack --images images/
       openstack-image-manager apply today.plan --yes
     """
+    from dataclasses import replace
+
     from openstack_image_manager.report.log import set_up
 
     set_up(debug, log_format)
@@ -129,15 +133,17 @@ def apply_command(
     from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.cli.request import requests as asked
     from openstack_image_manager.errors import UsageError
+    from openstack_image_manager.plan.serialize import checksum
     from openstack_image_manager.runs import run
-    from openstack_image_manager.runs.planfile import agreed, read
+    from openstack_image_manager.runs.planfile import agreed, pinned, read
 
     requests = asked(context.params)
     approved = None
     if plan_file is not None:
         refuse_beside_file(context)
         request, approved = read(plan_file)
-        requests = [request]
+        # Where the definitions are is no part of what was approved; what they say is.
+        requests = [replace(request, images=images) if _is_given(context, "images") else request]
     if expect is not None and len(requests) > 1:
         raise UsageError("--expect goes with one cloud, as each cloud has a plan of its own")
     options = ImportOptions(given.ImportMethod(import_method).value, verify_checksum, import_timeout, stuck_retry + 1)
@@ -145,6 +151,8 @@ def apply_command(
         record.about(clouds, applies=True)
         if approved is not None:
             clouds.ready[0] = agreed(approved, clouds.ready[0])
+        elif expect is not None and checksum(clouds.ready[0].plan) != expect:
+            clouds.ready[0] = pinned(clouds.ready[0])  # as `plan --out` has shown it
         show(clouds, given.Output.TEXT)
         if expect is not None:
             confirm.expect(clouds.ready[0].plan, expect)
@@ -174,8 +182,8 @@ def show(clouds: Clouds, output: given.Output) -> None:
             say("error", str(error))
 
 
-# What a plan file says already.
-ASKED = {"cloud", "all_clouds", "images", "name_filter", "tag", "latest", "keep", "force", "hidden_visibility"} | {
+# What a plan file says already, and nothing else can: `images` only says where the definitions are now.
+ASKED = {"cloud", "all_clouds", "name_filter", "tag", "latest", "keep", "force", "hidden_visibility"} | {
     *("use_os_hidden", "outdated", "grace", "orphans", "unknown_usage", "max_deletes", "same_ids")
 }
 
@@ -185,8 +193,13 @@ def refuse_beside_file(context: typer.Context) -> None:
     from openstack_image_manager.errors import UsageError
 
     for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name in ASKED and source is not None and source.name == "COMMANDLINE":
+        if parameter.name in ASKED and _is_given(context, parameter.name):
             raise UsageError(
                 f"{parameter.opts[0]} has no effect beside a plan file, which says it already; leave it out"
             )
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    """True for what the command line says, which may be the default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

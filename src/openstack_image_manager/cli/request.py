@@ -25,7 +25,10 @@ def defined(name: str, images: str) -> tuple[Definition, Position]:
     loaded = load(images)
     definition = next((each for each in loaded.definitions if each.name == name), None)
     if definition is None:
-        hint = near(name, loaded.positions) or "; see: openstack-image-manager list"
+        # An image has the name of its definition, and its version behind it.
+        begins = [each for each in loaded.positions if re.match(rf"{re.escape(each)}\b", name)]
+        hint = f"; did you mean '{max(begins, key=len)}'?" if begins else near(name, loaded.positions)
+        hint = hint or "; see: openstack-image-manager list"
         raise UsageError(f"there is no definition '{name}' in {images}{hint}")
     return definition, loaded.positions[name]
 

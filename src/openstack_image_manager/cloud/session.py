@@ -22,6 +22,7 @@ from openstack_image_manager.redaction import foreign, public_url, remember
 
 ANSWER_TIMEOUT = 60.0  # seconds for any answer; `api_timeout` of a cloud in clouds.yaml wins
 ENVIRONMENT = "OS_* environment"
+MOST = 4 * 1024 * 1024  # bytes of a clouds.yaml
 _LOADING = threading.Lock()
 _SECRET = re.compile(r"(?:password|passcode|secret|token)$", re.IGNORECASE)  # names below `auth`
 
@@ -78,6 +79,8 @@ def log_in(cloud: str | None) -> tuple[Connection, str]:
     except Exception as error:
         # openstacksdk takes what it reads as it comes: a list where a mapping belongs is an AttributeError in there,
         # and a missing password a bare Exception.
+        if cloud and (odd := _no_mapping("clouds", cloud, "auth")):
+            raise CloudError(f"cloud '{name}': {odd}") from None
         hint = "check the cloud's entry in clouds.yaml" if cloud else "check the OS_* variables"
         raise CloudError(f"cloud '{name}': login is not possible: {_line(error)}; {hint}") from None
 
@@ -173,13 +176,39 @@ def _region(cloud: str | None, where: str) -> Any:
 def known_clouds() -> list[str]:
     """The names of all clouds in clouds.yaml. Raises CloudError when there is none."""
     with translated("clouds.yaml"):
-        config = _configuration()
+        try:
+            config = _configuration()
+        except (AttributeError, TypeError) as error:
+            raise CloudError(_no_mapping("clouds") or f"clouds.yaml can't be read: {_line(error)}") from None
     names = sorted(set(map(str, config.cloud_config["clouds"])) - {"defaults", config.envvar_key})
     if missing := _missing_file():
         raise CloudError(missing)
     if config.config_filename is None or not names:
         raise CloudError("there is no readable clouds.yaml with clouds in it; set OS_CLIENT_CONFIG_FILE to its path")
     return names
+
+
+def _no_mapping(*keys: str) -> str | None:
+    """Which entry of clouds.yaml, from the outermost, is something else where a mapping belongs; None: none of them."""
+    from openstack.config.loader import CONFIG_FILES
+
+    from openstack_image_manager.definitions.nodes import plain
+    from openstack_image_manager.definitions.yaml_tree import Broken
+
+    paths = [os.environ.get("OS_CLIENT_CONFIG_FILE") or "", *CONFIG_FILES]
+    path = next((each for each in paths if os.path.isfile(each)), "")
+    try:
+        with open(path, "rb") as file:
+            value = plain(file.read(MOST))
+    except (OSError, Broken):
+        return None
+    for number, key in enumerate(keys, 1):
+        if key not in value:
+            return None
+        value = value[key]
+        if not isinstance(value, dict):
+            return f"'{'.'.join(keys[:number])}' in {path} must be a mapping of names to values"
+    return None
 
 
 def _missing_file() -> str | None:

@@ -22,6 +22,7 @@ from openstack_image_manager.errors import Error
 from openstack_image_manager.redaction import printable
 
 Loc = tuple[str | int, ...]
+SHOWN, MOST_SHOWN = 300, 2000  # characters of a name and of a message, both of which may come from a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,14 @@ class Complaint:
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
-        text = ": ".join(part for part in (place, self.image, self.field, self.message) if part)
+        said = (_shortened(self.image, SHOWN), _shortened(self.field, SHOWN), _shortened(self.message, MOST_SHOWN))
+        text = ": ".join(part for part in (place, *said) if part)
         # Values come from files: no line breaks or terminal escapes, and one line stays one line.
         return printable(text)
+
+
+def _shortened(text: str | None, most: int) -> str | None:
+    return text if text is None or len(text) <= most else text[:most] + "…"
 
 
 class DefinitionErrors(Error):

@@ -25,10 +25,11 @@ def _checksum(value: str) -> str:
 Visibility = Literal["public", "community", "shared", "private"]
 Format = Literal["aki", "ari", "ami", "raw", "iso", "vhd", "vhdx", "vdi", "qcow2", "vmdk", "ploop"]
 Url = Annotated[str, AfterValidator(values.url)]
+PropertyValue = Annotated[str, AfterValidator(values.property_value)]
 # Property names and values as Glance takes them: names of at most 255 characters, values are strings.
 Meta = dict[
     Annotated[str, Field(min_length=1, max_length=255), AfterValidator(values.property_name)],
-    Annotated[str | None, BeforeValidator(values.text), AfterValidator(values.storable)],
+    Annotated[str | None, BeforeValidator(values.text), AfterValidator(values.property_value)],
 ]
 
 
@@ -114,11 +115,11 @@ class Version(_Record):
         description="When it was signed: YYYY-MM-DD or YYYY-MM-DD hh:mm:ss (UTC).",
         examples=["2024-04-16 09:12:33"],
     )
-    source: str | None = Field(
+    source: PropertyValue | None = Field(
         None, description="What image_source says instead of url: a URL or private.", examples=["private"]
     )
-    os_version: str | None = Field(None, description="os_version of this version.", examples=["24.04"])
-    image_description: str | None = Field(
+    os_version: PropertyValue | None = Field(None, description="os_version of this version.", examples=["24.04"])
+    image_description: PropertyValue | None = Field(
         None, description="image_description of this version.", examples=["Ubuntu with our agent"]
     )
     meta: Meta = Field(
@@ -165,7 +166,7 @@ class Definition(_Record):
         None, description="A short name for file names and templates.", examples=["ubuntu-24.04"]
     )
     format: Format = Field(description="Disk format of the file.", examples=["qcow2"])
-    login: str | None = Field(
+    login: PropertyValue | None = Field(
         None, description="User to log in with; becomes image_original_user.", examples=["ubuntu"]
     )
     password: str | None = Field(

@@ -33,6 +33,9 @@ NOT_SIGNED = (
     "has no effect: the signature vouches for no checksum of this version (there is none, or it is MD5 or SHA-1); run "
     "update, or remove signed_by"
 )
+QUOTA = 128  # properties, tags and members of an image, by Glance's default
+OURS = 12  # properties that this tool adds at most
+PROPERTIES = f"properties, and this tool adds up to {OURS}"
 URLS = {"latest_url", "latest_checksum_url", "url", "mirror_url", "checksums_url", "checksum_url"}
 
 
@@ -253,6 +256,22 @@ class _Entry:
             if key in meta:
                 self._complain((*loc, "meta", key), message, warning=True)
 
+    def _warn_of_quotas(self, definition: Definition) -> None:
+        """What a cloud with Glance's default limits refuses."""
+        counts: dict[Loc, tuple[int, str]] = {
+            ("tags",): (len(definition.tags), "tags"),
+            ("members",): (len(definition.members or ()), "members"),
+            ("meta",): (len(_set(definition.meta)), PROPERTIES),
+        }
+        for index, version in enumerate(definition.versions):
+            if version.meta:
+                both = _set({**definition.meta, **version.meta})
+                counts[("versions", index, "meta")] = (len(both), PROPERTIES)
+        for loc, (count, what) in counts.items():
+            if count > QUOTA - (OURS if what == PROPERTIES else 0):
+                message = f"has {count} {what}; Glance allows {QUOTA} for an image, unless the cloud sets another limit"
+                self._complain(loc, message, warning=True)
+
     def _warn(self, definition: Definition) -> None:
         seen_by_members = {definition.visibility, *(version.visibility for version in definition.versions)}
         if definition.members and "shared" not in seen_by_members:
@@ -260,6 +279,7 @@ class _Entry:
         follows = definition.resolve or (definition.latest_url and definition.latest_checksum_url)
         if not definition.versions and not follows and not self.reading.follows:
             self._complain(("versions",), "is empty: no image is wanted", warning=True)
+        self._warn_of_quotas(definition)
         self._warn_of_ours(definition.meta, ())
         self._warn_of_ftp(definition, ())
         odd = [*unusual(definition.meta), *like_secrets(definition.meta)]
@@ -279,3 +299,8 @@ class _Entry:
             if version.source:
                 for _, message in unusual({"image_source": version.source}):
                     self._complain((*loc, "source"), message, warning=True)
+
+
+def _set(meta: Mapping[str, str | None]) -> list[str]:
+    """The properties that an image gets."""
+    return [key for key, value in meta.items() if value is not None]

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from openstack_image_manager.redaction import public_urls
+from openstack_image_manager.redaction import without_secrets
 
 # Base attributes of an image in Glance: no property can have their names.
 RESERVED = frozenset(
@@ -21,6 +21,7 @@ RESERVED = frozenset(
 # Where an image is from of which nobody knows it: no host can have a name that ends in .invalid (RFC 6761).
 NOWHERE = "https://unknown.invalid/"
 URL_SCHEMES = ("http", "https", "file")
+MOST_BYTES = 65_535  # of a property's value in Glance's database
 NO_LONGER = "ftp"  # definitions with such a URL are read, so that one of them does not stop all others
 _SECRET_NAME = re.compile(r"passw|passphrase|passcode|secret|token|credential|(?:api|private)[_-]?key", re.IGNORECASE)
 _SWITCHES = ("", "true", "false", "yes", "no", "on", "off", "none", "required", "optional", "disabled")
@@ -42,8 +43,17 @@ def storable(value: str | None) -> str | None:
     return value
 
 
+def property_value(value: str | None) -> str | None:
+    """A value that a property can have."""
+    size = len((value or "").encode("utf-8", "surrogatepass"))
+    if size > MOST_BYTES:
+        raise ValueError(f"has {size} bytes, Glance keeps at most {MOST_BYTES} of a property")
+    return storable(value)
+
+
 def url(value: str) -> str:
     """An address that can be asked."""
+    property_value(value)
     # The value may hold a password, so it is not shown.
     if not re.fullmatch(rf"(?i:{'|'.join((*URL_SCHEMES, NO_LONGER))})://\S+", value):
         raise ValueError(f"is not a URL; it must begin with {'://, '.join(URL_SCHEMES)}:// and hold no blanks")
@@ -109,7 +119,8 @@ def like_secrets(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
     return [
         (key, message)
         for key, value in meta.items()
-        if (_SECRET_NAME.search(key) and (value or "") not in _SWITCHES) or public_urls(value or "") != (value or "")
+        if (_SECRET_NAME.search(key) and (value or "") not in _SWITCHES)
+        or without_secrets(value or "") != (value or "")
     ]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from math import isfinite
 from typing import Any, Literal, NamedTuple
 
 import yaml
@@ -18,6 +19,7 @@ from yaml.constructor import SafeConstructor
 MAX_DEPTH = 100
 MAX_VALUES = 1_000_000  # per file, a value behind an alias counted each time it is used
 MAX_FOREIGN = 100_000  # in a document of a site
+DATES = ("build_date", "signed_at")
 MAX_NUMBER = 100  # characters; sexagesimal numbers take quadratic time
 
 PREFIX = "tag:yaml.org,2002:"
@@ -264,14 +266,16 @@ def _value(node: ScalarNode, kind: Kind, name: str) -> Any:
     if tag not in ("bool", "int", "float", "timestamp"):
         raise ValueError(_tag_message(node))
     if tag in ("int", "float") and len(text) > MAX_NUMBER:
-        raise ValueError(f"this number is too long; {quoted}")
+        raise ValueError(f"this number is too long{'' if kind == 'plain' else f'; {quoted}'}")
     try:
         value = getattr(_CONSTRUCT, f"construct_yaml_{tag}")(node)
         # Near the years 1 and 9999 a time may have no UTC.
         iso = _iso(value) if isinstance(value, date) else ""
     except (ValueError, AttributeError, KeyError, IndexError, OverflowError):
-        kind_of = "date; correct it, or" if tag == "timestamp" else "number;"
-        raise ValueError(f"{shown} is no valid {kind_of} {quoted}") from None
+        what = "date" if tag == "timestamp" else "number"
+        if kind == "plain" or name in DATES:  # which is no text, or not any
+            raise ValueError(f"{shown} is not a valid {what}; correct it") from None
+        raise ValueError(f"{shown} is not a valid {what}; correct it, or {quoted}") from None
     if isinstance(value, date):
         return text if kind == "version" else value if kind == "plain" else iso
     if isinstance(value, bool):
@@ -286,7 +290,7 @@ def _number(value: int | float, text: str, kind: Kind, shown: str, quoted: str) 
         if isinstance(value, int) and str(value) != text:
             raise ValueError(f"{shown} means {value} in YAML; write {value}")
         return value
-    if kind == "version" and isinstance(value, float):
+    if kind == "version" and isinstance(value, float) and isfinite(value):
         raise ValueError(
             f"YAML reads {shown} as the number {value}, and so would take 1.1 and 1.10 for the same; {quoted}"
         )

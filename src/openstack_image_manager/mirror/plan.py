@@ -163,7 +163,7 @@ def _difference(item: Item, size: int, record: Record) -> str | None:
         return f"the definition says {version.checksum}, its record {', '.join(record.digests)}"
     if version.size and version.size != record.source_size:
         return f"the definition says {version.size} bytes, its source had {record.source_size}"
-    if not version.checksum and record.source != public_url(version.url):
+    if not version.checksum and public_url(record.source) != public_url(version.url):
         return f"it came from {record.source}, and the definition has no checksum to compare"
     return None
 

@@ -90,14 +90,21 @@ def agreed(
                 findings.append(Finding("note", name, "is done already, as approved"))
                 continue
             away[name] = "is not done"
-            changed = prints.get(name) != approved.definitions.get(name)
-            what = f"{'its definition' if changed else 'the cloud'} changed since the plan was made"
+            what = f"{_cause(name, old, new, approved, prints)} changed since the plan was made"
             what = "it is left alone because of its error" if name in broken else what
             details = _shortened(_differences(old, new, approved.day, day))
             findings.append(_refused(name, f"{what}: {details}"))
     findings += _dependent(before, now, away)
     changes = tuple(change for change in made.changes if change.group not in away)
     return replace(made, changes=changes, findings=(*made.findings, *findings))
+
+
+def _cause(name: str, old: Sequence[Data], new: Sequence[Data], approved: Approved, prints: Mapping[str, str]) -> str:
+    """What changed since the plan was made."""
+    if prints.get(name) != approved.definitions.get(name):
+        return "its definition"
+    before, now = ({_target(each): each["checksum"] for each in its if "checksum" in each} for its in (old, new))
+    return "its checksum file" if any(before[key] != now[key] for key in before.keys() & now.keys()) else "the cloud"
 
 
 def _refused(name: str, why: str) -> Finding:
@@ -217,6 +224,8 @@ def _details(old: Data, new: Data) -> list[str]:
     if old["action"] != "change":
         one, other = ({**each, **each.get("properties", {}), "properties": None} for each in (old, new))
         keys = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+        if keys == ["checksum"]:
+            return [f"{_named(new)}: checksum {one.get('checksum')} was approved, {other.get('checksum')} now"]
         return [f"{_named(new)} has another {', '.join(keys)}"]
     one, other = _fields(old), _fields(new)
     return [

@@ -78,6 +78,9 @@ class Builds:
         findings = [
             *build_findings.ended(self.definition, line.newest, self.day),
             *build_findings.ahead(self.definition, newer, line.withheld),
+            *build_findings.rolled_back(
+                self.definition, line.current, line.pins.get(line.current), usable.get(line.current)
+            ),
             *build_findings.doubted(self.definition, standing.doubted),
         ]
         for build in line.order:

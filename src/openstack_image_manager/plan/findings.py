@@ -30,6 +30,14 @@ def ended(definition: Definition, newest: Version, today: date) -> list[Finding]
     return [Finding("warning", definition.name, message)]
 
 
+def rolled_back(definition: Definition, current: str, over: str | None, image: Image | None) -> list[Finding]:
+    """Report a rollback that is done and lasts: `current` stays in place of `over`, as its image says."""
+    if over is None or image is None or markers.PINNED_OVER not in image.properties:
+        return []
+    message = f"rolled back: {current} stays current in place of {over} until a newer version is defined"
+    return [Finding("note", definition.name, message)]
+
+
 def ahead(definition: Definition, builds: Mapping[str, Image], withheld: Version | None) -> list[Finding]:
     """Report builds that are newer than all that this run knows. `withheld`: the newest version that it knows, if it is
     not imported for that reason."""

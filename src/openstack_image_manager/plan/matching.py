@@ -33,9 +33,16 @@ def identify(image: Image, definitions: Mapping[str, Definition]) -> Key | None:
         return None
     version = properties.get("internal_version") or version_in_name(image.name, definition)
     if version is None:
-        source = properties.get("image_source")
-        version = next((v.version for v in definition.versions if public_url(v.url) == source), None)
+        version = _by_source(properties.get("image_source", ""), definition)
     return (definition.name, version) if version is not None else None
+
+
+def _by_source(source: str, definition: Definition) -> str | None:
+    """The version that was imported from there; None where several can be it, since a query is not always kept."""
+    fitting = [each.version for each in definition.versions if each.url == source] or [
+        each.version for each in definition.versions if public_url(each.url) == public_url(source)
+    ]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def belongs(image: Image, definition: Definition, project: str | None) -> bool:
@@ -89,6 +96,7 @@ def strangers(namesakes: Iterable[Image], tag: str, project: str | None) -> list
     """What to know of images that are called as ours are to be, but are not looked after: they stay as they are. No
     word about one that a run is just making: Glance writes its tags after all else."""
     findings = []
+    theirs: dict[tuple[str, str], list[Image]] = defaultdict(list)
     for image in namesakes:
         if image.status == "queued" and markers.is_pending(image):
             continue
@@ -97,11 +105,19 @@ def strangers(namesakes: Iterable[Image], tag: str, project: str | None) -> list
             hint = f"to have it looked after: openstack image set --tag {tag} {image.id}"
             findings.append(Finding("warning", image.name, f"{message}; {hint}"))
         elif image.visibility in ("public", "community"):
-            message = (
-                f"the {image.visibility} image {image.id} of project {image.owner} is called that too: not touched"
-            )
-            findings.append(Finding("note", image.name, message))
-    return findings
+            theirs[image.name, image.visibility].append(image)
+    return findings + [Finding("note", name, _theirs_message(each, images)) for (name, each), images in theirs.items()]
+
+
+def _theirs_message(visibility: str, images: Sequence[Image]) -> str:
+    """One line, however many images strangers make."""
+    first = images[0]
+    if len(images) == 1:
+        return f"the {visibility} image {first.id} of project {first.owner} is called that too: not touched"
+    ids, projects = sorted(image.id for image in images), len({image.owner for image in images})
+    some = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
+    of = f"project {first.owner}" if projects == 1 else f"{projects} projects"
+    return f"{len(images)} {visibility} images of {of} are called that too ({some}): not touched"
 
 
 def _others_message(images: Sequence[Image]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.plan.diff import FIELDS
 from openstack_image_manager.plan.model import Change, Create, Delete, Plan
-from openstack_image_manager.redaction import public_urls
+from openstack_image_manager.redaction import public_urls, without_secrets
 
 
 def change_data(change: Change) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def plain(value: Any) -> Any:
     """A value fit for JSON, sets in order, URLs without secrets."""
     if isinstance(value, frozenset):
         return sorted(value)
-    return public_urls(value) if isinstance(value, str) else value
+    return without_secrets(public_urls(value)) if isinstance(value, str) else value
 
 
 def checksum(plan: Plan) -> str:

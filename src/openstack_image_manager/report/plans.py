@@ -11,6 +11,7 @@ from openstack_image_manager.humanize import count
 from openstack_image_manager.model import FieldChange, Image
 from openstack_image_manager.plan import markers, serialize
 from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Result, Update
+from openstack_image_manager.redaction import public_urls
 from openstack_image_manager.report.console import Out, _row, clean_json, findings, heading, markdown, say, table
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _create_text(change: Create, names: Mapping[str, str], out: Out) -> None:
             parts = value if isinstance(value, frozenset) else {value}
             rows.append((name, ", ".join(sorted(_project(part, names) for part in parts))))
     shown = {key: value for key, value in wanted.properties.items() if key != markers.RECORD}
-    rows += sorted(shown.items())
+    rows += [(key, public_urls(value)) for key, value in sorted(shown.items())]
     width = max(len(key) for key, _ in rows)
     for key, value in rows:
         say(out, f"    {key:{width}}  {value}")
@@ -112,8 +113,13 @@ def _sides(field: FieldChange, names: Mapping[str, str]) -> tuple[str, str]:
     if isinstance(field.before, frozenset) and isinstance(field.after, frozenset):
         gone = [f"-{_project(each, names)}" for each in sorted(field.before - field.after)]
         return "", " ".join(gone + [f"+{_project(each, names)}" for each in sorted(field.after - field.before)])
-    before = "(none)" if field.before is None else _project(str(field.before), names) or '""'
-    return before, "(removed)" if field.after is None else _project(str(field.after), names) or '""'
+    before = "(none)" if field.before is None else _value(field.before, names)
+    after = "(removed)" if field.after is None else _value(field.after, names)
+    return before + (" (with a query that is not shown)" if before == after else ""), after
+
+
+def _value(value: object, names: Mapping[str, str]) -> str:
+    return public_urls(_project(str(value), names)) or '""'
 
 
 def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:

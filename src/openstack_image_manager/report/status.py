@@ -24,7 +24,8 @@ SIGNED = "Signed"  # one more column, where something is
 class Row:
     """One version. `age` in days; `due`: the day a successor is needed, of builds that are current or have the name of
     the definition now. `state`: ok, missing, unfinished, differs, to be deleted, or disabled; `drift`: the fields that
-    differ; `signed_days`: how old the signature is."""
+    differ; `signed_days`: how old the signature is; `standing`: hidden, rolled back, or in place of a version that was
+    rolled back."""
 
     definition: str
     name: str
@@ -41,6 +42,7 @@ class Row:
     signed_by: str | None = None
     signed_at: str | None = None
     signed_days: int | None = None
+    standing: str = ""
 
     @property
     def lacks(self) -> bool:
@@ -62,7 +64,8 @@ class Row:
         """The state, and what it means."""
         if self.lacks:
             return f"{self.state}: the current build"
-        return f"{self.state}: {', '.join(self.drift)}" if self.drift else self.state
+        words = f"{self.state}: {', '.join(self.drift)}" if self.drift else self.state
+        return f"{words} ({self.standing})" if self.standing else words
 
 
 def rows(
@@ -141,7 +144,17 @@ def _row(
         signed_by=signed_by or None,
         signed_at=signed_at or None,
         signed_days=(today - signed).days if signed else None,
+        standing=_standing(image),
     )
+
+
+def _standing(image: Image) -> str:
+    """What a rollback or retention has made of an image that is as it should be."""
+    if over := image.properties.get(markers.PINNED_OVER):
+        return f"in place of {over}"
+    if markers.ROLLED_BACK in image.properties:
+        return "rolled back"
+    return "hidden" if image.hidden or markers.HIDDEN_SINCE in image.properties else ""
 
 
 def _is_current(definition: Definition, version: str, image: Image, name: str) -> bool:

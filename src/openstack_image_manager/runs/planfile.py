@@ -3,16 +3,68 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from stat import S_ISREG
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from openstack_image_manager.definitions.model import Visibility
+from openstack_image_manager.errors import Error
 
 if TYPE_CHECKING:
     from openstack_image_manager.plan.approval import Approved
     from openstack_image_manager.runs.request import Request
     from openstack_image_manager.runs.run import Prepared
 
-FORMAT = 2  # of plan files
+FORMAT = 3  # of plan files
+MAX_BYTES = 64 * 1024 * 1024  # a plan of ten thousand imports has about 20 MiB
 Where = dict[str, str | None]
+_INVALID = "is not a valid plan file; make one with `plan --out`"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class _Policy(_Strict):
+    """`plan.model.Policy`, with the values that the command line takes."""
+
+    tag: str = Field(pattern=r"\S")
+    latest: bool
+    keep: bool
+    force: bool
+    hidden_visibility: Visibility
+    use_os_hidden: bool
+    outdated: Literal["keep", "hide", "deactivate", "delete"]
+    grace: int = Field(ge=0, le=9999)
+    orphans: Literal["keep", "hide", "delete"]
+    unknown_usage: Literal["keep", "delete"]
+    max_deletes: int = Field(ge=0, le=2**31 - 1)
+    same_ids: bool
+    project: str | None
+
+
+class _Request(_Strict):
+    """`runs.request.Request`."""
+
+    cloud: str | None
+    images: str
+    filter: str | None
+    policy: _Policy
+    roll_back: dict[str, str]
+
+
+class _Content(_Strict):
+    """All that a plan file holds. The changes are looked at where they are compared."""
+
+    format: Literal[3]
+    request: _Request
+    where: Annotated[Where, Field(max_length=2)]
+    day: str = Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+    definitions: dict[str, str]
+    plan: dict[str, Any]
 
 
 def write(path: Path, ready: Prepared) -> None:
@@ -31,6 +83,15 @@ def write(path: Path, ready: Prepared) -> None:
     files.write(path, json.dumps(content, indent=2) + "\n")
 
 
+def pinned(ready: Prepared) -> Prepared:
+    """With the digests that checksum files give now, so that the bytes are approved too."""
+    from dataclasses import replace
+
+    from openstack_image_manager.apply import pinning
+
+    return replace(ready, plan=pinning.pinned(ready.plan))
+
+
 def _where(ready: Prepared) -> Where:
     """The same name may be another cloud tomorrow, or in another environment."""
     return {"project": ready.glance.project, "region": ready.glance.region}
@@ -42,31 +103,48 @@ def _absolute(images: str) -> str:
 
 def read(path: Path) -> tuple[Request, tuple[Where, Approved]]:
     """What was asked, where, and what was approved. Raises Error."""
-    from openstack_image_manager.errors import Error
     from openstack_image_manager.plan.approval import Approved
     from openstack_image_manager.plan.model import Policy
     from openstack_image_manager.runs.request import Request
 
+    data = _data(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise Error(f"{path}: a plan file of another release; make it anew with `plan --out`")
-        request = content["request"]
-        policy = Policy(**request.pop("policy"))
-        approved = Approved(content["plan"]["changes"], content["definitions"], content["day"])
+        if (other := json.loads(data)["format"]) != FORMAT and isinstance(other, int):
+            raise Error(f"{path}: is a plan file of another release; make a new one with `plan --out`")
+        content = _Content.model_validate_json(data)
+        approved = Approved(content.plan["changes"], content.definitions, content.day)
         approved.rehearse()
-        return Request(policy=policy, **request), (content["where"], approved)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise Error(f"{path}: {_INVALID} ({place}: {first['msg'][0].lower()}{first['msg'][1:]})") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise Error(f"{path}: {_INVALID}") from None
+    asked = content.request.model_dump()
+    policy = Policy(**asked.pop("policy"))
+    return Request(policy=policy, **asked), (content.where, approved)
+
+
+def _data(path: Path) -> bytes:
+    """The bytes of a regular file that is not too large."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for someone to write
+        if not S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise Error(f"{path}: is not a file; make a plan file with `plan --out`")
+        with open(descriptor, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise Error(f"{path}: the plan can't be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise Error(f"{path}: is no plan file; make one with `plan --out`") from None
+    if len(data) > MAX_BYTES:
+        raise Error(f"{path}: has more than {MAX_BYTES // 1024**2} MiB: {_INVALID}")
+    return data
 
 
 def agreed(plan_file: tuple[Where, Approved], ready: Prepared) -> Prepared:
     """What of the plan is to be done as it was approved. Raises Error where it is for something else altogether."""
     from dataclasses import replace
 
-    from openstack_image_manager.errors import Error
     from openstack_image_manager.plan import approval
 
     where, approved = plan_file
@@ -74,5 +152,6 @@ def agreed(plan_file: tuple[Where, Approved], ready: Prepared) -> Prepared:
         raise Error("the plan was made for another project or region; nothing was done: plan again")
     if refusal := approved.refusal(ready.request.policy):
         raise Error(f"{refusal}; nothing was done")
-    made = approval.agreed(approved, ready.plan, ready.definitions, ready.images, ready.day)
+    now = pinned(ready).plan
+    made = approval.agreed(approved, now, ready.definitions, ready.images, ready.day)
     return replace(ready, plan=made)

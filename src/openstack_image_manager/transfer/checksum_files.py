@@ -98,14 +98,14 @@ def find(text: str, name: str, algorithm: str | None = None, encoding: str = "he
     raise VerificationError(f"the checksum file has no digest of {name}")
 
 
-def with_checksum(version: Version) -> Version:
-    """The version with the checksum from its checksum file, where it names the file only. Raises FetchError,
-    VerificationError."""
+def with_checksum(version: Version, text: str | None = None) -> Version:
+    """The version with the checksum from its checksum file, where it names the file only. `text`: the file, where it
+    was fetched already. Raises FetchError, VerificationError."""
     if version.checksum or not version.checksum_file:
         return version
     from openstack_image_manager.transfer.download import fetch_text
 
-    text = fetch_text(version.checksum_file)
+    text = fetch_text(version.checksum_file) if text is None else text
     checksum = find(text, unquote(urlsplit(version.url).path.rpartition("/")[2]))
     return version.model_copy(update={"checksum": str(checksum)})
 

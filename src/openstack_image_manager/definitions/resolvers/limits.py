@@ -46,15 +46,27 @@ def groups(text: str) -> list[str]:
     return list(parsed.state.groupdict)
 
 
-def _length(node: Any) -> int:
+def _length(pattern: Any) -> int:
     """How long a parsed expression is, each counted repeat written out as often as it counts."""
-    if not isinstance(node, tuple | list | _parser.SubPattern):
-        return 0
-    if isinstance(node, tuple) and node[0] in _REPEATS:
-        low, high, repeated = node[1]
+    return max(1, sum(_length_of(operator, argument) for operator, argument in pattern))
+
+
+def _length_of(operator: Any, argument: Any) -> int:
+    """The length of one element of a parsed expression.
+
+    Operators are told apart by identity: they are integers too, and equal to group numbers and characters.
+    """
+    if any(operator is each for each in _REPEATS):
+        low, high, repeated = argument
         times: int = low if high is _parser.MAXREPEAT else high
         return max(1, times) * _length(repeated)
-    return max(1, sum(map(_length, node)))
+    if operator is _parser.IN:
+        return max(1, len(argument))
+    if operator is _parser.BRANCH:
+        return sum(map(_length, argument[1]))
+    if isinstance(argument, tuple):  # of a group, a condition or a look ahead: numbers, and the expressions in it
+        return max(1, sum(_length(each) for each in argument if isinstance(each, _parser.SubPattern)))
+    return _length(argument) if isinstance(argument, _parser.SubPattern) else 1  # of an atomic group; a character
 
 
 def problems(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, str]]:
