@@ -157,7 +157,8 @@ class Copier:
         got = self.reread(judged, wanted.algorithm)
         recorded = (got.size, got["sha256"], got["sha512"]) == (record.size, record.sha256, record.sha512)
         if recorded and got[wanted.algorithm] == wanted.digest:
-            return self._marked(judged, record, None) if record.damaged else judged
+            judged = self._marked(judged, record, None) if record.damaged else judged
+            return replace(judged, is_read=promised in record.stored)
         reason = f"its bytes have sha256:{got['sha256']}, its record says sha256:{record.sha256}"
         if recorded:
             reason = f"its bytes have {wanted.algorithm}:{got[wanted.algorithm]}, the definition says {wanted}"
