@@ -52,6 +52,10 @@ class FetchError(Error):
         self.status = status
 
 
+class RefusedRedirectError(FetchError):
+    """A site redirected to where no request may go."""
+
+
 class StorageError(Error):
     """The object storage refused, or cannot be reached. `code` is S3's name of the reason, where there was one."""
 

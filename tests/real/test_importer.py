@@ -160,3 +160,19 @@ def test_a_secret_in_a_url_is_not_given_to_glance(watched: Bench, proxy: Proxy, 
     assert proxy.count("PUT", ".*/stage") == 1
     tasks = watched.admin.image.get(f"/images/{watched.image('1').id}/tasks").text
     assert "c4n4ry" not in tasks
+
+
+def test_glance_has_an_absurd_size_that_we_could_not_see(watched: Bench) -> None:
+    """The site answers 404 to us and then has the image for Glance, whose word is all there is."""
+    define(watched, checksum=None)
+    huge = bytearray(content(watched))
+    huge[24:32] = (2**60).to_bytes(8, "big")
+    watched.site.put("/1.img", bytes(huge))
+    watched.site.on("/1.img", Switches(status=404, times=1))
+    said = failed(watched, "--import-method", "web-download")
+    assert [request.headers["user-agent"].partition("/")[0] for request in watched.site.requests] == [
+        "openstack-image-manager",
+        "Python-urllib",
+    ]
+    assert f"it claims to be a disk of {2**60} bytes; no disk is that large" in said
+    assert watched.images() == []

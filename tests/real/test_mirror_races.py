@@ -67,6 +67,19 @@ def moved(mirror: Mirror, seed: str) -> dict[str, Any]:
     return {**mirror.version(seed, image(seed)), "version": "1"}
 
 
+def put(mirror: Mirror, key: str, data: bytes, **more: Any) -> None:
+    """Another program writes."""
+    mirror.client.put_object(Bucket=mirror.bucket, Key=key, Body=data, **more)
+
+
+def assert_is_held(mirror: Mirror, seed: str) -> None:
+    """The object of these bytes, its record, and an index that says the same."""
+    digest = sha256(image(seed))
+    assert held(mirror.client, mirror.bucket) == [KEY, f"{KEY}.mirror.json"]
+    assert (sha256(mirror.content(KEY)), mirror.record(KEY)["sha256"]) == (digest, digest)
+    assert listed(mirror) == {"1-a.raw": digest}
+
+
 def assert_signed(mirror: Mirror, gpg: Gpg, folder: Path) -> None:
     for key in (SUMS, SIGNATURE):
         (folder / Path(key).name).write_bytes(mirror.content(key))
@@ -94,6 +107,25 @@ def test_two_signing_runs_of_two_commits_look_once_more(mirror: Mirror, gpg: Gpg
     assert_signed(mirror, gpg, tmp_path)
 
 
+def test_no_text_is_beside_the_signature_of_another_one(mirror: Mirror, gpg: Gpg, tmp_path: Path) -> None:
+    """Whenever the run is killed: not only at its end."""
+    sign, home = ("--sign-key", gpg.make("killed")), str(gpg.home)
+    one, two = mirror.version("1", image("1")), mirror.version("2", image("2"))
+    assert mirror.run(*sign, *commit(mirror, "one", one), GNUPGHOME=home).code == 0
+    assert_signed(mirror, gpg, tmp_path)
+    before, is_signed = mirror.content(SUMS), []
+
+    def look() -> None:
+        assert mirror.content(SUMS) != before
+        is_signed.append(SIGNATURE in keys(mirror.client, mirror.bucket))
+
+    mirror.proxy.add(Rule("PUT", f".*{SUMS}", after=look))
+    mirror.proxy.add(Rule("PUT", f".*{SIGNATURE}", after=look))
+    outcome = mirror.run(*sign, *commit(mirror, "both", one, two), GNUPGHOME=home)
+    assert (outcome.code, is_signed) == (0, [False, True]), outcome.text
+    assert_signed(mirror, gpg, tmp_path)
+
+
 def test_an_index_that_never_rests_keeps_no_bad_signature(mirror: Mirror, gpg: Gpg, tmp_path: Path) -> None:
     sign, home = ("--sign-key", gpg.make("restless")), str(gpg.home)
     mirror.define(mirror.version("1", image("1")))
@@ -117,11 +149,8 @@ def test_the_record_of_a_slower_run_is_not_left_beside_other_bytes(mirror: Mirro
     mirror.proxy.add(Rule("PUT", f".*{KEY}.mirror.json", before=running(mirror, *new)))
     outcome = mirror.run(*old)
     assert (outcome.code, f"failed: A 1: {OTHER_RUN}" in outcome.out) == (1, True), outcome.text
-    assert mirror.content(KEY) == image("new")
-    assert held(mirror.client, mirror.bucket) == [KEY]
-    assert SUMS not in keys(mirror.client, mirror.bucket)  # nobody knows now what the object is
-    assert mirror.run(*new).code == 0
-    assert listed(mirror) == {"1-a.raw": mirror.record(KEY)["sha256"]}
+    assert_is_held(mirror, "new")
+    assert "1 CURRENT" in mirror.run("--dry-run", *new).out
 
 
 def test_a_record_that_is_made_good_is_not_left_beside_other_bytes(mirror: Mirror) -> None:
@@ -131,9 +160,36 @@ def test_a_record_that_is_made_good_is_not_left_beside_other_bytes(mirror: Mirro
     mirror.proxy.add(Rule("PUT", f".*{KEY}.mirror.json", before=running(mirror, *new)))
     outcome = mirror.run(*old)
     assert (outcome.code, f"failed: A 1: {OTHER_RUN}" in outcome.out) == (1, True), outcome.text
-    assert (mirror.content(KEY), held(mirror.client, mirror.bucket)) == (image("new"), [KEY])
-    assert mirror.run(*new).code == 0
-    assert listed(mirror) == {"1-a.raw": mirror.record(KEY)["sha256"]}
+    assert_is_held(mirror, "new")
+    assert "1 CURRENT" in mirror.run("--dry-run", *new).out
+
+
+@pytest.mark.parametrize("answer", ["lost", "late"])
+def test_a_record_of_other_bytes_is_written_over(mirror: Mirror, answer: str) -> None:
+    """One that is there is somebody else's, of this object or of one that is gone; or ours, whose answer was lost."""
+    mirror.define(mirror.version("1", image("1")))
+    rule = Rule("PUT", f".*{KEY}.mirror.json", reset="after")
+    if answer == "late":
+        rule = Rule("PUT", f".*{KEY}.mirror.json", before=lambda: put(mirror, f"{KEY}.mirror.json", b"{}"))
+    mirror.proxy.add(rule)
+    outcome = mirror.run()
+    assert (outcome.code, rule.seen) == (0, 3 if answer == "lost" else 2), outcome.text
+    assert_is_held(mirror, "1")
+
+
+def test_a_record_of_bytes_that_are_gone_is_taken_away(mirror: Mirror) -> None:
+    """The other run has replaced the object, and has not come to its record yet."""
+    mirror.define(moved(mirror, "old"))
+
+    def replace() -> None:
+        mirror.client.delete_object(Bucket=mirror.bucket, Key=KEY)
+        put(mirror, KEY, image("new"), Metadata={"made-by": "openstack-image-manager"})
+
+    mirror.proxy.add(Rule("PUT", f".*{KEY}.mirror.json", after=replace))
+    outcome = mirror.run()
+    assert (outcome.code, f"failed: A 1: {OTHER_RUN}" in outcome.out) == (1, True), outcome.text
+    assert held(mirror.client, mirror.bucket) == [KEY]
+    assert SUMS not in keys(mirror.client, mirror.bucket)  # nobody knows now what the object is
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["the same commit", "another commit"])

@@ -132,6 +132,25 @@ def test_images_to_be_deleted_of_another_project_do_not_stop_a_run(bench: Bench,
     assert sorted(there[image_id] for image_id in there.keys() - {old, *forged}) == ["2", "3"]
 
 
+@pytest.mark.parametrize("named", [False, True], ids=["by its properties", "by the id"])
+def test_what_another_project_has_hidden_is_not_shown_again(bench: Bench, member: Connection, named: bool) -> None:
+    """A public image with the right bytes, which everybody could use until somebody took it out of the list."""
+    body = claims(bench, "1", visibility="public", os_hidden=True, owner=member.current_project_id)
+    theirs = upload(bench.admin, bytes_of(bench, "1"), **body)
+    bench.define(bench.ubuntu(sha512(bench, "1", **({"id": theirs} if named else {}))))
+    outcome = bench.run()
+    (hidden,) = [image for image in bench.images() if image.id == theirs]
+    assert (hidden.hidden, hidden.owner, hidden.visibility) == (True, member.current_project_id, "public")
+    if named:
+        message = f"its id {theirs} is taken by an image of project {member.current_project_id}; choose another id"
+        assert (outcome.code, message in outcome.out) == (1, True), outcome.text
+        return
+    assert outcome.code == 0, outcome.text
+    (ours,) = [image for image in bench.images() if image.id != theirs]
+    assert (ours.name, ours.visibility, ours.hidden) == (bench.ubuntu()["name"], "public", False)
+    bench.converged()
+
+
 def test_an_owner_adds_nothing_to_what_is_published(bench: Bench, member: Connection) -> None:
     """It has the right bytes and uploads them first, with words of its own: they are imported anew."""
     one = sha512(bench, "1")

@@ -16,6 +16,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from openstack_image_manager.errors import StorageError
+from openstack_image_manager.mirror.directory import Folder
+from openstack_image_manager.mirror.store import EXISTS
 from tests.services.mirrors import KEY, Carried, carried, image, sha256
 from tests.services.site import Switches
 
@@ -80,6 +83,16 @@ def test_an_object_whose_record_is_damaged_is_not_touched(mirror: Carried) -> No
     (mirror.tree / KEY).unlink()
     assert mirror.run()[0] == 0
     assert mirror.record()["sha256"] == sha256(image("1", 2))
+
+
+def test_a_new_file_is_not_written_over_another_one(mirror: Carried) -> None:
+    with Folder(str(mirror.tree), writes=True) as folder:
+        folder.put("a/b", b"1", new=True)
+        with pytest.raises(StorageError, match="writing a/b: there is a file already") as caught:
+            folder.put("a/b", b"2", new=True)
+        assert (caught.value.code, folder.get("a/b")) == (EXISTS, b"1")
+        folder.put("a/b", b"2")
+        assert folder.get("a/b") == b"2"
 
 
 def test_a_terminal_shows_each_image_and_the_total(mirror: Carried) -> None:

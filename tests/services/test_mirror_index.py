@@ -116,7 +116,7 @@ def test_signatures_are_made_again_only_when_they_must(mirror: Carried, gpg: Gpg
     assert {name: (mirror.tree / name).read_bytes() for name in mirror.files()} == before
     assert mirror.run()[0] == 0  # nothing changes, so that no key is needed
     other = gpg.make("other")
-    code, text = mirror.run("--sign-key", other, GNUPGHOME=str(gpg.home))
+    code, text = mirror.run("--verify", "--sign-key", other, GNUPGHOME=str(gpg.home))
     assert (code, "index: 3 files written" in text) == (0, True), text
     (mirror.tree / "streams/v1/index.sjson").write_bytes(before["streams/v1/index.json"])
     assert "index: 1 files written" in mirror.run("--sign-key", other, GNUPGHOME=str(gpg.home))[1]

@@ -222,7 +222,7 @@ def test_a_digest_that_only_the_bucket_tells_is_neither_written_nor_signed(mirro
         code, text = mirror.run("--write", "--sign-key", key, GNUPGHOME=str(gpg.home))
         assert (code, mirror.file.read_text()) == (0, before), text
         assert "A 1: no mirror_url written: only the bucket tells its digest" in text
-        assert f"{KEY}: not in the index: only its record has its digest, which is not signed; delete it, and" in text
+        assert f"{KEY}: not in the index: only its record has its sha256, which is not signed; where the" in text
         assert sha256(image("evil")) not in "".join(map(str, published(mirror).values()))
     (mirror.tree / KEY).unlink()
     code, text = mirror.run("--write", "--sign-key", key, GNUPGHOME=str(gpg.home))
@@ -232,6 +232,59 @@ def test_a_digest_that_only_the_bucket_tells_is_neither_written_nor_signed(mirro
     forge(mirror, image("evil"))
     code, text = mirror.run()
     assert (code, f"MISMATCH    A 1  {KEY}: the definition says sha256:" in text) == (1, True), text
+
+
+@pytest.mark.parametrize("told", ["sha256", "sha512"])
+@pytest.mark.parametrize("is_signed", [True, False], ids=["signed before", "signed now"])
+def test_the_other_digest_is_not_signed_because_of_the_one_that_is_defined(
+    mirror: Carried, gpg: Gpg, told: str, is_signed: bool
+) -> None:
+    """Who reads the index compares with one of the two."""
+    options = {"GNUPGHOME": str(gpg.home), "OPENSTACK_IMAGE_MANAGER_SIGN_KEY": gpg.make(f"both {told} {is_signed}")}
+    good, evil = image("1", 2), image("evil", 2)
+    digests = {name: hashlib.new(name, good).hexdigest() for name in ("sha256", "sha512")}
+    mirror.define({**mirror.version("1", good), "checksum": f"{told}:{digests[told]}"})
+    assert mirror.run(**(options if is_signed else {}))[0] == 0
+    record = mirror.record()
+    if is_signed:
+        before = published(mirror)
+        assert mirror.run(**options)[0] == 0
+        assert (published(mirror), str(before).count(digests["sha512"])) == (before, 2)
+    forge(mirror, evil, **{told: digests[told]})
+    code, text = mirror.run(**options)
+    assert code == 0, text
+    texts = b"".join(published(mirror).values())
+    for name in digests:
+        assert hashlib.new(name, evil).hexdigest().encode() not in texts
+    assert len(mirror.products()) == (told == "sha256")
+    (mirror.tree / KEY).write_bytes(good)
+    (mirror.tree / f"{KEY}.mirror.json").write_text(json.dumps(record))
+    assert mirror.run(**options)[0] == 0
+    # Nothing but the record tells the other digest from now on, until somebody reads the bytes.
+    assert len(mirror.products()) == (told == "sha256")
+    assert digests["sha512"].encode() not in b"".join(published(mirror).values())
+    assert mirror.run("--verify", **options)[0] == 0
+    texts = b"".join(published(mirror).values())
+    assert [digest.encode() in texts for digest in digests.values()] == [True, True]
+    before = published(mirror)
+    assert mirror.run(**options)[0] == 0
+    assert published(mirror) == before
+
+
+def test_what_is_said_of_an_object_is_what_its_definition_says(mirror: Carried) -> None:
+    meta = {"os_distro": "debian", "os_version": "13", "architecture": "x86_64"}
+    mirror.define(mirror.version("1", image("1", 2)), meta=meta)
+    assert mirror.run()[0] == 0
+    before = published(mirror)
+    forge(mirror, image("1", 2), source="https://evil.example/", os_distro="evil", os_version="9", architecture="sparc")
+    forge(mirror, image("2"), "a/2-a.raw", name="B", os_distro="other", at=mirror.record()["at"])
+    assert mirror.run()[0] == 0
+    described = {**mirror.products()}
+    assert (described.pop("openstack-image-manager:b:unknown")["os"], len(described)) == ("other", 1)
+    ((_, product),) = described.items()
+    assert (product["os"], product["version"], product["arch"]) == ("debian", "13", "amd64")
+    assert b"evil" not in b"".join(published(mirror).values())
+    assert published(mirror).keys() == before.keys()
 
 
 def test_what_was_signed_once_stays_in_the_index_and_what_others_add_is_not_signed(mirror: Carried, gpg: Gpg) -> None:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from openstack_image_manager.apply.import_method import ImportOptions
+from openstack_image_manager.apply.sources import Sources
+from openstack_image_manager.definitions.model import Definition, Version
+from openstack_image_manager.errors import Error
+from openstack_image_manager.model import Image
+from openstack_image_manager.plan.model import Create, Role, Stage
+from openstack_image_manager.report.plain import Plain
+from openstack_image_manager.report.progress import Lines
 from openstack_image_manager.sandbox.site import serving
 from openstack_image_manager.transfer.redirects import ALLOWED_HOSTS
 from tests.services.downloads import CONTENT, read, refused
@@ -76,3 +86,33 @@ def test_a_token_stays_with_its_host() -> None:
         assert read(first.url, headers={"Authorization": "Bearer geheim"}) == CONTENT
         assert first.asked[0]["Authorization"] == "Bearer geheim"
         assert "Authorization" not in other.asked[0]
+
+
+def for_glance(*urls: str) -> list[str]:
+    """The addresses of a version (mirror last) that Glance may be told to fetch."""
+    version = Version(version="1", url=urls[0], mirror_url=urls[1] if urls[1:] else None)
+    wanted = Definition(name="A", format="raw", versions=[version])
+    role = Role(True, False, False, Stage.KEEP, "", "private", False)
+    create = Create(wanted, version, role, Image("A", "private"), "new")
+    sources = Sources(ImportOptions(), threading.Event(), Lines(Plain("stdout")))
+    return sources.worth_asking(create, time.monotonic() + 60)
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:9/", "http://169.254.169.254/x", "ftp://example.org/x"])
+def test_glance_is_not_sent_where_we_do_not_go(monkeypatch: pytest.MonkeyPatch, site: TestSite, target: str) -> None:
+    """What cannot be reached from here may be in Glance's reach; what we refuse is not for Glance either."""
+    mirror = site.put("/a.img", CONTENT)
+    with serving(Script(moved(target))) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/a.img"))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with pytest.raises(Error, match=f"{PUBLIC}: redirected to {target}.* not followed"):
+            for_glance(PUBLIC)
+        assert for_glance(PUBLIC, mirror) == [mirror]
+        gone = site.on("/gone.img", Switches(status=404))
+        assert for_glance(PUBLIC, gone) == [gone]
+
+
+def test_glance_may_reach_what_we_do_not(site: TestSite) -> None:
+    gone = site.on("/gone.img", Switches(status=404))
+    assert for_glance(gone) == [gone]
+    assert for_glance("http://127.0.0.1:9/a.img") == ["http://127.0.0.1:9/a.img"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 
 from openstack_image_manager.errors import FetchError, Interrupted, VerificationError
 from openstack_image_manager.sandbox.site import serving
+from openstack_image_manager.transfer.download import fetch_bytes
 from openstack_image_manager.upstreams.sites import Sites, of_environment
 from tests.services.documents import image
+from tests.services.hostile import OK, drip, hostile
 from tests.services.scripted import Script, answer, chunked, whole
 from tests.services.site import Gate, Switches, TestSite
 from tests.services.tls import Tunnel, certificate, speak_tls
@@ -106,6 +109,16 @@ def test_documents_have_a_size_that_can_be_read(site: TestSite) -> None:
     assert len(Sites(limit=1000).document(url).data) == 1000
     with pytest.raises(FetchError, match=f"{url}: larger than 999 bytes, which no such document is"):
         Sites(limit=999).document(url)
+
+
+@pytest.mark.parametrize("head", [b"", OK, OK + b"\r\n"], ids=["status line", "headers", "body"])
+@pytest.mark.parametrize("what", ["document", "signature"])
+def test_documents_that_drip_end_at_the_deadline(head: bytes, what: str) -> None:
+    """A byte now and then: each wait for one is short."""
+    start = time.monotonic()
+    with hostile(drip(head, b"x")) as url, pytest.raises(FetchError, match="not finished in time"):
+        Sites(timeout=1).document(url) if what == "document" else fetch_bytes(url, timeout=1)
+    assert time.monotonic() - start < 6
 
 
 def test_pages_where_they_are_welcome(site: TestSite) -> None:

@@ -68,6 +68,12 @@ def test_a_version_that_nobody_signed(world: World) -> None:
     missing = f"{url}: there is no signature at {url}.sig, and it is required"
     assert refused(world, flatcar()) == missing
     assert ask(world, flatcar(policy="none")).version == "9999.2.0"
+    # Where it was recorded all the same, the way out is to remove it.
+    announce(world, "4300.2.0")
+    publish(world, "4300.2.0")
+    recorded = {"version": "9999.2.0", "url": "https://example.org/x"}
+    assert "is older than 9999.2.0, which is there already" in refused(world, flatcar(recorded), Error)
+    assert ask(world, flatcar()).version == "4300.2.0"
 
 
 @pytest.mark.parametrize(("when", "is_refused"), [("2025-03-01 10:00:00", True), ("2026-07-31 11:00:00", False)])

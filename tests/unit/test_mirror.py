@@ -24,12 +24,12 @@ from openstack_image_manager.mirror.plan import (
     Stored,
     Verdict,
     beyond_limit,
+    defined_digests,
     edits,
     is_vouched,
     judge,
     keep_reason,
     plan,
-    vouched,
 )
 from openstack_image_manager.mirror.record import VALUE_BYTES, Record, metadata, parsed, written
 from openstack_image_manager.mirror.report import Outcome
@@ -276,8 +276,9 @@ def test_a_record_is_believed_only_where_its_digests_are_those_of_the_definition
     # What may be signed as this version of this name.
     whole = {given.key: forged}
     signed = verdict is Verdict.CURRENT and vouched_for
-    assert vouched([given], whole) == (whole if signed else {})
-    assert vouched([given], {given.key: replace(forged, version="2")}) == vouched([given], {}) == {}
+    told_by = {version.get("checksum"), version.get("mirror_checksum")} & set(forged.stored)
+    assert defined_digests([given], whole) == ({given.key: told_by} if signed else {})
+    assert defined_digests([given], {given.key: replace(forged, version="2")}) == defined_digests([given], {}) == {}
 
 
 def planned(*there: Stored, grace: int = 7, more: tuple[Item, ...] = ()) -> Plan:

@@ -173,6 +173,29 @@ def test_right_bytes_of_others_are_no_reason_to_show_them_to_more_people() -> No
         assert claim_of(kept, one, public, "ours") is Claim.FOREIGN
 
 
+@pytest.mark.parametrize("owner", ["x", None])
+def test_what_others_have_hidden_is_not_shown_again(owner: str | None) -> None:
+    """Not even with the right bytes: who hid it has a reason, and wrote all else, too."""
+    wanted = definition(versions=[version("2"), version("1")], owner=owner)
+    two, one = own(wanted)
+    theirs = replace(two, id="theirs", owner=owner or "them", hidden=True)
+    result = plan([wanted], [theirs, one], OURS, TODAY)
+    assert [c.version.version for c in result.changes if isinstance(c, Create)] == ["2"]
+    after = [bytes_of(image, GOOD) for image in made(result, [theirs, one])]
+    assert [image.hidden for image in after if image.id == "theirs"] == [True]
+    assert [image.name for image in after if not image.hidden] == [f"{NAME} (1)", NAME]
+    assert plan([wanted], after, OURS, TODAY).changes == ()
+    # Also when there is no other one any more.
+    left = [image for image in after if image.id in ("theirs", one.id)]
+    assert [c.version.version for c in plan([wanted], left, OURS, TODAY).changes if isinstance(c, Create)] == ["2"]
+    # Where the definition hides it, or a run did, nobody else has decided.
+    hidden = definition(versions=[version("2", hidden=True), version("1")], owner=owner)
+    assert not [c for c in plan([hidden], [theirs, one], OURS, TODAY).changes if isinstance(c, Create)]
+    by_us = marked(theirs, **{markers.HIDDEN_SINCE: "2026-01-01"})
+    result = plan([wanted], [by_us, one], OURS, TODAY)
+    assert [image.hidden for image in made(result, [by_us, one])] == [False, False]
+
+
 def test_an_older_version_comes_in_beside_what_the_owner_keeps_from_others() -> None:
     versions = [version(each, f"sha256:{'3' * 64}") for each in ("1", "2", "3")]
     wanted = definition(versions=versions, owner="x", meta={"uuid_validity": "last-2"})

@@ -9,6 +9,8 @@ from resolver_files import DEFINITION, GOOD, complaints
 
 from openstack_image_manager.definitions.resolvers.model import KINDS
 
+FTP = "ftp is not supported and cannot be downloaded; use https"
+
 
 def test_a_good_one_loads(tmp_path: Path) -> None:
     assert complaints(tmp_path, DEFINITION + GOOD) == []
@@ -38,6 +40,10 @@ MISTAKES = [
     ("'{site}/{minor}", "'{site}/{version}", "13:26: steps[1].checksum-file: nothing is known here that {version}"),
     ("'{site}/{minor}", "'{site}/{Minor}", "13:26: steps[1].checksum-file: has a brace that is no placeholder"),
     ("'{site}/{minor}", "'ssh://x/{minor}", "13:26: steps[1].checksum-file: is not a URL; it must begin with https://"),
+    ("'{site}/{minor}", "'FTP://x/{minor}", f"13:26: steps[1].checksum-file: {FTP}"),
+    ("- listing: '{site}/'", "- listing: 'ftp://x/'", f"11:20: steps[0].listing: {FTP}"),
+    ("site: https://x", "site: ftp://x", f"8:15: variables.site: {FTP}"),
+    ("      build_date", "      url: ftp://x/a\n      build_date", f"15:12: url: {FTP}"),
     ("[0-9]+)/'", "[0-9]+/'", "12:18: steps[0].match: '(?P<minor>[0-9]+/' is not a regular expression: missing )"),
     (
         "(?P<minor>",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
+import io
+import itertools
 import lzma
 import struct
+from collections.abc import Iterator
 
 import pytest
 import zstandard
-from packing import MIB, PLAIN, refused, verified, zst
+from packing import MIB, PLAIN, Source, refused, verified, zst
 
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.transfer.inspect import HEAD
-from openstack_image_manager.transfer.unpack import CHUNK
+from openstack_image_manager.transfer.unpack import CHUNK, FLOOR, RATIO, _Growth
+from openstack_image_manager.transfer.verified import Verified
 
 
 def qcow2(size: int) -> bytes:
@@ -43,6 +48,48 @@ def test_growth_beyond_all_likelihood_is_refused() -> None:
     with pytest.raises(VerificationError, match=r"bytes unpack to more than .*, which no image does: refused"):
         verified(packed, floor=32 * MIB)
     assert len(verified(packed, floor=64 * MIB)) == 64 * MIB
+
+
+def test_what_a_few_bytes_unpack_to_by_default() -> None:
+    """So much of it lands in Glance's staging area."""
+    packed, handed = 20 * zstandard.compress(bytes(64 * MIB), 19), 0
+
+    def take() -> None:
+        nonlocal handed
+        for chunk in Verified(Source(packed), "raw", None):
+            handed += len(chunk)
+
+    with pytest.raises(VerificationError, match=f"^{len(packed)} bytes unpack to more than "):
+        take()
+    assert 1022 * MIB <= handed <= 1024 * MIB + RATIO * len(packed)
+
+
+@pytest.mark.parametrize(
+    ("parts", "fits"),
+    [
+        ([(0, 1024)], True),
+        ([(0, 1025)], False),
+        ([(1, 2200), (19, 100)], True),  # MiB of the file, and what they unpack to
+        ([(1, 1024), (200, 4096)], True),  # a swap partition in front of the system, as FreeBSD's images have it
+        ([(20, 2048), (0, 30 * 1024)], True),  # a small system on a large disk
+        ([(300, 4096), (0, 508 * 1024)], True),
+        ([(0, 4 * 1024), (300, 4096)], False),
+    ],
+)
+def test_what_a_disk_may_unpack_to(parts: list[tuple[int, int]], fits: bool) -> None:
+    growth, unpacked = _Growth(lambda: None, FLOOR), 0
+
+    def disk() -> Iterator[bytes]:
+        for packed, made in parts:
+            for _ in growth.packed(io.BytesIO(bytes(packed * MIB))):
+                pass
+            yield from itertools.repeat(megabyte, made)
+
+    megabyte = bytes(MIB)
+    with contextlib.suppress(VerificationError):
+        for chunk in growth.unpacked(disk()):
+            unpacked += len(chunk)
+    assert (unpacked == MIB * sum(made for _, made in parts)) == fits
 
 
 def test_the_memory_of_decoders_is_limited() -> None:

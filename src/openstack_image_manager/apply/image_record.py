@@ -18,7 +18,7 @@ from openstack_image_manager.plan.diff import diff
 from openstack_image_manager.plan.markers import UNVERIFIED
 from openstack_image_manager.plan.matching import Key
 from openstack_image_manager.plan.model import Create
-from openstack_image_manager.plan.ownership import Claim, claim_of
+from openstack_image_manager.plan.ownership import Claim, claim_of, is_hidden_by_others
 
 TAKEN = 1.0  # seconds after which a record that was taken over tells who has it
 TAGGED = 3.0  # seconds after which a new record has its tags, which Glance writes after all else
@@ -193,7 +193,9 @@ class Claims:
             return image
         claim = claim_of(change.definition, change.version, image, self.others.glance.project)
         known = image.visibility == "public" or image.owner == change.definition.owner
-        return image if known and claim is Claim.PROVEN and image.status in WHOLE else None
+        if not known or claim is not Claim.PROVEN or image.status not in WHOLE:
+            return None
+        return None if is_hidden_by_others(image) else image
 
     def _taken_over(self, left: Image, initial: Image) -> Image | None:
         """An empty record that was left behind, as this run's own; None: another run was quicker, see what it makes."""

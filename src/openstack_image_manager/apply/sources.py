@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from openstack_image_manager.apply.import_method import ImportOptions
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.definitions.model import Version, public_url
-from openstack_image_manager.errors import Error, FetchError, VerificationError
+from openstack_image_manager.errors import Error, FetchError, RefusedRedirectError, VerificationError
 from openstack_image_manager.plan.model import Create
 from openstack_image_manager.reporter import Reporter
 from openstack_image_manager.transfer.checksum_files import copy_checksum
@@ -67,9 +67,7 @@ class Sources:
             if failures:
                 self.reporter.line(change.subject, f"{failures[0]}; taken from {public_url(url)}")
             return source
-        none = VerificationError("; ".join(map(str, failures)))
-        none.kind = failures[-1].kind
-        raise none
+        raise _none(failures)
 
     def open(self, url: str, change: Create, deadline: float) -> Source:
         """Open the address and read the first bytes. Raises FetchError, VerificationError."""
@@ -96,21 +94,21 @@ class Sources:
 
     def worth_asking(self, change: Create, deadline: float) -> list[str]:
         """The addresses that Glance may fetch by itself: those without the ones whose beginning is no image of the
-        format. Raises VerificationError when none is left. An address that cannot be reached from here says nothing
-        about what Glance can reach."""
+        format, and without those that redirect to where no request may go. Raises VerificationError when none is left.
+        An address that cannot be reached from here says nothing about what Glance can reach."""
         urls: list[str] = []
-        failures: list[VerificationError] = []
+        failures: list[Error] = []
         for url in urls_of(change.version):
             try:
                 self._look_at(url, change, deadline)
+            except (RefusedRedirectError, VerificationError) as error:  # Glance would follow the redirect
+                failures.append(error)
             except FetchError:
                 urls.append(url)
-            except VerificationError as error:
-                failures.append(error)
             else:
                 urls.append(url)
         if not urls:
-            raise VerificationError("; ".join(map(str, failures)))
+            raise _none(failures)
         if failures:
             self.reporter.line(change.subject, f"{failures[0]}; taken from {public_url(urls[0])}")
         return urls
@@ -129,6 +127,13 @@ class Sources:
                 inspection.finish()
         except VerificationError as error:
             raise VerificationError(f"{public_url(url)}: {error}") from None
+
+
+def _none(failures: list[Error]) -> VerificationError:
+    """The error of a version none of whose addresses will do."""
+    none = VerificationError("; ".join(map(str, failures)))
+    none.kind = failures[-1].kind
+    return none
 
 
 def urls_of(version: Version) -> list[str]:

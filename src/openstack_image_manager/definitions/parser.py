@@ -23,7 +23,7 @@ from openstack_image_manager.definitions.image_properties import unusual
 from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.definitions.nodes import record
 from openstack_image_manager.definitions.resolvers.model import Resolver
-from openstack_image_manager.definitions.values import NO_LONGER, like_secrets
+from openstack_image_manager.definitions.values import NO_LONGER, USE_HTTPS, like_secrets
 from openstack_image_manager.definitions.yaml_tree import NULL, Broken, Loc, Tree
 from openstack_image_manager.errors import Error
 
@@ -247,7 +247,7 @@ class _Entry:
     def _warn_of_ftp(self, record: Definition | Version, loc: Loc) -> None:
         for name in sorted(URLS & type(record).model_fields.keys()):
             if (getattr(record, name) or "").lower().startswith(f"{NO_LONGER}:"):
-                self._complain((*loc, name), "ftp is not supported and cannot be downloaded; use https", warning=True)
+                self._complain((*loc, name), USE_HTTPS, warning=True)
 
     def _warn_of_ours(self, meta: Mapping[str, Any], loc: Loc) -> None:
         known_by = "has no effect: the tool sets it, to know its images by"

@@ -23,6 +23,7 @@ NOWHERE = "https://unknown.invalid/"
 URL_SCHEMES = ("http", "https", "file")
 MOST_BYTES = 65_535  # of a property's value in Glance's database
 NO_LONGER = "ftp"  # definitions with such a URL are read, so that one of them does not stop all others
+USE_HTTPS = "ftp is not supported and cannot be downloaded; use https"
 _SECRET_NAME = re.compile(r"passw|passphrase|passcode|secret|token|credential|(?:api|private)[_-]?key", re.IGNORECASE)
 _SWITCHES = ("", "true", "false", "yes", "no", "on", "off", "none", "required", "optional", "disabled")
 

@@ -18,7 +18,7 @@ from openstack_image_manager.mirror.location import INDEX_FILE, RECORD, Item
 from openstack_image_manager.mirror.plan import Holding, Judged, Stored, Verdict, contradiction, judge
 from openstack_image_manager.mirror.provenance import VERIFIED, Proof, Prover
 from openstack_image_manager.mirror.record import Record, metadata, parsed, written
-from openstack_image_manager.mirror.store import EXISTS, OTHER_RUN, Store
+from openstack_image_manager.mirror.store import EXISTS, OTHER_RUN, Store, write_record
 from openstack_image_manager.reporter import Reporter
 from openstack_image_manager.transfer.checksum_files import copy_checksum
 from openstack_image_manager.transfer.download import Download
@@ -135,10 +135,7 @@ class Copier:
         record = _record(judged.item, Proof(version), (str(checksum), digests.size), digests)
         if version.size not in (None, digests.size):
             return None
-        self.store.put(key + RECORD, written(record))
-        if self.store.head(key) != before:  # a record of other bytes is worse than none
-            self.store.remove(key + RECORD)
-            raise StorageError(f"{key}: {OTHER_RUN}")
+        write_record(self.store, key, record, lambda: self.store.head(key) == before)
         return record
 
     def reread(self, judged: Judged, algorithm: str = "sha256") -> Digests:
@@ -160,7 +157,8 @@ class Copier:
         got = self.reread(judged, wanted.algorithm)
         recorded = (got.size, got["sha256"], got["sha512"]) == (record.size, record.sha256, record.sha512)
         if recorded and got[wanted.algorithm] == wanted.digest:
-            return self._marked(judged, record, None) if record.damaged else judged
+            judged = self._marked(judged, record, None) if record.damaged else judged
+            return replace(judged, is_read=promised in record.stored)
         reason = f"its bytes have sha256:{got['sha256']}, its record says sha256:{record.sha256}"
         if recorded:
             reason = f"its bytes have {wanted.algorithm}:{got[wanted.algorithm]}, the definition says {wanted}"

@@ -123,8 +123,10 @@ class Folder:
             raise StorageError(f"{self.address}: {key} has more than {LARGEST} bytes, which no such file has")
         return data
 
-    def put(self, key: str, data: bytes, kind: str = "application/json") -> None:  # noqa: ARG002  as Store
+    def put(self, key: str, data: bytes, kind: str = "application/json", *, new: bool = False) -> None:  # noqa: ARG002  as Store
         """Write a small file whole, over what is there. A directory knows nothing of media types."""
+        if new and os.path.lexists(self._path(key)):
+            raise StorageError(f"{self.address}: writing {key}: there is a file already", EXISTS)
         with FolderUpload(self, key) as upload:
             upload.write(data)
             upload.flush()

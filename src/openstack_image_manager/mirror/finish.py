@@ -22,7 +22,8 @@ LOOKS = 5  # at the index, until no other run changes it
 BUSY = "other runs keep changing it; run again when they have ended"
 UNVOUCHED = "no mirror_url written: only the bucket tells its digest; delete the copy, and the next run writes both"
 UNSIGNED = (
-    "not in the index: only its record has its digest, which is not signed; delete it, and the next run copies it"
+    "not in the index: only its record has its sha256, which is not signed; where the definition has a sha512, give "
+    "--verify; else delete it, and the next run copies it"
 )
 DENIED = ("AccessDenied", "403")
 

@@ -21,7 +21,7 @@ SIGNED = {".json": ".sjson", SUMS: f"{SUMS}.gpg"}  # what the name ends with: un
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el"}
 # What OpenStack's consumers of simplestreams look for; other formats have their own names.
 FTYPES = {"qcow2": "disk1.img"}
-Entry = tuple[str, str, str, str]  # key, name, version, sha256
+Entry = tuple[str, str, str, str, str]  # key, name, version, sha256, sha512 or nothing
 _MARK = f"# made by {MAKER}; lines like this are comments"
 
 
@@ -65,7 +65,7 @@ def entries(text: str, prefix: str) -> set[Entry]:
     """What published products say; nothing where the text is not valid."""
     try:
         return {
-            (prefix + item["path"], product["release_title"], version, item["sha256"])
+            (prefix + item["path"], product["release_title"], version, item["sha256"], item.get("sha512", ""))
             for product in json.loads(text)["products"].values()
             for version, each in product["versions"].items()
             for item in each["items"].values()
@@ -140,7 +140,7 @@ def _version(path: str, record: Record) -> dict[str, Any]:
         "ftype": ftype,
         "path": path,
         "sha256": record.sha256,
-        "sha512": record.sha512,
+        **({"sha512": record.sha512} if record.sha512 else {}),
         "size": record.size,
         "source": record.source,
     }

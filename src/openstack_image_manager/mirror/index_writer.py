@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import Error, StorageError, VerificationError
 from openstack_image_manager.mirror import index
 from openstack_image_manager.mirror.location import SUMS, Item, Target
-from openstack_image_manager.mirror.plan import Holding, vouched
+from openstack_image_manager.mirror.plan import Holding, defined_digests
 from openstack_image_manager.mirror.record import Record
 from openstack_image_manager.mirror.store import Store
 from openstack_image_manager.signatures import armor
@@ -19,7 +20,7 @@ from openstack_image_manager.signatures.signer import Signer
 @dataclass(frozen=True, slots=True)
 class Publisher:
     """Writes the index of one mirror; signed, if there is a signer. What is signed is never the word of a record alone:
-    the digest of each object is told by a definition of `items`, by what this run has `read` itself (records by their
+    each digest of an object is told by a definition of `items`, by what this run has `read` itself (records by their
     keys), or by the index as we signed it before. `signed`: what signed indexes have named that this run saw."""
 
     store: Store
@@ -71,27 +72,36 @@ class Publisher:
         return sorted({key for key, *_ in index.entries(text, self.where.prefix)}) if index.is_ours(text) else []
 
     def held(self, holding: Holding, bad: Mapping[str, Record]) -> Mapping[str, Record]:
-        """Objects that are as large as their records say, not damaged, and fit to be signed if there is a signer."""
-        whole = self._whole(holding, bad)
-        unproven = self._unproven(whole)
-        return {key: record for key, record in whole.items() if key not in unproven}
+        """Objects that are as large as their records say, not damaged, and fit to be signed if there is a signer; with
+        what their definitions say of them."""
+        items = {item.key: item for item in self.items if not item.error}
+        proven = self._proven(self._whole(holding, bad))
+        return {key: described(record, items[key]) if key in items else record for key, record in proven.items()}
 
     def left_out(self, holding: Holding, bad: Mapping[str, Record]) -> list[str]:
         """Keys of the objects that nothing but their records speaks for. Raises StorageError."""
-        return sorted(self._unproven(self._whole(holding, bad)))
+        whole = self._whole(holding, bad)
+        return sorted(whole.keys() - self._proven(whole).keys())
 
-    def _unproven(self, whole: Mapping[str, Record]) -> set[str]:
-        """The keys of those that must not be signed; none without a signer."""
+    def _proven(self, whole: Mapping[str, Record]) -> dict[str, Record]:
+        """What may be signed: objects whose sha256 is told by more than their records, without a sha512 that is not.
+        Without a signer all of them."""
         if self.signer is None:
-            return set()
-        proven = vouched(self.items, whole)
-        proven |= {key: record for key, record in self.read.items() if whole.get(key) == record}
-        left = {key: record for key, record in whole.items() if key not in proven}
-        if left:
+            return dict(whole)
+        known = defined_digests(self.items, whole)
+        known |= {key: set(record.stored) for key, record in self.read.items() if whole.get(key) == record}
+        if any(known.get(key, set()) < set(record.stored) for key, record in whole.items()):
             self._remember(self.signer)
-        return {
-            key for key, record in left.items() if (key, record.name, record.version, record.sha256) not in self.signed
-        }
+        signed = {entry[:4]: entry[4] for entry in sorted(self.signed)}
+        proven = {}
+        for key, record in whole.items():
+            digests = known.get(key, set())
+            before = signed.get((key, record.name, record.version, record.sha256))
+            if before is None and record.stored[0] not in digests:
+                continue
+            is_known = record.sha512 == before or record.stored[1] in digests
+            proven[key] = record if is_known else replace(record, sha512="")
+        return proven
 
     def _remember(self, signer: Signer) -> None:
         """Keep in mind what the index says now, if it has our signature."""
@@ -173,6 +183,19 @@ class Publisher:
         except VerificationError:
             return False
         return text.replace(b"\r\n", b"\n").rstrip(b"\n") == wanted.rstrip(b"\n") and signer.is_by_us(text, signature)
+
+
+def described(record: Record, item: Item) -> Record:
+    """The record with what the definition says of the image by now: others may have written the record."""
+    version, meta = item.version, item.definition.meta
+    return replace(
+        record,
+        source=public_url(version.url),
+        disk_format=item.definition.format,
+        architecture=meta.get("architecture"),
+        os_distro=meta.get("os_distro"),
+        os_version=version.os_version or meta.get("os_version"),
+    )
 
 
 class _ForeignError(StorageError):

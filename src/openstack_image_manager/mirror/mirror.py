@@ -132,7 +132,7 @@ def copy(
         if failed and judged.item.key in failed:
             return Outcome(judged, "failed", str(failed[judged.item.key]))
         if judged.verdict is Verdict.CURRENT:
-            return Outcome(judged, "ok", "", judged.stored.record if judged.stored else None)
+            return Outcome(judged, "ok", "", judged.stored.record if judged.stored else None, judged.is_read)
         if judged.is_hopeless:
             return Outcome(judged, "failed", judged.reason)
         with limits[judged.item.key]:

@@ -7,9 +7,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from openstack_image_manager.errors import Error, StorageError
-from openstack_image_manager.mirror.location import RECORD
-from openstack_image_manager.mirror.record import Record, written
-from openstack_image_manager.mirror.store import OTHER_RUN, Entry
+from openstack_image_manager.mirror.record import Record
+from openstack_image_manager.mirror.store import Entry, write_record
 
 PART = 16 * 1024 * 1024
 MOST_PARTS = 10_000
@@ -31,7 +30,9 @@ class Parts(Protocol):
 
     def complete(self, key: str, upload_id: str, tags: list[str]) -> str: ...
 
-    def put(self, key: str, data: bytes, kind: str = ...) -> None: ...
+    def get(self, key: str) -> bytes | None: ...
+
+    def put(self, key: str, data: bytes, kind: str = ..., *, new: bool = ...) -> None: ...
 
     def head(self, key: str) -> tuple[Entry, bool] | None: ...
 
@@ -84,12 +85,12 @@ class PartsUpload:
         """Make the object visible, and then its record. Raises StorageError; EXISTS where something is."""
         tag = self._bucket.complete(self._key, self._id, [each.result() for each in self._sent])
         self._is_complete = True
-        self._bucket.put(self._key + RECORD, written(record))
-        head = self._bucket.head(self._key)
-        if head is None or head[0].tag != tag:
-            # Another run has replaced the object in between: a record of other bytes is worse than none.
-            self._bucket.remove(self._key + RECORD)
-            raise StorageError(f"{self._key}: {OTHER_RUN}")
+
+        def is_still_there() -> bool:
+            head = self._bucket.head(self._key)
+            return head is not None and head[0].tag == tag
+
+        write_record(self._bucket, self._key, record, is_still_there)
 
     def _send(self) -> None:
         for each in self._sent:

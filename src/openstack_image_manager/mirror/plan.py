@@ -51,12 +51,14 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A version, what became of its object, and why that is so."""
+    """A version, what became of its object, and why that is so. `is_read`: this run has read the object, and both its
+    record and a sha256 or sha512 of its definition are right."""
 
     item: Item
     verdict: Verdict
     reason: str
     stored: Stored | None = None
+    is_read: bool = False
 
     @property
     def is_hopeless(self) -> bool:
@@ -184,15 +186,15 @@ def is_vouched(version: Version, record: Record | None) -> bool:
     return bool(version.checksum and record and version.checksum in record.stored)
 
 
-def vouched(all_: Iterable[Item], held: Mapping[str, Record]) -> dict[str, Record]:
-    """What is held and has a digest, a name and a version that a definition tells."""
+def defined_digests(all_: Iterable[Item], held: Mapping[str, Record]) -> dict[str, set[str]]:
+    """The digests that definitions tell of what is held under their names and versions, by the keys."""
     made = {}
     for item in all_:
         record = held.get(item.key)
         if record is None or (record.name, record.version) != (item.definition.name, item.version.version):
             continue
-        if {item.version.checksum, copy_checksum(item.version)} & set(record.stored):
-            made[item.key] = record
+        if digests := set(record.stored) & {item.version.checksum, copy_checksum(item.version)}:
+            made[item.key] = digests
     return made
 
 

@@ -145,10 +145,11 @@ class Bucket:
         with self._asking("looking at the bucket"):
             self._client.head_bucket(Bucket=self.name)
 
-    def put(self, key: str, data: bytes, kind: str = "application/json") -> None:
-        """Write a small object in one request, with the metadata of ours."""
+    def put(self, key: str, data: bytes, kind: str = "application/json", *, new: bool = False) -> None:
+        """Write a small object in one request, with the metadata of ours; `new`: where nothing is, or it is EXISTS."""
+        given: dict[str, Any] = {"Bucket": self.name, "Key": key, "Body": data, "ContentType": kind}
         with self._asking(f"writing {key}"):
-            self._client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=kind, Metadata={MADE_BY: MAKER})
+            self._client.put_object(**given, Metadata={MADE_BY: MAKER}, **({"IfNoneMatch": "*"} if new else {}))
 
     def remove(self, key: str) -> None:
         """Delete one object. (On Swift its parts go too, which they do not when an object is written over.)"""

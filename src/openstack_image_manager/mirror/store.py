@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from openstack_image_manager.mirror.record import Record
+from openstack_image_manager.errors import StorageError
+from openstack_image_manager.mirror.location import RECORD
+from openstack_image_manager.mirror.record import Record, written
 
 EXISTS = "PreconditionFailed"  # the code of a StorageError: there is an object already
 OTHER_RUN = "another run has changed it, perhaps with other definitions; run again with the newest ones"
@@ -55,6 +57,38 @@ class Upload(Protocol):
         something is."""
 
 
+class SmallFiles(Protocol):
+    """Where records are."""
+
+    def get(self, key: str) -> bytes | None: ...
+
+    def put(self, key: str, data: bytes, kind: str = ..., *, new: bool = ...) -> None: ...
+
+    def remove(self, key: str) -> None: ...
+
+
+def write_record(files: SmallFiles, key: str, record: Record, is_still_there: Callable[[], bool]) -> None:
+    """Write the record of an object. If another run has replaced the object in between, the record of that run stays:
+    ours is not written over it, and deleted only while it is there. Raises StorageError."""
+    data, name = written(record), key + RECORD
+    try:
+        files.put(name, data, new=True)
+        is_written = True
+    except StorageError as error:
+        if error.code != EXISTS:
+            raise
+        is_written = False
+    if is_still_there():
+        if is_written:
+            return
+        files.put(name, data)  # over what cannot be read, or is about an object that is gone
+        if is_still_there():
+            return
+    if files.get(name) == data:
+        files.remove(name)
+    raise StorageError(f"{key}: {OTHER_RUN}")
+
+
 class Store(Protocol):
     """Every method raises StorageError: where, what, and what to do."""
 
@@ -67,8 +101,9 @@ class Store(Protocol):
     def get(self, key: str) -> bytes | None:
         """A small object; None if there is none."""
 
-    def put(self, key: str, data: bytes, kind: str = "application/json") -> None:
-        """Write a small object whole, over what is there. `kind`: its media type."""
+    def put(self, key: str, data: bytes, kind: str = "application/json", *, new: bool = False) -> None:
+        """Write a small object whole, over what is there. `kind`: its media type. `new`: not over anything; then raises
+        StorageError, with the code EXISTS where something is."""
 
     def remove(self, key: str) -> None:
         """Delete one object; one that is gone already is fine."""

@@ -24,6 +24,7 @@ from openstack_image_manager.plan.ownership import (
     as_found,
     believed,
     claim_of,
+    is_hidden_by_others,
     is_visible_as_defined,
     not_wider,
     reasons_for_taking,
@@ -339,7 +340,10 @@ class Builds:
             wanted = desired.wanted_image(self.definition, version, role, self.policy.tag, image, carried)
         if is_foreign(image, self.policy, self.definition.owner):
             wanted = replace(wanted, members=None)  # it is no longer ours to look after once it is not public
-        if self._claim(version, image) in (Claim.OWNERS, Claim.OURS_WRONG, Claim.FOREIGN):
+        claim = self._claim(version, image)
+        if claim in (Claim.OWNERS, Claim.OURS_WRONG, Claim.FOREIGN) or (
+            claim is Claim.PROVEN and is_hidden_by_others(image)
+        ):
             wanted = not_wider(wanted, image)
         reasons = reasons_for(self.definition, line.current, role, image, wanted)
         if taken := self.taken.get(image.id):
@@ -420,7 +424,9 @@ class Builds:
         if standing:
             message = f"version {build} is there twice: {stands} for it, {image.id} does not"
             findings.append(Finding("warning", self.definition.name, message))
-        since = hidden_since(image, stage, True, self.day)
+        # What others have hidden gets no mark of ours, by which a run would know that it may show it again.
+        theirs = situation.foreign and is_hidden_by_others(image)
+        since = None if theirs else hidden_since(image, stage, True, self.day)
         role = Role(False, True, True, stage, f"{stands} for version {build}", visibility, hidden, since)
         findings += self._held(replace(role, why=why), image)
         changes = self._change(build, None, line, role, image)

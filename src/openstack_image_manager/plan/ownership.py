@@ -105,11 +105,13 @@ def weigh(definition: Definition, images: Mapping[str, Image], claims: Mapping[s
     newest = max(map(key, {*(solid - out), *(version.version for version in definition.offered)}))
     weak = owners - solid
     out |= {build for build in weak if key(build) >= newest}
-    # Bytes that are known to be wrong by now stay visible where they are, and are shown to nobody else.
+    # Bytes that are known to be wrong by now stay visible where they are, and are shown to nobody else. So is what
+    # another project, or somebody for it, has hidden.
     weak |= {
         build
         for build, image in images.items()
-        if claims[build] is Claim.OURS_WRONG and not is_visible_as_defined(definition, versions[build], image)
+        if (claims[build] is Claim.OURS_WRONG or (claims[build] is Claim.PROVEN and is_hidden_by_others(image)))
+        and not is_visible_as_defined(definition, versions[build], image)
     }
     return Weight(frozenset(out), frozenset(weak), frozenset(owners - versions.keys()))
 
@@ -136,6 +138,11 @@ def is_as_wide(definition: Definition, version: Version | None, image: Image) ->
 def is_visible_as_defined(definition: Definition, version: Version | None, image: Image) -> bool:
     """True for an image that as many people find in their lists as the definition says, or more."""
     return is_as_wide(definition, version, image) and (not image.hidden or bool(version and version.hidden))
+
+
+def is_hidden_by_others(image: Image) -> bool:
+    """True for an image of another project that is hidden, and not by a run."""
+    return image.hidden and markers.HIDDEN_SINCE not in image.properties
 
 
 def not_wider(wanted: Image, found: Image) -> Image:

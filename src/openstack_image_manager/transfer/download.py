@@ -18,11 +18,11 @@ import urllib3
 
 from openstack_image_manager import __version__
 from openstack_image_manager.definitions.model import public_url
-from openstack_image_manager.errors import FetchError, Interrupted, reason
+from openstack_image_manager.errors import FetchError, Interrupted, RefusedRedirectError, reason
 from openstack_image_manager.redaction import foreign
 from openstack_image_manager.transfer import redirects
 from openstack_image_manager.transfer.deadline import Watch
-from openstack_image_manager.transfer.redirects import Trail
+from openstack_image_manager.transfer.redirects import RedirectError, Trail
 
 CONNECT_TIMEOUT = 15.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte
@@ -217,6 +217,8 @@ class Download(io.RawIOBase):
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout, TimeoutError) as error:
             self._check_watch()
             raise _RetryError(reason(error)) from None
+        except RedirectError as error:
+            raise RefusedRedirectError(f"{public_url(self.url)}: {reason(error)}") from None
         except (requests.exceptions.RequestException, ValueError) as error:  # ValueError: a redirect to no URL at all
             raise self._failed(reason(error)) from None
         status = foreign(f"{answer.status_code} {answer.reason[:LONGEST_REASON]}")

@@ -18,9 +18,12 @@ from openstack_image_manager.transfer import tar
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".txz", ".tbz", ".tbz2", ".tzst")
 CHUNK = 1024 * 1024
 ZST_STEP = 256  # of packed bytes: zstandard can't limit what it returns, 128 KiB for every 4 bytes at the most
-# A raw disk of zeros and 10 MB of files is packed 1000:1 and rightly so; what a site can make of a few bytes ends here.
-FLOOR = 32 * 1024**3  # bytes that any file may unpack to
-RATIO = 2000  # and more than those, for each byte of the file
+# A raw disk of zeros and 10 MB of files is packed 1000:1 and rightly so: RATIO lets a disk of 32 GiB with 17 MB of
+# files pass. It counts while bytes come, so FLOOR is for zeros before the first files: FreeBSD's images begin with a
+# swap partition of 1 GiB. FLOOR is also what a site can make of a few bytes in Glance's staging area. Systems that are
+# packed to less than 1 MB (iPXE) need a few MiB.
+FLOOR = 1024**3  # bytes that any file may unpack to
+RATIO = 2000  # and more than those, for each byte of the file that was read
 XZ_MEMORY = 128 * CHUNK  # xz -9 takes 65 MiB
 ZST_WINDOW = 128 * CHUNK  # what zstd itself takes without --long or --memory; the most that --ultra asks for
 LAYERS = 2  # what is in use (tar.xz); a third one would be a trick

@@ -19,6 +19,7 @@ from openstack_image_manager.definitions.resolvers.model import (
     Step,
 )
 from openstack_image_manager.definitions.resolvers.placeholders import fill, has_stray_brace, used
+from openstack_image_manager.definitions.values import NO_LONGER, USE_HTTPS
 from openstack_image_manager.errors import Error
 
 Problem = tuple[Loc, str]
@@ -85,6 +86,8 @@ class _Check:
             for value in (*lookup.values.values(), lookup.otherwise or ""):
                 # What the definition does not say may be for other images: evaluating tells.
                 yield from self._template(loc, value, self.known | set(INITIAL))
+                if _is_ftp(value):
+                    yield loc, USE_HTTPS
             self.known.add(name)
 
     def _step(self, step: Step) -> Iterator[Problem]:
@@ -217,7 +220,9 @@ class _Check:
 
     def _address(self, loc: Loc, text: str) -> Iterator[Problem]:
         yield from self._template(loc, text)
-        if not re.match(r"\{[a-z_]|(?i:https?|file)://", text):
+        if _is_ftp(text):
+            yield loc, USE_HTTPS
+        elif not re.match(r"\{[a-z_]|(?i:https?|file)://", text):
             yield loc, "is not a URL; it must begin with https://, http://, file:// or a placeholder"
         if self.local and re.match(r"(?i:https?):", text):
             yield loc, "comes after a step that reads a file of this machine; what is in it could leave this machine"
@@ -238,3 +243,7 @@ class _Check:
         if name == "shortname":
             return "{shortname} stands for shortname, which the definition has not; add it"
         return f"nothing is known here that {{{name}}} could stand for" + near(name, sorted(self.known))
+
+
+def _is_ftp(text: str) -> bool:
+    return text.lower().startswith(f"{NO_LONGER}:")
