@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import threading
 from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager.checksum import DIGEST_LENGTHS, Checksum
@@ -98,14 +99,14 @@ def find(text: str, name: str, algorithm: str | None = None, encoding: str = "he
     raise VerificationError(f"the checksum file has no digest of {name}")
 
 
-def with_checksum(version: Version) -> Version:
-    """The version with the checksum from its checksum file, where it names the file only. Raises FetchError,
-    VerificationError."""
+def with_checksum(version: Version, *, deadline: float | None = None, stop: threading.Event | None = None) -> Version:
+    """The version with the checksum from its checksum file, where it names the file only. `deadline`, `stop`: see
+    `fetch_text`. Raises FetchError, VerificationError, Interrupted."""
     if version.checksum or not version.checksum_file:
         return version
     from openstack_image_manager.transfer.download import fetch_text
 
-    text = fetch_text(version.checksum_file)
+    text = fetch_text(version.checksum_file, deadline=deadline, stop=stop)
     checksum = find(text, unquote(urlsplit(version.url).path.rpartition("/")[2]))
     return version.model_copy(update={"checksum": str(checksum)})
 
