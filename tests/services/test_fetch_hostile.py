@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -169,16 +168,6 @@ def environment(home: Path) -> dict[str, str]:
     return {**clean, "HOME": str(home)}
 
 
-def asking(behave: Behaviour, asked: threading.Event) -> Behaviour:
-    """The behaviour of a site, and a word when it is asked."""
-
-    def behaviour(connection: socket.socket, over: threading.Event) -> None:
-        asked.set()
-        behave(connection, over)
-
-    return behaviour
-
-
 @pytest.mark.parametrize("name", ["dripping header line", "endless 100 Continue", "nothing at all", "endless body"])
 def test_an_event_ends_it(name: str) -> None:
     with hostile(ENDLESS[name]) as url:
@@ -193,7 +182,7 @@ def test_an_event_ends_it(name: str) -> None:
 def test_ctrl_c_ends_every_command(tmp_path: Path, name: str) -> None:
     arguments, fields = WAITING[name]
     asked = threading.Event()
-    with hostile(asking(ENDLESS["dripping body"], asked)) as address:
+    with hostile(site.asking(ENDLESS["dripping body"], asked)) as address:
         url = address.rpartition("/")[0]
         (tmp_path / "mirror").mkdir()
         definition(tmp_path / "a.yml", url, fields)

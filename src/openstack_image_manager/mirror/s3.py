@@ -142,8 +142,8 @@ class Bucket:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                     return None
                 raise
-        entry = Entry(key, head["ContentLength"], head["LastModified"], head["ETag"])
-        return entry, head["Metadata"].get(MADE_BY) == MAKER
+            entry = Entry(key, head["ContentLength"], head["LastModified"], head["ETag"])
+            return entry, head["Metadata"].get(MADE_BY) == MAKER
 
     def check(self) -> None:
         """Raises StorageError where the bucket is not there or may not be looked at."""
