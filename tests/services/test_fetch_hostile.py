@@ -20,6 +20,7 @@ import yaml
 
 from tests.services import hostile as site
 from tests.services.hostile import GIB, MIB, MOVED, OK, Behaviour, hostile
+from tests.services.taker import DOCUMENT
 
 SECONDS = 3.0  # until the deadline
 MOST_MEMORY = 200  # MiB above idle
@@ -94,6 +95,16 @@ def test_what_never_ends_ends_at_the_deadline(name: str, record_property: Any) -
         found = result(taking(url, "raw", SECONDS))
     record_property("measured", found)
     assert LATE in found["said"]
+    assert found["memory"] <= MOST_MEMORY
+    assert found["seconds"] <= SECONDS + MOST_LATE
+
+
+@pytest.mark.parametrize("name", ["endless body", "dripping header line", "endless 100 Continue", "dripping trailer"])
+def test_a_document_that_never_ends(name: str, record_property: Any) -> None:
+    with hostile(ENDLESS[name]) as url:
+        found = result(taking(url, DOCUMENT, SECONDS))
+    record_property("measured", found)
+    assert ("larger than 33554432 bytes" if name == "endless body" else "not finished in time") in found["said"]
     assert found["memory"] <= MOST_MEMORY
     assert found["seconds"] <= SECONDS + MOST_LATE
 
