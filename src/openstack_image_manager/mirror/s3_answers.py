@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import urllib3
-from botocore.exceptions import HTTPClientError
+from botocore.response import StreamingBody
 
 from openstack_image_manager.background import Ahead
 from openstack_image_manager.definitions.model import public_url
@@ -48,10 +47,7 @@ class BoundedSession:
             answer.raw = _Object(answer.raw)
         else:
             answer.raw = _Whole(answer.raw, _shown(request))
-            try:
-                _ = answer.content  # read now, and kept
-            except urllib3.exceptions.HTTPError as error:
-                raise HTTPClientError(error=error) from None
+            _ = answer.content  # read now, and kept
         return answer
 
     def close(self) -> None:
@@ -63,12 +59,12 @@ class _Whole:
     """A body that is read at once."""
 
     def __init__(self, raw: Any, where: str) -> None:
-        self._raw, self._where = raw, where
+        self._raw, self._where = StreamingBody(raw, None), where  # which raises exceptions of botocore
 
     def stream(self) -> list[bytes]:
         """Its pieces. Raises StorageError when there are too many."""
         pieces, size = [], 0
-        for piece in self._raw.stream(_PIECE):
+        while piece := self._raw.read(_PIECE):
             pieces.append(piece)
             size += len(piece)
             if size > LARGEST:
