@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Generic, TypeVar
 
@@ -17,46 +18,54 @@ class Ahead(Generic[T]):
     Nobody waits for it at the end of the program, as a pool's threads would be waited for."""
 
     def __init__(self, function: Callable[[], T]) -> None:
-        self._future: Future[T] = Future()
+        self.future: Future[T] = Future()
         threading.Thread(target=copy_context().run, args=(self._run, function), daemon=True).start()
 
     def _run(self, function: Callable[[], T]) -> None:
         try:
-            self._future.set_result(function())
+            self.future.set_result(function())
         except BaseException as error:  # whoever asks for the result gets it
-            self._future.set_exception(error)
+            self.future.set_exception(error)
 
     def wait(self, seconds: float) -> bool:
         """Give it this long, or until it is done; True if it is."""
-        return bool(wait([self._future], seconds).done)
+        return bool(wait([self.future], seconds).done)
 
     def result(self) -> T:
         """Wait for it; raises what the function raised."""
-        return self._future.result()
+        return self.future.result()
 
 
-def side_by_side(function: Callable[[S], T], values: Iterable[S], most: int) -> list[T]:
-    """The results for all values in their order, `most` of them at once; raises what the function raised first. Unlike
-    a pool, it does not wait for what is under way when the user stops it."""
-    begun = [(value, Future[T]()) for value in values]
-    waiting = iter(begun)
+@contextmanager
+def begun(function: Callable[[S], T], values: Iterable[S], most: int) -> Iterator[list[Future[T]]]:
+    """Begin the function for all values, `most` of them at once; the futures of the results, in the order of the
+    values. After the block no further one is begun, and those under way are not waited for."""
+    pairs = [(value, Future[T]()) for value in values]
+    waiting = iter(pairs)
     lock, stop = threading.Lock(), threading.Event()
 
     def work() -> None:
         while not stop.is_set():
             with lock:
-                one = next(waiting, None)
-            if one is None:
+                pair = next(waiting, None)
+            if pair is None:
                 return
-            value, future = one
+            value, future = pair
             try:
                 future.set_result(function(value))
             except BaseException as error:  # whoever asks for the result gets it
                 future.set_exception(error)
 
-    for _ in range(min(most, len(begun))):
+    for _ in range(min(most, len(pairs))):
         Ahead(work)
     try:
-        return [future.result() for _, future in begun]
+        yield [future for _, future in pairs]
     finally:
         stop.set()
+
+
+def side_by_side(function: Callable[[S], T], values: Iterable[S], most: int) -> list[T]:
+    """The results for all values in their order, `most` of them at once; raises what the function raised first. Unlike
+    a pool, it does not wait for what is under way when the user stops it."""
+    with begun(function, values, most) as futures:
+        return [future.result() for future in futures]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import random
+import signal
+import threading
+import time
 
 import pytest
 
 from openstack_image_manager.transfer import download
 from tests.real.bench import Bench
 from tests.real.imports import define, digest, imported, refused
+from tests.services import hostile
 from tests.services.proxy import Proxy
 from tests.services.site import Switches
 
@@ -151,3 +155,29 @@ def test_an_import_has_a_time_limit(bench: Bench) -> None:
     define(bench)
     bench.site.on("/1.img", Switches(delay=0.6))
     assert "(--import-timeout)" in refused(bench, "--import-timeout", "1")
+
+
+def test_the_checksum_file_comes_within_the_time_of_the_import(bench: Bench) -> None:
+    with hostile.hostile(hostile.drip(hostile.OK + b"\r\n", b"x")) as url:
+        define(bench, checksum=None, checksums_url=url)
+        begun = time.monotonic()
+        said = refused(bench, "--import-timeout", "3")
+    assert f"{url}: not finished in time, after " in said
+    assert "(--import-timeout)" in said
+    assert time.monotonic() - begun < 30
+
+
+def test_ctrl_c_ends_an_import_that_waits_for_a_checksum_file(bench: Bench) -> None:
+    asked = threading.Event()
+    drip = hostile.drip(hostile.OK + b"\r\n", b"x")
+    with hostile.hostile(hostile.asking(drip, asked)) as url:
+        define(bench, checksum=None, checksums_url=url)
+        with bench.start() as process:
+            while not asked.wait(0.05):
+                assert process.poll() is None
+            begun = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=60)
+    assert time.monotonic() - begun < 4, out  # not only after the patience that a run has with what hangs
+    assert process.returncode == 130, out
+    assert bench.images() == []

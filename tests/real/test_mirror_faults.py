@@ -35,6 +35,14 @@ def test_what_passes_is_tried_again(mirror: Mirror, rule: Rule) -> None:
     assert mirror.content(KEY) == BIG
 
 
+def test_an_answer_without_what_belongs_into_it(mirror: Mirror) -> None:
+    mirror.proxy.add(Rule("HEAD", f".*{KEY}", status=200, headers={"ETag": '"1"'}))
+    outcome = mirror.run()
+    assert outcome.code == 1, outcome.text
+    assert f"looking at {KEY}: the answer has no LastModified\n" in outcome.out
+    assert_next_run_completes(mirror)
+
+
 def test_a_storage_that_stays_overloaded_is_given_up(mirror: Mirror) -> None:
     mirror.proxy.add(Rule("PUT", f".*{KEY}", status=503, body=SLOW_DOWN, times=None))
     outcome = mirror.run()

@@ -6,12 +6,16 @@ import os
 import signal
 import subprocess
 import threading
+import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from openstack_image_manager.mirror import mirror as glue
 from openstack_image_manager.mirror.location import Target
 from openstack_image_manager.mirror.s3 import Bucket
-from tests.real.mirrors import BIG, BOTH, KEY, Mirror, assert_next_run_completes, image, left, sha256
+from tests.real.mirrors import BIG, BOTH, KEY, Mirror, assert_next_run_completes, held, image, left, sha256
 from tests.services.proxy import Rule
 from tests.services.site import Gate, Switches
 
@@ -88,11 +92,30 @@ def test_a_killed_run_leaves_nothing_that_can_be_seen(mirror: Mirror) -> None:
     assert left(mirror) == (BOTH, [])
 
 
+def ended(run: subprocess.Popen[str], since: float) -> str:
+    """What a run says that was interrupted then, and ends soon."""
+    try:
+        text, _ = run.communicate(timeout=20)
+    finally:
+        run.kill()
+    assert time.monotonic() - since < 5, text
+    assert run.returncode == 130, text
+    assert "Traceback" not in text
+    return text
+
+
+def interrupted(run: subprocess.Popen[str]) -> str:
+    """Press Ctrl-C; see `ended`."""
+    since = time.monotonic()
+    os.kill(run.pid, signal.SIGINT)
+    return ended(run, since)
+
+
 def test_an_interrupted_run_aborts_its_upload(mirror: Mirror) -> None:
     mirror.site.on("/1.raw", Switches(delay=0.01))
     run = killed(mirror, signal.SIGINT)
-    text, _ = run.communicate(timeout=60)
-    assert (run.returncode, left(mirror)) == (130, ([], [])), text
+    text = ended(run, time.monotonic())
+    assert left(mirror) == ([], []), text
     assert "skipped: A 1: interrupted; the next run goes on from here" in text
     mirror.site.on("/1.raw", Switches())
     assert_next_run_completes(mirror)
@@ -145,14 +168,49 @@ def test_what_was_written_meanwhile_is_gone_again(mirror: Mirror) -> None:
     assert_next_run_completes(mirror)
 
 
-def test_a_verification_can_be_interrupted(mirror: Mirror) -> None:
+# What the storage does, and when: method, path and query; and which objects there are then.
+MOMENTS = {
+    "the listing drips": ("GET", ".*", "list-type.*", []),
+    "the record hangs": ("GET", f".*{KEY}.mirror.json", ".*", BOTH),
+    "the look at it hangs": ("HEAD", f".*{KEY}", ".*", BOTH),
+    "the begin of an upload hangs": ("POST", f".*{KEY}", "uploads.*", []),
+    "the begin of an upload drips": ("POST", f".*{KEY}", "uploads.*", []),
+    "a part hangs": ("PUT", f".*{KEY}", ".*", []),
+    "the completion drips": ("POST", f".*{KEY}", "uploadId.*", []),
+    "the index hangs": ("PUT", ".*SHA256SUMS", ".*", BOTH),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_ctrl_c_does_not_wait_for_the_storage(mirror: Mirror, moment: str) -> None:
+    method, path, query, visible = MOMENTS[moment]
+    if moment == "the record hangs":
+        assert mirror.run().code == 0
+    asked, over = threading.Event(), threading.Event()
+    rule = Rule(method, path, query=query, times=None, before=asked.set)
+    mirror.proxy.add(replace(rule, drip=over) if "drips" in moment else replace(rule, hold=over, reset="before"))
+    run = mirror.start()
+    try:
+        assert asked.wait(60)
+        text = interrupted(run)
+    finally:
+        over.set()
+    assert held(mirror.client, mirror.bucket) == visible, text
+    mirror.proxy.clear()
+    assert mirror.run("--verify").code == 0
+    assert mirror.content(KEY) == BIG
+
+
+@pytest.mark.parametrize("how", ["hangs", "drips"])
+def test_a_verification_can_be_interrupted(mirror: Mirror, how: str) -> None:
     assert mirror.run().code == 0
-    reading = threading.Event()
-    mirror.proxy.add(Rule("GET", f".*{KEY}", before=reading.set, hold=(hold := threading.Event())))
+    reading, over = threading.Event(), threading.Event()
+    rule = Rule("GET", f".*{KEY}", before=reading.set)
+    mirror.proxy.add(replace(rule, drip=over) if how == "drips" else replace(rule, hold=over, reset="before"))
     run = mirror.start("--verify")
-    assert reading.wait(60)
-    os.kill(run.pid, signal.SIGINT)
-    hold.set()
-    text, _ = run.communicate(timeout=60)
-    assert run.returncode == 130
+    try:
+        assert reading.wait(60)
+        text = interrupted(run)
+    finally:
+        over.set()
     assert text == "interrupted: finishing what is under way\nerror: interrupted; nothing was changed\n"

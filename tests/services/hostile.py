@@ -80,6 +80,16 @@ def body(content: bytes) -> Behaviour:
     return behave
 
 
+def asking(behave: Behaviour, asked: threading.Event) -> Behaviour:
+    """The behaviour of a site, and a word when it is asked."""
+
+    def behaviour(connection: socket.socket, over: threading.Event) -> None:
+        asked.set()
+        behave(connection, over)
+
+    return behaviour
+
+
 def gz_of_zeros(size: int) -> bytes:
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     return b"".join(packer.compress(bytes(MIB)) for _ in range(size // MIB)) + packer.flush()

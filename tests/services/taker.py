@@ -1,4 +1,5 @@
-"""A program that takes an image as an import does, and says how much memory and time it took: a process of its own."""
+"""A program that takes an image as an import does, or a document as a look for updates does, and says how much memory
+and time it took: a process of its own."""
 
 from __future__ import annotations
 
@@ -12,6 +13,9 @@ import time
 from openstack_image_manager.errors import Error
 from openstack_image_manager.transfer.download import Download
 from openstack_image_manager.transfer.verified import Verified
+from openstack_image_manager.upstreams.sites import Sites
+
+DOCUMENT = "document"  # instead of a format of disks
 
 
 def peak() -> int:
@@ -28,9 +32,12 @@ def main(url: str, disk_format: str, seconds: float) -> None:
     print("ready", flush=True)
     said, taken = "", 0
     try:
-        with Download(url, deadline=start + seconds, stop=stop) as download:
-            for chunk in Verified(download, disk_format, None):
-                taken += len(chunk)
+        if disk_format == DOCUMENT:
+            Sites(timeout=seconds, stop=stop).document(url)
+        else:
+            with Download(url, deadline=start + seconds, stop=stop) as download:
+                for chunk in Verified(download, disk_format, None):
+                    taken += len(chunk)
     except Error as error:
         said = str(error)
     end = time.monotonic()

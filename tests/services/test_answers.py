@@ -11,9 +11,14 @@ from typing import Any
 
 import pytest
 import requests
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import HTTPClientError
+from botocore.httpsession import URLLib3Session
 from requests.adapters import HTTPAdapter
 
 from openstack_image_manager.cloud.answers import Bounded, Refused
+from openstack_image_manager.errors import StorageError
+from openstack_image_manager.mirror import s3_answers
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 Talk = Callable[[Any, threading.Event], None]
@@ -137,3 +142,67 @@ def test_an_answer_that_stops() -> None:
 
     with talking(talk) as url, bounded(5) as session, pytest.raises(requests.ConnectionError, match="timed out"):
         session.get(url, timeout=0.2)
+
+
+def stored(url: str, longest: float, is_object: bool = False, **headers: str) -> Any:
+    """The answer of an object storage, whose botocore sends what boto3 would."""
+    session = s3_answers.BoundedSession(URLLib3Session(timeout=(5, 5)), longest)
+    request = AWSRequest("GET", f"{url}/bucket?X-Amz-Signature=secret", headers, stream_output=is_object).prepare()
+    try:
+        return session.send(request)
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (HEAD + b"Content-Length: 1000000\r\n\r\n", b" "),
+        (HEAD, b"X: x\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["body", "headers", "100 Continue"],
+)
+def test_an_answer_of_a_storage_takes_no_longer_than_allowed(head: bytes, piece: bytes) -> None:
+    with talking(repeating(head, piece)) as url, pytest.raises(StorageError) as failed:
+        stored(url, 0.5)
+    assert str(failed.value) == f"{url}/bucket: the answer takes longer than 0 s"
+
+
+@pytest.mark.parametrize(("is_object", "status"), [(False, b"200 OK"), (True, b"404 Not Found")])
+def test_an_answer_of_a_storage_is_no_larger_than_allowed(is_object: bool, status: bytes) -> None:
+    with (
+        talking(repeating(b"HTTP/1.1 " + status + b"\r\n\r\n", bytes(8 * 1024**2))) as url,
+        pytest.raises(StorageError, match="/bucket: the answer is larger than 64 MiB"),
+    ):
+        stored(url, 30, is_object)
+
+
+def test_the_bytes_of_an_object_are_given_as_they_come() -> None:
+    with talking(repeating(HEAD + b"Content-Length: 1000000\r\n\r\n", b" ")) as url:
+        answer = stored(url, 30, is_object=True)
+        assert 0 < len(answer.raw.read(1000)) < 1000
+        answer.raw.close()
+
+
+def test_a_broken_answer_of_a_storage_is_told_in_words_of_botocore() -> None:
+    def talk(connection: Any, _end: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab")
+
+    with talking(talk) as url, pytest.raises(HTTPClientError):
+        stored(url, 30)
+
+
+def test_a_whole_answer_of_a_storage() -> None:
+    def talk(connection: Any, _end: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(HEAD + b"Content-Length: 2\r\n\r\nok")
+
+    with talking(talk) as url:
+        assert stored(url, 30).content == b"ok"
+
+
+def test_more_bytes_may_take_longer() -> None:
+    assert s3_answers.is_late(301, 0)
+    assert not s3_answers.is_late(301, 2 * s3_answers.SLOWEST)

@@ -68,10 +68,10 @@ class Importer:
     def bring_in(self, change: Create, again: Again) -> Image:
         """The image, active and verified but not yet published. Whatever fails is removed again. `again`: see
         `Claims.record`. Raises Error."""
-        if self.options.verify is not False:
-            change = replace(change, version=with_checksum(change.version))
-        way = self._way(change, self.options)
         deadline = time.monotonic() + self.options.timeout
+        if self.options.verify is not False:
+            change = replace(change, version=with_checksum(change.version, deadline=deadline, stop=self.stop))
+        way = self._way(change, self.options)
         for attempt in range(1, self.options.tries + 1):
             try:
                 if way.method == "web-download":

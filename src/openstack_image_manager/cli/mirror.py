@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from openstack_image_manager.errors import Error
     from openstack_image_manager.mirror.copier import Copier
     from openstack_image_manager.mirror.dask import Cluster
+    from openstack_image_manager.mirror.finish import After
+    from openstack_image_manager.mirror.index_writer import Publisher
     from openstack_image_manager.mirror.location import Target
-    from openstack_image_manager.mirror.plan import Judged, Plan
+    from openstack_image_manager.mirror.plan import Holding, Judged, Plan
     from openstack_image_manager.mirror.record import Record
     from openstack_image_manager.mirror.report import Outcome
     from openstack_image_manager.mirror.store import Store
@@ -153,17 +155,32 @@ def mirror_command(
                 outcomes = mirror.copy(made, copier, workers, unread, _shared(cluster, copier))
                 record.content = of_mirror(made, where, outcomes, dry_run, failed)
                 after = After(loaded, made, noted, outcomes, where, opened, reporter)
-                failed |= after.finish(holding, write=write)
-                gone = after.pruned(prune)
-                failed |= after.publish(holding, publisher, gone) if index else {}
-                failed |= after.prune(gone, failed)
-                if index and gone.unneeded and "index" not in failed:  # another run may just have named what is deleted
-                    failed |= after.publish(holding, publisher, gone)
+                if not stop.is_set():  # what waits for a storage that hangs would have to be interrupted again
+                    _follow(after, holding, publisher, failed, write=write, prune=prune, index=index)
         record.failures += ["storage" for each in outcomes if each.state == "failed"]
         record.failures += [each.kind for each in failed.values()]
         _tell(record.content, outcomes, output, dry_run)
         wrong = bool(failed) or any(each.is_hopeless for each in made.judged)
         raise typer.Exit(_code(outcomes, wrong))
+
+
+def _follow(
+    after: After,
+    holding: Holding,
+    publisher: Publisher,
+    failed: dict[str, Error],
+    *,
+    write: bool,
+    prune: bool,
+    index: bool,
+) -> None:
+    """What follows the copies; what of it failed."""
+    failed |= after.finish(holding, write=write)
+    gone = after.pruned(prune)
+    failed |= after.publish(holding, publisher, gone) if index else {}
+    failed |= after.prune(gone, failed)
+    if index and gone.unneeded and "index" not in failed:  # another run may just have named what is deleted
+        failed |= after.publish(holding, publisher, gone)
 
 
 def _code(outcomes: Sequence[Outcome], wrong: bool) -> int:

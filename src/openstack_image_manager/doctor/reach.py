@@ -6,11 +6,11 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from openstack_image_manager.background import side_by_side
 from openstack_image_manager.definitions.model import Definition, public_url
 from openstack_image_manager.doctor.needs import WEB, Answer, addresses, checksum_file
 from openstack_image_manager.errors import Error, FetchError
@@ -45,17 +45,21 @@ def look(urls: Collection[str], texts: Collection[str] = ()) -> dict[str, Answer
     """What each address says; `texts`: those of checksum files. Of each site that has images, one address is also asked
     as Glance would."""
     stop = threading.Event()
-    pool = ThreadPoolExecutor(WORKERS, "reach")
+
+    def one(question: tuple[Callable[[str, threading.Event], Answer], str]) -> Answer:
+        ask, url = question
+        return ask(url, stop)
+
+    questions = [*((_read, url) for url in texts), *((_ask, url) for url in urls)]
     try:
-        read = pool.map(_read, texts)
-        answers = dict(zip(urls, pool.map(lambda url: _ask(url, stop), urls), strict=True))
+        found = side_by_side(one, questions, WORKERS)
+        read, answers = found[: len(texts)], dict(zip(urls, found[len(texts) :], strict=True))
         first = {urlsplit(url).netloc: url for url, answer in answers.items() if _is_web(url) and not answer.failure}
         chosen = list(first.values())
-        asked = pool.map(lambda url: _as_glance(answers[url], stop), chosen)
+        asked = side_by_side(lambda url: _as_glance(answers[url], stop), chosen, WORKERS)
         return dict(zip(texts, read, strict=True)) | answers | dict(zip(chosen, asked, strict=True))
     finally:
         stop.set()
-        pool.shutdown(cancel_futures=True)
 
 
 def _is_web(url: str) -> bool:
@@ -73,10 +77,10 @@ def _ask(url: str, stop: threading.Event) -> Answer:
         return Answer(url, failure=str(error))
 
 
-def _read(url: str) -> Answer:
+def _read(url: str, stop: threading.Event) -> Answer:
     """All of a checksum file, as an import reads it. What it says of the image shows at the import."""
     try:
-        fetch_text(url, timeout=PATIENCE)
+        fetch_text(url, timeout=PATIENCE, stop=stop)
     except Error as error:
         return Answer(url, failure=str(error), is_text=True)
     return Answer(url, is_text=True)

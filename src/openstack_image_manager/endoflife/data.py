@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from openstack_image_manager.background import side_by_side
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.endoflife import check
 from openstack_image_manager.endoflife.releases import Product, Release, by_product, decode, releases
@@ -43,15 +43,11 @@ def load(products: Iterable[Product], source: Source) -> tuple[dict[str, tuple[R
         except Error as error:
             return error
 
-    pool = ThreadPoolExecutor(REQUESTS)
-    try:
-        for product, answer in zip(listed, pool.map(one, listed), strict=True):
-            if isinstance(answer, Error):
-                failed[product.name] = answer
-            else:
-                had[product.name] = answer
-    finally:
-        pool.shutdown(cancel_futures=True)
+    for product, answer in zip(listed, side_by_side(one, listed, REQUESTS), strict=True):
+        if isinstance(answer, Error):
+            failed[product.name] = answer
+        else:
+            had[product.name] = answer
     return had, failed
 
 

@@ -6,10 +6,10 @@ import itertools
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from openstack_image_manager.background import side_by_side
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.definitions.model import Version, public_url
 from openstack_image_manager.errors import StorageError, VerificationError
@@ -252,9 +252,8 @@ def found(store: Store, prefix: str, keys: set[str], workers: int) -> Holding:
             return Stored(key, None, entry.modified, record) if record else None
         return Stored(key, head[0].size, head[0].modified, record, head[1], damaged)
 
-    with ThreadPoolExecutor(workers) as pool:
-        seen = pool.map(look, sorted(recorded | (keys & set(entries))))
-        return Holding({stored.key: stored for stored in seen if stored}, frozenset(entries), others)
+    seen = side_by_side(look, sorted(recorded | (keys & set(entries))), workers)
+    return Holding({stored.key: stored for stored in seen if stored}, frozenset(entries), others)
 
 
 def joined(store: Store, holding: Holding, expected: Iterable[str]) -> Holding:

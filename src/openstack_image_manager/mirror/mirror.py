@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from openstack_image_manager.background import begun
 from openstack_image_manager.definitions.diagnostics import Position
 from openstack_image_manager.definitions.editing.edit import SetVersionField, edit
 from openstack_image_manager.definitions.editing.locked_rewrite import rewrite
@@ -33,6 +34,7 @@ from openstack_image_manager.upstreams import latest
 PER_HOST = 4  # downloads from one upstream at a time
 STALE = timedelta(days=1)
 LOOKERS = 16  # records read at a time
+PATIENCE = 3.0  # seconds that an interrupted run waits for its copies to end
 T = TypeVar("T")
 
 
@@ -158,8 +160,8 @@ def _outcome(judged: Judged, answer: Outcome | Error) -> Outcome:
 def _side_by_side(
     work: Callable[[Judged], T], all_: Sequence[Judged], copier: Copier, workers: int, interruptible: bool = False
 ) -> list[T | Error]:
-    """The results, or the Errors they ended with, in order. After Ctrl-C all stop soon; then Interrupted is raised,
-    or with `interruptible` is the result of those that had not ended."""
+    """The results, or the Errors they ended with, in order. After Ctrl-C all have a few seconds to stop, to abort what
+    they upload; then Interrupted is raised, or with `interruptible` is the result of those that had not ended."""
 
     def safely(judged: Judged) -> T | Error:
         try:
@@ -171,17 +173,19 @@ def _side_by_side(
         finally:
             copier.reporter.finished(judged.item.subject)
 
-    with ThreadPoolExecutor(workers, "mirror") as pool:
-        futures: list[Future[T | Error]] = [pool.submit(safely, judged) for judged in all_]
+    def result(future: Future[T | Error]) -> T | Error:
+        return future.result() if future.done() else Interrupted("interrupted")
+
+    with begun(safely, all_, workers) as futures:
         try:
-            for each in futures:
-                each.exception()
+            wait(futures)
         except KeyboardInterrupt:
             copier.stop.set()
             copier.reporter.line("interrupted", "finishing what is under way")
+            wait(futures, PATIENCE)
     if copier.stop.is_set() and not interruptible:
         raise Interrupted("interrupted; nothing was changed")
-    return [each.result() for each in futures]
+    return [result(each) for each in futures]
 
 
 def prune(made: Plan, store: Store, reporter: Reporter) -> dict[str, Error | None]:

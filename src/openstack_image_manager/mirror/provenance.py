@@ -117,7 +117,7 @@ class Prover:
         resolver = shipped.complete(definition.resolve) if definition.resolve else None
         rule = resolver.signature if resolver else None
         if resolver is None or rule is None:
-            return Proof(_promised(version))
+            return Proof(_promised(version, self.stop))
         known = variables.evaluate(resolver, variables.initial(definition))
         known |= {"url": version.url, "file": file_name(version.url), "version": version.version}
         known |= {"checksum_url": version.checksum_file} if version.checksum_file else {}
@@ -125,7 +125,7 @@ class Prover:
         if policy not in POLICIES:
             raise Error(f"'{policy}' is no policy of signatures; it must be one of {', '.join(POLICIES)}")
         if policy == "none":
-            return Proof(_promised(version))
+            return Proof(_promised(version, self.stop))
         try:
             return self._again(resolver, rule, version, known)
         except _UnprovableError as reason:
@@ -136,7 +136,7 @@ class Prover:
                     f"{placed(version.url, reason)}; its signature is required, and the definition has no "
                     "signed_by with a checksum: let update write one, or set resolve: signature: policy: optional"
                 ) from None
-            return Proof(_promised(version))
+            return Proof(_promised(version, self.stop))
 
     def _again(self, resolver: Resolver, rule: SignatureRule, version: Version, known: dict[str, str]) -> Proof:
         over_image = rule.over in ("image", "unpacked-image")
@@ -150,7 +150,7 @@ class Prover:
             raise _UnprovableError(f"where its signature is can't be told any more: {error}") from None
         wanted = Signature(rule.kind, rule.over, subject, url, keys)
         if over_image:
-            return Proof(_promised(version), None, wanted, self._document(url or ""), self.keyring)
+            return Proof(_promised(version, self.stop), None, wanted, self._document(url or ""), self.keyring)
         data, signed_by, signed_at = self._read(wanted, self._document(subject))
         return _signed(_listed(version, data.decode("utf-8-sig", "replace")), signed_by, signed_at)
 
@@ -171,10 +171,10 @@ class Prover:
             raise
 
 
-def _promised(version: Version) -> Version:
+def _promised(version: Version, stop: threading.Event) -> Version:
     """The version with the checksum that is promised for it. A signature that the definition tells of was not over one
-    that is fetched now. Raises FetchError, VerificationError."""
-    found = with_checksum(version)
+    that is fetched now. Raises FetchError, VerificationError, Interrupted."""
+    found = with_checksum(version, stop=stop)
     return found if version.is_signed else found.model_copy(update={"signed_by": None, "signed_at": None})
 
 
@@ -203,4 +203,4 @@ def _signed(version: Version, signed_by: str | None, signed_at: str | None) -> P
 
 def prover(keys: Path | None, stop: threading.Event) -> Prover:
     """One that asks the sites of this machine's environment, with the keys in `keys`, the user's and the system's."""
-    return Prover(of_environment({}, use_cache=False), keyring(keys), stop)
+    return Prover(of_environment({}, use_cache=False, stop=stop), keyring(keys), stop)

@@ -6,8 +6,9 @@ What decides here, and why, is in docs/decisions/014 and 016.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
@@ -23,10 +24,12 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
+from openstack_image_manager.background import Ahead
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import Interrupted, StorageError, UnknownBucketError, reason
 from openstack_image_manager.mirror.multipart import PART, Buffer, PartsUpload
 from openstack_image_manager.mirror.record import MADE_BY, MAKER
+from openstack_image_manager.mirror.s3_answers import BoundedSession, is_late
 from openstack_image_manager.mirror.store import CHUNK, EXISTS, LARGEST, Begun, Entry
 from openstack_image_manager.redaction import remember
 
@@ -76,7 +79,8 @@ class Bucket:
         self.endpoint: str = self._client.meta.endpoint_url
         if self.endpoint.startswith("https:"):  # TLS notices damage on the way; elsewhere the digest of each part does
             self._client.meta.config.s3["payload_signing_enabled"] = False
-        self._senders = ThreadPoolExecutor(IN_FLIGHT, "part")
+        requests = self._client._endpoint  # botocore has no other way to look at an answer before it is read
+        requests.http_session = BoundedSession(requests.http_session)
         self._room = threading.BoundedSemaphore(IN_FLIGHT)
         self._spare: list[Buffer] = []
 
@@ -84,7 +88,6 @@ class Bucket:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._senders.shutdown()
         self._client.close()
 
     @contextmanager
@@ -106,6 +109,8 @@ class Bucket:
             raise StorageError(f"{where}: {hint}") from None
         except (BotoCoreError, HTTPClientError) as error:
             raise StorageError(f"{where}: {reason(str(error))}") from None
+        except KeyError as error:
+            raise StorageError(f"{where}: the answer has no {error.args[0]}") from None
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         """All objects below the prefix, records too."""
@@ -137,8 +142,8 @@ class Bucket:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                     return None
                 raise
-        entry = Entry(key, head["ContentLength"], head["LastModified"], head["ETag"])
-        return entry, head["Metadata"].get(MADE_BY) == MAKER
+            entry = Entry(key, head["ContentLength"], head["LastModified"], head["ETag"])
+            return entry, head["Metadata"].get(MADE_BY) == MAKER
 
     def check(self) -> None:
         """Raises StorageError where the bucket is not there or may not be looked at."""
@@ -158,7 +163,7 @@ class Bucket:
 
     def read(self, key: str, stop: threading.Event) -> Iterator[bytes]:
         """The object's bytes. A broken connection goes on where it was. Raises Interrupted when `stop` is set."""
-        done, failures = 0, 0
+        done, failures, begun = 0, 0, time.monotonic()
         while True:
             try:
                 with self._asking(f"reading {key}"):
@@ -170,6 +175,9 @@ class Bucket:
                                 raise Interrupted("interrupted")
                             yield chunk
                             done, failures = done + len(chunk), 0
+                            if is_late(time.monotonic() - begun, done):
+                                where = f"s3://{self.name} at {public_url(self.endpoint)}"
+                                raise StorageError(f"{where}: reading {key}: too slow, {done} bytes have come so far")
                 return
             except StorageError as error:
                 if not isinstance(error.__context__, IncompleteReadError | ResponseStreamingError | HTTPClientError):
@@ -177,7 +185,8 @@ class Bucket:
                 failures += 1
                 if failures == TRIES:
                     raise
-                stop.wait(2.0**failures / 4)
+                if stop.wait(2.0**failures / 4):
+                    raise Interrupted("interrupted") from None
 
     def begin(self, key: str, metadata: Mapping[str, str]) -> PartsUpload:
         """An upload in parts, of which nothing can be seen before it is completed."""
@@ -222,7 +231,7 @@ class Bucket:
                 self._spare.append(part)
                 self._room.release()
 
-        return self._senders.submit(work)
+        return Ahead(work).future  # no pool, whose threads would be waited for at the end
 
     def complete(self, key: str, upload_id: str, tags: list[str]) -> str:
         """Make the object visible, where nothing is; its ETag. Raises StorageError, with code EXISTS where something

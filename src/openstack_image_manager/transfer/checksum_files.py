@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import threading
 from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager.checksum import DIGEST_LENGTHS, Checksum
@@ -98,14 +99,21 @@ def find(text: str, name: str, algorithm: str | None = None, encoding: str = "he
     raise VerificationError(f"the checksum file has no digest of {name}")
 
 
-def with_checksum(version: Version, text: str | None = None) -> Version:
+def with_checksum(
+    version: Version,
+    text: str | None = None,
+    *,
+    deadline: float | None = None,
+    stop: threading.Event | None = None,
+) -> Version:
     """The version with the checksum from its checksum file, where it names the file only. `text`: the file, where it
-    was fetched already. Raises FetchError, VerificationError."""
+    was fetched already; `deadline`, `stop`: see `fetch_text`. Raises FetchError, VerificationError, Interrupted."""
     if version.checksum or not version.checksum_file:
         return version
     from openstack_image_manager.transfer.download import fetch_text
 
-    text = fetch_text(version.checksum_file) if text is None else text
+    if text is None:
+        text = fetch_text(version.checksum_file, deadline=deadline, stop=stop)
     checksum = find(text, unquote(urlsplit(version.url).path.rpartition("/")[2]))
     return version.model_copy(update={"checksum": str(checksum)})
 

@@ -26,6 +26,7 @@ from openstack_image_manager.transfer.redirects import RedirectError, Trail
 
 CONNECT_TIMEOUT = 15.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte
+TIMEOUT = 120.0  # seconds for a small file, retries and all
 TRIES = 5  # in a row without progress
 PAUSE = 0.5  # seconds before the first retry, doubled each time
 LONGEST_PAUSE = 30.0  # seconds; a Retry-After beyond it is not waited for
@@ -320,24 +321,46 @@ class _RetryError(Exception):
         self.pause = pause
 
 
-def fetch_bytes(url: str, limit: int = 4 * 1024 * 1024, timeout: float = 120.0) -> bytes:
-    """A small file, such as a signature or a key. Raises FetchError, also when it is larger than `limit` bytes."""
-    with Download(url, deadline=time.monotonic() + timeout, hint="") as download:
+def fetch_bytes(
+    url: str,
+    limit: int = 4 * 1024 * 1024,
+    timeout: float = TIMEOUT,
+    *,
+    deadline: float | None = None,
+    stop: threading.Event | None = None,
+) -> bytes:
+    """A small file, such as a signature or a key. `deadline`: that of the import which needs it, where it comes before
+    the `timeout`. Raises FetchError, also when it is larger than `limit` bytes; Interrupted when `stop` is set."""
+    with _small(url, timeout, deadline, stop) as download:
         data = io.BufferedReader(download).read(limit + 1)
     if len(data) > limit:
         raise FetchError(f"{public_url(url)}: larger than {limit} bytes, which no such file is")
     return data
 
 
-def fetch_text(url: str, limit: int = 4 * 1024 * 1024, timeout: float = 120.0) -> str:
-    """A small text file, such as a checksum file. Raises FetchError, also when it is larger than `limit` bytes."""
-    text = fetch_bytes(url, limit, timeout).decode("utf-8-sig", "replace")
+def fetch_text(
+    url: str,
+    limit: int = 4 * 1024 * 1024,
+    timeout: float = TIMEOUT,
+    *,
+    deadline: float | None = None,
+    stop: threading.Event | None = None,
+) -> str:
+    """A small text file, such as a checksum file. See `fetch_bytes`."""
+    text = fetch_bytes(url, limit, timeout, deadline=deadline, stop=stop).decode("utf-8-sig", "replace")
     if text.lstrip()[:15].lower().startswith(("<!doctype", "<html")):
         raise FetchError(f"{public_url(url)}: a web page came instead of the file")
     return text
 
 
-def last_modified(url: str, timeout: float = 120.0) -> str | None:
+def last_modified(url: str, timeout: float = TIMEOUT, *, stop: threading.Event | None = None) -> str | None:
     """The Last-Modified header. HEAD is answered differently, or not at all, by many sites: open and close instead."""
-    with Download(url, deadline=time.monotonic() + timeout, hint="") as download:
+    with _small(url, timeout, None, stop) as download:
         return download.last_modified
+
+
+def _small(url: str, timeout: float, deadline: float | None, stop: threading.Event | None) -> Download:
+    end = time.monotonic() + timeout
+    if deadline is not None and deadline < end:
+        return Download(url, deadline=deadline, stop=stop)
+    return Download(url, deadline=end, stop=stop, hint="")
