@@ -196,7 +196,7 @@ def a_filtered_run_meets_another(up: Upstream) -> Situation:
     other = up.definition("1", name="V")
     old, now = up.definition("1", **PRIVATE), up.definition("1", "2", **PRIVATE)
     runs = [plain(now, other, word="filtered", only=NAME), delete(now, other)]
-    return Situation(cloud(plain(old, other), plain(now, other)), runs, (now, other))
+    return Situation(cloud(plain(old, other)), runs, (now, other))
 
 
 @situation
