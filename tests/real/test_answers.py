@@ -164,7 +164,7 @@ def test_a_listing_has_a_most_of_pages(proxy: Proxy, proxied_clouds: Path, monke
         assert [each["id"] for each in glance.pages({})] == ids[:3]
         proxy.clear()
         served(proxy, *zip(ids[:-1], ids[:-1], strict=True), (ids[-1], ""))
-        with pytest.raises(CloudError, match="cloud 'openstack': .*its pages never end"):
+        with pytest.raises(CloudError, match=r"cloud 'openstack': .*its pages never end"):
             list(glance.pages({}))
         assert proxy.count(*LISTING) == 3
 
@@ -172,10 +172,10 @@ def test_a_listing_has_a_most_of_pages(proxy: Proxy, proxied_clouds: Path, monke
 @pytest.mark.parametrize(("images", "markers"), [("abc", "xx"), ("aab", "xy")], ids=["marker", "image"])
 def test_pages_that_come_again(proxy: Proxy, glance: Glance, images: str, markers: str) -> None:
     """Either the marker is an old one and the image is new, or the other way round."""
-    named = {letter: image_id for letter, image_id in zip("abcxy", ids_of(5), strict=True)}
+    named = dict(zip("abcxy", ids_of(5), strict=True))
     following = [*(named[letter] for letter in markers), ""]
     served(proxy, *zip((named[letter] for letter in images), following, strict=True))
-    with pytest.raises(CloudError, match="cloud 'openstack': .*its pages never end"):
+    with pytest.raises(CloudError, match=r"cloud 'openstack': .*its pages never end"):
         list(glance.pages({}))
     assert proxy.count(*LISTING) == 2
 

@@ -216,8 +216,9 @@ def test_the_page_on_ends_is_the_catalogue() -> None:
 
 def threats() -> list[tuple[str, str]]:
     """The rows of docs/security.md that have a test: the threat, and the cell that names its tests."""
-    rows = [line.strip("| ").split(" | ") for line in (DOCS / "security.md").read_text().splitlines()]
-    return [(f"{who} {can}", tests) for who, can, _, tests in (row for row in rows if len(row) == 4) if who not in ("who", "---")]
+    lines = (DOCS / "security.md").read_text().splitlines()
+    rows = [cells for line in lines if len(cells := line.strip("| ").split(" | ")) == 4]
+    return [(f"{who} {can}", tests) for who, can, _, tests in rows if who not in ("who", "---")]
 
 
 @pytest.mark.parametrize(("threat", "tests"), threats())
