@@ -164,6 +164,26 @@ def stops(make: Make, end: Callable[[Together], None]) -> Numbers:
     return numbers
 
 
+def turns(*order: tuple[int, int, bool]) -> Choose:
+    """Runs take turns: each of `order` is a run, the changes after which it stops, and whether it goes on from there
+    to right before its next change. At the end each runs to its end, the first one first."""
+    made, left = dict.fromkeys((run for run, _, _ in order), 0), list(order)
+
+    def choose(_schedule: Schedule, able: Sequence[Strand]) -> Strand:
+        while left:
+            run, changes, to_next = left[0]
+            mine = sorted((strand for strand in able if strand.run == run), key=_in_order)
+            reads = [strand for strand in mine if strand.napping or strand.call.reads]
+            if mine and (made[run] < changes or (to_next and reads)):
+                chosen = (reads or mine)[0]
+                made[run] += chosen not in reads
+                return chosen
+            left.pop(0)
+        return min(able, key=_in_order)
+
+    return choose
+
+
 def random_choice(chance: random.Random) -> Choose:
     """A run goes on for a while before another one does, as it is with runs that share a machine."""
     steady, last = chance.choice((0.0, 0.5, 0.8, 0.95)), -1

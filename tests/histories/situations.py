@@ -196,7 +196,7 @@ def a_filtered_run_meets_another(up: Upstream) -> Situation:
     other = up.definition("1", name="V")
     old, now = up.definition("1", **PRIVATE), up.definition("1", "2", **PRIVATE)
     runs = [plain(now, other, word="filtered", only=NAME), delete(now, other)]
-    return Situation(cloud(plain(old, other), plain(now, other)), runs, (now, other))
+    return Situation(cloud(plain(old, other)), runs, (now, other))
 
 
 @situation
@@ -233,6 +233,56 @@ def a_withdrawn_build_meets_the_next_one(up: Upstream) -> Situation:
     old, now = up.definition("1", "2", **PRIVATE), up.definition("1", "2", "3", withdrawn=("2",), **PRIVATE)
     service = cloud(plain(up.definition("1", **PRIVATE)), plain(old))
     return Situation(service, [plain(now), delete(now)], (now,))
+
+
+# The same with pages of one image. Another definition makes two of each listing, the visible and the hidden one.
+
+
+def _beside(up: Upstream) -> tuple[Definition, Definition]:
+    return up.definition("1", name="V", **PRIVATE), up.definition("1", "2", name="V", **PRIVATE)
+
+
+def _paged(*orders: Order) -> Service:
+    service = cloud(*orders)
+    service.page = 1
+    return service
+
+
+@situation
+def a_run_meets_one_that_deletes_on_pages_of_one(up: Upstream) -> Situation:
+    old, now, (before, other) = up.definition("1", **PRIVATE), up.definition("1", "2", **PRIVATE), _beside(up)
+    service = _paged(plain(old, before), plain(old, other))
+    return Situation(service, [plain(now, other), delete(now, other)], (now, other))
+
+
+@situation
+def a_rotation_that_is_half_done_meets_one_that_deletes_on_pages_of_one(up: Upstream) -> Situation:
+    now = up.definition("1", "2", **PRIVATE)
+    service = _paged(plain(up.definition("1", **PRIVATE)), plain(now))
+    older = next(image for image in service.images.values() if image["internal_version"] == "1")
+    service.put(older, os_hidden=False, image_manager_hidden_since=None)
+    return Situation(service, [plain(now), delete(now)], (now,))
+
+
+@situation
+def a_rollback_meets_a_run_on_pages_of_one(up: Upstream) -> Situation:
+    old, now, (before, other) = up.definition("1", **PRIVATE), up.definition("1", "2", **PRIVATE), _beside(up)
+    service = _paged(plain(old, before), plain(now, other))
+    return Situation(service, [plain(now, other), back("1", now, other)], (now, other))
+
+
+@situation
+def a_rollback_meets_one_that_deletes_on_pages_of_one(up: Upstream) -> Situation:
+    old, now, (before, other) = up.definition("1", **PRIVATE), up.definition("1", "2", **PRIVATE), _beside(up)
+    service = _paged(plain(old, before), plain(now, other))
+    return Situation(service, [delete(now, other), back("1", now, other)], (now, other))
+
+
+@situation
+def three_runs_meet_on_pages_of_one(up: Upstream) -> Situation:
+    old, now, (before, other) = up.definition("1", **PRIVATE), up.definition("1", "2", **PRIVATE), _beside(up)
+    service = _paged(plain(old, before), plain(now, other))
+    return Situation(service, [plain(now, other), delete(now, other), back("1", now, other)], (now, other))
 
 
 # One run, in a cloud that others had to do with.

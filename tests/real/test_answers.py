@@ -17,6 +17,7 @@ import pytest
 from openstack_image_manager.apply import stored_data
 from openstack_image_manager.cloud import members
 from openstack_image_manager.cloud.glance import Glance
+from openstack_image_manager.cloud.session import log_in
 from openstack_image_manager.errors import CloudError, Interrupted
 from openstack_image_manager.model import FieldChange
 from openstack_image_manager.sandbox import Sandbox
@@ -141,6 +142,61 @@ def test_pages_in_a_circle(watched: Bench, proxy: Proxy, glance: Glance) -> None
     with pytest.raises(CloudError, match="its pages never end"):
         glance.list(watched.tag)
     assert proxy.count(*LISTING) <= 6
+
+
+def served(proxy: Proxy, *pages: tuple[str, str]) -> None:
+    """Answer the next listings with pages of one image each: its id, and the marker of the page that follows."""
+    for image_id, marker in pages:
+        data = {"images": [{"id": image_id}], **({"next": f"/v2/images?marker={marker}"} if marker else {})}
+        proxy.add(Rule(*LISTING, status=200, body=json.dumps(data)))
+
+
+def ids_of(number: int) -> list[str]:
+    return [str(uuid.uuid4()) for _ in range(number)]
+
+
+def test_a_listing_has_a_most_of_pages(proxy: Proxy, proxied_clouds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each page has a new image and a new marker."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(proxied_clouds))
+    ids = ids_of(9)
+    with closing(Glance(*log_in("openstack"), "openstack", most_pages=3)) as glance:
+        served(proxy, (ids[0], ids[0]), (ids[1], ids[1]), (ids[2], ""))
+        assert [each["id"] for each in glance.pages({})] == ids[:3]
+        proxy.clear()
+        served(proxy, *zip(ids[:-1], ids[:-1], strict=True), (ids[-1], ""))
+        with pytest.raises(CloudError, match=r"cloud 'openstack': .*its pages never end"):
+            list(glance.pages({}))
+        assert proxy.count(*LISTING) == 3
+
+
+@pytest.mark.parametrize(("images", "markers"), [("abc", "xx"), ("aab", "xy")], ids=["marker", "image"])
+def test_pages_that_come_again(proxy: Proxy, glance: Glance, images: str, markers: str) -> None:
+    """Either the marker is an old one and the image is new, or the other way round."""
+    named = dict(zip("abcxy", ids_of(5), strict=True))
+    following = [*(named[letter] for letter in markers), ""]
+    served(proxy, *zip((named[letter] for letter in images), following, strict=True))
+    with pytest.raises(CloudError, match=r"cloud 'openstack': .*its pages never end"):
+        list(glance.pages({}))
+    assert proxy.count(*LISTING) == 2
+
+
+def test_images_that_are_on_a_page_twice(watched: Bench, proxy: Proxy) -> None:
+    """Neither is a duplicate of the other."""
+    watched.define(watched.ubuntu("1", "2"))
+    assert watched.run().code == 0
+    before = watched.images()
+
+    def doubled(body: bytes) -> bytes:
+        data = json.loads(body)
+        return json.dumps({**data, "images": [each for each in data["images"] for _ in range(2)]}).encode()
+
+    rule = proxy.add(Rule(*LISTING, times=None, alter=doubled))
+    outcome = watched.run("plan", "--exit-code", "--outdated", "delete", "--unknown-usage", "delete")
+    assert (outcome.code, "no changes" in outcome.out) == (0, True), outcome.text
+    outcome = watched.run("--outdated", "delete", "--unknown-usage", "delete")
+    assert outcome.code == 0, outcome.text
+    assert rule.seen >= 4
+    assert watched.images() == before
 
 
 @pytest.mark.parametrize("path", ["/v2/images", "/v2/info/import"])

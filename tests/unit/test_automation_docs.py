@@ -212,3 +212,17 @@ def test_the_page_on_ends_is_the_catalogue() -> None:
     for rule in catalogue().rules:
         assert any(row[0].strip("| `") in rule.os_distro for row in table), rule
     assert f"within {catalogue().notice} days" in text
+
+
+def threats() -> list[tuple[str, str]]:
+    """The rows of docs/security.md that have a test: the threat, and the cell that names its tests."""
+    lines = (DOCS / "security.md").read_text().splitlines()
+    rows = [cells for line in lines if len(cells := line.strip("| ").split(" | ")) == 4]
+    return [(f"{who} {can}", tests) for who, can, _, tests in rows if who not in ("who", "---")]
+
+
+@pytest.mark.parametrize(("threat", "tests"), threats())
+def test_each_threat_has_a_test_that_exists(threat: str, tests: str) -> None:
+    for name in tests.split(", "):
+        assert re.fullmatch(r"`tests/\w+/test_\w+\.py`", name), threat
+        assert (ROOT / name.strip("`")).is_file(), threat

@@ -123,3 +123,31 @@ def test_an_interrupt_while_libraries_are_loaded(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+LATE = """
+import time
+def beyond():
+    raise OverflowError("timestamp too large to convert to C _PyTime_t")
+time.time = beyond
+"""
+
+
+@pytest.mark.parametrize("words", [("validate", "--images", "images.yml"), ("plan", "--cloud", "nowhere"), ()])
+@pytest.mark.parametrize("script", [True, False])
+def test_a_clock_beyond_what_python_can_count(tmp_path: Path, words: tuple[str, ...], script: bool) -> None:
+    """From 2262 on, where nanoseconds since 1970 need more than 63 bits."""
+    (tmp_path / "sitecustomize.py").write_text(LATE)
+    (tmp_path / "images.yml").write_text(IMAGES)
+    installed = [str(Path(sys.executable).with_name("openstack-image-manager"))]
+    done = subprocess.run(
+        [*(installed if script else [sys.executable, "-m", PACKAGE]), *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    said = "error: the clock of this machine is past 2262-04-11, which Python cannot handle; set it\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)

@@ -18,7 +18,7 @@ from openstack_image_manager.apply.image_record import Claims
 from openstack_image_manager.apply.import_method import ImportOptions
 from openstack_image_manager.apply.importer import Importer
 from openstack_image_manager.apply.other_runs import Others
-from openstack_image_manager.apply.recheck import Recheck, SettledError, Sight, keeps_name, stands
+from openstack_image_manager.apply.recheck import Recheck, SettledError, Sight, keeps_name
 from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.cloud.lookahead import Looks
 from openstack_image_manager.errors import CloudError, Error, Interrupted
@@ -100,7 +100,7 @@ class _Run:
         if change.keeper:
             _is_another(change.keeper, change)
             keeper = _seen(self.glance.get, change.keeper.id)
-            if not stands(keeper, change.keeper):
+            if not keeps_name(keeper, change.keeper, change.keeper.name):
                 raise CloudError(f"{keeper.id} is not what the plan has in place of it any more; plan again")
         self.recheck.sight.changed(change.group, current.id)
         try:

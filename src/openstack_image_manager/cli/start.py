@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import atexit
 import gc
-import logging
 import os
 import sys
+import time
 from itertools import pairwise
 
 from openstack_image_manager.cli.broken_pipe import go_on
@@ -31,6 +31,7 @@ def main() -> None:
     # Pydantic would read the metadata of all that is installed, to look for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     _open_closed()
+    _check_clock()
     go_on()
     guard()
     sys.excepthook = crashed
@@ -55,6 +56,14 @@ def _open_closed() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # until the process ends
 
 
+def _check_clock() -> None:
+    """End with a message where Python cannot tell the time: `import logging` would raise, so it comes later."""
+    try:
+        time.time()
+    except OverflowError:
+        sys.exit("error: the clock of this machine is past 2262-04-11, which Python cannot handle; set it")
+
+
 def _leave(ended: list[int]) -> None:
     """The end of the process, without taking apart first what is never needed again, which takes another tenth."""
     if ended:
@@ -66,6 +75,8 @@ def _leave(ended: list[int]) -> None:
 def _ask_early(words: list[str]) -> None:
     """Ask the cloud that a run names for its images before Typer and what else it takes are loaded. Nothing is decided
     here: what the command line means otherwise, or is a mistake, finds no use for the answer."""
+    import logging
+
     from openstack_image_manager.defaults import DEFAULT_TAG
 
     looks = not words or words[0].startswith("-") or words[0] in LOOKERS

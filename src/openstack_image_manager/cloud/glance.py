@@ -40,10 +40,10 @@ PATCH_TYPE = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 class Glance:
     """The image service of one cloud, as the user whom the cloud's configuration names."""
 
-    def __init__(self, connection: Any, endpoint: str, cloud: str) -> None:
+    def __init__(self, connection: Any, endpoint: str, cloud: str, most_pages: int = MOST_PAGES) -> None:
         from keystoneauth1.adapter import Adapter
 
-        self.cloud = cloud
+        self.cloud, self._most_pages = cloud, most_pages
         self._begun: tuple[str, Ahead[Images]] | None = None
         self._usual = 0.0  # seconds before which the last import was not done
         self._connection = connection
@@ -194,7 +194,7 @@ class Glance:
                 raise self._odd("GET", answer, "its next page is none of the same listing")
             path, marker = following
             params = {}
-            if marker in markers or not unique or len(markers) == MOST_PAGES:
+            if marker in markers or not unique or len(markers) + 1 >= self._most_pages:
                 raise self._odd("GET", answer, "its pages never end")
             markers.add(marker)
 

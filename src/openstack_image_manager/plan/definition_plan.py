@@ -116,7 +116,8 @@ class Builds:
         first: list[Change] = [change for change in creates if change.role.newest]
         missing: list[Change] = [change for change in creates if not change.role.newest]
         changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
-        changes = self._as_found([self._given_up(change, usable.get(line.current)) for change in changes], found)
+        current = usable.get(line.current)
+        changes = self._as_found([self._given_up(change, current, planned) for change in changes], found)
         return changes, findings, [Behind(self.definition.name, line.withheld)] if newer else []
 
     def standing(self, found: Sequence[tuple[str, Image]]) -> Standing | None:
@@ -242,11 +243,14 @@ class Builds:
                 rest.append(replace(change, found=between, fields=fields))
         return pins, rest
 
-    def _given_up(self, change: Change, current: Image | None) -> Change:
-        """Another run may be taking the plain name from the current build at the same moment: never from both."""
+    def _given_up(self, change: Change, current: Image | None, planned: Mapping[str, Update | Delete]) -> Change:
+        """Another run may be taking the plain name from the current build, or hiding it, at the same moment: never from
+        both, and what may be the only one that users can have back is not deleted then."""
         name, multi = self.definition.name, self.definition.multi
-        if current is None or not multi or not isinstance(change, Update) or change.found.id == current.id:
+        if current is None or not multi or isinstance(change, Create) or change.found.id == current.id:
             return change
+        if isinstance(change, Delete):
+            return change if change.keeper or change.junk else _with_keeper(change, current, planned.get(current.id))
         return replace(change, keeper=current) if change.found.name == name != change.wanted.name else change
 
     def _role(self, line: LineUp, build: str, image: Image | None, with_missing: bool = True) -> Role:

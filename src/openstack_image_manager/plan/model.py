@@ -86,7 +86,8 @@ class Update:
 @dataclass(frozen=True, slots=True)
 class Delete:
     """Delete one image. `junk`: it was never published, and holds nothing that anyone could use. `keeper`: the image
-    that stands for its version, seen by as many as the plan says; or else nothing is deleted."""
+    that stands for its version, or the current one, under its name and seen by as many as the plan says; or else
+    nothing is deleted."""
 
     group: str
     found: Image
