@@ -110,12 +110,13 @@ def test_no_mutation_of_a_valid_file_ends_in_a_traceback(tmp_path: Path, edits: 
 
 
 texts = st.text(st.characters(codec="utf-8", max_codepoint=0xFFFF, exclude_characters="\x7f"), max_size=20)
+is_shown = str.isprintable
 names = st.text(st.characters(max_codepoint=0xFFFF, categories=["L", "N", "P"]), min_size=1, max_size=20)
 keys = names.filter(lambda key: key not in RESERVED and not key.startswith(("os_glance_", "image_manager_")))
 metas = st.dictionaries(keys, st.none() | texts, max_size=4)
 version_models = st.builds(
     Version,
-    version=st.text(st.characters(codec="utf-8"), min_size=1, max_size=10).filter(lambda text: text != "latest"),
+    version=texts.filter(lambda text: is_shown(text) and text not in ("", "latest") and text == text.strip()),
     url=st.sampled_from(["https://x/1", "file:///a", "http://x/é"]),
     checksum=st.none() | st.sampled_from(["md5:" + "0" * 32, "sha1:" + "1" * 40]),
     build_date=st.none() | st.dates().map(str),
@@ -130,7 +131,7 @@ definition_models = st.builds(
     login=st.none() | texts,
     min_disk=st.integers(0, 10**6),
     multi=st.booleans(),
-    separator=texts,
+    separator=texts.filter(is_shown),
     tags=st.lists(texts.filter(bool), max_size=3),
     meta=metas,
     versions=st.lists(version_models, min_size=1, max_size=3, unique_by=lambda version: version.version),

@@ -27,8 +27,8 @@ from openstack_image_manager.errors import Error
 
 Owner = tuple[str, str | None]
 QUOTES = ("", "'", '"')
-TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 STORED = st.text(st.characters(exclude_categories=["Cs", "Cc"], max_codepoint=0xFFFF), min_size=1, max_size=12)
+NAMES = STORED.filter(lambda text: text == text.strip() and text.isprintable())
 META = st.dictionaries(
     st.sampled_from(["architecture", "os_distro", "a b", "trait:X", "yes", "010", "é"]), STORED, max_size=3
 )
@@ -180,12 +180,14 @@ def edits(draw: Any, images: dict[str, list[dict[str, Any]]]) -> Edit:
     if kind == "add":
         taken = {version_key(item["version"]) for item in items}
         version = draw(
-            st.one_of(st.integers(100, 999).map(str), TEXTS).filter(
+            st.one_of(st.integers(100, 999).map(str), NAMES).filter(
                 lambda text: version_key(text) not in taken and text != "latest"
             )
         )
         values = {"version": version, "url": draw(URLS)}
-        values |= draw(st.fixed_dictionaries({}, optional={"source": TEXTS, "image_description": TEXTS, "meta": META}))
+        values |= draw(
+            st.fixed_dictionaries({}, optional={"source": STORED, "image_description": STORED, "meta": META})
+        )
         keys = [version_key(item["version"]) for item in items]
         ups = sum(left < right for left, right in pairwise(keys))
         items.insert(len(items) if ups > len(keys) - 1 - ups else 0, values)
@@ -201,7 +203,7 @@ def edits(draw: Any, images: dict[str, list[dict[str, Any]]]) -> Edit:
     name, value = draw(
         st.one_of(
             st.tuples(st.sampled_from(["url", "mirror_url", "checksums_url"]), URLS),
-            st.tuples(st.sampled_from(["source", "image_description", "os_version"]), TEXTS),
+            st.tuples(st.sampled_from(["source", "image_description", "os_version"]), STORED),
             st.tuples(st.just("build_date"), st.just("2001-02-03")),
         )
     )

@@ -106,7 +106,7 @@ def test_how_images_begin() -> None:
     check_beginning("https://x/a.img", b"QFI\xfb\0", "qcow2")
     check_beginning("https://x/a.qcow2.xz", b"\xfd7zXZ", "qcow2")
     check_beginning("https://x/a.raw", b"anything", "raw")
-    with pytest.raises(VerificationError, match=r"https://x/a\.img\?x=\.xz: does not begin like a qcow2"):
+    with pytest.raises(VerificationError, match=r"https://x/a\.img: does not begin like a qcow2"):
         check_beginning("https://x/a.img?x=.xz", b"<xml>", "qcow2")
 
 

@@ -31,6 +31,24 @@ def test_characters_of_four_bytes(tmp_path: Path) -> None:
     assert refused(tmp_path, text) == [f"a.yml:4:15: A: meta.a: {PLACE}", f"a.yml:5:12: A: tags[0]: {PLACE}"]
 
 
+@pytest.mark.parametrize(
+    ("version", "complaint"),
+    [
+        ("1😀", PLACE),
+        ("1\\n2", "holds a character that cannot be seen; remove it"),
+        ("1\\u202e2", "holds a character that cannot be seen; remove it"),
+        (" 1", "begins or ends with a blank; remove it"),
+    ],
+)
+def test_a_version_is_a_part_of_a_name(tmp_path: Path, version: str, complaint: str) -> None:
+    assert refused(tmp_path, versions(f'version: "{version}"')) == [f"a.yml:5:19: A: versions[0].version: {complaint}"]
+
+
+def test_a_separator_is_a_part_of_a_name(tmp_path: Path) -> None:
+    text = f'{HEAD}    separator: "😀"\n{TAIL}'
+    assert refused(tmp_path, text) == [f"a.yml:4:16: A: separator: {PLACE}"]
+
+
 @pytest.mark.parametrize(("one", "other"), [("1.0", "1.00"), ("1", "01"), ("24.04", "24.4")])
 def test_no_two_versions_compare_equal(tmp_path: Path, one: str, other: str) -> None:
     text = versions(f"version: '{one}'", f"version: '{other}'")

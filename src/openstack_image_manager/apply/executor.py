@@ -78,6 +78,8 @@ class _Run:
     def _do(self, change: Change, copies: list[Update], doomed: Collection[str]) -> str:
         if isinstance(change, Create):
             return self._create(change, copies)
+        if change.keeper:
+            _is_another(change.keeper, change)
         if isinstance(change, Delete):
             return self._delete(self.recheck.delete(change))
         try:

@@ -62,7 +62,7 @@ def _member(value: Any) -> Any:
 class Version(_Record):
     """One build of an image."""
 
-    version: str = Field(
+    version: Annotated[str, AfterValidator(values.name)] = Field(
         min_length=1,
         max_length=LONGEST,
         description="Version or build; 'latest' follows the checksum file.",
@@ -207,7 +207,9 @@ class Definition(_Record):
         False, description="true: rebuilt regularly, the newest build has the plain name.", examples=[True]
     )
     keep: bool = Field(False, description="true: leave versions alone that are no longer defined.", examples=[True])
-    separator: str = Field(" ", description="Stands between name and version.", examples=["-"])
+    separator: Annotated[str, AfterValidator(values.part_of_name)] = Field(
+        " ", description="Stands between name and version.", examples=["-"]
+    )
     tags: list[Annotated[str, Field(min_length=1, max_length=255), AfterValidator(values.storable)]] = Field(
         default_factory=values.empty_list, description="Tags of the image.", examples=[["team:web"]]
     )

@@ -72,6 +72,11 @@ def name(value: str) -> str:
     """A name that Glance can keep and a person can read."""
     if value != value.strip():
         raise ValueError("begins or ends with a blank; remove it")
+    return part_of_name(value)
+
+
+def part_of_name(value: str) -> str:
+    """A part of a name that Glance can keep and a person can read."""
     if not value.isprintable():
         raise ValueError("holds a character that cannot be seen; remove it")
     storable(value)
