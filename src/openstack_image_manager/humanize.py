@@ -1,4 +1,4 @@
-"""PURE: bytes in words."""
+"""Write sizes and counts for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: definitions for images that are there, so that a run finds nothing to do but to write down what it manages.
+"""Write definitions for existing images, so that a run only has to write down what it manages.
 
 Whether a definition fits is not for this room to say: the plan that a run would make of it is asked.
 """

@@ -1,4 +1,4 @@
-"""PURE: what a definition must say so that its images are what they are already."""
+"""Derive what a definition must say so that its images are what they are already."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: which images of a cloud are builds of one definition, and which are none that a definition can stand for."""
+"""Group the images of a cloud that are builds of one definition, and tell which cannot be defined."""
 
 from __future__ import annotations
 

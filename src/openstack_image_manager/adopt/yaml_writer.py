@@ -1,4 +1,4 @@
-"""PURE: values of definitions as YAML that reads back as just that."""
+"""Write values of definitions as YAML that reads back as the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: which way the bytes of a version go into Glance, and what can be promised about them."""
+"""Choose how the bytes of a version get into Glance, and what can be promised about them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Way:
 
 
 def choose(version: Version, methods: frozenset[str], converts: bool | None, options: ImportOptions) -> Way:
-    """PURE: the way for a version. Staging verifies before anything is published, at the price of our bandwidth; after
+    """The way for a version. Staging verifies before anything is published, at the price of our bandwidth; after
     a web-download only `os_hash_value` (a sha512 of the data as stored) can tell, so it must be a sha512 and the cloud
     must be known not to convert. Raises Error when a checksum would go unverified."""
     checksum = version.checksum if options.verify is not False else None

@@ -1,4 +1,4 @@
-"""Door to the bytes that Glance stores: read to be known, never kept.
+"""Read the bytes that Glance stores, to compare their digest; they are not kept.
 
 API: https://docs.openstack.org/api-ref/image/v2/#download-binary-image-data
 """

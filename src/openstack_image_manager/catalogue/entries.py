@@ -1,4 +1,4 @@
-"""Door to the catalogue: the definitions that come with this package, and what there is to know of them."""
+"""Describe the definitions that come with this package."""
 
 from __future__ import annotations
 

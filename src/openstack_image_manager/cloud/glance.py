@@ -1,4 +1,4 @@
-"""Door to Glance (Image API v2): list, create, stage, import, wait, patch, (de)activate, delete.
+"""Call Glance (Image API v2): list, create, stage, import, wait, patch, (de)activate, delete.
 
 Only authentication, catalogue, session and retries come from openstacksdk. Its image helpers are not used: some swallow
 4xx and 5xx answers, `update_image` rewrites the whole property bag, `create_image` looks up names and local files.

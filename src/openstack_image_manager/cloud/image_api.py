@@ -1,4 +1,4 @@
-"""PURE: images, changes and refusals as the Image API (v2) writes them.
+"""Translate images, changes and errors to and from the Image API (v2).
 
 API: https://docs.openstack.org/api-ref/image/v2/
 """

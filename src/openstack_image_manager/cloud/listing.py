@@ -1,4 +1,4 @@
-"""Door to Glance's listings: images of whomever, found by what they are called or offered as.
+"""Find images of any project in Glance by name or by what they are offered as.
 
 API: https://docs.openstack.org/api-ref/image/v2/#list-images
 """

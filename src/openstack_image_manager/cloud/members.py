@@ -1,4 +1,4 @@
-"""Door to image members: with which projects an image is shared. Projects come from Keystone.
+"""Read and write image members: the projects that an image is shared with. Projects come from Keystone.
 
 APIs: https://docs.openstack.org/api-ref/image/v2/#sharing, https://docs.openstack.org/api-ref/identity/v3/
 """

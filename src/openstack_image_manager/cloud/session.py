@@ -1,4 +1,4 @@
-"""Door to Keystone: log in as clouds.yaml or the OS_* environment says, and turn every trouble into one readable line.
+"""Log in to Keystone as clouds.yaml or the OS_* environment says; every failure is one readable line.
 
 Configuration: https://docs.openstack.org/openstacksdk/latest/user/config/configuration.html
 """

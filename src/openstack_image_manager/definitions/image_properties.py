@@ -1,4 +1,4 @@
-"""PURE: the properties of the SCS image metadata standard (scs-0102) as data, and what is unusual about a set of them.
+"""List the properties of the SCS image metadata standard (scs-0102), and tell what is unusual about a set of them.
 
 Source: Sovereign Cloud Stack, scs-0102 v1.1 "Image Properties"; values of `hw_*`, `os_*`, `architecture` and
 `hypervisor_type` as OpenStack Nova and Glance document them. A value that OpenStack allows is never unusual.

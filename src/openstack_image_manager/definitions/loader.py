@@ -1,4 +1,4 @@
-"""The door to YAML: files to definitions, every complaint at once, each with file, line and column."""
+"""Load definition files: every problem at once, each with file, line and column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: the YAML format as frozen types; their JSON Schema is the format's schema."""
+"""Define the YAML format as frozen types; their JSON Schema is the format's schema."""
 
 from __future__ import annotations
 

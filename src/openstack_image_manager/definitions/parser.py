@@ -1,4 +1,4 @@
-"""PURE: bytes of YAML files to definitions, and every complaint about them, each with file, line and column."""
+"""Parse bytes of YAML files to definitions; report every problem with file, line and column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: what single values of a definition may be. Each function gives the value or raises ValueError."""
+"""Check single values of a definition. Each function returns the value or raises ValueError."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: what was found of a cloud, judged against what the definitions need."""
+"""Judge what a cloud offers against what the definitions need, and say what to change."""
 
 from __future__ import annotations
 

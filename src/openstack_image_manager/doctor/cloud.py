@@ -1,4 +1,4 @@
-"""Door: what a cloud says of itself: who is logged in, its clock, import methods, stores, limits.
+"""Ask a cloud about itself: user, clock, import methods, stores, limits.
 
 APIs: https://docs.openstack.org/api-ref/image/v2/ (discovery), https://docs.openstack.org/api-ref/identity/v3/
 """

@@ -1,4 +1,4 @@
-"""Door: everything that is looked at in one cloud, and from this machine, in the order in which it is told."""
+"""Run all checks of one cloud and of this machine, in the order in which they are reported."""
 
 from __future__ import annotations
 

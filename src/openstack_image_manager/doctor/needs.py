@@ -1,4 +1,4 @@
-"""PURE: what definitions need of a cloud: rights, room, stores, and addresses that answer."""
+"""Derive what definitions need of a cloud: rights, room, stores, reachable URLs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Door: what Glance allows this user, asked of a record without bytes that is private, hidden and deleted at once.
+"""Find out what Glance allows this user, with a record without bytes that is private, hidden and deleted at once.
 
 Glance's policy can't be read, and by what it answers to a request that would do nothing it can be told. A PATCH is all
 or nothing, and checks the policy of each operation in order: one that also removes a property that is not there is

@@ -1,4 +1,4 @@
-"""Door: do the addresses of images answer from here? One byte of each is asked for, which proves more than HEAD does:
+"""Check that the URLs of images answer from here. One byte of each is requested, which proves more than HEAD does:
 sites answer HEAD in other ways, or not at all, and an import asks with GET."""
 
 from __future__ import annotations

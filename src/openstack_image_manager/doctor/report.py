@@ -1,4 +1,4 @@
-"""PURE: one thing that was looked at, and many of them in words, as plain values and as test cases."""
+"""Describe the results of checks: one line for people, plain values, JUnit cases."""
 
 from __future__ import annotations
 

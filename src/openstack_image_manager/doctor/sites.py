@@ -1,4 +1,4 @@
-"""PURE: what the addresses of images said, and whether Glance would go there by itself."""
+"""Judge what download sites answered, and whether Glance can reach them itself."""
 
 from __future__ import annotations
 

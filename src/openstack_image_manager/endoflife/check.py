@@ -1,4 +1,4 @@
-"""PURE: definitions beside the releases of their distributions: what is missing, what has ended, what will."""
+"""Compare definitions with the releases of their distributions: what is missing, what has ended, what will."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Door to the data on ends of life: endoflife.date or a mirror of it, a file or a directory, and our own catalogue."""
+"""Fetch end-of-life data: from endoflife.date or a mirror of it, a file, a directory, and our own catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: releases of operating systems and their ends, from documents of endoflife.date (API v1)."""
+"""Read releases of operating systems and their end of life from documents of endoflife.date (API v1)."""
 
 from __future__ import annotations
 

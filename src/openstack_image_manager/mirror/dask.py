@@ -1,4 +1,4 @@
-"""The door to a Dask cluster, whose workers bring versions in. What goes through it is in `jobs`, and no secret is.
+"""Copy on the workers of a Dask cluster. What is sent there is in `job`; no secret is.
 
 Why limits are kept on this side, and what becomes of lost workers: docs/decisions/020.
 """

@@ -1,4 +1,4 @@
-"""The door to a directory of copies (`--bucket file:///path`): the same tree as in a bucket, for carrying it elsewhere.
+"""Keep copies in a directory (`--bucket file:///path`): the same tree as in a bucket, to carry it elsewhere.
 
 What is written in which order, and why, is in docs/decisions/019.
 """

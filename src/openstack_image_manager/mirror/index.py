@@ -1,4 +1,4 @@
-"""PURE: the index of a mirror: a simplestreams tree, and a SHA256SUMS in each directory, made of the records.
+"""Make the index of a mirror from its records: a simplestreams tree, and a SHA256SUMS in each directory.
 
 Simplestreams: https://canonical-simplestreams.readthedocs-hosted.com/ (index:1.0, products:1.0).
 """

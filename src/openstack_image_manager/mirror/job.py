@@ -34,7 +34,7 @@ def may_travel(judged: Judged) -> bool:
 
 
 def job(judged: Judged, where: Target, endpoint: str, keys: str | None) -> Job:
-    """PURE: the work as plain values. `keys`: a directory with keys for signatures, on the machine that does it."""
+    """The work as plain values. `keys`: a directory with keys for signatures, on the machine that does it."""
     item, stored = judged.item, judged.stored
     definition = item.definition.model_dump(mode="json", include=_FIELDS, exclude_none=True)
     lying = None
@@ -54,7 +54,7 @@ def job(judged: Judged, where: Target, endpoint: str, keys: str | None) -> Job:
 
 
 def judged_of(given: Job) -> Judged:
-    """PURE: the work again."""
+    """The work again."""
     definition = Definition.model_validate(given["definition"])
     item = Item(definition, Version.model_validate(given["version"]), given["key"])
     stored = None
@@ -65,7 +65,7 @@ def judged_of(given: Job) -> Judged:
 
 
 def answer_of(given: Job) -> tuple[str, Record]:
-    """PURE: what was done, and the record. Raises Error with what went wrong there."""
+    """What was done, and the record. Raises Error with what went wrong there."""
     if "error" in given:
         raise Error(given["error"])
     return given["message"], Record(**given["record"])

@@ -1,4 +1,4 @@
-"""PURE: under which key of the bucket a version lies, and at which address others find it. The one derivation."""
+"""Derive the key and the URL of a version in a mirror. There is no other derivation."""
 
 from __future__ import annotations
 

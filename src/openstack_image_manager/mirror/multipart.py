@@ -1,4 +1,4 @@
-"""PURE: an upload in parts: which bytes go into which part, and when the object may be seen."""
+"""Upload in parts: which bytes go into which part, and when the object becomes visible."""
 
 from __future__ import annotations
 

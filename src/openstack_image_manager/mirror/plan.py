@@ -1,4 +1,4 @@
-"""PURE: what is in the bucket against what shall be there: a verdict for each version, and what nobody needs."""
+"""Compare what is in the bucket with what is wanted: a verdict for each version, and what nobody needs."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def _promised(version: Version, stop: threading.Event) -> Version:
 
 
 def _listed(version: Version, text: str) -> Version:
-    """PURE: the version with the checksum that the signed text has for it. Raises _UnprovableError where it tells of
+    """The version with the checksum that the signed text has for it. Raises _UnprovableError where it tells of
     these bytes no more (names are used again), or has only a digest that can be forged."""
     if version.checksum is None:
         try:

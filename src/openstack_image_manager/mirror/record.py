@@ -1,4 +1,4 @@
-"""PURE: what the bucket says about an object of ours: metadata of the object itself, and the record beside it."""
+"""Describe an object of a mirror: its own metadata, and the record next to it."""
 
 from __future__ import annotations
 

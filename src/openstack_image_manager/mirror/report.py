@@ -1,4 +1,4 @@
-"""PURE: the mirror in words and plain values."""
+"""Describe the mirror: text, plain values, Markdown and JUnit cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door to the object storage: S3's calls one by one, each with time limits, bounded retries and a message.
+"""Call S3: each call has time limits, bounded retries and a message.
 
 What decides here, and why, is in docs/decisions/014 and 016.
 """

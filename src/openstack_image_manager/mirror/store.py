@@ -1,4 +1,4 @@
-"""PURE: what a place of copies can do, whether it is a bucket or a directory."""
+"""Define what a place of copies can do, whether it is a bucket or a directory."""
 
 from __future__ import annotations
 

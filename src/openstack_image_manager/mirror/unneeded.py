@@ -1,4 +1,4 @@
-"""PURE: the note of when each object was first seen unneeded, so that its grace counts from that day."""
+"""Note when each object was first seen unneeded, so that its grace counts from that day."""
 
 from __future__ import annotations
 

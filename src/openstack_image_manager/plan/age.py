@@ -1,4 +1,4 @@
-"""PURE: how old builds are, and when the next one is due (scs-0102, replace_frequency)."""
+"""Tell how old builds are, and when the next one is due (scs-0102, replace_frequency)."""
 
 from __future__ import annotations
 

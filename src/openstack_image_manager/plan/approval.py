@@ -1,4 +1,4 @@
-"""PURE: what of an approved plan is still to be done as approved, and what differs where it is not.
+"""Compare an approved plan with the one of now: what is to be done as approved, and what differs.
 
 Changes are compared as plain values, in their order: a definition's changes are done when there are exactly these to do
 now, and else none of them. What is not in the approved plan is never done.

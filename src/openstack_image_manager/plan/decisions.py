@@ -1,4 +1,4 @@
-"""PURE: plan one definition again, from its images as they are now and all else as it was for the whole plan."""
+"""Plan one definition again, from its images as they are now and all else as it was for the whole plan."""
 
 from __future__ import annotations
 

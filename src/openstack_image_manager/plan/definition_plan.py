@@ -1,4 +1,4 @@
-"""PURE: the plan of one definition: its builds in the cloud and in the definition, side by side."""
+"""Plan one definition: compare its builds in the cloud with those it defines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: what an image of a definition shall look like: its name, its properties, its tags.
+"""Describe the desired image of a version: its name, its properties, its tags.
 
 The rules of naming and of metadata stand here and nowhere else. Properties follow SCS-0102 (image metadata).
 """

@@ -1,4 +1,4 @@
-"""PURE: changes as differences of images, with a reason for each field, and as plain values."""
+"""Compare images field by field, with a reason for each difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: why the plan says what it says of a definition: the place of each build, with the reasons of who decides."""
+"""Explain the plan of one definition: the place of each build, with the reasons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: what a plan reports about the builds of one definition."""
+"""Report what a person should know about the builds of one definition."""
 
 from __future__ import annotations
 

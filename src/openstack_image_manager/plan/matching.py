@@ -1,4 +1,4 @@
-"""PURE: which definition and version an image of the cloud is."""
+"""Find the definition and the version that an image of the cloud belongs to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: images of ours whose definition is gone."""
+"""Plan what happens to managed images without a definition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: images of other projects: which of them count for a definition, and what is believed of them.
+"""Decide which images of other projects count for a definition, and what is believed of them.
 
 All that a project can write on its images - name, properties, tags, protection - counts for nothing but to find them.
 Their bytes it could choose, but never change again: they count when Glance's own digest is the version's checksum.

@@ -1,4 +1,4 @@
-"""PURE: the plan is the difference between the images wanted and the images found, with a reason for each change."""
+"""Plan: find the differences between the images wanted and the images found, with a reason for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: what becomes of an outdated build, how far, and why. The rule of retention stands here and nowhere else.
+"""Decide what happens to an outdated build, how far, and why. The rule of retention is here and nowhere else.
 
 `uuid_validity` is SCS-0102's promise: `none` promises nothing once there is a newer build, `last-N` keeps the last N
 (the current one counts), a date keeps all until that day, `notice` and `forever` keep all. Unset: the last three.

@@ -1,4 +1,4 @@
-"""PURE: the builds of one definition in line: which is current, which are missing, which image stands for which."""
+"""Order the builds of one definition: which is current, and which are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: several clouds side by side: is it the same version, with the same bytes and the same id, in every one?"""
+"""Compare clouds: is it the same version, with the same bytes and the same id, in each of them?"""
 
 from __future__ import annotations
 

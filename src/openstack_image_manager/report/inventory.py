@@ -1,4 +1,4 @@
-"""PURE: definitions as lists for people: what is defined, and how one logs in."""
+"""List what is defined, and how to log in to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: results as JUnit XML, as CI systems read it (https://github.com/testmoapp/junitxml)."""
+"""Write results as JUnit XML, as CI systems read it (https://github.com/testmoapp/junitxml)."""
 
 from __future__ import annotations
 

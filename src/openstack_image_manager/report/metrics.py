@@ -1,4 +1,4 @@
-"""PURE: what a run found and did as metrics for the textfile collector of Prometheus' node_exporter.
+"""Write what a run found and did as metrics for the textfile collector of Prometheus' node_exporter.
 
 Format: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 """

@@ -1,4 +1,4 @@
-"""Door to standard output and error: the one place through which every text of this process passes on its way out."""
+"""Guard standard output and error: every text of this process passes through here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: how each version of each definition stands in one cloud: age, due date, drift, verification."""
+"""Describe how each version of each definition stands in one cloud: age, due date, drift, verification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Door to what definitions say of others: projects by name, members of shared images, stores of the cloud."""
+"""Resolve what definitions refer to: projects by name, members of shared images, stores of the cloud."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: all that the standards say of the images of a cloud, and what a plan would mend of it."""
+"""Check the images of a cloud against the SCS standards, and tell what a plan would correct."""
 
 from __future__ import annotations
 

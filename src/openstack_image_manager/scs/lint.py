@@ -1,4 +1,4 @@
-"""PURE: definitions before the standards: the images that an empty cloud would get of them, and where what stands."""
+"""Check definitions against the SCS standards: the images that an empty cloud would get, with positions."""
 
 from __future__ import annotations
 

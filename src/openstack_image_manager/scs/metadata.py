@@ -1,4 +1,4 @@
-"""PURE: one image against the properties of scs-0102."""
+"""Check one image against the properties of scs-0102."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: whether images are as new as they promise (scs-0102), and until when they stay so."""
+"""Check that images are as new as they promise (scs-0102), and until when they stay so."""
 
 from __future__ import annotations
 

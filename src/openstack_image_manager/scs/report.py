@@ -1,4 +1,4 @@
-"""PURE: what was found, in words, as plain values and as test cases."""
+"""Describe the results of a check: text, plain values, JUnit cases."""
 
 from __future__ import annotations
 

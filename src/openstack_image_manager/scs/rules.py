@@ -1,4 +1,4 @@
-"""PURE: what scs-0102 asks of each property, as data.
+"""List what scs-0102 requires of each property.
 
 Source: Sovereign Cloud Stack, scs-0102 "Image Metadata", v1.1 (stable) and v2 (draft), and what their conformance test
 takes. The test's spellings win over OpenStack's here, for they decide about the certificate.

@@ -1,4 +1,4 @@
-"""PURE: the images that scs-0104 asks for, as data, and whether they are there and come from where they should.
+"""List the images that scs-0104 requires, and check that they exist and come from the right source.
 
 Source: Sovereign Cloud Stack, scs-0104 "Standard Images" and its conformance test, which looks images up by name.
 """

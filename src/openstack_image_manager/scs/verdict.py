@@ -1,4 +1,4 @@
-"""PURE: what can be said about an image, and how bad it is."""
+"""Define the findings about an image, and how severe they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: texts around keys and signatures: armor (RFC 9580 6), PEM (RFC 7468), the cleartext framework (RFC 9580 7)."""
+"""Read texts around keys and signatures: armor (RFC 9580 6), PEM (RFC 7468), cleartext framework (RFC 9580 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Door to keys: the directories that hold them, and the explicit fetch that puts one there. Never the network else."""
+"""Find keys in directories, and fetch one there when asked to. Nothing else here uses the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: as much of OpenPGP (RFC 9580) as it takes to pick the right certificate for a signature.
+"""Read as much of OpenPGP (RFC 9580) as it takes to pick the right certificate for a signature.
 
 What is read here decides which key and which signature are checked, never whether a signature is good. Of all
 signatures in a certificate only revocations are checked here.

@@ -1,4 +1,4 @@
-"""Door to the programs that check OpenPGP signatures: gpgv, and pysequoia in a process of its own."""
+"""Run the programs that check OpenPGP signatures: gpgv, and pysequoia in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Door to pysequoia, as a program of its own: `python sequoia_worker.py SIGNATURE CERTIFICATE DATA`.
+"""Check a signature with pysequoia, as a program: `python sequoia_worker.py SIGNATURE CERTIFICATE DATA`.
 
 It reports on one signature with the words of gpgv's --status-fd. In this way both are used alike: data streams
 through (DATA is /dev/stdin), and a crash or a hang ends no more than this process.

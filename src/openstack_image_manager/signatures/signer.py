@@ -1,4 +1,4 @@
-"""Door to gpg, which signs for us: the key stays in its keyring, and its passphrase with its agent."""
+"""Sign with gpg: the key stays in its keyring, and its passphrase with its agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: from what the programs report about signatures to one verdict: who signed, or why that does not count."""
+"""Judge what the programs report about signatures: who signed, or why that does not count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: an Atom feed of what changes for tenants.
+"""Write an Atom feed of what changes for tenants.
 
 Nothing has to be remembered: images know when they came and when they retired, and ends of support have their day. Ids
 come from what an entry is about and nothing else, so they stay the same wherever the site is.

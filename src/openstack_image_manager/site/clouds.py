@@ -1,4 +1,4 @@
-"""Door to the clouds of a site: what each lists, asked for once."""
+"""List the images of the clouds of a site, once each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: what tenants are offered, as frozen types. `images.json` holds exactly these; their JSON Schema is its own."""
+"""Define what tenants are offered, as frozen types. `images.json` holds exactly these."""
 
 from __future__ import annotations
 

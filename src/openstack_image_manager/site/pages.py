@@ -1,4 +1,4 @@
-"""PURE: from what is offered to the files of a site, the texts of its templates given."""
+"""Render the files of a site from what is offered and the texts of its templates."""
 
 from __future__ import annotations
 

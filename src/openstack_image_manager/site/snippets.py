@@ -1,4 +1,4 @@
-"""PURE: what a tenant copies to get a server: for the command line, Terraform and Ansible, each quoted as it wants."""
+"""Write what a tenant copies to get a server: command line, Terraform and Ansible, each quoted correctly."""
 
 from __future__ import annotations
 

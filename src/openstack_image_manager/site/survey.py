@@ -1,4 +1,4 @@
-"""PURE: from definitions and what clouds list to what their tenants are offered.
+"""Derive what tenants are offered from definitions and the lists of clouds.
 
 Only what every tenant may see and use gets this far: public and community images that are active, published and not
 hidden. Of an image's properties only those named here are shown; passwords of definitions are not among them.

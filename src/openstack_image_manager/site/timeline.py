@@ -1,4 +1,4 @@
-"""PURE: the lives of releases as a picture: where bars, builds, years and today stand, in percent of its width."""
+"""Draw the lives of releases: bars, builds, years and today, in percent of the width."""
 
 from __future__ import annotations
 

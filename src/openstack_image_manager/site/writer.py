@@ -1,4 +1,4 @@
-"""Door to the folder of a site: what is written there, file by file, and what is removed from it.
+"""Write the files of a site one by one, and remove those that are no longer needed.
 
 Readers never see half of a file. Only what an earlier run has written is ever removed: LIST names those files, and
 tells a folder of ours from all others.

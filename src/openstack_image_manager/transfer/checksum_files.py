@@ -1,4 +1,4 @@
-"""PURE: reading checksum files of every kind that distributions publish."""
+"""Read checksum files of every kind that distributions publish."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def with_checksum(
 
 
 def copy_checksum(version: Version) -> str | None:
-    """PURE: the checksum that the bytes at `mirror_url` must have; None where the definition does not tell. A mirror
+    """The checksum that the bytes at `mirror_url` must have; None where the definition does not tell. A mirror
     holds what was in a packed file; of one that is not packed, `checksum` counts whatever `mirror_checksum` says."""
     if version.checksum and not is_packed(version.url):
         return version.checksum

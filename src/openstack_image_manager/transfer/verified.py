@@ -1,4 +1,4 @@
-"""PURE: what happens to bytes on their way from an upstream to Glance: unpack by magic number, inspect, verify.
+"""Verify bytes on their way from an upstream to Glance: unpack by magic number, inspect, compare.
 
 Nothing touches a disk, and in memory are a few MiB and the packer's window, at any size of the image.
 """

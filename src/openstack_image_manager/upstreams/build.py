@@ -1,4 +1,4 @@
-"""PURE: a build that an upstream publishes, and what of it may be recorded."""
+"""Describe a build that an upstream publishes, and what of it may be recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Door to the documents that were fetched before: a directory that several processes can use at once."""
+"""Keep documents that were fetched before, in a directory that several processes can use at once."""
 
 from __future__ import annotations
 

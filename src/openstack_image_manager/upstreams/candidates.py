@@ -1,4 +1,4 @@
-"""PURE: the builds that a step found, and which of them is the newest."""
+"""Choose the newest of the builds that a step found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: reading JSON that comes from elsewhere: whatever it holds, a value of the wanted kind or a clear error."""
+"""Read JSON of download sites: a value of the wanted kind, or a clear error."""
 
 from __future__ import annotations
 

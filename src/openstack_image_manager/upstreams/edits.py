@@ -1,4 +1,4 @@
-"""PURE: what a newer build at an upstream changes in a definition, as edits of its file and in words."""
+"""Turn a newer build of an upstream into edits of its definition file, and into words."""
 
 from __future__ import annotations
 

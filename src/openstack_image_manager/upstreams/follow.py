@@ -82,7 +82,7 @@ def _recorded(newest: tuple[str, Image] | None) -> list[Version]:
 
 
 def pinned(definition: Definition, build: Build, newest: tuple[str, Image] | None) -> Version:
-    """PURE: the build as a version. Where the image is in the cloud already, under this or another name, it is that
+    """The build as a version. Where the image is in the cloud already, under this or another name, it is that
     version, and what the image tells of the build stays: indexes are signed anew each day, and the time of a file on a
     mirror says when it was copied, but that makes no other image."""
     version = version_of(build)

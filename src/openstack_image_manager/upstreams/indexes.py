@@ -1,4 +1,4 @@
-"""PURE: the indexes of upstreams: simplestreams, Debian's manifests, releases at GitHub, any other JSON, pointers."""
+"""Read the indexes of upstreams: simplestreams, Debian's manifests, GitHub releases, other JSON, pointers."""
 
 from __future__ import annotations
 

@@ -105,13 +105,13 @@ def _ask(definition: Definition) -> Upstream:
 
 
 def pin(definition: Definition, upstream: Upstream, there: Mapping[str, Image]) -> Definition:
-    """PURE: the definition with `latest` as a version of its own: the one in the cloud that has the upstream's
+    """The definition with `latest` as a version of its own: the one in the cloud that has the upstream's
     checksum, or else a new one, called by the day."""
     return named(definition, upstream, {v: image.properties.get(UPSTREAM_CHECKSUM, "") for v, image in there.items()})
 
 
 def named(definition: Definition, upstream: Upstream, there: Mapping[str, str]) -> Definition:
-    """PURE: see `pin`; `there`: the upstream's checksums of the versions that there are."""
+    """See `pin`; `there`: the upstream's checksums of the versions that there are."""
     digest = upstream.checksum.digest
     name = next((version for version, known in there.items() if known.endswith(digest)), None)
     if name is None:

@@ -1,4 +1,4 @@
-"""PURE: the names of a directory, from the web pages and tables that sites make of it."""
+"""Read the names of a directory from the web pages and tables that sites make of it."""
 
 from __future__ import annotations
 

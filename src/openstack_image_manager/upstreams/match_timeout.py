@@ -1,4 +1,4 @@
-"""Door to the clock for the patterns of a resolver: one that would try for ever is an error, and not a program that
+"""Limit the time of a pattern of a resolver: one that would try for ever is an error, and not a program that
 hangs."""
 
 from __future__ import annotations

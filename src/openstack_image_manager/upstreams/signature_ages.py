@@ -1,4 +1,4 @@
-"""PURE: how old the signatures are that definitions record."""
+"""Tell how old the signatures are that definitions record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Door to download sites: their small documents, where they redirect to, and how their files begin."""
+"""Fetch small documents from download sites, and see where they redirect to and how their files begin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: careful edits of definition files: text in, text out, and only the lines that must change.
+"""Edit definition files: text in, text out, and only the lines that must change.
 
 The result is read again, and must hold what the edits say and nothing else; otherwise there is no result.
 """

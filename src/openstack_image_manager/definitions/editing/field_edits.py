@@ -1,4 +1,4 @@
-"""PURE: where in the text of a definition file a field goes: splices that touch no other line.
+"""Find where in the text of a definition file a field goes; no other line changes.
 
 The file is known to be valid, and the change to make sense as values. What cannot be changed without a guess, because
 it is shared through an anchor or written in an unusual way, is refused with an Error that names the place.

@@ -1,4 +1,4 @@
-"""PURE: where things stand in the text of a definition file: nodes and tokens, and what is shared through anchors.
+"""Locate nodes and tokens in the text of a definition file, and what is shared through anchors.
 
 Offsets count characters of the text without a byte order mark.
 """

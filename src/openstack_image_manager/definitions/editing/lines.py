@@ -1,4 +1,4 @@
-"""PURE: the lines of a YAML text, and to what its comments belong. Offsets count characters from the beginning."""
+"""Split a YAML text into lines, and tell what its comments belong to. Offsets count characters from the beginning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door through which definition files are changed: one process at a time, and never half.
+"""Rewrite definition files: one process at a time, and never half a file.
 
 The lock is on the directory: it stays what it is while its files are replaced, and no lock files are left behind.
 """

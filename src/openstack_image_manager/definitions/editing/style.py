@@ -1,4 +1,4 @@
-"""PURE: new entries of a YAML mapping, written the way their neighbours are written.
+"""Write new entries of a YAML mapping in the style of their neighbours.
 
 What is written without quotes, or in single ones, was read back first with the rules of the loader.
 """

@@ -1,4 +1,4 @@
-"""PURE: where in the text of a definition file a whole version goes, or is taken from.
+"""Find where in the text of a definition file a whole version is added or removed.
 
 A new version is written like its neighbour. A version that is removed takes its comments along: those right above it
 that are indented like it, and those right below it that are indented deeper. What stands above the first version is

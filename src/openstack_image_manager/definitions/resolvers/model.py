@@ -1,4 +1,4 @@
-"""PURE: `resolve:` of a definition as frozen types: the steps that lead to the newest build of an upstream."""
+"""Define `resolve:` as frozen types: the steps that lead to the newest build of an upstream."""
 
 from __future__ import annotations
 

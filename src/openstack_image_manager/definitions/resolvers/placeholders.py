@@ -1,4 +1,4 @@
-"""PURE: placeholders such as {os_version} in addresses and patterns, and the values that stand for them."""
+"""Fill placeholders such as {os_version} in URLs and patterns."""
 
 from __future__ import annotations
 

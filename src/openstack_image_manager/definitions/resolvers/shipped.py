@@ -1,4 +1,4 @@
-"""Door to the resolvers that come with this package, and which of them a definition gets."""
+"""Load the resolvers that come with this package, and choose the one for a definition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: what is wrong with a resolver, as far as it can be told without asking any site."""
+"""Check a resolver, as far as that is possible without asking a site."""
 
 from __future__ import annotations
 

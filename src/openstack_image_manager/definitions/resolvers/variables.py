@@ -1,4 +1,4 @@
-"""PURE: the variables of a resolver: what the definition says, and what the resolver makes of it."""
+"""Compute the variables of a resolver from the definition."""
 
 from __future__ import annotations
 
