@@ -220,7 +220,7 @@ def test_what_a_site_may_say(world: World) -> None:
             {"pointer": f"{BASE}/last", "match": "(?P<p>.*)"},
             {"github-release": "{p}", "match": "(?P<version>x)"},
         ]
-        assert refused(world, linux(steps=steps)) == f"{project}: is not OWNER/PROJECT"
+        assert refused(world, linux(steps=steps)) == f"{project.partition('?')[0]}: is not OWNER/PROJECT"
 
 
 def test_variables_that_multiply_are_refused(distribution: Distribution) -> None:
