@@ -1,7 +1,7 @@
 """Random histories on a real Glance: the program runs after every step, and the laws are judged after every call of it.
 
-A few histories at every test run, and more until what matters has happened in them; at least as many others as
-`OIM_REAL_HISTORIES=100` says. What is drawn, and the laws, are those of tests/unit/test_histories.py.
+A few histories at every test run; `OIM_REAL_HISTORIES=100` runs as many others as it says. What is drawn, and the laws,
+are those of tests/unit/test_histories.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from openstack.connection import Connection
 
@@ -28,8 +28,7 @@ from tests.services.proxy import Proxy
 WANTED = int(os.environ.get("OIM_REAL_HISTORIES", "0"))
 BATCH = 3
 BATCHES = -(-WANTED // BATCH) or 2
-MORE = 8
-EVENTS = {"imported", "rotated", "hidden", "outdated deleted", "kill", "refuse", "other run"}
+EVENTS = {"imported", "published", "hidden"}
 PROFILE = settings(
     max_examples=BATCH,
     print_blob=True,
@@ -37,6 +36,7 @@ PROFILE = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
     stateful_step_count=6,
+    phases=[Phase.generate],  # to find a shorter history takes longer than a person to read a long one
 )
 
 
@@ -73,9 +73,7 @@ def test_random_histories_keep_the_laws(
     def history() -> RealHistories:
         return RealHistories(Real(watched, proxy, consumers, sandbox, others, direct, seen))
 
-    for number in range(BATCHES + MORE):
-        if number >= BATCHES and seen.keys() >= EVENTS:
-            break
+    for number in range(BATCHES):
         run_state_machine_as_test(history if WANTED else seed(number)(history), settings=PROFILE)
-    print(number, seen)
+    print(seen)
     assert seen.keys() >= EVENTS, seen
