@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+# Seconds. A signal that comes just as the main thread begins to wait for a lock does not wake it, for Python looks for
+# signals before it asks the kernel to wait; so nothing there waits for longer than this at once.
+SLICE = 0.25
 T = TypeVar("T")
 S = TypeVar("S")
 
@@ -33,7 +36,22 @@ class Ahead(Generic[T]):
 
     def result(self) -> T:
         """Wait for it; raises what the function raised."""
+        finish([self.future])
         return self.future.result()
+
+
+def finish(futures: Iterable[Future[Any]]) -> None:
+    """Wait until all are done. Ctrl-C ends it."""
+    left = set(futures)
+    while left:
+        left = wait(left, SLICE).not_done
+
+
+def join(threads: Iterable[threading.Thread]) -> None:
+    """Wait until all have ended. Ctrl-C ends it."""
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(SLICE)
 
 
 @contextmanager
@@ -68,4 +86,7 @@ def side_by_side(function: Callable[[S], T], values: Iterable[S], most: int) -> 
     """The results for all values in their order, `most` of them at once; raises what the function raised first. Unlike
     a pool, it does not wait for what is under way when the user stops it."""
     with begun(function, values, most) as futures:
+        for future in futures:
+            finish([future])
+            future.result()
         return [future.result() for future in futures]

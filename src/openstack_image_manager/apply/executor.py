@@ -19,6 +19,7 @@ from openstack_image_manager.apply.import_method import ImportOptions
 from openstack_image_manager.apply.importer import Importer
 from openstack_image_manager.apply.other_runs import Others
 from openstack_image_manager.apply.recheck import Recheck, SettledError, Sight, keeps_name
+from openstack_image_manager.background import join
 from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.cloud.lookahead import Looks
 from openstack_image_manager.errors import CloudError, Error, Interrupted
@@ -358,7 +359,7 @@ def _work(
         pool += [threading.Thread(target=work, args=arguments, daemon=True) for _ in range(min(threads, len(changes)))]
     _each(pool, threading.Thread.start)
     try:
-        _each(pool, threading.Thread.join)
+        join(pool)
     except KeyboardInterrupt:
         stop.set()
         todo[0][0].reporter.line("interrupted", "finishing the steps under way; Ctrl-C again stops at once")

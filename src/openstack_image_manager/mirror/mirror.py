@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from openstack_image_manager.background import begun
+from openstack_image_manager.background import begun, finish
 from openstack_image_manager.definitions.diagnostics import Position
 from openstack_image_manager.definitions.editing.edit import SetVersionField, edit
 from openstack_image_manager.definitions.editing.locked_rewrite import rewrite
@@ -178,7 +178,7 @@ def _side_by_side(
 
     with begun(safely, all_, workers) as futures:
         try:
-            wait(futures)
+            finish(futures)
         except KeyboardInterrupt:
             copier.stop.set()
             copier.reporter.line("interrupted", "finishing what is under way")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from openstack_image_manager.background import join
 from openstack_image_manager.definitions.loader import Loaded, load
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error
@@ -114,8 +115,7 @@ def side_by_side(function: Callable[[Any], T], items: Sequence[Any]) -> list[T |
     threads = [threading.Thread(target=work, args=(index,), daemon=True) for index in range(len(items))]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(threads)
     if crashes:
         raise crashes[0]
     return [results[index] for index in range(len(items))]

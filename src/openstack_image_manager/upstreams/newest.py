@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import TypeVar
 
+from openstack_image_manager.background import join
 from openstack_image_manager.definitions.diagnostics import dotted
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.definitions.resolvers import shipped, validation, variables
@@ -128,8 +129,7 @@ def check_all(
     try:
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        join(threads)
     except KeyboardInterrupt:
         stopped.set()
         sites.stop()
