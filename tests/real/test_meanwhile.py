@@ -16,7 +16,7 @@ from openstack_image_manager.sandbox import Sandbox
 from openstack_image_manager.sandbox.site import serving
 from tests.real.bench import Bench, elsewhere
 from tests.real.imports import failed, made
-from tests.real.others import LOCK, UNLOCK, change, gone, is_whole, left_behind, order, stage, until
+from tests.real.others import LOCK, UNLOCK, change, gone, is_locked, is_whole, left_behind, order, stage, until
 from tests.services.proxy import Proxy, Rule
 
 
@@ -179,6 +179,7 @@ def test_a_conflict_with_our_own_first_try(watched: Bench, proxy: Proxy) -> None
 @contextmanager
 def locked(sandbox: Sandbox, image_id: str) -> Iterator[Callable[[], None]]:
     """Glance's import holds its lock on an image that is active already; yields what ends that."""
+    until(lambda: not is_locked(sandbox, image_id))  # else the end of the import would take this one away, too
     change(sandbox, LOCK, image_id)
     try:
         yield lambda: change(sandbox, UNLOCK, image_id)
