@@ -44,14 +44,19 @@ def finish(futures: Iterable[Future[Any]]) -> None:
     """Wait until all are done. Ctrl-C ends it."""
     left = set(futures)
     while left:
-        left = wait(left, SLICE).not_done
+        left = wait(left, _at_once()).not_done
 
 
 def join(threads: Iterable[threading.Thread]) -> None:
     """Wait until all have ended. Ctrl-C ends it."""
     for thread in threads:
         while thread.is_alive():
-            thread.join(SLICE)
+            thread.join(_at_once())
+
+
+def _at_once() -> float | None:
+    """How long to wait at once: signals come to the main thread only."""
+    return SLICE if threading.current_thread() is threading.main_thread() else None
 
 
 @contextmanager
