@@ -86,8 +86,9 @@ def taking(url: str, disk_format: str, seconds: float) -> subprocess.Popen[str]:
 
 
 def result(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, _ = process.communicate(timeout=120)
-    found: dict[str, Any] = json.loads(out)
+    assert process.stdout is not None
+    with process:  # communicate() would miss what came together with the line that was read already
+        found: dict[str, Any] = json.loads(process.stdout.read())
     return found
 
 
