@@ -290,7 +290,7 @@ class Builds:
         return retention.visible_builds(validity, self.day)
 
     def _rolled_back(self, line: LineUp, build: str, image: Image | None) -> str | None:
-        """The day on which the definition was rolled back from a build; it stays out of sight for good."""
+        """The day on which the definition was rolled back from a build; it stays hidden for good."""
         if build == line.current:
             return None
         there = image.properties.get(markers.ROLLED_BACK) if image else None

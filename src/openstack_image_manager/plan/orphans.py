@@ -89,7 +89,7 @@ def _orphan(
         return [], [Finding("note", name, message)]
     reason = "it has no definition (any more)"
     if stage is Stage.DELETE:
-        # Glance may refuse to delete it: then it is out of sight at least.
+        # Glance may refuse to delete it: then it is hidden at least.
         before = [] if is_hidden(image) else _hide(name, image, Stage.HIDE, policy, today, reason)
         changes: list[Change] = [*before, Delete(name, before[-1].wanted if before else image, reason)]
         return changes, []

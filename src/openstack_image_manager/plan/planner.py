@@ -36,22 +36,11 @@ def plan(
     known = {definition.name: definition for definition in definitions}
     found = one_by_id(found)
     broken = {finding.subject for finding in findings if finding.level == "error"}
+    grouped, rest = _by_definition(found, known)
     by_definition: dict[str, list[tuple[str, Image]]] = defaultdict(list)
-    rest: list[Image] = []
-    for image in found:
-        if image.status in GONE:
-            continue
-        key = matching.identify(image, known)
-        if key and not matching.belongs(image, known[key[0]], policy.project):
-            continue
-        if key:
-            by_definition[key[0]].append((key[1], image))
-        else:
-            rest.append(image)
-    theirs: dict[str, list[tuple[str, Image]]] = defaultdict(list)
-    for image in given:
-        if (key := matching.identify(image, known)) and image.status not in GONE:
-            theirs[key[0]].append((key[1], image))
+    for name, its in grouped.items():
+        by_definition[name] = [pair for pair in its if matching.belongs(pair[1], known[name], policy.project)]
+    theirs, _ = _by_definition(given, known)
     changes: list[Change] = []
     behind: list[Behind] = []
     told = list(findings)
@@ -81,6 +70,22 @@ def plan(
     telling = [(known[name].format, image) for name, its in by_definition.items() for _, image in its]
     converts = _converts({definition.format for definition in known.values()}, telling, policy.project)
     return Plan(tuple(changes), tuple(told), len(known), images, converts, behind=tuple(behind))
+
+
+def _by_definition(
+    images: Iterable[Image], known: Mapping[str, Definition]
+) -> tuple[dict[str, list[tuple[str, Image]]], list[Image]]:
+    """The images of each definition with their versions, and those of none; without those that are being deleted."""
+    grouped: dict[str, list[tuple[str, Image]]] = defaultdict(list)
+    rest: list[Image] = []
+    for image in images:
+        if image.status in GONE:
+            continue
+        if key := matching.identify(image, known):
+            grouped[key[0]].append((key[1], image))
+        else:
+            rest.append(image)
+    return grouped, rest
 
 
 def one_by_id(images: Iterable[Image]) -> list[Image]:

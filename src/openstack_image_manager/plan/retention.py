@@ -187,7 +187,7 @@ def situation_of(
 
 
 def hidden_since(image: Image | None, stage: Stage, keeps: bool, today: date) -> str | None:
-    """The day to keep on the image: the one that is there already, or today. `keeps`: it stays out of sight."""
+    """The day to keep on the image: the one that is there already, or today. `keeps`: it stays hidden."""
     there = image.properties.get(markers.HIDDEN_SINCE) if image else None
     if stage >= Stage.HIDE:
         return there if as_day(there) else today.isoformat()
