@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from tests.release.container import ROOT
 pytestmark = pytest.mark.timeout(300)  # whoever comes first builds the site
 DOCS = ROOT / "docs"
 INDEX = (DOCS / "index.md").read_text(encoding="utf-8")
-# In index.md each page has one line below the heading it belongs to; decisions/index.md takes all that are there.
+# In index.md each page has one line below the heading it belongs to. Decisions are linked from architecture.md.
 TREES = dict(re.findall(r"```\{toctree\}\n:caption: ([^\n]*)\n:maxdepth: 1\n\n(.*?)```", INDEX, re.S))
 
 
@@ -61,7 +62,7 @@ def test_every_page_stands_in_one_place_of_the_index() -> None:
     listed = [page for pages in TREES.values() for page in pages.split()]
     pages = [path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.glob("*.md")]
     assert sorted(listed) == sorted(
-        [*(page for page in pages if page != "index"), "benchmarks/full", "benchmarks/again", "decisions/index"]
+        [*(page for page in pages if page != "index"), "benchmarks/full", "benchmarks/again"]
     )
 
 
@@ -78,6 +79,21 @@ def test_every_page_is_in_the_site_and_its_links_lead_somewhere(site: Path) -> N
             assert target.exists(), f"{path.name}: {link}"
             if parts.fragment and target in pages:
                 assert unquote(parts.fragment) in pages[target].ids, f"{path.name}: {link}"
+
+
+def test_decisions_are_in_the_site_but_not_in_its_menu_and_search(site: Path) -> None:
+    menu = re.findall(r'class="reference internal" href="(.*?)"', (site / "index.html").read_text(encoding="utf-8"))
+    assert "life-cycle.html" in menu
+    assert [link for link in menu if "decisions" in link] == []
+    assert "decisions/index.html" in Page(site / "architecture.html").links
+    found = json.loads((site / "searchindex.js").read_text(encoding="utf-8").removeprefix("Search.setIndex(")[:-1])
+    titles = dict(zip(found["docnames"], found["titles"], strict=True))
+    assert titles["life-cycle"] == "Image lifecycle"
+    assert {title for name, title in titles.items() if name.startswith("decisions/")} == {""}
+    indexed = {
+        number for places in found["terms"].values() for number in (places if isinstance(places, list) else [places])
+    }
+    assert [name for number, name in enumerate(found["docnames"]) if number in indexed and "decisions/" in name] == []
 
 
 def test_the_site_loads_what_is_there_and_nothing_from_elsewhere(site: Path) -> None:
