@@ -16,7 +16,7 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-class Ahead(Generic[T]):
+class BackgroundCall(Generic[T]):
     """The result of a function that runs in a thread of its own from now on, with the context variables of who asked.
     Nobody waits for it at the end of the program, as a pool's threads would be waited for."""
 
@@ -36,31 +36,31 @@ class Ahead(Generic[T]):
 
     def result(self) -> T:
         """Wait for it; raises what the function raised."""
-        finish([self.future])
+        wait_for_all([self.future])
         return self.future.result()
 
 
-def finish(futures: Iterable[Future[Any]]) -> None:
+def wait_for_all(futures: Iterable[Future[Any]]) -> None:
     """Wait until all are done. Ctrl-C ends it."""
     left = set(futures)
     while left:
-        left = wait(left, _at_once()).not_done
+        left = wait(left, _longest_wait()).not_done
 
 
 def join(threads: Iterable[threading.Thread]) -> None:
     """Wait until all have ended. Ctrl-C ends it."""
     for thread in threads:
         while thread.is_alive():
-            thread.join(_at_once())
+            thread.join(_longest_wait())
 
 
-def _at_once() -> float | None:
+def _longest_wait() -> float | None:
     """How long to wait at once: signals come to the main thread only."""
     return SLICE if threading.current_thread() is threading.main_thread() else None
 
 
 @contextmanager
-def begun(function: Callable[[S], T], values: Iterable[S], most: int) -> Iterator[list[Future[T]]]:
+def started(function: Callable[[S], T], values: Iterable[S], most: int) -> Iterator[list[Future[T]]]:
     """Begin the function for all values, `most` of them at once; the futures of the results, in the order of the
     values. After the block no further one is begun, and those under way are not waited for."""
     pairs = [(value, Future[T]()) for value in values]
@@ -80,18 +80,18 @@ def begun(function: Callable[[S], T], values: Iterable[S], most: int) -> Iterato
                 future.set_exception(error)
 
     for _ in range(min(most, len(pairs))):
-        Ahead(work)
+        BackgroundCall(work)
     try:
         yield [future for _, future in pairs]
     finally:
         stop.set()
 
 
-def side_by_side(function: Callable[[S], T], values: Iterable[S], most: int) -> list[T]:
+def in_parallel(function: Callable[[S], T], values: Iterable[S], most: int) -> list[T]:
     """The results for all values in their order, `most` of them at once; raises what the function raised first. Unlike
     a pool, it does not wait for what is under way when the user stops it."""
-    with begun(function, values, most) as futures:
+    with started(function, values, most) as futures:
         for future in futures:
-            finish([future])
+            wait_for_all([future])
             future.result()
         return [future.result() for future in futures]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 
-from openstack_image_manager.apply.import_method import ImportOptions, Way, choose
+from openstack_image_manager.apply.import_method import ChosenMethod, ImportOptions, choose
 from openstack_image_manager.definitions import naming
 from openstack_image_manager.model import FieldChange, Image
 from openstack_image_manager.plan import desired, markers
@@ -198,7 +198,7 @@ class Run:
                 yield from self._discard(image_id)
             raise
 
-    def _fill(self, change: Create, image_id: str, way: Way) -> Steps:
+    def _fill(self, change: Create, image_id: str, way: ChosenMethod) -> Steps:
         url = change.version.url
         wrong = self.cloud.upstream.get(url) == "wrong"
         if way.method == "glance-direct" and not _is_staged(self.cloud.get(image_id)):
@@ -226,7 +226,7 @@ class Run:
         except Refused:
             return
 
-    def _record(self, change: Create, way: Way) -> Generator[None, None, tuple[str, bool]]:
+    def _record(self, change: Create, way: ChosenMethod) -> Generator[None, None, tuple[str, bool]]:
         """The record to be filled, and whether it is this run's own; as the importer finds or makes it."""
         version, promise = change.version, markers.PENDING + way.promise
         initial = replace(

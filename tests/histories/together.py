@@ -1,7 +1,7 @@
 """Runs of the real program at the same moment, against the model of Glance, one call after the other.
 
-A run is what the command line makes of `run`, `rollback` and their options: `Outlook.plan`, then `apply`. What stands
-for the cloud begins where keystoneauth's session would: everything above it is the program's own code.
+A run is what the command line makes of `run`, `rollback` and their options: `CloudPlanner.plan`, then `apply`. The
+stand-in for the cloud begins where keystoneauth's session would: everything above it is the program's own code.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.plan.model import Plan, Policy, Result
 from openstack_image_manager.plan.planner import beyond_limit
 from openstack_image_manager.reporter import Reporter
-from openstack_image_manager.runs.planning import Outlook
+from openstack_image_manager.runs.planning import CloudPlanner
 from tests.histories.schedule import Ended, Schedule, Strand
 from tests.histories.service import Json, Request, Service, User, parse, response
 
@@ -220,7 +220,7 @@ def planned(glance: Glance, order: Order, reporter: Reporter) -> Job:
     left_out = [each for each in order.definitions if each not in mine]
     policy, back = replace(order.policy, project=glance.project), dict(order.roll_back)
     names = None if left_out else [each.name for each in order.definitions]
-    made, known, images = Outlook(glance, policy, order.day, back, None, left_out).plan(mine, [], names)
+    made, known, images = CloudPlanner(glance, policy, order.day, back, None, left_out).plan(mine, [], names)
     given: dict[str, Any] = {}
     if "decisions" in {each.name for each in fields(Job)}:
         deciding = import_module("openstack_image_manager.plan.decisions")

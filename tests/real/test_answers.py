@@ -380,10 +380,10 @@ def test_stored_bytes_that_drip(watched: Bench, proxy: Proxy, glance: Glance) ->
     proxy.add(Rule("GET", ".*/file", times=None, drip=end))
     try:
         with pytest.raises(CloudError, match="could not be read in time"):
-            stored_data.checksum(glance, found, "sha256", time.monotonic() + 1, stop, progress.append)
+            stored_data.stored_checksum(glance, found, "sha256", time.monotonic() + 1, stop, progress.append)
         stop.set()
         with pytest.raises(Interrupted):
-            stored_data.checksum(glance, found, "sha256", time.monotonic() + 60, stop, progress.append)
+            stored_data.stored_checksum(glance, found, "sha256", time.monotonic() + 60, stop, progress.append)
     finally:
         end.set()
 

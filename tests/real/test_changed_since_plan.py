@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from openstack_image_manager.cloud.glance import Glance
-from openstack_image_manager.cloud.lookahead import Looks
+from openstack_image_manager.cloud.lookahead import ImageLookahead
 from tests.real.bench import Bench, Outcome
 from tests.services.proxy import Proxy, Rule
 
@@ -111,13 +111,13 @@ def test_many_are_looked_at_with_one_question(watched: Bench, proxy: Proxy, monk
     one, two = watched.image("1"), watched.image("2")
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(watched.clouds))
     with closing(Glance.connect("openstack")) as glance:
-        looks = Looks(glance, [one.id, two.id])
+        looks = ImageLookahead(glance, [one.id, two.id])
         proxy.clear()
         assert [looks.at(two.id).id, looks.at(one.id).id] == [two.id, one.id]
         assert [call.path for call in proxy.calls] == ["/v2/images"]
         # Each answer is good for one change, and not for long.
         assert looks.at(one.id).id == one.id
-        looks = Looks(glance, [one.id, two.id], fresh=-1.0)
+        looks = ImageLookahead(glance, [one.id, two.id], fresh=-1.0)
         looks.at(one.id)
         proxy.clear()
         assert looks.at(two.id).id == two.id

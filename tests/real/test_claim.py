@@ -9,9 +9,9 @@ from datetime import date
 
 import pytest
 
-from openstack_image_manager.apply.image_record import AGREED_IDS, MOST_IDS, Claims
-from openstack_image_manager.apply.import_method import Way
-from openstack_image_manager.apply.other_runs import Others
+from openstack_image_manager.apply.image_record import MOST_IDS, SHARED_IDS, ImageRecords
+from openstack_image_manager.apply.import_method import ChosenMethod
+from openstack_image_manager.apply.other_runs import OtherRuns
 from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.errors import Error
@@ -42,13 +42,13 @@ def test_a_run_whose_ids_are_all_taken_goes_on_with_the_image_that_another_run_h
     """After the agreed ids both runs take random ones: only the search for the version keeps them apart."""
     theirs: list[str] = []
     define(watched)
-    refusals = Rule("POST", "/v2/images", times=AGREED_IDS, status=409, body=TAKEN)
-    refusals.before = lambda: theirs.append(whole(watched)) if refusals.seen == AGREED_IDS else None
+    refusals = Rule("POST", "/v2/images", times=SHARED_IDS, status=409, body=TAKEN)
+    refusals.before = lambda: theirs.append(whole(watched)) if refusals.seen == SHARED_IDS else None
     proxy.add(refusals)
     outcome = made(watched)
     assert [watched.image("1").id] == theirs
     assert outcome.out.count("that this user may not see: a random one") == 1
-    assert proxy.count("POST", "/v2/images") == AGREED_IDS
+    assert proxy.count("POST", "/v2/images") == SHARED_IDS
 
 
 def test_a_version_for_which_no_id_is_free_fails_after_a_bounded_number_of_requests(
@@ -61,9 +61,9 @@ def test_a_version_for_which_no_id_is_free_fails_after_a_bounded_number_of_reque
     with closing(Glance.connect("openstack")) as glance:
         (create,) = plan(definitions, [], Policy(tag=watched.tag), date(2026, 11, 22)).changes
         assert isinstance(create, Create)
-        claims = Claims(Others(glance, 60.0, threading.Event(), Watcher()), watched.tag)
+        claims = ImageRecords(OtherRuns(glance, 60.0, threading.Event(), Watcher()), watched.tag)
         with pytest.raises(Error, match=f"found no free id for version 1: {MOST_IDS} are taken"):
-            claims.record(create, Way("glance-direct", "none"), lambda change, _: change)
+            claims.record(create, ChosenMethod("glance-direct", "none"), lambda change, _: change)
     assert proxy.count("POST", "/v2/images") == MOST_IDS
 
 

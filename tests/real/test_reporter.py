@@ -11,10 +11,10 @@ from datetime import date
 import pytest
 
 from openstack_image_manager.apply.executor import Job, apply
-from openstack_image_manager.apply.image_record import Claims
+from openstack_image_manager.apply.image_record import ImageRecords
 from openstack_image_manager.apply.import_method import ImportOptions
 from openstack_image_manager.apply.importer import Importer
-from openstack_image_manager.apply.other_runs import Others
+from openstack_image_manager.apply.other_runs import OtherRuns
 from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.errors import Interrupted
@@ -146,7 +146,7 @@ def test_an_interrupt(
     with planned() as (glance, todo):
         (create,) = todo.changes
         assert isinstance(create, Create)
-        claims = Claims(Others(glance, 60.0, stop, Watcher()), watched.tag)
+        claims = ImageRecords(OtherRuns(glance, 60.0, stop, Watcher()), watched.tag)
         with pytest.raises(Interrupted):
             Importer(glance, ImportOptions(), {}, stop, Watcher(), claims).bring_in(create, lambda change, _: change)
     hold.set()

@@ -51,7 +51,7 @@ def glance(clouds: Path) -> Iterator[Glance]:
 
 
 def count(glance: Glance) -> tuple[int | None, str]:
-    uses, findings = usage.look(glance, [IMAGE])
+    uses, findings = usage.count_usage(glance, [IMAGE])
     return uses(IMAGE), " ".join(finding.message for finding in findings)
 
 

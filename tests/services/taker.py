@@ -12,7 +12,7 @@ import time
 
 from openstack_image_manager.errors import Error
 from openstack_image_manager.transfer.download import Download
-from openstack_image_manager.transfer.verified import Verified
+from openstack_image_manager.transfer.verified import VerifiedImage
 from openstack_image_manager.upstreams.sites import Sites
 
 DOCUMENT = "document"  # instead of a format of disks
@@ -27,7 +27,7 @@ def main(url: str, disk_format: str, seconds: float) -> None:
     """Take it, within that time. Ctrl-C sets the event that every command sets then."""
     stop, end = threading.Event(), time.monotonic()
     signal.signal(signal.SIGINT, lambda *_: stop.set())
-    list(Verified(_Nothing(), "raw", None))  # all libraries are there
+    list(VerifiedImage(_Nothing(), "raw", None))  # all libraries are there
     idle, start = peak(), time.monotonic()
     print("ready", flush=True)
     said, taken = "", 0
@@ -36,7 +36,7 @@ def main(url: str, disk_format: str, seconds: float) -> None:
             Sites(timeout=seconds, stop=stop).document(url)
         else:
             with Download(url, deadline=start + seconds, stop=stop) as download:
-                for chunk in Verified(download, disk_format, None):
+                for chunk in VerifiedImage(download, disk_format, None):
                     taken += len(chunk)
     except Error as error:
         said = str(error)

@@ -16,7 +16,7 @@ from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session
 from requests.adapters import HTTPAdapter
 
-from openstack_image_manager.cloud.answers import Bounded, Refused
+from openstack_image_manager.cloud.answers import BoundedAdapter, RefusedAnswerError
 from openstack_image_manager.errors import StorageError
 from openstack_image_manager.mirror import s3_answers
 
@@ -71,7 +71,7 @@ def complete(connection: Any, _end: threading.Event) -> None:
 @contextmanager
 def bounded(longest: float) -> Iterator[requests.Session]:
     with requests.Session() as session:
-        session.mount("http://", Bounded(HTTPAdapter(), longest))
+        session.mount("http://", BoundedAdapter(HTTPAdapter(), longest))
         yield session
 
 
@@ -88,7 +88,7 @@ def bounded(longest: float) -> Iterator[requests.Session]:
 def test_an_answer_that_drips(head: bytes, piece: bytes, method: str) -> None:
     """No pause between two bytes is long enough for a timeout of the socket; an upload has a clock of its own."""
     data = iter([b"x"]) if method == "PUT" else None
-    with talking(repeating(head, piece)) as url, bounded(0.3) as session, pytest.raises(Refused) as refused:
+    with talking(repeating(head, piece)) as url, bounded(0.3) as session, pytest.raises(RefusedAnswerError) as refused:
         session.request(method, f"{url}/x?token=a", data=data, timeout=(1, 1))
     assert str(refused.value) == f"the answer of {url}/x takes longer than 1 s"
 
@@ -101,7 +101,11 @@ def test_a_service_that_takes_nothing_of_an_upload() -> None:
         while True:
             yield b"x" * 1024**2
 
-    with talking(talk) as url, bounded(0.3) as session, pytest.raises(Refused, match="takes longer than 2 s"):
+    with (
+        talking(talk) as url,
+        bounded(0.3) as session,
+        pytest.raises(RefusedAnswerError, match="takes longer than 2 s"),
+    ):
         session.put(url, data=pieces(), timeout=(30, 2))
 
 

@@ -20,7 +20,7 @@ import zstandard
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.transfer.unpack import CHUNK
-from openstack_image_manager.transfer.verified import Verified
+from openstack_image_manager.transfer.verified import VerifiedImage
 
 MIB = 1024**2
 PLAIN = b"\0a disk without a header of its own" * 40
@@ -53,14 +53,14 @@ class Source(io.RawIOBase):
 
 def verified(content: bytes, disk_format: str = "raw", checksum: Checksum | None = None, **options: Any) -> bytes:
     """What is handed out of a published file."""
-    return b"".join(Verified(Source(content), disk_format, checksum, **options))
+    return b"".join(VerifiedImage(Source(content), disk_format, checksum, **options))
 
 
 def refused(content: bytes, message: str, disk_format: str = "raw", checksum: Checksum | None = None) -> bytes:
     """What was handed out before the refusal."""
     handed: list[bytes] = []
     with pytest.raises(VerificationError, match=message):
-        handed.extend(Verified(Source(content), disk_format, checksum))
+        handed.extend(VerifiedImage(Source(content), disk_format, checksum))
     return b"".join(handed)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openstack_image_manager.transfer.addresses import is_allowed, is_internal, literal
+from openstack_image_manager.transfer.addresses import is_allowed, is_internal, literal_address
 
 INTERNAL = [
     *["127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"],
@@ -26,13 +26,13 @@ def test_public(address: str) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "0x7f000001", "2130706433", "localhost", "a.LOCALHOST."])
 def test_hosts_that_say_their_address(host: str) -> None:
-    assert literal(host) == "127.0.0.1"
+    assert literal_address(host) == "127.0.0.1"
 
 
 def test_hosts_that_have_names() -> None:
-    assert literal("example.org") is None
-    assert literal("1.2.3.4.example.org") is None
-    assert literal("fe80::1%eth0") == "fe80::1"
+    assert literal_address("example.org") is None
+    assert literal_address("1.2.3.4.example.org") is None
+    assert literal_address("fe80::1%eth0") == "fe80::1"
 
 
 def test_what_is_allowed() -> None:

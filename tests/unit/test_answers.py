@@ -37,9 +37,9 @@ def test_an_image_that_can_not_be_one(key: str, value: Any) -> None:
 def test_an_image_without_what_may_be_missing() -> None:
     image = image_api.as_image({**IMAGE, "tags": None, "min_disk": None, "size": 2**63 - 1, "odd": 3})
     assert (image.tags, image.min_disk, image.size, image.properties) == (frozenset(), 0, 2**63 - 1, {})
-    image_api.present(image)
+    image_api.refuse_deleted(image)
     with pytest.raises(CloudError, match="pending_delete"):
-        image_api.present(image_api.as_image({**IMAGE, "status": "pending_delete"}))
+        image_api.refuse_deleted(image_api.as_image({**IMAGE, "status": "pending_delete"}))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_shapes(data: object, key: str, is_fine: bool) -> None:
     ],
 )
 def test_the_next_page_is_one_of_the_same_listing(link: object, page: tuple[str, str] | None) -> None:
-    assert image_api.following(link) == page
+    assert image_api.next_page(link) == page
 
 
 @pytest.mark.parametrize(
@@ -97,19 +97,19 @@ def test_the_next_page_is_one_of_the_same_listing(link: object, page: tuple[str,
     ],
 )
 def test_what_is_said_of_a_deed(method: str, path: str, statuses: tuple[int, ...]) -> None:
-    assert image_api.successes(method, path) == statuses
+    assert image_api.success_statuses(method, path) == statuses
 
 
 def test_the_clock_of_the_cloud() -> None:
-    moment = image_api.moment("Mon, 30 Nov 2026 06:50:05 GMT", 2.0)
+    moment = image_api.server_time("Mon, 30 Nov 2026 06:50:05 GMT", 2.0)
     assert moment is not None
     assert f"{moment:%H:%M:%S}" == "06:49:53"
-    assert image_api.moment("", 2.0) is None
+    assert image_api.server_time("", 2.0) is None
 
 
 def test_of_two_answers_the_newer_one_is_kept() -> None:
     old, new = (image_api.as_image({**IMAGE, "updated_at": f"2026-11-30T06:50:0{second}Z"}) for second in (1, 2))
     images: dict[str, Image] = {}
     for image, kept in ((old, old), (new, new), (old, new)):
-        image_api.join(images, image)
+        image_api.keep_newer(images, image)
         assert images == {"abc": kept}

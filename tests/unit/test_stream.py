@@ -18,7 +18,7 @@ from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import FetchError, VerificationError
 from openstack_image_manager.transfer.inspect import HEAD
 from openstack_image_manager.transfer.unpack import CHUNK
-from openstack_image_manager.transfer.verified import Verified
+from openstack_image_manager.transfer.verified import VerifiedImage
 
 
 def test_an_error_of_the_download_passes_through_as_it_is() -> None:
@@ -32,7 +32,7 @@ def test_an_error_of_the_download_passes_through_as_it_is() -> None:
     for packer, pack in PACKERS.items():
         for cut in (20, 700):
             with pytest.raises((FetchError, VerificationError), match=r"disk: gone|broken: ") as caught:
-                list(Verified(Failing(pack(PLAIN)[:cut]), "raw", None))
+                list(VerifiedImage(Failing(pack(PLAIN)[:cut]), "raw", None))
             assert caught.type is FetchError or packer.startswith(("tar", "zip")), packer
 
 
@@ -42,7 +42,7 @@ def test_no_upload_of_wrong_bytes_completes_by_itself(size: int) -> None:
     for packed in (content, gzip.compress(content, 1)):
         handed = refused(packed, "wrong checksum: expected sha256:.* got sha256:", checksum=sha256(b"other"))
         assert len(handed) < size
-        assert b"".join(Verified(Source(packed), "raw", sha256(content))) == content
+        assert b"".join(VerifiedImage(Source(packed), "raw", sha256(content))) == content
 
 
 def test_the_whole_published_file_is_read_and_hashed() -> None:
@@ -58,11 +58,11 @@ def test_any_algorithm(algorithm: str) -> None:
     for content in (packed, PLAIN):
         source = Source(packed, algorithm=algorithm)
         checksum = Checksum(algorithm, hashlib.new(algorithm, content).hexdigest())
-        assert b"".join(Verified(source, "raw", checksum)) == PLAIN
+        assert b"".join(VerifiedImage(source, "raw", checksum)) == PLAIN
 
 
 def test_an_upload_can_not_start_anew() -> None:
-    chunks = Verified(Source(PLAIN), "raw", None)
+    chunks = VerifiedImage(Source(PLAIN), "raw", None)
     assert b"".join(chunks) == PLAIN
     with pytest.raises(VerificationError, match="would have to start anew"):
         next(iter(chunks))
@@ -115,7 +115,7 @@ def test_memory_does_not_grow_with_the_image(kind: str) -> None:
     packed = make(size)
     total = 0
     tracemalloc.start()
-    for chunk in Verified(Source(packed), "raw", None):
+    for chunk in VerifiedImage(Source(packed), "raw", None):
         total += len(chunk)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

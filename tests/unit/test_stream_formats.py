@@ -14,7 +14,7 @@ from packing import MIB, PLAIN, Source, refused, sha256, verified, zst
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.transfer.inspect import HEAD
 from openstack_image_manager.transfer.unpack import CHUNK
-from openstack_image_manager.transfer.verified import Verified
+from openstack_image_manager.transfer.verified import VerifiedImage
 
 
 def qcow2(backing: int = 0, features: int = 0, version: int = 3) -> bytes:
@@ -143,7 +143,7 @@ def test_a_format_seen_to_be_wrong_in_the_head_stops_the_download() -> None:
 
     source = Endless(b"")
     with pytest.raises(VerificationError, match="none of the known formats"):
-        list(Verified(source, "qcow2", None))
+        list(VerifiedImage(source, "qcow2", None))
     assert source.given <= HEAD + CHUNK
 
 

@@ -17,7 +17,7 @@ from packing import MIB, PLAIN, Source, refused, verified, zst
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.transfer.inspect import HEAD
 from openstack_image_manager.transfer.unpack import CHUNK, FLOOR, RATIO, _Growth
-from openstack_image_manager.transfer.verified import Verified
+from openstack_image_manager.transfer.verified import VerifiedImage
 
 
 def qcow2(size: int) -> bytes:
@@ -56,7 +56,7 @@ def test_what_a_few_bytes_unpack_to_by_default() -> None:
 
     def take() -> None:
         nonlocal handed
-        for chunk in Verified(Source(packed), "raw", None):
+        for chunk in VerifiedImage(Source(packed), "raw", None):
             handed += len(chunk)
 
     with pytest.raises(VerificationError, match=f"^{len(packed)} bytes unpack to more than "):

@@ -18,7 +18,7 @@ from packing import PACKERS, PLAIN, Source, refused, sha256, tar, verified, zip_
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.transfer.inspect import HEAD
 from openstack_image_manager.transfer.unpack import CHUNK
-from openstack_image_manager.transfer.verified import Verified
+from openstack_image_manager.transfer.verified import VerifiedImage
 
 CHECKED = ("gz", "gz of two members", "bz2", "bz2 of two streams", "xz", "xz of two streams", "zip", "zip stored")
 
@@ -52,7 +52,7 @@ sizes = st.lists(st.integers(1, 700), min_size=1, max_size=6)
 @given(contents, st.sampled_from(sorted(PACKERS)), sizes)
 def test_whatever_the_bytes_and_however_they_come(content: bytes, packer: str, sizes: list[int]) -> None:
     source = Source(PACKERS[packer](content), sizes)
-    assert b"".join(Verified(source, "raw", sha256(content))) == content
+    assert b"".join(VerifiedImage(source, "raw", sha256(content))) == content
 
 
 @settings(max_examples=100)

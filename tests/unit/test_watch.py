@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from openstack_image_manager.transfer.deadline import GRACE, Watch
+from openstack_image_manager.transfer.deadline import GRACE, ConnectionWatch
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_every_read_ends_when_somebody_stops_also_after_several_answers(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     stop = threading.Event()
-    watch = Watch(None, stop)
+    watch = ConnectionWatch(None, stop)
     assert [watch.run(lambda answer=answer: answer) for answer in (1, 2)] == [1, 2]
     watch.add(pair[0])
     stop.set()
@@ -45,7 +45,7 @@ def test_every_read_ends_when_somebody_stops_also_after_several_answers(
 
 
 def test_every_read_ends_at_the_deadline(pair: tuple[socket.socket, socket.socket]) -> None:
-    watch = Watch(time.monotonic() - GRACE, threading.Event())
+    watch = ConnectionWatch(time.monotonic() - GRACE, threading.Event())
     watch.add(pair[0])
     watch.run(lambda: None)
     assert pair[0].recv(1) == b""
@@ -56,7 +56,7 @@ def test_an_answer_that_comes_too_late_is_closed_and_no_connection_is_taken_any_
 ) -> None:
     stop, go_on, late = threading.Event(), threading.Event(), Late()
     stop.set()
-    watch = Watch(None, stop)
+    watch = ConnectionWatch(None, stop)
 
     def answer() -> Late:
         go_on.wait(60)
@@ -73,7 +73,7 @@ def test_an_answer_that_comes_too_late_is_closed_and_no_connection_is_taken_any_
 
 
 def test_a_released_connection_ends_and_others_may_follow(pair: tuple[socket.socket, socket.socket]) -> None:
-    watch = Watch(None, threading.Event())
+    watch = ConnectionWatch(None, threading.Event())
     watch.add(pair[0])
     watch.release()
     assert pair[1].recv(1) == b""
@@ -86,4 +86,4 @@ def test_what_a_call_raises_is_raised() -> None:
         raise LookupError("no such host")
 
     with pytest.raises(LookupError, match="no such host"):
-        Watch(None, threading.Event()).run(fail)
+        ConnectionWatch(None, threading.Event()).run(fail)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openstack_image_manager.apply.import_method import ImportOptions, Method, Way, choose
+from openstack_image_manager.apply.import_method import ChosenMethod, ImportOptions, Method, choose
 from openstack_image_manager.definitions.model import Version
 from openstack_image_manager.errors import CloudError, VerificationError
 from openstack_image_manager.redaction import has_secrets
@@ -29,7 +29,7 @@ def way(
     methods: frozenset[str] = BOTH,
     url: str = PLAIN,
     verify: bool | None = None,
-) -> Way:
+) -> ChosenMethod:
     version = Version(version="1", url=url, checksum=checksum)
     return choose(version, methods, converts, ImportOptions(method=method, verify=verify))
 
@@ -73,7 +73,7 @@ def promise(checksum: str | None, when: str) -> str:
 def test_ways_in_a_cloud_that_offers_both(
     method: Method, checksum: str | None, converts: bool | None, verify: bool | None, chosen: str, when: str
 ) -> None:
-    assert way(method, checksum, converts, verify=verify) == Way(chosen, promise(checksum, when))
+    assert way(method, checksum, converts, verify=verify) == ChosenMethod(chosen, promise(checksum, when))
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_what_glance_cannot_fetch_or_unpack_comes_through_here(url: str) -> None
 
 @pytest.mark.parametrize("url", ["http://x/1.img", "HTTPS://X/1.IMG", "https://x/gz", "https://x/1.img?file=.gz"])
 def test_what_glance_can_fetch(url: str) -> None:
-    assert way(url=url) == Way("web-download", "none")
+    assert way(url=url) == ChosenMethod("web-download", "none")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from openstack_image_manager.cloud.image_api import sentence
+from openstack_image_manager.cloud.image_api import error_sentence
 
 HTML = """<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1>
 You are not authorized to complete this action.<br /><br />
@@ -40,7 +40,7 @@ def test_a_refusal_says_its_status_once(status: int, reason: str | None, body: s
     answer: Any = requests.Response()  # typed as if every service said a reason
     answer.status_code, answer.raw = status, io.BytesIO(body.encode())
     answer.reason = reason
-    assert sentence(answer, "Glance") == f"Glance answered {said}"
+    assert error_sentence(answer, "Glance") == f"Glance answered {said}"
 
 
 def test_a_long_refusal_takes_no_long_time() -> None:
@@ -48,6 +48,6 @@ def test_a_long_refusal_takes_no_long_time() -> None:
     answer.status_code, answer.raw, answer.encoding = 500, io.BytesIO(b"<title" * 10_000_000), "nobody-knows"
     answer.reason = "x-" * 30_000
     begun = time.process_time()
-    said = sentence(answer, "Glance")
+    said = error_sentence(answer, "Glance")
     assert time.process_time() - begun < 3
     assert len(said) < 600

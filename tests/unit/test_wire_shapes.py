@@ -110,13 +110,13 @@ def test_a_base_attribute_that_glance_cannot_have_written_is_refused_with_its_na
 @pytest.mark.parametrize("status", ["deleted", "pending_delete"])
 def test_an_image_that_glance_is_deleting_counts_as_gone(status: str) -> None:
     with pytest.raises(CloudError, match=f"Glance says that it is {status}") as caught:
-        image_api.present(Image("Ubuntu", "public", status=status))
+        image_api.refuse_deleted(Image("Ubuntu", "public", status=status))
     assert caught.value.status == 404
-    image_api.present(Image("Ubuntu", "public", status="deactivated"))
+    image_api.refuse_deleted(Image("Ubuntu", "public", status="deactivated"))
 
 
 def test_a_new_record_is_made_with_all_that_glance_takes_at_once() -> None:
-    assert image_api.creation(image_api.as_image(IMAGE), "bare") == {
+    assert image_api.creation_body(image_api.as_image(IMAGE), "bare") == {
         "id": IMAGE["id"],
         "name": "Ubuntu",
         "visibility": "public",
@@ -131,8 +131,8 @@ def test_a_new_record_is_made_with_all_that_glance_takes_at_once() -> None:
 
 
 def test_an_import_names_its_address_and_its_stores_only_where_there_are_some() -> None:
-    assert image_api.order("glance-direct", None, None) == {"method": {"name": "glance-direct"}}
-    assert image_api.order("web-download", "https://example.org/x", {"slow", "fast"}) == {
+    assert image_api.import_body("glance-direct", None, None) == {"method": {"name": "glance-direct"}}
+    assert image_api.import_body("web-download", "https://example.org/x", {"slow", "fast"}) == {
         "method": {"name": "web-download", "uri": "https://example.org/x"},
         "stores": ["fast", "slow"],
         "all_stores_must_succeed": False,
@@ -150,7 +150,7 @@ def test_an_import_names_its_address_and_its_stores_only_where_there_are_some() 
     ],
 )
 def test_a_change_is_one_json_patch_operation(change: FieldChange, operation: dict[str, Any]) -> None:
-    assert image_api.operation(change) == operation
+    assert image_api.patch_operation(change) == operation
 
 
 def test_filters_find_all_of_many_ids_in_short_questions() -> None:
@@ -215,11 +215,11 @@ def test_an_answer_without_the_key_that_was_asked_for_is_not_believed(answer: An
 def test_only_the_statuses_of_the_api_reference_are_a_success(
     method: str, path: str, statuses: tuple[int, ...]
 ) -> None:
-    assert image_api.successes(method, path) == statuses
+    assert image_api.success_statuses(method, path) == statuses
 
 
 def test_the_next_page_is_a_page_of_the_same_listing() -> None:
-    assert image_api.following("/v2/images?limit=2&marker=b") == ("/images?limit=2&marker=b", "b")
+    assert image_api.next_page("/v2/images?limit=2&marker=b") == ("/images?limit=2&marker=b", "b")
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_the_next_page_is_a_page_of_the_same_listing() -> None:
     ],
 )
 def test_a_link_that_leads_elsewhere_is_not_followed(link: object) -> None:
-    assert image_api.following(link) is None
+    assert image_api.next_page(link) is None
 
 
 def test_the_newer_state_of_an_image_counts_and_of_one_second_the_later_answer() -> None:
@@ -247,17 +247,18 @@ def test_the_newer_state_of_an_image_counts_and_of_one_second_the_later_answer()
 
     images: dict[str, Image] = {}
     for name, second, kept in (("first", 1, "first"), ("older", 0, "first"), ("same", 1, "same"), ("new", 2, "new")):
-        image_api.join(images, image(name, second))
+        image_api.keep_newer(images, image(name, second))
         assert images["a"].name == kept
 
 
 def test_an_answer_began_before_its_date_by_what_it_took_and_what_clocks_may_differ() -> None:
     date = "Sun, 22 Nov 2026 10:00:00 GMT"
     assert (
-        image_api.moment(date, 5.0) == datetime(2026, 11, 22, 10, tzinfo=UTC) - timedelta(seconds=5) - image_api.MARGIN
+        image_api.server_time(date, 5.0)
+        == datetime(2026, 11, 22, 10, tzinfo=UTC) - timedelta(seconds=5) - image_api.MARGIN
     )
 
 
 @pytest.mark.parametrize("date", ["", "soon", "Sun, 99 Nov 2026 10:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -2300"])
 def test_an_answer_without_a_date_that_can_be_read_began_at_no_known_time(date: str) -> None:
-    assert image_api.moment(date, 5.0) is None
+    assert image_api.server_time(date, 5.0) is None

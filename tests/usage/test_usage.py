@@ -74,7 +74,7 @@ def rules(services: Services, name: str, tag: str, *rules: str) -> Iterator[None
 def count(cloud: str, image: str) -> tuple[int | None, str]:
     glance = Glance.connect(cloud)
     try:
-        uses, findings = usage.look(glance, [image])
+        uses, findings = usage.count_usage(glance, [image])
         return uses(image), " ".join(finding.message for finding in findings)
     finally:
         glance.close()

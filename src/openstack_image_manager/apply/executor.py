@@ -14,14 +14,14 @@ from queue import SimpleQueue
 from typing import TypeGuard
 
 from openstack_image_manager.apply import image_update, stored_data
-from openstack_image_manager.apply.image_record import Claims
+from openstack_image_manager.apply.image_record import ImageRecords
 from openstack_image_manager.apply.import_method import ImportOptions
 from openstack_image_manager.apply.importer import Importer
-from openstack_image_manager.apply.other_runs import Others
-from openstack_image_manager.apply.recheck import Recheck, SettledError, Sight, keeps_name
+from openstack_image_manager.apply.other_runs import OtherRuns
+from openstack_image_manager.apply.recheck import AlreadyDoneError, CurrentImages, Recheck, keeps_name
 from openstack_image_manager.background import join
 from openstack_image_manager.cloud.glance import Glance
-from openstack_image_manager.cloud.lookahead import Looks
+from openstack_image_manager.cloud.lookahead import ImageLookahead
 from openstack_image_manager.errors import CloudError, Error, Interrupted
 from openstack_image_manager.log_context import about
 from openstack_image_manager.model import FieldChange, Image
@@ -40,14 +40,14 @@ PATIENCE = 4.0  # seconds that an interrupted run waits for its workers to notic
 
 
 @dataclass
-class _Run:
+class _CloudRun:
     glance: Glance
     policy: Policy
     importer: Importer
     imports: threading.Semaphore
     stop: threading.Event
     reporter: Reporter
-    looks: Looks
+    looks: ImageLookahead
     recheck: Recheck
 
     def definition(self, name: str, changes: list[Change]) -> Result:
@@ -85,7 +85,7 @@ class _Run:
             return self._delete(self.recheck.delete(change))
         try:
             return self._copy(change) if change.fields[0].field == "stores" else self._update(change)
-        except SettledError as settled:
+        except AlreadyDoneError as settled:
             return str(settled)
         except CloudError as error:
             # It was hidden to be deleted next, and another run has done both.
@@ -125,7 +125,7 @@ class _Run:
 
             try:
                 image = self.importer.bring_in(self.recheck.create(change), again)
-            except SettledError as settled:
+            except AlreadyDoneError as settled:
                 return str(settled)
             finally:
                 self.reporter.finished(change.subject)
@@ -148,7 +148,7 @@ class _Run:
         if diff(between, wanted):
             copies.append(Update(change.group, between, wanted, stores, "its stores differ"))
         self.recheck.sight.changed(change.group, image.id)
-        image_update.change(self.glance, image, diff(image, between))
+        image_update.apply_changes(self.glance, image, diff(image, between))
         promise = wanted.properties.get(markers.VERIFIED, "")
         return f"imported as {wanted.name} ({image.id}), verified: {promise or 'unknown'}"
 
@@ -158,7 +158,9 @@ class _Run:
             # To read an image takes its time; whoever changes it meanwhile is seen by the look that follows.
             self._unchanged(change.found, change.wanted)
             with self.imports:
-                stored_data.prove(self.glance, change, self.importer.options.timeout, self.stop, self.reporter)
+                stored_data.verify_stored_data(
+                    self.glance, change, self.importer.options.timeout, self.stop, self.reporter
+                )
         change = self.recheck.update(change)
         current = self._unchanged(change.found, change.wanted)
         if not diff(current, change.wanted):
@@ -168,7 +170,7 @@ class _Run:
             if not keeps_name(_seen(self.glance.get, change.keeper.id), change.keeper, current.name):
                 raise CloudError(f"another run gives '{current.name}' to another image; plan again")
         self.recheck.sight.changed(change.group, current.id)
-        image_update.change(self.glance, current, change.fields)
+        image_update.apply_changes(self.glance, current, change.fields)
         if change.wanted.members is not None and current.visibility != "shared" == change.wanted.visibility:
             image_update.forget_members(self.glance, current.id, change.wanted.members)
         return said + (f", is now {change.wanted.name}" if change.wanted.name != current.name else "")
@@ -198,7 +200,7 @@ class _Run:
         """Make the current image as planned, where another run has changed it at the same moment."""
         try:
             return f"{self._update(change)}: another run changed it"
-        except SettledError as settled:
+        except AlreadyDoneError as settled:
             return str(settled)
 
     def _give_up_name(self, change: Update, keeper: Image) -> str:
@@ -208,7 +210,7 @@ class _Run:
         if not keeps_name(_seen(self.glance.get, keeper.id), keeper, current.name):
             raise CloudError(f"another run gives '{current.name}' to another image; plan again")
         fields = [field for field in change.fields if field.field == "name" or field.field not in FIELDS]
-        image_update.change(self.glance, current, fields)
+        image_update.apply_changes(self.glance, current, fields)
         return f"{change.found.id} is now {change.wanted.name}: another run gave it the name too"
 
     def _copy(self, change: Update) -> str:
@@ -259,7 +261,7 @@ class _Run:
             self.reporter.line(current.name, "Glance still holds its import: waiting for it")
             limit = time.monotonic() + self.importer.options.timeout
             current = _seen(lambda one: self.glance.wait(one, limit, self.stop), current.id)
-        moved = image_update.moved(planned, current)
+        moved = image_update.changed_fields(planned, current)
         if moved and not (wanted and not diff(current, wanted)):
             raise CloudError(f"{planned.id} was changed by someone since the plan was made ({moved}); plan again")
         return replace(current, members=planned.members)
@@ -276,7 +278,7 @@ def _seen(look: Callable[[str], Image], image_id: str) -> Image:
         return look(image_id)
     except CloudError as error:
         if error.status == 404:
-            raise CloudError(image_update.gone(image_id), 404) from None
+            raise CloudError(image_update.gone_message(image_id), 404) from None
         raise
 
 
@@ -306,7 +308,7 @@ def apply(jobs: Sequence[Job], options: ImportOptions, workers: int = 4) -> list
     `workers` imports at a time in each. Ctrl-C ends it in an orderly way: what was not begun is skipped, and a second
     run goes on from there."""
     stop = threading.Event()
-    todo: list[tuple[_Run, dict[str, list[Change]], dict[str, Result]]] = []
+    todo: list[tuple[_CloudRun, dict[str, list[Change]], dict[str, Result]]] = []
     for job in jobs:
         changes: dict[str, list[Change]] = {}
         for change in job.plan.changes:
@@ -319,15 +321,15 @@ def apply(jobs: Sequence[Job], options: ImportOptions, workers: int = 4) -> list
 
 def _run(
     job: Job, options: ImportOptions, stop: threading.Event, workers: int, changes: Mapping[str, Sequence[Change]]
-) -> _Run:
+) -> _CloudRun:
     same = job.policy.same_ids
-    others = Others(job.glance, options.timeout, stop, job.reporter)
-    claims = Claims(others, job.policy.tag, same, job.elsewhere)
+    others = OtherRuns(job.glance, options.timeout, stop, job.reporter)
+    claims = ImageRecords(others, job.policy.tag, same, job.elsewhere)
     importer = Importer(job.glance, options, job.plan.converts, stop, job.reporter, claims)
     # Properties alone are what changes by the hundred; names, visibility, status, deletions are looked at one by one.
-    looks = Looks(job.glance, [first.found.id for first, *_ in changes.values() if _properties(first)])
-    recheck = Recheck(Sight(job.glance, job.policy.tag), job.decisions)
-    return _Run(job.glance, job.policy, importer, threading.Semaphore(workers), stop, job.reporter, looks, recheck)
+    looks = ImageLookahead(job.glance, [first.found.id for first, *_ in changes.values() if _properties(first)])
+    recheck = Recheck(CurrentImages(job.glance, job.policy.tag), job.decisions)
+    return _CloudRun(job.glance, job.policy, importer, threading.Semaphore(workers), stop, job.reporter, looks, recheck)
 
 
 def _properties(change: Change) -> TypeGuard[Update]:
@@ -335,12 +337,14 @@ def _properties(change: Change) -> TypeGuard[Update]:
 
 
 def _work(
-    todo: list[tuple[_Run, dict[str, list[Change]], dict[str, Result]]], stop: threading.Event, threads: int
+    todo: list[tuple[_CloudRun, dict[str, list[Change]], dict[str, Result]]], stop: threading.Event, threads: int
 ) -> None:
     crashes: list[BaseException] = []
     pool: list[threading.Thread] = []
 
-    def work(run: _Run, changes: dict[str, list[Change]], results: dict[str, Result], names: SimpleQueue[str]) -> None:
+    def work(
+        run: _CloudRun, changes: dict[str, list[Change]], results: dict[str, Result], names: SimpleQueue[str]
+    ) -> None:
         with suppress(queue.Empty):
             while not stop.is_set():
                 name = names.get_nowait()

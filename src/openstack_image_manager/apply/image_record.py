@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from openstack_image_manager.apply.import_method import Way
-from openstack_image_manager.apply.other_runs import QUIET, Others, is_staged
+from openstack_image_manager.apply.import_method import ChosenMethod
+from openstack_image_manager.apply.other_runs import QUIET, OtherRuns, is_staged
 from openstack_image_manager.definitions import naming
 from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.model import GONE, WHOLE, Image
@@ -20,23 +20,23 @@ from openstack_image_manager.plan.matching import Key
 from openstack_image_manager.plan.model import Create
 from openstack_image_manager.plan.ownership import Claim, claim_of, is_hidden_by_others
 
-TAKEN = 1.0  # seconds after which a record that was taken over tells who has it
+TAKEOVER_PAUSE = 1.0  # seconds after which a record that was taken over tells who has it
 TAGGED = 3.0  # seconds after which a new record has its tags, which Glance writes after all else
-AGREED_IDS = 5  # ids that runs agree on; anyone can take them, so that after these it is a random one
+SHARED_IDS = 5  # ids that runs agree on; anyone can take them, so that after these it is a random one
 SAME_IDS = 10  # as many where clouds agree on them
 MOST_IDS = 100  # each failure of a day uses one up
 SECOND = 1.1  # seconds after which Glance gives no other record the same created_at
-Again = Callable[[Create, bool], Create]
+RecheckCreate = Callable[[Create, bool], Create]
 UNCERTAIN = (404, 409, 500)  # what Glance answers to a change that another run was quicker with
 
 
 @dataclass(frozen=True)
-class Claims:
+class ImageRecords:
     """Records of one run in one cloud, among those of the others.
 
     `same_ids`: a version shall have the same id in every cloud; `elsewhere`: the ids that it has in other clouds."""
 
-    others: Others
+    others: OtherRuns
     tag: str
     same_ids: bool = False
     elsewhere: Mapping[Key, Sequence[str]] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Claims:
             if (whole and markers.is_pending(current)) or (not whole and not keep):
                 self.others.glance.delete(image_id)
 
-    def record(self, change: Create, way: Way, again: Again) -> tuple[Image, bool]:
+    def record(self, change: Create, way: ChosenMethod, again: RecheckCreate) -> tuple[Image, bool]:
         """The record in Glance to be filled, and whether it is ours alone. Of several runs at the same moment one
         makes it, as its id follows from what it is; the others wait for that one. `again`: looks whether the version is
         still missing (True: with a new look), and gives the change with what is left of it by now."""
@@ -93,7 +93,7 @@ class Claims:
                 left = self._ours(again(change, True).left, change)
         raise Error(f"found no free id for version {change.version.version}: {MOST_IDS} are taken")
 
-    def _initial(self, change: Create, way: Way) -> Image:
+    def _initial(self, change: Create, way: ChosenMethod) -> Image:
         """The record as it is made."""
         wanted = change.wanted
         properties = {**wanted.properties, markers.VERIFIED: markers.PENDING + way.promise, markers.RUN: self.run}
@@ -113,7 +113,7 @@ class Claims:
         )
 
     def _of_left(
-        self, left: Image, initial: Image, change: Create, way: Way, number: int
+        self, left: Image, initial: Image, change: Create, way: ChosenMethod, number: int
     ) -> tuple[Image | None, Image | None]:
         """The record to go on with, of what is left of a version; or what to look at once more; or neither: it is
         removed."""
@@ -157,7 +157,7 @@ class Claims:
             self.others.reporter.line(change.subject, f"the id {image_id} is taken {whose}: {then}")
 
     def _agreed(self) -> int:
-        return SAME_IDS if self.same_ids else AGREED_IDS
+        return SAME_IDS if self.same_ids else SHARED_IDS
 
     def _met(self, initial: Image) -> Image | None:
         """The record that another run is making of the same version, whatever its id; None: there is none."""
@@ -206,7 +206,7 @@ class Claims:
             if error.status not in UNCERTAIN:
                 raise
         if not self._is_own(left):
-            self.others.pause(max(TAKEN, 2 * (time.monotonic() - begun)))
+            self.others.pause(max(TAKEOVER_PAUSE, 2 * (time.monotonic() - begun)))
         current = self.others.still_there(left.id)
         return current if current and self._is_own(current) else None
 
@@ -261,7 +261,7 @@ class Claims:
         except CloudError as error:
             if error.status != 403:
                 raise
-            raise explained(error, "public") from None
+            raise with_missing_right(error, "public") from None
         return self.others.glance.patch(record.id, diff(record, replace(record, visibility="private", hidden=False)))
 
 
@@ -274,7 +274,7 @@ def _day(seconds: float) -> str:
     return time.strftime("%Y%m%d", time.gmtime(seconds))
 
 
-def explained(error: CloudError, visibility: str) -> Error:
+def with_missing_right(error: CloudError, visibility: str) -> Error:
     """A refusal of a visibility, with the right that is missing."""
     right = {"public": "publicize_image", "community": "communitize_image"}.get(visibility)
     if error.status != 403 or right is None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from openstack_image_manager.apply.image_record import explained
+from openstack_image_manager.apply.image_record import with_missing_right
 from openstack_image_manager.cloud import members
 from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.cloud.image_api import NOT_PATCHED
@@ -19,7 +19,7 @@ from openstack_image_manager.plan.diff import FIELDS, diff
 REFUSED = (400, 403, 404, 409)
 
 
-def change(glance: Glance, image: Image, fields: Iterable[FieldChange]) -> None:
+def apply_changes(glance: Glance, image: Image, fields: Iterable[FieldChange]) -> None:
     """Everything that differs, in as few requests as Glance has for it. Raises CloudError."""
     fields = tuple(fields)
     after = {field.field: field.after for field in fields}
@@ -49,8 +49,8 @@ def _explaining(glance: Glance, image_id: str, visibility: str = "") -> Iterator
         yield
     except CloudError as error:
         if error.status in REFUSED and glance.is_gone(image_id):
-            raise CloudError(gone(image_id), 404) from None
-        raise explained(error, visibility) from None
+            raise CloudError(gone_message(image_id), 404) from None
+        raise with_missing_right(error, visibility) from None
 
 
 def _members(glance: Glance, image_id: str, fields: tuple[FieldChange, ...]) -> None:
@@ -91,11 +91,11 @@ def _with(image: Image, values: dict[str, Any]) -> Image:
     return replace(image, properties=kept, **{key: value for key, value in values.items() if key in FIELDS})
 
 
-def gone(image_id: str) -> str:
+def gone_message(image_id: str) -> str:
     """What is said of an image that was deleted since the plan was made."""
     return f"{image_id} is gone since the plan was made; plan again"
 
 
-def moved(planned: Image, current: Image) -> str:
+def changed_fields(planned: Image, current: Image) -> str:
     """What someone else changed since; empty when nothing did."""
     return ", ".join(change.field for change in diff(planned, current))

@@ -30,14 +30,14 @@ class ImportOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ChosenMethod:
     """A method and what it promises about the bytes; the promise is kept on the image."""
 
     method: str
     promise: str
 
 
-def choose(version: Version, methods: frozenset[str], converts: bool | None, options: ImportOptions) -> Way:
+def choose(version: Version, methods: frozenset[str], converts: bool | None, options: ImportOptions) -> ChosenMethod:
     """The way for a version. Staging verifies before anything is published, at the price of our bandwidth; after
     a web-download only `os_hash_value` (a sha512 of the data as stored) can tell, so it must be a sha512 and the cloud
     must be known not to convert. Raises Error when a checksum would go unverified."""
@@ -61,7 +61,7 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
         offered = ", ".join(sorted(methods)) or "no method at all"
         raise CloudError(f"needs the import method {method}, but this cloud offers {offered}")
     if method == "glance-direct":
-        return Way(method, f"{checksum}{markers.BEFORE}" if checksum else UNVERIFIED)
+        return ChosenMethod(method, f"{checksum}{markers.BEFORE}" if checksum else UNVERIFIED)
     if ours_only:
         raise CloudError("web-download can't fetch this: Glance takes unpacked http(s) URLs; use glance-direct")
     if secret:
@@ -74,4 +74,4 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
             "its checksum can't be verified after web-download (it takes a sha512 and a cloud known not to convert); "
             "use --import-method auto, or --no-verify-checksum to publish without verification"
         )
-    return Way(method, f"{checksum}{markers.AFTER}" if checksum else UNVERIFIED)
+    return ChosenMethod(method, f"{checksum}{markers.AFTER}" if checksum else UNVERIFIED)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from openstack_image_manager.apply.image_record import Again, Claims
-from openstack_image_manager.apply.import_method import ImportOptions, Way, choose
+from openstack_image_manager.apply.image_record import ImageRecords, RecheckCreate
+from openstack_image_manager.apply.import_method import ChosenMethod, ImportOptions, choose
 from openstack_image_manager.apply.other_runs import is_staged
-from openstack_image_manager.apply.sources import Source, Sources, urls_of
+from openstack_image_manager.apply.sources import Source, Sources, source_urls
 from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
@@ -48,7 +48,7 @@ class Importer:
     converts: Mapping[str, bool | None]
     stop: threading.Event
     reporter: Reporter
-    claims: Claims
+    claims: ImageRecords
     _methods: frozenset[str] | None = None
     _converting: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -65,9 +65,9 @@ class Importer:
                 self._methods = self.glance.import_methods()
             return self._methods
 
-    def bring_in(self, change: Create, again: Again) -> Image:
+    def bring_in(self, change: Create, again: RecheckCreate) -> Image:
         """The image, active and verified but not yet published. Whatever fails is removed again. `again`: see
-        `Claims.record`. Raises Error."""
+        `ImageRecords.record`. Raises Error."""
         deadline = time.monotonic() + self.options.timeout
         if self.options.verify is not False:
             change = replace(change, version=with_checksum(change.version, deadline=deadline, stop=self.stop))
@@ -88,12 +88,12 @@ class Importer:
                 self.reporter.line(change.subject, f"{error}; next try")
         raise AssertionError("unreachable")
 
-    def _way(self, change: Create, options: ImportOptions) -> Way:
+    def _way(self, change: Create, options: ImportOptions) -> ChosenMethod:
         disk_format = change.definition.format
         converts = disk_format in self._converting or self.converts.get(disk_format)
         return choose(change.version, self.methods(), converts, options)
 
-    def _fetched_by_glance(self, change: Create, way: Way, deadline: float, again: Again) -> Image:
+    def _fetched_by_glance(self, change: Create, way: ChosenMethod, deadline: float, again: RecheckCreate) -> Image:
         """Glance fetches the image by itself: from the next address when the bytes of one turn out to be wrong."""
         # Before anything is made in Glance: a wrong address or a wrong file leaves no trace there.
         urls = self.sources.worth_asking(change, deadline)
@@ -107,7 +107,13 @@ class Importer:
                 self.reporter.line(change.subject, f"{error}; taken from {public_url(urls[0])}")
 
     def _attempt(
-        self, change: Create, way: Way, deadline: float, again: Again, urls: Sequence[str] = (), last: bool = False
+        self,
+        change: Create,
+        way: ChosenMethod,
+        deadline: float,
+        again: RecheckCreate,
+        urls: Sequence[str] = (),
+        last: bool = False,
     ) -> Image:
         """One record, filled; `urls`: where Glance fetches it. `last`: when the record is lost no other one is made."""
         with self._opened(change, way, deadline) as source:
@@ -133,7 +139,13 @@ class Importer:
         return self._attempt(change, way, deadline, again, urls, last=True)
 
     def _filled(
-        self, change: Create, way: Way, deadline: float, record: Image, source: Source | None, urls: Sequence[str]
+        self,
+        change: Create,
+        way: ChosenMethod,
+        deadline: float,
+        record: Image,
+        source: Source | None,
+        urls: Sequence[str],
     ) -> Image:
         """The record with its bytes."""
         url = None
@@ -160,7 +172,7 @@ class Importer:
         return image
 
     @contextmanager
-    def _opened(self, change: Create, way: Way, deadline: float) -> Iterator[Source | None]:
+    def _opened(self, change: Create, way: ChosenMethod, deadline: float) -> Iterator[Source | None]:
         """The open source of what goes through this machine: a wrong address or a wrong file leaves no trace in
         Glance."""
         staged = change.left is not None and is_staged(change.left)
@@ -187,7 +199,7 @@ class Importer:
     def _stage(self, change: Create, image_id: str, deadline: float, source: Source) -> None:
         """Bytes to the staging area. Begins anew when the cloud breaks off, and with the upstream when the bytes of the
         mirror turn out to be wrong."""
-        urls = urls_of(change.version)
+        urls = source_urls(change.version)
         later, tries = urls[urls.index(source.url) + 1 :], STAGE_TRIES
         while True:
             try:

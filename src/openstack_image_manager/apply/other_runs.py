@@ -16,12 +16,14 @@ from openstack_image_manager.reporter import Reporter
 
 QUIET = 10.0  # seconds after which an empty record that nobody fills is taken for left behind
 STAGED = 3.0  # seconds after which one with all bytes is that nobody imports
-LOT = 3.0  # seconds more, at most: runs that find the same record at the same moment shall not go on at the same moment
+JITTER = (
+    3.0  # seconds more, at most: runs that find the same record at the same moment shall not go on at the same moment
+)
 SETTLE = 60.0  # seconds for Glance to notice that an upload's client is gone
 
 
 @dataclass(frozen=True)
-class Others:
+class OtherRuns:
     """Images of one cloud that other runs may be at. `timeout`: seconds for an import by another run."""
 
     glance: Glance
@@ -35,7 +37,7 @@ class Others:
         import of a full one at once, and takes back one that failed at once. Two orders to import at the same moment
         would break each other in Glance."""
         begun = time.monotonic()
-        watch, told = _Watch(quiet), set[str]()
+        watch, told = _QuietPeriod(quiet), set[str]()
 
         def waiting(name: str, what: str) -> None:
             if what not in told:
@@ -98,11 +100,11 @@ class Others:
 
 
 @dataclass
-class _Watch:
+class _QuietPeriod:
     """How long nothing has happened to an image; `quiet` seconds are enough, and for some runs a little more."""
 
     quiet: float
-    lot: float = field(default_factory=lambda: random.uniform(0, LOT))
+    lot: float = field(default_factory=lambda: random.uniform(0, JITTER))
     since: float = 0.0
     seen: tuple[object, ...] = ()
     failed: float | None = None

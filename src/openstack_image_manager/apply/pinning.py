@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from openstack_image_manager.background import side_by_side
+from openstack_image_manager.background import in_parallel
 from openstack_image_manager.errors import Error
 from openstack_image_manager.model import Finding
 from openstack_image_manager.plan.model import Change, Create, Plan
@@ -12,11 +12,11 @@ from openstack_image_manager.transfer.checksum_files import with_checksum
 from openstack_image_manager.transfer.download import fetch_text
 
 
-def pinned(made: Plan) -> Plan:
+def pin_checksums(made: Plan) -> Plan:
     """The plan with the checksums that its checksum files give now, each file asked for once. A definition whose file
     gives none is left alone."""
     urls = dict.fromkeys(url for change in made.changes if (url := _file(change)))
-    texts = dict(zip(urls, side_by_side(_text, urls, 8), strict=True))
+    texts = dict(zip(urls, in_parallel(_text, urls, 8), strict=True))
     changes: list[Change] = []
     failed: dict[str, Error] = {}
     for change in made.changes:

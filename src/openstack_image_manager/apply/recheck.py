@@ -18,12 +18,12 @@ from openstack_image_manager.plan.model import Change, Create, Delete, Update
 FRESH = 1.0  # seconds that a look is good for
 
 
-class SettledError(Exception):
+class AlreadyDoneError(Exception):
     """Nothing is left to be done, another run has done it."""
 
 
 @dataclass
-class Sight:
+class CurrentImages:
     """The images of definitions as they are now. Each definition has one thread that asks."""
 
     glance: Glance
@@ -62,18 +62,18 @@ class Sight:
 class Recheck:
     """Decisions of one cloud, made again. Raises CloudError where a decision is not the same any more."""
 
-    sight: Sight
+    sight: CurrentImages
     decisions: Decisions
 
     def create(self, change: Create, fresh: bool = False) -> Create:
-        """The change with what is left of its version by now. Raises SettledError when another run has published it as
-        planned."""
+        """The change with the record that is left of its version now. Raises AlreadyDoneError when another run has
+        published the version as planned."""
         images, changes = self._now(change.group, fresh=fresh)
         wanted = deciding.decisive(change.wanted)
         for new in changes:
             if isinstance(new, Create) and new.version.version == change.version.version:
                 if deciding.decisive(new.wanted) != wanted:
-                    raise _other(change)
+                    raise _changed_by_another_run(change)
                 if lost := self.decisions.without_tag(change, images.values()):
                     raise _without_tag(lost, change, self.sight.tag)
                 return replace(change, left=new.left)
@@ -82,14 +82,14 @@ class Recheck:
                 if markers.is_pending(image):
                     return replace(change, left=image)
                 if deciding.decisive(image) == wanted:
-                    raise SettledError(f"already up to date ({image.id})")
-        raise _other(change)
+                    raise AlreadyDoneError(f"already up to date ({image.id})")
+        raise _changed_by_another_run(change)
 
     def publication(self, change: Create, image_id: str) -> Image:
         """The imported image as it is now, which may be published as planned, or is already."""
         images, changes = self._now(change.group, [image_id], fresh=True)
         if image_id not in images:
-            raise CloudError(image_update.gone(image_id), 404)
+            raise CloudError(image_update.gone_message(image_id), 404)
         wanted = deciding.decisive(change.wanted)
         # With --no-verify-checksum the importer takes bytes that the plan does not.
         unverified = any(
@@ -97,12 +97,12 @@ class Recheck:
             for new in changes
         )
         if not unverified and deciding.outcome(images[image_id], changes) != wanted:
-            raise _other(change)
+            raise _changed_by_another_run(change)
         return images[image_id]
 
     def update(self, change: Update) -> Update:
-        """The change with the image that has to keep the name. Raises SettledError when another run has done all that
-        is decisive in it, and more."""
+        """The change with the image that has to keep the name. Raises AlreadyDoneError when another run has already
+        made all its decisive changes."""
         if not deciding.is_decisive(change):
             return change
         images, changes = self._now(change.group, [change.found.id])
@@ -113,18 +113,20 @@ class Recheck:
         after = deciding.outcome(image, changes)
         asked = {field.field: field.after for field in change.fields if field.field in deciding.DECISIVE}
         if after is not None and any(after[name] != value for name, value in asked.items()):
-            raise _other(change)
+            raise _changed_by_another_run(change)
         now = deciding.decisive(image)
         if after is not None and all(now[name] == value for name, value in asked.items()):
             compared = replace(image, members=change.found.members)
-            if image_update.moved(change.found, compared) and image_update.moved(change.wanted, compared):
-                raise SettledError(f"already up to date ({image.id})")
+            if image_update.changed_fields(change.found, compared) and image_update.changed_fields(
+                change.wanted, compared
+            ):
+                raise AlreadyDoneError(f"already up to date ({image.id})")
         new = next((one for one in changes if isinstance(one, Update) and one.found.id == image.id), change)
         keeper = new.keeper or change.keeper
         if keeper is None:
             return change
         if _is_out_of_place(keeper, changes):
-            raise _other(change)
+            raise _changed_by_another_run(change)
         return replace(change, keeper=images.get(keeper.id, keeper))
 
     def delete(self, change: Delete) -> Delete:
@@ -136,7 +138,7 @@ class Recheck:
         for new in changes:
             if isinstance(new, Delete) and new.found.id == change.found.id:
                 return replace(change, keeper=new.keeper or change.keeper)
-        raise _other(change)
+        raise _changed_by_another_run(change)
 
     def unasked(self, name: str, asked: Collection[Change]) -> set[tuple[object, ...]]:
         """What the whole plan would have done of a definition and was not asked to, such as a plan that was approved
@@ -170,7 +172,7 @@ class Recheck:
 def _has_current(change: Change, changes: Iterable[Change]) -> None:
     """Raises CloudError where the current image is missing by now: what others give up comes after it."""
     if any(isinstance(new, Create) and new.role.newest for new in changes):
-        raise _other(change)
+        raise _changed_by_another_run(change)
 
 
 def _is_out_of_place(keeper: Image, changes: Iterable[Change]) -> bool:
@@ -184,7 +186,7 @@ def _is_out_of_place(keeper: Image, changes: Iterable[Change]) -> bool:
     )
 
 
-def _other(change: Change) -> CloudError:
+def _changed_by_another_run(change: Change) -> CloudError:
     return CloudError(f"{change.subject} was changed by another run; plan again")
 
 
@@ -198,10 +200,10 @@ def _without_tag(image: Image, change: Create, tag: str) -> CloudError:
 
 def keeps_name(keeper: Image, planned: Image, name: str) -> bool:
     """True for an image that users find under the name, as the plan has it."""
-    return keeper.name == name and stands(keeper, planned)
+    return keeper.name == name and is_shown_as_planned(keeper, planned)
 
 
-def stands(keeper: Image, planned: Image) -> bool:
+def is_shown_as_planned(keeper: Image, planned: Image) -> bool:
     """True for an image that is whole, and seen as the plan has it."""
     seen = (keeper.visibility, keeper.hidden)
     return keeper.status in WHOLE and seen == (planned.visibility, planned.hidden)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from openstack_image_manager.transfer.download import Download
 
 
-class Body:
+class UploadBody:
     """The body of an upload, whose first bytes were read before the upload begins: what is wrong from the start, Glance
     never sees."""
 
@@ -43,7 +43,7 @@ class Source:
 
     url: str
     download: Download
-    body: Body
+    body: UploadBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Sources:
         """The first address of the version that has the beginning of an image. Raises VerificationError with what is
         wrong with each of them when none has."""
         failures: list[Error] = []
-        for url in urls_of(change.version):
+        for url in source_urls(change.version):
             try:
                 source = self.open(url, change, deadline)
             except (FetchError, VerificationError) as error:
@@ -67,12 +67,12 @@ class Sources:
             if failures:
                 self.reporter.line(change.subject, f"{failures[0]}; taken from {public_url(url)}")
             return source
-        raise _none(failures)
+        raise _no_usable_source(failures)
 
     def open(self, url: str, change: Create, deadline: float) -> Source:
         """Open the address and read the first bytes. Raises FetchError, VerificationError."""
         from openstack_image_manager.transfer.download import Download
-        from openstack_image_manager.transfer.verified import Verified
+        from openstack_image_manager.transfer.verified import VerifiedImage
 
         version, verify = change.version, self.options.verify is not False
         promised = (copy_checksum(version) if url == version.mirror_url else None) or version.checksum
@@ -84,7 +84,7 @@ class Sources:
         algorithm = checksum.algorithm if checksum else "sha256"
         download = Download(url, algorithm, deadline, self.stop, progress)
         try:
-            return Source(url, download, Body(Verified(download, change.definition.format, checksum)))
+            return Source(url, download, UploadBody(VerifiedImage(download, change.definition.format, checksum)))
         except VerificationError as error:
             download.close()
             raise VerificationError(f"{public_url(url)}: {error}") from None
@@ -98,7 +98,7 @@ class Sources:
         An address that cannot be reached from here says nothing about what Glance can reach."""
         urls: list[str] = []
         failures: list[Error] = []
-        for url in urls_of(change.version):
+        for url in source_urls(change.version):
             try:
                 self._look_at(url, change, deadline)
             except (RefusedRedirectError, VerificationError) as error:  # Glance would follow the redirect
@@ -108,7 +108,7 @@ class Sources:
             else:
                 urls.append(url)
         if not urls:
-            raise _none(failures)
+            raise _no_usable_source(failures)
         if failures:
             self.reporter.line(change.subject, f"{failures[0]}; taken from {public_url(urls[0])}")
         return urls
@@ -129,13 +129,13 @@ class Sources:
             raise VerificationError(f"{public_url(url)}: {error}") from None
 
 
-def _none(failures: list[Error]) -> VerificationError:
+def _no_usable_source(failures: list[Error]) -> VerificationError:
     """The error of a version none of whose addresses will do."""
     none = VerificationError("; ".join(map(str, failures)))
     none.kind = failures[-1].kind
     return none
 
 
-def urls_of(version: Version) -> list[str]:
+def source_urls(version: Version) -> list[str]:
     """The mirror first, then the upstream."""
     return [url for url in (version.mirror_url, version.url) if url]

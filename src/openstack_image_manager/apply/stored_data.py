@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from openstack_image_manager.background import Ahead
+from openstack_image_manager.background import BackgroundCall
 from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.errors import CloudError, Interrupted, VerificationError, reason
 from openstack_image_manager.model import Image
@@ -22,7 +22,9 @@ CHUNK = 1024**2
 LOOK = 0.2  # seconds between two looks at the clock
 
 
-def prove(glance: Glance, change: Update, timeout: float, stop: threading.Event, reporter: Reporter) -> None:
+def verify_stored_data(
+    glance: Glance, change: Update, timeout: float, stop: threading.Event, reporter: Reporter
+) -> None:
     """Read the image of a change that takes proof: what another project made is only taken when its bytes are the
     version's. `timeout` in seconds. Raises VerificationError, and CloudError when they can't be read to the end."""
     image, expected = change.found, change.proof or ""
@@ -31,7 +33,7 @@ def prove(glance: Glance, change: Update, timeout: float, stop: threading.Event,
         reporter.progress(change.subject, "reading", done, image.size)
 
     try:
-        got = checksum(glance, image, expected.partition(":")[0], time.monotonic() + timeout, stop, progress)
+        got = stored_checksum(glance, image, expected.partition(":")[0], time.monotonic() + timeout, stop, progress)
     finally:
         reporter.finished(change.subject)
     if got != expected:
@@ -42,7 +44,7 @@ def prove(glance: Glance, change: Update, timeout: float, stop: threading.Event,
         )
 
 
-def checksum(
+def stored_checksum(
     glance: Glance,
     image: Image,
     algorithm: str,
@@ -69,7 +71,7 @@ def checksum(
         answer = glance.call("GET", f"/images/{image.id}/file", stream=True)
         # A service that drips bytes never meets a timeout, and never completes a chunk either. The thread that reads
         # them is left alone: to close what it reads from would be to wait for it.
-        reading = Ahead(read)
+        reading = BackgroundCall(read)
         try:
             while not reading.wait(LOOK):
                 if stop.is_set():

@@ -61,7 +61,7 @@ def clouds(
 ) -> tuple[list[CloudReport], dict[str, Error]]:
     """The reports of all clouds, and those that can't be looked at; where it is the only one, its Error is raised."""
     if requests[0].images:
-        with run.prepared(requests) as found:
+        with run.planned_clouds(requests) as found:
             answers = run.side_by_side(lambda each: _with_plan(each, standards, now), found.ready)
             names = [each.glance.cloud for each in found.ready]
             failed = dict(found.failed)
@@ -76,8 +76,8 @@ def clouds(
     return [answer for answer in answers if isinstance(answer, CloudReport)], failed
 
 
-def _with_plan(each: run.Prepared, standards: Sequence[str], now: datetime) -> CloudReport:
-    there = listing.offered(each.glance)
+def _with_plan(each: run.CloudPlan, standards: Sequence[str], now: datetime) -> CloudReport:
+    there = listing.offered_images(each.glance)
     before = check.judge(there, standards, now)
     # What is deactivated or shared now may be offered after the plan.
     images = {image.id: image for image in (*each.images, *there)}
@@ -89,4 +89,4 @@ def _without(request: Request, standards: Sequence[str], now: datetime) -> Cloud
     from openstack_image_manager.cloud.glance import Glance
 
     with closing(Glance.connect(request.cloud)) as glance:
-        return CloudReport(glance.cloud, check.judge(listing.offered(glance), standards, now))
+        return CloudReport(glance.cloud, check.judge(listing.offered_images(glance), standards, now))

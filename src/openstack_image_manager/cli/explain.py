@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from openstack_image_manager.plan.explain import Explanation
-    from openstack_image_manager.runs.run import Prepared
+    from openstack_image_manager.runs.run import CloudPlan
 
 
 def register(app: typer.Typer) -> None:
@@ -59,7 +59,7 @@ def explain_command(
     defined(name, images)
     settled = {"orphans": given.Orphans.KEEP, "max_deletes": 0, "same_ids": False}
     requests = asked({**context.params, **settled, "name_filter": only(name)})
-    with run.prepared(requests) as found:
+    with run.planned_clouds(requests) as found:
         told = {each.glance.cloud: _explained(each) for each in found.ready}
         failed = {name: str(error) for name, error in found.failed.items()}
         if output == given.Form.JSON:
@@ -74,7 +74,7 @@ def explain_command(
     raise typer.Exit(code)
 
 
-def _explained(each: Prepared) -> Explanation:
+def _explained(each: CloudPlan) -> Explanation:
     from openstack_image_manager.cloud import usage
     from openstack_image_manager.plan.explain import explain
     from openstack_image_manager.plan.matching import identify
@@ -85,7 +85,7 @@ def _explained(each: Prepared) -> Explanation:
     uses: Usage = lambda _: 0  # noqa: E731  a default until somebody is asked
     if policy.outdated in ("deactivate", "delete"):
         its = [image.id for image in each.images if identify(image, {definition.name: definition})]
-        uses, _ = usage.look(each.glance, its)
+        uses, _ = usage.count_usage(each.glance, its)
     return explain(definition, each.plan, each.images, policy, day, uses)
 
 

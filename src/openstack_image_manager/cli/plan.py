@@ -65,12 +65,12 @@ def plan_command(
     requests = asked(context.params)
     if out is not None and len(requests) > 1:
         raise UsageError("--out goes with one cloud; write a plan file for each cloud")
-    with recording("plan", report, metrics) as record, run.prepared(requests) as clouds:
+    with recording("plan", report, metrics) as record, run.planned_clouds(requests) as clouds:
         record.about(clouds, applies=False)
         if out is not None:
             clouds.ready[0] = pinned(clouds.ready[0])
         show(clouds, output)
-        too_many = run.tell_refusals(clouds)
+        too_many = run.report_refusals(clouds)
         if out is not None and not too_many:
             write(out, clouds.ready[0])
         if clouds.several and output == given.Output.TEXT:
@@ -147,7 +147,7 @@ def apply_command(
     if expect is not None and len(requests) > 1:
         raise UsageError("--expect goes with one cloud, as each cloud has a plan of its own")
     options = ImportOptions(given.ImportMethod(import_method).value, verify_checksum, import_timeout, stuck_retry + 1)
-    with recording("apply", report, metrics) as record, run.prepared(requests) as clouds:
+    with recording("apply", report, metrics) as record, run.planned_clouds(requests) as clouds:
         record.about(clouds, applies=True)
         if approved is not None:
             clouds.ready[0] = agreed(approved, clouds.ready[0])
@@ -157,7 +157,7 @@ def apply_command(
         if expect is not None:
             confirm.expect(clouds.ready[0].plan, expect)
         confirm.confirm(clouds, yes)
-        code = run.carry_out(clouds, options, workers)
+        code = run.apply_plans(clouds, options, workers)
         record.look_again(clouds)
         raise typer.Exit(code)
 

@@ -47,10 +47,10 @@ class Recording:
 
     def look_again(self, clouds: Clouds) -> None:
         """Metrics are about how the clouds stand after the changes."""
-        from openstack_image_manager.runs.run import look_again
+        from openstack_image_manager.runs.run import plan_again
 
         if self.metrics is not None:
-            look_again(clouds)
+            plan_again(clouds)
 
     def measured(self) -> Sequence[Cloud]:
         """The clouds for metrics."""

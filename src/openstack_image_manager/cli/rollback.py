@@ -67,12 +67,12 @@ def rollback_command(
     policy = looking(tag, False, True, keep, hidden_visibility, use_os_hidden, stage)
     chosen = {name: to or ""}
     requests = [Request(each, images, only(name), policy, chosen) for each in cloud_names(cloud, all_clouds)]
-    with recording("rollback", report, metrics) as record, run.prepared(requests) as clouds:
+    with recording("rollback", report, metrics) as record, run.planned_clouds(requests) as clouds:
         record.about(clouds, applies=not dry_run)
         show(clouds, given.Output.TEXT)
         code = 1 if clouds.has_errors else 0
         if not dry_run:
             confirm.confirm(clouds, yes)
-            code = run.carry_out(clouds, ImportOptions(), 4)
+            code = run.apply_plans(clouds, ImportOptions(), 4)
             record.look_again(clouds)
         raise typer.Exit(code)

@@ -55,15 +55,15 @@ def _run(asked: list[Request], o: dict[str, Any]) -> int:
         openings = open_all(asked)
         from openstack_image_manager.runs import run
 
-        with run.prepared(asked, openings) as clouds:
+        with run.planned_clouds(asked, openings) as clouds:
             record.about(clouds, applies=not o["dry_run"])
             show(clouds, given.Output.TEXT)
             code = 1 if clouds.has_errors else 0
             if not o["dry_run"]:
-                code = run.carry_out(clouds, import_options(o), o["workers"])
+                code = run.apply_plans(clouds, import_options(o), o["workers"])
                 record.look_again(clouds)
             else:
-                code = 1 if run.tell_refusals(clouds) else code
+                code = 1 if run.report_refusals(clouds) else code
                 if clouds.several:
                     run.show_comparison(clouds)
             raise typer.Exit(code)

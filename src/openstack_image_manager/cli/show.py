@@ -58,7 +58,7 @@ def show_command(
     policy = looking(tag, True, latest, keep, hidden_visibility, use_os_hidden, outdated)
     today = datetime.now(UTC).date()
     requests = [Request(each, images, only(name), policy) for each in cloud_names(cloud, all_clouds)]
-    with run.prepared(requests) as found:
+    with run.planned_clouds(requests) as found:
         rows = {each.glance.cloud: status.rows(each.plan, each.definitions, each.images, today) for each in found.ready}
         failed = {each: str(error) for each, error in found.failed.items()}
         if output == given.Form.JSON:

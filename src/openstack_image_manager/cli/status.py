@@ -64,7 +64,7 @@ def status_command(
     policy = looking(tag, force, latest, keep, hidden_visibility, use_os_hidden, outdated)
     requests = [Request(each, images, name_filter, policy) for each in clouds]
     out = console.console()
-    with recording("status", report, metrics) as record, run.prepared(requests) as found:
+    with recording("status", report, metrics) as record, run.planned_clouds(requests) as found:
         record.about(found, applies=False)
         record.max_age = max_age
         rows = {

@@ -12,7 +12,7 @@ import requests
 import urllib3
 from requests.adapters import BaseAdapter
 
-from openstack_image_manager.background import Ahead
+from openstack_image_manager.background import BackgroundCall
 from openstack_image_manager.redaction import public_url
 
 LARGEST = 64 * 1024 * 1024  # bytes: 1,000 images with all the properties that Glance allows by default are half of it
@@ -22,17 +22,17 @@ _LOOK = 1.0  # seconds between two looks at an upload
 _LOGIN = "/auth/tokens"
 
 
-class Refused(requests.RequestException):
+class RefusedAnswerError(requests.RequestException):
     """An answer that is not read further, or not followed."""
 
 
-class _Body(io.BytesIO):
+class _ReadBody(io.BytesIO):
     """A body that was read; requests looks for cookies in what http.client made of the head."""
 
     _original_response: Any = None
 
 
-class _Upload:
+class _UploadBody:
     """The pieces of an upload. `idle_since`: since when the other side has not asked for the next one; None: one is on
     its way from its source, which has deadlines of its own."""
 
@@ -49,7 +49,7 @@ class _Upload:
         self.idle_since = time.monotonic()
 
 
-class Bounded(BaseAdapter):
+class BoundedAdapter(BaseAdapter):
     """Passes requests on to `transport`. Raises Refused for an answer without end, and for a redirect of a request with
     credentials: keystoneauth would send them to wherever it points. `longest`: seconds, see LONGEST."""
 
@@ -64,17 +64,17 @@ class Bounded(BaseAdapter):
         The timeout of a socket counts from the last byte, and a service that drips bytes never meets it. So the answer
         comes in a thread, which is left alone when time is up."""
         body: Any = request.body
-        upload = _Upload(() if body is None or isinstance(body, str | bytes) else body)
+        upload = _UploadBody(() if body is None or isinstance(body, str | bytes) else body)
         if body is not None and not isinstance(body, str | bytes):
             request.body = upload  # type: ignore[assignment]  # requests sends iterables, its stubs know of bytes only
-        answering = Ahead(lambda: self._answer(request, stream, *rest, **options))
+        answering = BackgroundCall(lambda: self._answer(request, stream, *rest, **options))
         longest = self._longest + _pause(options.get("timeout"))
         left = longest
         while not answering.wait(left):
             idle_since = upload.idle_since
             left = _LOOK if idle_since is None else idle_since + longest - time.monotonic()
             if left <= 0:
-                raise Refused(f"the answer of {_shown(request.url)} takes longer than {longest:.0f} s")
+                raise RefusedAnswerError(f"the answer of {_shown(request.url)} takes longer than {longest:.0f} s")
         return answering.result()
 
     def _answer(self, request: requests.PreparedRequest, stream: bool, *rest: Any, **options: Any) -> Any:
@@ -87,9 +87,9 @@ class Bounded(BaseAdapter):
             hint = "correct the endpoint in the service catalogue"
             if is_login:
                 hint = f"set auth_url to {there.removesuffix(_LOGIN)} in clouds.yaml if that is right"
-            raise Refused(f"{_shown(url)} redirects to {there}, and credentials are not sent there; {hint}")
+            raise RefusedAnswerError(f"{_shown(url)} redirects to {there}, and credentials are not sent there; {hint}")
         if not stream:
-            body = _Body(b"".join(_pieces(answer)))
+            body = _ReadBody(b"".join(_pieces(answer)))
             body._original_response = getattr(answer.raw, "_original_response", None)
             answer.raw = body
         return answer
@@ -106,7 +106,7 @@ def _pieces(answer: Any) -> Iterator[bytes]:
             size += len(piece)
             if size > LARGEST:
                 answer.close()
-                raise Refused(f"the answer of {_shown(answer.url)} is larger than {LARGEST // 1024**2} MiB")
+                raise RefusedAnswerError(f"the answer of {_shown(answer.url)} is larger than {LARGEST // 1024**2} MiB")
             yield piece
     except urllib3.exceptions.ReadTimeoutError as error:
         raise requests.ConnectionError(error) from None

@@ -14,10 +14,16 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from openstack_image_manager.background import Ahead
+from openstack_image_manager.background import BackgroundCall
 from openstack_image_manager.cloud import image_api
-from openstack_image_manager.cloud.image_api import NOT_PATCHED, as_image, operation, present, sentence
-from openstack_image_manager.cloud.session import ANSWER_TIMEOUT, ENVIRONMENT, log_in, translated
+from openstack_image_manager.cloud.image_api import (
+    NOT_PATCHED,
+    as_image,
+    error_sentence,
+    patch_operation,
+    refuse_deleted,
+)
+from openstack_image_manager.cloud.session import ANSWER_TIMEOUT, ENVIRONMENT, log_in, translated_errors
 from openstack_image_manager.errors import CloudError, ImportFailedError, Interrupted, reason
 from openstack_image_manager.model import GONE, WHOLE, FieldChange, Image
 from openstack_image_manager.redaction import public_url
@@ -33,7 +39,7 @@ RETRIES = 3
 RETRIABLE = (429, 502, 503, 504)
 BODY: Any = {"headers": {"Content-Type": "application/octet-stream"}, "timeout": (ANSWER_TIMEOUT, STAGE_TIMEOUT)}
 Images = list[Image]
-Begun = list[datetime | None]  # when Glance began to look, once its first answer is there
+StartTimes = list[datetime | None]  # when Glance began to look, once its first answer is there
 PATCH_TYPE = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 
 
@@ -44,7 +50,7 @@ class Glance:
         from keystoneauth1.adapter import Adapter
 
         self.cloud, self._most_pages = cloud, most_pages
-        self._begun: tuple[str, Ahead[Images]] | None = None
+        self._begun: tuple[str, BackgroundCall[Images]] | None = None
         self._usual = 0.0  # seconds before which the last import was not done
         self._connection = connection
         # Discovery of versions would cost three calls of every run, and there has been only v2 for years.
@@ -62,7 +68,7 @@ class Glance:
     @property
     def project(self) -> str | None:
         """The id of the project that the token is for."""
-        with translated(self.cloud):
+        with translated_errors(self.cloud):
             project: str | None = self._connection.session.get_project_id()
             return project
 
@@ -80,7 +86,7 @@ class Glance:
 
     def service(self, kind: str) -> str | None:
         """The address of another service in the catalogue, such as compute; None: there is none."""
-        with translated(self.cloud):
+        with translated_errors(self.cloud):
             endpoint: str | None = self._connection.config.get_session_endpoint(kind)
             return endpoint
 
@@ -98,7 +104,7 @@ class Glance:
 
     def access(self) -> Any:
         """What the token says: user, project, roles."""
-        with translated(self.cloud):
+        with translated_errors(self.cloud):
             return self._connection.session.auth.get_access(self._connection.session)
 
     def list(self, tag: str | None, owners: Collection[str | None] | None = ()) -> list[Image]:
@@ -115,7 +121,7 @@ class Glance:
 
     def begin(self, tag: str) -> None:
         """Ask for the images with the tag now; the next `list` takes what came."""
-        self._begun = tag, Ahead(lambda: self._tagged(tag))
+        self._begun = tag, BackgroundCall(lambda: self._tagged(tag))
 
     def _tagged(self, tag: str | None) -> Images:
         """Hidden and visible images are two questions, so an image that is hidden or shown between them is in both
@@ -124,12 +130,12 @@ class Glance:
         which = {"tag": tag} if tag else {}
         images: dict[str, Image] = {}
         for number in range(MOST_ROUNDS):
-            hidden = Ahead(partial(self._dated, {**which, "os_hidden": "true"}))
+            hidden = BackgroundCall(partial(self._dated, {**which, "os_hidden": "true"}))
             answers = [self._dated({**which, "os_hidden": "false"}), hidden.result()]
             fresh = [image for found, _ in answers for image in found if images.get(image.id) != image]
             before = dict(images)
             for image in fresh:
-                image_api.join(images, image)
+                image_api.keep_newer(images, image)
             if number and images == before:
                 return [*images.values()]
             begun = [day for _, day in answers if day is not None]
@@ -142,7 +148,7 @@ class Glance:
 
     def _dated(self, which: dict[str, str]) -> tuple[Images, datetime | None]:
         """The images, and when Glance began to look for them, by its own clock and a bit earlier."""
-        begun: Begun = []
+        begun: StartTimes = []
         return [*self.found(self._widest(which), begun)], begun[0]
 
     def _widest(self, which: dict[str, str]) -> dict[str, str]:
@@ -155,7 +161,7 @@ class Glance:
         images: dict[str, Image] = {}
         for hidden in ("false", "true", "false"):
             for image in self.found(self._widest({"image_name": name, "os_hidden": hidden})):
-                image_api.join(images, image)
+                image_api.keep_newer(images, image)
         # Some databases find names of another case too.
         return [image for image in images.values() if image.properties.get("image_name") == name]
 
@@ -164,11 +170,11 @@ class Glance:
         found, admin = self.list(tag, owners), self.is_admin()
         return [image for image in found if admin or image.owner == self.project]
 
-    def found(self, which: dict[str, str], begun: Begun | None = None) -> Iterator[Image]:
+    def found(self, which: dict[str, str], begun: StartTimes | None = None) -> Iterator[Image]:
         """The images that these query parameters find. Raises CloudError for one that can't be read: see `as_image`."""
         yield from map(self._image, self.pages(which, begun))
 
-    def pages(self, which: dict[str, str], begun: Begun | None = None) -> Iterator[dict[str, Any]]:
+    def pages(self, which: dict[str, str], begun: StartTimes | None = None) -> Iterator[dict[str, Any]]:
         """The images, as the API writes them, that these query parameters find, each once. `begun` gets the time of the
         first answer. Raises CloudError for pages that lead elsewhere, in a circle, or nowhere."""
         path, params = "/images", {"limit": str(PAGE), **which}
@@ -178,7 +184,7 @@ class Glance:
             start = time.monotonic()
             page, answer = self._asked("GET", path, "images", params=params)
             if begun is not None and not begun:
-                begun.append(image_api.moment(answer.headers.get("Date", ""), time.monotonic() - start))
+                begun.append(image_api.server_time(answer.headers.get("Date", ""), time.monotonic() - start))
             images = page["images"]
             if len(images) > PAGE or not all(image_api.is_id(image.get("id")) for image in images):
                 raise self._odd("GET", answer, "one of its pages has too many images, or images without an id")
@@ -189,7 +195,7 @@ class Glance:
             seen |= unique.keys()
             if not page.get("next"):
                 return
-            following = image_api.following(page["next"])
+            following = image_api.next_page(page["next"])
             if following is None:
                 raise self._odd("GET", answer, "its next page is none of the same listing")
             path, marker = following
@@ -207,7 +213,7 @@ class Glance:
 
     def _present(self, data: dict[str, Any], image_id: str) -> Image:
         image = self._image(data, image_id)
-        present(image)
+        refuse_deleted(image)
         return image
 
     def _image(self, data: dict[str, Any], image_id: str | None = None) -> Image:
@@ -226,7 +232,7 @@ class Glance:
     def create(self, image: Image, container_format: str = "bare") -> Image:
         """Make the record, everything in one POST; the caller chooses the id, so that a lost answer does no harm."""
         try:
-            made = self.ask("POST", "/images", "id", json=image_api.creation(image, container_format))
+            made = self.ask("POST", "/images", "id", json=image_api.creation_body(image, container_format))
             return self._image(made, image.id or None)
         except CloudError as error:
             # 409: the first try of ours got through although its answer was lost, or the id was used before.
@@ -265,7 +271,7 @@ class Glance:
         """Ask for the import; Glance refuses a URI that its filter does not like with 400, at once. `stores`: where the
         bytes go; one of them that fails does not undo the others."""
         try:
-            self.call("POST", f"/images/{image_id}/import", json=image_api.order(method, uri, stores))
+            self.call("POST", f"/images/{image_id}/import", json=image_api.import_body(method, uri, stores))
         except CloudError as error:
             # 409: the first try got through although its answer was lost, or another run has asked already.
             if error.status != 409:
@@ -327,7 +333,7 @@ class Glance:
 
     def patch(self, image_id: str, changes: Iterable[FieldChange]) -> Image:
         """All differences in one PATCH, all or nothing; less those that have requests of their own."""
-        operations = [operation(change) for change in changes if change.field not in NOT_PATCHED]
+        operations = [patch_operation(change) for change in changes if change.field not in NOT_PATCHED]
         if not operations:
             return self.get(image_id)
         patched = self.ask("PATCH", f"/images/{image_id}", "id", json=operations, headers=PATCH_TYPE)
@@ -381,7 +387,7 @@ class Glance:
         """One request; its answer. Raises CloudError with Glance's own sentence for every 4xx and 5xx, and for a status
         that does not say that it was done. `path` may be a whole URL, of the service that `who` names."""
         retries = RETRIES if retry else 0
-        with translated(self.cloud):
+        with translated_errors(self.cloud):
             answer = self._api.request(
                 path,
                 method,
@@ -392,8 +398,8 @@ class Glance:
                 **arguments,
             )
         if answer.status_code >= 400:
-            raise CloudError(sentence(answer, who), answer.status_code)
-        if answer.status_code not in image_api.successes(method, path.partition("?")[0]):
+            raise CloudError(error_sentence(answer, who), answer.status_code)
+        if answer.status_code not in image_api.success_statuses(method, path.partition("?")[0]):
             answer.close()
             raise self._odd(method, answer, f"its status is {answer.status_code}; nothing is assumed to be done", who)
         return answer

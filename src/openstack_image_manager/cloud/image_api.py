@@ -112,14 +112,14 @@ _ATTRIBUTES: dict[str, Callable[[object], bool]] = {
 }
 
 
-def present(image: Image) -> None:
+def refuse_deleted(image: Image) -> None:
     """Raise CloudError with status 404 where Glance has written that it is deleted: it does so before it deletes, and
     until then it still shows such an image and changes it when asked to."""
     if image.status in GONE:
         raise CloudError(f"Glance says that it is {image.status}", 404)
 
 
-def creation(image: Image, container_format: str) -> dict[str, Any]:
+def creation_body(image: Image, container_format: str) -> dict[str, Any]:
     """The body of the POST that makes the record of an image."""
     return {
         **image.properties,
@@ -135,13 +135,13 @@ def creation(image: Image, container_format: str) -> dict[str, Any]:
     }
 
 
-def order(method: str, uri: str | None, stores: Collection[str] | None) -> dict[str, Any]:
+def import_body(method: str, uri: str | None, stores: Collection[str] | None) -> dict[str, Any]:
     """The body of the POST that asks for an import."""
     body: dict[str, Any] = {"method": {"name": method, **({"uri": uri} if uri else {})}}
     return body | ({"stores": sorted(stores), "all_stores_must_succeed": False} if stores else {})
 
 
-def operation(change: FieldChange) -> dict[str, Any]:
+def patch_operation(change: FieldChange) -> dict[str, Any]:
     """One JSON patch operation; `add` creates or replaces, `replace` of what is missing would be a 409."""
     path = "/" + _PATHS.get(change.field, change.field).replace("~", "~0").replace("/", "~1")
     if change.after is None:
@@ -150,7 +150,7 @@ def operation(change: FieldChange) -> dict[str, Any]:
     return {"op": "add", "path": path, "value": value}
 
 
-def sentence(answer: Any, who: str) -> str:
+def error_sentence(answer: Any, who: str) -> str:
     """What it says, without the HTML around it, and without saying its status twice; no secrets."""
     from html import unescape
 
@@ -221,7 +221,7 @@ def _holds(row: object, wanted: dict[str, type]) -> bool:
     return isinstance(row, dict) and all(type(row.get(name)) is kind for name, kind in wanted.items())
 
 
-def successes(method: str, path: str) -> tuple[int, ...]:
+def success_statuses(method: str, path: str) -> tuple[int, ...]:
     """The statuses that Glance answers with when it has done what was asked."""
     if method == "DELETE" or (method == "PUT" and path.endswith("/stage")) or "/actions/" in path:
         return (204,)
@@ -232,7 +232,7 @@ def successes(method: str, path: str) -> tuple[int, ...]:
     return (200, 204) if path.endswith("/file") else (200,)  # 204: a file of no bytes
 
 
-def following(link: object) -> tuple[str, str] | None:
+def next_page(link: object) -> tuple[str, str] | None:
     """The path below /v2 of the next page that `link` names, and its marker; None: it is no page of a listing."""
     if not isinstance(link, str):
         return None
@@ -246,14 +246,14 @@ def following(link: object) -> tuple[str, str] | None:
     return f"/images?{parts.query}", markers[0]
 
 
-def join(images: dict[str, Image], image: Image) -> None:
+def keep_newer(images: dict[str, Image], image: Image) -> None:
     """Keep what is newer of an image; of two answers of one second, the later one."""
     before = images.get(image.id)
     if before is None or before.updated_at <= image.updated_at:
         images[image.id] = image
 
 
-def moment(date: str, took: float) -> datetime | None:
+def server_time(date: str, took: float) -> datetime | None:
     """When Glance began with an answer of that `Date` which `took` so many seconds, by its own clock and a bit earlier;
     None: it does not say."""
     try:

@@ -12,13 +12,13 @@ from openstack_image_manager.cloud.image_api import id_filters, name_filters
 from openstack_image_manager.model import Image
 
 
-def named(glance: Glance, names: Collection[str]) -> Iterator[Image]:
+def images_named(glance: Glance, names: Collection[str]) -> Iterator[Image]:
     """All images that this user sees, managed or not, with one of the names."""
     for value in name_filters(names):
         yield from glance.found({"name": value, "visibility": "all"})
 
 
-def with_ids(glance: Glance, ids: Collection[str]) -> Iterator[Image]:
+def images_with_ids(glance: Glance, ids: Collection[str]) -> Iterator[Image]:
     """All images that this user sees, managed or not, hidden or not, with one of the ids; each image once."""
     seen: dict[str, Image] = {}
     for value in id_filters(ids):
@@ -28,6 +28,6 @@ def with_ids(glance: Glance, ids: Collection[str]) -> Iterator[Image]:
     yield from seen.values()
 
 
-def offered(glance: Glance) -> Sequence[Image]:
+def offered_images(glance: Glance) -> Sequence[Image]:
     """All public and community images that are not hidden, of whichever project."""
     return [image for value in ("public", "community") for image in glance.found({"visibility": value})]

@@ -16,7 +16,7 @@ from openstack_image_manager.model import GONE, Image
 FRESH = 2.0  # seconds that an answer is good for
 
 
-class Looks:
+class ImageLookahead:
     """The images of a cloud as they are now. Those of `next_ones` (ids, in the order in which they will be wanted) are
     asked for together with those that come after; each is a question of its own where that did not show it, or
     showed it too long ago."""

@@ -33,13 +33,13 @@ class Connection:
     def __init__(self, config: Any) -> None:
         from keystoneauth1.identity.generic.base import BaseGenericPlugin
 
-        from openstack_image_manager.cloud.answers import Bounded
+        from openstack_image_manager.cloud.answers import BoundedAdapter
 
         self.config = config
         self.session = config.get_session()
         http = self.session.session
         for scheme, transport in list(http.adapters.items()):
-            http.mount(scheme, Bounded(transport))
+            http.mount(scheme, BoundedAdapter(transport))
         auth = self.session.auth
         # Where the address names the version, Keystone need not be asked which ones it has.
         fresh = isinstance(auth, BaseGenericPlugin) and auth.auth_ref is None  # it may have a token of a keyring
@@ -72,14 +72,14 @@ def log_in(cloud: str | None) -> tuple[Connection, str]:
     `cloud` is a name in clouds.yaml, None: what the OS_* environment says. Raises CloudError."""
     name = cloud or ENVIRONMENT
     try:
-        with translated(name):
+        with translated_errors(name):
             return _log_in(cloud, f"cloud '{name}'")
     except Error:
         raise
     except Exception as error:
         # openstacksdk takes what it reads as it comes: a list where a mapping belongs is an AttributeError in there,
         # and a missing password a bare Exception.
-        if cloud and (odd := _no_mapping("clouds", cloud, "auth")):
+        if cloud and (odd := _not_a_mapping("clouds", cloud, "auth")):
             raise CloudError(f"cloud '{name}': {odd}") from None
         hint = "check the cloud's entry in clouds.yaml" if cloud else "check the OS_* variables"
         raise CloudError(f"cloud '{name}': login is not possible: {_line(error)}; {hint}") from None
@@ -175,11 +175,11 @@ def _region(cloud: str | None, where: str) -> Any:
 
 def known_clouds() -> list[str]:
     """The names of all clouds in clouds.yaml. Raises CloudError when there is none."""
-    with translated("clouds.yaml"):
+    with translated_errors("clouds.yaml"):
         try:
             config = _configuration()
         except (AttributeError, TypeError) as error:
-            raise CloudError(_no_mapping("clouds") or f"clouds.yaml can't be read: {_line(error)}") from None
+            raise CloudError(_not_a_mapping("clouds") or f"clouds.yaml can't be read: {_line(error)}") from None
     names = sorted(set(map(str, config.cloud_config["clouds"])) - {"defaults", config.envvar_key})
     if missing := _missing_file():
         raise CloudError(missing)
@@ -188,7 +188,7 @@ def known_clouds() -> list[str]:
     return names
 
 
-def _no_mapping(*keys: str) -> str | None:
+def _not_a_mapping(*keys: str) -> str | None:
     """Which entry of clouds.yaml, from the outermost, is something else where a mapping belongs; None: none of them."""
     from openstack.config.loader import CONFIG_FILES
 
@@ -236,7 +236,7 @@ class _Messages(logging.Handler):
 
 
 @contextmanager
-def translated(cloud: str) -> Iterator[None]:
+def translated_errors(cloud: str) -> Iterator[None]:
     """Turn the exceptions of openstacksdk and keystoneauth into one readable line each."""
     from keystoneauth1 import exceptions as auth
 
@@ -252,10 +252,10 @@ def translated(cloud: str) -> Iterator[None]:
         hint = "check the certificate, and cacert in clouds.yaml"
         raise CloudError(f"{where}: TLS failed with {_reason(error)}; {hint}") from None
     except auth.ConnectionError as error:
-        from openstack_image_manager.cloud.answers import Refused
+        from openstack_image_manager.cloud.answers import RefusedAnswerError
 
         cause = getattr(error, "original", None)
-        if isinstance(cause, Refused):
+        if isinstance(cause, RefusedAnswerError):
             raise CloudError(f"{where}: {cause}") from None
         raise CloudError(f"{where}: no connection to {_reason(error)}; check that address") from None
     except (auth.MissingRequiredOptions, auth.NoMatchingPlugin) as error:

@@ -27,7 +27,7 @@ UNPROVEN = (
 )
 
 
-def look(glance: Glance, image_ids: Iterable[str]) -> tuple[Callable[[str], int | None], list[Finding]]:
+def count_usage(glance: Glance, image_ids: Iterable[str]) -> tuple[Callable[[str], int | None], list[Finding]]:
     """How many servers, volumes and snapshots of all projects came from each of the images.
 
     Where that cannot be checked (no compute service in the catalogue, no right to see all projects) every count is
@@ -44,12 +44,12 @@ def look(glance: Glance, image_ids: Iterable[str]) -> tuple[Callable[[str], int 
     return lambda image_id: counts[image_id], []
 
 
-def see_servers(glance: Glance, compute: str) -> None:
+def check_servers(glance: Glance, compute: str) -> None:
     """Raise CloudError unless this user sees the servers of all projects."""
     _see(glance, _versioned(compute, NOVA), "servers", "Nova")
 
 
-def see_volumes(glance: Glance, storage: str) -> None:
+def check_volumes(glance: Glance, storage: str) -> None:
     """Raise CloudError unless this user sees the volumes, and their snapshots, of all projects."""
     endpoint = _versioned(storage, CINDER)
     _prove_administrator(glance, endpoint)

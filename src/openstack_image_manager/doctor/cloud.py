@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from openstack_image_manager.cloud.glance import Glance
-from openstack_image_manager.cloud.usage import see_servers, see_volumes
+from openstack_image_manager.cloud.usage import check_servers, check_volumes
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.doctor import advice
 from openstack_image_manager.doctor.needs import Needs
@@ -65,7 +65,7 @@ def limits(glance: Glance, needs: Needs, workers: int) -> list[Check]:
 def consumers(glance: Glance) -> list[Check]:
     """Whether it can be checked which images are in use, and what Nova should not copy to snapshots."""
     checks = []
-    sights = {"servers": ("compute", see_servers), "volumes": ("block-storage", see_volumes)}
+    sights = {"servers": ("compute", check_servers), "volumes": ("block-storage", check_volumes)}
     for what, (service, see) in sights.items():
         try:
             endpoint = glance.service(service)

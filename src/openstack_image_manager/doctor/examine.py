@@ -17,7 +17,7 @@ from openstack_image_manager.doctor.reach import Reached
 from openstack_image_manager.doctor.report import Check
 from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.plan.model import Plan, Policy
-from openstack_image_manager.runs.planning import Outlook
+from openstack_image_manager.runs.planning import CloudPlanner
 from openstack_image_manager.upstreams.follow import Follower
 
 
@@ -72,7 +72,7 @@ class Doctor:
         why = "what is to be imported, and into what, follows from the definitions and the images that are there"
         try:
             policy = replace(self.policy, project=glance.project)
-            outlook = Outlook(glance, policy, self.day, {}, self.follower, self.loaded.left_out)
+            outlook = CloudPlanner(glance, policy, self.day, {}, self.follower, self.loaded.left_out)
             plan, known, _ = outlook.plan(self.loaded.definitions, [], None)
         except Error as error:
             return None, definitions, [Check("definitions", "problem", str(error), why, "what the message says")]

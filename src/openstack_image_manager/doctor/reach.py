@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from openstack_image_manager.background import side_by_side
+from openstack_image_manager.background import in_parallel
 from openstack_image_manager.definitions.model import Definition, public_url
 from openstack_image_manager.doctor.needs import WEB, Answer, addresses, checksum_file
 from openstack_image_manager.errors import Error, FetchError
@@ -52,11 +52,11 @@ def look(urls: Collection[str], texts: Collection[str] = ()) -> dict[str, Answer
 
     questions = [*((_read, url) for url in texts), *((_ask, url) for url in urls)]
     try:
-        found = side_by_side(one, questions, WORKERS)
+        found = in_parallel(one, questions, WORKERS)
         read, answers = found[: len(texts)], dict(zip(urls, found[len(texts) :], strict=True))
         first = {urlsplit(url).netloc: url for url, answer in answers.items() if _is_web(url) and not answer.failure}
         chosen = list(first.values())
-        asked = side_by_side(lambda url: _as_glance(answers[url], stop), chosen, WORKERS)
+        asked = in_parallel(lambda url: _as_glance(answers[url], stop), chosen, WORKERS)
         return dict(zip(texts, read, strict=True)) | answers | dict(zip(chosen, asked, strict=True))
     finally:
         stop.set()

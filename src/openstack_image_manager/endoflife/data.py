@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from openstack_image_manager.background import side_by_side
+from openstack_image_manager.background import in_parallel
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.endoflife import check
 from openstack_image_manager.endoflife.releases import Product, Release, by_product, decode, releases
@@ -43,7 +43,7 @@ def load(products: Iterable[Product], source: Source) -> tuple[dict[str, tuple[R
         except Error as error:
             return error
 
-    for product, answer in zip(listed, side_by_side(one, listed, REQUESTS), strict=True):
+    for product, answer in zip(listed, in_parallel(one, listed, REQUESTS), strict=True):
         if isinstance(answer, Error):
             failed[product.name] = answer
         else:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from openstack_image_manager.background import side_by_side
+from openstack_image_manager.background import in_parallel
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.definitions.model import Version, public_url
 from openstack_image_manager.errors import StorageError, VerificationError
@@ -22,7 +22,7 @@ from openstack_image_manager.mirror.store import EXISTS, OTHER_RUN, Store, write
 from openstack_image_manager.reporter import Reporter
 from openstack_image_manager.transfer.checksum_files import copy_checksum
 from openstack_image_manager.transfer.download import Download
-from openstack_image_manager.transfer.verified import Verified
+from openstack_image_manager.transfer.verified import VerifiedImage
 
 BY_OTHERS = "another run has already copied it"  # and only the bucket says what
 LONGEST = 6 * 3600.0  # seconds for one image
@@ -82,7 +82,7 @@ class Copier:
             Download(version.url, algorithm, deadline, self.stop, progress, hint="") as download,
             proof.checking() as check,
         ):
-            body = Verified(check.published(download), item.definition.format, checksum)
+            body = VerifiedImage(check.published(download), item.definition.format, checksum)
             chunks = self._verified(download, item, body)
             first = next(chunks)  # what is wrong from the start begins no upload
             # The download hashes the file as published; it is the object, if nothing was unpacked.
@@ -111,7 +111,7 @@ class Copier:
             raise StorageError(f"{item.key}: {OTHER_RUN}", EXISTS)
         drop(self.store, old)
 
-    def _verified(self, download: Download, item: Item, body: Verified) -> Iterator[bytes]:
+    def _verified(self, download: Download, item: Item, body: VerifiedImage) -> Iterator[bytes]:
         try:
             yield from body
         except VerificationError as error:
@@ -252,7 +252,7 @@ def found(store: Store, prefix: str, keys: set[str], workers: int) -> Holding:
             return Stored(key, None, entry.modified, record) if record else None
         return Stored(key, head[0].size, head[0].modified, record, head[1], damaged)
 
-    seen = side_by_side(look, sorted(recorded | (keys & set(entries))), workers)
+    seen = in_parallel(look, sorted(recorded | (keys & set(entries))), workers)
     return Holding({stored.key: stored for stored in seen if stored}, frozenset(entries), others)
 
 

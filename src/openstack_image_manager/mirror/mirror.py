@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from openstack_image_manager.background import begun, finish
+from openstack_image_manager.background import started, wait_for_all
 from openstack_image_manager.definitions.diagnostics import Position
 from openstack_image_manager.definitions.editing.edit import SetVersionField, edit
 from openstack_image_manager.definitions.editing.locked_rewrite import rewrite
@@ -176,9 +176,9 @@ def _side_by_side(
     def result(future: Future[T | Error]) -> T | Error:
         return future.result() if future.done() else Interrupted("interrupted")
 
-    with begun(safely, all_, workers) as futures:
+    with started(safely, all_, workers) as futures:
         try:
-            finish(futures)
+            wait_for_all(futures)
         except KeyboardInterrupt:
             copier.stop.set()
             copier.reporter.line("interrupted", "finishing what is under way")

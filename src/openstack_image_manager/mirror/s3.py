@@ -24,7 +24,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from openstack_image_manager.background import Ahead
+from openstack_image_manager.background import BackgroundCall
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import Interrupted, StorageError, UnknownBucketError, reason
 from openstack_image_manager.mirror.multipart import PART, Buffer, PartsUpload
@@ -231,7 +231,7 @@ class Bucket:
                 self._spare.append(part)
                 self._room.release()
 
-        return Ahead(work).future  # no pool, whose threads would be waited for at the end
+        return BackgroundCall(work).future  # no pool, whose threads would be waited for at the end
 
     def complete(self, key: str, upload_id: str, tags: list[str]) -> str:
         """Make the object visible, where nothing is; its ETag. Raises StorageError, with code EXISTS where something

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.response import StreamingBody
 
-from openstack_image_manager.background import Ahead
+from openstack_image_manager.background import BackgroundCall
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import StorageError
 
@@ -34,7 +34,7 @@ class BoundedSession:
         """The answer; its body is read to the end, unless it is that of an object. It comes in a thread, which is left
         alone when time is up."""
         size = int(request.headers.get("Content-Length") or 0)
-        answering = Ahead(lambda: self._answer(request))
+        answering = BackgroundCall(lambda: self._answer(request))
         longest = self._longest + size / SLOWEST
         if not answering.wait(longest):
             raise StorageError(f"{_shown(request)}: the answer takes longer than {longest:.0f} s")

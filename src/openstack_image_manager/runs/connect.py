@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from openstack_image_manager.background import Ahead
+from openstack_image_manager.background import BackgroundCall
 from openstack_image_manager.cloud import session
 from openstack_image_manager.errors import UsageError
 from openstack_image_manager.log_context import about
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 HEAD_START = 0.03  # seconds; to read clouds.yaml and to send a request takes two thirds of it
 
 
-class Opening:
+class PendingConnection:
     """One cloud: the login, and then the question for its images with the tag. Nothing is written."""
 
     def __init__(self, cloud: str | None, tag: str) -> None:
-        self._glance = Ahead(lambda: _connect(cloud, tag))
+        self._glance = BackgroundCall(lambda: _connect(cloud, tag))
 
     def result(self) -> Glance:
         """The image service; who takes it closes it. Raises Error."""
@@ -34,10 +34,10 @@ class Opening:
 
     def give_up(self) -> None:
         """Nobody will take it: it is closed as soon as it is there."""
-        Ahead(lambda: self.result().close())
+        BackgroundCall(lambda: self.result().close())
 
 
-_EARLY: dict[tuple[str | None, str], Opening] = {}
+_EARLY: dict[tuple[str | None, str], PendingConnection] = {}
 
 
 def _connect(cloud: str | None, tag: str) -> Glance:
@@ -54,16 +54,16 @@ def open_early(cloud: str, tag: str) -> None:
     """A cloud that will be asked for, as far as is known yet."""
     # Before anything else is loaded: the sooner they are asked, the sooner they answer.
     session.load()
-    _EARLY[cloud, tag] = opening = Opening(cloud, tag)
+    _EARLY[cloud, tag] = opening = PendingConnection(cloud, tag)
     # Two threads that load modules hinder each other: first the one whose question is waited for in the end.
     opening.wait(HEAD_START)
 
 
-def open_all(requests: Sequence[Request]) -> list[Opening]:
+def open_all(requests: Sequence[Request]) -> list[PendingConnection]:
     """All of them, side by side."""
     session.load()
     keys = [(request.cloud, request.policy.tag) for request in requests]
-    return [_EARLY.pop(key) if key in _EARLY else Opening(*key) for key in keys]
+    return [_EARLY.pop(key) if key in _EARLY else PendingConnection(*key) for key in keys]
 
 
 def cloud_names(options: list[str] | None, all_clouds: bool = False) -> list[str | None]:

@@ -16,7 +16,7 @@ from openstack_image_manager.errors import Error
 if TYPE_CHECKING:
     from openstack_image_manager.plan.approval import Approved
     from openstack_image_manager.runs.request import Request
-    from openstack_image_manager.runs.run import Prepared
+    from openstack_image_manager.runs.run import CloudPlan
 
 FORMAT = 3  # of plan files
 MAX_BYTES = 64 * 1024 * 1024  # a plan of ten thousand imports has about 20 MiB
@@ -67,7 +67,7 @@ class _Content(_Strict):
     plan: dict[str, Any]
 
 
-def write(path: Path, ready: Prepared) -> None:
+def write(path: Path, ready: CloudPlan) -> None:
     """A plan file: what was asked, where, and the plan. It names the definitions' path and holds no secrets."""
     from dataclasses import asdict
 
@@ -83,16 +83,16 @@ def write(path: Path, ready: Prepared) -> None:
     files.write(path, json.dumps(content, indent=2) + "\n")
 
 
-def pinned(ready: Prepared) -> Prepared:
+def pinned(ready: CloudPlan) -> CloudPlan:
     """With the digests that checksum files give now, so that the bytes are approved too."""
     from dataclasses import replace
 
     from openstack_image_manager.apply import pinning
 
-    return replace(ready, plan=pinning.pinned(ready.plan))
+    return replace(ready, plan=pinning.pin_checksums(ready.plan))
 
 
-def _where(ready: Prepared) -> Where:
+def _where(ready: CloudPlan) -> Where:
     """The same name may be another cloud tomorrow, or in another environment."""
     return {"project": ready.glance.project, "region": ready.glance.region}
 
@@ -141,7 +141,7 @@ def _data(path: Path) -> bytes:
     return data
 
 
-def agreed(plan_file: tuple[Where, Approved], ready: Prepared) -> Prepared:
+def agreed(plan_file: tuple[Where, Approved], ready: CloudPlan) -> CloudPlan:
     """What of the plan is to be done as it was approved. Raises Error where it is for something else altogether."""
     from dataclasses import replace
 

@@ -19,7 +19,7 @@ from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Pol
 from openstack_image_manager.plan.ownership import split
 from openstack_image_manager.plan.planner import is_final, plan
 from openstack_image_manager.plan.retention import Usage
-from openstack_image_manager.runs.references import Relations
+from openstack_image_manager.runs.references import References
 from openstack_image_manager.upstreams.latest import resolve
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class CloudPlanner:
     """One cloud on one day. `roll_back`: definitions and the version that shall be current. `follower`: gives
     definitions without versions the newest builds of their upstreams. `left_out`: definitions that a filter keeps from
     the plan, with their images."""
@@ -44,7 +44,7 @@ class Outlook:
     ) -> tuple[Plan, list[Definition], list[Image]]:
         """The plan, the definitions with all names resolved, and the images that it is made of. `names`: see `plan`."""
         glance, policy = self.glance, self.policy
-        relations = Relations(glance)
+        relations = References(glance)
         known, troubles = relations.resolve(definitions, policy.force)
         whose = {owner for definition in known for owner in (definition.owner, *definition.former_owners)}
         found = self._of_these(known, glance.list(policy.tag, whose))
@@ -73,9 +73,9 @@ class Outlook:
             told += [trouble for trouble in relations.troubles if trouble not in told]
             result = made(lambda _: 0)
         if doomed := [change.found.id for change in result.changes if is_final(change)]:
-            from openstack_image_manager.cloud.usage import look
+            from openstack_image_manager.cloud.usage import count_usage
 
-            usage, remarks = look(glance, doomed)
+            usage, remarks = count_usage(glance, doomed)
             told += remarks
             result = made(usage)
         remarks = self._namesakes(result, {image.id for image in found})
@@ -89,7 +89,7 @@ class Outlook:
         if not wanted:
             return []
         try:
-            namesakes = [image for image in listing.named(self.glance, wanted) if image.id not in known]
+            namesakes = [image for image in listing.images_named(self.glance, wanted) if image.id not in known]
         except CloudError as error:
             return [Finding("warning", "names", f"which other images have these names is not known: {error}")]
         return strangers(namesakes, self.policy.tag, self.policy.project)
@@ -117,7 +117,7 @@ class Outlook:
         may = self.glance.is_admin()
         return [
             image
-            for image in listing.with_ids(self.glance, missing)
+            for image in listing.images_with_ids(self.glance, missing)
             if image.status in WHOLE
             and (image.owner in (self.policy.project, ids[image.id]) or (may and image.visibility == "public"))
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
-from openstack_image_manager.background import side_by_side
+from openstack_image_manager.background import in_parallel
 from openstack_image_manager.cloud import members
 from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.definitions.model import Definition, Member
@@ -17,7 +17,7 @@ LOOKS = 8  # images whose members are asked for at once
 
 
 @dataclass
-class Relations:
+class References:
     """One cloud's answers, each asked for once in a run and only when a definition needs it."""
 
     glance: Glance
@@ -98,7 +98,7 @@ class Relations:
         asked = {each.name: each for each in definitions if each.members is not None or each.name in carried}
         if not asked:
             return list(images)
-        found = side_by_side(lambda image: self._unless_gone(image, asked), images, LOOKS)
+        found = in_parallel(lambda image: self._unless_gone(image, asked), images, LOOKS)
         return [image for image in found if image is not None]
 
     def _unless_gone(self, image: Image, asked: dict[str, Definition]) -> Image | None:

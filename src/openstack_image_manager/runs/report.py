@@ -16,7 +16,7 @@ from openstack_image_manager.report.junit import Case
 from openstack_image_manager.report.metrics import Cloud
 from openstack_image_manager.report.status import Row, table
 from openstack_image_manager.report.status import data as row_data
-from openstack_image_manager.runs.run import Clouds, Prepared
+from openstack_image_manager.runs.run import CloudPlan, Clouds
 
 if TYPE_CHECKING:
     pass
@@ -42,7 +42,7 @@ def of_clouds(clouds: Clouds, applies: bool) -> Content:
     )
 
 
-def _cloud_data(each: Prepared, results: Sequence[Result] | None) -> dict[str, Any]:
+def _cloud_data(each: CloudPlan, results: Sequence[Result] | None) -> dict[str, Any]:
     data = plans.plan_data(each.plan, each.glance.cloud)
     if results is not None:
         data["results"] = [
@@ -51,7 +51,7 @@ def _cloud_data(each: Prepared, results: Sequence[Result] | None) -> dict[str, A
     return data
 
 
-def _cloud_markdown(each: Prepared, results: Sequence[Result] | None) -> str:
+def _cloud_markdown(each: CloudPlan, results: Sequence[Result] | None) -> str:
     text = plans.plan_markdown(each.plan, each.glance.cloud)
     if not results:
         return text
@@ -64,7 +64,7 @@ def _failed(clouds: Clouds) -> dict[str, Error]:
     return {**clouds.failed, **clouds.refused}
 
 
-def _cases(each: Prepared, results: Sequence[Result] | None, applies: bool) -> Iterable[Case]:
+def _cases(each: CloudPlan, results: Sequence[Result] | None, applies: bool) -> Iterable[Case]:
     """One for each definition: a failure, or what was not done and why."""
     became = {result.definition: result for result in results or ()}
     errors = {f.subject: f.message for f in each.plan.findings if f.level == "error"}
@@ -81,7 +81,7 @@ def _cases(each: Prepared, results: Sequence[Result] | None, applies: bool) -> I
         yield Case(name, each.glance.cloud, failure, skipped)
 
 
-def metrics(clouds: Clouds, applies: bool, rows: Callable[[Prepared], Sequence[Row]]) -> list[Cloud]:
+def metrics(clouds: Clouds, applies: bool, rows: Callable[[CloudPlan], Sequence[Row]]) -> list[Cloud]:
     """The clouds as they stand after the run, for metrics; complete are those whose plans were carried out, where the
     run `applies` them."""
     found, failed = [], _failed(clouds)

@@ -18,7 +18,7 @@ from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan.model import Plan, Result
 from openstack_image_manager.plan.planner import beyond_limit
 from openstack_image_manager.report import compare, console, log, plans
-from openstack_image_manager.runs.connect import Opening, open_all
+from openstack_image_manager.runs.connect import PendingConnection, open_all
 from openstack_image_manager.runs.request import Request
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class CloudPlan:
     """A plan, the cloud it is for, and what it was made of; `day`: YYYY-MM-DD. `names`: all definitions
     there are, None: unknown."""
 
@@ -42,7 +42,7 @@ class Prepared:
     definitions: Sequence[Definition]
     images: Sequence[Image]
     day: str
-    again: Callable[[Prepared], Prepared]
+    again: Callable[[CloudPlan], CloudPlan]
     names: Collection[str] | None = None
 
 
@@ -52,10 +52,10 @@ class Clouds:
     `results`, what became of a plan that was applied, and `after`, how the cloud stands then, where that was asked;
     `refused`: why a plan that is only looked at would not be carried out."""
 
-    ready: list[Prepared]
+    ready: list[CloudPlan]
     failed: dict[str, Error] = field(default_factory=dict)
     results: dict[str, list[Result]] = field(default_factory=dict)
-    after: dict[str, Prepared] = field(default_factory=dict)
+    after: dict[str, CloudPlan] = field(default_factory=dict)
     refused: dict[str, Error] = field(default_factory=dict)
 
     @property
@@ -72,7 +72,7 @@ class Clouds:
 
 
 @contextmanager
-def prepared(requests: Sequence[Request], openings: Sequence[Opening] = ()) -> Iterator[Clouds]:
+def planned_clouds(requests: Sequence[Request], openings: Sequence[PendingConnection] = ()) -> Iterator[Clouds]:
     """Read the definitions, look at each cloud once, all side by side, and plan. Nothing is written. A cloud that can't
     be looked at stops no other; where it is the only one, its Error is raised. `openings`: the clouds of the requests,
     where they were asked already."""
@@ -87,7 +87,7 @@ def prepared(requests: Sequence[Request], openings: Sequence[Opening] = ()) -> I
     with ExitStack() as stack:
         pairs = list(zip(requests, opened, strict=True))
         answers = side_by_side(lambda pair: _look(pair[0], pair[1], loaded, asked, stack), pairs)
-        clouds = Clouds([each for each in answers if isinstance(each, Prepared)])
+        clouds = Clouds([each for each in answers if isinstance(each, CloudPlan)])
         for request, answer in zip(requests, answers, strict=True):
             if isinstance(answer, Error):
                 if len(requests) == 1:
@@ -134,16 +134,18 @@ def follower() -> Follower:
     return Follower(asked, Evidence(keyring.keyring(), real=asked.real))
 
 
-def _look(request: Request, opening: Opening, loaded: Loaded, follower: Follower | None, stack: ExitStack) -> Prepared:
+def _look(
+    request: Request, opening: PendingConnection, loaded: Loaded, follower: Follower | None, stack: ExitStack
+) -> CloudPlan:
     """The plan of one cloud."""
     with about(request.cloud):
         return _planned(request, opening, loaded, follower, stack)
 
 
 def _planned(
-    request: Request, opening: Opening, loaded: Loaded, follower: Follower | None, stack: ExitStack
-) -> Prepared:
-    from openstack_image_manager.runs.planning import Outlook
+    request: Request, opening: PendingConnection, loaded: Loaded, follower: Follower | None, stack: ExitStack
+) -> CloudPlan:
+    from openstack_image_manager.runs.planning import CloudPlanner
 
     glance = opening.result()
     stack.enter_context(closing(glance))
@@ -152,29 +154,29 @@ def _planned(
     findings = [Finding("warning", where, message) for where, _, message in parts]
     policy = replace(request.policy, project=glance.project)
     day = datetime.now(UTC).date()
-    outlook = Outlook(glance, policy, day, request.roll_back, follower, loaded.left_out)
+    outlook = CloudPlanner(glance, policy, day, request.roll_back, follower, loaded.left_out)
     # Where there is no definition at all, something went wrong with the files, and not with all images.
     names = None if loaded.is_part or not loaded.positions else loaded.positions.keys()
     made, definitions, images = outlook.plan(loaded.definitions, findings, names)
 
-    def again(before: Prepared) -> Prepared:
+    def again(before: CloudPlan) -> CloudPlan:
         # What was found out about upstreams and checksum files holds for the whole run.
         broken = [finding for finding in before.plan.findings if finding.level == "error"]
         later = replace(outlook, follower=None, roll_back={})
         now, _, its = later.plan(before.definitions, [*findings, *broken], names)
         return replace(before, plan=replace(now, findings=tuple(dict.fromkeys(now.findings))), images=its)
 
-    return Prepared(replace(request, policy=policy), made, glance, definitions, images, day.isoformat(), again, names)
+    return CloudPlan(replace(request, policy=policy), made, glance, definitions, images, day.isoformat(), again, names)
 
 
-def look_again(clouds: Clouds) -> None:
+def plan_again(clouds: Clouds) -> None:
     """See how the clouds stand after the changes; of one that can't be looked at any more nothing new is known."""
     changed = [each for each in clouds.ready if each.glance.cloud in clouds.results]
     answers = side_by_side(lambda each: each.again(each), changed)
-    clouds.after.update({now.glance.cloud: now for now in answers if isinstance(now, Prepared)})
+    clouds.after.update({now.glance.cloud: now for now in answers if isinstance(now, CloudPlan)})
 
 
-def tell_refusals(clouds: Clouds) -> bool:
+def report_refusals(clouds: Clouds) -> bool:
     """Say of which clouds the plan would not be carried out; True if of any."""
     for each in clouds.ready:
         if refusal := beyond_limit(each.plan, each.request.policy):
@@ -183,10 +185,10 @@ def tell_refusals(clouds: Clouds) -> bool:
     return bool(clouds.refused)
 
 
-def carry_out(clouds: Clouds, options: ImportOptions, workers: int) -> int:
+def apply_plans(clouds: Clouds, options: ImportOptions, workers: int) -> int:
     """Apply the plans with progress; the exit code."""
     out = console.console()
-    going: list[Prepared] = []
+    going: list[CloudPlan] = []
     for each in clouds.ready:
         refusal = beyond_limit(each.plan, each.request.policy)
         if refusal and not clouds.several:
@@ -211,7 +213,7 @@ def carry_out(clouds: Clouds, options: ImportOptions, workers: int) -> int:
     return 1 if any(result.state == "failed" for result in flat) or clouds.has_errors else 0
 
 
-def _applied(clouds: Clouds, going: Sequence[Prepared], options: ImportOptions, workers: int) -> list[list[Result]]:
+def _applied(clouds: Clouds, going: Sequence[CloudPlan], options: ImportOptions, workers: int) -> list[list[Result]]:
     from openstack_image_manager.apply.executor import Job, apply
     from openstack_image_manager.report import progress
 
@@ -231,7 +233,7 @@ def _applied(clouds: Clouds, going: Sequence[Prepared], options: ImportOptions, 
         return apply(jobs, options, workers)
 
 
-def _decisions(each: Prepared) -> Decisions:
+def _decisions(each: CloudPlan) -> Decisions:
     """What the plan was decided on, to decide again before each step."""
     from openstack_image_manager.plan.decisions import Decisions
 
@@ -244,7 +246,7 @@ def _decisions(each: Prepared) -> Decisions:
 def _compare_after(clouds: Clouds) -> None:
     """The clouds as they are now, in one table."""
 
-    def look(each: Prepared) -> Sequence[Image]:
+    def look(each: CloudPlan) -> Sequence[Image]:
         owners = {definition.owner for definition in each.definitions}
         return each.glance.ours(each.request.policy.tag, owners)
 

@@ -12,7 +12,7 @@ from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.endoflife import check, data
 from openstack_image_manager.model import Finding, Image
-from openstack_image_manager.runs.references import Relations
+from openstack_image_manager.runs.references import References
 
 
 def images(
@@ -22,7 +22,7 @@ def images(
     found. Raises CloudError."""
     with closing(Glance.connect(cloud)) as glance:
         owned = [each.model_copy(update={"members": None, "stores": None}) for each in definitions]
-        known, troubles = Relations(glance).resolve(owned, force=True)
+        known, troubles = References(glance).resolve(owned, force=True)
         # What the environment names has no name of its own, but tenants know its region.
         name = cloud or glance.region or glance.cloud
         return name, glance.list(tag, {definition.owner for definition in known}), troubles

@@ -27,7 +27,7 @@ def is_internal(address: str) -> bool:
     return not found.is_global or found.is_multicast
 
 
-def literal(host: str) -> str | None:
+def literal_address(host: str) -> str | None:
     """The IP address that a host says itself, in any spelling that resolvers take (127.1, 0x7f000001, localhost)."""
     host = host.rstrip(".").lower()
     if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, 6.3

@@ -15,7 +15,7 @@ GRACE = 1.0  # seconds: a wait that ends by itself at the deadline says better w
 T = TypeVar("T")
 
 
-class Watch:
+class ConnectionWatch:
     """Watches the connections of one download.
 
     A timeout of a socket counts from the last byte: a site that drips bytes, or answers `100 Continue` for ever, never

@@ -21,8 +21,8 @@ from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import FetchError, Interrupted, RefusedRedirectError, reason
 from openstack_image_manager.redaction import foreign
 from openstack_image_manager.transfer import redirects
-from openstack_image_manager.transfer.deadline import Watch
-from openstack_image_manager.transfer.redirects import RedirectError, Trail
+from openstack_image_manager.transfer.deadline import ConnectionWatch
+from openstack_image_manager.transfer.redirects import RedirectError, RedirectTrail
 
 CONNECT_TIMEOUT = 15.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte
@@ -64,14 +64,14 @@ class Download(io.RawIOBase):
         headers: Mapping[str, str] | None = None,
         follow: bool = True,
         hint: str = " (--import-timeout)",
-        trail: Trail | None = None,
+        trail: RedirectTrail | None = None,
     ) -> None:
         self.url = url
         self.size: int | None = None
         self.done = 0
         self.status = 200
         self.answer: Mapping[str, str] = {}
-        self.trail = self._from = trail or Trail()
+        self.trail = self._from = trail or RedirectTrail()
         self._extra = dict(headers or {})
         self._follow = follow
         self._hint = hint
@@ -79,7 +79,7 @@ class Download(io.RawIOBase):
         self._hash = hashlib.new(algorithm)
         self._deadline = deadline
         self._stop = stop or threading.Event()
-        self._watch = Watch(deadline, self._stop)
+        self._watch = ConnectionWatch(deadline, self._stop)
         self._progress = progress
         self._validator: str | None = None
         self._body: Any = None
@@ -247,12 +247,14 @@ class Download(io.RawIOBase):
         self._validator = None if self.status == 206 else etag if etag.startswith('"') else self.last_modified
         return 0
 
-    def _ask(self, headers: Mapping[str, str], patience: tuple[float, float]) -> tuple[requests.Response, Trail]:
+    def _ask(
+        self, headers: Mapping[str, str], patience: tuple[float, float]
+    ) -> tuple[requests.Response, RedirectTrail]:
         """The answer, and the way to it; both are waited for no longer than the watch does."""
         url, watch, follow, trail = self.url, self._watch, self._follow, self._from
 
         def ask() -> redirects.Answer:
-            return redirects.ask(url, headers, patience, watch, follow, trail)
+            return redirects.send(url, headers, patience, watch, follow, trail)
 
         answer = watch.run(ask)
         return answer.response, answer.trail

@@ -14,8 +14,8 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_auth_from_url, requote_uri, select_proxy
 
 from openstack_image_manager.redaction import public_url, remember_url
-from openstack_image_manager.transfer.addresses import is_allowed, is_internal, literal
-from openstack_image_manager.transfer.deadline import Watch
+from openstack_image_manager.transfer.addresses import is_allowed, is_internal, literal_address
+from openstack_image_manager.transfer.deadline import ConnectionWatch
 
 MOST = 10
 ALLOWED_HOSTS = "OPENSTACK_IMAGE_MANAGER_ALLOWED_HOSTS"  # names, addresses and networks, with blanks in between
@@ -26,7 +26,7 @@ class RedirectError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
+class RedirectTrail:
     """The addresses that a request was sent to, the first one first. `internal`: that one is no public address, so
     that redirects may lead to others of the kind."""
 
@@ -46,7 +46,7 @@ class Trail:
             raise RedirectError("redirected from https to http; use an address without that")
         if len(self.hops) > MOST:
             raise RedirectError(f"redirected {MOST} times, without an end")
-        if address := literal(host):
+        if address := literal_address(host):
             self.check_peer(url, address)
 
     def check_peer(self, url: str, address: str) -> None:
@@ -66,7 +66,7 @@ class Answer:
     """What came, and by which way."""
 
     response: requests.Response
-    trail: Trail
+    trail: RedirectTrail
 
     def close(self) -> None:
         """Close the connection."""
@@ -76,7 +76,7 @@ class Answer:
 class _Session(requests.Session):
     """A session that reads no body by itself: requests reads those of redirects whole, also when not to follow."""
 
-    def __init__(self, trail: Trail, watch: Watch) -> None:
+    def __init__(self, trail: RedirectTrail, watch: ConnectionWatch) -> None:
         super().__init__()
         self.trail = trail
         self.watch = watch
@@ -130,8 +130,13 @@ def _look_at(session: _Session, url: str, address: str) -> None:
         session.trail = replace(session.trail, internal=True)
 
 
-def ask(
-    url: str, headers: Mapping[str, str], patience: tuple[float, float], watch: Watch, follow: bool, trail: Trail
+def send(
+    url: str,
+    headers: Mapping[str, str],
+    patience: tuple[float, float],
+    watch: ConnectionWatch,
+    follow: bool,
+    trail: RedirectTrail,
 ) -> Answer:
     """The answer, whose body is not yet read, and the way to it; `trail`: the way on which `url` was come to. Without
     `follow` a redirect is the answer. Raises exceptions of requests, and RedirectError."""
@@ -140,7 +145,7 @@ def ask(
         while True:
             session.trail.check(url)
             remember_url(url)
-            if not session.trail.hops and is_internal(literal(urlsplit(url).hostname or "") or "1.1.1.1"):
+            if not session.trail.hops and is_internal(literal_address(urlsplit(url).hostname or "") or "1.1.1.1"):
                 session.trail = replace(session.trail, internal=True)
             user = get_auth_from_url(url)
             session.auth = user if any(user) else _nobody

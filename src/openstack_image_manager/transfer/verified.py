@@ -17,7 +17,7 @@ from openstack_image_manager.transfer.unpack import CHUNK, FLOOR, _chunks, _read
 CAP = 512 * 1024**3  # bytes: no cloud image unpacks to more; what does is a bomb
 
 
-class Verified:
+class VerifiedImage:
     """An iterator over the image's bytes that ends only if they are what was promised.
 
     `source` is the raw file as published, with `hexdigest()` in the checksum's algorithm and `check()`, which raises

@@ -79,7 +79,7 @@ def check_named(url: str, sources: Iterable[str | None]) -> None:
 
 
 def _is_internal(url: str) -> bool:
-    address = addresses.literal(urlsplit(url).hostname or "")
+    address = addresses.literal_address(urlsplit(url).hostname or "")
     return address is not None and addresses.is_internal(address)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from openstack_image_manager.background import side_by_side
+from openstack_image_manager.background import in_parallel
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.definitions.model import Definition, Version, public_url
 from openstack_image_manager.errors import Error
@@ -83,7 +83,7 @@ def ask(moving: Sequence[Definition]) -> list[Upstream | Error]:
         except Error as error:
             return error
 
-    return side_by_side(answer, moving, 8)
+    return in_parallel(answer, moving, 8)
 
 
 def _ask(definition: Definition) -> Upstream:

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import Error, FetchError, Interrupted, UsageError, VerificationError
 from openstack_image_manager.transfer.download import Download
-from openstack_image_manager.transfer.redirects import Trail
+from openstack_image_manager.transfer.redirects import RedirectTrail
 from openstack_image_manager.upstreams.build import day
 from openstack_image_manager.upstreams.cache import Cache, default_directory
 
@@ -122,7 +122,7 @@ class Sites:
 
     def _redirects(self, url: str) -> list[str]:
         found: list[str] = []
-        trail = Trail()
+        trail = RedirectTrail()
         while len(found) < HOPS:
             try:
                 with self._open(url, follow=False, trail=trail) as download:
@@ -136,7 +136,7 @@ class Sites:
             url = self._upstream(location)
             found.append(url)
             if self.real(url) != url:  # to a mirror it is not the site that sends us
-                trail = Trail()
+                trail = RedirectTrail()
         return found
 
     def beginning(self, url: str) -> Beginning:
@@ -197,7 +197,11 @@ class Sites:
 
     @contextmanager
     def _open(
-        self, url: str, headers: Mapping[str, str] | None = None, follow: bool = True, trail: Trail | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        follow: bool = True,
+        trail: RedirectTrail | None = None,
     ) -> Iterator[Download]:
         real = self.real(url)
         secret = {"Authorization": f"Bearer {self._token}"} if self._token and RELEASES.fullmatch(real) else {}
