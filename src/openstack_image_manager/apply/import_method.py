@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import urlsplit
 
+from openstack_image_manager.defaults import ImportMethod
 from openstack_image_manager.definitions.model import Version
 from openstack_image_manager.errors import CloudError, VerificationError
 from openstack_image_manager.plan import markers
@@ -14,15 +14,13 @@ from openstack_image_manager.redaction import has_secrets
 from openstack_image_manager.transfer.checksum_files import copy_checksum
 from openstack_image_manager.transfer.unpack import is_packed
 
-Method = Literal["auto", "web-download", "glance-direct"]
-
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
     """How to import. `verify`: True insists on verification, False does without, None: whenever there is a checksum.
     `timeout` in seconds for one image, `tries`: how often an import that Glance failed is tried."""
 
-    method: Method = "auto"
+    method: ImportMethod = "auto"
     verify: bool | None = None
     timeout: float = 1800.0
     tries: int = 1

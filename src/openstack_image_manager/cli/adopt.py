@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli import options
+from openstack_image_manager.cli.groups import with_groups
+from openstack_image_manager.defaults import DEFAULT_TAG
 
 if TYPE_CHECKING:
     from openstack_image_manager.adopt.adopt import Adopted
@@ -16,15 +18,15 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("adopt")(adopt_command)
+    app.command("adopt")(with_groups(adopt_command))
 
 
 def adopt_command(
-    cloud: given.Cloud = None,
-    name_filter: given.Filter = None,
-    tag: given.Tag = given.TAG,
-    debug: given.Debug = False,
-    log_format: given.LogFormat = given.LogForm.TEXT,
+    *,
+    cloud: options.Cloud = None,
+    name_filter: options.Filter = None,
+    tag: options.Tag = DEFAULT_TAG,
+    reporting: options.Log,
 ) -> None:
     """Write definitions of the images that are in the cloud already, and change nothing.
 
@@ -43,10 +45,9 @@ def adopt_command(
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.plan.model import Policy
     from openstack_image_manager.report import console
-    from openstack_image_manager.report.log import set_up
     from openstack_image_manager.runs.connect import cloud_names
 
-    set_up(debug, log_format)
+    reporting.set_up_log()
     try:
         only = re.compile(name_filter) if name_filter is not None else None
     except (re.error, RecursionError, OverflowError) as error:

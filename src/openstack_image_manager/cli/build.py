@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openstack_image_manager.cli import options as given
-from openstack_image_manager.defaults import EOL_URL
+from openstack_image_manager.cli import options
+from openstack_image_manager.cli.groups import with_groups
+from openstack_image_manager.defaults import DEFAULT_TAG, EOL_URL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,16 +22,15 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to `catalogue`."""
-    app.command("build")(build)
+    app.command("build")(with_groups(build))
 
 
 def build(
+    *,
     site: Annotated[Path, typer.Argument(metavar="SITE", help="Directory to write to: new, empty, or such a site.")],
-    cloud: given.Clouds = None,
-    all_clouds: given.AllClouds = False,
-    images: given.Images = given.IMAGES,
-    name_filter: given.Filter = None,
-    tag: given.Tag = given.TAG,
+    clouds: options.Clouds,
+    definitions: options.Definitions,
+    tag: options.Tag = DEFAULT_TAG,
     title: Annotated[
         str | None, typer.Option("--title", metavar="TEXT", help="Title of the site. Default: Images of CLOUD.")
     ] = None,
@@ -38,10 +38,9 @@ def build(
         str | None,
         typer.Option("--url", metavar="URL", help="Where the site will be, for the links of its Atom feed."),
     ] = None,
-    eol_data: given.EolData = None,
-    eol_url: given.EolUrl = EOL_URL,
-    report: given.Reports = None,
-    debug: given.Debug = False,
+    eol_data: options.EolData = None,
+    eol_url: options.EolUrl = EOL_URL,
+    reporting: options.ReportAndDebug,
 ) -> None:
     """Write a static website for tenants: images, ids, checksums, ends of support.
 
@@ -53,25 +52,22 @@ def build(
     Example:
       openstack-image-manager catalogue build site/ --cloud openstack --images images/
     """
-    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.definitions.loader import load
     from openstack_image_manager.definitions.model import public_url
     from openstack_image_manager.endoflife import data
     from openstack_image_manager.errors import Error
     from openstack_image_manager.report import console
-    from openstack_image_manager.report.log import set_up
-    from openstack_image_manager.runs.connect import cloud_names
     from openstack_image_manager.site import writer
     from openstack_image_manager.site.pages import pages
     from openstack_image_manager.site.report import of_site, site_line
 
-    set_up(debug)
+    reporting.set_up_log()
     _check_url(url)
-    with recording("catalogue build", report) as record:
+    with reporting.recording("catalogue build") as record:
         source = data.site(eol_url) if eol_data is None else data.files(eol_data)
         writer.check(site)
-        loaded = load(images, name_filter=name_filter)
-        seen, troubles = _look(cloud_names(cloud, all_clouds), loaded, tag)
+        loaded = load(definitions.images, name_filter=definitions.name_filter)
+        seen, troubles = _look(clouds.names(), loaded, tag)
         made, unknown = _survey(title, loaded, seen, source)
         findings = [*troubles, *unknown]
         record.content = of_site(made, site, findings)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli import options
 from openstack_image_manager.defaults import CATALOGUE
 
 catalogue_app = typer.Typer(
@@ -20,7 +20,7 @@ catalogue_app = typer.Typer(
 
 @catalogue_app.command("list")
 def list_catalogue(
-    output: Annotated[given.Form, typer.Option("--output", help="Form of the table.")] = given.Form.TEXT,
+    output: options.TableFormat = "text",
 ) -> None:
     """Show what is in the catalogue, where it is looked for, and who must have signed it.
 
@@ -37,7 +37,7 @@ def list_catalogue(
 
     loaded = load(CATALOGUE)
     entries = catalogue.entries(loaded.definitions, loaded.positions)
-    if output == given.Form.JSON:
+    if output == "json":
         typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
     else:
         console.table([catalogue.HEAD, *map(catalogue.cells, entries)], console.console())

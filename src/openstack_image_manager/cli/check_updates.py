@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated
 
 import typer
 
-from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli import options
+from openstack_image_manager.cli.groups import with_groups
 from openstack_image_manager.defaults import EOL_URL
 
 FOUND = 3  # exit code
@@ -16,15 +16,15 @@ FOUND = 3  # exit code
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("check-updates")(check_updates)
+    app.command("check-updates")(with_groups(check_updates))
 
 
 def check_updates(
-    images: given.Images = given.IMAGES,
-    name_filter: given.Filter = None,
-    eol_data: given.EolData = None,
-    eol_url: given.EolUrl = EOL_URL,
-    output: Annotated[given.Output, typer.Option("--output", help="Form of the report.")] = given.Output.TEXT,
+    *,
+    definitions: options.Definitions,
+    eol_data: options.EolData = None,
+    eol_url: options.EolUrl = EOL_URL,
+    output: options.NoteFormat = "text",
 ) -> None:
     """Tell which releases are not defined yet, which definitions have reached the end of their support, and how old
     their signatures are.
@@ -45,8 +45,8 @@ def check_updates(
 
     source = eoldata.site(eol_url) if eol_data is None else eoldata.files(eol_data)
     today = datetime.now(UTC).date()
-    everything = load(images)
-    chosen = load(images, name_filter=name_filter) if name_filter else everything
+    everything = load(definitions.images)
+    chosen = load(definitions.images, name_filter=definitions.name_filter) if definitions.name_filter else everything
     known = eoldata.catalogue()
     products = check.wanted(known, chosen.definitions)
     releases, failed = eoldata.load(products, source)
@@ -55,10 +55,10 @@ def check_updates(
     told = [*check.findings(checks), *signature_ages.findings(signed)]
     errors = {name: str(error) for name, error in failed.items()}
     summary = check.summary(checks, products, len(errors))
-    if output == given.Output.JSON:
+    if output == "json":
         data = {"date": today.isoformat(), "checks": check.data(checks), "failed": errors}
         typer.echo(json.dumps({**data, "signatures": signature_ages.data(signed)}, indent=2))
-    elif output == given.Output.MARKDOWN:
+    elif output == "markdown":
         told += check.findings([], errors)
         typer.echo(console.findings_markdown("Releases", summary, told), nl=False)
     else:

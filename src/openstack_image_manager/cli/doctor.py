@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli import options
+from openstack_image_manager.cli.groups import with_groups
+from openstack_image_manager.defaults import DEFAULT_IMAGES, DEFAULT_TAG
 
 if TYPE_CHECKING:
     from openstack_image_manager.definitions.model import Definition, Version
@@ -21,22 +23,22 @@ HERE = "from this machine"  # no name of a cloud
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("doctor")(doctor_command)
+    app.command("doctor")(with_groups(doctor_command))
 
 
 def doctor_command(
-    cloud: given.Clouds = None,
-    all_clouds: given.AllClouds = False,
+    *,
+    clouds: options.Clouds,
     images: Annotated[
         str | None,
         typer.Option(
-            "--images", metavar="PATH", help=f"Definitions, as for plan. Default: {given.IMAGES}, if it is there."
+            "--images", metavar="PATH", help=f"Definitions, as for plan. Default: {DEFAULT_IMAGES}, if it is there."
         ),
     ] = None,
-    name_filter: given.Filter = None,
-    tag: given.Tag = given.TAG,
-    force: given.Force = False,
-    workers: given.Workers = 4,
+    name_filter: options.Filter = None,
+    tag: options.Tag = DEFAULT_TAG,
+    force: options.Force = False,
+    workers: options.Workers = 4,
     bucket: Annotated[
         str | None, typer.Option("--bucket", metavar="s3://NAME", help="Look at this bucket of `mirror`, too.")
     ] = None,
@@ -51,9 +53,8 @@ def doctor_command(
             "tasks of that for two days.",
         ),
     ] = False,
-    output: Annotated[given.Form, typer.Option("--output", help="Form of what is told.")] = given.Form.TEXT,
-    report: given.Reports = None,
-    debug: given.Debug = False,
+    output: options.TableFormat = "text",
+    reporting: options.ReportAndDebug,
 ) -> None:
     """Look at a cloud before images are brought into it: what is fine, what is not, why it matters, what to change.
 
@@ -64,7 +65,6 @@ def doctor_command(
     Example:
       openstack-image-manager doctor --cloud openstack --images images/
     """
-    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.cloud.session import ENVIRONMENT
     from openstack_image_manager.definitions.loader import load
     from openstack_image_manager.doctor import sites
@@ -75,19 +75,17 @@ def doctor_command(
     from openstack_image_manager.mirror import location
     from openstack_image_manager.plan.model import Policy
     from openstack_image_manager.report import console
-    from openstack_image_manager.report.log import set_up
     from openstack_image_manager.runs import run
-    from openstack_image_manager.runs.connect import cloud_names
 
-    set_up(debug)
+    reporting.set_up_log()
     name = location.split(bucket)[0] if bucket is not None else None
     if bucket is not None and location.is_folder(bucket):
         raise UsageError(f"--bucket {bucket}: only buckets are looked at here; `mirror --dry-run` tells of a directory")
-    with recording("doctor", report) as record:
-        clouds: dict[str, Sequence[Check]] = {}
+    with reporting.recording("doctor") as record:
+        checks: dict[str, Sequence[Check]] = {}
         here: list[Check] = []
-        record.content = of_checks(clouds, here, HERE)
-        path = images or (given.IMAGES if os.path.exists(given.IMAGES) else None)
+        record.content = of_checks(checks, here, HERE)
+        path = images or (DEFAULT_IMAGES if os.path.exists(DEFAULT_IMAGES) else None)
         loaded = load(path, name_filter=name_filter) if path else None
         follower = run.follower() if loaded and loaded.follows else None
         policy = Policy(tag=tag, force=force)
@@ -95,9 +93,9 @@ def doctor_command(
         reached = Reached()
         wanted: list[tuple[Definition, Version]] = []
         # One after the other, and in this thread: an interrupt must find the record that is to be deleted.
-        for each in cloud_names(cloud, all_clouds):
+        for each in clouds.names():
             found = doctor.examine(each, reached)
-            clouds[each or ENVIRONMENT] = found.checks
+            checks[each or ENVIRONMENT] = found.checks
             wanted += found.wanted
         if loaded:
             missed = [each for each in doctor.enabled(loaded.definitions) if each.name not in reached.definitions]
@@ -105,11 +103,11 @@ def doctor_command(
             here += sites.reachability(list(reached.definitions.values()), answers, wanted)
         if name is not None:
             here.append(_storage(name, endpoint))
-        if output == given.Form.JSON:
+        if output == "json":
             typer.echo(console.clean_json(record.content.data()))
         else:
-            _show({**clouds, **({HERE: here} if here else {})})
-        raise typer.Exit(PROBLEM if any(has_problem(checks) for checks in (*clouds.values(), here)) else 0)
+            _show({**checks, **({HERE: here} if here else {})})
+        raise typer.Exit(PROBLEM if any(map(has_problem, (*checks.values(), here))) else 0)
 
 
 def _storage(name: str, endpoint: str | None) -> Check:

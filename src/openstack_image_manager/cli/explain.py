@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli import options
+from openstack_image_manager.cli.groups import with_groups
+from openstack_image_manager.defaults import DEFAULT_IMAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,27 +21,17 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("explain")(explain_command)
+    app.command("explain")(with_groups(explain_command))
 
 
 def explain_command(
-    context: typer.Context,
-    name: given.Definition,
-    cloud: given.Clouds = None,
-    all_clouds: given.AllClouds = False,
-    images: given.Images = given.IMAGES,
-    tag: given.Tag = given.TAG,
-    latest: given.Latest = False,
-    keep: given.Keep = False,
-    force: given.Force = False,
-    hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
-    use_os_hidden: given.UseOsHidden = False,
-    outdated: given.OutdatedOption = given.Outdated.HIDE,
-    grace: given.Grace = "0",
-    unknown_usage: given.UnknownUsageOption = given.UnknownUsage.KEEP,
-    output: Annotated[given.Form, typer.Option("--output", help="Form of what is told.")] = given.Form.TEXT,
-    debug: given.Debug = False,
-    log_format: given.LogFormat = given.LogForm.TEXT,
+    *,
+    name: options.DefinitionName,
+    clouds: options.Clouds,
+    images: options.Images = DEFAULT_IMAGES,
+    policy: options.ExplainPolicy,
+    output: options.TableFormat = "text",
+    log: options.Log,
 ) -> None:
     """Explain what the plan does with one image: which build is current and why, what stays in sight, and what is next.
 
@@ -49,22 +41,19 @@ def explain_command(
     Example:
       openstack-image-manager explain "Ubuntu 24.04" --cloud openstack --images images/
     """
-    from openstack_image_manager.cli.request import defined, only
-    from openstack_image_manager.cli.request import requests as asked
+    from openstack_image_manager.cli.request import defined, only, requests
     from openstack_image_manager.plan import explain
-    from openstack_image_manager.report.log import say, set_up
+    from openstack_image_manager.report.log import say
     from openstack_image_manager.runs import run
 
-    set_up(debug, log_format)
+    log.set_up_log()
     defined(name, images)
-    settled = {"orphans": given.Orphans.KEEP, "max_deletes": 0, "same_ids": False}
-    requests = asked({**context.params, **settled, "name_filter": only(name)})
-    with run.planned_clouds(requests) as found:
+    with run.planned_clouds(requests(clouds, images, only(name), policy.for_plan())) as found:
         told = {each.glance.cloud: _explained(each) for each in found.ready}
         failed = {name: str(error) for name, error in found.failed.items()}
-        if output == given.Form.JSON:
-            clouds = {where: explain.data(explanation) for where, explanation in told.items()}
-            typer.echo(json.dumps({"clouds": clouds, "failed": failed}, indent=2))
+        if output == "json":
+            data = {cloud: explain.data(explanation) for cloud, explanation in told.items()}
+            typer.echo(json.dumps({"clouds": data, "failed": failed}, indent=2))
         else:
             for each in found.ready:
                 _show(told[each.glance.cloud], each.glance.cloud, each.plan.projects)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli import options
+from openstack_image_manager.cli.groups import with_groups
 
 if TYPE_CHECKING:
     from openstack_image_manager.signatures.keyring import AnyKey
@@ -31,13 +32,15 @@ Keys = Annotated[
 
 
 @keys_app.command()
+@with_groups
 def fetch(
+    *,
     url: Annotated[str, typer.Argument(metavar="URL", help="A file with the key, perhaps among others.")],
     fingerprint: Annotated[
         str, typer.Argument(metavar="FINGERPRINT", help="Of the primary key; of an RSA key its SHA-256.")
     ],
     keys: Keys = None,
-    report: given.Reports = None,
+    reporting: options.Report,
 ) -> None:
     """Fetch a key and keep it, if its fingerprint is exactly this.
 
@@ -48,11 +51,10 @@ def fetch(
       openstack-image-manager keys fetch https://repo.almalinux.org/almalinux/RPM-GPG-KEY-AlmaLinux-9 \\
         BF18AC2876178908D6E71267D36CB86CB86B3716
     """
-    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.signatures.keyring import default_directory, fetch_key
     from openstack_image_manager.signatures.report import of_key
 
-    with recording("keys fetch", report) as record:
+    with reporting.recording("keys fetch") as record:
         path = fetch_key(url, fingerprint, keys or default_directory())
         record.content = of_key(url, path.stem, path)
         typer.echo(f"stored: {path}")

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli import options
+from openstack_image_manager.cli.groups import with_groups
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("list")(list_command)
+    app.command("list")(with_groups(list_command))
 
 
 def list_command(
-    images: given.Images = given.IMAGES,
-    name_filter: given.Filter = None,
+    *,
+    definitions: options.Definitions,
     output: Annotated[
-        given.ListForm, typer.Option("--output", help="rst: a table of names, logins and passwords for documentation.")
-    ] = given.ListForm.TEXT,
+        Literal["text", "json", "rst"],
+        typer.Option("--output", help="rst: a table of names, logins and passwords for documentation."),
+    ] = "text",
 ) -> None:
     """Show which images are defined, with their newest version, login and password. Asks no cloud.
 
@@ -33,11 +35,11 @@ def list_command(
     from openstack_image_manager.report import console, inventory
     from openstack_image_manager.report.log import say
 
-    loaded = load(images, name_filter=name_filter)
+    loaded = load(definitions.images, name_filter=definitions.name_filter)
     entries = inventory.entries(loaded.definitions, loaded.positions)
-    if output == given.ListForm.JSON:
+    if output == "json":
         typer.echo(json.dumps(inventory.data(entries), indent=2, ensure_ascii=False))
-    elif output == given.ListForm.RST:
+    elif output == "rst":
         typer.echo(inventory.rst(entries), nl=False)
     else:
         console.table(inventory.table(entries), console.console())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli import options
+from openstack_image_manager.cli.groups import with_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("mirror")(mirror_command)
+    app.command("mirror")(with_groups(mirror_command))
 
 
 def mirror_command(
+    *,
     bucket: Annotated[
         str,
         typer.Option("--bucket", metavar="s3://NAME/PREFIX", help="Where the copies are; or file:///DIRECTORY."),
     ],
-    images: given.Images = given.IMAGES,
-    name_filter: given.Filter = None,
+    definitions: options.Definitions,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is to be done and change nothing.")] = False,
     endpoint: Annotated[
         str | None, typer.Option("--endpoint", metavar="URL", help="The object storage. Default: AWS_ENDPOINT_URL.")
@@ -80,11 +80,8 @@ def mirror_command(
         str | None,
         typer.Option("--executor", metavar="dask://HOST:PORT", help="Let the workers of a Dask cluster copy."),
     ] = None,
-    output: Annotated[given.Output, typer.Option("--output", help="Form of what is told.")] = given.Output.TEXT,
-    report: given.Reports = None,
-    metrics: given.Metrics = None,
-    debug: given.Debug = False,
-    log_format: given.LogFormat = given.LogForm.TEXT,
+    output: options.NoteFormat = "text",
+    reporting: options.Reporting,
 ) -> None:
     """Copy the images of the definitions into an object storage, verified.
 
@@ -100,7 +97,6 @@ def mirror_command(
     import threading
     from contextlib import ExitStack
 
-    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.definitions.loader import load
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.mirror import location, mirror
@@ -111,28 +107,26 @@ def mirror_command(
     from openstack_image_manager.mirror.provenance import prover
     from openstack_image_manager.mirror.report import of_mirror
     from openstack_image_manager.report import console, progress
-    from openstack_image_manager.report.log import set_up
 
-    set_up(debug, log_format)
-    days = re.fullmatch(r"(\d{1,4})d?", grace)
-    if not days:
-        raise UsageError(f"--grace {grace}: give a number of days, like 7 or 7d")
+    reporting.set_up_log()
+    period = timedelta(days=options.days("--grace", grace, 7))
     location.split(bucket)
     if executor and location.is_folder(bucket):
         raise UsageError("--executor needs a bucket: a directory is on one machine; leave one of them out")
-    with recording("mirror", report, metrics) as record, ExitStack() as stack:
-        loaded = load(images, name_filter=name_filter)
+    with reporting.recording("mirror") as record, ExitStack() as stack:
+        loaded = load(definitions.images, name_filter=definitions.name_filter)
         if loaded.follows:
-            raise UsageError(f"{images} follows its upstreams and has no versions to mirror; copy it: catalogue show")
+            raise UsageError(
+                f"{definitions.images} follows its upstreams and has no versions to mirror; copy it: catalogue show"
+            )
         now, stop = datetime.now(UTC), threading.Event()
         signer = _signer(sign_key) if index and not dry_run else None
         opened, address = _open(stack, bucket, endpoint, writes=not dry_run)
         where = location.target(bucket, address, public_url)
         cluster = _cluster(stack, executor, where, address, keys, stop) if executor and not dry_run else None
-        period = timedelta(days=int(days[1]))
         made, holding, noted = mirror.look(opened, where, loaded.definitions, loaded.left_out, now, period)
         made = mirror.guarded(made, holding, where, bucket.endswith("/"), loaded, noted)
-        out = console.console(stderr=output != given.Output.TEXT)
+        out = console.console(stderr=output != "text")
         proofs = prover(keys, stop)
         unread: dict[str, Error] = {}
         if verify:
@@ -141,7 +135,7 @@ def mirror_command(
         # What could not be verified fails in a dry run, too.
         outcomes: Sequence[Outcome] = mirror.unverified(made, unread)
         record.content = of_mirror(made, where, outcomes, dry_run)
-        if output == given.Output.TEXT:
+        if output == "text":
             _show(made, where, now)
         if prune and not dry_run and (refusal := beyond_limit(made, max_deletes)):
             raise refusal
@@ -237,13 +231,13 @@ def _show(made: Plan, where: Target, now: datetime) -> None:
     console.say(out, f"{where}: {report.counts(made)}")
 
 
-def _tell(told: Content, outcomes: Sequence[Outcome], output: given.Output, dry_run: bool) -> None:
+def _tell(told: Content, outcomes: Sequence[Outcome], output: str, dry_run: bool) -> None:
     from openstack_image_manager.mirror import report
     from openstack_image_manager.report import console
 
-    if output == given.Output.JSON:
+    if output == "json":
         typer.echo(console.clean_json(told.data()))
-    elif output == given.Output.MARKDOWN:
+    elif output == "markdown":
         typer.echo(told.markdown(), nl=False)
     else:
         out = console.console()

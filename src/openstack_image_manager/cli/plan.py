@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli import options
+from openstack_image_manager.cli.groups import with_groups
 
 if TYPE_CHECKING:
     from openstack_image_manager.runs.run import Clouds
@@ -15,37 +16,21 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("plan")(plan_command)
-    app.command("apply")(apply_command)
+    app.command("plan")(with_groups(plan_command))
+    app.command("apply")(with_groups(apply_command))
 
 
 def plan_command(
-    context: typer.Context,
-    cloud: given.Clouds = None,
-    all_clouds: given.AllClouds = False,
-    images: given.Images = given.IMAGES,
-    name_filter: given.Filter = None,
-    tag: given.Tag = given.TAG,
-    latest: given.Latest = False,
-    keep: given.Keep = False,
-    force: given.Force = False,
-    hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
-    use_os_hidden: given.UseOsHidden = False,
-    outdated: given.OutdatedOption = given.Outdated.HIDE,
-    grace: given.Grace = "0",
-    orphans: given.OrphansOption = given.Orphans.KEEP,
-    unknown_usage: given.UnknownUsageOption = given.UnknownUsage.KEEP,
-    max_deletes: given.MaxDeletes = 5,
-    same_ids: given.SameIds = False,
-    output: Annotated[given.Output, typer.Option("--output", help="Form of the plan.")] = given.Output.TEXT,
+    *,
+    clouds: options.Clouds,
+    definitions: options.Definitions,
+    policy: options.Policy,
+    output: options.NoteFormat = "text",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write the plan to a file, for `apply FILE`.")
     ] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 3 when there are changes.")] = False,
-    report: given.Reports = None,
-    metrics: given.Metrics = None,
-    debug: given.Debug = False,
-    log_format: given.LogFormat = given.LogForm.TEXT,
+    reporting: options.Reporting,
 ) -> None:
     """Show what would be done, and why; change nothing.
 
@@ -53,68 +38,46 @@ def plan_command(
     Example:
       openstack-image-manager plan --cloud openstack --images images/ --out today.plan
     """
-    from openstack_image_manager.report.log import set_up
-
-    set_up(debug, log_format)
-    from openstack_image_manager.cli.recording import recording
-    from openstack_image_manager.cli.request import requests as asked
+    reporting.set_up_log()
+    from openstack_image_manager.cli.request import requests
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.runs import run
     from openstack_image_manager.runs.planfile import pinned, write
 
-    requests = asked(context.params)
-    if out is not None and len(requests) > 1:
+    asked = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
+    if out is not None and len(asked) > 1:
         raise UsageError("--out goes with one cloud; write a plan file for each cloud")
-    with recording("plan", report, metrics) as record, run.planned_clouds(requests) as clouds:
-        record.about(clouds, applies=False)
+    with reporting.recording("plan") as record, run.planned_clouds(asked) as found:
+        record.about(found, applies=False)
         if out is not None:
-            clouds.ready[0] = pinned(clouds.ready[0])
-        show(clouds, output)
-        too_many = run.report_refusals(clouds)
+            found.ready[0] = pinned(found.ready[0])
+        show(found, output)
+        too_many = run.report_refusals(found)
         if out is not None and not too_many:
-            write(out, clouds.ready[0])
-        if clouds.several and output == given.Output.TEXT:
-            run.show_comparison(clouds)
-        if clouds.has_errors or too_many:
+            write(out, found.ready[0])
+        if found.several and output == "text":
+            run.show_comparison(found)
+        if found.has_errors or too_many:
             raise typer.Exit(1)
-        if exit_code and any(each.plan.changes for each in clouds.ready):
+        if exit_code and any(each.plan.changes for each in found.ready):
             raise typer.Exit(run.PENDING)
 
 
 def apply_command(
     context: typer.Context,
+    *,
     plan_file: Annotated[
         Path | None, typer.Argument(metavar="PLANFILE", help="A plan written by `plan --out`; only that is done.")
     ] = None,
-    cloud: given.Clouds = None,
-    all_clouds: given.AllClouds = False,
-    images: given.Images = given.IMAGES,
-    name_filter: given.Filter = None,
-    tag: given.Tag = given.TAG,
-    latest: given.Latest = False,
-    keep: given.Keep = False,
-    force: given.Force = False,
-    hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
-    use_os_hidden: given.UseOsHidden = False,
-    outdated: given.OutdatedOption = given.Outdated.HIDE,
-    grace: given.Grace = "0",
-    orphans: given.OrphansOption = given.Orphans.KEEP,
-    unknown_usage: given.UnknownUsageOption = given.UnknownUsage.KEEP,
-    max_deletes: given.MaxDeletes = 5,
-    same_ids: given.SameIds = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    clouds: options.Clouds,
+    definitions: options.Definitions,
+    policy: options.Policy,
+    yes: options.Yes = False,
     expect: Annotated[
         str | None, typer.Option("--expect", metavar="CHECKSUM", help="Refuse any plan but the one of this checksum.")
     ] = None,
-    workers: given.Workers = 4,
-    import_method: given.Method = given.ImportMethod.AUTO,
-    import_timeout: given.Timeout = 1800,
-    verify_checksum: given.VerifyChecksum = None,
-    stuck_retry: given.StuckRetry = 0,
-    report: given.Reports = None,
-    metrics: given.Metrics = None,
-    debug: given.Debug = False,
-    log_format: given.LogFormat = given.LogForm.TEXT,
+    imports: options.Imports,
+    reporting: options.Reporting,
 ) -> None:
     """Plan, show the plan, ask, and do it.
 
@@ -125,75 +88,68 @@ def apply_command(
     """
     from dataclasses import replace
 
-    from openstack_image_manager.report.log import set_up
-
-    set_up(debug, log_format)
-    from openstack_image_manager.apply.import_method import ImportOptions
+    reporting.set_up_log()
     from openstack_image_manager.cli import confirm
-    from openstack_image_manager.cli.recording import recording
-    from openstack_image_manager.cli.request import requests as asked
+    from openstack_image_manager.cli.request import requests
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.plan.serialize import checksum
     from openstack_image_manager.runs import run
     from openstack_image_manager.runs.planfile import agreed, pinned, read
 
-    requests = asked(context.params)
+    asked = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
     approved = None
     if plan_file is not None:
         refuse_beside_file(context)
         request, approved = read(plan_file)
         # Where the definitions are is no part of what was approved; what they say is.
-        requests = [replace(request, images=images) if _is_given(context, "images") else request]
-    if expect is not None and len(requests) > 1:
+        asked = [replace(request, images=definitions.images) if _is_given(context, "images") else request]
+    if expect is not None and len(asked) > 1:
         raise UsageError("--expect goes with one cloud, as each cloud has a plan of its own")
-    options = ImportOptions(given.ImportMethod(import_method).value, verify_checksum, import_timeout, stuck_retry + 1)
-    with recording("apply", report, metrics) as record, run.planned_clouds(requests) as clouds:
-        record.about(clouds, applies=True)
+    with reporting.recording("apply") as record, run.planned_clouds(asked) as found:
+        record.about(found, applies=True)
         if approved is not None:
-            clouds.ready[0] = agreed(approved, clouds.ready[0])
-        elif expect is not None and checksum(clouds.ready[0].plan) != expect:
-            clouds.ready[0] = pinned(clouds.ready[0])  # as `plan --out` has shown it
-        show(clouds, given.Output.TEXT)
+            found.ready[0] = agreed(approved, found.ready[0])
+        elif expect is not None and checksum(found.ready[0].plan) != expect:
+            found.ready[0] = pinned(found.ready[0])  # as `plan --out` has shown it
+        show(found, "text")
         if expect is not None:
-            confirm.expect(clouds.ready[0].plan, expect)
-        confirm.confirm(clouds, yes)
-        code = run.apply_plans(clouds, options, workers)
-        record.look_again(clouds)
+            confirm.expect(found.ready[0].plan, expect)
+        confirm.confirm(found, yes)
+        code = run.apply_plans(found, imports.for_apply(), imports.workers)
+        record.look_again(found)
         raise typer.Exit(code)
 
 
-def show(clouds: Clouds, output: given.Output) -> None:
+def show(clouds: Clouds, output: str) -> None:
     """Print the plans in the form asked for."""
     from openstack_image_manager.report import console
     from openstack_image_manager.report import plans as render
     from openstack_image_manager.report.log import say
 
     plans = [(each.plan, each.glance.cloud) for each in clouds.ready]
-    if output == given.Output.JSON:
+    if output == "json":
         failed = {cloud: str(error) for cloud, error in clouds.failed.items()}
         typer.echo(render.plans_json(plans, failed) if clouds.several else render.plan_json(*plans[0]))
-    elif output == given.Output.MARKDOWN:
+    elif output == "markdown":
         typer.echo("\n".join(render.plan_markdown(*plan) for plan in plans), nl=False)
     else:
         for plan in plans:
             render.plan_text(*plan, console.console(), with_heading=clouds.several)
-    if clouds.several and output != given.Output.JSON:
+    if clouds.several and output != "json":
         for error in clouds.failed.values():
             say("error", str(error))
 
 
-# What a plan file says already, and nothing else can: `images` only says where the definitions are now.
-ASKED = {"cloud", "all_clouds", "name_filter", "tag", "latest", "keep", "force", "hidden_visibility"} | {
-    *("use_os_hidden", "outdated", "grace", "orphans", "unknown_usage", "max_deletes", "same_ids")
-}
-
-
 def refuse_beside_file(context: typer.Context) -> None:
     """Whoever writes `apply today.plan --cloud other` must not believe that it goes to the other cloud."""
+    from dataclasses import fields
+
     from openstack_image_manager.errors import UsageError
 
+    # Options that a plan file contains; --images only says where the definitions are now.
+    approved = {field.name for group in (options.Clouds, options.Policy) for field in fields(group)} | {"name_filter"}
     for parameter in context.command.params:
-        if parameter.name in ASKED and _is_given(context, parameter.name):
+        if parameter.name in approved and _is_given(context, parameter.name):
             raise UsageError(
                 f"{parameter.opts[0]} has no effect beside a plan file, which says it already; leave it out"
             )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from openstack_image_manager.errors import UsageError
-from openstack_image_manager.plan.model import Policy
-from openstack_image_manager.runs.connect import cloud_names
 from openstack_image_manager.runs.request import Request
 
 if TYPE_CHECKING:
-    from openstack_image_manager.cli import options as given
+    from openstack_image_manager.cli import options
     from openstack_image_manager.definitions.diagnostics import Position
     from openstack_image_manager.definitions.model import Definition
+    from openstack_image_manager.plan.model import Policy
 
 
 def defined(name: str, images: str) -> tuple[Definition, Position]:
@@ -38,53 +37,12 @@ def only(name: str) -> str:
     return rf"\A{re.escape(name)}\Z"
 
 
-def requests(options: Mapping[str, Any]) -> list[Request]:
+def requests(
+    clouds: options.Clouds,
+    images: str,
+    name_filter: str | None,
+    policy: Policy,
+    roll_back: Mapping[str, str] | None = None,
+) -> list[Request]:
     """A request for each cloud. Raises UsageError."""
-    clouds = cloud_names(options["cloud"], options["all_clouds"])
-    policy = _policy(options)
-    return [Request(cloud, options["images"], options["name_filter"], policy) for cloud in clouds]
-
-
-def looking(
-    tag: str,
-    force: bool,
-    latest: bool,
-    keep: bool,
-    hidden_visibility: given.Visibility,
-    use_os_hidden: bool,
-    outdated: given.Outdated,
-) -> Policy:
-    """The policy that a command looks with: as the cloud is run, and nothing is counted or waited for."""
-    from openstack_image_manager.cli import options as given
-
-    return Policy(
-        tag=tag,
-        force=force,
-        latest=latest,
-        keep=keep,
-        hidden_visibility=given.Visibility(hidden_visibility).value,  # older releases of Typer give a text
-        use_os_hidden=use_os_hidden,
-        outdated=given.Outdated(outdated).value,
-    )
-
-
-def _policy(options: Mapping[str, Any]) -> Policy:
-    days = re.fullmatch(r"(\d{1,4})d?", options["grace"])
-    if days is None:
-        raise UsageError(f"--grace {options['grace']}: give a number of days, like 30 or 30d")
-    if not options["tag"].strip():
-        raise UsageError("--tag is empty; without a tag no image could be told from those of others")
-    return Policy(
-        tag=options["tag"],
-        latest=options["latest"],
-        keep=options["keep"],
-        force=options["force"],
-        hidden_visibility=options["hidden_visibility"],
-        use_os_hidden=options["use_os_hidden"],
-        outdated=options["outdated"],
-        grace=int(days.group(1)),
-        orphans=options["orphans"],
-        unknown_usage=options["unknown_usage"],
-        max_deletes=options["max_deletes"],
-        same_ids=options["same_ids"],
-    )
+    return [Request(cloud, images, name_filter, policy, roll_back or {}) for cloud in clouds.names()]

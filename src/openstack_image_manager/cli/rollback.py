@@ -6,34 +6,29 @@ from typing import Annotated
 
 import typer
 
-from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli import options
+from openstack_image_manager.cli.groups import with_groups
+from openstack_image_manager.defaults import DEFAULT_IMAGES, Outdated
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("rollback")(rollback_command)
+    app.command("rollback")(with_groups(rollback_command))
 
 
 def rollback_command(
-    name: given.Definition,
-    cloud: given.Clouds = None,
-    all_clouds: given.AllClouds = False,
-    images: given.Images = given.IMAGES,
-    tag: given.Tag = given.TAG,
-    keep: given.Keep = False,
-    hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
-    use_os_hidden: given.UseOsHidden = False,
-    outdated: given.OutdatedOption = given.Outdated.HIDE,
+    *,
+    name: options.DefinitionName,
+    clouds: options.Clouds,
+    images: options.Images = DEFAULT_IMAGES,
+    policy: options.RollbackPolicy,
     to: Annotated[
         str | None,
         typer.Option("--to", metavar="VERSION", help="Version to go back to. Default: the one before the current one."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    report: given.Reports = None,
-    metrics: given.Metrics = None,
-    debug: given.Debug = False,
-    log_format: given.LogFormat = given.LogForm.TEXT,
+    dry_run: options.DryRun = False,
+    yes: options.Yes = False,
+    reporting: options.Reporting,
 ) -> None:
     """Give the plain name back to an earlier build, and take the current one out of sight.
 
@@ -47,15 +42,11 @@ def rollback_command(
     from openstack_image_manager.apply.import_method import ImportOptions
     from openstack_image_manager.cli import confirm
     from openstack_image_manager.cli.plan import show
-    from openstack_image_manager.cli.recording import recording
-    from openstack_image_manager.cli.request import defined, looking, only
+    from openstack_image_manager.cli.request import defined, only, requests
     from openstack_image_manager.errors import UsageError
-    from openstack_image_manager.report.log import set_up
     from openstack_image_manager.runs import run
-    from openstack_image_manager.runs.connect import cloud_names
-    from openstack_image_manager.runs.request import Request
 
-    set_up(debug, log_format)
+    reporting.set_up_log()
     definition, _ = defined(name, images)
     if not definition.multi:
         raise UsageError(f"the versions of {name} stand side by side (multi: false); there is nothing to roll back")
@@ -63,16 +54,14 @@ def rollback_command(
         raise UsageError(f"{name} is disabled (enable: false), so nothing of it is changed; enable it first")
     # The older versions that are missing are no business of a rollback.
     # It takes builds out of sight, and never further.
-    stage = outdated if outdated == given.Outdated.KEEP else given.Outdated.HIDE
-    policy = looking(tag, False, True, keep, hidden_visibility, use_os_hidden, stage)
-    chosen = {name: to or ""}
-    requests = [Request(each, images, only(name), policy, chosen) for each in cloud_names(cloud, all_clouds)]
-    with recording("rollback", report, metrics) as record, run.planned_clouds(requests) as clouds:
-        record.about(clouds, applies=not dry_run)
-        show(clouds, given.Output.TEXT)
-        code = 1 if clouds.has_errors else 0
+    stage: Outdated = "keep" if policy.outdated == "keep" else "hide"
+    asked = requests(clouds, images, only(name), policy.for_plan(latest=True, outdated=stage), {name: to or ""})
+    with reporting.recording("rollback") as record, run.planned_clouds(asked) as found:
+        record.about(found, applies=not dry_run)
+        show(found, "text")
+        code = 1 if found.has_errors else 0
         if not dry_run:
-            confirm.confirm(clouds, yes)
-            code = run.apply_plans(clouds, ImportOptions(), 4)
-            record.look_again(clouds)
+            confirm.confirm(found, yes)
+            code = run.apply_plans(found, ImportOptions(), 4)
+            record.look_again(found)
         raise typer.Exit(code)

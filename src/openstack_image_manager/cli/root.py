@@ -2,65 +2,187 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from openstack_image_manager.cli import options as given
-from openstack_image_manager.cli.plan import show
-from openstack_image_manager.cli.recording import recording
-from openstack_image_manager.cli.request import requests
-from openstack_image_manager.errors import UsageError
-from openstack_image_manager.report.log import set_up
+from openstack_image_manager import __version__
+from openstack_image_manager.cli import options
+from openstack_image_manager.cli.groups import with_groups
 
 if TYPE_CHECKING:
-    from openstack_image_manager.apply.import_method import ImportOptions, Method
+    from openstack_image_manager.apply.import_method import ImportOptions
+    from openstack_image_manager.defaults import Outdated
     from openstack_image_manager.runs.request import Request
 
 
-def run_root(**o: Any) -> int:
-    """Do what the options `o` of the root command say; the exit code."""
-    set_up(o["debug"], o["log_format"])
-    if o["delete"] and not (o["sure"] or o["dry_run"]):
+@dataclass(frozen=True)
+class OldStages:
+    """The old ways to say --outdated."""
+
+    hide: Annotated[bool, typer.Option("--hide", help="The same as --outdated hide.")] = False
+    deactivate: Annotated[bool, typer.Option("--deactivate", help="The same as --outdated deactivate.")] = False
+    delete: Annotated[bool, typer.Option("--delete", help="The same as --outdated delete.")] = False
+    sure: Annotated[bool, typer.Option("--yes-i-really-know-what-i-do", help="Goes with --delete.")] = False
+
+    def stage(self, outdated: Outdated) -> Outdated:
+        """The last stage of those that are given; without any, `outdated`."""
+        if self.delete:
+            return "delete"
+        return "deactivate" if self.deactivate else "hide" if self.hide else outdated
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Look at the definitions alone."""
+
+    check: Annotated[bool, typer.Option("--check/--no-check", help="Show the warnings about definitions.")] = True
+    check_only: Annotated[bool, typer.Option("--check-only", help="Check the definitions and stop.")] = False
+    check_age: Annotated[bool, typer.Option("--check-age", help="Report definitions with old builds.")] = False
+    max_age: Annotated[int, typer.Option("--max-age", min=1, metavar="DAYS", help="What --check-age calls old.")] = 90
+
+    @property
+    def asked(self) -> bool:
+        """True where no cloud is looked at."""
+        return self.check_only or self.check_age
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """The old way to say `share` and `unshare`."""
+
+    share_image: Annotated[str | None, typer.Option("--share-image", metavar="NAME", help="Share this image.")] = None
+    share_action: Annotated[Literal["add", "del"], typer.Option("--share-action", help="Share, or end sharing.")] = (
+        "add"
+    )
+    share_domain: Annotated[
+        str, typer.Option("--share-domain", metavar="DOMAIN", help="Domain of the project to share with.")
+    ] = "default"
+    share_target: Annotated[
+        str | None, typer.Option("--share-target", metavar="NAME", help="Project or domain to share with.")
+    ] = None
+    share_type: Annotated[Literal["project", "domain"], typer.Option("--share-type", help="What the target is.")] = (
+        "project"
+    )
+
+
+@dataclass(frozen=True)
+class Imports(options.Imports):
+    """Also the old way to say --import-method."""
+
+    prefetch: Annotated[
+        Literal["never", "on-stuck", "always"],
+        typer.Option("--prefetch", help="When bytes pass through here: if needed, also if Glance fails, or always."),
+    ] = "on-stuck"
+
+    def for_apply(self) -> ImportOptions:
+        """`always` is glance-direct; `never` does not fall back to it."""
+        made = super().for_apply()
+        method = "glance-direct" if self.prefetch == "always" else made.method
+        return replace(made, method=method, fall_back=self.prefetch != "never")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.callback(invoke_without_command=True)(with_groups(root_command))
+
+
+def root_command(
+    context: typer.Context,
+    *,
+    clouds: options.Clouds,
+    definitions: options.Definitions,
+    dry_run: options.DryRun = False,
+    policy: options.Policy,
+    old_stages: OldStages,
+    checks: Checks,
+    sharing: Sharing,
+    imports: Imports,
+    reporting: options.Reporting,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Make the images of an OpenStack cloud match their definitions: plan and apply, without asking.
+
+    \b
+    Example:
+      openstack-image-manager --cloud openstack --images images/ --filter ".*Cirr.*"
+    """
+    if context.invoked_subcommand is not None:
+        _refuse_options_before(context)
+        return
+    from openstack_image_manager.cli.request import requests
+    from openstack_image_manager.errors import UsageError
+
+    reporting.set_up_log()
+    if old_stages.delete and not (old_stages.sure or dry_run):
         raise UsageError("--delete goes with --yes-i-really-know-what-i-do; look at the plan first: --dry-run")
-    asked = requests({**o, "outdated": _outdated(o)})
-    if o["share_image"] is None and o["share_target"] is not None:
+    outdated = old_stages.stage(policy.outdated)
+    asked = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan(outdated=outdated))
+    if sharing.share_image is None and sharing.share_target is not None:
         raise UsageError("--share-target goes with --share-image: the image to share")
-    if (o["check_only"] or o["check_age"]) and (o["report"] or o["metrics"]):
+    if checks.asked and (reporting.report or reporting.metrics):
         raise UsageError("--check-only and --check-age look at no cloud: --report and --metrics don't go with them")
-    if o["share_image"] is not None:
-        from openstack_image_manager.cli.share import share
-
-        if len(asked) > 1:
-            raise UsageError("--share-image goes with one cloud")
-        if o["share_target"] is None:
-            raise UsageError("--share-image needs --share-target: the project or domain to share with")
-        if o["metrics"] is not None:
-            raise UsageError("--share-image has no --metrics")
-        if o["dry_run"]:
-            raise UsageError("--share-image knows no --dry-run; look at the members with: openstack image member list")
-        ending = o["share_action"] == given.ShareAction.DELETE
-        whom = (o["share_target"], o["share_type"], o["share_domain"])
-        return share(asked[0].cloud, asked[0].policy.tag, o["share_image"], *whom, ending, o["report"])
-    if o["check_only"] or o["check_age"]:
-        return _check(o)
-    return _run(asked, o)
+    if sharing.share_image is not None:
+        raise typer.Exit(_share(asked, sharing.share_image, sharing, reporting, dry_run))
+    if checks.asked:
+        _check(definitions, checks)
+        return
+    _run(asked, imports, reporting, dry_run)
 
 
-def _run(asked: list[Request], o: dict[str, Any]) -> int:
+def _refuse_options_before(context: typer.Context) -> None:
+    """`--cloud prod apply` would act on the default cloud: options of the root command do not reach commands."""
+    from openstack_image_manager.errors import UsageError
+
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = next(p.opts[0] for p in context.command.params if p.name == name)
+            raise UsageError(
+                f"{option} stands before '{context.invoked_subcommand}', where it has no effect; "
+                f"write: openstack-image-manager {context.invoked_subcommand} {option} …"
+            )
+
+
+def _share(asked: list[Request], image: str, sharing: Sharing, reporting: options.Reporting, dry_run: bool) -> int:
+    from openstack_image_manager.cli.share import share
+    from openstack_image_manager.errors import UsageError
+
+    if len(asked) > 1:
+        raise UsageError("--share-image goes with one cloud")
+    if sharing.share_target is None:
+        raise UsageError("--share-image needs --share-target: the project or domain to share with")
+    if reporting.metrics is not None:
+        raise UsageError("--share-image has no --metrics")
+    if dry_run:
+        raise UsageError("--share-image knows no --dry-run; look at the members with: openstack image member list")
+    target = (sharing.share_target, sharing.share_type, sharing.share_domain)
+    return share(asked[0].cloud, asked[0].policy.tag, image, *target, sharing.share_action == "del", reporting)
+
+
+def _run(asked: list[Request], imports: Imports, reporting: options.Reporting, dry_run: bool) -> None:
+    from openstack_image_manager.cli.plan import show
     from openstack_image_manager.runs.connect import open_all
 
-    with recording("run", o["report"], o["metrics"]) as record:
+    with reporting.recording("run") as record:
         openings = open_all(asked)
         from openstack_image_manager.runs import run
 
         with run.planned_clouds(asked, openings) as clouds:
-            record.about(clouds, applies=not o["dry_run"])
-            show(clouds, given.Output.TEXT)
+            record.about(clouds, applies=not dry_run)
+            show(clouds, "text")
             code = 1 if clouds.has_errors else 0
-            if not o["dry_run"]:
-                code = run.apply_plans(clouds, import_options(o), o["workers"])
+            if not dry_run:
+                code = run.apply_plans(clouds, imports.for_apply(), imports.workers)
                 record.look_again(clouds)
             else:
                 code = 1 if run.report_refusals(clouds) else code
@@ -69,34 +191,18 @@ def _run(asked: list[Request], o: dict[str, Any]) -> int:
             raise typer.Exit(code)
 
 
-def _outdated(o: dict[str, Any]) -> given.Outdated:
-    """--hide, --deactivate and --delete are the old ways to say --outdated; the furthest one counts."""
-    old = {"delete": given.Outdated.DELETE, "deactivate": given.Outdated.DEACTIVATE, "hide": given.Outdated.HIDE}
-    asked: given.Outdated = next((stage for name, stage in old.items() if o[name]), o["outdated"])
-    return asked
+def _check(definitions: options.Definitions, checks: Checks) -> None:
+    from datetime import UTC, datetime
 
-
-def import_options(o: dict[str, Any]) -> ImportOptions:
-    """--prefetch is the old way to say --import-method: always is glance-direct, never does not fall back to it."""
-    from openstack_image_manager.apply.import_method import ImportOptions
-
-    prefetch = o["prefetch"]
-    method: Method = "glance-direct" if prefetch == given.Prefetch.ALWAYS else o["import_method"]
-    fall_back = prefetch != given.Prefetch.NEVER
-    return ImportOptions(method, o["verify_checksum"], o["import_timeout"], o["stuck_retry"] + 1, fall_back)
-
-
-def _check(o: dict[str, Any]) -> int:
-    """--check-only and --check-age look at the definitions alone."""
     from openstack_image_manager.definitions.loader import load
     from openstack_image_manager.humanize import count
     from openstack_image_manager.plan import age
 
-    loaded = load(o["images"], name_filter=o["name_filter"])
-    for warning in loaded.warnings if o["check"] else ():
+    loaded = load(definitions.images, name_filter=definitions.name_filter)
+    for warning in loaded.warnings if checks.check else ():
         typer.echo(f"warning: {warning}")
-    old = age.old_builds(loaded.definitions, o["max_age"], datetime.now(UTC).date()) if o["check_age"] else []
+    today = datetime.now(UTC).date()
+    old = age.old_builds(loaded.definitions, checks.max_age, today) if checks.check_age else []
     for finding in old:
         typer.echo(f"{finding.subject}: {finding.message}")
     typer.echo(f"{count(len(loaded.definitions), 'definition')} checked: {len(old)} too old")
-    return 0

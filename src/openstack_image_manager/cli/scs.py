@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli import options
+from openstack_image_manager.cli.groups import with_groups
+from openstack_image_manager.defaults import DEFAULT_IMAGES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,35 +45,26 @@ class Standard(StrEnum):
     IMAGES = "0104"
 
 
-class Form(StrEnum):
-    """Forms of the report."""
-
-    TEXT = "text"
-    JSON = "json"
-    JUNIT = "junit"
+Format = Literal["text", "json", "junit"]
 
 
 @scs_app.command("check")
+@with_groups
 def check_command(
+    *,
     images: Annotated[
         str | None,
         typer.Option(
-            "--images", metavar="PATH", help=f"Definitions, as for plan. Default without --cloud: {given.IMAGES}."
+            "--images", metavar="PATH", help=f"Definitions, as for plan. Default without --cloud: {DEFAULT_IMAGES}."
         ),
     ] = None,
     cloud: Annotated[
         list[str] | None,
         typer.Option("--cloud", metavar="NAME", help="Judge this cloud's images instead; for several, give it again."),
     ] = None,
-    all_clouds: given.AllClouds = False,
-    name_filter: given.Filter = None,
-    tag: given.Tag = given.TAG,
-    force: given.Force = False,
-    latest: given.Latest = False,
-    keep: given.Keep = False,
-    hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
-    use_os_hidden: given.UseOsHidden = False,
-    outdated: given.OutdatedOption = given.Outdated.HIDE,
+    all_clouds: options.AllClouds = False,
+    name_filter: options.Filter = None,
+    policy: options.StatusPolicy,
     standard: Annotated[
         list[Standard] | None,
         typer.Option(
@@ -81,8 +74,8 @@ def check_command(
         ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are findings, too.")] = False,
-    output: Annotated[Form, typer.Option("--output", help="Form of the report.")] = Form.TEXT,
-    debug: given.Debug = False,
+    output: Annotated[Format, typer.Option("--output", help="Form of the report.")] = "text",
+    log: options.Debug,
 ) -> None:
     """Judge definitions, or the images of a cloud, as the conformance tests of SCS do.
 
@@ -96,40 +89,38 @@ def check_command(
       openstack-image-manager scs check --cloud openstack --images images/
     """
     from openstack_image_manager.cli import conformance
-    from openstack_image_manager.cli.request import looking
+    from openstack_image_manager.cli.request import requests
     from openstack_image_manager.errors import UsageError
-    from openstack_image_manager.report.log import set_up
-    from openstack_image_manager.runs.connect import cloud_names
     from openstack_image_manager.runs.request import Request
 
-    set_up(debug)
+    log.set_up_log()
     if name_filter is not None and images is None and (cloud or all_clouds):
         raise UsageError("--filter chooses definitions; give them with --images")
     standards = list(standard or Standard)
     now = datetime.now(UTC)
-    policy = looking(tag, force, latest, keep, hidden_visibility, use_os_hidden, outdated)
     if not cloud and not all_clouds:
-        code = _definitions(Request(None, images or given.IMAGES, name_filter, policy), standards, now, strict, output)
+        code = _definitions(
+            Request(None, images or DEFAULT_IMAGES, name_filter, policy.for_plan()), standards, now, strict, output
+        )
     else:
-        names = cloud_names(cloud, all_clouds)
-        requests = [Request(each, images or "", name_filter, policy) for each in names]
-        reports, failed = conformance.clouds(requests, standards, now)
+        asked = requests(options.Clouds(cloud, all_clouds), images or "", name_filter, policy.for_plan())
+        reports, failed = conformance.clouds(asked, standards, now)
         code = _clouds(reports, failed, standards, strict, output)
     raise typer.Exit(code)
 
 
-def _definitions(request: Request, standards: Sequence[str], now: datetime, strict: bool, output: Form) -> int:
+def _definitions(request: Request, standards: Sequence[str], now: datetime, strict: bool, output: Format) -> int:
     from openstack_image_manager.cli import conformance
     from openstack_image_manager.report import console
     from openstack_image_manager.scs import report
 
     found, remarks, troubles = conformance.definitions(request, standards, now)
     verdicts = [each.verdict for each in remarks]
-    if output == Form.JSON:
+    if output == "json":
         failed = {each.subject: each.message for each in troubles}
         data = {"standards": standards, "definitions": report.lint_data(found, remarks), "failed": failed}
         _json(data)
-    elif output == Form.JUNIT:
+    elif output == "junit":
         lines = [(each.verdict, console.clean(report.remark_line(each))) for each in remarks]
         cases = report.cases("definitions", lines, standards, strict)
         _junit([*cases, *(_failed("definitions", each.subject, each.message) for each in troubles)])
@@ -151,12 +142,12 @@ def _clouds(
     failed: dict[str, Error],
     standards: Sequence[str],
     strict: bool,
-    output: Form,
+    output: Format,
 ) -> int:
     from openstack_image_manager.report import console, plans
     from openstack_image_manager.scs import report
 
-    if output == Form.JSON:
+    if output == "json":
         data = {
             each.cloud: {
                 **report.data(each.report, each.mended),
@@ -165,7 +156,7 @@ def _clouds(
             for each in reports
         }
         _json({"standards": standards, "clouds": data, "failed": {name: str(error) for name, error in failed.items()}})
-    elif output == Form.JUNIT:
+    elif output == "junit":
         cases: list[Case] = []
         for each in reports:
             lines = [(v, console.clean(report.line(v, v in each.mended))) for v in each.report.verdicts]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli import options
+from openstack_image_manager.cli.groups import with_groups
+from openstack_image_manager.defaults import DEFAULT_TAG
 
 if TYPE_CHECKING:
     from openstack_image_manager.cloud.glance import Glance
@@ -26,19 +27,18 @@ Domain = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add both commands to the application."""
-    app.command("share")(share_command)
-    app.command("unshare")(unshare_command)
+    app.command("share")(with_groups(share_command))
+    app.command("unshare")(with_groups(unshare_command))
 
 
 def share_command(
+    *,
     name: Name,
     project: Project = None,
     domain: Domain = None,
-    cloud: given.Cloud = None,
-    tag: given.Tag = given.TAG,
-    report: given.Reports = None,
-    debug: given.Debug = False,
-    log_format: given.LogFormat = given.LogForm.TEXT,
+    cloud: options.Cloud = None,
+    tag: options.Tag = DEFAULT_TAG,
+    reporting: options.ReportAndLog,
 ) -> None:
     """Share an image of visibility shared with a project, or with all projects of a domain.
 
@@ -49,19 +49,17 @@ def share_command(
     Example:
       openstack-image-manager share "Ubuntu 24.04" --project shop --cloud openstack
     """
-    _set_up(debug, log_format)
-    raise typer.Exit(_command(name, project, domain, cloud, tag, report, ending=False))
+    raise typer.Exit(_command(name, project, domain, cloud, tag, reporting, ending=False))
 
 
 def unshare_command(
+    *,
     name: Name,
     project: Project = None,
     domain: Domain = None,
-    cloud: given.Cloud = None,
-    tag: given.Tag = given.TAG,
-    report: given.Reports = None,
-    debug: given.Debug = False,
-    log_format: given.LogFormat = given.LogForm.TEXT,
+    cloud: options.Cloud = None,
+    tag: options.Tag = DEFAULT_TAG,
+    reporting: options.ReportAndLog,
 ) -> None:
     """End the sharing of an image with a project, or with all projects of a domain.
 
@@ -71,14 +69,7 @@ def unshare_command(
     Example:
       openstack-image-manager unshare "Ubuntu 24.04" --domain customers --cloud openstack
     """
-    _set_up(debug, log_format)
-    raise typer.Exit(_command(name, project, domain, cloud, tag, report, ending=True))
-
-
-def _set_up(debug: bool, log_format: given.LogForm) -> None:
-    from openstack_image_manager.report.log import set_up
-
-    set_up(debug, log_format)
+    raise typer.Exit(_command(name, project, domain, cloud, tag, reporting, ending=True))
 
 
 def _command(
@@ -87,18 +78,19 @@ def _command(
     domain: str | None,
     cloud: str | None,
     tag: str,
-    reports: list[Path] | None,
+    reporting: options.Reporting,
     ending: bool,
 ) -> int:
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.runs.connect import cloud_names
 
+    reporting.set_up_log()
     if project is None and domain is None:
         raise UsageError("name --project, or --domain for all of its projects")
     (one,) = cloud_names([cloud] if cloud else None)
     if project is not None:
-        return share(one, tag, name, project, "project", domain or "default", ending, reports)
-    return share(one, tag, name, domain or "", "domain", "default", ending, reports)
+        return share(one, tag, name, project, "project", domain or "default", ending, reporting)
+    return share(one, tag, name, domain or "", "domain", "default", ending, reporting)
 
 
 def share(
@@ -109,10 +101,9 @@ def share(
     kind: str,
     domain: str,
     ending: bool,
-    reports: list[Path] | None = None,
+    reporting: options.Reporting,
 ) -> int:
     """Share the managed image of a name with a project, or with all of a domain, or end that; the exit code."""
-    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.cloud import members
     from openstack_image_manager.cloud.glance import Glance
     from openstack_image_manager.errors import Error
@@ -120,7 +111,7 @@ def share(
     from openstack_image_manager.report.content import Lines
 
     out = console.console()
-    with recording("unshare" if ending else "share", reports) as record, closing(Glance.connect(cloud)) as glance:
+    with reporting.recording("unshare" if ending else "share") as record, closing(Glance.connect(cloud)) as glance:
         image, builds = _builds(glance, tag, name)
         told = Lines(f"Members of {image.name}")
         record.content = told.content()

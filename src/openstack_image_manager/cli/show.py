@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from openstack_image_manager.cli import options as given
+from openstack_image_manager.cli import options
+from openstack_image_manager.cli.groups import with_groups
+from openstack_image_manager.defaults import DEFAULT_IMAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,23 +24,17 @@ HEAD = ("Version", "Name", "Status", "Visibility", "Built", "State", "Verified",
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("show")(show_command)
+    app.command("show")(with_groups(show_command))
 
 
 def show_command(
-    name: given.Definition,
-    cloud: given.Clouds = None,
-    all_clouds: given.AllClouds = False,
-    images: given.Images = given.IMAGES,
-    tag: given.Tag = given.TAG,
-    latest: given.Latest = False,
-    keep: given.Keep = False,
-    hidden_visibility: given.HiddenVisibility = given.Visibility.COMMUNITY,
-    use_os_hidden: given.UseOsHidden = False,
-    outdated: given.OutdatedOption = given.Outdated.HIDE,
-    output: Annotated[given.Form, typer.Option("--output", help="Form of what is told.")] = given.Form.TEXT,
-    debug: given.Debug = False,
-    log_format: given.LogFormat = given.LogForm.TEXT,
+    *,
+    name: options.DefinitionName,
+    clouds: options.Clouds,
+    images: options.Images = DEFAULT_IMAGES,
+    policy: options.ImagePolicy,
+    output: options.TableFormat = "text",
+    log: options.Log,
 ) -> None:
     """Show one image: its definition, and each version of it in every cloud. Changes nothing.
 
@@ -46,22 +42,18 @@ def show_command(
     Example:
       openstack-image-manager show "Ubuntu 24.04" --all-clouds --images images/
     """
-    from openstack_image_manager.cli.request import defined, looking, only
+    from openstack_image_manager.cli.request import defined, only, requests
     from openstack_image_manager.report import console, inventory, status
-    from openstack_image_manager.report.log import say, set_up
+    from openstack_image_manager.report.log import say
     from openstack_image_manager.runs import run
-    from openstack_image_manager.runs.connect import cloud_names
-    from openstack_image_manager.runs.request import Request
 
-    set_up(debug, log_format)
+    log.set_up_log()
     definition, position = defined(name, images)
-    policy = looking(tag, True, latest, keep, hidden_visibility, use_os_hidden, outdated)
     today = datetime.now(UTC).date()
-    requests = [Request(each, images, only(name), policy) for each in cloud_names(cloud, all_clouds)]
-    with run.planned_clouds(requests) as found:
+    with run.planned_clouds(requests(clouds, images, only(name), policy.for_plan(force=True))) as found:
         rows = {each.glance.cloud: status.rows(each.plan, each.definitions, each.images, today) for each in found.ready}
         failed = {each: str(error) for each, error in found.failed.items()}
-        if output == given.Form.JSON:
+        if output == "json":
             about = inventory.described(definition, position)
             typer.echo(json.dumps({"definition": about, "clouds": _data(found, rows), "failed": failed}, indent=2))
         else:

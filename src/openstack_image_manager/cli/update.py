@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openstack_image_manager.cli import options as given
-from openstack_image_manager.cli.completion import definitions
+from openstack_image_manager.cli import completion, options
+from openstack_image_manager.cli.groups import with_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("update")(update_command)
+    app.command("update")(with_groups(update_command))
 
 
 def update_command(
-    images: given.Images = given.IMAGES,
-    name_filter: given.Filter = None,
+    *,
+    definitions: options.Definitions,
     name: Annotated[
         str | None,
-        typer.Option("--name", metavar="NAME", help="Only the definition of this name.", autocompletion=definitions),
+        typer.Option(
+            "--name", metavar="NAME", help="Only the definition of this name.", autocompletion=completion.definitions
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is new and change no file.")] = False,
     keep_versions: Annotated[
@@ -52,11 +54,8 @@ def update_command(
             help="Let definitions read files of this machine (file:).",
         ),
     ] = False,
-    output: Annotated[given.Output, typer.Option("--output", help="Form of what is told.")] = given.Output.TEXT,
-    report: given.Reports = None,
-    metrics: given.Metrics = None,
-    debug: given.Debug = False,
-    log_format: given.LogFormat = given.LogForm.TEXT,
+    output: options.NoteFormat = "text",
+    reporting: options.Reporting,
 ) -> None:
     """Ask the download sites for the newest builds, and write them into the definitions.
 
@@ -70,20 +69,20 @@ def update_command(
     """
     from datetime import UTC, datetime
 
-    from openstack_image_manager.cli.recording import recording
     from openstack_image_manager.definitions.loader import load
     from openstack_image_manager.errors import Interrupted, UsageError
-    from openstack_image_manager.report.log import say, set_up
+    from openstack_image_manager.report.log import say
     from openstack_image_manager.signatures import keyring as keyrings
     from openstack_image_manager.signatures.evidence import Evidence
     from openstack_image_manager.upstreams import sites
     from openstack_image_manager.upstreams.report import of_news
     from openstack_image_manager.upstreams.update import update
 
-    set_up(debug, log_format)
+    reporting.set_up_log()
+    images, name_filter = definitions.images, definitions.name_filter
     if name is not None and name_filter is not None:
         raise UsageError("--name and --filter exclude each other; give one of them")
-    with recording("update", report, metrics) as record:
+    with reporting.recording("update") as record:
         loaded = load(images, name_filter=name_filter)
         if loaded.follows:
             names = images.partition(":")[2].replace(",", " ") or "debian"
@@ -117,15 +116,15 @@ def update_command(
         raise typer.Exit(1 if any(each.error for each in found) else 0)
 
 
-def _show(found: Sequence[News], silent: int, output: given.Output, dry_run: bool) -> None:
+def _show(found: Sequence[News], silent: int, output: str, dry_run: bool) -> None:
     from openstack_image_manager.humanize import count
     from openstack_image_manager.report import console
     from openstack_image_manager.upstreams import edits
     from openstack_image_manager.upstreams.report import news_markdown
 
-    if output == given.Output.JSON:
+    if output == "json":
         typer.echo(json.dumps([edits.data(each) for each in found], indent=2))
-    elif output == given.Output.MARKDOWN:
+    elif output == "markdown":
         typer.echo(news_markdown(found), nl=False)
     else:
         out = console.console()

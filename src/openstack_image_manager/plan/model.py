@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
-from openstack_image_manager.defaults import DEFAULT_TAG
+from openstack_image_manager.defaults import DEFAULT_TAG, Orphans, Outdated, UnknownUsage
 from openstack_image_manager.definitions.model import Definition, Version, Visibility
 from openstack_image_manager.model import FieldChange, Finding, Image
 
@@ -136,10 +136,10 @@ class Policy:
     force: bool = False
     hidden_visibility: Visibility = "community"
     use_os_hidden: bool = False
-    outdated: Literal["keep", "hide", "deactivate", "delete"] = "hide"
+    outdated: Outdated = "hide"
     grace: int = 0  # days from one stage to the next
-    orphans: Literal["keep", "hide", "delete"] = "keep"
-    unknown_usage: Literal["keep", "delete"] = "keep"
+    orphans: Orphans = "keep"
+    unknown_usage: UnknownUsage = "keep"
     max_deletes: int = 5
     same_ids: bool = False  # a version has the same image id in every cloud
     project: str | None = None  # whose images are deleted at most; None: whoever's
