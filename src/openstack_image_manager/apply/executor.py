@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
-from queue import SimpleQueue
 from typing import TypeGuard
 
 from openstack_image_manager.apply import image_update, stored_data
@@ -19,7 +18,7 @@ from openstack_image_manager.apply.import_method import ImportOptions
 from openstack_image_manager.apply.importer import Importer
 from openstack_image_manager.apply.other_runs import OtherRuns
 from openstack_image_manager.apply.recheck import AlreadyDoneError, CurrentImages, Recheck, keeps_name
-from openstack_image_manager.background import join
+from openstack_image_manager.background import started, wait_for_all
 from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.cloud.lookahead import ImageLookahead
 from openstack_image_manager.errors import CloudError, Error, Interrupted
@@ -69,7 +68,7 @@ class _CloudRun:
             if decisive:
                 self._settle(name, unasked, done)
         except Interrupted:
-            return Result(name, "skipped", tuple(done), "interrupted; the next run goes on from here")
+            return _skipped(name, done)
         except Error as error:
             self.reporter.line(change.subject, f"failed: {error}")
             at = "" if change.subject == name else f"{change.subject}: "
@@ -304,19 +303,51 @@ class Job:
 
 
 def apply(jobs: Sequence[Job], options: ImportOptions, workers: int = 4) -> list[list[Result]]:
-    """The results of each job, in the order of its plan, one for each definition that changes; clouds side by side,
-    `workers` imports at a time in each. Ctrl-C ends it in an orderly way: what was not begun is skipped, and a second
-    run goes on from there."""
+    """The results of each job, in the order of its plan, one for each definition that changes. Clouds are changed in
+    parallel, with `workers` imports at a time in each. Ctrl-C ends it in an orderly way: definitions that were not
+    begun are skipped, and a second run continues there."""
     stop = threading.Event()
-    todo: list[tuple[_CloudRun, dict[str, list[Change]], dict[str, Result]]] = []
-    for job in jobs:
-        changes: dict[str, list[Change]] = {}
-        for change in job.plan.changes:
-            changes.setdefault(change.group, []).append(change)
-        results = {name: Result(name, "skipped", (), "interrupted; the next run goes on from here") for name in changes}
-        todo.append((_run(job, options, stop, workers, changes), changes, results))
-    _work(todo, stop, max(workers, CHANGERS))
-    return [list(results.values()) for _, _, results in todo]
+    with ExitStack() as stack:
+        started_jobs = [stack.enter_context(_started(job, options, stop, workers)) for job in jobs]
+        futures = [future for job in started_jobs for future in job.values()]
+        try:
+            wait_for_all(futures)
+        except KeyboardInterrupt:
+            stop.set()
+            jobs[0].reporter.line("interrupted", "finishing the steps under way; Ctrl-C again stops at once")
+            with suppress(KeyboardInterrupt):
+                wait_for_all(futures, PATIENCE)
+    return [
+        [future.result() if future.done() else _skipped(name) for name, future in job.items()] for job in started_jobs
+    ]
+
+
+@contextmanager
+def _started(
+    job: Job, options: ImportOptions, stop: threading.Event, workers: int
+) -> Iterator[dict[str, Future[Result]]]:
+    """The results of a job by definition, whose steps are under way."""
+    changes: dict[str, list[Change]] = {}
+    for change in job.plan.changes:
+        changes.setdefault(change.group, []).append(change)
+    run = _run(job, options, stop, workers, changes)
+
+    def work(name: str) -> Result:
+        if stop.is_set():
+            return _skipped(name)
+        try:
+            with about(job.glance.cloud, name):
+                return run.definition(name, changes[name])
+        except BaseException:  # a crash ends the other definitions too
+            stop.set()
+            raise
+
+    with started(work, changes, max(workers, CHANGERS)) as futures:
+        yield dict(zip(changes, futures, strict=True))
+
+
+def _skipped(name: str, done: Sequence[str] = ()) -> Result:
+    return Result(name, "skipped", tuple(done), "interrupted; the next run goes on from here")
 
 
 def _run(
@@ -334,45 +365,3 @@ def _run(
 
 def _properties(change: Change) -> TypeGuard[Update]:
     return isinstance(change, Update) and not any(field.field in FIELDS for field in change.fields)
-
-
-def _work(
-    todo: list[tuple[_CloudRun, dict[str, list[Change]], dict[str, Result]]], stop: threading.Event, threads: int
-) -> None:
-    crashes: list[BaseException] = []
-    pool: list[threading.Thread] = []
-
-    def work(
-        run: _CloudRun, changes: dict[str, list[Change]], results: dict[str, Result], names: SimpleQueue[str]
-    ) -> None:
-        with suppress(queue.Empty):
-            while not stop.is_set():
-                name = names.get_nowait()
-                try:
-                    with about(run.glance.cloud, name):
-                        results[name] = run.definition(name, changes[name])
-                except BaseException as crash:  # handed to the main thread, which raises it
-                    crashes.append(crash)
-                    stop.set()
-
-    for run, changes, results in todo:
-        waiting: SimpleQueue[str] = SimpleQueue()
-        for name in changes:
-            waiting.put(name)
-        arguments = (run, changes, results, waiting)
-        pool += [threading.Thread(target=work, args=arguments, daemon=True) for _ in range(min(threads, len(changes)))]
-    _each(pool, threading.Thread.start)
-    try:
-        join(pool)
-    except KeyboardInterrupt:
-        stop.set()
-        todo[0][0].reporter.line("interrupted", "finishing the steps under way; Ctrl-C again stops at once")
-        with suppress(KeyboardInterrupt):
-            _each(pool, lambda thread: thread.join(PATIENCE / len(pool)))
-    if crashes:
-        raise crashes[0]
-
-
-def _each(threads: Iterable[threading.Thread], do: Callable[[threading.Thread], None]) -> None:
-    for thread in threads:
-        do(thread)

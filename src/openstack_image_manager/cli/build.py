@@ -100,13 +100,13 @@ def _check_url(url: str | None) -> None:
 
 def _look(clouds: Sequence[str | None], loaded: Loaded, tag: str) -> tuple[dict[str, Sequence[Image]], list[Finding]]:
     """What each cloud lists, and what is wrong with definitions there. Raises the Error of the first that fails."""
+    from openstack_image_manager.background import results_or_errors
     from openstack_image_manager.errors import Error
-    from openstack_image_manager.runs.run import side_by_side
     from openstack_image_manager.site import clouds as look
 
     seen: dict[str, Sequence[Image]] = {}
     findings: list[Finding] = []
-    for answer in side_by_side(lambda cloud: look.images(cloud, loaded.definitions, tag), clouds):
+    for answer in results_or_errors(lambda cloud: look.images(cloud, loaded.definitions, tag), clouds):
         if isinstance(answer, Error):
             raise answer
         name, seen[name], its = answer

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from openstack_image_manager.background import results_or_errors
 from openstack_image_manager.cloud import listing
 from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.errors import Error
@@ -62,11 +63,11 @@ def clouds(
     """The reports of all clouds, and those that can't be looked at; where it is the only one, its Error is raised."""
     if requests[0].images:
         with run.planned_clouds(requests) as found:
-            answers = run.side_by_side(lambda each: _with_plan(each, standards, now), found.ready)
+            answers = results_or_errors(lambda each: _with_plan(each, standards, now), found.ready)
             names = [each.glance.cloud for each in found.ready]
             failed = dict(found.failed)
     else:
-        answers = run.side_by_side(lambda request: _without(request, standards, now), requests)
+        answers = results_or_errors(lambda request: _without(request, standards, now), requests)
         names, failed = [request.cloud or "" for request in requests], {}
     for name, answer in zip(names, answers, strict=True):
         if isinstance(answer, Error):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from openstack_image_manager.background import join
+from openstack_image_manager.background import results_or_errors
 from openstack_image_manager.definitions.loader import Loaded, load
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from openstack_image_manager.upstreams.follow import Follower
 
 PENDING = 3  # exit code of `plan --exit-code`
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ def planned_clouds(requests: Sequence[Request], openings: Sequence[PendingConnec
         raise
     with ExitStack() as stack:
         pairs = list(zip(requests, opened, strict=True))
-        answers = side_by_side(lambda pair: _look(pair[0], pair[1], loaded, asked, stack), pairs)
+        answers = results_or_errors(lambda pair: _look(pair[0], pair[1], loaded, asked, stack), pairs)
         clouds = Clouds([each for each in answers if isinstance(each, CloudPlan)])
         for request, answer in zip(requests, answers, strict=True):
             if isinstance(answer, Error):
@@ -97,28 +95,6 @@ def planned_clouds(requests: Sequence[Request], openings: Sequence[PendingConnec
                     raise answer
                 clouds.failed[request.cloud or ""] = answer
         yield clouds
-
-
-def side_by_side(function: Callable[[Any], T], items: Sequence[Any]) -> list[T | Error]:
-    """The function's results, or the Errors it raised, in the order of the items; one thread for each."""
-    results: dict[int, T | Error] = {}
-    crashes: list[BaseException] = []
-
-    def work(index: int) -> None:
-        try:
-            results[index] = function(items[index])
-        except Error as error:
-            results[index] = error
-        except BaseException as crash:  # handed to the main thread, which raises it
-            crashes.append(crash)
-
-    threads = [threading.Thread(target=work, args=(index,), daemon=True) for index in range(len(items))]
-    for thread in threads:
-        thread.start()
-    join(threads)
-    if crashes:
-        raise crashes[0]
-    return [results[index] for index in range(len(items))]
 
 
 def follower() -> Follower:
@@ -172,7 +148,7 @@ def _planned(
 def plan_again(clouds: Clouds) -> None:
     """See how the clouds stand after the changes; of one that can't be looked at any more nothing new is known."""
     changed = [each for each in clouds.ready if each.glance.cloud in clouds.results]
-    answers = side_by_side(lambda each: each.again(each), changed)
+    answers = results_or_errors(lambda each: each.again(each), changed)
     clouds.after.update({now.glance.cloud: now for now in answers if isinstance(now, CloudPlan)})
 
 
@@ -250,7 +226,7 @@ def _compare_after(clouds: Clouds) -> None:
         owners = {definition.owner for definition in each.definitions}
         return each.glance.ours(each.request.policy.tag, owners)
 
-    answers = side_by_side(look, clouds.ready)
+    answers = results_or_errors(look, clouds.ready)
     now = {each.glance.cloud: a for each, a in zip(clouds.ready, answers, strict=True) if not isinstance(a, Error)}
     show_comparison(clouds, now)
 

@@ -6,9 +6,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import closing, suppress
 from typing import Any, TypeVar
+
+from openstack_image_manager.background import BackgroundCall
 
 TICK = 0.2  # seconds between two looks at the clock
 GRACE = 1.0  # seconds: a wait that ends by itself at the deadline says better what it waited for
@@ -45,21 +47,13 @@ class ConnectionWatch:
     def run(self, call: Callable[[], T]) -> T:
         """Call it in a thread of its own, and leave it alone when time is up: names are resolved, and many addresses
         are tried, without a connection that could be shut down. Raises TimeoutError."""
-        future: Future[T] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(call())
-            except BaseException as error:
-                future.set_exception(error)
-
-        threading.Thread(target=work, daemon=True).start()
-        while not wait([future], TICK).done:
+        running = BackgroundCall(call)
+        while not running.wait(TICK):
             if self._is_over():
                 self._end()
-                future.add_done_callback(_close)
+                running.future.add_done_callback(_close)
                 raise TimeoutError("it did not answer in time")
-        answer = future.result()
+        answer = running.result()
         if self._guard is None:
             self._guard = threading.Thread(target=self._look, daemon=True)
             self._guard.start()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from queue import SimpleQueue
 from typing import TypeVar
 
-from openstack_image_manager.background import join
+from openstack_image_manager.background import started, wait_for_all
 from openstack_image_manager.definitions.diagnostics import dotted
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.definitions.resolvers import shipped, validation, variables
@@ -106,34 +102,22 @@ def check_all(
 ) -> list[tuple[Definition, Build | Error]]:
     """The newest build of each definition, or why it is not known, in their order; one that fails stops no other. When
     the user wants to stop, what is not known yet is Interrupted, and what is known stays."""
-    answers: dict[int, Build | Error] = {}
-    crashes: list[BaseException] = []
-    stopped = threading.Event()
-    waiting: SimpleQueue[int] = SimpleQueue()
-    for index in range(len(definitions)):
-        waiting.put(index)
 
-    def work() -> None:
-        with suppress(queue.Empty):
-            while not crashes and not stopped.is_set():
-                index = waiting.get_nowait()
-                try:
-                    answers[index] = newest(definitions[index], sites, verify)
-                except Error as error:
-                    answers[index] = error
-                except BaseException as crash:  # handed to the main thread, which raises it
-                    crashes.append(crash)
+    def check(definition: Definition) -> Build | Error:
+        try:
+            return newest(definition, sites, verify)
+        except Error as error:
+            return error
 
-    # Not a pool: it would be waited for, and a site that hangs does not hear that someone pressed Ctrl-C.
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(definitions)))]
-    try:
-        for thread in threads:
-            thread.start()
-        join(threads)
-    except KeyboardInterrupt:
-        stopped.set()
-        sites.stop()
-    if crashes:
-        raise crashes[0]
-    known = dict(answers)  # those who hang may still be there, and answer one day
-    return [(each, known.get(index, Interrupted(UNANSWERED))) for index, each in enumerate(definitions)]
+    # Not a pool: a site that hangs does not notice Ctrl-C, and the end of the program would wait for it.
+    with started(check, definitions, AT_ONCE) as futures:
+        try:
+            for future in futures:
+                wait_for_all([future])
+                future.result()
+        except KeyboardInterrupt:
+            sites.stop()
+        return [
+            (definition, future.result() if future.done() else Interrupted(UNANSWERED))
+            for definition, future in zip(definitions, futures, strict=True)
+        ]
