@@ -23,6 +23,7 @@ from openstack_image_manager.redaction import foreign
 from openstack_image_manager.transfer import redirects
 from openstack_image_manager.transfer.deadline import ConnectionWatch
 from openstack_image_manager.transfer.redirects import RedirectError, RedirectTrail
+from openstack_image_manager.transfer.web_page import is_web_page
 
 CONNECT_TIMEOUT = 15.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte
@@ -349,10 +350,10 @@ def fetch_text(
     stop: threading.Event | None = None,
 ) -> str:
     """A small text file, such as a checksum file. See `fetch_bytes`."""
-    text = fetch_bytes(url, limit, timeout, deadline=deadline, stop=stop).decode("utf-8-sig", "replace")
-    if text.lstrip()[:15].lower().startswith(("<!doctype", "<html")):
+    data = fetch_bytes(url, limit, timeout, deadline=deadline, stop=stop)
+    if is_web_page(data):
         raise FetchError(f"{public_url(url)}: a web page came instead of the file")
-    return text
+    return data.decode("utf-8-sig", "replace")
 
 
 def last_modified(url: str, timeout: float = TIMEOUT, *, stop: threading.Event | None = None) -> str | None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.transfer.unpack import CHUNK
+from openstack_image_manager.transfer.web_page import is_markup
 
 HEAD = 4 * CHUNK  # enough for every header that the inspectors look at, but for the ends of some vmdk and vhdx
 PIECE = 32 * 1024  # what an inspector gets at once: that of vhdx misses a table that came together with its pointer
 MOST_VIRTUAL = 64 * 1024**4  # bytes: the end of VHDX, beyond that of VMDK and VHD, and of what anybody boots
 AS_PUBLISHED = ("aki", "ari", "ami")  # kernels and ramdisks are compressed files by nature
 NO_INSPECTOR = (*AS_PUBLISHED, "ploop")
-_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!|\?xml|html|head)", re.IGNORECASE)
 
 
 class Inspection:
@@ -29,7 +28,7 @@ class Inspection:
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes. Raises VerificationError as soon as they are wrong."""
-        if self._size == 0 and _PAGE.match(chunk):
+        if self._size == 0 and is_markup(chunk):
             raise VerificationError("a web page came instead of an image")
         self._size += len(chunk)
         for name, inspector in list(self._inspectors.items()):

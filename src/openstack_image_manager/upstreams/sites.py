@@ -20,6 +20,7 @@ from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import Error, FetchError, Interrupted, UsageError, VerificationError
 from openstack_image_manager.transfer.download import Download
 from openstack_image_manager.transfer.redirects import RedirectTrail
+from openstack_image_manager.transfer.web_page import is_web_page
 from openstack_image_manager.upstreams.build import day
 from openstack_image_manager.upstreams.cache import Cache, default_directory
 
@@ -147,7 +148,7 @@ class Sites:
             size = download.size
             if part := re.fullmatch(r"bytes 0-\d+/(\d{1,18}|\*)", download.answer.get("Content-Range", "")):
                 size = int(part[1]) if part[1] != "*" else None
-            if _is_page(data):
+            if is_web_page(data):
                 raise VerificationError(f"{public_url(url)}: a web page came instead of the file")
             return Beginning(data, size, download.last_modified)
 
@@ -189,7 +190,7 @@ class Sites:
             data = io.BufferedReader(download).read(self._limit + 1)
             if len(data) > self._limit:
                 raise FetchError(f"{public_url(url)}: larger than {self._limit} bytes, which no such document is")
-            if not page and _is_page(data):
+            if not page and is_web_page(data):
                 raise FetchError(f"{public_url(url)}: a web page came instead of the file")
             if self._cache:
                 self._cache.put(self.real(url), data, download.answer)
@@ -269,10 +270,6 @@ def _moved(url: str, begin: str, other: str) -> str | None:
     if ".." in unquote(rest).split("/"):  # it would lead out of what the mirror holds, or to any file of this machine
         raise FetchError(f"{public_url(url)}: leads out of {public_url(begin)}, which {public_url(other)} stands for")
     return other + rest
-
-
-def _is_page(data: bytes) -> bool:
-    return data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
 
 
 def _copy(error: Error) -> Error:
