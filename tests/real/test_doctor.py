@@ -60,11 +60,11 @@ def test_addresses(bench: Bench) -> None:
     assert outcome.code == 3
     site, name = bench.site.url, f"Ubuntu {bench.tag}"
     for line in (
-        "ok       addresses: 2 of 5 addresses answer from here",
+        "ok       addresses: 2 of 5 URLs answer from this machine",
         f"problem  address: {name} 1: {site}/gone.img: 404 Not Found",
-        f"problem  address: {name} 2: {site}/2.img: a web page comes instead of an image",
+        f"problem  address: {name} 2: {site}/2.img: a web page instead of an image",
         f"warning  address: {name} 3: {site}/no-copy.img: 404 Not Found; its upstream is used instead",
-        f"warning  address: {site}/4.img refuses Python's own client (403 Forbidden), which web-download is",
+        f"warning  address: {site}/4.img refuses Python's urllib (403 Forbidden), which web-download uses",
     ):
         assert f"{line}\n" in outcome.out, outcome.out
     size = len((bench.site.directory / "3.img").read_bytes()) + len((bench.site.directory / "4.img").read_bytes())
@@ -84,7 +84,7 @@ def test_checksum_files(bench: Bench) -> None:
     outcome = doctor(bench)
     assert outcome.code == 3
     for line in (
-        "ok       addresses: 5 of 7 addresses answer from here",
+        "ok       addresses: 5 of 7 URLs answer from this machine",
         f"problem  checksum file: {name} 2: {site}/gone: 404 Not Found",
         f"problem  checksum file: {name} 3: {site}/page: a web page came instead of the file",
     ):

@@ -81,7 +81,7 @@ def test_a_cloud_that_converts_and_has_limits(limited: Bench) -> None:
     assert limited.run().code == 0
     limited.define(limited.ubuntu("1", "2"))
     code, cloud, _ = checks(limited)
-    assert cloud["conversion to raw"]["what"] == "this cloud converts what it imports, as its images show"
+    assert cloud["conversion to raw"]["what"] == "this cloud converts imported images"
     assert cloud["limit image_size_total"]["what"] == "8 MiB used of 1 MiB, and the imports need 1 MiB more"
     assert (code, cloud["limit image_size_total"]["state"], cloud["right add_image"]["state"]) == (3, "problem", "ok")
 

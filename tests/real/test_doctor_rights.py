@@ -29,7 +29,7 @@ RIGHTS = ("add_image", "publicize_image", "communitize_image", "deactivate", "co
 @pytest.fixture
 def restricted(bench: Bench, sandbox: Sandbox, connections: dict[str, Connection]) -> Iterator[Callable[..., Bench]]:
     """A bench of an ordinary user from whom Glance's policy takes rights; from no one else, for others are at work
-    meanwhile."""
+    the same time."""
     with ordinary_user(bench, sandbox, connections) as (user, policy):
 
         def without(*rights: str) -> Bench:
@@ -52,9 +52,9 @@ def test_an_administrator(bench: Bench) -> None:
     assert (cloud["conversion to raw"]["state"], cloud["staging"]["state"]) == ("ok", "ok")
     assert (cloud["clock"]["state"], cloud["quota"]["state"]) == ("ok", "unknown")
     assert (cloud["usage: servers"]["state"], cloud["usage: volumes"]["state"]) == ("unknown", "ok")
-    assert "nothing is to be imported" in cloud["quota"]["what"]
+    assert "no image to import" in cloud["quota"]["what"]
     (site,) = [each for topic, each in cloud.items() if topic.startswith("web-download from")]
-    assert (site["state"], "as shipped refuses it (port " in site["what"]) == ("warning", True)
+    assert (site["state"], "default filter refuses it (port " in site["what"]) == ("warning", True)
     outcome = doctor(bench)
     assert (outcome.code, outcome.err) == (0, ""), outcome.text
     assert "ok       right publicize_image: allowed\n         why: public images" in outcome.out
@@ -119,7 +119,7 @@ def test_a_record_that_cannot_be_deleted(watched: Bench, proxy: Proxy, sandbox: 
     code, cloud, _ = checks(watched)
     assert (code, states(cloud)["right delete_image"]) == (3, "problem")
     (record,) = left(watched)
-    assert f"the empty record {record} is left" in cloud["right delete_image"]["what"]
+    assert f"the empty record {record} remains" in cloud["right delete_image"]["what"]
     # Who comes later clears it away; who comes at once might take it from a run that is alive.
     glance = Glance(watched.admin, sandbox.url("glance-one"), "openstack")
     rights(Probe(glance, watched.tag), [], [], Needs())

@@ -111,7 +111,7 @@ def test_the_rights_that_definitions_need() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "through_here", "state"),
+    ("found", "only_local", "state"),
     [
         (["glance-direct", "web-download"], 1, "ok"),
         (["glance-direct"], 1, "ok"),
@@ -121,19 +121,19 @@ def test_the_rights_that_definitions_need() -> None:
         ([], 0, "problem"),
     ],
 )
-def test_import_methods(found: list[str], through_here: int, state: str) -> None:
-    check = advice.methods(found, Needs(True, through_here=through_here))
+def test_import_methods(found: list[str], only_local: int, state: str) -> None:
+    check = advice.methods(found, Needs(True, only_local=only_local))
     assert check.state == state
     assert (check.change != "") == (state != "ok")
 
 
 def test_copies_into_other_stores() -> None:
-    wanted = Needs(True, through_here=1, stores=frozenset({"fast"}))
+    wanted = Needs(True, only_local=1, stores=frozenset({"fast"}))
     check = advice.methods(["glance-direct"], wanted)
     assert (check.state, "without copy-image" in check.what, "copy-image" in check.change) == ("warning", True, True)
     assert advice.methods(["glance-direct", "copy-image"], wanted).state == "ok"
     check = advice.methods(["web-download"], wanted)
-    assert (check.state, "can't be fetched by Glance" in check.what, "without copy-image" in check.what) == (
+    assert (check.state, "Glance cannot download" in check.what, "without copy-image" in check.what) == (
         "problem",
         True,
         True,
@@ -188,7 +188,7 @@ def test_quota_without_unified_limits() -> None:
     assert "this project's images take 5.0 GiB; 2 images to import: 512.0 MiB as published" in unseen.what
     assert unseen.what.endswith("and 1 of unknown size")
     assert "1 image to import" in advice.room(Needs(True, imports=1))
-    assert advice.room(Needs(True)) == "nothing is to be imported"
+    assert advice.room(Needs(True)) == "no image to import"
     assert "no definitions" in advice.room(NOTHING)
     ignored = advice.no_limits({"image_size_total": 1000}, 0, NOTHING)
     assert (ignored.state, "image_size_total 1000" in ignored.what) == ("warning", True)
@@ -226,7 +226,7 @@ def test_what_is_to_be_imported_and_how_large_it_is() -> None:
     answers = {"http://m/1": Answer("http://m/1", failure="404"), "http://x/1": Answer("http://x/1", 5)}
     every = definition(mirrored, *others)
     told = needs([every], None, answers)
-    assert (told.imports, told.size, told.largest, told.unsized, told.through_here) == (4, 12, 7, 2, 2)
+    assert (told.imports, told.size, told.largest, told.unsized, told.only_local) == (4, 12, 7, 2, 2)
     made = plan([every], [], Policy(latest=False), date(2026, 6, 1))
     assert needs([every], made, answers).size == 12
     assert needs([every], Plan(made.changes[:1]), answers).imports == 1

@@ -24,9 +24,9 @@ def test_addresses() -> None:
     )
     checks = sites.reachability([both], answers, wanted)
     assert [(check.state, check.what) for check in checks] == [
-        ("ok", "2 of 3 addresses answer from here"),
+        ("ok", "2 of 3 URLs answer from this machine"),
         ("warning", "A 1: http://m/1: 404 Not Found; its upstream is used instead"),
-        ("warning", "http://x/2 refuses Python's own client (403 Forbidden), which web-download is"),
+        ("warning", "http://x/2 refuses Python's urllib (403 Forbidden), which web-download uses"),
     ]
     gone = reached(*(Answer(url, failure=f"{url}: gone") for url in answers))
     assert [check.state for check in sites.reachability([both], gone, wanted)] == ["problem"] * 3
@@ -36,7 +36,7 @@ def test_addresses() -> None:
         "it is not needed now",
         "it is not needed now",
     ]
-    assert [check.what for check in sites.reachability([], {}, [])] == ["0 of 0 addresses answer from here"]
+    assert [check.what for check in sites.reachability([], {}, [])] == ["0 of 0 URLs answer from this machine"]
 
 
 def test_checksum_files() -> None:
@@ -47,7 +47,7 @@ def test_checksum_files() -> None:
     answers = reached(Answer("http://x/1"), Answer("http://x/2"), gone)
     found = sites.reachability([both], answers, [(both, each) for each in both.versions])
     assert [(check.state, check.topic, check.what) for check in found] == [
-        ("ok", "addresses", "2 of 3 addresses answer from here"),
+        ("ok", "addresses", "2 of 3 URLs answer from this machine"),
         ("problem", "checksum file", "A 1: http://x/SUMS: 404 Not Found"),
     ]
     (_, later) = sites.reachability([both], answers, [])
@@ -85,7 +85,7 @@ def test_web_download_is_told_of_by_site() -> None:
         ("web-download from http://b.example:81", "warning"),
         ("web-download", "unknown"),
     ]
-    assert "https://a.example; how this one is set can't be seen" in unasked[1].what
+    assert "https://a.example; the setting of this cloud is unknown" in unasked[1].what
     assert sites.filters([], None) == []
     asked = sites.filters(origins, {"https://a.example": Fetch(True, "yes"), "http://b.example:81": Fetch(False, "no")})
     assert [(check.state, check.what) for check in asked] == [("ok", "yes"), ("warning", "no")]

@@ -69,8 +69,8 @@ def doctor_command(
     from openstack_image_manager.definitions.loader import load
     from openstack_image_manager.doctor import sites
     from openstack_image_manager.doctor.examine import Doctor
-    from openstack_image_manager.doctor.reach import Reached
     from openstack_image_manager.doctor.report import has_problem, of_checks
+    from openstack_image_manager.doctor.url_answers import UrlAnswers
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.mirror import location
     from openstack_image_manager.plan.model import Policy
@@ -90,17 +90,17 @@ def doctor_command(
         follower = run.follower() if loaded and loaded.follows else None
         policy = Policy(tag=tag, force=force)
         doctor = Doctor(policy, datetime.now(UTC).date(), workers, ask_glance, loaded, follower)
-        reached = Reached()
+        urls = UrlAnswers()
         wanted: list[tuple[Definition, Version]] = []
         # One after the other, and in this thread: an interrupt must find the record that is to be deleted.
         for each in clouds.names():
-            found = doctor.examine(each, reached)
+            found = doctor.examine(each, urls)
             checks[each or ENVIRONMENT] = found.checks
-            wanted += found.wanted
+            wanted += found.imports
         if loaded:
-            missed = [each for each in doctor.enabled(loaded.definitions) if each.name not in reached.definitions]
-            answers = reached.ask(missed)
-            here += sites.reachability(list(reached.definitions.values()), answers, wanted)
+            missed = [each for each in doctor.enabled(loaded.definitions) if each.name not in urls.definitions]
+            answers = urls.ask(missed)
+            here += sites.reachability(list(urls.definitions.values()), answers, wanted)
         if name is not None:
             here.append(_storage(name, endpoint))
         if output == "json":

@@ -1,1 +1,1 @@
-"""What an operator must know before images are brought into a cloud: each thing looked at, judged and explained."""
+"""Check whether a cloud and this machine are ready for imports, and name the setting to change."""

@@ -15,31 +15,31 @@ NEARLY = 0.9  # of a limit
 _POLICY = "Glance's policy.yaml: give {} to a role of this user (admin has it by default), or use a user who has it"
 _RIGHTS = {
     "add_image": "without it nothing can be imported",
-    "publicize_image": "public images, which everybody sees, need it",
-    "communitize_image": "community images need it, and so do outdated public ones unless --use-os-hidden or "
-    "--hidden-visibility says otherwise",
+    "publicize_image": "public images need it",
+    "communitize_image": "community images need it, and so do outdated public ones without --use-os-hidden or "
+    "--hidden-visibility",
     "deactivate": "--outdated deactivate and `status: deactivated` need it",
-    "copy_image": "images come into a second store of `stores` by it",
-    "delete_image": "what interrupted runs left, and outdated images, are deleted with it",
+    "copy_image": "copies in the `stores` of a definition need it",
+    "delete_image": "records of interrupted runs and outdated images are deleted with it",
 }
 
 
 def login(user: str, project: str, roles: Collection[str], endpoint: str) -> Check:
-    """Who is logged in where."""
+    """Report the user and the endpoint."""
     what = f"user '{user}', project '{project}', roles {', '.join(sorted(roles)) or '(none)'}; Glance at {endpoint}"
-    why = "images are made in this project, and what is allowed follows from the roles"
+    why = "images are created in this project, and the roles decide what is allowed"
     return Check("login", "ok", what, why)
 
 
 def no_login(message: str) -> Check:
-    """Nobody is."""
-    why = "nothing else of this cloud can be looked at without"
+    """Report a failed login."""
+    why = "without a login nothing else of this cloud can be checked"
     return Check("login", "problem", message, why, "the cloud's entry in clouds.yaml, or the OS_* variables")
 
 
 def clock(offset: float | None) -> Check:
-    """`offset`: seconds that the cloud's clock is ahead of ours; None: it did not tell."""
-    why = "tokens and signatures of object storages end by the clock, and build dates must not be in the future"
+    """`offset`: seconds that the cloud's clock is ahead of ours; None: unknown."""
+    why = "tokens and object storage signatures expire by the clock, and build dates must not be in the future"
     if offset is None:
         return Check("clock", "unknown", "Glance's answers have no date", why)
     side = "ahead of" if offset > 0 else "behind"
@@ -51,72 +51,72 @@ def clock(offset: float | None) -> Check:
 
 
 def right(name: str, allowed: bool | None, needs: Needs, message: str = "") -> Check:
-    """Whether the policy gives a right to this user; None: that could not be found out, because of the `message`."""
+    """Judge a right of this user. `allowed` is None when it is unknown; `message` has the reason."""
     why = _RIGHTS[name]
     topic = f"right {name}"
     if allowed is None:
         return Check(topic, "unknown", message, why, _POLICY.format(name))
     if allowed:
         return Check(topic, "ok", "allowed", why)
-    said = f" ({message})" if message else ""
+    reason = f" ({message})" if message else ""
     if name in ("add_image", "delete_image") or name in needs.rights:
-        return Check(topic, "problem", f"not allowed{said}, and it is needed", why, _POLICY.format(name))
+        return Check(topic, "problem", f"not allowed{reason}, and it is needed", why, _POLICY.format(name))
     if name in needs.useful:
         return Check(
-            topic, "warning", f"not allowed{said}, and the definitions would use it", why, _POLICY.format(name)
+            topic, "warning", f"not allowed{reason}, and the definitions would use it", why, _POLICY.format(name)
         )
     if needs.known:
         return Check(topic, "ok", "not allowed, and no definition needs it", why)
-    return Check(topic, "warning", f"not allowed{said}", why, _POLICY.format(name))
+    return Check(topic, "warning", f"not allowed{reason}", why, _POLICY.format(name))
 
 
-def methods(found: Collection[str], needs: Needs) -> Check:
-    """The ways into Glance."""
-    topic, listed = "import methods", ", ".join(sorted(found)) or "none"
+def methods(enabled: Collection[str], needs: Needs) -> Check:
+    """Judge the import methods that Glance offers."""
+    topic, listed = "import methods", ", ".join(sorted(enabled)) or "none"
     change = "[DEFAULT] enabled_import_methods = [glance-direct,web-download,copy-image] in glance-api.conf"
-    why = "bytes come in by glance-direct (through this machine, verified first) or web-download (fetched by Glance)"
-    if not {"glance-direct", "web-download"} & set(found):
-        return Check(topic, "problem", f"{listed}: none that brings in bytes", why, change)
-    told = []
-    if "glance-direct" not in found:
-        told.append("without glance-direct, bytes can be verified only after the import, and only by sha512")
-        if needs.through_here:
-            told.append(f"{needs.through_here} of the images can't be fetched by Glance itself")
-    if needs.stores and "copy-image" not in found:
-        told.append("without copy-image, images that are here already get no copy in another one of their `stores`")
-    if not told:
+    why = "images are imported by glance-direct (through this machine, verified first) or web-download (by Glance)"
+    if not {"glance-direct", "web-download"} & set(enabled):
+        return Check(topic, "problem", f"{listed}: no method that imports data", why, change)
+    limits = []
+    if "glance-direct" not in enabled:
+        limits.append("without glance-direct, images can be verified only after the import, and only by sha512")
+        if needs.only_local:
+            limits.append(f"Glance cannot download {needs.only_local} of the images")
+    if needs.stores and "copy-image" not in enabled:
+        limits.append("without copy-image, existing images get no copy in their other `stores`")
+    if not limits:
         return Check(topic, "ok", listed, why)
-    fails = needs.through_here and "glance-direct" not in found
-    return Check(topic, "problem" if fails else "warning", f"{listed}: {'; '.join(told)}", why, change)
+    fails = needs.only_local and "glance-direct" not in enabled
+    return Check(topic, "problem" if fails else "warning", f"{listed}: {'; '.join(limits)}", why, change)
 
 
 def staging(failure: str | None) -> Check:
-    """Whether a byte could be staged."""
-    why = "glance-direct keeps the bytes there until they are verified"
+    """Judge whether a byte could be staged."""
+    why = "glance-direct keeps the data there until it is verified"
     change = "os_glance_staging_store and, with several API servers, worker_self_reference_url in glance-api.conf"
     if failure is None:
-        return Check("staging", "ok", "a byte was staged and thrown away", why)
-    return Check("staging", "problem", f"a byte could not be staged: {failure}", why, change)
+        return Check("staging", "ok", "one byte was staged and discarded", why)
+    return Check("staging", "problem", f"staging failed: {failure}", why, change)
 
 
-def stores(found: Collection[str], kinds: Mapping[str, str] | None, needs: Needs) -> Check:
-    """`found`: the stores' names, none where there is one without a name; `kinds`: what each is, None: not told."""
-    why = "`stores` in definitions names them, and what they are decides about formats"
-    if missing := needs.stores - set(found):
-        there = f"it has {', '.join(sorted(found))}" if found else "it has one store, without a name"
-        what = f"definitions name {', '.join(sorted(missing))}, which this cloud does not have; {there}"
+def stores(names: Collection[str], kinds: Mapping[str, str] | None, needs: Needs) -> Check:
+    """Judge the stores. `names` is empty if the only store has no name; `kinds`: their types, None: unknown."""
+    why = "`stores` in definitions names them, and their type decides which formats fit"
+    if missing := needs.stores - set(names):
+        existing = f"it has {', '.join(sorted(names))}" if names else "it has one store, without a name"
+        what = f"definitions name {', '.join(sorted(missing))}, which this cloud does not have; {existing}"
         return Check("stores", "problem", what, why, "`stores` in the definitions, or enabled_backends in Glance")
-    if not found:
+    if not names:
         return Check("stores", "ok", "one, without a name", why)
-    named = [f"{name} ({kinds[name]})" if kinds and name in kinds else name for name in sorted(found)]
+    named = [f"{name} ({kinds[name]})" if kinds and name in kinds else name for name in sorted(names)]
     return Check("stores", "ok", ", ".join(named), why)
 
 
 def conversion(converts: bool | None, kinds: Mapping[str, str] | None, needs: Needs) -> Check:
-    """`converts`: what the images of the cloud show."""
+    """`converts`: whether images of the cloud were converted; None: no image shows it."""
     topic = "conversion to raw"
     on_ceph = "rbd" in (kinds or {}).values()
-    why = "with Ceph RBD only raw images can be cloned in an instant; of others each server and volume gets a full copy"
+    why = "Ceph RBD clones only raw images; for other formats each server and volume gets a full copy"
     change = (
         "glance-api.conf: [image_import_opts] image_import_plugins = ['image_decompression','image_conversion'], "
         "[image_conversion] output_format = raw, [taskflow_executor] conversion_format = raw"
@@ -124,52 +124,52 @@ def conversion(converts: bool | None, kinds: Mapping[str, str] | None, needs: Ne
     if needs.known and needs.formats <= {"raw", "iso"}:
         return Check(topic, "ok", "not needed: the definitions have no other formats", why)
     if converts:
-        return Check(topic, "ok", "this cloud converts what it imports, as its images show", why)
+        return Check(topic, "ok", "this cloud converts imported images", why)
     if converts is False and on_ceph:
         return Check(topic, "problem", "a store is Ceph RBD, and images keep their format", why, change)
     if converts is False and kinds:
-        return Check(topic, "ok", "images keep their format, which suits stores like these", why)
+        return Check(topic, "ok", "images keep their format, which fits these stores", why)
     if converts is False:
-        what = "images keep their format; if Nova or Cinder use Ceph RBD, they should not"
+        what = "images keep their format; with Ceph RBD in Nova or Cinder they should be converted"
         return Check(topic, "warning", what, why, change)
-    told = "; a store is Ceph RBD, so it should" if on_ceph else ""
-    return Check(topic, "unknown", f"Glance does not tell, and no managed image shows it yet{told}", why, change)
+    reason = "; a store is Ceph RBD, so images should be converted" if on_ceph else ""
+    return Check(topic, "unknown", f"no managed image shows it yet{reason}", why, change)
 
 
 def full(message: str) -> Check:
-    """Not even an empty record has room."""
+    """Report that Glance refuses even an empty record."""
     why = "nothing can be imported into a project that is full"
-    change = "the limits of this project (image_count_total), or delete images that nobody needs"
+    change = "the limits of this project (image_count_total), or delete images that are not needed"
     return Check("quota", "problem", message, why, change)
 
 
 def no_limits(registered: Mapping[str, int] | None, used: int | None, needs: Needs) -> Check:
-    """Glance counts nothing by unified limits. `registered`: those of images in Keystone; `used`: bytes of the
-    project's images; None: not told."""
+    """Judge a cloud whose Glance has no unified limits. `registered`: the limits of images in Keystone; `used`: bytes
+    of the project's images; None: unknown."""
     why = "all images of this tool are in one project, and count against its quota"
     change = "[DEFAULT] user_storage_quota in glance-api.conf: high enough for all images, or 0 for no limit"
     if registered:
         listed = ", ".join(f"{name} {limit}" for name, limit in sorted(registered.items()))
-        what = f"Keystone has limits ({listed}), and Glance does not go by them"
+        what = f"Keystone has limits ({listed}), but Glance does not use them"
         return Check("quota", "warning", what, why, f"[DEFAULT] use_keystone_limits = true, or else {change}")
     taken = "" if used is None else f"this project's images take {humanize.words(used)}; "
-    what = f"user_storage_quota can't be seen from outside; {taken}{room(needs)}"
+    what = f"user_storage_quota cannot be read; {taken}{room(needs)}"
     return Check("quota", "unknown", what, why, change)
 
 
 def room(needs: Needs) -> str:
-    """What the imports need, in words."""
+    """Describe the number and the size of the imports."""
     if not needs.known:
         return "there are no definitions to compare it with"
     if not needs.imports:
-        return "nothing is to be imported"
+        return "no image to import"
     more = f", and {needs.unsized} of unknown size" if needs.unsized else ""
     count = f"{needs.imports} image{'' if needs.imports == 1 else 's'}"
     return f"{count} to import: {humanize.words(needs.size)} as published, more once converted to raw{more}"
 
 
 def limits(usage: Mapping[str, tuple[int, int]], needs: Needs, workers: int) -> list[Check]:
-    """Unified limits: usage and limit of each, as Glance counts them (sizes in MiB, -1: no limit)."""
+    """Judge unified limits. `usage`: used and limit by name, as Glance counts them (sizes in MiB, -1: no limit)."""
     wanted = {
         "image_size_total": -(-needs.size // MIB),
         "image_count_total": needs.imports,
@@ -194,16 +194,16 @@ def _limit(name: str, used: int, limit: int, more: int) -> Check:
     return Check(topic, "ok", what, why)
 
 
-def usage(what: str, seen: bool | None, message: str = "") -> Check:
-    """Whether this user sees the `what` (servers, volumes) of all projects; None: the cloud has no such service."""
+def usage(what: str, visible: bool | None, message: str = "") -> Check:
+    """Judge whether this user sees the servers or volumes (`what`) of all projects; None: there is no such service."""
     why = "images in use are not deleted, and nothing is deleted where that cannot be checked"
     topic = f"usage: {what}"
-    if seen:
+    if visible:
         return Check(topic, "ok", "this user sees those of all projects", why)
-    if seen is None and what == "volumes":
+    if visible is None and what == "volumes":
         return Check(topic, "ok", "there is no block storage in the catalogue", why)
-    if seen is None:
-        change = "--unknown-usage delete where images are to be deleted all the same"
+    if visible is None:
+        change = "--unknown-usage delete, if images should be deleted without this check"
         return Check(topic, "unknown", "there is no compute service in the catalogue", why, change)
     rules = {
         "servers": "Nova's policy.yaml: os_compute_api:servers:index:get_all_tenants (admin has it by default)",
@@ -213,7 +213,7 @@ def usage(what: str, seen: bool | None, message: str = "") -> Check:
 
 
 def inheritance() -> Check:
-    """Nova's setting cannot be read."""
-    why = "Nova copies other properties of an image to servers and their snapshots, where these are false"
+    """Name the setting of Nova, which cannot be read."""
+    why = "Nova copies image properties to servers and their snapshots, where these properties are false"
     line = f"nova.conf: [DEFAULT] non_inheritable_image_properties = {','.join(('cache_in_nova', 'bittorrent', *OWN))}"
     return Check("snapshots", "unknown", "Nova does not report which properties its snapshots inherit", why, line)

@@ -21,25 +21,25 @@ PREFIX = "image_"  # of the names of Glance's limits
 
 
 def login(glance: Glance) -> Check:
-    """Who is logged in."""
+    """Report the user of the session."""
     access = glance.access()
     user, project = access.username or access.user_id, access.project_name or access.project_id
     return advice.login(user, project, access.role_names, public_url(glance.service("image") or ""))
 
 
 def clock(glance: Glance) -> Check:
-    """How far the clock of the cloud is from ours, which is looked at before and after. Raises CloudError."""
+    """Compare the clock of the cloud with ours, halfway between request and answer. Raises CloudError."""
     before = datetime.now(UTC)
-    told = glance.call("GET", "/info/import").headers.get("Date", "")
-    here = before + (datetime.now(UTC) - before) / 2
+    date = glance.call("GET", "/info/import").headers.get("Date", "")
+    now = before + (datetime.now(UTC) - before) / 2
     try:
-        return advice.clock((parsedate_to_datetime(told) - here).total_seconds())
+        return advice.clock((parsedate_to_datetime(date) - now).total_seconds())
     except (ValueError, TypeError):  # no date, or one without a time zone
         return advice.clock(None)
 
 
 def store_kinds(glance: Glance) -> Mapping[str, str] | None:
-    """What each store is (file, rbd, s3 …), which only administrators are told; None: not told."""
+    """Return the type of each store (file, rbd, s3 …); None: unknown, since only administrators may ask."""
     try:
         stores = glance.ask("GET", "/info/stores/detail", "stores")["stores"]
     except CloudError as error:
@@ -50,7 +50,7 @@ def store_kinds(glance: Glance) -> Mapping[str, str] | None:
 
 
 def limits(glance: Glance, needs: Needs, workers: int) -> list[Check]:
-    """Quota and usage. Raises CloudError."""
+    """Check quota and usage. Raises CloudError."""
     try:
         usage = glance.ask("GET", "/info/usage", "usage")["usage"]
     except CloudError as error:
@@ -58,19 +58,19 @@ def limits(glance: Glance, needs: Needs, workers: int) -> list[Check]:
             raise
         usage = {}
     if usage:
-        return advice.limits({name: (each["usage"], each["limit"]) for name, each in usage.items()}, needs, workers)
+        return advice.limits({name: (entry["usage"], entry["limit"]) for name, entry in usage.items()}, needs, workers)
     return [advice.no_limits(_registered(glance), _used(glance), needs)]
 
 
 def consumers(glance: Glance) -> list[Check]:
-    """Whether it can be checked which images are in use, and what Nova should not copy to snapshots."""
+    """Check whether images in use can be found, and name the properties that Nova should not copy to snapshots."""
     checks = []
-    sights = {"servers": ("compute", check_servers), "volumes": ("block-storage", check_volumes)}
-    for what, (service, see) in sights.items():
+    services = {"servers": ("compute", check_servers), "volumes": ("block-storage", check_volumes)}
+    for what, (service, check) in services.items():
         try:
             endpoint = glance.service(service)
             if endpoint is not None:
-                see(glance, endpoint)
+                check(glance, endpoint)
             checks.append(advice.usage(what, None if endpoint is None else True))
         except CloudError as error:
             checks.append(advice.usage(what, False, str(error)))
@@ -78,7 +78,7 @@ def consumers(glance: Glance) -> list[Check]:
 
 
 def _used(glance: Glance) -> int | None:
-    """Bytes of the images of this project; None: they can't be listed."""
+    """Return the bytes of the images of this project; None: they cannot be listed."""
     own = {"owner": glance.project or ""}
     try:
         images = [image for hidden in ("false", "true") for image in glance.found({**own, "os_hidden": hidden})]
@@ -90,9 +90,11 @@ def _used(glance: Glance) -> int | None:
 
 
 def _registered(glance: Glance) -> Mapping[str, int] | None:
-    """The limits of images that Keystone has for everybody; None: it does not tell."""
+    """Return Keystone's registered limits of images; None: unknown."""
     try:
-        found = glance.keystone("/registered_limits", "registered_limits")["registered_limits"]
+        limits = glance.keystone("/registered_limits", "registered_limits")["registered_limits"]
     except CloudError:
         return None
-    return {each["resource_name"]: each["default_limit"] for each in found if each["resource_name"].startswith(PREFIX)}
+    return {
+        limit["resource_name"]: limit["default_limit"] for limit in limits if limit["resource_name"].startswith(PREFIX)
+    }

@@ -13,8 +13,8 @@ from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.doctor import advice, cloud, probe, sites
 from openstack_image_manager.doctor.needs import Answer, Needs, needs, to_import
 from openstack_image_manager.doctor.probe import Probe
-from openstack_image_manager.doctor.reach import Reached
 from openstack_image_manager.doctor.report import Check
+from openstack_image_manager.doctor.url_answers import UrlAnswers
 from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.plan.model import Plan, Policy
 from openstack_image_manager.runs.planning import CloudPlanner
@@ -22,16 +22,16 @@ from openstack_image_manager.upstreams.follow import Follower
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What was found in one cloud, and the versions that are to be imported into it."""
+class Examination:
+    """The checks of one cloud, and the versions that a run would import into it."""
 
     checks: tuple[Check, ...]
-    wanted: tuple[tuple[Definition, Version], ...] = ()
+    imports: tuple[tuple[Definition, Version], ...] = ()
 
 
 @dataclass(frozen=True)
 class Doctor:
-    """What does not depend on the cloud. `ask_glance`: Glance may be asked to fetch from the sites."""
+    """Examine clouds with the same settings. `ask_glance`: let Glance download from the sites."""
 
     policy: Policy
     day: date
@@ -40,44 +40,44 @@ class Doctor:
     loaded: Loaded | None = None
     follower: Follower | None = None
 
-    def examine(self, name: str | None, reached: Reached) -> Found:
-        """Look at everything in one cloud, and at the addresses of what is to be brought into it."""
+    def examine(self, name: str | None, urls: UrlAnswers) -> Examination:
+        """Check one cloud, and the URLs of the versions to import."""
         definitions = self.enabled(self.loaded.definitions) if self.loaded else []
         try:
             glance = Glance.connect(name)
         except Error as error:
-            return Found((advice.no_login(str(error)),), tuple(to_import(definitions, None)))
+            return Examination((advice.no_login(str(error)),), tuple(to_import(definitions, None)))
         with closing(glance):
             checks = [cloud.login(glance)]
             try:
                 checks.append(cloud.clock(glance))
-                plan, known, trouble = self._plan(glance, definitions)
-                answers = reached.ask(known)
-                wanted = needs(known, plan, answers) if self.loaded else Needs()
-                checks += trouble
-                checks += self._cloud(glance, plan, wanted, answers)
+                plan, known, plan_checks = self._plan(glance, definitions)
+                answers = urls.ask(known)
+                required = needs(known, plan, answers) if self.loaded else Needs()
+                checks += plan_checks
+                checks += self._cloud(glance, plan, required, answers)
             except CloudError as error:
-                checks.append(_silent(error))
-                return Found(tuple(checks), tuple(to_import(definitions, None)))
-        return Found(tuple(checks), tuple(to_import(known, plan)))
+                checks.append(_no_answer(error))
+                return Examination(tuple(checks), tuple(to_import(definitions, None)))
+        return Examination(tuple(checks), tuple(to_import(known, plan)))
 
     def enabled(self, definitions: Sequence[Definition]) -> list[Definition]:
-        """Those that a run would look at."""
+        """Return the definitions that a run would process."""
         return [definition for definition in definitions if definition.enable or self.policy.force]
 
     def _plan(self, glance: Glance, definitions: list[Definition]) -> tuple[Plan | None, list[Definition], list[Check]]:
-        """The plan, the definitions with the versions that they follow, and what stands in the way of one."""
+        """Plan this cloud. Return the plan, the definitions with their upstream versions, and the checks about both."""
         if self.loaded is None:
             return None, definitions, []
-        why = "what is to be imported, and into what, follows from the definitions and the images that are there"
+        why = "definitions and existing images decide what is imported"
         try:
             policy = replace(self.policy, project=glance.project)
-            outlook = CloudPlanner(glance, policy, self.day, {}, self.follower, self.loaded.left_out)
-            plan, known, _ = outlook.plan(self.loaded.definitions, [], None)
+            planner = CloudPlanner(glance, policy, self.day, {}, self.follower, self.loaded.left_out)
+            plan, known, _ = planner.plan(self.loaded.definitions, [], None)
         except Error as error:
-            return None, definitions, [Check("definitions", "problem", str(error), why, "what the message says")]
-        told = [finding for finding in plan.findings if finding.level == "error"]
-        checks = [Check("definitions", "problem", f"{f.subject}: {f.message}", why, "the definition") for f in told]
+            return None, definitions, [Check("definitions", "problem", str(error), why, "see the message")]
+        errors = [finding for finding in plan.findings if finding.level == "error"]
+        checks = [Check("definitions", "problem", f"{f.subject}: {f.message}", why, "the definition") for f in errors]
         imports = len(to_import(definitions, plan))
         what = f"{plan.definitions} read, {plan.images} managed images here, {imports} to import"
         return plan, self.enabled(known), checks or [Check("definitions", "ok", what, why)]
@@ -88,22 +88,22 @@ class Doctor:
         checks = [advice.methods(methods, needs), advice.stores(stores, kinds, needs)]
         checks.append(advice.conversion(_converts(plan), kinds, needs))
         checks += cloud.limits(glance, needs, self.workers)
-        asked = Probe(glance, self.policy.tag)
-        checks += probe.rights(asked, methods, stores, needs)
+        record = Probe(glance, self.policy.tag)
+        checks += probe.rights(record, methods, stores, needs)
         checks += cloud.consumers(glance)
         if "web-download" in methods:
             origins = sites.origins(url for url, answer in answers.items() if not answer.is_text)
-            fetches = probe.fetches(asked, origins) if self.ask_glance else None
+            fetches = probe.fetches(record, origins) if self.ask_glance else None
             checks += sites.filters(origins, fetches)
         return checks
 
 
-def _silent(error: CloudError) -> Check:
+def _no_answer(error: CloudError) -> Check:
     why = "nothing can be imported while the image service does not answer"
-    return Check("image service", "problem", str(error), why, "Glance itself, or its address in the catalogue")
+    return Check("image service", "problem", str(error), why, "Glance, or its endpoint in the catalogue")
 
 
 def _converts(plan: Plan | None) -> bool | None:
-    """Whether the cloud converts any format that it imports; None: nothing tells."""
-    shown = [converts for converts in plan.converts.values() if converts is not None] if plan else []
-    return any(shown) if shown else None
+    """Return whether the cloud converts imported images; None: no image shows it."""
+    known = [converts for converts in plan.converts.values() if converts is not None] if plan else []
+    return any(known) if known else None

@@ -1,4 +1,4 @@
-"""Derive what definitions need of a cloud: rights, room, stores, reachable URLs."""
+"""Derive the requirements of definitions: rights, space, stores, reachable URLs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ WEB = ("http", "https")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an address said. `size`: bytes of the file, where it told; `failure`: why it is of no use. `is_text`: it is
-    a checksum file, which is read here and by no Glance."""
+    """The answer of a URL. `size`: bytes of the file, if known; `failure`: why it cannot be used. `is_text`: it is a
+    checksum file, which only this machine reads."""
 
     url: str
     size: int | None = None
@@ -26,29 +26,30 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What is to be imported, and which rights it takes: `rights` without which it fails, `useful` ones for which there
-    are ways around. Not `known`: there are no definitions."""
+    """The imports and the rights that they need. Without `rights` they fail; `useful` rights can be avoided. `known` is
+    False if there are no definitions."""
 
     known: bool = False
     imports: int = 0
-    size: int = 0  # bytes that are known of, as published
+    size: int = 0  # known bytes, as published
     largest: int = 0
     unsized: int = 0  # images of unknown size
     formats: frozenset[str] = frozenset()
     stores: frozenset[str] = frozenset()
     rights: frozenset[str] = frozenset()
     useful: frozenset[str] = frozenset()
-    through_here: int = 0  # images that Glance can't fetch by itself
+    only_local: int = 0  # images that Glance cannot download
 
 
 def needs(definitions: Sequence[Definition], plan: Plan | None, answers: Mapping[str, Answer]) -> Needs:
-    """What the definitions need, and what the plan's imports do; without a plan all versions are to be imported."""
-    wanted = to_import(definitions, plan)
-    sizes = [_size(version, answers) for _, version in wanted]
+    """Return the requirements of the definitions and of the plan's imports; without a plan all versions are
+    imported."""
+    imports = to_import(definitions, plan)
+    sizes = [_size(version, answers) for _, version in imports]
     known = [size for size in sizes if size is not None]
     return Needs(
         known=True,
-        imports=len(wanted),
+        imports=len(imports),
         size=sum(known),
         largest=max(known, default=0),
         unsized=sizes.count(None),
@@ -56,38 +57,38 @@ def needs(definitions: Sequence[Definition], plan: Plan | None, answers: Mapping
         stores=frozenset(store for definition in definitions for store in definition.stores or ()),
         rights=frozenset(_rights(definitions)),
         useful=frozenset(_useful(definitions)),
-        through_here=sum(urlsplit(version.url).scheme.lower() not in WEB for _, version in wanted),
+        only_local=sum(urlsplit(version.url).scheme.lower() not in WEB for _, version in imports),
     )
 
 
 def to_import(definitions: Iterable[Definition], plan: Plan | None) -> list[tuple[Definition, Version]]:
-    """The versions that are not in the cloud yet; without a plan all."""
+    """Return the versions that are not in the cloud yet; without a plan all."""
     if plan is None:
         return [(definition, version) for definition in definitions for version in definition.offered]
     return [(change.definition, change.version) for change in plan.changes if isinstance(change, Create)]
 
 
 def addresses(version: Version) -> list[str]:
-    """Where the bytes of a version are, the preferred place first."""
+    """Return the URLs of a version, the preferred one first."""
     return [url for url in (version.mirror_url, version.url) if url]
 
 
 def checksum_file(version: Version) -> str | None:
-    """The file that the import of a version without a checksum of its own is verified by."""
+    """Return the checksum file of a version without its own checksum."""
     return None if version.checksum else version.checksum_file
 
 
 def _size(version: Version, answers: Mapping[str, Answer]) -> int | None:
-    told = (answers[url].size for url in addresses(version) if url in answers)
-    return version.size or next((size for size in told if size is not None), None)
+    sizes = (answers[url].size for url in addresses(version) if url in answers)
+    return version.size or next((size for size in sizes if size is not None), None)
 
 
 def _rights(definitions: Iterable[Definition]) -> Iterable[str]:
     for definition in definitions:
-        seen = _seen(definition)
-        if "public" in seen:
+        visibilities = _visibilities(definition)
+        if "public" in visibilities:
             yield "publicize_image"
-        if "community" in seen:
+        if "community" in visibilities:
             yield "communitize_image"
         if definition.status == "deactivated":
             yield "deactivate"
@@ -95,11 +96,11 @@ def _rights(definitions: Iterable[Definition]) -> Iterable[str]:
 
 def _useful(definitions: Iterable[Definition]) -> Iterable[str]:
     for definition in definitions:
-        if "public" in _seen(definition):
-            yield "communitize_image"  # what is outdated becomes that, unless told otherwise
+        if "public" in _visibilities(definition):
+            yield "communitize_image"  # outdated public images become community images by default
         if definition.stores:
-            yield "copy_image"  # an image in one of its stores can be used
+            yield "copy_image"  # an image in only one of its stores is usable
 
 
-def _seen(definition: Definition) -> set[str]:
+def _visibilities(definition: Definition) -> set[str]:
     return {definition.visibility, *(version.visibility or "" for version in definition.offered)}

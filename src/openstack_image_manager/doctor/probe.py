@@ -1,8 +1,8 @@
-"""Find out what Glance allows this user, with a record without bytes that is private, hidden and deleted at once.
+"""Find out the rights of this user in Glance, with a private, hidden record without data that is deleted at once.
 
-Glance's policy can't be read, and by what it answers to a request that would do nothing it can be told. A PATCH is all
-or nothing, and checks the policy of each operation in order: one that also removes a property that is not there is
-refused with 403 (not allowed) or 409 (allowed, and nothing happens).
+Glance's policy cannot be read, but the answer to a request without effect shows it. A PATCH is atomic, and Glance
+checks the policy of each operation in order. So a PATCH that also removes a missing property is refused with 403 (not
+allowed) or 409 (allowed, but nothing happens).
 API: https://docs.openstack.org/api-ref/image/v2/
 """
 
@@ -26,13 +26,13 @@ from openstack_image_manager.model import Image
 
 TAG = "image_manager_doctor"
 NOTHING = "image_manager_doctor_nothing"  # a property that no image has, a store that no cloud has
-STALE = 600.0  # seconds after which a record was left behind
-FETCH_TIMEOUT = 20.0  # seconds for Glance to say what became of a fetch
+STALE = 600.0  # seconds after which a record counts as abandoned
+FETCH_TIMEOUT = 20.0  # seconds for Glance to finish a download
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A cloud to be asked. `tag`: that of managed images, by which the record is told from those of other runs."""
+    """The cloud to check. `tag`: the managed tag, which distinguishes the record from those of other runs."""
 
     glance: Glance
     tag: str
@@ -40,7 +40,7 @@ class Probe:
 
 
 def rights(probe: Probe, methods: Collection[str], stores: Collection[str], needs: Needs) -> list[Check]:
-    """What this user may do, and whether a byte can be staged. Leaves nothing behind."""
+    """Check the rights of this user, and whether a byte can be staged. The record is always deleted."""
     glance = probe.glance
     checks: list[Check] = []
     try:
@@ -72,10 +72,10 @@ class _DeleteError(CloudError):
 
 @contextmanager
 def _record(probe: Probe) -> Iterator[Image]:
-    """A record that nobody else sees, for as long as it is needed, whatever happens meanwhile."""
+    """Create a record that no other user sees, and delete it on every exit."""
     _sweep(probe)
     glance = probe.glance
-    wanted = Image(
+    new = Image(
         name=f"doctor of {probe.tag}",
         visibility="private",
         hidden=True,
@@ -84,20 +84,20 @@ def _record(probe: Probe) -> Iterator[Image]:
         id=str(uuid.uuid4()),
     )
     try:
-        yield glance.create(wanted)
+        yield glance.create(new)
     except BaseException:
         # Even when the answer to the creation was lost: the id is ours.
         with suppress(CloudError):
-            glance.delete(wanted.id)
+            glance.delete(new.id)
         raise
     try:
-        glance.delete(wanted.id)
+        glance.delete(new.id)
     except CloudError as error:
-        raise _DeleteError(f"{error}; the empty record {wanted.id} is left", error.status) from None
+        raise _DeleteError(f"{error}; the empty record {new.id} remains", error.status) from None
 
 
 def _sweep(probe: Probe) -> None:
-    """Delete what a killed run left. What is new may belong to one that is alive."""
+    """Delete records of killed runs. Newer records may belong to a running one."""
     now = datetime.now(UTC)
     with suppress(CloudError):
         query = {"tag": TAG, "os_hidden": "true", "owner": probe.glance.project or ""}
@@ -117,33 +117,33 @@ def _visibility(glance: Glance, image_id: str, name: str, visibility: str, needs
     except CloudError as error:
         allowed = {403: False, 409: True}.get(error.status or 0)
         return advice.right(name, allowed, needs, str(error))
-    return advice.right(name, None, needs, "Glance did what it should have refused")
+    return advice.right(name, None, needs, "Glance accepted a request that it should refuse")
 
 
 def _deactivate(glance: Glance, image_id: str, needs: Needs) -> Check:
-    """Glance looks at the policy first, and then at the status, which must not be queued."""
+    """Glance checks the policy first, and then the status, which must not be queued."""
     try:
         glance.call("POST", f"/images/{image_id}/actions/deactivate")
     except CloudError as error:
-        said = str(error)
-        allowed = True if "in status" in said else False if "not authorized" in said else None
-        return advice.right("deactivate", allowed if error.status == 403 else None, needs, said)
-    return advice.right("deactivate", None, needs, "Glance did what it should have refused")
+        message = str(error)
+        allowed = True if "in status" in message else False if "not authorized" in message else None
+        return advice.right("deactivate", allowed if error.status == 403 else None, needs, message)
+    return advice.right("deactivate", None, needs, "Glance accepted a request that it should refuse")
 
 
 def _copy(glance: Glance, needs: Needs) -> Check:
-    """Asked of an image that has bytes, for a copy into a store that does not exist."""
+    """Ask for a copy of an active image into a store that does not exist."""
     query = {"owner": glance.project or "", "status": "active", "limit": "1"}
-    found = next(glance.pages(query), None)
-    if found is None:
-        return advice.right("copy_image", None, needs, "this project has no active image yet to ask about")
+    image = next(glance.pages(query), None)
+    if image is None:
+        return advice.right("copy_image", None, needs, "this project has no active image to check with")
     body = {"method": {"name": "copy-image"}, "stores": [NOTHING]}
     try:
-        glance.call("POST", f"/images/{found['id']}/import", json=body)
+        glance.call("POST", f"/images/{image['id']}/import", json=body)
     except CloudError as error:
         allowed = {403: False, 409: True}.get(error.status or 0)
         return advice.right("copy_image", allowed, needs, str(error))
-    return advice.right("copy_image", None, needs, "Glance did what it should have refused")
+    return advice.right("copy_image", None, needs, "Glance accepted a request that it should refuse")
 
 
 def _stage(glance: Glance, image_id: str) -> Check:
@@ -155,13 +155,13 @@ def _stage(glance: Glance, image_id: str) -> Check:
 
 
 def fetches(probe: Probe, origins: Iterable[str]) -> dict[str, Fetch]:
-    """Let Glance fetch a file that is not there from each origin. It keeps the tasks of these fetches for two days.
+    """Let Glance download a missing file from each origin. Glance keeps the tasks of these downloads for two days.
     Raises CloudError."""
-    told: dict[str, Fetch] = {}
+    results: dict[str, Fetch] = {}
     for origin in origins:
         with _record(probe) as record:
-            told[origin] = _fetch(probe.glance, record.id, f"{origin}/{NOTHING}-{uuid.uuid4()}")
-    return told
+            results[origin] = _fetch(probe.glance, record.id, f"{origin}/{NOTHING}-{uuid.uuid4()}")
+    return results
 
 
 def _fetch(glance: Glance, image_id: str, url: str) -> Fetch:
@@ -169,11 +169,11 @@ def _fetch(glance: Glance, image_id: str, url: str) -> Fetch:
         glance.import_image(image_id, "web-download", url)
     except CloudError as error:
         return Fetch(False, str(error))
-    begun = time.monotonic()
+    start = time.monotonic()
     try:
-        glance.wait(image_id, begun + FETCH_TIMEOUT, threading.Event())
+        glance.wait(image_id, start + FETCH_TIMEOUT, threading.Event())
     except CloudError:
-        # That there is no such file is what it should find out; its task often says no more than "Internal Error".
-        if time.monotonic() - begun > FETCH_TIMEOUT / 2:
-            return Fetch(False, f"its filter takes the address, and no answer came to Glance in {FETCH_TIMEOUT:.0f} s")
-    return Fetch(True, "its filter takes the address; what came of the fetch, Glance does not tell")
+        # The failure is expected: the file is missing. The message of the task is often only "Internal Error".
+        if time.monotonic() - start > FETCH_TIMEOUT / 2:
+            return Fetch(False, f"its filter allows the URL, but Glance got no answer in {FETCH_TIMEOUT:.0f} s")
+    return Fetch(True, "its filter allows the URL; Glance does not report the result of the download")

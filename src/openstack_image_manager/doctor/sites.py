@@ -1,4 +1,4 @@
-"""Judge what download sites answered, and whether Glance can reach them itself."""
+"""Judge the answers of download sites, and whether Glance can download from them."""
 
 from __future__ import annotations
 
@@ -12,80 +12,80 @@ from openstack_image_manager.doctor.needs import WEB, Answer, addresses, checksu
 from openstack_image_manager.doctor.report import Check, State
 
 PORTS = {"http": 80, "https": 443}
-_WHY = "an image can only be imported from where its bytes can be had"
-_SUMS = "a version without a checksum of its own is verified by that file, and not imported without it"
-_FILTER = "web-download is refused (400) where Glance's filter does not take an address"
+_WHY = "an image can be imported only from a URL that answers"
+_SUMS = "a version without its own checksum is verified with this file, and not imported without it"
+_FILTER = "Glance refuses a web-download (400) if its filter does not allow the URL"
 _SETTING = "[import_filtering_opts] allowed_schemes, allowed_ports, allowed_hosts in glance-api.conf"
-_UNSEEN = "how this one is set can't be seen; to ask it: --ask-glance"
-_AROUND = "; or let the bytes pass through here: --import-method glance-direct"
+_UNKNOWN = "the setting of this cloud is unknown; --ask-glance checks it"
+_AROUND = "; or --import-method glance-direct"
 
 
 def reachability(
-    definitions: Sequence[Definition], answers: Mapping[str, Answer], wanted: Sequence[tuple[Definition, Version]]
+    definitions: Sequence[Definition], answers: Mapping[str, Answer], imports: Sequence[tuple[Definition, Version]]
 ) -> list[Check]:
-    """A check for each address that is of no use, and one for all others. It is a problem where a version that is
-    `wanted` can be had nowhere, or its checksum file can't be read."""
-    hopeless = {
+    """Return a check for each URL that fails, and one for all others. It is a problem if no URL of a version in
+    `imports` answers, or its checksum file cannot be read."""
+    unavailable = {
         url
-        for _, version in wanted
+        for _, version in imports
         if all(answers[url].failure for url in addresses(version))
         for url in addresses(version)
     }
-    importing = {(definition.name, version.version) for definition, version in wanted}
+    importing = {(definition.name, version.version) for definition, version in imports}
     checks = []
     for definition in definitions:
         for version in definition.offered:
             for url in addresses(version):
                 answer = answers[url]
                 if answer.failure:
-                    checks.append(_unreachable(definition, version, answer, url in hopeless))
+                    checks.append(_unreachable(definition, version, answer, url in unavailable))
                 elif answer.refuses_glance:
                     checks.append(_refuses(answer))
             text = checksum_file(version)
             if text and answers[text].failure:
                 needed = (definition.name, version.version) in importing
-                checks.append(_unread(definition, version, answers[text], needed))
+                checks.append(_unreadable(definition, version, answers[text], needed))
     good = sum(answer.failure is None for answer in answers.values())
     if good or not answers:
-        what = f"{good} of {len(answers)} addresses answer from here"
+        what = f"{good} of {len(answers)} URLs answer from this machine"
         checks.insert(0, Check("addresses", "ok", what, _WHY))
     return list(dict.fromkeys(checks))
 
 
-def _unreachable(definition: Definition, version: Version, answer: Answer, hopeless: bool) -> Check:
+def _unreachable(definition: Definition, version: Version, answer: Answer, unavailable: bool) -> Check:
     what = f"{definition.name} {version.version}: {answer.failure}"
-    if hopeless:
-        change = "the version (`update` finds a newer one), or this machine's way to the site (https_proxy)"
+    if unavailable:
+        change = "the version (`update` finds a newer one), or this machine's access to the site (https_proxy)"
         return Check("address", "problem", what, _WHY, change)
-    left = "its upstream is used instead" if answer.url == version.mirror_url else "it is not needed now"
-    return Check("address", "warning", f"{what}; {left}", _WHY, "url or mirror_url of the version, or `mirror`")
+    effect = "its upstream is used instead" if answer.url == version.mirror_url else "it is not needed now"
+    return Check("address", "warning", f"{what}; {effect}", _WHY, "url or mirror_url of the version, or `mirror`")
 
 
-def _unread(definition: Definition, version: Version, answer: Answer, needed: bool) -> Check:
+def _unreadable(definition: Definition, version: Version, answer: Answer, needed: bool) -> Check:
     what = f"{definition.name} {version.version}: {answer.failure}{'' if needed else '; no import needs it now'}"
-    change = "checksums_url of the version, a checksum of its own, or this machine's way to the site (https_proxy)"
+    change = "checksums_url of the version, its own checksum, or this machine's access to the site (https_proxy)"
     return Check("checksum file", "problem" if needed else "warning", what, _SUMS, change)
 
 
 def _refuses(answer: Answer) -> Check:
-    what = f"{public_url(answer.url)} refuses Python's own client ({answer.refuses_glance}), which web-download is"
+    what = f"{public_url(answer.url)} refuses Python's urllib ({answer.refuses_glance}), which web-download uses"
     return Check("address", "warning", what, _WHY, "--import-method glance-direct, or mirror_url")
 
 
 def origins(urls: Iterable[str]) -> dict[str, list[str]]:
-    """The addresses that Glance could fetch by itself, by scheme, host and port: what its filter looks at."""
-    found: dict[str, list[str]] = {}
+    """Return the URLs that Glance could download, by scheme, host and port, as its filter checks them."""
+    result: dict[str, list[str]] = {}
     for url in urls:
         parts = urlsplit(url)
         if parts.scheme.lower() in WEB:
             host = parts.netloc.rpartition("@")[2].lower()
-            found.setdefault(f"{parts.scheme.lower()}://{host}", []).append(url)
-    return dict(sorted(found.items()))
+            result.setdefault(f"{parts.scheme.lower()}://{host}", []).append(url)
+    return dict(sorted(result.items()))
 
 
 def by_default(origin: str) -> str | None:
-    """Why Glance's filter as shipped would refuse it; None: it would not. (Hosts by name may still turn out to be
-    addresses of the machine itself.)"""
+    """Return why Glance's default filter refuses an origin; None: it does not. (A host name may still resolve to an
+    address of the machine itself.)"""
     parts = urlsplit(origin)
     host = parts.hostname or ""
     if (parts.port or PORTS[parts.scheme]) not in PORTS.values():
@@ -99,28 +99,28 @@ def by_default(origin: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """What came of asking Glance to fetch from a site: whether its filter took the address, and what it said then."""
+    """The result of a download by Glance from a site: whether its filter allows the URL, and a message."""
 
-    is_taken: bool
+    is_allowed: bool
     message: str
 
 
 def filters(origins: Collection[str], fetches: Mapping[str, Fetch] | None) -> list[Check]:
-    """Whether web-download goes to each. `fetches`: what came of asking Glance; None: it was not asked, and only the
-    filter that Glance is shipped with can be told of."""
+    """Judge web-download from each origin. `fetches`: results of downloads by Glance; None: Glance was not asked, and
+    its default filter is assumed."""
     if fetches is not None:
-        return [_asked(origin, fetch) for origin, fetch in fetches.items()]
+        return [_fetched(origin, fetch) for origin, fetch in fetches.items()]
     checks = []
     for origin in origins:
         if refusal := by_default(origin):
-            what = f"Glance as shipped refuses it ({refusal}); {_UNSEEN}"
+            what = f"Glance's default filter refuses it ({refusal}); {_UNKNOWN}"
             checks.append(Check(f"web-download from {origin}", "warning", what, _FILTER, _SETTING + _AROUND))
-    if taken := [origin for origin in origins if not by_default(origin)]:
-        what = f"Glance as shipped takes {', '.join(taken)}; {_UNSEEN}"
+    if allowed := [origin for origin in origins if not by_default(origin)]:
+        what = f"Glance's default filter allows {', '.join(allowed)}; {_UNKNOWN}"
         checks.append(Check("web-download", "unknown", what, _FILTER, _SETTING + _AROUND))
     return checks
 
 
-def _asked(origin: str, fetch: Fetch) -> Check:
-    state: State = "ok" if fetch.is_taken else "warning"
+def _fetched(origin: str, fetch: Fetch) -> Check:
+    state: State = "ok" if fetch.is_allowed else "warning"
     return Check(f"web-download from {origin}", state, fetch.message, _FILTER, _SETTING + _AROUND)
