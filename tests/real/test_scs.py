@@ -59,7 +59,7 @@ def test_live_images_and_what_the_definitions_mend(bench: Bench) -> None:
     assert outcome.code == 3, outcome.text
     mended = f"error: Ubuntu {bench.tag} ({image.id}): architecture: 'x86-64' is not accepted: allowed: x86_64"
     assert mended in outcome.out
-    assert "The plan, which mends 3 findings of these:" in outcome.out
+    assert "The plan, which fixes 3 findings:" in outcome.out
     assert f"~ Ubuntu {bench.tag}  {image.id}: differs from its definition" in outcome.out
     assert bench.image("1").properties["architecture"] == "x86-64"  # nothing was changed
     assert bench.run().code == 0

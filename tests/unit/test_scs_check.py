@@ -103,8 +103,8 @@ def test_whom_the_test_does_not_see() -> None:
 
 
 def test_names_and_generic_images_are_there_once() -> None:
-    twin = replace(image(), id="other")
-    found = check.judge([image(), twin], [V2], NOW).verdicts
+    duplicate = replace(image(), id="other")
+    found = check.judge([image(), duplicate], [V2], NOW).verdicts
     assert [(each.level, each.key) for each in found] == [
         ("error", "os_purpose"),
         ("error", "os_purpose"),
@@ -135,10 +135,10 @@ def test_node_images() -> None:
     node = image("ubuntu-capi-image v1.34.1", image_source=site + "a.qcow2", os_purpose="k8snode")
     assert told(node, standards=(IMAGES,)) == []
     assert told(image("ubuntu-capi-image-v1.34", image_source=site), standards=(IMAGES,)) == [("error", "os_purpose")]
-    assert [each.takes("ubuntu-capi-image v1.34.1") for each in standard.STANDARD].count(True) == 1
+    assert [each.matches("ubuntu-capi-image v1.34.1") for each in standard.STANDARD].count(True) == 1
 
 
-def test_a_plan_mends_what_nobody_complains_about_afterwards() -> None:
+def test_a_plan_fixes_verdicts_that_are_gone_afterwards() -> None:
     here = image(fields={"min_ram": 0}, uuid_validity=None)
     gone = image("Ubuntu", {"min_ram": 0})
     better = replace(here, name="Ubuntu 24.04 LTS", min_ram=512)
@@ -154,12 +154,12 @@ def test_a_plan_mends_what_nobody_complains_about_afterwards() -> None:
     after = check.after([here, gone], Plan(changes))
     assert [each.name for each in after] == ["Ubuntu 24.04 LTS", "Ubuntu 22.04"]
     before = check.judge([here, gone], [V2], NOW)
-    mended = check.mended(before, check.judge(after, [V2], NOW))
-    assert {(each.name, each.key) for each in mended} >= {("Ubuntu 24.04", "min_ram"), ("Ubuntu", "min_ram")}
-    assert ("Ubuntu 24.04", "uuid_validity") not in {(each.name, each.key) for each in mended}
-    data = report.data(before, mended)
+    fixed = check.fixed(before, check.judge(after, [V2], NOW))
+    assert {(each.name, each.key) for each in fixed} >= {("Ubuntu 24.04", "min_ram"), ("Ubuntu", "min_ram")}
+    assert ("Ubuntu 24.04", "uuid_validity") not in {(each.name, each.key) for each in fixed}
+    data = report.data(before, fixed)
     assert {each["mended"] for each in data["findings"]} == {True, False}
-    assert "; the plan mends it [" in report.line(next(iter(mended)), True)
+    assert "; the plan fixes it [" in report.line(next(iter(fixed)), True)
 
 
 def test_the_report() -> None:
@@ -175,8 +175,8 @@ def test_the_report() -> None:
     assert [case.name for case in strict if case.failure] == ["scs-0102-prop-architecture", "scs-0102-prop-min_ram"]
     assert [case.name for case in report.cases("x", [], [V1], strict=True)] == list(TESTS_0102)
     assert [case.name for case in report.cases("x", [], [IMAGES], strict=True)] == list(standard.TESTS)
-    beside = [(v, "x") for v in check.judge([image(hw_scsi_model="lsilogic")], [V1], NOW).verdicts]
-    assert report.cases("x", beside, [V1], strict=True)[-1].failure == "x"
+    extra = [(v, "x") for v in check.judge([image(hw_scsi_model="lsilogic")], [V1], NOW).verdicts]
+    assert report.cases("x", extra, [V1], strict=True)[-1].failure == "x"
     data = report.data(found)
     assert (data["images"], data["forecast"][0]["on"]) == (1, "2026-06-23")
 

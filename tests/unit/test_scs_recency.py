@@ -1,4 +1,4 @@
-"""SCS-0102: until when an image passes for recent, what stands in for an old one, and the forecast."""
+"""SCS-0102: when an image counts as recent, its replacement, and the forecast."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_recency_of_all_that_is_old() -> None:
         ("Ubuntu 24.04", "scs-0102-image-recency"),
         ("Ubuntu 24.04 20251201", "scs-0102-image-recency"),
     ]
-    assert "outdated since 2026-02-04 (monthly), and nothing newer stands in for it" in verdicts[0].message
+    assert "outdated since 2026-02-04 (monthly), and there is no newer replacement" in verdicts[0].message
     assert "its replacement 'Ubuntu 24.04' is outdated too" in verdicts[1].message
 
 
@@ -82,8 +82,8 @@ def test_the_forecast() -> None:
     ]
     line = report.forecast_line(found[1])
     assert "outdated on 2026-06-23" in line
-    assert "'Ubuntu 24.04' stands in for it" in line
-    assert "stands in" not in report.forecast_line(replace(found[0], id=""))
+    assert "'Ubuntu 24.04' replaces it" in line
+    assert "replaces" not in report.forecast_line(replace(found[0], id=""))
 
 
 @given(st.dates(date(2024, 1, 1), date(2026, 5, 31)), st.sampled_from(["daily", "weekly", "monthly", "yearly"]))

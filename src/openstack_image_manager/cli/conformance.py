@@ -26,12 +26,12 @@ from openstack_image_manager.upstreams.latest import resolve
 
 @dataclass(frozen=True, slots=True)
 class CloudReport:
-    """A cloud's report; with definitions also their plan, and what it mends."""
+    """A cloud's report; with definitions also their plan, and the findings that it fixes."""
 
     cloud: str
     report: Report
     plan: Plan | None = None
-    mended: frozenset[Verdict] = frozenset()
+    fixed: frozenset[Verdict] = frozenset()
 
 
 def definitions(
@@ -83,7 +83,7 @@ def _with_plan(each: run.CloudPlan, standards: Sequence[str], now: datetime) -> 
     # What is deactivated or shared now may be offered after the plan.
     images = {image.id: image for image in (*each.images, *there)}
     later = check.judge(check.after(images.values(), each.plan), standards, now)
-    return CloudReport(each.glance.cloud, before, each.plan, check.mended(before, later))
+    return CloudReport(each.glance.cloud, before, each.plan, check.fixed(before, later))
 
 
 def _without(request: Request, standards: Sequence[str], now: datetime) -> CloudReport:

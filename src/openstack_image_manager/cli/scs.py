@@ -150,7 +150,7 @@ def _clouds(
     if output == "json":
         data = {
             each.cloud: {
-                **report.data(each.report, each.mended),
+                **report.data(each.report, each.fixed),
                 "plan": each.plan and plans.plan_data(each.plan, each.cloud),
             }
             for each in reports
@@ -159,7 +159,7 @@ def _clouds(
     elif output == "junit":
         cases: list[Case] = []
         for each in reports:
-            lines = [(v, console.clean(report.line(v, v in each.mended))) for v in each.report.verdicts]
+            lines = [(v, console.clean(report.line(v, v in each.fixed))) for v in each.report.verdicts]
             cases += report.cases(each.cloud, lines, standards, strict)
             cases += [_failed(each.cloud, error.subject, error.message) for error in _errors(each)]
         _junit([*cases, *(_failed(name, "the cloud", str(error)) for name, error in failed.items())])
@@ -190,11 +190,11 @@ def _cloud_text(each: CloudReport, standards: Sequence[str], several: bool) -> N
     if several:
         console.heading(f"Cloud {each.cloud}", out)
     for verdict in each.report.verdicts:
-        console.say(out, (report.line(verdict, verdict in each.mended), report.STYLES[verdict.level]))
+        console.say(out, (report.line(verdict, verdict in each.fixed), report.STYLES[verdict.level]))
     for expected in each.report.forecast:
         console.say(out, report.forecast_line(expected))
-    if each.plan is not None and each.mended:
-        console.heading(f"The plan, which mends {count(len(each.mended), 'finding')} of these:", out)
+    if each.plan is not None and each.fixed:
+        console.heading(f"The plan, which fixes {count(len(each.fixed), 'finding')}:", out)
         plans.plan_text(each.plan, each.cloud, out)
     elif each.plan is not None:
         console.findings(each.plan.findings, out)

@@ -1,1 +1,1 @@
-"""The standards of the Sovereign Cloud Stack about images, and what definitions and clouds make of them."""
+"""Check definitions and clouds against the image standards of the Sovereign Cloud Stack."""

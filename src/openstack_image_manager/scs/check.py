@@ -1,4 +1,4 @@
-"""Check the images of a cloud against the SCS standards, and tell what a plan would correct."""
+"""Check the images of a cloud against the SCS standards, and find out what a plan would fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from openstack_image_manager.scs.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The images that were judged, what is said of them (the worst first), and when which will be outdated."""
+    """The checked images, the verdicts (the worst first), and the days on which images become outdated."""
 
     images: tuple[Image, ...]
     verdicts: tuple[Verdict, ...]
@@ -24,7 +24,7 @@ class Report:
 
 
 def offered(images: Iterable[Image]) -> list[Image]:
-    """Those that the conformance test looks at: offered to everybody, and not hidden."""
+    """Return the images that the conformance test checks: public or community, and not hidden."""
     return [
         image
         for image in images
@@ -33,35 +33,35 @@ def offered(images: Iterable[Image]) -> list[Image]:
 
 
 def judge(images: Iterable[Image], standards: Sequence[str], now: datetime, is_all: bool = True) -> Report:
-    """Everything. `is_all`: these are all images there are."""
+    """Check images against the standards. `is_all`: the list is complete, so that others are missing."""
     judged = sorted(offered(images), key=lambda image: (image.name, image.id))
-    found = [verdict for image in judged for verdict in metadata.judge(image, standards, now)]
-    found += recency.judge(judged, standards, now)
-    found += standard.judge(judged, standards, is_all)
-    found.sort(key=lambda verdict: -LEVELS.index(verdict.level))
-    return Report(tuple(judged), tuple(found), tuple(recency.forecast(judged, now)))
+    verdicts = [verdict for image in judged for verdict in metadata.judge(image, standards, now)]
+    verdicts += recency.judge(judged, standards, now)
+    verdicts += standard.judge(judged, standards, is_all)
+    verdicts.sort(key=lambda verdict: -LEVELS.index(verdict.level))
+    return Report(tuple(judged), tuple(verdicts), tuple(recency.forecast(judged, now)))
 
 
 def after(images: Iterable[Image], plan: Plan) -> list[Image]:
-    """The images as they will be when the plan is carried out."""
-    there = {image.id: image for image in images}
-    made = []
+    """Return the images as they are after the plan."""
+    existing = {image.id: image for image in images}
+    new = []
     for change in plan.changes:
         if isinstance(change, Create):
-            made.append(change.wanted)
+            new.append(change.wanted)
         elif isinstance(change, Delete):
-            there.pop(change.found.id, None)
+            existing.pop(change.found.id, None)
         else:
-            there[change.found.id] = change.wanted
-    return [*there.values(), *made]
+            existing[change.found.id] = change.wanted
+    return [*existing.values(), *new]
 
 
-def mended(before: Report, later: Report) -> frozenset[Verdict]:
-    """Those verdicts of before that nothing says any more later on; of one test on one image, or on no image."""
-    left = {_about(verdict) for verdict in later.verdicts}
-    return frozenset(verdict for verdict in before.verdicts if _about(verdict) not in left)
+def fixed(before: Report, later: Report) -> frozenset[Verdict]:
+    """Return the verdicts of `before` that `later` does not have, by test and image."""
+    remaining = {_about(verdict) for verdict in later.verdicts}
+    return frozenset(verdict for verdict in before.verdicts if _about(verdict) not in remaining)
 
 
 def _about(verdict: Verdict) -> tuple[str, str, str, str]:
-    # The name may be one of the things that are mended.
+    # The id comes first, because the plan may also change the name.
     return verdict.level, verdict.test, verdict.key, verdict.id or verdict.name

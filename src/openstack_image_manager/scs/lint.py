@@ -24,7 +24,7 @@ _IMAGE_FIELDS = ("min_disk", "min_ram", "name", "tags")
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A verdict and where it stands in the files."""
+    """A verdict with its position in the files."""
 
     verdict: Verdict
     place: Complaint
@@ -39,13 +39,13 @@ def lint(
     now: datetime,
     is_all: bool = True,
 ) -> tuple[Report, list[Remark]]:
-    """What the standards say of the images that the plan, made for an empty cloud, imports. `definitions`: as they
-    stand in the `files`. What versions have in common is told once. `is_all`: there are no other definitions."""
+    """Check the images that `plan` imports into an empty cloud. `definitions`: as written in the `files`. A verdict
+    that several versions share is returned once. `is_all`: there are no other definitions."""
     creates = {change.wanted.name: change for change in plan.changes if isinstance(change, Create)}
     report = judge([change.wanted for change in creates.values()], standards, now, is_all)
     known = {definition.name: definition for definition in definitions}
     trees = {file: _read(data) for file, data in files.items()}
-    told: dict[tuple[object, ...], Remark] = {}
+    remarks: dict[tuple[object, ...], Remark] = {}
     for verdict in report.verdicts:
         create = creates.get(verdict.name)
         if create is None:
@@ -57,36 +57,36 @@ def lint(
             position = _position(trees, positions[definition.name], loc)
             field = dotted(loc) if loc and loc[-1] == verdict.key else verdict.key
             place = Complaint(position.file, position.line, position.column, definition.name, field, verdict.message)
-        told.setdefault((verdict.test, verdict.level, str(place)), Remark(verdict, place))
-    return report, sorted(told.values(), key=_order)
+        remarks.setdefault((verdict.test, verdict.level, str(place)), Remark(verdict, place))
+    return report, sorted(remarks.values(), key=_order)
 
 
 def _order(remark: Remark) -> tuple[int, str, int, int]:
-    """The worst first, and then as they stand in the files."""
+    """Sort by severity, then by position."""
     place = remark.place
     return -LEVELS.index(remark.verdict.level), place.file, place.line or END, place.column or 0
 
 
 def _loc(definition: Definition, version: str, key: str) -> Loc:
-    """Where the property of a version comes from, or would be written."""
-    index = next((i for i, each in enumerate(definition.versions) if each.version == version), None)
+    """Return the field that a property of a version comes from, or should be written to."""
+    index = next((i for i, candidate in enumerate(definition.versions) if candidate.version == version), None)
     if key in _IMAGE_FIELDS:
         return (key,)
     if key == "image_original_user":
         return ("login",)
     if index is not None:
-        here, given = ("versions", index), definition.versions[index]
-        if key in given.meta:
-            return (*here, "meta", key)
-        if key == "os_version" and given.os_version is not None:
-            return (*here, key)
+        place, fields = ("versions", index), definition.versions[index]
+        if key in fields.meta:
+            return (*place, "meta", key)
+        if key == "os_version" and fields.os_version is not None:
+            return (*place, key)
         field = _VERSION_FIELDS.get(key)
-        if field and getattr(given, field) is not None:
-            return (*here, field)
+        if field and getattr(fields, field) is not None:
+            return (*place, field)
         if key == "image_source":
-            return (*here, "url")
+            return (*place, "url")
         if key == "image_build_date" and key not in definition.meta:
-            return here
+            return place
     return ("meta", key)
 
 
@@ -98,7 +98,7 @@ def _read(data: bytes) -> Tree | None:
 
 
 def _position(trees: Mapping[str, Tree | None], name: Position, loc: Loc) -> Position:
-    """The place of a field of the definition whose name stands at `name`; of what is nearest to it."""
+    """Return the position of a field, or of its nearest parent, in the definition whose name is at `name`."""
     tree = trees.get(name.file)
     if tree is None or not isinstance(tree.root, MappingNode):
         return name

@@ -15,10 +15,10 @@ GIB = 1024**3
 
 
 def judge(image: Image, standards: Sequence[str], now: datetime) -> list[Verdict]:
-    """What v1.1 and v2 of scs-0102 (those among the `standards`) say of an image as wanted or as found. What only
-    Glance can tell (sizes, digest, day of creation) is not asked of an image without an id."""
-    wanted = [standard for standard in (V1, V2) if standard in standards]
-    return list(_all(image, wanted, now)) if wanted else []
+    """Check an existing or a desired image against v1.1 and v2 of scs-0102, as far as `standards` name them. Values
+    that only Glance knows (sizes, digest, day of creation) are not checked without an id."""
+    versions = [standard for standard in (V1, V2) if standard in standards]
+    return list(_all(image, versions, now)) if versions else []
 
 
 def _all(image: Image, standards: Sequence[str], now: datetime) -> Iterator[Verdict]:
@@ -28,18 +28,20 @@ def _all(image: Image, standards: Sequence[str], now: datetime) -> Iterator[Verd
     yield from _build_date(image, standards, now)
     disk_bus, model = image.properties.get("hw_disk_bus"), image.properties.get("hw_scsi_model")
     if disk_bus == "scsi" and model != "virtio-scsi":
-        message = "should be virtio-scsi where hw_disk_bus is scsi"
-        yield from _say(image, standards, "warning", "hw_scsi_model", message, HINTS)
+        message = "should be virtio-scsi if hw_disk_bus is scsi"
+        yield from _verdicts(image, standards, "warning", "hw_scsi_model", message, HINTS)
     for key, message in unusual(image.properties):
         if key not in RULES:
             level: Level = "error" if key == "license_required" and "remove one" in message else "warning"
-            yield from _say(image, standards, level, key, message, HINTS)
-    for form in ("managed_by_", "os:"):
-        if not any(tag.startswith(form) for tag in image.tags):
-            yield from _say(image, standards, "note", "tags", f"a tag that begins with {form} is recommended", HINTS)
+            yield from _verdicts(image, standards, level, key, message, HINTS)
+    for prefix in ("managed_by_", "os:"):
+        if not any(tag.startswith(prefix) for tag in image.tags):
+            yield from _verdicts(
+                image, standards, "note", "tags", f"a tag that begins with {prefix} is recommended", HINTS
+            )
 
 
-def _say(
+def _verdicts(
     image: Image, standards: Sequence[str], level: Level, key: str, message: str, test: str = ""
 ) -> Iterable[Verdict]:
     return about(image, test or test_of(key), key, message, dict.fromkeys(standards, level))
@@ -56,33 +58,35 @@ def _property(image: Image, standards: Sequence[str], key: str, rule: Rule) -> I
     if rule.allows(value):
         return ()
     message = (rule.hints or {}).get(value) or f"allowed: {rule.allowed}"
-    return _say(image, standards, "error", key, f"'{value}' is not accepted: {message}")
+    return _verdicts(image, standards, "error", key, f"'{value}' is not accepted: {message}")
 
 
 def _needs(image: Image, standards: Sequence[str]) -> Iterator[Verdict]:
-    """min_disk, min_ram and the digest, of which a definition knows only a part."""
+    """Check min_disk, min_ram and the digest; a definition knows only some of them."""
     size = max(image.size or 0, image.virtual_size or 0)
     if image.id and not image.min_disk:
-        yield from _say(image, standards, "error", "min_disk", f"is not set; it needs {max(1, ceil(size / GIB))} GiB")
+        yield from _verdicts(
+            image, standards, "error", "min_disk", f"is not set; it needs {max(1, ceil(size / GIB))} GiB"
+        )
     elif image.id and image.min_disk * GIB < size:
-        message = f"{image.min_disk} GiB is less than the image has; it needs {ceil(size / GIB)} GiB"
-        yield from _say(image, standards, "error", "min_disk", message)
+        message = f"{image.min_disk} GiB is less than the size of the image; it needs {ceil(size / GIB)} GiB"
+        yield from _verdicts(image, standards, "error", "min_disk", message)
     if not image.min_ram:
-        yield from _say(image, standards, "error", "min_ram", "is not set; say how many MiB of memory it needs")
+        yield from _verdicts(image, standards, "error", "min_ram", "is not set; add the memory that it needs in MiB")
     elif image.min_ram < MIN_RAM:
-        message = f"{image.min_ram} MiB is very little; the conformance test warns below {MIN_RAM}"
-        yield from _say(image, standards, "warning", "min_ram", message)
+        message = f"{image.min_ram} MiB is low; the conformance test warns below {MIN_RAM}"
+        yield from _verdicts(image, standards, "warning", "min_ram", message)
     if image.id and image.size is not None and image.hash_algorithm not in HASHES:
         message = f"its digest in Glance is {image.hash_algorithm or 'none'}; {' or '.join(HASHES)} is recommended"
-        yield from _say(image, standards, "warning", "hash_algo", message)
+        yield from _verdicts(image, standards, "warning", "hash_algo", message)
 
 
 def _build_date(image: Image, standards: Sequence[str], now: datetime) -> Iterable[Verdict]:
     value = image.properties.get("image_build_date", "")
     built, created = instant(value), instant(image.created_at)
     if built and built > now:
-        return _say(image, standards, "error", "image_build_date", f"{value} is in the future")
+        return _verdicts(image, standards, "error", "image_build_date", f"{value} is in the future")
     if built and created and built > created:
         message = f"{value} is after the image was registered ({image.created_at})"
-        return _say(image, standards, "error", "image_build_date", message)
+        return _verdicts(image, standards, "error", "image_build_date", message)
     return ()

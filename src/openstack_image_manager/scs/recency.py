@@ -1,4 +1,4 @@
-"""Check that images are as new as they promise (scs-0102), and until when they stay so."""
+"""Check that images are as recent as `replace_frequency` requires (scs-0102), and forecast when they will not be."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _STAMPS = ("%Y-%m-%d", "%Y%m%d")
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When the recency test will fail because of an image, if nothing is done about it. `since`: the build date that
-    counts; `replacement`: the image that stands in for it until then."""
+    """The moment when the recency test will fail because of an image. `since`: the build date that counts;
+    `replacement`: the image that replaces it until then."""
 
     name: str
     id: str
@@ -30,8 +30,8 @@ class Forecast:
 
 
 def outdated_from(image: Image) -> datetime | None:
-    """The moment after which the recency test calls the image outdated; None: never. Nothing is promised, and so
-    nothing outdated, with provided_until none or notice or (by then) in the past."""
+    """Return the moment after which the recency test calls the image outdated; None: never. An image whose
+    provided_until is none, notice, or before that moment is never outdated."""
     hours = HOURS.get(image.properties.get("replace_frequency", ""))
     built = _built(image)
     if hours is None or built is None:
@@ -57,20 +57,20 @@ def _is_outdated(image: Image, now: datetime) -> bool:
 
 
 def _plain(name: str) -> str | None:
-    """The name without its last word, under which the test looks for a replacement; None: it has one word only."""
+    """Return the name without its last word, which the test takes as that of a replacement; None: it is one word."""
     before, blank, _ = name.rpartition(" ")
     return before.rstrip() if blank else None
 
 
 def judge(images: Sequence[Image], standards: Sequence[str], now: datetime) -> Iterator[Verdict]:
-    """Outdated images without a replacement (errors) and with one (warnings where nothing marks them as old), names
-    that are there twice, and generic images of the same system."""
-    which = tuple(standard for standard in (V1, V2) if standard in standards)
-    if not which:
+    """Report outdated images without a replacement (errors) and with one (warnings if the name does not mark them as
+    old), duplicate names, and several generic images of one system."""
+    versions = tuple(standard for standard in (V1, V2) if standard in standards)
+    if not versions:
         return
 
-    def say(level: Level, test: str, image: Image, key: str, message: str) -> Verdict:
-        return Verdict(level, test, image.name, image.id, key, message, which)
+    def verdict(level: Level, test: str, image: Image, key: str, message: str) -> Verdict:
+        return Verdict(level, test, image.name, image.id, key, message, versions)
 
     by_name = {image.name: image for image in images}
     for image in images:
@@ -80,24 +80,24 @@ def judge(images: Sequence[Image], standards: Sequence[str], now: datetime) -> I
         plain = _plain(image.name)
         replacement = by_name.get(plain) if plain else None
         if replacement is None:
-            looked = f"an image '{plain}'" if plain else "none, as its name is one word"
-            message = f"{due}, and nothing newer stands in for it (the test looks for {looked})"
-            yield say("error", RECENCY, image, "image_build_date", message)
+            expected = f"an image '{plain}'" if plain else "none, as its name is one word"
+            message = f"{due}, and there is no newer replacement (the test looks for {expected})"
+            yield verdict("error", RECENCY, image, "image_build_date", message)
         elif _is_outdated(replacement, now):
             message = f"{due}, and its replacement '{plain}' is outdated too"
-            yield say("error", RECENCY, image, "image_build_date", message)
+            yield verdict("error", RECENCY, image, "image_build_date", message)
         elif not _is_marked(image.name):
-            message = f"{due}, in sight, and its name ends with no plain date; hide it (os_hidden)"
-            yield say("warning", RECENCY, image, "name", message)
+            message = f"{due}, visible, and its name does not end with a plain date; hide it (os_hidden)"
+            yield verdict("warning", RECENCY, image, "name", message)
     for name, count in Counter(image.name for image in images).items():
         if count > 1:
-            message = f"{count} images have this name; only one of them can be found by it"
-            yield say("warning", RECENCY, by_name[name], "name", message)
-    for key, its in _generic(images).items():
-        if len(its) > 1:
-            others = ", ".join(sorted(f"{image.name} ({image.id})" for image in its))
+            message = f"{count} images have this name; the name does not identify one of them"
+            yield verdict("warning", RECENCY, by_name[name], "name", message)
+    for key, duplicates in _generic(images).items():
+        if len(duplicates) > 1:
+            others = ", ".join(sorted(f"{image.name} ({image.id})" for image in duplicates))
             message = f"only one public image may be generic for {' '.join(key)}; there are {others}"
-            yield from (say("error", UNIQUENESS, image, "os_purpose", message) for image in its)
+            yield from (verdict("error", UNIQUENESS, image, "os_purpose", message) for image in duplicates)
 
 
 def _is_marked(name: str) -> bool:
@@ -114,20 +114,20 @@ def _is_marked(name: str) -> bool:
 
 
 def _generic(images: Sequence[Image]) -> dict[tuple[str, str, str], list[Image]]:
-    found: dict[tuple[str, str, str], list[Image]] = defaultdict(list)
+    groups: dict[tuple[str, str, str], list[Image]] = defaultdict(list)
     for image in images:
         values = image.properties
         distro, version = values.get("os_distro"), values.get("os_version")
         if image.visibility == "public" and values.get("os_purpose") == "generic" and distro and version:
-            found[distro, version, values.get("architecture", "")].append(image)
-    return found
+            groups[distro, version, values.get("architecture", "")].append(image)
+    return groups
 
 
 def forecast(images: Sequence[Image], now: datetime) -> list[Forecast]:
-    """Images that the recency test will fail for some day, the first one first. An image with a replacement fails when
-    that one does; what fails today is a verdict and no forecast."""
+    """Return the images that will fail the recency test later, in that order. An image with a replacement fails when
+    the replacement does. An image that fails today has a verdict instead."""
     by_name = {image.name: image for image in images}
-    found = []
+    forecasts = []
     for image in images:
         due = outdated_from(image)
         if due is None:
@@ -138,5 +138,5 @@ def forecast(images: Sequence[Image], now: datetime) -> list[Forecast]:
         until = instant(image.properties["provided_until"]) or FOREVER
         built = _built(image)
         if built and now < on <= until:
-            found.append(Forecast(image.name, image.id, built, on, replacement.name if replacement else None))
-    return sorted(found, key=lambda each: (each.on, each.name))
+            forecasts.append(Forecast(image.name, image.id, built, on, replacement.name if replacement else None))
+    return sorted(forecasts, key=lambda forecast: (forecast.on, forecast.name))

@@ -18,15 +18,15 @@ from openstack_image_manager.scs.verdict import Verdict
 STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
 
 
-def line(verdict: Verdict, is_mended: bool = False) -> str:
-    """A verdict on an image of a cloud."""
+def line(verdict: Verdict, is_fixed: bool = False) -> str:
+    """Describe a verdict on an image of a cloud."""
     what = f"{verdict.name} ({verdict.id})" if verdict.id else verdict.name
-    mended = "; the plan mends it" if is_mended else ""
-    return f"{verdict.level}: {what}: {verdict.key}: {verdict.message}{mended} [{_by(verdict)}]"
+    fixed = "; the plan fixes it" if is_fixed else ""
+    return f"{verdict.level}: {what}: {verdict.key}: {verdict.message}{fixed} [{_by(verdict)}]"
 
 
 def remark_line(remark: Remark) -> str:
-    """A verdict on a definition, with its place in the file."""
+    """Describe a verdict on a definition, with its position in the file."""
     return f"{remark.verdict.level}: {remark.place} [{_by(remark.verdict)}]"
 
 
@@ -34,15 +34,15 @@ def _by(verdict: Verdict) -> str:
     return f"{', '.join(verdict.standards)}: {verdict.test}"
 
 
-def forecast_line(each: Forecast) -> str:
-    """When an image will be outdated."""
-    because = f"; '{each.replacement}' stands in for it until then" if each.replacement else ""
-    what = f"{each.name} ({each.id})" if each.id else each.name
-    return f"forecast: {what}: outdated on {each.on:%Y-%m-%d}, if nothing newer comes{because}"
+def forecast_line(forecast: Forecast) -> str:
+    """Describe when an image will be outdated."""
+    reason = f"; '{forecast.replacement}' replaces it until then" if forecast.replacement else ""
+    what = f"{forecast.name} ({forecast.id})" if forecast.id else forecast.name
+    return f"forecast: {what}: outdated on {forecast.on:%Y-%m-%d}, unless there is a newer image{reason}"
 
 
 def summary(where: str, report: Report, verdicts: Iterable[Verdict], standards: Sequence[str]) -> str:
-    """One line."""
+    """Count the verdicts by level."""
     counts = Counter(verdict.level for verdict in verdicts)
     numbers = ", ".join(_count(counts[level], level) for level in reversed(LEVELS))
     return f"{where}: {_count(len(report.images), 'image')} judged by {', '.join(standards)}: {numbers}"
@@ -53,21 +53,21 @@ def _count(number: int, word: str) -> str:
 
 
 def is_finding(verdict: Verdict, strict: bool) -> bool:
-    """True for what makes the command end with 3; `strict`: warnings too."""
+    """Return whether a verdict leads to exit code 3; `strict`: warnings too."""
     return verdict.level == "error" or (strict and verdict.level == "warning")
 
 
-def data(report: Report, mended: Collection[Verdict] = ()) -> dict[str, Any]:
-    """A cloud's report as plain values."""
+def data(report: Report, fixed: Collection[Verdict] = ()) -> dict[str, Any]:
+    """Return the report on a cloud as plain values."""
     return {
         "images": len(report.images),
-        "findings": [asdict(verdict) | {"mended": verdict in mended} for verdict in report.verdicts],
+        "findings": [asdict(verdict) | {"mended": verdict in fixed} for verdict in report.verdicts],
         "forecast": _forecasts(report),
     }
 
 
 def lint_data(report: Report, remarks: Iterable[Remark]) -> dict[str, Any]:
-    """The definitions' report as plain values."""
+    """Return the report on definitions as plain values."""
     findings = [
         {**asdict(each.verdict), "file": each.place.file or None, "line": each.place.line, "column": each.place.column}
         | {"definition": each.place.image, "key": each.place.field or each.verdict.key}
@@ -83,12 +83,12 @@ def _forecasts(report: Report) -> list[dict[str, Any]]:
     ]
 
 
-def cases(where: str, found: Iterable[tuple[Verdict, str]], standards: Sequence[str], strict: bool) -> list[Case]:
-    """A test case for each of the conformance test's own, failed with a line for every finding. `found`: verdicts, and
-    what to say of each."""
+def cases(where: str, verdicts: Iterable[tuple[Verdict, str]], standards: Sequence[str], strict: bool) -> list[Case]:
+    """Return a test case for each test of the conformance test, which fails with a line for each finding. `verdicts`:
+    each with its text."""
     tests = [*(TESTS_0102 if {V1, V2} & set(standards) else ()), *(standard.TESTS if IMAGES in standards else ())]
     failures: dict[str, list[str]] = {}
-    for verdict, text in found:
+    for verdict, text in verdicts:
         if is_finding(verdict, strict):
             failures.setdefault(verdict.test, []).append(text)
     tests += [HINTS] if HINTS in failures else []

@@ -1,7 +1,7 @@
 """List what scs-0102 requires of each property.
 
 Source: Sovereign Cloud Stack, scs-0102 "Image Metadata", v1.1 (stable) and v2 (draft), and what their conformance test
-takes. The test's spellings win over OpenStack's here, for they decide about the certificate.
+accepts. The test's spellings come before those of OpenStack, because they decide about the certificate.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ Level = Literal["error", "warning", "note"]
 V1, V2, IMAGES = "0102-v1.1", "0102-v2", "0104"
 STANDARDS = (V1, V2, IMAGES)
 LEVELS: tuple[Level, ...] = ("note", "warning", "error")  # the worst one last
-MIN_RAM = 64  # MiB; less is odd
+MIN_RAM = 64  # MiB; the conformance test warns about less
 _FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a property must be: one of `values`, or of the `form` that `pattern` or `is_date` tells; none of them: any
-    text. `missing`: how bad it is without it, in v1.1 and in v2; None: it may be missing. `hints`: what to say about
-    values that are right elsewhere."""
+    """The allowed values of a property: `values`, or the `form` that `pattern` or `is_date` checks; otherwise any text.
+    `missing`: the level if it is missing, in v1.1 and in v2; None: it is optional. `hints`: messages about values that
+    are right in OpenStack."""
 
     values: tuple[str, ...] = ()
     pattern: str = ""
@@ -34,7 +34,7 @@ class Rule:
     hints: Mapping[str, str] | None = None
 
     def allows(self, value: str) -> bool:
-        """True for a value that the conformance test takes."""
+        """Return whether the conformance test accepts a value."""
         if value in self.values or (self.pattern and re.fullmatch(self.pattern, value)):
             return True
         if self.is_date:
@@ -43,12 +43,12 @@ class Rule:
 
     @property
     def allowed(self) -> str:
-        """The values in words; empty for any text."""
+        """Describe the allowed values; empty for any text."""
         return ", ".join([*self.values, *([self.form] if self.form else [])])
 
 
 def instant(text: str) -> datetime | None:
-    """A day or a moment in UTC, in one of the spellings that the conformance test reads; None: none of them."""
+    """Parse a day or a moment in UTC, in one of the formats of the conformance test; None: it has none of them."""
     for spelling in _FORMATS:
         try:
             return datetime.strptime(text, spelling).replace(tzinfo=UTC)
@@ -58,7 +58,7 @@ def instant(text: str) -> datetime | None:
 
 
 _SPELLING = (
-    "that is how OpenStack writes it, and the conformance test takes only {}; leave the property out to satisfy both"
+    "this is the spelling of OpenStack, but the conformance test accepts only {}; remove the property to satisfy both"
 )
 _RECOMMENDED: tuple[Level, Level] = ("note", "note")
 RULES: Mapping[str, Rule] = {
@@ -93,10 +93,10 @@ OTHER_TESTS = ("min_disk", "min_ram", "hash_algo")
 
 
 def test_of(key: str) -> str:
-    """The conformance test's name for what it finds out about a property."""
+    """Return the conformance test's name for the test of a property."""
     return f"scs-0102-prop-{key}"
 
 
 RECENCY, UNIQUENESS = "scs-0102-image-recency", "scs-0102-os-purpose-uniqueness"
-HINTS = "scs-0102"  # what the standard says and no conformance test looks at
+HINTS = "scs-0102"  # rules of the standard that the conformance test does not check
 TESTS_0102 = (*(test_of(key) for key in (*RULES, *OTHER_TESTS)), RECENCY, UNIQUENESS)

@@ -16,8 +16,8 @@ from openstack_image_manager.scs.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Standard:
-    """An image by its `name` (`pattern`: what names must begin with instead). `missing`: how bad it is without it,
-    None: it may be missing. `sources`: what image_source begins with. `purpose`: what os_purpose must be."""
+    """A standard image with this `name` (or a name that begins with `pattern`). `missing`: the level if it is missing;
+    None: it is optional. `sources`: allowed beginnings of image_source. `purpose`: the required os_purpose."""
 
     test: str
     name: str
@@ -26,8 +26,8 @@ class Standard:
     pattern: str = ""
     purpose: str = ""
 
-    def takes(self, name: str) -> bool:
-        """True for an image that this is about."""
+    def matches(self, name: str) -> bool:
+        """Return whether an image with this name is this standard image."""
         return bool(re.match(self.pattern, name)) if self.pattern else name == self.name
 
 
@@ -59,7 +59,7 @@ STANDARD: tuple[Standard, ...] = (
         "ubuntu-capi-image v1.33",
         (
             f"https://nbg1.your-objectstorage.com/osism/{_CAPI}",
-            # where these images were before; tolerated
+            # the previous source, which is still accepted
             f"https://swift.services.a.regiocloud.tech/swift/v1/AUTH_b182637428444b9aa302bb8d5a5a418c/{_CAPI}",
         ),
         "note",
@@ -71,25 +71,27 @@ TESTS = tuple(f"scs-0104-{what}-{each.test}" for each in STANDARD for what in ("
 
 
 def judge(images: Sequence[Image], standards: Sequence[str], is_all: bool = True) -> Iterator[Verdict]:
-    """What scs-0104 says, if it is among the `standards`. `is_all`: these are all images there are, so that one that
-    is not among them is missing."""
-    for each in STANDARD if IMAGES in standards else ():
-        there = [image for image in images if each.takes(image.name)]
-        if not there and is_all and each.missing:
-            what = "must" if each.missing == "error" else "should"
+    """Check images against scs-0104, if `standards` name it. `is_all`: the list is complete, so that others are
+    missing."""
+    for standard in STANDARD if IMAGES in standards else ():
+        existing = [image for image in images if standard.matches(image.name)]
+        if not existing and is_all and standard.missing:
+            what = "must" if standard.missing == "error" else "should"
             message = f"is missing; there {what} be an image of exactly this name"
-            if each.pattern:
+            if standard.pattern:
                 message = "is missing; there should be a node image for Cluster API, of this or another version"
-            yield Verdict(each.missing, f"scs-0104-image-{each.test}", each.name, "", "name", message, (IMAGES,))
-        for image in there:
-            yield from _judge(image, each)
+            yield Verdict(
+                standard.missing, f"scs-0104-image-{standard.test}", standard.name, "", "name", message, (IMAGES,)
+            )
+        for image in existing:
+            yield from _judge(image, standard)
 
 
 def _judge(image: Image, standard: Standard) -> Iterator[Verdict]:
     test = f"scs-0104-source-{standard.test}"
     source = image.properties.get("image_source", "")
     if not source.startswith(standard.sources):
-        message = f"'{source}' is not where this image comes from, which is {' or '.join(standard.sources)}"
+        message = f"'{source}' is not a source of this image; expected: {' or '.join(standard.sources)}"
         yield Verdict("error", test, image.name, image.id, "image_source", message, (IMAGES,))
     purpose = image.properties.get("os_purpose")
     if standard.purpose and purpose != standard.purpose:

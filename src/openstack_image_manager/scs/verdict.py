@@ -11,10 +11,10 @@ from openstack_image_manager.scs.rules import LEVELS, Level
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One thing that a standard has to say about an image, or about one that is missing (`id` empty).
+    """The result of one rule of a standard about an image, or about a missing image (`id` is empty).
 
-    `level`: error where the conformance test fails or a mandatory thing is missing, warning where a recommendation is
-    not followed or the test only warns, note else. `test`: the conformance test's name; `key`: the property or
+    `level`: error if the conformance test fails or a mandatory value is missing, warning if the test only warns or a
+    recommendation is not followed, otherwise note. `test`: the conformance test's name; `key`: the property or
     field."""
 
     level: Level
@@ -27,9 +27,9 @@ class Verdict:
 
 
 def about(image: Image, test: str, key: str, message: str, levels: Mapping[str, Level | None]) -> Iterable[Verdict]:
-    """The verdict of the standards that say the worst of it; none where no standard minds."""
-    minded = [level for level in levels.values() if level is not None]
-    if minded:
-        worst = max(minded, key=LEVELS.index)
+    """Return the verdict of the strictest standards; nothing if no standard has a rule."""
+    known = [level for level in levels.values() if level is not None]
+    if known:
+        worst = max(known, key=LEVELS.index)
         standards = tuple(name for name, level in levels.items() if level == worst)
         yield Verdict(worst, test, image.name, image.id, key, message, standards)
