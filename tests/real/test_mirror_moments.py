@@ -82,10 +82,13 @@ def test_a_killed_run_leaves_nothing_that_can_be_seen(mirror: Mirror) -> None:
     try:
         with Bucket(mirror.bucket, mirror.endpoint) as bucket:
             now = datetime.now(UTC)
-            assert glue.sweep(bucket, where, [], now + timedelta(hours=23)) == []
-            assert glue.sweep(bucket, Target(mirror.bucket, "", ""), ["m/other"], now + timedelta(days=2)) == []
-            assert len(glue.sweep(bucket, where, [], now + timedelta(hours=25))) == 1
-            assert glue.sweep(bucket, where, [], now + timedelta(hours=25)) == []
+            assert glue.abort_stale_uploads(bucket, where, [], now + timedelta(hours=23)) == []
+            assert (
+                glue.abort_stale_uploads(bucket, Target(mirror.bucket, "", ""), ["m/other"], now + timedelta(days=2))
+                == []
+            )
+            assert len(glue.abort_stale_uploads(bucket, where, [], now + timedelta(hours=25))) == 1
+            assert glue.abort_stale_uploads(bucket, where, [], now + timedelta(hours=25)) == []
     finally:
         for name in environment:
             del os.environ[name]

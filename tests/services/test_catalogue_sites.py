@@ -17,11 +17,12 @@ from openstack_image_manager.model import Image
 from openstack_image_manager.plan import markers
 from openstack_image_manager.scs import check
 from openstack_image_manager.scs.rules import RECENCY, STANDARDS
-from openstack_image_manager.signatures.evidence import Evidence
+from openstack_image_manager.signatures.evidence import SignatureVerifier
 from openstack_image_manager.signatures.keyring import Keyring
+from openstack_image_manager.upstreams.build import Build
 from openstack_image_manager.upstreams.follow import Follower
 from openstack_image_manager.upstreams.latest import resolve
-from openstack_image_manager.upstreams.newest import Build, check_all
+from openstack_image_manager.upstreams.newest import check_all
 from openstack_image_manager.upstreams.sites import Sites
 from tests.real.bench import run_main
 from tests.services import catalogue_sites
@@ -196,7 +197,7 @@ def signed(world: World, tmp_path: Path) -> Follower:
     path = f"/alpine/v3.23/releases/cloud/{name}.asc"
     world.host("dl-cdn.alpinelinux.org").put(path, made().sign(image(name)))
     sites = Sites(mirrors=world.mirrors)
-    return Follower(sites, Evidence(Keyring([tmp_path / "keys"]), real=sites.real))
+    return Follower(sites, SignatureVerifier(Keyring([tmp_path / "keys"]), request_url=sites.request_url))
 
 
 @pytest.mark.parametrize("name", ["AlmaLinux 9", "Alpine Linux 3.23"])

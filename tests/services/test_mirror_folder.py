@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import pytest
 
 from openstack_image_manager.errors import StorageError
-from openstack_image_manager.mirror.directory import Folder
+from openstack_image_manager.mirror.directory import Directory
 from openstack_image_manager.mirror.store import EXISTS
 from tests.services.mirrors import KEY, Carried, carried, image, sha256
 from tests.services.site import Switches
@@ -86,7 +86,7 @@ def test_an_object_whose_record_is_damaged_is_not_touched(mirror: Carried) -> No
 
 
 def test_a_new_file_is_not_written_over_another_one(mirror: Carried) -> None:
-    with Folder(str(mirror.tree), writes=True) as folder:
+    with Directory(str(mirror.tree), writes=True) as folder:
         folder.put("a/b", b"1", new=True)
         with pytest.raises(StorageError, match="writing a/b: there is a file already") as caught:
             folder.put("a/b", b"2", new=True)

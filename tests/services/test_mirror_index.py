@@ -14,7 +14,7 @@ import pytest
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.sandbox.site import Site, serving
-from openstack_image_manager.signatures.evidence import Evidence
+from openstack_image_manager.signatures.evidence import SignatureVerifier
 from openstack_image_manager.signatures.keyring import Keyring
 from openstack_image_manager.upstreams.build import Build
 from openstack_image_manager.upstreams.newest import newest
@@ -49,7 +49,7 @@ def resolved(steps: str, value: str, keys: Path, signature: dict[str, object] | 
     """What a definition of somebody else finds in the mirror."""
     resolve = {"steps": [{steps: value, **options}], "signature": signature}
     given = {"name": "B", "format": "raw", "versions": [], "resolve": {k: v for k, v in resolve.items() if v}}
-    return newest(Definition.model_validate(given), Sites(), Evidence(Keyring([keys])))
+    return newest(Definition.model_validate(given), Sites(), SignatureVerifier(Keyring([keys])))
 
 
 def streams(url: str, key: str, keys: Path) -> Build:

@@ -15,14 +15,14 @@ import pytest
 import yaml
 
 from openstack_image_manager.definitions.parser import read
-from openstack_image_manager.mirror.copier import BY_OTHERS, Copier
-from openstack_image_manager.mirror.directory import Folder
-from openstack_image_manager.mirror.job import Silent
+from openstack_image_manager.mirror.copier import COPIED_BY_ANOTHER_RUN, Copier
+from openstack_image_manager.mirror.directory import Directory
+from openstack_image_manager.mirror.job import NullReporter
 from openstack_image_manager.mirror.location import Item
 from openstack_image_manager.mirror.mirror import copy
-from openstack_image_manager.mirror.plan import Plan, judge
-from openstack_image_manager.mirror.provenance import prover
-from openstack_image_manager.mirror.record import parsed
+from openstack_image_manager.mirror.plan import Plan, compare
+from openstack_image_manager.mirror.provenance import create_prover
+from openstack_image_manager.mirror.record import decode
 from tests.services.gnupg import Gpg, gnupg
 from tests.services.mirrors import KEY, Carried, carried, image, sha256
 
@@ -329,14 +329,14 @@ def test_a_copy_that_contradicts_the_definition_is_not_made(mirror: Carried) -> 
     assert (code, mirror.files(), reason in text) == (1, [], True), text
 
 
-@pytest.mark.parametrize("said", ["copied", BY_OTHERS])
+@pytest.mark.parametrize("said", ["copied", COPIED_BY_ANOTHER_RUN])
 def test_what_another_run_has_copied_was_not_read_by_this_one(mirror: Carried, said: str) -> None:
     assert mirror.run()[0] == 0
-    record = parsed((mirror.tree / f"{KEY}.mirror.json").read_bytes())
+    record = decode((mirror.tree / f"{KEY}.mirror.json").read_bytes())
     assert record is not None
     stop = threading.Event()
-    copier = Copier(Folder(str(mirror.tree), writes=False), stop, Silent(), prover(None, stop))
+    copier = Copier(Directory(str(mirror.tree), writes=False), stop, NullReporter(), create_prover(None, stop))
     (definition,) = read("images.yml", mirror.file.read_bytes())[0]
-    missing = judge(Item(definition, definition.versions[0], KEY), None)
+    missing = compare(Item(definition, definition.versions[0], KEY), None)
     (outcome,) = copy(Plan((missing,), ()), copier, 1, bring=lambda _: (said, record))
-    assert (outcome.state, outcome.is_read) == ("ok", said != BY_OTHERS)
+    assert (outcome.state, outcome.is_read) == ("ok", said != COPIED_BY_ANOTHER_RUN)

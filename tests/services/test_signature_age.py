@@ -12,7 +12,7 @@ import yaml
 
 from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.definitions.model import Definition
-from openstack_image_manager.signatures.evidence import Evidence
+from openstack_image_manager.signatures.evidence import SignatureVerifier
 from openstack_image_manager.signatures.keyring import Keyring
 from openstack_image_manager.upstreams.follow import Follower
 from openstack_image_manager.upstreams.latest import resolve
@@ -80,7 +80,7 @@ def test_a_signature_that_may_be_old(site: TestSite, tmp_path: Path, keys: Path,
 
 
 def test_a_run_that_follows_warns(site: TestSite, keys: Path) -> None:
-    follower = Follower(Sites(), Evidence(Keyring([keys])))
+    follower = Follower(Sites(), SignatureVerifier(Keyring([keys])))
     wanted = Definition.model_validate(definition(site, 30))
     (found,), (finding,) = resolve([wanted], [], follower=follower)
     assert found.versions[0].version == "1"

@@ -12,7 +12,7 @@ import pytest
 from openstack_image_manager.errors import FetchError, Interrupted, VerificationError
 from openstack_image_manager.sandbox.site import serving
 from openstack_image_manager.transfer.download import fetch_bytes
-from openstack_image_manager.upstreams.sites import Sites, of_environment
+from openstack_image_manager.upstreams.sites import Sites, sites_from_environment
 from tests.services.documents import image
 from tests.services.hostile import OK, drip, hostile
 from tests.services.scripted import Script, answer, chunked, whole
@@ -78,7 +78,7 @@ def test_a_mirror_is_for_whole_segments(slash: str, other_slash: str) -> None:
         "https://b.example/y": "http://mirror/b/y",
     }
     stay = ("https://a.example/xy", "https://a.example/xy/z", "https://b.example.evil/y", "https://b.example:444/y")
-    assert {url: sites.real(url) for url in (*moved, *stay)} == {**moved, **{url: url for url in stay}}
+    assert {url: sites.request_url(url) for url in (*moved, *stay)} == {**moved, **{url: url for url in stay}}
 
 
 def test_redirects_within_a_mirror_are_redirects_within_the_upstream(site: TestSite) -> None:
@@ -219,7 +219,7 @@ def test_the_token_goes_to_releases_at_github_and_nowhere_else(
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
         monkeypatch.setenv("GITHUB_TOKEN", "ghp_secret")
-        sites = of_environment(mirrors={"https://mirrored.example.org/": f"{site.url}/"}, use_cache=False)
+        sites = sites_from_environment(mirrors={"https://mirrored.example.org/": f"{site.url}/"}, use_cache=False)
         assert sites.document("https://api.github.com/repos/a/b/releases").data == b"[]"
         sites.document("https://github.com/a/b")
         sites.document("https://api.github.com.example.org/repos/a/b/releases")

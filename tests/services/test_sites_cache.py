@@ -12,7 +12,7 @@ import pytest
 from openstack_image_manager.errors import FetchError
 from openstack_image_manager.sandbox.site import serving
 from openstack_image_manager.upstreams.cache import KEEP, Cache, default_directory
-from openstack_image_manager.upstreams.sites import Sites, of_environment
+from openstack_image_manager.upstreams.sites import Sites, sites_from_environment
 from tests.services.scripted import DAY, Script, answer, whole
 from tests.services.site import TestSite
 
@@ -124,9 +124,9 @@ def test_the_cache_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert default_directory() == tmp_path / "cache" / "openstack-image-manager" / "documents"
     url = site.put("/a", b"one")
-    of_environment(use_cache=False).document(url)
+    sites_from_environment(use_cache=False).document(url)
     assert not (tmp_path / "cache").exists()
-    of_environment().document(url)
+    sites_from_environment().document(url)
     assert len(list(default_directory().iterdir())) == 1
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     assert default_directory() == Path.home() / ".cache" / "openstack-image-manager" / "documents"

@@ -12,7 +12,7 @@ import pytest
 
 from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.sandbox.site import serving
-from openstack_image_manager.upstreams.newest import AT_ONCE
+from openstack_image_manager.upstreams.newest import WORKERS
 from tests.real.bench import run_main
 from tests.services.distribution import Distribution, image
 from tests.services.documents import pre_listing
@@ -42,7 +42,7 @@ def test_what_was_answered_is_written_when_somebody_stops_it(distribution: Distr
     distribution.publish(**{"20240416": image("one")})
     with serving(TestSite(tmp_path / "hanging")) as hanging:
         texts = [distribution.definition()]
-        for number in range(1, AT_ONCE):
+        for number in range(1, WORKERS):
             hanging.put(f"/{number}/SUMS", b"?")
             hanging.on(f"/{number}/SUMS", Switches(hold=hold))
             texts.append(
@@ -56,7 +56,7 @@ def test_what_was_answered_is_written_when_somebody_stops_it(distribution: Distr
     states = {each["image"]: each["state"] for each in told}
     assert states.pop("A") == "updated"
     assert set(states.values()) == {"interrupted"}
-    assert len(states) == AT_ONCE
+    assert len(states) == WORKERS
     assert outcome.code == 130
     assert outcome.err == "error: interrupted; what had been answered is written, run again for the rest\n"
     assert {each.name for each in load(str(file)).definitions if each.versions} == {"A"}

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from openstack_image_manager.errors import FetchError
-from openstack_image_manager.signatures.evidence import Evidence
+from openstack_image_manager.signatures.evidence import SignatureVerifier
 from openstack_image_manager.signatures.keyring import Keyring
 from openstack_image_manager.transfer.download import fetch_bytes
 from openstack_image_manager.upstreams.build import Signature
@@ -96,8 +96,8 @@ def test_an_image_that_takes_for_ever_to_be_read(distribution: Distribution) -> 
     url = f"{distribution.site.url}/p/x-1"
     wanted = Signature("detached", "image", f"{url}.qcow2.bz2", f"{url}.sig", (distribution.key.fingerprint,))
     with pytest.raises(FetchError, match=rf"^{url}\.qcow2\.bz2: not finished in time, after \d+ bytes$"):
-        Evidence(keyring, timeout=0.5)(wanted, b"", fetch_bytes)
-    assert Evidence(keyring)(wanted, b"", fetch_bytes)[1] == distribution.key.fingerprint
+        SignatureVerifier(keyring, timeout=0.5)(wanted, b"", fetch_bytes)
+    assert SignatureVerifier(keyring)(wanted, b"", fetch_bytes)[1] == distribution.key.fingerprint
 
 
 def test_an_rsa_signature_over_the_unpacked_image(distribution: Distribution) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from openstack_image_manager.definitions.resolvers import limits
 from openstack_image_manager.errors import Error, FetchError
-from openstack_image_manager.upstreams.budget import REQUESTS, Look
+from openstack_image_manager.upstreams.budget import REQUESTS, UpstreamClient
 from openstack_image_manager.upstreams.resolve import NothingFoundError
 from openstack_image_manager.upstreams.sites import Sites
 from tests.real.bench import Outcome, run_main
@@ -189,7 +189,7 @@ def test_steps_whose_ways_multiply_are_stopped(world: World) -> None:
 
 
 def test_a_look_has_an_end() -> None:
-    look = Look(Sites(), seconds=-1)
+    look = UpstreamClient(Sites(), seconds=-1)
     with pytest.raises(Error, match="stopped after -1 seconds without a build; a site is slow"):
         look.document(f"{BASE}/x")
 

@@ -12,7 +12,8 @@ from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.definitions.resolvers import shipped
 from openstack_image_manager.errors import Error
-from openstack_image_manager.upstreams.newest import Build, can_be_asked, check_all, is_new
+from openstack_image_manager.upstreams.build import Build, is_new
+from openstack_image_manager.upstreams.newest import check_all, has_upstream
 from openstack_image_manager.upstreams.sites import Sites
 from tests.services.documents import digest, image, table_listing
 from tests.services.newest_builds import NEWEST
@@ -96,7 +97,7 @@ def test_a_new_distribution_takes_yaml_alone(world: World, tmp_path: Path) -> No
     site.put(f"{folder}/SHA512SUMS.sig", signature(sums, "abcdefabcdefabcdefabcdefabcdefabcdefabcd"))
     (tmp_path / "mine.yml").write_text(OWN)
     (wanted,) = load(str(tmp_path / "mine.yml")).definitions
-    assert can_be_asked(wanted)
+    assert has_upstream(wanted)
     assert ask(world, wanted) == Build(
         "20260602.10",
         f"https://images.example.org{folder}/{name}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openstack_image_manager.errors import Error, FetchError
-from openstack_image_manager.upstreams.newest import is_new
+from openstack_image_manager.upstreams.build import is_new
 from openstack_image_manager.upstreams.resolve import NothingFoundError
 from tests.services.documents import coreutils, digest, image, pre_listing
 from tests.services.linux_site import BASE, HOST, NAME, linux, put, refused

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from openstack_image_manager.errors import Error, FetchError
-from openstack_image_manager.upstreams.newest import is_new
+from openstack_image_manager.upstreams.build import is_new
 from tests.services.documents import bsd, coreutils, digest, image, pre_listing
 from tests.services.linux_site import ALIAS, BASE, HOST, moving, put, refused
 from tests.services.newest_builds import ALMA, AMPHORA, LEAP, ROCKY

@@ -12,7 +12,7 @@ from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.definitions.editing.edit import SetVersionField
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error, VerificationError
-from openstack_image_manager.upstreams.edits import News, news
+from openstack_image_manager.upstreams.edits import UpdateResult, update_result
 from openstack_image_manager.upstreams.resolve import NothingFoundError
 from tests.services.documents import coreutils, digest, image, pre_listing
 from tests.services.linux_site import ALIAS, BASE, HOST, NAME, linux, moving, put, refused
@@ -23,11 +23,11 @@ TODAY = datetime.now(UTC).date()
 FUTURE = time.time() + 400 * 24 * 3600
 
 
-def told(world: World, wanted: Definition) -> News:
-    return news(wanted, "a.yml", ask(world, wanted), None, TODAY)
+def told(world: World, wanted: Definition) -> UpdateResult:
+    return update_result(wanted, "a.yml", ask(world, wanted), None, TODAY)
 
 
-def changed(each: News) -> dict[str, object]:
+def changed(each: UpdateResult) -> dict[str, object]:
     return {edit.field: edit.value for edit in each.edits if isinstance(edit, SetVersionField)}
 
 
@@ -103,7 +103,7 @@ def test_a_digest_of_another_algorithm_is_looked_for(world: World, recorded: str
         each = told(world, wanted)
         assert (each.state, each.warning, each.edits) == ("current", None, ())
         assert each.build
-        assert each.build.others == (Checksum(algorithm, digest(image("new"), algorithm)),)
+        assert each.build.other_digests == (Checksum(algorithm, digest(image("new"), algorithm)),)
 
 
 @pytest.mark.parametrize("version", ["20260701", "linux-20260801"])

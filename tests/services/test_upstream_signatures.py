@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from openstack_image_manager.errors import Error, FetchError, VerificationError
-from openstack_image_manager.upstreams.build import Fetch, Signature
-from openstack_image_manager.upstreams.newest import is_new, newest
+from openstack_image_manager.upstreams.build import Fetch, Signature, is_new
+from openstack_image_manager.upstreams.newest import newest
 from openstack_image_manager.upstreams.sites import Sites
 from tests.services.documents import bsd, image
 from tests.services.linux_site import BASE, DETACHED, HOST, KEY, NAME, linux, put, refused

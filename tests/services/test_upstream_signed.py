@@ -48,7 +48,7 @@ def verify(tmp_path: Path, key: Made) -> Verify:
             data, signed = signatures.verify_clearsigned(data, wanted.keys, keyring)
         else:
             signed = signatures.verify_detached(data, fetch(wanted.url or ""), wanted.keys, keyring)
-        return data, signed.fingerprint, signed.made.strftime("%Y-%m-%d %H:%M:%S") if signed.made else None
+        return data, signed.fingerprint, signed.created.strftime("%Y-%m-%d %H:%M:%S") if signed.created else None
 
     return verify
 

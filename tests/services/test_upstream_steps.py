@@ -10,7 +10,7 @@ import pytest
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.definitions.resolvers.variables import VariableError
 from openstack_image_manager.errors import Error, FetchError, UsageError
-from openstack_image_manager.upstreams.newest import can_be_asked
+from openstack_image_manager.upstreams.newest import has_upstream
 from openstack_image_manager.upstreams.resolve import NothingFoundError
 from tests.services.documents import digest, image, release
 from tests.services.linux_site import BASE, HOST, NAME, linux, put, refused
@@ -155,4 +155,4 @@ def test_definitions_that_can_t_be_asked_about(
     world: World, wanted: Definition, kind: type[Error], message: str
 ) -> None:
     assert message in refused(world, wanted, kind)
-    assert can_be_asked(wanted) == (kind is not UsageError)
+    assert has_upstream(wanted) == (kind is not UsageError)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from openstack_image_manager.errors import FetchError, Interrupted, UsageError
-from openstack_image_manager.upstreams.build import Fetch, Signature
-from openstack_image_manager.upstreams.newest import Build, check_all
+from openstack_image_manager.upstreams.build import Build, Fetch, Signature
+from openstack_image_manager.upstreams.newest import check_all
 from openstack_image_manager.upstreams.sites import Sites
 from tests.services import newest_builds
 from tests.services.documents import coreutils, image

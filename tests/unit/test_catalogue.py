@@ -20,7 +20,7 @@ from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.definitions.resolvers import shipped
 from openstack_image_manager.errors import UsageError
-from openstack_image_manager.upstreams.newest import can_be_asked
+from openstack_image_manager.upstreams.newest import has_upstream
 
 ROOT = Path(__file__).parents[2]
 LOADED = load(CATALOGUE)
@@ -76,7 +76,7 @@ def test_each_definition_has_what_scs_wants(definition: Definition) -> None:
 def test_each_definition_is_followed(definition: Definition) -> None:
     assert definition.versions == []
     assert definition.enable
-    assert can_be_asked(definition)
+    assert has_upstream(definition)
     entry = ENTRIES[definition.name]
     assert entry.resolver in shipped.shipped().resolvers
     assert (entry.signature, bool(entry.keys)) in {("required", True), ("optional", True), ("none", False)}

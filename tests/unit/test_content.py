@@ -11,8 +11,8 @@ from tests.unit import offered
 
 from openstack_image_manager.doctor.report import Check, of_checks
 from openstack_image_manager.errors import Error, Interrupted
-from openstack_image_manager.mirror.location import items, target
-from openstack_image_manager.mirror.plan import Judged, Plan, Verdict
+from openstack_image_manager.mirror.location import items, parse_target
+from openstack_image_manager.mirror.plan import Comparison, Plan, Verdict
 from openstack_image_manager.mirror.report import Outcome, of_mirror
 from openstack_image_manager.model import Finding
 from openstack_image_manager.plan import markers
@@ -26,15 +26,15 @@ from openstack_image_manager.runs.run import Clouds
 from openstack_image_manager.signatures.report import of_key
 from openstack_image_manager.site.report import of_site
 from openstack_image_manager.site.writer import Written
-from openstack_image_manager.upstreams.edits import News
+from openstack_image_manager.upstreams.edits import UpdateResult
 from openstack_image_manager.upstreams.report import of_news
 
-BUCKET = target("s3://b", "https://s3.example.org")
+BUCKET = parse_target("s3://b", "https://s3.example.org")
 
 
-def judged(verdict: Verdict) -> Judged:
+def judged(verdict: Verdict) -> Comparison:
     (item,) = items([definition("A", ["1"])], BUCKET)
-    return Judged(item, verdict, "why")
+    return Comparison(item, verdict, "why")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,11 @@ def test_a_status_names_clouds_and_definitions_that_could_not_be_looked_at() -> 
 
 
 def test_an_upstream_that_was_not_asked_is_skipped_and_one_that_failed_is_a_failure() -> None:
-    news = [News("A", "a.yml", error=Error("gone")), News("B", "b.yml", error=Interrupted("stopped")), News("C", "c")]
+    news = [
+        UpdateResult("A", "a.yml", error=Error("gone")),
+        UpdateResult("B", "b.yml", error=Interrupted("stopped")),
+        UpdateResult("C", "c"),
+    ]
     told = of_news(news)
     assert [(each["image"], each["state"]) for each in told.data()["definitions"]] == [
         (each.name, each.state) for each in news

@@ -81,7 +81,7 @@ def test_values_of_documents() -> None:
     with pytest.raises(VerificationError, match="x: 'zz' is not a hexadecimal digest"):
         documents.checksum("zz", "x")
     tree = {"a": [{"b": 1}], "c": {"d": {"e": 2}}}
-    found = [documents.at(tree, path) for path in ("a.0.b", "c.d.e", "a.1", "a.x", "c.d.e.f", "z", "")]
+    found = [documents.value_at(tree, path) for path in ("a.0.b", "c.d.e", "a.1", "a.x", "c.d.e.f", "z", "")]
     assert found == [1, 2, None, None, None, None, tree]
     assert documents.rows(["x", "y"], "") == [("0", "x"), ("1", "y")]
     assert documents.rows({"k": {"n": 1}}, "") == [("k", {"n": 1})]

@@ -172,7 +172,7 @@ def test_what_is_disabled_is_defined_but_has_no_end() -> None:
     off = images("almalinux", "10", enable=False)
     assert check(*images("almalinux", "9", "8"), *off) == []
     assert check(*images("debian", "11", enable=False)) == []
-    assert endoflife.wanted(KNOWN, images("debian", "11", enable=False)) == []
+    assert endoflife.products_of(KNOWN, images("debian", "11", enable=False)) == []
 
 
 def test_images_for_a_special_purpose_end_but_define_nothing() -> None:
@@ -272,7 +272,7 @@ def test_words_and_values() -> None:
     checks = check(*images("almalinux", "9"), *images("debian", "11", "12", "13"), *images("fedora", "43", "44"))
     levels = [each.level for each in endoflife.findings(checks, {"ubuntu": "404"})]
     assert levels == ["warning", "warning", "note", "note", "error"]
-    products = endoflife.wanted(KNOWN, images("debian", "12"))
+    products = endoflife.products_of(KNOWN, images("debian", "12"))
     assert endoflife.summary(checks, products, 0) == "1 distribution: 1 not defined, 1 past the end, 1 ending soon"
     assert endoflife.summary([], [], 2).startswith("0 distributions, 2 of them unknown: 0 not defined")
     assert endoflife.data(checks)[0] == {

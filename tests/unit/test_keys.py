@@ -21,7 +21,7 @@ from openstack_image_manager.signatures.keyring import (
     fetch_key,
     key_files,
     keyring,
-    read,
+    read_keys,
 )
 from openstack_image_manager.signatures.openpgp import Certificate
 
@@ -52,9 +52,9 @@ def test_files_are_read_whatever_their_form_and_name(tmp_path: Path) -> None:
 
 
 def test_openpgp_and_rsa_keys_of_one_file() -> None:
-    assert [type(each) for each in read(made().armored + PEM)] == [Certificate, PublicKey]
+    assert [type(each) for each in read_keys(made().armored + PEM)] == [Certificate, PublicKey]
     with pytest.raises(VerificationError, match="it holds no key"):
-        read(b"-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n")
+        read_keys(b"-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n")
 
 
 def test_a_key_of_the_other_kind_is_none(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_why_there_is_no_key_is_told(tmp_path: Path) -> None:
 
 def test_a_pinned_subkey_is_explained(tmp_path: Path) -> None:
     key = made()
-    (certificate,) = read(key.certificate)
+    (certificate,) = read_keys(key.certificate)
     assert isinstance(certificate, Certificate)
     subkey = next(each.fingerprint for each in certificate.subkeys)
     ring = Keyring([stored(tmp_path / "keys", HAND.certificate, key.certificate)])
@@ -167,7 +167,7 @@ def test_only_the_named_key_is_fetched(tmp_path: Path) -> None:
     directory = tmp_path / "new" / "keys"
     path = fetch_key(bundle.as_uri(), f" {HAND.fingerprint.lower()}", directory)
     assert list(directory.iterdir()) == [path] == [directory / f"{HAND.fingerprint}.asc"]
-    (certificate,) = read(path.read_bytes())
+    (certificate,) = read_keys(path.read_bytes())
     assert isinstance(certificate, Certificate)
     assert certificate.data == HAND.certificate
     bundle.write_bytes(made().armored + PEM)

@@ -16,12 +16,12 @@ from openstack_image_manager.model import Image
 from openstack_image_manager.plan.model import Policy
 from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.upstreams.follow import Follower
-from openstack_image_manager.upstreams.latest import Upstream, pin, resolve
+from openstack_image_manager.upstreams.latest import UpstreamState, pin, resolve
 from openstack_image_manager.upstreams.sites import Sites
 
 DAY = "20261122"
 NEW, OLD = Checksum("sha256", "a" * 64), Checksum("sha256", "b" * 64)
-UPSTREAM = Upstream(NEW, DAY)
+UPSTREAM = UpstreamState(NEW, DAY)
 MOVING = {"version": "latest", "url": "https://x/current.img", "checksums_url": "https://x/SHA256SUMS"}
 
 
@@ -92,9 +92,9 @@ def test_a_version_that_latest_once_was_is_not_there_twice(order: int) -> None:
 @pytest.mark.parametrize("multi", [True, False])
 def test_a_pinned_definition_converges_and_rotates(multi: bool) -> None:
     given = definition(versions=[MOVING], multi=multi)
-    first = pin(given, Upstream(OLD, "20261101"), {})
+    first = pin(given, UpstreamState(OLD, "20261101"), {})
     cloud = settled([first])
-    again = pin(given, Upstream(OLD, "20261101"), by_version(cloud))
+    again = pin(given, UpstreamState(OLD, "20261101"), by_version(cloud))
     assert again == first
     assert plan([again], cloud, Policy(), TODAY).changes == ()
     second = pin(given, UPSTREAM, by_version(cloud))

@@ -16,25 +16,25 @@ from openstack_image_manager.definitions.loader import Loaded
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.mirror import report, unneeded
-from openstack_image_manager.mirror.location import LONGEST, Item, Target, items, split, target
-from openstack_image_manager.mirror.mirror import guarded
+from openstack_image_manager.mirror.location import LONGEST_KEY, Item, Target, items, parse_target, split_bucket
+from openstack_image_manager.mirror.mirror import with_deletion_guard
 from openstack_image_manager.mirror.plan import (
-    Holding,
+    Contents,
     Plan,
-    Stored,
+    StoredObject,
     Verdict,
+    address_edits,
     beyond_limit,
+    compare,
     defined_digests,
-    edits,
-    is_vouched,
-    judge,
+    has_known_digest,
     keep_reason,
-    plan,
+    make_plan,
 )
-from openstack_image_manager.mirror.record import VALUE_BYTES, Record, metadata, parsed, written
+from openstack_image_manager.mirror.record import VALUE_BYTES, Record, decode, encode, object_metadata
 from openstack_image_manager.mirror.report import Outcome
 
-HERE = target("s3://b/p", "https://s3.example.org")
+HERE = parse_target("s3://b/p", "https://s3.example.org")
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 SUM = "sha256:" + "1" * 64
 URL = "https://example.org/1.qcow2"
@@ -53,8 +53,8 @@ def item(**version: Any) -> Item:
     return made
 
 
-def stored(key: str = "p/a/1-a.qcow2", size: int | None = 9, record: Record | None = RECORD) -> Stored:
-    return Stored(key, size, NOW - timedelta(days=30), record)
+def stored(key: str = "p/a/1-a.qcow2", size: int | None = 9, record: Record | None = RECORD) -> StoredObject:
+    return StoredObject(key, size, NOW - timedelta(days=30), record)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def stored(key: str = "p/a/1-a.qcow2", size: int | None = 9, record: Record | No
     ],
 )
 def test_targets(bucket: str, public: str | None, made: Target) -> None:
-    assert target(bucket, "https://s3.example.org/", public) == made
+    assert parse_target(bucket, "https://s3.example.org/", public) == made
     assert str(made) == bucket.rstrip("/")
 
 
@@ -79,18 +79,18 @@ def test_targets(bucket: str, public: str | None, made: Target) -> None:
 )
 def test_what_names_no_directory_is_refused(bucket: str) -> None:
     with pytest.raises(UsageError, match="write it like file:///srv/mirror"):
-        split(bucket)
+        split_bucket(bucket)
 
 
 def test_the_path_of_a_directory_is_decoded() -> None:
-    made = target("file:///srv//my%20mirror/./x", "")
+    made = parse_target("file:///srv//my%20mirror/./x", "")
     assert (made.bucket, made.public) == ("/srv/my mirror/x", "file:///srv/my%20mirror/x")
 
 
 @pytest.mark.parametrize("bucket", ["b", "s3://", "https://b/x", "s3:///x"])
 def test_what_names_no_bucket_is_refused(bucket: str) -> None:
     with pytest.raises(UsageError, match="write it like s3://NAME"):
-        split(bucket)
+        split_bucket(bucket)
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_what_names_no_bucket_is_refused(bucket: str) -> None:
 )
 def test_what_is_no_plain_address_is_refused(public: str) -> None:
     with pytest.raises(UsageError, match="no plain address") as caught:
-        target("s3://b", "https://s3.example.org", public)
+        parse_target("s3://b", "https://s3.example.org", public)
     assert "u:p" not in str(caught.value)
 
 
 def test_no_password_gets_into_addresses() -> None:
     with pytest.raises(UsageError, match="don't belong there") as caught:
-        target("s3://b", "https://user:geheim@s3.example.org")
+        parse_target("s3://b", "https://user:geheim@s3.example.org")
     assert "geheim" not in str(caught.value)
 
 
@@ -140,14 +140,14 @@ def test_keys_by_mirror_url() -> None:
         ("https://s3.example.org/b/p/streams/v1/x.json", "files of the index are called so"),
         ("https://s3.example.org/b/p/a/SHA256SUMS", "files of the index are called so"),
         ("https://s3.example.org/b/p/SHA256SUMS.gpg", "files of the index are called so"),
-        ("https://s3.example.org/b/p/" + "a" * LONGEST, "has at most"),
+        ("https://s3.example.org/b/p/" + "a" * LONGEST_KEY, "has at most"),
     ],
 )
 def test_addresses_that_make_no_key(url: str, message: str) -> None:
     made = item(mirror_url=url)
     with pytest.raises(Error, match=message):
         raise made.error or AssertionError
-    assert judge(made, None).verdict is Verdict.INVALID
+    assert compare(made, None).verdict is Verdict.INVALID
 
 
 def test_a_name_without_a_letter_makes_no_key() -> None:
@@ -175,7 +175,7 @@ def test_one_key_for_two_versions_is_an_error_of_both() -> None:
 
 
 def test_records_are_read_as_they_were_written() -> None:
-    assert parsed(written(RECORD)) == RECORD
+    assert decode(encode(RECORD)) == RECORD
     assert RECORD.digests == (SUM, "sha256:" + "2" * 64, "sha512:" + "3" * 128)
 
 
@@ -184,21 +184,21 @@ def test_records_are_read_as_they_were_written() -> None:
     [{"made-by": "x"}, {"size": "9"}, {"sha256": None}, {"at": "never"}, {"at": "2026-06-01T00:00:00"}, {"at": None}],
 )
 def test_what_is_no_record_of_ours_says_nothing(change: dict[str, Any]) -> None:
-    assert parsed(json.dumps({**json.loads(written(RECORD)), **change}).encode()) is None
+    assert decode(json.dumps({**json.loads(encode(RECORD)), **change}).encode()) is None
 
 
 def test_a_record_may_lack_what_later_versions_added() -> None:
-    told = json.loads(written(replace(RECORD, signature="verified", os_distro="debian")))
-    assert parsed(json.dumps(told).encode()) == replace(RECORD, signature="verified", os_distro="debian")
+    told = json.loads(encode(replace(RECORD, signature="verified", os_distro="debian")))
+    assert decode(json.dumps(told).encode()) == replace(RECORD, signature="verified", os_distro="debian")
     for name in ("signature", "disk_format", "architecture", "os_distro", "os_version"):
         del told[name]
-    assert parsed(json.dumps(told).encode()) == RECORD
-    assert parsed(json.dumps({**told, "os_distro": 3}).encode()) is None
+    assert decode(json.dumps(told).encode()) == RECORD
+    assert decode(json.dumps({**told, "os_distro": 3}).encode()) is None
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"3", b"\xff", b'{"made-by": "openstack-image-manager"}'])
 def test_what_is_no_record_at_all_says_nothing(data: bytes) -> None:
-    assert parsed(data) is None
+    assert decode(data) is None
 
 
 def test_metadata_hold_what_is_known_before_and_fits() -> None:
@@ -206,9 +206,9 @@ def test_metadata_hold_what_is_known_before_and_fits() -> None:
     version = item(url="https://u:p@example.org/1", checksum=SUM, **signed).version
     common = {"made-by": "openstack-image-manager", "source-checksum": SUM, "signed-by": "A" * 40}
     common["signed-at"] = "2026-01-01 10:00:00"
-    assert metadata(version) == {**common, "source": "https://example.org/1"}
+    assert object_metadata(version) == {**common, "source": "https://example.org/1"}
     for url in ("https://example.org/" + "x" * VALUE_BYTES, "https://example.org/ü"):
-        assert metadata(version.model_copy(update={"url": url})) == common
+        assert object_metadata(version.model_copy(update={"url": url})) == common
 
 
 @pytest.mark.parametrize(
@@ -217,8 +217,8 @@ def test_metadata_hold_what_is_known_before_and_fits() -> None:
         ({}, None, Verdict.MISSING, "not there"),
         ({}, stored(size=None), Verdict.MISSING, "not there"),
         ({}, stored(record=None), Verdict.FOREIGN, "somebody else's object is there"),
-        ({}, replace(stored(record=None), ours=True), Verdict.UNFINISHED, "it has no record yet"),
-        ({}, replace(stored(record=None), ours=True, damaged=True), Verdict.UNFINISHED, "its record is damaged"),
+        ({}, replace(stored(record=None), is_own=True), Verdict.UNFINISHED, "it has no record yet"),
+        ({}, replace(stored(record=None), is_own=True, damaged=True), Verdict.UNFINISHED, "its record is damaged"),
         (
             {},
             replace(stored(record=None), damaged=True),
@@ -240,8 +240,8 @@ def test_metadata_hold_what_is_known_before_and_fits() -> None:
         ({}, stored(record=replace(RECORD, checksum=None)), Verdict.CURRENT, f"sha256:{'2' * 64}, which nobody has"),
     ],
 )
-def test_verdicts(version: dict[str, Any], there: Stored | None, verdict: Verdict, reason: str) -> None:
-    judged = judge(item(**version), there)
+def test_verdicts(version: dict[str, Any], there: StoredObject | None, verdict: Verdict, reason: str) -> None:
+    judged = compare(item(**version), there)
     assert judged.verdict is verdict
     assert judged.reason.startswith(reason)
     assert judged.is_hopeless == (verdict is Verdict.FOREIGN)
@@ -269,8 +269,8 @@ def test_a_record_is_believed_only_where_its_digests_are_those_of_the_definition
 ) -> None:
     forged = replace(RECORD, checksum=DIGEST, source_digest=DIGEST, **told)
     given = item(**version)
-    judged = judge(given, stored(record=forged))
-    assert (judged.verdict, is_vouched(given.version, forged)) == (verdict, vouched_for)
+    judged = compare(given, stored(record=forged))
+    assert (judged.verdict, has_known_digest(given.version, forged)) == (verdict, vouched_for)
     if verdict is Verdict.MISMATCH:
         assert judged.reason.endswith(f", its bytes have sha256:{'2' * 64}, sha512:{'3' * 128}")
     # What may be signed as this version of this name.
@@ -281,10 +281,12 @@ def test_a_record_is_believed_only_where_its_digests_are_those_of_the_definition
     assert defined_digests([given], {given.key: replace(forged, version="2")}) == defined_digests([given], {}) == {}
 
 
-def planned(*there: Stored, grace: int = 7, more: tuple[Item, ...] = ()) -> Plan:
+def planned(*there: StoredObject, grace: int = 7, more: tuple[Item, ...] = ()) -> Plan:
     chosen = [item()]
     noted = {each.key: each.modified for each in there if each.key != "p/young"}
-    return plan(chosen, [*chosen, *more], {each.key: each for each in there}, NOW, timedelta(days=grace), noted=noted)
+    return make_plan(
+        chosen, [*chosen, *more], {each.key: each for each in there}, NOW, timedelta(days=grace), known_unneeded=noted
+    )
 
 
 def test_only_old_objects_of_ours_that_nobody_needs_are_unneeded() -> None:
@@ -294,10 +296,10 @@ def test_only_old_objects_of_ours_that_nobody_needs_are_unneeded() -> None:
     needed, alone = replace(item(), key="p/needed"), stored("p/alone", size=None)
     made = planned(old, theirs, young, touched, alone, stored(), stored("p/needed"), more=(needed,))
     assert ([each.key for each in made.unneeded], made.kept) == (["p/alone", "p/old"], "")
-    assert [each.verdict for each in made.judged] == [Verdict.CURRENT]
-    mine = plan([], [], {"p/old": old}, NOW, timedelta(days=7), frozenset({"A"}))
+    assert [each.verdict for each in made.comparisons] == [Verdict.CURRENT]
+    mine = make_plan([], [], {"p/old": old}, NOW, timedelta(days=7), frozenset({"A"}))
     assert mine.unneeded == ()  # its version latest is not asked about now
-    empty = plan([], [], {"p/old": old}, NOW, timedelta(days=7), noted={"p/old": old.modified})
+    empty = make_plan([], [], {"p/old": old}, NOW, timedelta(days=7), known_unneeded={"p/old": old.modified})
     assert empty.kept == "there is no version in the definitions; an empty file is no reason to empty a mirror"
     ahead = replace(stored("p/ahead"), modified=NOW + timedelta(seconds=1))
     assert planned(ahead, grace=0).unneeded == (ahead,)
@@ -312,17 +314,17 @@ def test_days_of_grace_count_only_in_runs_that_could_delete() -> None:
     old, more = stored("p/old"), stored("p/more")
     there, noted = {"p/old": old, "p/more": more}, {"p/old": NOW - timedelta(days=3), "p/needed": NOW}
     week = timedelta(days=7)
-    sure = plan([item()], [item()], there, NOW, week, noted=noted)
+    sure = make_plan([item()], [item()], there, NOW, week, known_unneeded=noted)
     assert (sure.since, sure.unneeded) == ({"p/old": NOW - timedelta(days=3), "p/more": NOW}, ())
     broken = replace(item(), key="", error=Error("x"))
-    unsure = plan([item()], [item(), broken], there, NOW, week, noted=noted)
+    unsure = make_plan([item()], [item(), broken], there, NOW, week, known_unneeded=noted)
     assert unsure.since == {"p/old": NOW - timedelta(days=3)}  # what is needed again is forgotten all the same
-    assert plan([], [], there, NOW, week).since == {}
-    ahead = plan([item()], [item()], there, NOW, week, noted={"p/old": NOW + timedelta(days=9)})
+    assert make_plan([], [], there, NOW, week).since == {}
+    ahead = make_plan([item()], [item()], there, NOW, week, known_unneeded={"p/old": NOW + timedelta(days=9)})
     assert ahead.since["p/old"] == NOW
 
 
-ROOT = target("s3://b", "https://s3.example.org")
+ROOT = parse_target("s3://b", "https://s3.example.org")
 
 
 @pytest.mark.parametrize(
@@ -342,16 +344,16 @@ ROOT = target("s3://b", "https://s3.example.org")
         ),
         (ROOT, True, ["noble/x", "team/x"], ""),
         (HERE, False, ["p/noble/x", "p/team/x"], ""),
-        (target("file:///srv/m", ""), False, ["team/x"], ""),
+        (parse_target("file:///srv/m", ""), False, ["team/x"], ""),
     ],
 )
 def test_a_bucket_with_more_in_it_is_kept(where: Target, whole: bool, names: list[str], reason: str) -> None:
-    kept = keep_reason(where, whole, Holding({}, frozenset(names)), ["noble/1-noble.raw"], [])
+    kept = keep_reason(where, whole, Contents({}, frozenset(names)), ["noble/1-noble.raw"], [])
     assert (kept.startswith(reason), bool(kept)) == (True, bool(reason))
 
 
 def test_a_file_without_definitions_is_named() -> None:
-    reason = keep_reason(HERE, True, Holding({}, frozenset()), [], ["b.yml", "c.yml"])
+    reason = keep_reason(HERE, True, Contents({}, frozenset()), [], ["b.yml", "c.yml"])
     assert reason == "b.yml has no definitions; delete the file if that is right"
 
 
@@ -359,21 +361,21 @@ def test_what_moves_belongs_to_the_root_of_a_bucket_too() -> None:
     moving = definition({"version": "latest"}, shortname="noble")
     loaded = Loaded((moving,), (), {}, left_out=(definition({"version": "1"}, name="B", shortname="b"),))
     made = Plan((), (), "", {"noble/old": NOW})
-    holding = Holding({}, frozenset({"noble/old", "noble/20260101-noble.qcow2", "b/1-b.qcow2"}))
-    assert guarded(made, holding, ROOT, False, loaded, {}) == made
-    more = Holding({}, holding.names | {"team/x"})
-    kept = guarded(made, more, ROOT, False, loaded, {})
+    holding = Contents({}, frozenset({"noble/old", "noble/20260101-noble.qcow2", "b/1-b.qcow2"}))
+    assert with_deletion_guard(made, holding, ROOT, False, loaded, {}) == made
+    more = Contents({}, holding.keys | {"team/x"})
+    kept = with_deletion_guard(made, more, ROOT, False, loaded, {})
     assert (kept.kept.startswith("the bucket's root also holds team/"), kept.since) == (True, {})
-    assert guarded(replace(made, since={}), more, ROOT, False, loaded, {}).kept == ""
+    assert with_deletion_guard(replace(made, since={}), more, ROOT, False, loaded, {}).kept == ""
     wrong = replace(loaded, definitions=(definition({"version": "1"}, name="~"), moving))
-    assert guarded(made, holding, ROOT, False, wrong, {}) == made
+    assert with_deletion_guard(made, holding, ROOT, False, wrong, {}) == made
 
 
 def test_the_note_of_unneeded_objects_is_read_as_it_was_written() -> None:
     since = {"p/b": NOW, "p/a": NOW - timedelta(days=1)}
-    assert unneeded.parsed(unneeded.written(since)) == since
+    assert unneeded.decode(unneeded.encode(since)) == since
     told = {"made-by": "openstack-image-manager", "unneeded": {"a": "never", "b": "2026-01-01", "c": NOW.isoformat()}}
-    assert unneeded.parsed(json.dumps(told).encode()) == {"c": NOW}
+    assert unneeded.decode(json.dumps(told).encode()) == {"c": NOW}
 
 
 @pytest.mark.parametrize(
@@ -389,45 +391,45 @@ def test_the_note_of_unneeded_objects_is_read_as_it_was_written() -> None:
     ],
 )
 def test_what_is_no_note_of_ours_says_nothing(data: bytes) -> None:
-    assert unneeded.parsed(data) is None
+    assert unneeded.decode(data) is None
 
 
 def test_addresses_are_written_where_there_are_none() -> None:
     there = item(mirror_url="https://s3.example.org/b/p/x")
     url = "https://s3.example.org/b/p/a/1-a.qcow2"
     plain = replace(RECORD, size=RECORD.source_size)
-    assert edits([(item(checksum=SUM), plain, True), (there, None, True)], HERE) == [
+    assert address_edits([(item(checksum=SUM), plain, True), (there, None, True)], HERE) == [
         SetVersionField("A", "1", "mirror_url", url)
     ]
     # The checksum is that of the packed file, and the bucket has what was in it.
     digest = f"sha256:{RECORD.sha256}"
     # Without a checksum the digest is all that tells a copy from what somebody put in its place.
-    assert edits([(there, plain, True)], HERE) == [SetVersionField("A", "1", "mirror_checksum", digest)]
+    assert address_edits([(there, plain, True)], HERE) == [SetVersionField("A", "1", "mirror_checksum", digest)]
     known = item(mirror_url="https://s3.example.org/b/p/x", mirror_checksum=digest)
-    assert edits([(there, RECORD, True), (known, RECORD, True)], HERE) == [
+    assert address_edits([(there, RECORD, True), (known, RECORD, True)], HERE) == [
         SetVersionField("A", "1", "mirror_checksum", digest)
     ]
     # A digest that only the bucket tells is not written, and no address that nothing vouches for.
     packed = item(url=f"{URL}.xz", checksum=SUM)
-    assert edits([(packed, RECORD, False), (item(), RECORD, False), (there, RECORD, False)], HERE) == []
-    assert [each.field for each in edits([(packed, RECORD, True)], HERE)] == ["mirror_url", "mirror_checksum"]
+    assert address_edits([(packed, RECORD, False), (item(), RECORD, False), (there, RECORD, False)], HERE) == []
+    assert [each.field for each in address_edits([(packed, RECORD, True)], HERE)] == ["mirror_url", "mirror_checksum"]
     of_image = item(url=f"{URL}.xz", checksum=f"sha256:{RECORD.sha256}")
-    assert [each.field for each in edits([(of_image, RECORD, False)], HERE)] == ["mirror_url"]
-    assert [each.field for each in edits([(of_image, plain, True)], HERE)] == ["mirror_url"]
+    assert [each.field for each in address_edits([(of_image, RECORD, False)], HERE)] == ["mirror_url"]
+    assert [each.field for each in address_edits([(of_image, plain, True)], HERE)] == ["mirror_url"]
 
 
 def test_what_is_told() -> None:
     made = planned(stored("p/old"), stored())
-    broken = replace(made, judged=(*made.judged, judge(item(mirror_url="https://example.org/x"), None)))
-    assert report.line(made.judged[0]) == f"CURRENT     A 1  p/a/1-a.qcow2: sha256:{'2' * 64}"
-    assert report.line(broken.judged[1]).startswith(
+    broken = replace(made, comparisons=(*made.comparisons, compare(item(mirror_url="https://example.org/x"), None)))
+    assert report.line(made.comparisons[0]) == f"CURRENT     A 1  p/a/1-a.qcow2: sha256:{'2' * 64}"
+    assert report.line(broken.comparisons[1]).startswith(
         "INVALID     A 1  (no key): mirror_url https://example.org/x is not"
     )
     line = report.unneeded_line(made.unneeded[0], made.since["p/old"], NOW)
     assert line == "UNNEEDED    p/old: no definition has needed it for 30 days (--prune)"
     assert report.counts(broken) == "1 CURRENT, 1 INVALID, 1 UNNEEDED"
     assert report.counts(Plan((), ())) == "nothing to mirror"
-    done = [Outcome(broken.judged[0], "ok", "copied", RECORD), Outcome(broken.judged[1], "failed", "no")]
+    done = [Outcome(broken.comparisons[0], "ok", "copied", RECORD), Outcome(broken.comparisons[1], "failed", "no")]
     assert report.result_counts(done) == "1 ok, 1 failed, 0 skipped"
     assert [row[0] for row in report.rows(broken, done)] == ["Verdict", "CURRENT", "INVALID", "UNNEEDED"]
     assert [row[4] for row in report.rows(broken, done)] == ["Became", "ok copied", "failed no", ""]

@@ -12,17 +12,17 @@ import pytest
 from openstack_image_manager import __version__
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error, UsageError
-from openstack_image_manager.mirror.dask import address
-from openstack_image_manager.mirror.job import _bucket, answer_of, carry_out, job, judged_of, may_travel
-from openstack_image_manager.mirror.location import items, target
-from openstack_image_manager.mirror.plan import Judged, Stored, Verdict
+from openstack_image_manager.mirror.dask import scheduler_address
+from openstack_image_manager.mirror.job import _bucket, can_be_sent, create_job, read_answer, read_job, run_job
+from openstack_image_manager.mirror.location import items, parse_target
+from openstack_image_manager.mirror.plan import Comparison, StoredObject, Verdict
 from openstack_image_manager.mirror.record import Record
 
-HERE = target("s3://b/p", "https://s3.example.org")
+HERE = parse_target("s3://b/p", "https://s3.example.org")
 RECORD = Record("A", "1", "u", "sha256:1", 7, None, "computed", None, None, "2", "3", 9, "2026-06-01T00:00:00+00:00")
 
 
-def judged(verdict: Verdict = Verdict.MISSING, stored: Stored | None = None, **version: Any) -> Judged:
+def judged(verdict: Verdict = Verdict.MISSING, stored: StoredObject | None = None, **version: Any) -> Comparison:
     given = {"version": "1", "url": "https://example.org/1.raw", "checksum": "sha256:" + "1" * 64, **version}
     made = Definition.model_validate(
         {
@@ -36,21 +36,21 @@ def judged(verdict: Verdict = Verdict.MISSING, stored: Stored | None = None, **v
         }
     )
     (item,) = items([made], HERE)
-    return Judged(item, verdict, "", stored)
+    return Comparison(item, verdict, "", stored)
 
 
 @pytest.mark.parametrize("record", [None, RECORD])
 def test_the_same_work_arrives(record: Record | None) -> None:
-    stored = Stored("p/a/1-a.raw", 9, datetime(2026, 6, 1, tzinfo=UTC), record, ours=True)
+    stored = StoredObject("p/a/1-a.raw", 9, datetime(2026, 6, 1, tzinfo=UTC), record, is_own=True)
     sent = judged(Verdict.MISMATCH, stored, size=9, mirror_url=None)
-    text = json.dumps(job(sent, HERE, "https://u:p@s3.example.org", "/keys"))
+    text = json.dumps(create_job(sent, HERE, "https://u:p@s3.example.org", "/keys"))
     assert not any(secret in text for secret in ("gocubsgo", "cirros", "u:p"))
-    got = judged_of(json.loads(text))
+    got = read_job(json.loads(text))
     assert (got.verdict, got.stored, got.item.key) == (Verdict.MISMATCH, stored, "p/a/1-a.raw")
     assert got.item.version == sent.item.version
     assert got.item.definition.resolve == sent.item.definition.resolve
     assert (got.item.definition.meta, got.item.subject) == (sent.item.definition.meta, sent.item.subject)
-    assert judged_of(json.loads(json.dumps(job(judged(), HERE, "https://h", None)))).stored is None
+    assert read_job(json.loads(json.dumps(create_job(judged(), HERE, "https://h", None)))).stored is None
 
 
 @pytest.mark.parametrize(
@@ -64,21 +64,21 @@ def test_the_same_work_arrives(record: Record | None) -> None:
     ],
 )
 def test_what_has_secrets_in_its_addresses_stays_here(version: dict[str, str], may: bool) -> None:
-    assert may_travel(judged(**version)) is may
+    assert can_be_sent(judged(**version)) is may
 
 
 def test_answers() -> None:
     from dataclasses import asdict
 
-    assert answer_of({"message": "copied", "record": asdict(RECORD)}) == ("copied", RECORD)
+    assert read_answer({"message": "copied", "record": asdict(RECORD)}) == ("copied", RECORD)
     with pytest.raises(Error, match="no room"):
-        answer_of({"error": "no room"})
+        read_answer({"error": "no room"})
 
 
 def test_another_version_does_nothing() -> None:
-    work = {**job(judged(), HERE, "https://h", None), "made_by": "0.0.1"}
+    work = {**create_job(judged(), HERE, "https://h", None), "made_by": "0.0.1"}
     said = f"the worker has version {__version__}, this is 0.0.1; install the same there"
-    assert carry_out(work) == {"error": said}
+    assert run_job(work) == {"error": said}
 
 
 def test_after_a_failure_of_the_storage_it_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,10 +87,10 @@ def test_after_a_failure_of_the_storage_it_is_opened_anew(monkeypatch: pytest.Mo
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    stored = Stored("k", 1, datetime(2026, 6, 1, tzinfo=UTC), None, True)
-    work = job(judged(Verdict.UNFINISHED, stored), HERE, "http://127.0.0.1:9", None)
+    stored = StoredObject("k", 1, datetime(2026, 6, 1, tzinfo=UTC), None, True)
+    work = create_job(judged(Verdict.UNFINISHED, stored), HERE, "http://127.0.0.1:9", None)
     del work["definition"]["resolve"]
-    answer = carry_out(work)
+    answer = run_job(work)
     assert "there are no credentials" in answer["error"]
     assert _bucket.cache_info().currsize == 0
 
@@ -98,14 +98,14 @@ def test_after_a_failure_of_the_storage_it_is_opened_anew(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("executor", ["dask://h", "tcp://h:1", "dask://u@h:1", "dask://h:1/x", "dask://:1"])
 def test_what_is_no_scheduler_is_refused(executor: str) -> None:
     with pytest.raises(UsageError, match="write it like dask://scheduler"):
-        address(executor)
-    assert address("dask://h.example.org:8786/") == "tcp://h.example.org:8786"
+        scheduler_address(executor)
+    assert scheduler_address("dask://h.example.org:8786/") == "tcp://h.example.org:8786"
 
 
 def test_records_of_a_judged_version_are_not_shared() -> None:
     """What is sent is a copy: changing it changes nothing here."""
-    here = judged(Verdict.CURRENT, Stored("k", 1, datetime(2026, 6, 1, tzinfo=UTC), RECORD))
-    sent = job(here, HERE, "https://h", None)
+    here = judged(Verdict.CURRENT, StoredObject("k", 1, datetime(2026, 6, 1, tzinfo=UTC), RECORD))
+    sent = create_job(here, HERE, "https://h", None)
     sent["stored"]["record"]["name"] = "B"
     assert here.stored
     assert here.stored.record == replace(RECORD)

@@ -14,7 +14,7 @@ from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.plan import desired, markers
 from openstack_image_manager.plan.model import Role, Stage
 from openstack_image_manager.upstreams.build import Build
-from openstack_image_manager.upstreams.edits import News, counts, data, line, markdown, news
+from openstack_image_manager.upstreams.edits import UpdateResult, counts, data, line, markdown, update_result
 from openstack_image_manager.upstreams.report import news_markdown
 
 DIGEST = Checksum("sha256", "a" * 64)
@@ -32,7 +32,7 @@ BARE = Build("5", "https://example.org/5.img", None, None, None, None, None, Non
 
 
 def told(wanted, build=BUILD, keep=None):
-    return news(wanted, "a.yml", build, keep, TODAY)
+    return update_result(wanted, "a.yml", build, keep, TODAY)
 
 
 def test_a_new_build_comes_with_all_that_is_known_of_it():
@@ -107,7 +107,7 @@ def test_one_that_was_recorded_before_the_build_had_a_name_keeps_its_own():
     # With a digest of another algorithm, evidence of this one proves nothing.
     md5 = Checksum("md5", "c" * 32)
     wanted = definition(versions=({"version": "6", "url": moving, "checksum": str(md5)},), latest_url=moving)
-    each = told(wanted, replace(BUILD, others=(md5,)))
+    each = told(wanted, replace(BUILD, other_digests=(md5,)))
     assert each.edits == (SetVersionField("Ubuntu 24.04", "6", "url", BUILD.url),)
     assert told(wanted).edits == ()
 
@@ -128,7 +128,7 @@ def test_what_could_not_be_seen_is_told():
 
 
 def test_who_is_interrupted():
-    each = News("B", "b.yml", error=Interrupted("not yet"))
+    each = UpdateResult("B", "b.yml", error=Interrupted("not yet"))
     assert (each.state, line(each), counts([each])) == ("interrupted", "B: interrupted: not yet", "1 interrupted")
     assert "- **interrupted** B: not yet" in news_markdown([each])
 
@@ -142,7 +142,7 @@ def test_words():
     new = told(definition(versions=("1", "2", "3", "4")))
     same = told(definition(versions=({"version": "5", "url": BUILD.url},)))
     current = told(definition(versions=("5",)), replace(BARE, url="https://x/5"))
-    failed = News("B", "b.yml", "1", error=Error("b.yml: no"))
+    failed = UpdateResult("B", "b.yml", "1", error=Error("b.yml: no"))
     first = told(definition(versions=()), BARE)
     assert [each.state for each in (new, same, current, failed)] == ["updated", "completed", "current", "failed"]
     assert line(new) == (
@@ -153,7 +153,7 @@ def test_words():
     assert line(current) == "Ubuntu 24.04: 5 is the newest build"
     assert line(failed) == "B: failed: b.yml: no"
     assert line(first) == "Ubuntu 24.04: nothing → 5 (no checksum is published, not signed)"
-    assert line(News("C", "c.yml", "3")) == "C: 3 is the newest build"
+    assert line(UpdateResult("C", "c.yml", "3")) == "C: 3 is the newest build"
     assert counts([new, same, current, failed, first]) == "2 updated, 1 completed, 1 current, 1 failed"
     assert counts([]) == "nothing to ask about"
     rows = markdown([new, current, failed, first])
@@ -168,7 +168,7 @@ def test_plain_values_hold_no_secrets():
     known = data(told(definition(versions=("4",))))
     assert (known["from"], known["to"], known["state"]) == ("4", "5", "updated")
     assert known["checksums_url"] == "https://example.org/SUMS"
-    assert data(News("B", "b.yml", error=Error("no"))) == {
+    assert data(UpdateResult("B", "b.yml", error=Error("no"))) == {
         "image": "B",
         "file": "b.yml",
         "state": "failed",
@@ -224,7 +224,7 @@ def test_the_signer_goes_to_images_of_the_signed_bytes_only():
 
 def test_a_signature_that_is_too_old_is_warned_of():
     """Whether or not there is anything new."""
-    old = replace(BUILD, stale="the signature is old")
+    old = replace(BUILD, stale_warning="the signature is old")
     for versions in (("5",), ("4",)):
         each = told(definition(versions=versions), old)
         assert each.warning == "the signature is old"

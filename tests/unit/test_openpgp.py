@@ -26,11 +26,11 @@ def test_certificates_have_the_fingerprints_that_others_see(v6: bool) -> None:
         assert len(found.subkeys) == 2
         assert found.user_ids == ("Upstream <images@example.org>",)
     (signature,) = signatures(key.sign(DATA))
-    assert [each.made(signature) for each in found.keys].count(True) == 1
-    assert not found.primary.made(signature)
+    assert [each.issued(signature) for each in found.keys].count(True) == 1
+    assert not found.primary.issued(signature)
     signer = found.signer(signature)
     assert signer is not None
-    assert [each.made(signature) for each in signer.keys] == [False, True]
+    assert [each.issued(signature) for each in signer.keys] == [False, True]
 
 
 def test_several_certificates_in_several_blocks() -> None:
@@ -135,17 +135,17 @@ def test_revocations_count_wherever_they_stand() -> None:
 
 def test_signatures_say_who_and_when() -> None:
     (new,) = signatures(HAND.sign(DATA, expires=DAY))
-    assert (new.version, new.kind, new.made, new.expires, new.hash) == (4, 0, THEN + DAY, DAY, 8)
+    assert (new.version, new.kind, new.created, new.expires, new.hash) == (4, 0, THEN + DAY, DAY, 8)
     (old,) = signatures(HAND.sign(DATA, version=3))
-    assert (old.version, old.kind, old.made, old.expires, old.hash) == (3, 0, THEN + DAY, 0, 8)
+    assert (old.version, old.kind, old.created, old.expires, old.hash) == (3, 0, THEN + DAY, 0, 8)
     primary = certificates(HAND.certificate)[0].primary
-    assert primary.made(new)
-    assert primary.made(old)
+    assert primary.issued(new)
+    assert primary.issued(old)
     assert certificates(Hand(number=1).certificate)[0].signer(new) is None
     nobody = packet(2, b"\x04\x00\x01\x08\x00\x00\x00\x00rest")
     (silent,) = signatures(nobody)
-    assert (silent.issuer, silent.made) == ("", 0)
-    assert not primary.made(silent)
+    assert (silent.issuer, silent.created) == ("", 0)
+    assert not primary.issued(silent)
     long = packet(
         2, b"\x04\x00\x01\x08" + (260).to_bytes(2, "big") + b"\xff\x00\x00\x00\xff\x14" + bytes(254) + b"\0\0"
     )
@@ -155,7 +155,7 @@ def test_signatures_say_who_and_when() -> None:
 def test_times_that_are_not_signed_themselves_do_not_count() -> None:
     unhashed = subpacket(2, seconds(THEN)) + subpacket(3, seconds(DAY))
     (found,) = signatures(packet(2, b"\x04\x00\x01\x08\x00\x00" + len(unhashed).to_bytes(2, "big") + unhashed))
-    assert (found.made, found.expires) == (0, 0)
+    assert (found.created, found.expires) == (0, 0)
 
 
 def test_signatures_are_found_by_content() -> None:

@@ -6,13 +6,13 @@ import pytest
 
 from openstack_image_manager.definitions.resolvers.placeholders import groups, pattern
 from openstack_image_manager.errors import Error
-from openstack_image_manager.upstreams.match_timeout import SECONDS, Patience
+from openstack_image_manager.upstreams.match_timeout import SECONDS, MatchTimer
 
 ENDLESS = "(?P<version>(a|aa)+)b"
 
 
 def test_a_pattern_that_ends_is_not_stopped() -> None:
-    patience = Patience()
+    patience = MatchTimer()
     match = patience.match(pattern(ENDLESS, {}), "a" * 100 + "b", "steps[0].match", ENDLESS)
     assert match
     assert groups(match) == {"version": "a" * 100}
@@ -24,7 +24,7 @@ def test_a_pattern_that_ends_is_not_stopped() -> None:
 
 def test_one_that_would_not_is_named_with_its_place() -> None:
     with pytest.raises(Error) as caught:
-        Patience(0.05).match(pattern(ENDLESS, {}), "a" * 300, "steps[1].match", ENDLESS)
+        MatchTimer(0.05).match(pattern(ENDLESS, {}), "a" * 300, "steps[1].match", ENDLESS)
     assert str(caught.value) == (
         f"resolve.steps[1].match: '{ENDLESS}' was stopped after 0.05 seconds at '{'a' * 200}…': there are too many "
         "ways to match it; write it without repetitions inside of repetitions, such as (a+)+"
@@ -33,7 +33,7 @@ def test_one_that_would_not_is_named_with_its_place() -> None:
 
 def test_all_names_together_have_that_time() -> None:
     """A hundred names that take a part of it each would take as long as one that never ends."""
-    patience = Patience(0.1)
+    patience = MatchTimer(0.1)
     slow = pattern("(a|aa)+b", {})
 
     def all_of_them() -> None:

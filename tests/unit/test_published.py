@@ -18,15 +18,15 @@ from openstack_image_manager.upstreams.build import (
     check_beginning,
     check_recorded,
     check_signed,
-    comparable_by,
-    day,
+    comparable_algorithms,
     file_name,
     is_new,
     is_same,
-    placed,
-    recorded,
-    stale,
+    newest_recorded,
+    parse_day,
+    stale_warning,
     version_of,
+    with_address,
 )
 
 
@@ -49,7 +49,7 @@ from openstack_image_manager.upstreams.build import (
     ],
 )
 def test_days(text: str, expected: str | None) -> None:
-    assert day(text) == expected
+    assert parse_day(text) == expected
 
 
 def test_names_and_messages() -> None:
@@ -58,8 +58,8 @@ def test_names_and_messages() -> None:
         "",
         "a",
     ]
-    assert placed("https://u:p@x/a", Error("is \x1b[31mred\n")) == "https://x/a: is \\x1b[31mred\\n"
-    assert placed("https://x/a", Error("https://x/a: is red")) == "https://x/a: is red"
+    assert with_address("https://u:p@x/a", Error("is \x1b[31mred\n")) == "https://x/a: is \\x1b[31mred\\n"
+    assert with_address("https://x/a", Error("https://x/a: is red")) == "https://x/a: is red"
     assert reason("two\nlines of https://u:p@x/") == "two lines of https://x/"
 
 
@@ -116,7 +116,7 @@ def build(version: str = "2", url: str = "https://x/2", digest: str | None = "a"
 
 def test_what_is_new() -> None:
     one = {"version": "1", "url": "https://x/1", "checksum": "b" * 64}
-    assert recorded(having()) is None
+    assert newest_recorded(having()) is None
     assert is_new(having(one), build())
     assert not is_new(having({**one, "version": "2"}), build())
     same_file = {"version": "today", "url": "https://x/2", "checksum": "a" * 64}
@@ -208,7 +208,7 @@ MOVING = "https://x/latest"
     ],
 )
 def test_which_version_is_the_build(version: dict[str, Any], same: bool) -> None:
-    found = replace(build(), others=(Checksum.parse(SHA512),))
+    found = replace(build(), other_digests=(Checksum.parse(SHA512),))
     definition = having({"url": "https://x/else", **version}).model_copy(update={"latest_url": MOVING})
     assert is_same(definition, definition.versions[0], found) is same
 
@@ -222,16 +222,18 @@ def test_a_part_of_a_number_in_an_address_is_no_build() -> None:
 
 def test_what_a_build_could_be_compared_by() -> None:
     had = {"version": "1", "url": "https://x/1", "checksum": MD5}
-    assert comparable_by(having(had), build()) == []
-    assert comparable_by(having({**had, "url": "https://x/2"}), build()) == ["md5"]
-    assert comparable_by(having({**had, "version": "2"}, {**had, "version": "3", "checksum": SHA512}), build()) == [
+    assert comparable_algorithms(having(had), build()) == []
+    assert comparable_algorithms(having({**had, "url": "https://x/2"}), build()) == ["md5"]
+    assert comparable_algorithms(
+        having({**had, "version": "2"}, {**had, "version": "3", "checksum": SHA512}), build()
+    ) == [
         "md5",
         "sha512",
     ]
-    assert comparable_by(having({**had, "version": "2", "checksum": SHA256}), build()) == []
-    assert comparable_by(having({**had, "version": "2"}), build(digest=None)) == []
+    assert comparable_algorithms(having({**had, "version": "2", "checksum": SHA256}), build()) == []
+    assert comparable_algorithms(having({**had, "version": "2"}), build(digest=None)) == []
     moved = having({**had, "url": MOVING}).model_copy(update={"latest_url": MOVING})
-    assert comparable_by(moved, build()) == ["md5"]
+    assert comparable_algorithms(moved, build()) == ["md5"]
 
 
 @pytest.mark.parametrize("suffix", [".TXZ", ".tgz", ".tar", ".XZ", ".tbz2"])
@@ -284,11 +286,11 @@ def test_a_signature_that_is_gone(policy: str) -> None:
 
 def test_signatures_that_are_too_old() -> None:
     now = datetime(2026, 8, 31, 10, 0, 0, tzinfo=UTC)
-    assert stale("2026-08-01 10:00:00", 30, now) is None
-    assert stale("2026-08-01", 30, now) is None
-    assert stale("2026-07-31 10:00:00", None, now) is None
-    assert stale(None, 30, now) is None
-    assert stale("2026-07-31 10:00:00", 30, now) == (
+    assert stale_warning("2026-08-01 10:00:00", 30, now) is None
+    assert stale_warning("2026-08-01", 30, now) is None
+    assert stale_warning("2026-07-31 10:00:00", None, now) is None
+    assert stale_warning(None, 30, now) is None
+    assert stale_warning("2026-07-31 10:00:00", 30, now) == (
         "the signature is 31 days old, more than max_age (30): the site may withhold newer builds; compare with "
         "another mirror"
     )

@@ -22,7 +22,7 @@ from openstack_image_manager.report.junit import Case
 from openstack_image_manager.signatures.report import of_key
 from openstack_image_manager.site.report import of_site
 from openstack_image_manager.site.writer import Written
-from openstack_image_manager.upstreams.edits import News
+from openstack_image_manager.upstreams.edits import UpdateResult
 from openstack_image_manager.upstreams.report import of_news
 
 SECRET = "https://u:hunter2@example.org/?token=hunter2"
@@ -108,7 +108,7 @@ def test_lines_as_they_come() -> None:
 
 
 def test_what_upstreams_published() -> None:
-    told = of_news([News("A", "a.yml"), News("B", "a.yml", error=FetchError("404"))])
+    told = of_news([UpdateResult("A", "a.yml"), UpdateResult("B", "a.yml", error=FetchError("404"))])
     assert [each["state"] for each in told.data()["definitions"]] == ["current", "failed"]
     assert told.cases() == [Case("A", "a.yml"), Case("B", "a.yml", failure="404")]
     assert "1 failed" in told.markdown()

@@ -27,9 +27,9 @@ from tests.services.gnupg import gnupg
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.signatures import armor, openpgp
 from openstack_image_manager.signatures import keyring as keys
-from openstack_image_manager.signatures.keyring import Keyring, fetch_key, listing
+from openstack_image_manager.signatures.keyring import Keyring, fetch_key, list_keys
 from openstack_image_manager.signatures.openpgp import Certificate, certificates
-from openstack_image_manager.signatures.revocations import hashed, is_genuine
+from openstack_image_manager.signatures.revocations import hash_input, is_genuine
 from openstack_image_manager.signatures.verify import verify_detached
 
 REVOKED = "was revoked by its owner"
@@ -154,7 +154,7 @@ def test_a_revocation_alone_is_fetched_for_a_stored_key(program: str, tmp_path: 
 
 def test_a_bogus_revocation_is_not_stored(tmp_path: Path) -> None:
     path = fetched(tmp_path, HAND.certificate + OTHER.signature(HAND._hashed_key(), 0x20, THEN))
-    ((_, key),) = listing(path)
+    ((_, key),) = list_keys(path)
     assert isinstance(key, Certificate)
     assert (key.data, key.primary.revoked) == (HAND.certificate, False)
 
@@ -181,7 +181,7 @@ def test_a_key_that_grows_without_end(tmp_path: Path) -> None:
 
 def test_revocations_are_listed_as_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "a.asc").write_bytes(revocation())
-    assert list(listing(tmp_path)) == [(tmp_path / "a.asc", keys.ONLY_REVOCATION)]
+    assert list(list_keys(tmp_path)) == [(tmp_path / "a.asc", keys.ONLY_REVOCATION)]
 
 
 def parts(key: pysequoia.Tsk) -> tuple[bytes, bytes]:
@@ -201,8 +201,8 @@ def check_revocation(certificate: bytes, revoked: bytes) -> None:
         assert not found.primary.revoked
     (body,) = (packet[1] for packet in openpgp._packets(revoked))
     (key, *_) = (packet[1] for packet in openpgp._packets(certificate))
-    assert is_genuine(key, hashed(key), body) is True
-    assert is_genuine(key, hashed(key + b"x"), body) is False
+    assert is_genuine(key, hash_input(key), body) is True
+    assert is_genuine(key, hash_input(key + b"x"), body) is False
 
 
 @pytest.mark.parametrize("suite", ["Cv25519", "Cv448", "RSA2k", "P256", "P384", "P521"])
@@ -254,7 +254,7 @@ UNCHECKED = {
 def test_revocations_of_kinds_that_are_not_checked_here(program: str, tmp_path: Path, kind: str) -> None:
     """They are left to the programs, which do not believe these, so nobody is locked out by them."""
     body = UNCHECKED[kind]
-    assert is_genuine(HAND.body, hashed(HAND.body), body) is None
+    assert is_genuine(HAND.body, hash_input(HAND.body), body) is None
     (found,) = certificates(HAND.certificate + packet(2, body))
     assert (found.primary.revoked, packet(2, body) in found.data) == (False, True)
     accepted(HAND, Keyring([stored(tmp_path, HAND.certificate + packet(2, body))]))
@@ -279,14 +279,14 @@ SIGNED = b"\x04\x20\x13\x08" + bytes(4) + bytes(2) + integer(1) + integer(1)
     ],
 )
 def test_keys_that_can_not_have_made_it(key: bytes, expected: bool | None) -> None:
-    assert is_genuine(key, hashed(key), SIGNED) is expected
+    assert is_genuine(key, hash_input(key), SIGNED) is expected
 
 
 def test_revocations_that_are_cut_off() -> None:
     whole = revocation()[6:]
     for length in range(len(whole)):
-        assert is_genuine(HAND.body, hashed(HAND.body), whole[:length]) is not True
-    assert is_genuine(HAND.body, hashed(HAND.body), whole) is True
+        assert is_genuine(HAND.body, hash_input(HAND.body), whole[:length]) is not True
+    assert is_genuine(HAND.body, hash_input(HAND.body), whole) is True
 
 
 def test_more_revocations_than_any_key_needs_are_refused() -> None:

@@ -16,7 +16,8 @@ from signers import rsa_signature as sign
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.signatures.armor import Block, armored
 from openstack_image_manager.signatures.keyring import Keyring
-from openstack_image_manager.signatures.verify import Rsa, Signed, verify_rsa
+from openstack_image_manager.signatures.verdict import VerifiedSignature
+from openstack_image_manager.signatures.verify import Rsa, verify_rsa
 
 IMAGE = b"unpacked image\n" * 1000
 
@@ -44,7 +45,7 @@ def test_images_are_hashed_as_they_stream_by(tmp_path: Path) -> None:
     with Rsa(sign(IMAGE, KEY), [PIN.lower()], ring(tmp_path, OTHER.public_key(), KEY.public_key())) as check:
         for start in range(0, len(IMAGE), 999):
             check.update(IMAGE[start : start + 999])
-        assert check.finish() == Signed(PIN, None)
+        assert check.finish() == VerifiedSignature(PIN, None)
 
 
 def test_any_of_the_pinned_keys_may_sign(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from openstack_image_manager.signatures.keyring import Keyring
 from openstack_image_manager.signatures.openpgp import certificates, signatures
 from openstack_image_manager.signatures.programs import Check
 from openstack_image_manager.signatures.sequoia_worker import report
-from openstack_image_manager.signatures.verdict import Outcome, outcome
+from openstack_image_manager.signatures.verdict import CheckResult, parse_status
 
 
 def test_pysequoia_reports_as_gpgv_does(
@@ -27,9 +27,9 @@ def test_pysequoia_reports_as_gpgv_does(
     paths = [tmp_path / "signature", tmp_path / "certificate", tmp_path / "data"]
     for path, content in zip(paths, (HAND.sign(DATA), HAND.certificate, DATA), strict=True):
         path.write_bytes(content)
-    assert outcome(report(*map(str, paths))) == Outcome("GOODSIG", HAND.fingerprint, THEN + DAY)
+    assert parse_status(report(*map(str, paths))) == CheckResult("GOODSIG", HAND.fingerprint, THEN + DAY)
     paths[2].write_bytes(FORGED)
-    assert outcome(report(*map(str, paths))) == Outcome("NOTGOOD")
+    assert parse_status(report(*map(str, paths))) == CheckResult("NOTGOOD")
     # As a program of its own, which is how it is used.
     monkeypatch.setattr("sys.argv", ["sequoia_worker.py", *map(str, paths)])
     runpy.run_path(sequoia_worker.__file__, run_name="__main__")

@@ -30,7 +30,8 @@ from signers import (
 
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.signatures.keyring import Keyring
-from openstack_image_manager.signatures.verify import OpenPGP, Signed, verify_clearsigned, verify_detached
+from openstack_image_manager.signatures.verdict import VerifiedSignature
+from openstack_image_manager.signatures.verify import OpenPGP, verify_clearsigned, verify_detached
 
 Keys = Callable[..., Keyring]
 
@@ -63,8 +64,8 @@ def test_a_subkey_signs_for_its_pinned_primary_key(program: str, keys: Keys, arm
     key = made()
     found = verify_detached(DATA, key.sign(DATA, armor), [key.fingerprint.lower()], keys(key.certificate))
     assert found.fingerprint == key.fingerprint
-    assert found.made is not None
-    assert abs((found.made - datetime.now(UTC)).total_seconds()) < 600
+    assert found.created is not None
+    assert abs((found.created - datetime.now(UTC)).total_seconds()) < 600
     key_id = found.fingerprint[-16:]
     assert key_id not in str(pysequoia.Sig.from_bytes(key.sign(DATA)).issuer_fingerprint).upper()
 
@@ -75,14 +76,14 @@ def test_keys_of_version_6(keys: Keys) -> None:
     assert verify_detached(DATA, key.sign(DATA), [key.fingerprint], keyring).fingerprint == key.fingerprint
     refused("no good signature", FORGED, key.sign(DATA), key.fingerprint, keyring)
     both = made().sign(DATA) + key.sign(DATA)
-    assert verify_detached(DATA, both, [made().fingerprint, key.fingerprint], keyring).made
+    assert verify_detached(DATA, both, [made().fingerprint, key.fingerprint], keyring).created
     with pytest.raises(VerificationError, match="no good signature"):
         verify_detached(DATA, made().sign(DATA) + key.sign(FORGED), [made().fingerprint, key.fingerprint], keyring)
 
 
 def test_signatures_of_version_3(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     signature, keyring = HAND.sign(DATA, version=3), keys(HAND.certificate)
-    expected = Signed(HAND.fingerprint, datetime.fromtimestamp(THEN + DAY, UTC))
+    expected = VerifiedSignature(HAND.fingerprint, datetime.fromtimestamp(THEN + DAY, UTC))
     assert verify_detached(DATA, signature, [HAND.fingerprint], keyring) == expected
     refused("BAD signature", FORGED, signature, HAND.fingerprint, keyring)
     monkeypatch.setenv("PATH", "/nonexistent")
@@ -126,7 +127,7 @@ def test_revoked_keys(program: str, keys: Keys) -> None:
 def test_expired_keys(program: str, keys: Keys) -> None:
     key = Hand(lives=10 * DAY)
     found = verify_detached(DATA, key.sign(DATA, THEN + 9 * DAY), [key.fingerprint], keys(key.certificate))
-    assert found.made == datetime.fromtimestamp(THEN + 9 * DAY, UTC)
+    assert found.created == datetime.fromtimestamp(THEN + 9 * DAY, UTC)
     for late in (THEN + 10 * DAY, THEN + 11 * DAY):
         refused("expired on 2023-11-24 .* is not older", DATA, key.sign(DATA, late), key.fingerprint, keys())
 

@@ -11,7 +11,15 @@ from signers import DAY, THEN, Hand
 
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.signatures.openpgp import Certificate, Signature, certificates, signatures
-from openstack_image_manager.signatures.verdict import CLOCK, Outcome, Signed, judge, obstacle, outcome, pins
+from openstack_image_manager.signatures.verdict import (
+    CLOCK,
+    CheckResult,
+    VerifiedSignature,
+    normalize_fingerprints,
+    parse_status,
+    refusal,
+    verified_signature,
+)
 
 KEY, OTHER = Hand(), Hand(number=1)
 NOW = THEN + 100 * DAY
@@ -26,17 +34,17 @@ def report(word: str, key: str = KEY.fingerprint, made: int = THEN) -> str:
 
 def case(
     word: str, hand: Hand = KEY, made: int = THEN + DAY, key_expired: int = 0, expires: int = 0
-) -> tuple[Signature, Certificate, Outcome]:
+) -> tuple[Signature, Certificate, CheckResult]:
     (signature,) = signatures(hand.sign(b"", made=made, expires=expires))
     (certificate,) = certificates(hand.certificate)
-    return signature, certificate, Outcome(word, hand.fingerprint, made, key_expired)
+    return signature, certificate, CheckResult(word, hand.fingerprint, made, key_expired)
 
 
 @pytest.mark.parametrize("word", ["GOODSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG"])
 def test_reports_name_the_primary_key(word: str) -> None:
-    assert outcome(report(word)) == Outcome(word, KEY.fingerprint, THEN)
+    assert parse_status(report(word)) == CheckResult(word, KEY.fingerprint, THEN)
     expired = f"[GNUPG:] KEYEXPIRED 0\n[GNUPG:] KEYEXPIRED {THEN + 9}\n[GNUPG:] KEYEXPIRED {THEN + 5}\n{report(word)}"
-    assert outcome(expired) == Outcome(word, KEY.fingerprint, THEN, THEN + 5)
+    assert parse_status(expired) == CheckResult(word, KEY.fingerprint, THEN, THEN + 5)
 
 
 @pytest.mark.parametrize(
@@ -58,41 +66,41 @@ def test_reports_name_the_primary_key(word: str) -> None:
     ],
 )
 def test_reports_that_say_no_good_signature(status: str, word: str) -> None:
-    assert outcome(status) == Outcome(word)
+    assert parse_status(status) == CheckResult(word)
 
 
 @given(st.text())
 def test_no_report_whatever_is_good_by_chance(text: str) -> None:
-    assert outcome(text) == Outcome("ERRSIG")
-    assert outcome(report("BADSIG") + text) in (Outcome("BADSIG"), Outcome("ERRSIG"))
+    assert parse_status(text) == CheckResult("ERRSIG")
+    assert parse_status(report("BADSIG") + text) in (CheckResult("BADSIG"), CheckResult("ERRSIG"))
 
 
 def test_fingerprints_may_be_written_as_people_write_them() -> None:
     plain = KEY.fingerprint
     for text in (plain.lower(), f"0x{plain}", " ".join(plain[at : at + 4] for at in range(0, 40, 4))):
-        assert pins([text]) == (plain,)
-    assert pins(["ab" * 32, plain]) == ("AB" * 32, plain)
-    assert pins([":".join(["ab"] * 32)]) == ("AB" * 32,)
+        assert normalize_fingerprints([text]) == (plain,)
+    assert normalize_fingerprints(["ab" * 32, plain]) == ("AB" * 32, plain)
+    assert normalize_fingerprints([":".join(["ab"] * 32)]) == ("AB" * 32,)
     for wrong in ("", plain[-16:], plain[1:], plain + "00", "G" * 40):
         with pytest.raises(VerificationError, match="is no fingerprint of a key: that has 40 hexadecimal digits"):
-            pins([plain, wrong])
+            normalize_fingerprints([plain, wrong])
     with pytest.raises(VerificationError, match="no key is pinned"):
-        pins([])
+        normalize_fingerprints([])
 
 
-def good(*cases: tuple[Signature, Certificate, Outcome], pinned: tuple[Hand, ...] = (KEY,)) -> Signed:
-    return judge(cases, [hand.fingerprint for hand in pinned], NOW)
+def good(*cases: tuple[Signature, Certificate, CheckResult], pinned: tuple[Hand, ...] = (KEY,)) -> VerifiedSignature:
+    return verified_signature(cases, [hand.fingerprint for hand in pinned], NOW)
 
 
 def test_one_good_signature_by_a_pinned_key_is_enough() -> None:
     day = datetime.fromtimestamp(THEN + DAY, UTC)
-    assert good(case("GOODSIG")) == Signed(KEY.fingerprint, day)
+    assert good(case("GOODSIG")) == VerifiedSignature(KEY.fingerprint, day)
     for other in ("ERRSIG", "EXPSIG", "REVKEYSIG", "EXPKEYSIG"):
-        assert good(case(other, OTHER), case("GOODSIG"), pinned=(OTHER, KEY)) == Signed(KEY.fingerprint, day)
-    assert good(case("GOODSIG", OTHER), case("GOODSIG")) == Signed(KEY.fingerprint, day)
+        assert good(case(other, OTHER), case("GOODSIG"), pinned=(OTHER, KEY)) == VerifiedSignature(KEY.fingerprint, day)
+    assert good(case("GOODSIG", OTHER), case("GOODSIG")) == VerifiedSignature(KEY.fingerprint, day)
     newer = case("GOODSIG", OTHER, made=THEN + 2 * DAY)
     assert good(case("GOODSIG"), newer, pinned=(KEY, OTHER)).fingerprint == OTHER.fingerprint
-    assert good(case("GOODSIG", made=NOW + CLOCK)).made == datetime.fromtimestamp(NOW + CLOCK, UTC)
+    assert good(case("GOODSIG", made=NOW + CLOCK)).created == datetime.fromtimestamp(NOW + CLOCK, UTC)
 
 
 def test_what_an_expired_key_signed_before_still_counts() -> None:
@@ -119,7 +127,7 @@ def test_what_an_expired_key_signed_before_still_counts() -> None:
     ],
     ids=lambda _: "case",  # keys are new in every process
 )
-def test_all_else_is_refused_with_a_reason(found: tuple[Signature, Certificate, Outcome], message: str) -> None:
+def test_all_else_is_refused_with_a_reason(found: tuple[Signature, Certificate, CheckResult], message: str) -> None:
     with pytest.raises(VerificationError, match=message):
         good(found)
 
@@ -133,8 +141,8 @@ def test_a_bad_signature_by_a_pinned_key_spoils_a_good_one(word: str) -> None:
 def test_a_signature_of_a_text_is_tried_for_texts_only() -> None:
     (of_text,) = signatures(KEY.signature(b"", 0x01, THEN + DAY))
     (certificate,) = certificates(KEY.certificate)
-    assert obstacle(of_text, certificate.keys, of_text=True) == ""
-    assert "one of a text, which fits other bytes too" in obstacle(of_text, certificate.keys)
+    assert refusal(of_text, certificate.keys, of_text=True) == ""
+    assert "one of a text, which fits other bytes too" in refusal(of_text, certificate.keys)
 
 
 def test_weak_hashes_and_revoked_keys_are_not_even_tried() -> None:
@@ -142,6 +150,6 @@ def test_weak_hashes_and_revoked_keys_are_not_even_tried() -> None:
     (fine,) = signatures(KEY.sign(b""))
     (certificate,) = certificates(KEY.certificate)
     (revoked,) = certificates(Hand(revoked=True).certificate)
-    assert obstacle(fine, certificate.keys) == ""
-    assert "SHA-1, which can be forged" in obstacle(weak, certificate.keys)
-    assert f"the key {revoked.fingerprint} was revoked" in obstacle(fine, revoked.keys)
+    assert refusal(fine, certificate.keys) == ""
+    assert "SHA-1, which can be forged" in refusal(weak, certificate.keys)
+    assert f"the key {revoked.fingerprint} was revoked" in refusal(fine, revoked.keys)

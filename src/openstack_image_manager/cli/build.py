@@ -64,7 +64,7 @@ def build(
     reporting.set_up_log()
     _check_url(url)
     with reporting.recording("catalogue build") as record:
-        source = data.site(eol_url) if eol_data is None else data.files(eol_data)
+        source = data.from_url(eol_url) if eol_data is None else data.from_files(eol_data)
         writer.check(site)
         loaded = load(definitions.images, name_filter=definitions.name_filter)
         seen, troubles = _look(clouds.names(), loaded, tag)

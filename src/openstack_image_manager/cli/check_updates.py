@@ -43,12 +43,12 @@ def check_updates(
     from openstack_image_manager.report import console
     from openstack_image_manager.upstreams import signature_ages
 
-    source = eoldata.site(eol_url) if eol_data is None else eoldata.files(eol_data)
+    source = eoldata.from_url(eol_url) if eol_data is None else eoldata.from_files(eol_data)
     today = datetime.now(UTC).date()
     everything = load(definitions.images)
     chosen = load(definitions.images, name_filter=definitions.name_filter) if definitions.name_filter else everything
     known = eoldata.catalogue()
-    products = check.wanted(known, chosen.definitions)
+    products = check.products_of(known, chosen.definitions)
     releases, failed = eoldata.load(products, source)
     checks = check.check(known, chosen.definitions, everything.definitions, releases, today)
     signed = signature_ages.signatures(chosen.definitions, today)

@@ -78,8 +78,8 @@ def doctor_command(
     from openstack_image_manager.runs import run
 
     reporting.set_up_log()
-    name = location.split(bucket)[0] if bucket is not None else None
-    if bucket is not None and location.is_folder(bucket):
+    name = location.split_bucket(bucket)[0] if bucket is not None else None
+    if bucket is not None and location.is_directory(bucket):
         raise UsageError(f"--bucket {bucket}: only buckets are looked at here; `mirror --dry-run` tells of a directory")
     with reporting.recording("doctor") as record:
         checks: dict[str, Sequence[Check]] = {}

@@ -68,10 +68,10 @@ def list_keys(keys: Keys = None) -> None:
     Example:
       openstack-image-manager keys list
     """
-    from openstack_image_manager.signatures.keyring import default_directory, listing
+    from openstack_image_manager.signatures.keyring import default_directory, list_keys
 
     directory = keys or default_directory()
-    lines = [_line(path, key) for path, key in listing(directory)]
+    lines = [_line(path, key) for path, key in list_keys(directory)]
     typer.echo("\n".join(lines) if lines else f"There are no keys in {directory}.")
 
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from openstack_image_manager.errors import Error
     from openstack_image_manager.mirror.copier import Copier
     from openstack_image_manager.mirror.dask import Cluster
-    from openstack_image_manager.mirror.finish import After
+    from openstack_image_manager.mirror.finish import Completion
     from openstack_image_manager.mirror.index_writer import Publisher
     from openstack_image_manager.mirror.location import Target
-    from openstack_image_manager.mirror.plan import Holding, Judged, Plan
+    from openstack_image_manager.mirror.plan import Comparison, Contents, Plan
     from openstack_image_manager.mirror.record import Record
     from openstack_image_manager.mirror.report import Outcome
     from openstack_image_manager.mirror.store import Store
@@ -101,17 +101,17 @@ def mirror_command(
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.mirror import location, mirror
     from openstack_image_manager.mirror.copier import Copier
-    from openstack_image_manager.mirror.finish import After, withdraw
+    from openstack_image_manager.mirror.finish import Completion, withdraw
     from openstack_image_manager.mirror.index_writer import Publisher
     from openstack_image_manager.mirror.plan import beyond_limit
-    from openstack_image_manager.mirror.provenance import prover
+    from openstack_image_manager.mirror.provenance import create_prover
     from openstack_image_manager.mirror.report import of_mirror
     from openstack_image_manager.report import console, progress
 
     reporting.set_up_log()
     period = timedelta(days=options.days("--grace", grace, 7))
-    location.split(bucket)
-    if executor and location.is_folder(bucket):
+    location.split_bucket(bucket)
+    if executor and location.is_directory(bucket):
         raise UsageError("--executor needs a bucket: a directory is on one machine; leave one of them out")
     with reporting.recording("mirror") as record, ExitStack() as stack:
         loaded = load(definitions.images, name_filter=definitions.name_filter)
@@ -122,18 +122,18 @@ def mirror_command(
         now, stop = datetime.now(UTC), threading.Event()
         signer = _signer(sign_key) if index and not dry_run else None
         opened, address = _open(stack, bucket, endpoint, writes=not dry_run)
-        where = location.target(bucket, address, public_url)
+        where = location.parse_target(bucket, address, public_url)
         cluster = _cluster(stack, executor, where, address, keys, stop) if executor and not dry_run else None
-        made, holding, noted = mirror.look(opened, where, loaded.definitions, loaded.left_out, now, period)
-        made = mirror.guarded(made, holding, where, bucket.endswith("/"), loaded, noted)
+        made, holding, noted = mirror.plan_mirror(opened, where, loaded.definitions, loaded.left_out, now, period)
+        made = mirror.with_deletion_guard(made, holding, where, bucket.endswith("/"), loaded, noted)
         out = console.console(stderr=output != "text")
-        proofs = prover(keys, stop)
+        proofs = create_prover(keys, stop)
         unread: dict[str, Error] = {}
         if verify:
             with progress.reporter(out) as reporter:
                 made, unread = mirror.verify(made, Copier(opened, stop, reporter, proofs, dry_run), workers)
         # What could not be verified fails in a dry run, too.
-        outcomes: Sequence[Outcome] = mirror.unverified(made, unread)
+        outcomes: Sequence[Outcome] = mirror.verification_failures(made, unread)
         record.content = of_mirror(made, where, outcomes, dry_run)
         if output == "text":
             _show(made, where, now)
@@ -143,24 +143,24 @@ def mirror_command(
         if not dry_run:
             with progress.reporter(out) as reporter:
                 copier = Copier(opened, stop, reporter, proofs)
-                known = (*(each.item for each in made.judged), *location.items(loaded.left_out, where))
+                known = (*(each.item for each in made.comparisons), *location.items(loaded.left_out, where))
                 publisher = Publisher(opened, where, signer, known)
                 unread |= withdraw(made, holding, publisher) if index else {}
                 outcomes = mirror.copy(made, copier, workers, unread, _shared(cluster, copier))
                 record.content = of_mirror(made, where, outcomes, dry_run, failed)
-                after = After(loaded, made, noted, outcomes, where, opened, reporter)
+                after = Completion(loaded, made, noted, outcomes, where, opened, reporter)
                 if not stop.is_set():  # what waits for a storage that hangs would have to be interrupted again
                     _follow(after, holding, publisher, failed, write=write, prune=prune, index=index)
         record.failures += ["storage" for each in outcomes if each.state == "failed"]
         record.failures += [each.kind for each in failed.values()]
         _tell(record.content, outcomes, output, dry_run)
-        wrong = bool(failed) or any(each.is_hopeless for each in made.judged)
+        wrong = bool(failed) or any(each.is_hopeless for each in made.comparisons)
         raise typer.Exit(_code(outcomes, wrong))
 
 
 def _follow(
-    after: After,
-    holding: Holding,
+    after: Completion,
+    holding: Contents,
     publisher: Publisher,
     failed: dict[str, Error],
     *,
@@ -170,7 +170,7 @@ def _follow(
 ) -> None:
     """What follows the copies; what of it failed."""
     failed |= after.finish(holding, write=write)
-    gone = after.pruned(prune)
+    gone = after.deletable_plan(prune)
     failed |= after.publish(holding, publisher, gone) if index else {}
     failed |= after.prune(gone, failed)
     if index and gone.unneeded and "index" not in failed:  # another run may just have named what is deleted
@@ -187,11 +187,11 @@ def _open(stack: ExitStack, bucket: str, endpoint: str | None, *, writes: bool) 
     """The bucket or directory, and its address."""
     from openstack_image_manager.mirror import location
 
-    name, _ = location.split(bucket)
-    if location.is_folder(bucket):
-        from openstack_image_manager.mirror.directory import Folder
+    name, _ = location.split_bucket(bucket)
+    if location.is_directory(bucket):
+        from openstack_image_manager.mirror.directory import Directory
 
-        folder = stack.enter_context(Folder(name, writes))
+        folder = stack.enter_context(Directory(name, writes))
         return folder, folder.address
     from openstack_image_manager.mirror.s3 import Bucket
 
@@ -212,11 +212,11 @@ def _cluster(stack: ExitStack, executor: str, where: Target, endpoint: str, keys
     return stack.enter_context(Cluster(executor, where, endpoint, directory, stop))
 
 
-def _shared(cluster: Cluster | None, copier: Copier) -> Callable[[Judged], tuple[str, Record]]:
+def _shared(cluster: Cluster | None, copier: Copier) -> Callable[[Comparison], tuple[str, Record]]:
     """The cluster does the work, but for what has passwords in its addresses: those stay on this machine."""
-    from openstack_image_manager.mirror.job import may_travel
+    from openstack_image_manager.mirror.job import can_be_sent
 
-    return lambda judged: (cluster if cluster and may_travel(judged) else copier).bring(judged)
+    return lambda judged: (cluster if cluster and can_be_sent(judged) else copier).copy_version(judged)
 
 
 def _show(made: Plan, where: Target, now: datetime) -> None:
@@ -224,7 +224,7 @@ def _show(made: Plan, where: Target, now: datetime) -> None:
     from openstack_image_manager.report import console
 
     out = console.console()
-    for each in made.judged:
+    for each in made.comparisons:
         console.say(out, (report.line(each), report.STYLES[each.verdict]))
     for stored in made.unneeded:
         console.say(out, report.unneeded_line(stored, made.since.get(stored.key, now), now))
@@ -243,5 +243,5 @@ def _tell(told: Content, outcomes: Sequence[Outcome], output: str, dry_run: bool
         out = console.console()
         for each in outcomes:
             if each.state != "ok":
-                console.say(out, (f"{each.state}: {each.judged.item.subject}: {each.message}", "red"))
+                console.say(out, (f"{each.state}: {each.comparison.item.subject}: {each.message}", "red"))
         console.say(out, "Nothing was changed (--dry-run)." if dry_run else report.result_counts(outcomes))

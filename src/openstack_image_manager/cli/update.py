@@ -14,7 +14,7 @@ from openstack_image_manager.cli.groups import with_groups
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from openstack_image_manager.upstreams.edits import News
+    from openstack_image_manager.upstreams.edits import UpdateResult
 
 
 def register(app: typer.Typer) -> None:
@@ -73,7 +73,7 @@ def update_command(
     from openstack_image_manager.errors import Interrupted, UsageError
     from openstack_image_manager.report.log import say
     from openstack_image_manager.signatures import keyring as keyrings
-    from openstack_image_manager.signatures.evidence import Evidence
+    from openstack_image_manager.signatures.evidence import SignatureVerifier
     from openstack_image_manager.upstreams import sites
     from openstack_image_manager.upstreams.report import of_news
     from openstack_image_manager.upstreams.update import update
@@ -93,13 +93,13 @@ def update_command(
         chosen = [each for each in loaded.definitions if (each.enable if name is None else each.name == name)]
         if name is not None and not chosen:
             raise UsageError(f"there is no definition '{name}' in {images}")
-        mirrors = sites.mirrors_of(mirror or [], "--mirror")
-        asked = sites.of_environment(mirrors, use_cache=cache, local_files=local_files)
+        mirrors = sites.parse_mirrors(mirror or [], "--mirror")
+        asked = sites.sites_from_environment(mirrors, use_cache=cache, local_files=local_files)
         found = update(
             chosen,
             loaded.positions,
             asked,
-            Evidence(keyrings.keyring(keys), real=asked.real),
+            SignatureVerifier(keyrings.keyring(keys), request_url=asked.request_url),
             datetime.now(UTC).date(),
             keep=keep_versions,
             dry_run=dry_run,
@@ -116,7 +116,7 @@ def update_command(
         raise typer.Exit(1 if any(each.error for each in found) else 0)
 
 
-def _show(found: Sequence[News], silent: int, output: str, dry_run: bool) -> None:
+def _show(found: Sequence[UpdateResult], silent: int, output: str, dry_run: bool) -> None:
     from openstack_image_manager.humanize import count
     from openstack_image_manager.report import console
     from openstack_image_manager.upstreams import edits

@@ -59,7 +59,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class ReleaseUse:
     """A release that a definition has images of; `release` is None where its os_version does not tell."""
 
     definition: Definition
@@ -90,13 +90,13 @@ def _product(name: str, data: Mapping[str, Any]) -> Product:
     )
 
 
-def uses(known: Catalogue, definitions: Iterable[Definition]) -> list[Use]:
+def uses(known: Catalogue, definitions: Iterable[Definition]) -> list[ReleaseUse]:
     """The releases of each definition: of a multi image that of its newest version. Out of scope are definitions whose
     distribution is not in the catalogue."""
     return [use for definition in definitions for use in _uses(known, definition)]
 
 
-def _uses(known: Catalogue, definition: Definition) -> Iterator[Use]:
+def _uses(known: Catalogue, definition: Definition) -> Iterator[ReleaseUse]:
     versions = sorted(definition.offered, key=lambda each: naming.version_key(each.version), reverse=True)
     if definition.multi:
         versions = versions[:1]
@@ -106,7 +106,7 @@ def _uses(known: Catalogue, definition: Definition) -> Iterator[Use]:
         if name is not None:
             product = known.products[name]
             found = product.release.fullmatch(system or "")
-            yield Use(definition, product, system, found["release"] if found else None)
+            yield ReleaseUse(definition, product, system, found["release"] if found else None)
 
 
 def _fits(rule: Rule, definition: Definition, system: str | None) -> bool:
@@ -117,12 +117,12 @@ def _fits(rule: Rule, definition: Definition, system: str | None) -> bool:
     )
 
 
-def wanted(known: Catalogue, definitions: Iterable[Definition]) -> list[Product]:
+def products_of(known: Catalogue, definitions: Iterable[Definition]) -> list[Product]:
     """The products that have to be asked for: those of definitions that are enabled."""
     return _products(uses(known, definitions))
 
 
-def _products(its: Iterable[Use]) -> list[Product]:
+def _products(its: Iterable[ReleaseUse]) -> list[Product]:
     return list({use.product.name: use.product for use in its if use.definition.enable}.values())
 
 
@@ -144,12 +144,12 @@ def check(
         checks += _missing(product, its, [use for use in all_uses if use.product == product], known, today)
         for use in ours:
             if use.product == product and use.definition.enable:
-                checks += _of_definition(use, its, known.notice, today)
+                checks += _check_definition(use, its, known.notice, today)
     return sorted(checks, key=lambda each: not each.is_finding)
 
 
 def _missing(
-    product: Product, releases: Sequence[Release], its: Sequence[Use], known: Catalogue, today: date
+    product: Product, releases: Sequence[Release], its: Sequence[ReleaseUse], known: Catalogue, today: date
 ) -> Iterator[Check]:
     """Releases with support that no definition has. One that is older than all that are defined is only noted: it may
     have been left out on purpose."""
@@ -183,7 +183,7 @@ def _is_special(definition: Definition, known: Catalogue) -> bool:
     return (definition.meta.get("os_purpose") or "") in known.special_purposes
 
 
-def _of_definition(use: Use, releases: Sequence[Release], notice: int, today: date) -> Iterator[Check]:
+def _check_definition(use: ReleaseUse, releases: Sequence[Release], notice: int, today: date) -> Iterator[Check]:
     product, name = use.product, use.definition.name
     release = next((each for each in releases if each.name == use.release), None)
     if release is None:
@@ -200,11 +200,11 @@ def _of_definition(use: Use, releases: Sequence[Release], notice: int, today: da
     if days <= notice:
         left = f"in {days} day{'' if days == 1 else 's'}" if days else "today"
         yield Check("ending", name, f"{what} ends on {end}, {left}", product.name, release.name, _iso(end))
-    if message := _promise(use.definition.meta.get("provided_until"), end):
+    if message := _provided_until_problem(use.definition.meta.get("provided_until"), end):
         yield Check("provided_until", name, f"{message} {what}, {end}", product.name, release.name, _iso(end))
 
 
-def _promise(until: str | None, end: date) -> str | None:
+def _provided_until_problem(until: str | None, end: date) -> str | None:
     """What is odd about provided_until; `none` and `notice` promise no day."""
     if not until:
         return "has no provided_until; it could be the end of"

@@ -51,7 +51,7 @@ def load(products: Iterable[Product], source: Source) -> tuple[dict[str, tuple[R
     return had, failed
 
 
-def site(url: str) -> Source:
+def from_url(url: str) -> Source:
     """One document for each product, at URL/PRODUCT/. Raises UsageError for what is no URL."""
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise UsageError(f"--eol-url '{public_url(url)}' is not a URL that begins with http:// or https://")
@@ -64,7 +64,7 @@ def site(url: str) -> Source:
     return get
 
 
-def files(path: Path) -> Source:
+def from_files(path: Path) -> Source:
     """A directory with PRODUCT.json, or one file with the documents of several products. Raises Error."""
     if path.is_dir():
         return lambda product: _read(_text(path / f"{product.name}.json"), product, str(path / f"{product.name}.json"))

@@ -15,17 +15,17 @@ from openstack_image_manager.definitions.model import Version, public_url
 from openstack_image_manager.errors import StorageError, VerificationError
 from openstack_image_manager.mirror.digests import Digests
 from openstack_image_manager.mirror.location import INDEX_FILE, RECORD, Item
-from openstack_image_manager.mirror.plan import Holding, Judged, Stored, Verdict, contradiction, judge
+from openstack_image_manager.mirror.plan import Comparison, Contents, StoredObject, Verdict, compare, contradiction
 from openstack_image_manager.mirror.provenance import VERIFIED, Proof, Prover
-from openstack_image_manager.mirror.record import Record, metadata, parsed, written
+from openstack_image_manager.mirror.record import Record, decode, encode, object_metadata
 from openstack_image_manager.mirror.store import EXISTS, OTHER_RUN, Store, write_record
 from openstack_image_manager.reporter import Reporter
 from openstack_image_manager.transfer.checksum_files import copy_checksum
 from openstack_image_manager.transfer.download import Download
 from openstack_image_manager.transfer.verified import VerifiedImage
 
-BY_OTHERS = "another run has already copied it"  # and only the bucket says what
-LONGEST = 6 * 3600.0  # seconds for one image
+COPIED_BY_ANOTHER_RUN = "another run has already copied it"  # and only the bucket says what
+TIMEOUT = 6 * 3600.0  # seconds for one image
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,38 +38,38 @@ class Copier:
     prover: Prover
     dry: bool = False
 
-    def bring(self, judged: Judged) -> tuple[str, Record]:
+    def copy_version(self, comparison: Comparison) -> tuple[str, Record]:
         """What was done, and the record that the object has now. Whatever fails leaves nothing. Raises Error."""
-        item = judged.item
+        item = comparison.item
         proof = self.prover.prove(item.definition, item.version)
         version = proof.version
-        if judged.verdict is Verdict.UNFINISHED and (record := self.finished(judged, version)):
+        if comparison.verdict is Verdict.UNFINISHED and (record := self.complete_record(comparison, version)):
             return "its bytes are right; the record was written", record
         try:
-            record = self._copy(item, proof, judged.stored)
+            record = self._copy(item, proof, comparison.stored)
             return "copied" + (", its signature verified" if record.signature == VERIFIED else ""), record
         except StorageError as error:
             if error.code != EXISTS:
                 raise
-        now = self.look(item)
-        if now.verdict is Verdict.UNFINISHED and (record := self.finished(now, version)):
+        now = self.compare(item)
+        if now.verdict is Verdict.UNFINISHED and (record := self.complete_record(now, version)):
             return "another run has already copied it; the record was written", record
         if now.verdict is Verdict.CURRENT and now.stored and now.stored.record:
-            return BY_OTHERS, now.stored.record
+            return COPIED_BY_ANOTHER_RUN, now.stored.record
         if now.verdict in (Verdict.MISMATCH, Verdict.UNFINISHED):
             raise StorageError(f"{item.key}: {OTHER_RUN}")
         raise StorageError(f"{item.key}: another program has changed it: {now.verdict}, {now.reason}")
 
-    def look(self, item: Item) -> Judged:
+    def compare(self, item: Item) -> Comparison:
         """The verdict on what is there now."""
         head = self.store.head(item.key)
         if head is None:
-            return judge(item, None)
+            return compare(item, None)
         entry, ours = head
-        record, damaged = record_of(self.store, item.key)
-        return judge(item, Stored(item.key, entry.size, entry.modified, record, ours, damaged))
+        record, damaged = read_record(self.store, item.key)
+        return compare(item, StoredObject(item.key, entry.size, entry.modified, record, ours, damaged))
 
-    def _copy(self, item: Item, proof: Proof, old: Stored | None) -> Record:
+    def _copy(self, item: Item, proof: Proof, old: StoredObject | None) -> Record:
         version = proof.version
         checksum = Checksum.parse(version.checksum) if version.checksum else None
         algorithm = checksum.algorithm if checksum else "sha256"
@@ -77,17 +77,17 @@ class Copier:
         def progress(done: int, total: int | None) -> None:
             self.reporter.progress(item.subject, "copying", done, total)
 
-        deadline = time.monotonic() + LONGEST
+        deadline = time.monotonic() + TIMEOUT
         with (
             Download(version.url, algorithm, deadline, self.stop, progress, hint="") as download,
-            proof.checking() as check,
+            proof.check_image() as check,
         ):
-            body = VerifiedImage(check.published(download), item.definition.format, checksum)
-            chunks = self._verified(download, item, body)
+            body = VerifiedImage(check.watch(download), item.definition.format, checksum)
+            chunks = self._verified_chunks(download, item, body)
             first = next(chunks)  # what is wrong from the start begins no upload
             # The download hashes the file as published; it is the object, if nothing was unpacked.
             known = frozenset[str]() if body.packed else frozenset({algorithm})
-            with self.store.begin(item.key, metadata(version)) as upload, Digests(known=known) as digests:
+            with self.store.begin_upload(item.key, object_metadata(version)) as upload, Digests(known=known) as digests:
                 for chunk in itertools.chain([first], chunks):
                     digests.feed(chunk)
                     check.image(chunk)
@@ -100,18 +100,18 @@ class Copier:
                 if reason := contradiction(item.version, record):
                     raise VerificationError(f"{public_url(version.url)}: {reason}")
                 if old is not None:
-                    self._replaced(item, old)
+                    self._delete_old(item, old)
                 upload.complete(record)
         return record
 
-    def _replaced(self, item: Item, old: Stored) -> None:
+    def _delete_old(self, item: Item, old: StoredObject) -> None:
         """Delete what was there; not what another run has put in its place. Raises StorageError, then with EXISTS."""
-        now = self.look(item).stored
-        if now and (now.size, undamaged(now.record)) != (old.size, undamaged(old.record)):
+        now = self.compare(item).stored
+        if now and (now.size, without_damage(now.record)) != (old.size, without_damage(old.record)):
             raise StorageError(f"{item.key}: {OTHER_RUN}", EXISTS)
-        drop(self.store, old)
+        delete_object(self.store, old)
 
-    def _verified(self, download: Download, item: Item, body: VerifiedImage) -> Iterator[bytes]:
+    def _verified_chunks(self, download: Download, item: Item, body: VerifiedImage) -> Iterator[bytes]:
         try:
             yield from body
         except VerificationError as error:
@@ -122,61 +122,61 @@ class Copier:
                 f"{public_url(download.url)}: it has {download.done} bytes, the definition says {size}"
             )
 
-    def finished(self, judged: Judged, version: Version) -> Record | None:
+    def complete_record(self, comparison: Comparison, version: Version) -> Record | None:
         """The record that a complete object lacks, written now; None if its bytes can't be shown to be right."""
         if version.checksum is None:
             return None
-        checksum, key = Checksum.parse(version.checksum), judged.item.key
+        checksum, key = Checksum.parse(version.checksum), comparison.item.key
         before = self.store.head(key)
-        digests = self.reread(judged, checksum.algorithm)
+        digests = self.hash_object(comparison, checksum.algorithm)
         if digests[checksum.algorithm] != checksum.digest:
             return None
         # The file as published was the object, or nobody knows it any more.
-        record = _record(judged.item, Proof(version), (str(checksum), digests.size), digests)
+        record = _record(comparison.item, Proof(version), (str(checksum), digests.size), digests)
         if version.size not in (None, digests.size):
             return None
         write_record(self.store, key, record, lambda: self.store.head(key) == before)
         return record
 
-    def reread(self, judged: Judged, algorithm: str = "sha256") -> Digests:
+    def hash_object(self, comparison: Comparison, algorithm: str = "sha256") -> Digests:
         """Hashes of the bytes that are in the bucket. Raises StorageError, Interrupted."""
-        total = judged.stored.size if judged.stored else None
+        total = comparison.stored.size if comparison.stored else None
         with Digests(algorithm) as digests:
-            for chunk in self.store.read(judged.item.key, self.stop):
+            for chunk in self.store.read(comparison.item.key, self.stop):
                 digests.feed(chunk)
-                self.reporter.progress(judged.item.subject, "verifying", digests.size, total)
+                self.reporter.progress(comparison.item.subject, "verifying", digests.size, total)
         return digests
 
-    def verified(self, judged: Judged) -> Judged:
+    def verify(self, comparison: Comparison) -> Comparison:
         """The verdict after its bytes were read again."""
-        record = judged.stored.record if judged.stored else None
-        if record is None or not (judged.verdict is Verdict.CURRENT or record.damaged):
-            return judged
-        promised = copy_checksum(judged.item.version)
+        record = comparison.stored.record if comparison.stored else None
+        if record is None or not (comparison.verdict is Verdict.CURRENT or record.damaged):
+            return comparison
+        promised = copy_checksum(comparison.item.version)
         wanted = Checksum.parse(promised or f"sha256:{record.sha256}")
-        got = self.reread(judged, wanted.algorithm)
+        got = self.hash_object(comparison, wanted.algorithm)
         recorded = (got.size, got["sha256"], got["sha512"]) == (record.size, record.sha256, record.sha512)
         if recorded and got[wanted.algorithm] == wanted.digest:
-            judged = self._marked(judged, record, None) if record.damaged else judged
-            return replace(judged, is_read=promised in record.stored)
+            comparison = self._mark_damaged(comparison, record, None) if record.damaged else comparison
+            return replace(comparison, is_read=promised in record.stored)
         reason = f"its bytes have sha256:{got['sha256']}, its record says sha256:{record.sha256}"
         if recorded:
             reason = f"its bytes have {wanted.algorithm}:{got[wanted.algorithm]}, the definition says {wanted}"
-        marked = self._marked(judged, record, datetime.now(UTC).isoformat(timespec="seconds"))
+        marked = self._mark_damaged(comparison, record, datetime.now(UTC).isoformat(timespec="seconds"))
         return replace(marked, verdict=Verdict.MISMATCH, reason=reason)
 
-    def _marked(self, judged: Judged, record: Record, damaged: str | None) -> Judged:
+    def _mark_damaged(self, comparison: Comparison, record: Record, damaged: str | None) -> Comparison:
         """The verdict on an object whose record says since when it is damaged. The record is written only if it is
         still the one that was read: another run may have replaced the object."""
         new = replace(record, damaged=damaged)
         if not self.dry:
             try:
-                if record_of(self.store, judged.item.key)[0] == record:
-                    self.store.put(judged.item.key + RECORD, written(new))
+                if read_record(self.store, comparison.item.key)[0] == record:
+                    self.store.put(comparison.item.key + RECORD, encode(new))
             except StorageError as error:  # the verdict counts all the same
-                self.reporter.line(judged.item.subject, f"the record cannot be marked: {error}")
-        stored = replace(judged.stored, record=new) if judged.stored else None
-        return judge(judged.item, stored)
+                self.reporter.line(comparison.item.subject, f"the record cannot be marked: {error}")
+        stored = replace(comparison.stored, record=new) if comparison.stored else None
+        return compare(comparison.item, stored)
 
 
 def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests) -> Record:
@@ -207,19 +207,19 @@ def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests)
     )
 
 
-def undamaged(record: Record | None) -> Record | None:
+def without_damage(record: Record | None) -> Record | None:
     """The record without a mark of damage."""
     return replace(record, damaged=None) if record else None
 
 
-def record_of(store: Store, key: str) -> tuple[Record | None, bool]:
+def read_record(store: Store, key: str) -> tuple[Record | None, bool]:
     """The record of an object, and whether there is something else instead. Raises StorageError."""
     data = store.get(key + RECORD)
-    record = parsed(data or b"")
+    record = decode(data or b"")
     return record, data is not None and record is None
 
 
-def drop(store: Store, old: Stored) -> None:
+def delete_object(store: Store, old: StoredObject) -> None:
     """Delete an object of ours first and then its record: who is killed in between leaves nothing that looks whole.
     Raises StorageError."""
     if old.size is not None:
@@ -227,7 +227,7 @@ def drop(store: Store, old: Stored) -> None:
     store.remove(old.key + RECORD)
 
 
-def found(store: Store, prefix: str, keys: set[str], workers: int) -> Holding:
+def list_contents(store: Store, prefix: str, keys: set[str], workers: int) -> Contents:
     """What is below the prefix: one listing, one small GET for each record, and a HEAD where one of the `keys` has none
     or the two do not agree: some listings lag. What is below a prefix with an index of its own belongs to another
     mirror. Raises StorageError."""
@@ -240,32 +240,32 @@ def found(store: Store, prefix: str, keys: set[str], workers: int) -> Holding:
     entries = {each.key: each for each in listed if each.key in asked or not each.key.startswith(others)}
     recorded = {key.removesuffix(RECORD) for key in entries if key.endswith(RECORD)}
 
-    def look(key: str) -> Stored | None:
+    def look(key: str) -> StoredObject | None:
         entry = entries.get(key)
-        record, damaged = record_of(store, key)  # which the listing may lack
+        record, damaged = read_record(store, key)  # which the listing may lack
         if entry is None:
-            return Stored(key, None, entries[key + RECORD].modified, record) if record else None
+            return StoredObject(key, None, entries[key + RECORD].modified, record) if record else None
         if record and record.size == entry.size:
-            return Stored(key, entry.size, entry.modified, record)
+            return StoredObject(key, entry.size, entry.modified, record)
         head = store.head(key)
         if head is None:
-            return Stored(key, None, entry.modified, record) if record else None
-        return Stored(key, head[0].size, head[0].modified, record, head[1], damaged)
+            return StoredObject(key, None, entry.modified, record) if record else None
+        return StoredObject(key, head[0].size, head[0].modified, record, head[1], damaged)
 
     seen = in_parallel(look, sorted(recorded | (keys & set(entries))), workers)
-    return Holding({stored.key: stored for stored in seen if stored}, frozenset(entries), others)
+    return Contents({stored.key: stored for stored in seen if stored}, frozenset(entries), others)
 
 
-def joined(store: Store, holding: Holding, expected: Iterable[str]) -> Holding:
+def with_unlisted(store: Store, contents: Contents, expected: Iterable[str]) -> Contents:
     """The holding with those `expected` objects that its listing lacks and that are there: some listings lag. Raises
     StorageError."""
-    stored = dict(holding.stored)
+    stored = dict(contents.stored)
     for key in expected:
         seen = stored.get(key)
         if seen and seen.size is not None and (seen.record or seen.damaged):
             continue
         head = store.head(key)
         if head:
-            record, damaged = record_of(store, key)
-            stored[key] = Stored(key, head[0].size, head[0].modified, record, head[1], damaged)
-    return replace(holding, stored=stored)
+            record, damaged = read_record(store, key)
+            stored[key] = StoredObject(key, head[0].size, head[0].modified, record, head[1], damaged)
+    return replace(contents, stored=stored)

@@ -14,18 +14,18 @@ from typing import Any, Self
 
 from openstack_image_manager import __version__
 from openstack_image_manager.errors import Error, Interrupted, UsageError, reason
-from openstack_image_manager.mirror.job import answer_of, carry_out, job
+from openstack_image_manager.mirror.job import create_job, read_answer, run_job
 from openstack_image_manager.mirror.location import Target
-from openstack_image_manager.mirror.plan import Judged
+from openstack_image_manager.mirror.plan import Comparison
 from openstack_image_manager.mirror.record import Record
 
 CONNECT_TIMEOUT = 5  # seconds
-LOOK = 1.0  # seconds between looks at what was submitted
-ALONE = 60.0  # seconds that a cluster may be without workers
-LONGEST = 8 * 3600.0  # seconds for one version, with the time that it waits for a worker
+POLL_INTERVAL = 1.0  # seconds between looks at what was submitted
+NO_WORKERS_TIMEOUT = 60.0  # seconds that a cluster may be without workers
+TIMEOUT = 8 * 3600.0  # seconds for one version, with the time that it waits for a worker
 
 
-def address(executor: str) -> str:
+def scheduler_address(executor: str) -> str:
     """The scheduler's address, of dask://HOST:PORT. Raises UsageError."""
     found = re.fullmatch(r"dask://([^/@\s]+:\d+)/?", executor)
     if not found:
@@ -36,15 +36,15 @@ def address(executor: str) -> str:
 class Cluster:
     """A client of a scheduler. `with` closes it. Raises Error where there is no scheduler, or no worker."""
 
-    def __init__(self, executor: str, where: Target, endpoint: str, keys: str | None, stop: threading.Event) -> None:
-        where_to = address(executor)
+    def __init__(self, executor: str, target: Target, endpoint: str, keys: str | None, stop: threading.Event) -> None:
+        where_to = scheduler_address(executor)
         try:
             import distributed
         except ImportError:
             hint = "pip install '.[dask]' where its source is"
             raise Error(f"--executor {executor} needs Dask, here and on the workers: {hint}") from None
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it would say, our messages say
-        self._where, self._endpoint, self._keys, self._stop = where, endpoint, keys, stop
+        self._target, self._endpoint, self._keys, self._stop = target, endpoint, keys, stop
         self._address = executor
         self._library: Any = distributed
         try:
@@ -69,33 +69,35 @@ class Cluster:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._client.close()
 
-    def bring(self, judged: Judged) -> tuple[str, Record]:
+    def copy_version(self, comparison: Comparison) -> tuple[str, Record]:
         """Have it done by a worker; by another one if that is lost, as often as the
         scheduler allows. Raises Error, Interrupted
         (a worker then ends what it has begun)."""
-        work = job(judged, self._where, self._endpoint, self._keys)
+        work = create_job(comparison, self._target, self._endpoint, self._keys)
         future = self._client.submit(
-            carry_out, work, pure=False, retries=0, key=f"mirror-{judged.item.key}-{id(judged)}"
+            run_job, work, pure=False, retries=0, key=f"mirror-{comparison.item.key}-{id(comparison)}"
         )
         try:
-            return answer_of(self._wait(future, judged))
+            return read_answer(self._wait(future, comparison))
         except self._library.KilledWorker as error:
             lost = error.allowed_failures + 1
-            raise Error(f"{judged.item.key}: workers were lost over it ({lost} of them); look at their logs") from None
+            raise Error(
+                f"{comparison.item.key}: workers were lost over it ({lost} of them); look at their logs"
+            ) from None
         except (Error, Interrupted):
             raise
         except Exception as error:
             said = reason(f"{type(error).__name__}: {error}")
             hint = f"is openstack-image-manager {__version__} installed there?"
-            raise Error(f"{judged.item.key}: a worker could not do it ({said}); {hint}") from None
+            raise Error(f"{comparison.item.key}: a worker could not do it ({said}); {hint}") from None
         finally:
             future.release()
 
-    def _wait(self, future: Any, judged: Judged) -> dict[str, Any]:
-        end, seen = time.monotonic() + LONGEST, time.monotonic()
+    def _wait(self, future: Any, comparison: Comparison) -> dict[str, Any]:
+        end, seen = time.monotonic() + TIMEOUT, time.monotonic()
         while True:
             try:
-                answer: dict[str, Any] = future.result(timeout=LOOK)
+                answer: dict[str, Any] = future.result(timeout=POLL_INTERVAL)
                 return answer
             except TimeoutError:
                 pass
@@ -104,7 +106,7 @@ class Cluster:
             if self._stop.is_set():
                 future.cancel()
                 raise Interrupted("interrupted")
-            if now - seen > ALONE or now > end:
+            if now - seen > NO_WORKERS_TIMEOUT or now > end:
                 future.cancel()
-                why = "has no workers any more" if now - seen > ALONE else "was not done with it in time"
-                raise Error(f"{judged.item.key}: the cluster {why} ({self._address}); run again when it is healthy")
+                why = "has no workers any more" if now - seen > NO_WORKERS_TIMEOUT else "was not done with it in time"
+                raise Error(f"{comparison.item.key}: the cluster {why} ({self._address}); run again when it is healthy")

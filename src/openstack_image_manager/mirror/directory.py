@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 from openstack_image_manager.errors import Interrupted, StorageError
 from openstack_image_manager.mirror.location import RECORD
-from openstack_image_manager.mirror.record import Record, written
-from openstack_image_manager.mirror.store import CHUNK, EXISTS, LARGEST, Begun, Entry
+from openstack_image_manager.mirror.record import Record, encode
+from openstack_image_manager.mirror.store import CHUNK, EXISTS, LARGEST_SMALL_FILE, Entry, UnfinishedUpload
 
 PARTIAL = ".mirror-partial"  # what the name of an unfinished file ends with
 _ADVICE = {
@@ -31,13 +31,13 @@ _ADVICE = {
 }
 
 
-class Folder:
+class Directory:
     """One directory, which must be there. Only one run writes to it at a time: `with` locks it if `writes`."""
 
     def __init__(self, root: str, writes: bool = True) -> None:
         self.root = Path(root)
         self._lock = -1
-        with self._doing(""):
+        with self._operation(""):
             self._lock = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             if writes:
@@ -49,7 +49,7 @@ class Folder:
                 why = "another run is at work there; wait for its end"
             raise StorageError(f"{self.address}: {why}") from None
 
-    def __enter__(self) -> Folder:
+    def __enter__(self) -> Directory:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,7 +61,7 @@ class Folder:
         return f"file://{quote(str(self.root))}"
 
     @contextmanager
-    def _doing(self, what: str) -> Iterator[None]:
+    def _operation(self, what: str) -> Iterator[None]:
         """Every failure becomes a StorageError."""
         where = f"{self.address}: {what}".rstrip(": ")
         try:
@@ -91,7 +91,7 @@ class Folder:
                     yield self._entry(path)
 
     def _files(self, prefix: str) -> Iterator[Path]:
-        with self._doing("listing"):
+        with self._operation("listing"):
             for folder, folders, names in os.walk(self.root / prefix, onerror=_unless_gone):
                 folders.sort()
                 yield from (Path(folder) / name for name in sorted(names))
@@ -103,7 +103,7 @@ class Folder:
     def head(self, key: str) -> tuple[Entry, bool] | None:
         """The file. That it is ours only its record says, which is there before it."""
         try:
-            with self._doing(f"looking at {key}"):
+            with self._operation(f"looking at {key}"):
                 return self._entry(self._path(key)), False
         except StorageError as error:
             if error.code == "NoSuchKey":
@@ -113,28 +113,30 @@ class Folder:
     def get(self, key: str) -> bytes | None:
         """A small file; None if there is none."""
         try:
-            with self._doing(f"reading {key}"), self._path(key).open("rb") as file:
-                data = file.read(LARGEST + 1)
+            with self._operation(f"reading {key}"), self._path(key).open("rb") as file:
+                data = file.read(LARGEST_SMALL_FILE + 1)
         except StorageError as error:
             if error.code == "NoSuchKey":
                 return None
             raise
-        if len(data) > LARGEST:
-            raise StorageError(f"{self.address}: {key} has more than {LARGEST} bytes, which no such file has")
+        if len(data) > LARGEST_SMALL_FILE:
+            raise StorageError(
+                f"{self.address}: {key} has more than {LARGEST_SMALL_FILE} bytes, which no such file has"
+            )
         return data
 
     def put(self, key: str, data: bytes, kind: str = "application/json", *, new: bool = False) -> None:  # noqa: ARG002  as Store
         """Write a small file whole, over what is there. A directory knows nothing of media types."""
         if new and os.path.lexists(self._path(key)):
             raise StorageError(f"{self.address}: writing {key}: there is a file already", EXISTS)
-        with FolderUpload(self, key) as upload:
+        with DirectoryUpload(self, key) as upload:
             upload.write(data)
             upload.flush()
             upload.replace()
 
     def remove(self, key: str) -> None:
         """Delete one file, and the directories that are empty then."""
-        with self._doing(f"deleting {key}"):
+        with self._operation(f"deleting {key}"):
             path = self._path(key)
             path.unlink(missing_ok=True)
         for parent in path.parents:
@@ -147,36 +149,38 @@ class Folder:
 
     def read(self, key: str, stop: threading.Event) -> Iterator[bytes]:
         """The file's bytes. Raises Interrupted when `stop` is set."""
-        with self._doing(f"reading {key}"), self._path(key).open("rb") as file:
+        with self._operation(f"reading {key}"), self._path(key).open("rb") as file:
             while chunk := file.read(CHUNK):
                 if stop.is_set():
                     raise Interrupted("interrupted")
                 yield chunk
 
-    def begin(self, key: str, metadata: Mapping[str, str]) -> FolderUpload:  # noqa: ARG002  as Store
+    def begin_upload(self, key: str, metadata: Mapping[str, str]) -> DirectoryUpload:  # noqa: ARG002  as Store
         """A file under another name, of which the record will say what metadata say elsewhere."""
-        return FolderUpload(self, key)
+        return DirectoryUpload(self, key)
 
-    def begun(self, prefix: str) -> list[Begun]:
+    def unfinished_uploads(self, prefix: str) -> list[UnfinishedUpload]:
         """Files that killed runs left: no other run is at work while this one has the lock."""
         found = []
         for path in self._files(prefix):
             if path.name.endswith(PARTIAL):
                 entry = self._entry(path)
                 name = path.name[1:].rsplit(".", 2)[0]
-                found.append(Begun(str(path.with_name(name).relative_to(self.root)), entry.key, entry.modified, True))
+                found.append(
+                    UnfinishedUpload(str(path.with_name(name).relative_to(self.root)), entry.key, entry.modified, True)
+                )
         return found
 
     def abort(self, key: str, upload_id: str) -> None:
         """Delete an unfinished file."""
-        with self._doing(f"aborting {key}"):
+        with self._operation(f"aborting {key}"):
             self._path(upload_id).unlink(missing_ok=True)
 
     def open_partial(self, key: str) -> tuple[Path, Path, int]:
         """The file's path, and the path and the descriptor of the one that it is written to."""
         if key.endswith(PARTIAL):
             raise StorageError(f"'{key}': unfinished files are called so; set another mirror_url")
-        with self._doing(f"writing {key}"):
+        with self._operation(f"writing {key}"):
             path = self._path(key)
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
@@ -189,15 +193,15 @@ def _unless_gone(error: OSError) -> None:
         raise error
 
 
-class FolderUpload:
+class DirectoryUpload:
     """A file on its way; see `store.Upload`."""
 
-    def __init__(self, folder: Folder, key: str) -> None:
+    def __init__(self, folder: Directory, key: str) -> None:
         self._folder, self._key = folder, key
         self._path, self._partial, self._file = folder.open_partial(key)
         self._is_complete = False
 
-    def __enter__(self) -> FolderUpload:
+    def __enter__(self) -> DirectoryUpload:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -209,26 +213,26 @@ class FolderUpload:
 
     def write(self, chunk: bytes) -> None:
         """Write the next bytes. Raises StorageError."""
-        with self._folder._doing(f"writing {self._key}"):
+        with self._folder._operation(f"writing {self._key}"):
             left = memoryview(chunk)
             while left:
                 left = left[os.write(self._file, left) :]
 
     def flush(self) -> None:
         """Wait until the disk has everything. Raises StorageError."""
-        with self._folder._doing(f"writing {self._key}"):
+        with self._folder._operation(f"writing {self._key}"):
             os.fsync(self._file)
 
     def complete(self, record: Record) -> None:
         """Write the record, and give the file its name. Raises StorageError; EXISTS where something is."""
         if os.path.lexists(self._path):
             raise StorageError(f"{self._folder.address}: completing {self._key}: there is an object already", EXISTS)
-        self._folder.put(self._key + RECORD, written(record))
+        self._folder.put(self._key + RECORD, encode(record))
         self.replace()
 
     def replace(self) -> None:
         """Give the file its name, whatever had it; also after a power failure. Raises StorageError."""
-        with self._folder._doing(f"completing {self._key}"):
+        with self._folder._operation(f"completing {self._key}"):
             self._partial.replace(self._path)
             self._is_complete = True
             directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)

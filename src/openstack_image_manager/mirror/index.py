@@ -25,16 +25,16 @@ Entry = tuple[str, str, str, str, str]  # key, name, version, sha256, sha512 or 
 _MARK = f"# made by {MAKER}; lines like this are comments"
 
 
-def tree(held: Mapping[str, Record], prefix: str) -> dict[str, str]:
+def build_index(objects: Mapping[str, Record], prefix: str) -> dict[str, str]:
     """Keys and texts of the whole index, in the order in which they are to be written: what is referred to comes first.
-    `held`: whole objects by their keys, all below the prefix."""
+    `objects`: whole objects by their keys, all below the prefix."""
     folders: dict[str, dict[str, Record]] = defaultdict(dict)
-    for key, record in sorted(held.items()):
+    for key, record in sorted(objects.items()):
         folder, slash, name = key.rpartition("/")
         folders[folder + slash][name] = record
     made = {f"{folder}{SUMS}": _sums(its) for folder, its in folders.items()}
-    products = _products({key.removeprefix(prefix): record for key, record in sorted(held.items())})
-    updated = _updated(held.values())
+    products = _products({key.removeprefix(prefix): record for key, record in sorted(objects.items())})
+    updated = _updated(objects.values())
     common = {"creator": MAKER, "updated": updated}
     about = {"content_id": CONTENT, "datatype": "image-downloads", "format": "products:1.0"}
     made[prefix + PRODUCTS] = _json({**about, **common, "products": products})
@@ -51,17 +51,17 @@ def signed_key(key: str) -> str:
     return key.removesuffix(suffix) + SIGNED[suffix]
 
 
-def to_sign(key: str, text: str) -> str:
+def signable_text(key: str, text: str) -> str:
     """What is signed: the signed index leads to signed products."""
     return text.replace(PRODUCTS, signed_key(PRODUCTS)) if key.endswith(INDEX) else text
 
 
-def is_ours(text: str) -> bool:
+def is_own(text: str) -> bool:
     """True for texts of an index that we wrote, also clearsigned ones."""
     return text.startswith(_MARK) or f'"creator": "{MAKER}"' in text
 
 
-def entries(text: str, prefix: str) -> set[Entry]:
+def parse_products(text: str, prefix: str) -> set[Entry]:
     """What published products say; nothing where the text is not valid."""
     try:
         return {
@@ -74,7 +74,7 @@ def entries(text: str, prefix: str) -> set[Entry]:
         return set()
 
 
-def outlived(names: Iterable[str], made: Mapping[str, str]) -> list[str]:
+def obsolete_checksum_files(names: Iterable[str], made: Mapping[str, str]) -> list[str]:
     """Checksum files of directories in which nothing is held any more."""
     return sorted(name for name in names if name.rpartition("/")[2] == SUMS and name not in made)
 
@@ -99,10 +99,10 @@ def _sums(files: Mapping[str, Record]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _products(held: Mapping[str, Record]) -> dict[str, Any]:
+def _products(objects: Mapping[str, Record]) -> dict[str, Any]:
     """Products by their names. Of two objects of one version, one of which nobody needs any more, the newer counts."""
     newest: dict[tuple[str, str, str], tuple[str, Record]] = {}
-    for path, record in held.items():
+    for path, record in objects.items():
         identity = (record.name, _arch(record), record.version)
         if identity not in newest or newest[identity][1].time < record.time:
             newest[identity] = (path, record)

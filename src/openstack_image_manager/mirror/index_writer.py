@@ -10,7 +10,7 @@ from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import Error, StorageError, VerificationError
 from openstack_image_manager.mirror import index
 from openstack_image_manager.mirror.location import SUMS, Item, Target
-from openstack_image_manager.mirror.plan import Holding, defined_digests
+from openstack_image_manager.mirror.plan import Contents, defined_digests
 from openstack_image_manager.mirror.record import Record
 from openstack_image_manager.mirror.store import Store
 from openstack_image_manager.signatures import armor
@@ -19,25 +19,27 @@ from openstack_image_manager.signatures.signer import Signer
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Writes the index of one mirror; signed, if there is a signer. What is signed is never the word of a record alone:
-    each digest of an object is told by a definition of `items`, by what this run has `read` itself (records by their
-    keys), or by the index as we signed it before. `signed`: what signed indexes have named that this run saw."""
+    """Write the index of one mirror, signed if there is a signer.
+
+    A record alone is never enough to sign an object. Each digest also comes from a definition in `items`, from bytes
+    that this run `verified` (records by key), or from an index that the same key signed before. `signed_entries`: the
+    entries of the signed indexes that this run has read."""
 
     store: Store
-    where: Target
+    target: Target
     signer: Signer | None = None
     items: tuple[Item, ...] = ()
-    read: Mapping[str, Record] = field(default_factory=dict)
-    signed: set[index.Entry] = field(default_factory=set)
+    verified: Mapping[str, Record] = field(default_factory=dict)
+    signed_entries: set[index.Entry] = field(default_factory=set)
 
-    def publish(self, holding: Holding, bad: Mapping[str, Record]) -> list[str]:
-        """Bring the index up to date with what is held, but for objects that are known to be `bad` while they have that
-        record; which keys were written or deleted. Everything is signed before the first byte is written. A mirror that
-        never held anything gets no index. Raises Error."""
-        held = self.held(holding, bad)
-        made = index.tree(held, self.where.prefix)
-        before = {key: self._present(key) for key in made}
-        if not held and not any(before.values()):
+    def publish(self, contents: Contents, mismatched: Mapping[str, Record]) -> list[str]:
+        """Update the index and return the keys that were written or deleted. `mismatched` objects are left out while
+        they have that record. All signatures are made before the first byte is written. A mirror that never held an
+        object gets no index. Raises Error."""
+        objects = self.publishable(contents, mismatched)
+        made = index.build_index(objects, self.target.prefix)
+        before = {key: self._read_own(key) for key in made}
+        if not objects and not any(before.values()):
             return []
         texts = {key: text for key, text in made.items() if before[key] != text}
         signatures = self._signatures(made, before)
@@ -46,12 +48,14 @@ class Publisher:
             if self.signer and key in texts:  # another run may have signed more since, which the next look has to know
                 self._remember(self.signer)
             done += self._write(key, texts.get(key), signatures.get(key))
-        for key in index.outlived((name for name in holding.names if name.startswith(self.where.prefix)), made):
+        for key in index.obsolete_checksum_files(
+            (name for name in contents.keys if name.startswith(self.target.prefix)), made
+        ):
             with suppress(_ForeignError):
-                if self._present(key) is None:
+                if self._read_own(key) is None:
                     continue  # whose an empty file is, nobody knows
                 for each in (index.signed_key(key), key):
-                    if each in holding.names:
+                    if each in contents.keys:
                         self.store.remove(each)
                         done.append(each)
         return done
@@ -62,37 +66,37 @@ class Publisher:
         for signed in [key for key in written if key.endswith(index.SIGNED[SUMS])]:
             text = self.store.get(signed.removesuffix(index.SIGNED[SUMS]) + SUMS)
             signature = self.store.get(signed)
-            if self.signer and signature and not self.signer.is_by_us(text or b"", signature):
+            if self.signer and signature and not self.signer.is_own_signature(text or b"", signature):
                 self.store.remove(signed)
 
-    def published(self) -> list[str]:
+    def published_keys(self) -> list[str]:
         """Keys of the objects that the index names now. Raises StorageError."""
-        data = self.store.get(self.where.prefix + index.PRODUCTS) or b""
+        data = self.store.get(self.target.prefix + index.PRODUCTS) or b""
         text = data.decode("utf-8", "replace")
-        return sorted({key for key, *_ in index.entries(text, self.where.prefix)}) if index.is_ours(text) else []
+        return sorted({key for key, *_ in index.parse_products(text, self.target.prefix)}) if index.is_own(text) else []
 
-    def held(self, holding: Holding, bad: Mapping[str, Record]) -> Mapping[str, Record]:
+    def publishable(self, contents: Contents, mismatched: Mapping[str, Record]) -> Mapping[str, Record]:
         """Objects that are as large as their records say, not damaged, and fit to be signed if there is a signer; with
         what their definitions say of them."""
         items = {item.key: item for item in self.items if not item.error}
-        proven = self._proven(self._whole(holding, bad))
-        return {key: described(record, items[key]) if key in items else record for key, record in proven.items()}
+        proven = self._signable(self._complete_objects(contents, mismatched))
+        return {key: with_definition(record, items[key]) if key in items else record for key, record in proven.items()}
 
-    def left_out(self, holding: Holding, bad: Mapping[str, Record]) -> list[str]:
+    def unpublished(self, contents: Contents, mismatched: Mapping[str, Record]) -> list[str]:
         """Keys of the objects that nothing but their records speaks for. Raises StorageError."""
-        whole = self._whole(holding, bad)
-        return sorted(whole.keys() - self._proven(whole).keys())
+        whole = self._complete_objects(contents, mismatched)
+        return sorted(whole.keys() - self._signable(whole).keys())
 
-    def _proven(self, whole: Mapping[str, Record]) -> dict[str, Record]:
+    def _signable(self, whole: Mapping[str, Record]) -> dict[str, Record]:
         """What may be signed: objects whose sha256 is told by more than their records, without a sha512 that is not.
         Without a signer all of them."""
         if self.signer is None:
             return dict(whole)
         known = defined_digests(self.items, whole)
-        known |= {key: set(record.stored) for key, record in self.read.items() if whole.get(key) == record}
+        known |= {key: set(record.stored) for key, record in self.verified.items() if whole.get(key) == record}
         if any(known.get(key, set()) < set(record.stored) for key, record in whole.items()):
             self._remember(self.signer)
-        signed = {entry[:4]: entry[4] for entry in sorted(self.signed)}
+        signed = {entry[:4]: entry[4] for entry in sorted(self.signed_entries)}
         proven = {}
         for key, record in whole.items():
             digests = known.get(key, set())
@@ -105,33 +109,35 @@ class Publisher:
 
     def _remember(self, signer: Signer) -> None:
         """Keep in mind what the index says now, if it has our signature."""
-        data = self.store.get(self.where.prefix + index.signed_key(index.PRODUCTS))
+        data = self.store.get(self.target.prefix + index.signed_key(index.PRODUCTS))
         try:
             text, signature = armor.cleartext(data or b"")
         except VerificationError:
             return
-        if signer.is_by_us(text, signature):
-            self.signed.update(index.entries(text.decode("utf-8", "replace"), self.where.prefix))
+        if signer.is_own_signature(text, signature):
+            self.signed_entries.update(index.parse_products(text.decode("utf-8", "replace"), self.target.prefix))
 
-    def _whole(self, holding: Holding, bad: Mapping[str, Record]) -> Mapping[str, Record]:
+    def _complete_objects(self, contents: Contents, mismatched: Mapping[str, Record]) -> Mapping[str, Record]:
         return {
             key: stored.record
-            for key, stored in holding.stored.items()
+            for key, stored in contents.stored.items()
             if stored.record
             and stored.size == stored.record.size
             and not stored.record.damaged
-            and not (key in bad and replace(stored.record, damaged=None) == replace(bad[key], damaged=None))
+            and not (
+                key in mismatched and replace(stored.record, damaged=None) == replace(mismatched[key], damaged=None)
+            )
         }
 
-    def _present(self, key: str) -> str | None:
+    def _read_own(self, key: str) -> str | None:
         """What is there now, whatever a listing says; an empty file is as none. Raises _ForeignError for what is not
         ours."""
         data = self.store.get(key)
         if not data:
             return None
         text = data.decode("utf-8", "replace")
-        if not index.is_ours(text):
-            raise _foreign(key)
+        if not index.is_own(text):
+            raise _foreign_file(key)
         return text
 
     def _signatures(self, made: Mapping[str, str], before: Mapping[str, str | None]) -> dict[str, bytes]:
@@ -144,14 +150,14 @@ class Publisher:
             signed = index.signed_key(key)
             present = self.store.get(signed)
             if present is not None and before[key] is None and not key.endswith(".json"):
-                raise _foreign(signed)
+                raise _foreign_file(signed)
             if self.signer is None:
                 if present is not None:
                     raise Error(
                         f"{key} must change, and is signed: nothing was written; give --sign-key, or delete {signed}"
                     )
                 continue
-            wanted, clear = index.to_sign(key, text).encode(), key.endswith(".json")
+            wanted, clear = index.signable_text(key, text).encode(), key.endswith(".json")
             if not self._is_signed(wanted, present, signed, clear, self.signer):
                 needed[key] = self.signer.sign(wanted, clear)
         return needed
@@ -175,17 +181,19 @@ class Publisher:
         if not data:
             return False
         if not clear:
-            return signer.is_by_us(wanted, data)
-        if not index.is_ours(data.decode("utf-8", "replace")):
-            raise _foreign(signed)
+            return signer.is_own_signature(wanted, data)
+        if not index.is_own(data.decode("utf-8", "replace")):
+            raise _foreign_file(signed)
         try:
             text, signature = armor.cleartext(data)
         except VerificationError:
             return False
-        return text.replace(b"\r\n", b"\n").rstrip(b"\n") == wanted.rstrip(b"\n") and signer.is_by_us(text, signature)
+        return text.replace(b"\r\n", b"\n").rstrip(b"\n") == wanted.rstrip(b"\n") and signer.is_own_signature(
+            text, signature
+        )
 
 
-def described(record: Record, item: Item) -> Record:
+def with_definition(record: Record, item: Item) -> Record:
     """The record with what the definition says of the image by now: others may have written the record."""
     version, meta = item.version, item.definition.meta
     return replace(
@@ -202,5 +210,5 @@ class _ForeignError(StorageError):
     """There is something that we did not write."""
 
 
-def _foreign(key: str) -> _ForeignError:
+def _foreign_file(key: str) -> _ForeignError:
     return _ForeignError(f"{key}: somebody else's file is there, and is never touched; move it, or give --no-index")

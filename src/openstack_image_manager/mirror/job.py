@@ -16,7 +16,7 @@ from openstack_image_manager import __version__
 from openstack_image_manager.definitions.model import Definition, Version, public_url
 from openstack_image_manager.errors import Error, StorageError
 from openstack_image_manager.mirror.location import Item, Target
-from openstack_image_manager.mirror.plan import Judged, Stored, Verdict
+from openstack_image_manager.mirror.plan import Comparison, StoredObject, Verdict
 from openstack_image_manager.mirror.record import Record
 
 if TYPE_CHECKING:
@@ -27,51 +27,57 @@ _FIELDS = {"name", "shortname", "format", "separator", "meta", "resolve", "multi
 Job = dict[str, Any]
 
 
-def may_travel(judged: Judged) -> bool:
+def can_be_sent(comparison: Comparison) -> bool:
     """True if its addresses hold no passwords or tokens."""
-    version = judged.item.version
+    version = comparison.item.version
     return all(url is None or public_url(url) == url for url in (version.url, version.checksum_file))
 
 
-def job(judged: Judged, where: Target, endpoint: str, keys: str | None) -> Job:
+def create_job(comparison: Comparison, target: Target, endpoint: str, keys: str | None) -> Job:
     """The work as plain values. `keys`: a directory with keys for signatures, on the machine that does it."""
-    item, stored = judged.item, judged.stored
+    item, stored = comparison.item, comparison.stored
     definition = item.definition.model_dump(mode="json", include=_FIELDS, exclude_none=True)
-    lying = None
+    stored_object = None
     if stored:
-        lying = {**asdict(stored), "modified": stored.modified.isoformat()}
+        stored_object = {**asdict(stored), "modified": stored.modified.isoformat()}
     return {
         "made_by": __version__,
         "definition": {**definition, "versions": []},
         "version": item.version.model_dump(mode="json", exclude_none=True, exclude={"mirror_url"}),
         "key": item.key,
-        "verdict": str(judged.verdict),
-        "stored": lying,
-        "bucket": where.bucket,
+        "verdict": str(comparison.verdict),
+        "stored": stored_object,
+        "bucket": target.bucket,
         "endpoint": public_url(endpoint),
         "keys": keys,
     }
 
 
-def judged_of(given: Job) -> Judged:
+def read_job(given: Job) -> Comparison:
     """The work again."""
     definition = Definition.model_validate(given["definition"])
     item = Item(definition, Version.model_validate(given["version"]), given["key"])
     stored = None
-    if lying := given["stored"]:
-        record = Record(**lying["record"]) if lying["record"] else None
-        stored = Stored(lying["key"], lying["size"], datetime.fromisoformat(lying["modified"]), record, lying["ours"])
-    return Judged(item, Verdict(given["verdict"]), "", stored)
+    if stored_object := given["stored"]:
+        record = Record(**stored_object["record"]) if stored_object["record"] else None
+        stored = StoredObject(
+            stored_object["key"],
+            stored_object["size"],
+            datetime.fromisoformat(stored_object["modified"]),
+            record,
+            stored_object["is_own"],
+        )
+    return Comparison(item, Verdict(given["verdict"]), "", stored)
 
 
-def answer_of(given: Job) -> tuple[str, Record]:
+def read_answer(given: Job) -> tuple[str, Record]:
     """What was done, and the record. Raises Error with what went wrong there."""
     if "error" in given:
         raise Error(given["error"])
     return given["message"], Record(**given["record"])
 
 
-class Silent:
+class NullReporter:
     """A reporter that nobody listens to."""
 
     live = False
@@ -97,11 +103,11 @@ def _bucket(name: str, endpoint: str) -> Bucket:
     return Bucket(name, endpoint)
 
 
-def carry_out(given: Job) -> Job:
+def run_job(given: Job) -> Job:
     """Bring in one version, with the credentials of this machine's environment: `message` and `record`, or `error`. May
     be done twice: what is right already stays."""
     from openstack_image_manager.mirror.copier import Copier
-    from openstack_image_manager.mirror.provenance import prover
+    from openstack_image_manager.mirror.provenance import create_prover
 
     if given["made_by"] != __version__:
         return {"error": f"the worker has version {__version__}, this is {given['made_by']}; install the same there"}
@@ -109,7 +115,7 @@ def carry_out(given: Job) -> Job:
     try:
         bucket = _bucket(given["bucket"], given["endpoint"])
         keys = Path(given["keys"]) if given["keys"] else None
-        message, record = Copier(bucket, stop, Silent(), prover(keys, stop)).bring(judged_of(given))
+        message, record = Copier(bucket, stop, NullReporter(), create_prover(keys, stop)).copy_version(read_job(given))
     except Error as error:
         if isinstance(error, StorageError):
             _bucket.cache_clear()  # credentials may be others when it is opened again; other threads still use this one

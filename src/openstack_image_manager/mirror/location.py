@@ -14,13 +14,13 @@ from openstack_image_manager.definitions.model import Definition, Version, publi
 from openstack_image_manager.errors import Error, UsageError
 
 RECORD = ".mirror.json"  # what the name of a record ends with, after that of its object
-LONGEST = 1024 - len(RECORD)  # bytes of a key
-MOVING = "latest"
+LONGEST_KEY = 1024 - len(RECORD)  # bytes of a key
+LATEST = "latest"
 SUMS = "SHA256SUMS"
 STREAMS = "streams/v1/"
 INDEX_FILE = f"{STREAMS}index.json"
-MEMO = ".mirror-unneeded.json"  # since when no definition needs an object
-_INDEX = re.compile(rf"(?:.*/)?{SUMS}(?:[.]gpg)?|{STREAMS}.*|{re.escape(MEMO)}")
+UNNEEDED_FILE = ".mirror-unneeded.json"  # since when no definition needs an object
+_INDEX_KEY = re.compile(rf"(?:.*/)?{SUMS}(?:[.]gpg)?|{STREAMS}.*|{re.escape(UNNEEDED_FILE)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,17 @@ class Target:
     def key(self, definition: Definition, version: Version) -> str:
         """From `mirror_url` where there is one, else SHORTNAME/VERSION-SHORTNAME.FORMAT. Raises Error where that makes
         no key below the prefix."""
-        name = self._given(version.mirror_url) if version.mirror_url else _template(definition, version)
+        name = self._key_from_url(version.mirror_url) if version.mirror_url else _default_key(definition, version)
         key = self.prefix + name
         if not all(part.strip(".") for part in name.split("/")) or not name.isprintable():
             raise Error(f"'{key}' makes no key of an object")
-        if key.endswith(RECORD) or len(key.encode()) > LONGEST:
-            raise Error(f"'{key}': a key has at most {LONGEST} bytes, and does not end with {RECORD}")
-        if _INDEX.fullmatch(name):
+        if key.endswith(RECORD) or len(key.encode()) > LONGEST_KEY:
+            raise Error(f"'{key}': a key has at most {LONGEST_KEY} bytes, and does not end with {RECORD}")
+        if _INDEX_KEY.fullmatch(name):
             raise Error(f"'{key}': files of the index are called so; set another mirror_url")
         return key
 
-    def _given(self, url: str) -> str:
+    def _key_from_url(self, url: str) -> str:
         start = f"{self.public}/"
         if not url.startswith(start) or {"?", "#"} & set(url):
             raise Error(
@@ -63,11 +63,11 @@ class Target:
         return unquote(url.removeprefix(start))
 
 
-def target(bucket: str, endpoint: str, public: str | None = None) -> Target:
+def parse_target(bucket: str, endpoint: str, public: str | None = None) -> Target:
     """What `--bucket` means. `public`: where others find it, if not at ENDPOINT/NAME/prefix, or for a directory at its
     own address. Raises UsageError."""
-    name, prefix = split(bucket)
-    local = is_folder(bucket)
+    name, prefix = split_bucket(bucket)
+    local = is_directory(bucket)
     if public is not None:
         parts = urlsplit(public)
         plain = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
@@ -82,14 +82,14 @@ def target(bucket: str, endpoint: str, public: str | None = None) -> Target:
     return Target(name, prefix, address.rstrip("/"), "file" if local else "s3")
 
 
-def is_folder(bucket: str) -> bool:
+def is_directory(bucket: str) -> bool:
     """True for file:///path."""
     return bucket.startswith("file:")
 
 
-def split(bucket: str) -> tuple[str, str]:
+def split_bucket(bucket: str) -> tuple[str, str]:
     """Name and prefix of s3://NAME/prefix, or the path of file:///path, which has no prefix. Raises UsageError."""
-    if is_folder(bucket):
+    if is_directory(bucket):
         path = re.fullmatch(r"file://(/[^?#]+)", bucket)
         if not path or (whole := posixpath.normpath("/" + unquote(path[1]).lstrip("/"))) == "/" or "\0" in whole:
             raise UsageError(f"--bucket {bucket}: write it like file:///srv/mirror")
@@ -100,7 +100,7 @@ def split(bucket: str) -> tuple[str, str]:
     return found[1], f"{found[2]}/" if found[2] else ""
 
 
-def _template(definition: Definition, version: Version) -> str:
+def _default_key(definition: Definition, version: Version) -> str:
     short = slug(definition.shortname or definition.name.lower())
     return f"{short}/{slug(version.version)}-{short}.{definition.format}"
 
@@ -125,26 +125,26 @@ class Item:
         return naming.image_name(self.definition, self.version.version, newest=False)
 
 
-def items(definitions: Iterable[Definition], where: Target) -> list[Item]:
+def items(definitions: Iterable[Definition], target: Target) -> list[Item]:
     """All versions but those that still move, which no copy stands for. Two with one key are an error of both."""
     found = [
-        _item(definition, version, where)
+        _item(definition, version, target)
         for definition in definitions
         for version in definition.versions
-        if version.version != MOVING
+        if version.version != LATEST
     ]
     uses = Counter(item.key for item in found if not item.error)
-    return [_alone(item, found) if uses[item.key] > 1 else item for item in found]
+    return [_with_key_conflict(item, found) if uses[item.key] > 1 else item for item in found]
 
 
-def _item(definition: Definition, version: Version, where: Target) -> Item:
+def _item(definition: Definition, version: Version, target: Target) -> Item:
     try:
-        return Item(definition, version, where.key(definition, version))
+        return Item(definition, version, target.key(definition, version))
     except Error as error:
         return Item(definition, version, "", error)
 
 
-def _alone(item: Item, found: list[Item]) -> Item:
+def _with_key_conflict(item: Item, found: list[Item]) -> Item:
     others = [each.subject for each in found if each.key == item.key and each is not item]
     message = f"'{item.key}' would also be the key of {' and '.join(others)}; set another shortname or mirror_url"
     return replace(item, error=Error(message))

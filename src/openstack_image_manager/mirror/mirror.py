@@ -20,158 +20,175 @@ from openstack_image_manager.definitions.loader import Loaded
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.definitions.parser import read
 from openstack_image_manager.errors import Error, Interrupted, StorageError
-from openstack_image_manager.mirror import plan
 from openstack_image_manager.mirror import unneeded as memo
-from openstack_image_manager.mirror.copier import BY_OTHERS, Copier, drop, found
-from openstack_image_manager.mirror.location import MEMO, MOVING, Item, Target, items
-from openstack_image_manager.mirror.plan import Holding, Judged, Plan, Stored, Verdict
+from openstack_image_manager.mirror.copier import COPIED_BY_ANOTHER_RUN, Copier, delete_object, list_contents
+from openstack_image_manager.mirror.location import LATEST, UNNEEDED_FILE, Item, Target, items
+from openstack_image_manager.mirror.plan import (
+    Comparison,
+    Contents,
+    Plan,
+    StoredObject,
+    Verdict,
+    address_edits,
+    keep_reason,
+    make_plan,
+    without_deletions,
+)
 from openstack_image_manager.mirror.record import Record
 from openstack_image_manager.mirror.report import Outcome
-from openstack_image_manager.mirror.store import Begun, Store
+from openstack_image_manager.mirror.store import Store, UnfinishedUpload
 from openstack_image_manager.reporter import Reporter
 from openstack_image_manager.upstreams import latest
 
 PER_HOST = 4  # downloads from one upstream at a time
 STALE = timedelta(days=1)
-LOOKERS = 16  # records read at a time
-PATIENCE = 3.0  # seconds that an interrupted run waits for its copies to end
+READERS = 16  # records read at a time
+STOP_TIMEOUT = 3.0  # seconds that an interrupted run waits for its copies to end
 T = TypeVar("T")
 
 
-def look(
+def plan_mirror(
     store: Store,
-    where: Target,
+    target: Target,
     chosen: Sequence[Definition],
     others: Sequence[Definition],
     now: datetime,
     grace: timedelta,
-) -> tuple[Plan, Holding, dict[str, datetime]]:
+) -> tuple[Plan, Contents, dict[str, datetime]]:
     """What is to be done, what is there, and since when earlier runs saw that objects are not needed. `others`:
     definitions that are not asked for now, and need their objects all the same. Raises StorageError."""
-    known = {item.key for item in items([*chosen, *others], where)}
-    holding = found(store, where.prefix, known, LOOKERS)
-    before = noted(store, where)
-    definitions, lost = _without_latest(chosen, holding)
-    everything = [*items([*definitions, *others], where), *lost]
-    missing = {item.key for item in everything} - known - set(holding.stored)
-    if unseen := missing & holding.names:  # of versions that have only now got their names
-        holding = found(store, where.prefix, known | unseen, LOOKERS)
+    known = {item.key for item in items([*chosen, *others], target)}
+    contents = list_contents(store, target.prefix, known, READERS)
+    before = read_unneeded(store, target)
+    definitions, lost = _resolve_latest(chosen, contents)
+    everything = [*items([*definitions, *others], target), *lost]
+    missing = {item.key for item in everything} - known - set(contents.stored)
+    if unseen := missing & contents.keys:  # of versions that have only now got their names
+        contents = list_contents(store, target.prefix, known | unseen, READERS)
     asked = {definition.name for definition in chosen if definition.enable}
     wanted = [item for item in everything if item.definition.name in asked]
-    moving = frozenset(each.name for each in (*chosen, *others) if _moves(each) and each.name not in asked)
-    return plan.plan(wanted, everything, holding.stored, now, grace, moving, before), holding, before
+    moving = frozenset(each.name for each in (*chosen, *others) if _has_latest(each) and each.name not in asked)
+    return make_plan(wanted, everything, contents.stored, now, grace, moving, before), contents, before
 
 
-def guarded(
-    made: Plan, holding: Holding, where: Target, whole: bool, loaded: Loaded, noted: Mapping[str, datetime]
+def with_deletion_guard(
+    plan: Plan, contents: Contents, target: Target, whole: bool, loaded: Loaded, known_unneeded: Mapping[str, datetime]
 ) -> Plan:
     """The plan, with the reason why nothing may be deleted, if there is one. `whole`: the whole bucket was named."""
-    if made.kept or not made.since:
-        return made
+    if plan.kept or not plan.since:
+        return plan
     needed = []
     for definition in (*loaded.definitions, *loaded.left_out):
         for version in definition.versions:
             with suppress(Error):
-                needed.append(where.key(definition, version))
-    reason = plan.keep_reason(where, whole, holding, needed, loaded.empty)
-    return plan.keeping(made, reason, noted) if reason else made
+                needed.append(target.key(definition, version))
+    reason = keep_reason(target, whole, contents, needed, loaded.empty)
+    return without_deletions(plan, reason, known_unneeded) if reason else plan
 
 
-def _moves(definition: Definition) -> bool:
-    return any(version.version == MOVING for version in definition.versions)
+def _has_latest(definition: Definition) -> bool:
+    return any(version.version == LATEST for version in definition.versions)
 
 
-def _without_latest(chosen: Sequence[Definition], holding: Holding) -> tuple[list[Definition], list[Item]]:
+def _resolve_latest(chosen: Sequence[Definition], contents: Contents) -> tuple[list[Definition], list[Item]]:
     """Definitions whose version `latest` has the name of what the upstream has now, as an import would call it; and
     versions whose upstream can't be asked."""
-    moving = [definition for definition in chosen if definition.enable and _moves(definition)]
-    answers = dict(zip((definition.name for definition in moving), latest.ask(moving), strict=True))
-    made, lost = [], []
+    moving = [definition for definition in chosen if definition.enable and _has_latest(definition)]
+    answers = dict(zip((definition.name for definition in moving), latest.ask_upstreams(moving), strict=True))
+    plan, lost = [], []
     for definition in chosen:
         answer = answers.get(definition.name)
         if isinstance(answer, Error):
-            version = next(version for version in definition.versions if version.version == MOVING)
+            version = next(version for version in definition.versions if version.version == LATEST)
             lost.append(Item(definition, version, "", Error(f"its upstream can't be asked: {answer}")))
         elif answer is not None:
             there = {
                 record.version: record.checksum or ""
-                for stored in holding.stored.values()
+                for stored in contents.stored.values()
                 if (record := stored.record) and record.name == definition.name
             }
-            definition = latest.named(definition, answer, there)  # noqa: PLW2901  in its place
-        made.append(definition)
-    return made, lost
+            definition = latest.pin_version(definition, answer, there)  # noqa: PLW2901  in its place
+        plan.append(definition)
+    return plan, lost
 
 
-def verify(made: Plan, copier: Copier, workers: int) -> tuple[Plan, dict[str, Error]]:
+def verify(plan: Plan, copier: Copier, workers: int) -> tuple[Plan, dict[str, Error]]:
     """The plan after the bytes of CURRENT objects were read again, and the errors (by key) of those that could not be
     read. Raises Interrupted."""
-    answers = _side_by_side(copier.verified, made.judged, copier, workers)
-    judged = tuple(old if isinstance(new, Error) else new for old, new in zip(made.judged, answers, strict=True))
-    failed = {each.item.key: new for each, new in zip(made.judged, answers, strict=True) if isinstance(new, Error)}
-    return replace(made, judged=judged), failed
+    answers = _run_workers(copier.verify, plan.comparisons, copier, workers)
+    comparison = tuple(
+        old if isinstance(new, Error) else new for old, new in zip(plan.comparisons, answers, strict=True)
+    )
+    failed = {each.item.key: new for each, new in zip(plan.comparisons, answers, strict=True) if isinstance(new, Error)}
+    return replace(plan, comparisons=comparison), failed
 
 
-def unverified(made: Plan, failed: Mapping[str, Error]) -> list[Outcome]:
+def verification_failures(plan: Plan, failed: Mapping[str, Error]) -> list[Outcome]:
     """What became of those whose bytes could not be read again."""
-    return [Outcome(each, "failed", str(failed[each.item.key])) for each in made.judged if each.item.key in failed]
+    return [Outcome(each, "failed", str(failed[each.item.key])) for each in plan.comparisons if each.item.key in failed]
 
 
 def copy(
-    made: Plan,
+    plan: Plan,
     copier: Copier,
     workers: int,
     failed: Mapping[str, Error] | None = None,
-    bring: Callable[[Judged], tuple[str, Record]] | None = None,
+    bring: Callable[[Comparison], tuple[str, Record]] | None = None,
 ) -> list[Outcome]:
     """Bring in what is missing, unfinished or wrong; one that fails stops no other. `failed`: what could not be
     verified; `bring`: who brings it in, if not the copier itself."""
-    bring = bring or copier.bring
+    bring = bring or copier.copy_version
     hosts: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(PER_HOST))
-    limits = {each.item.key: hosts[urlsplit(each.item.version.url).netloc] for each in made.judged}
+    limits = {each.item.key: hosts[urlsplit(each.item.version.url).netloc] for each in plan.comparisons}
 
-    def work(judged: Judged) -> Outcome:
-        if failed and judged.item.key in failed:
-            return Outcome(judged, "failed", str(failed[judged.item.key]))
-        if judged.verdict is Verdict.CURRENT:
-            return Outcome(judged, "ok", "", judged.stored.record if judged.stored else None, judged.is_read)
-        if judged.is_hopeless:
-            return Outcome(judged, "failed", judged.reason)
-        with limits[judged.item.key]:
+    def work(comparison: Comparison) -> Outcome:
+        if failed and comparison.item.key in failed:
+            return Outcome(comparison, "failed", str(failed[comparison.item.key]))
+        if comparison.verdict is Verdict.CURRENT:
+            return Outcome(
+                comparison, "ok", "", comparison.stored.record if comparison.stored else None, comparison.is_read
+            )
+        if comparison.is_hopeless:
+            return Outcome(comparison, "failed", comparison.reason)
+        with limits[comparison.item.key]:
             if copier.stop.is_set():
                 raise Interrupted("interrupted")
-            message, record = bring(judged)
-        copier.reporter.line(judged.item.subject, message)
-        return Outcome(judged, "ok", message, record, is_read=message != BY_OTHERS)
+            message, record = bring(comparison)
+        copier.reporter.line(comparison.item.subject, message)
+        return Outcome(comparison, "ok", message, record, is_read=message != COPIED_BY_ANOTHER_RUN)
 
-    copier.reporter.expect(sum(not (each.is_hopeless or each.verdict is Verdict.CURRENT) for each in made.judged))
-    answers = _side_by_side(work, made.judged, copier, workers, interruptible=True)
-    return [_outcome(each, answer) for each, answer in zip(made.judged, answers, strict=True)]
+    copier.reporter.expect(sum(not (each.is_hopeless or each.verdict is Verdict.CURRENT) for each in plan.comparisons))
+    answers = _run_workers(work, plan.comparisons, copier, workers, interruptible=True)
+    return [_outcome(each, answer) for each, answer in zip(plan.comparisons, answers, strict=True)]
 
 
-def _outcome(judged: Judged, answer: Outcome | Error) -> Outcome:
+def _outcome(comparison: Comparison, answer: Outcome | Error) -> Outcome:
     if isinstance(answer, Outcome):
         return answer
     if isinstance(answer, Interrupted):
-        return Outcome(judged, "skipped", "interrupted; the next run goes on from here")
-    return Outcome(judged, "failed", str(answer))
+        return Outcome(comparison, "skipped", "interrupted; the next run goes on from here")
+    return Outcome(comparison, "failed", str(answer))
 
 
-def _side_by_side(
-    work: Callable[[Judged], T], all_: Sequence[Judged], copier: Copier, workers: int, interruptible: bool = False
+def _run_workers(
+    work: Callable[[Comparison], T],
+    all_: Sequence[Comparison],
+    copier: Copier,
+    workers: int,
+    interruptible: bool = False,
 ) -> list[T | Error]:
     """The results, or the Errors they ended with, in order. After Ctrl-C all have a few seconds to stop, to abort what
     they upload; then Interrupted is raised, or with `interruptible` is the result of those that had not ended."""
 
-    def safely(judged: Judged) -> T | Error:
+    def safely(comparison: Comparison) -> T | Error:
         try:
             if copier.stop.is_set():
                 raise Interrupted("interrupted")
-            return work(judged)
+            return work(comparison)
         except Error as error:
             return error
         finally:
-            copier.reporter.finished(judged.item.subject)
+            copier.reporter.finished(comparison.item.subject)
 
     def result(future: Future[T | Error]) -> T | Error:
         return future.result() if future.done() else Interrupted("interrupted")
@@ -182,18 +199,18 @@ def _side_by_side(
         except KeyboardInterrupt:
             copier.stop.set()
             copier.reporter.line("interrupted", "finishing what is under way")
-            wait(futures, PATIENCE)
+            wait(futures, STOP_TIMEOUT)
     if copier.stop.is_set() and not interruptible:
         raise Interrupted("interrupted; nothing was changed")
     return [result(each) for each in futures]
 
 
-def prune(made: Plan, store: Store, reporter: Reporter) -> dict[str, Error | None]:
+def prune(plan: Plan, store: Store, reporter: Reporter) -> dict[str, Error | None]:
     """Delete what nobody needs; what became of each key."""
     gone: dict[str, Error | None] = {}
-    for stored in made.unneeded:
+    for stored in plan.unneeded:
         try:
-            drop(store, stored)
+            delete_object(store, stored)
         except Error as error:
             gone[stored.key] = error
         else:
@@ -202,54 +219,54 @@ def prune(made: Plan, store: Store, reporter: Reporter) -> dict[str, Error | Non
     return gone
 
 
-def noted(store: Store, where: Target) -> dict[str, datetime]:
+def read_unneeded(store: Store, target: Target) -> dict[str, datetime]:
     """Since when earlier runs saw that an object is not needed. Raises StorageError."""
-    data = store.get(where.prefix + MEMO)
-    return memo.parsed(data or b"") or {}
+    data = store.get(target.prefix + UNNEEDED_FILE)
+    return memo.decode(data or b"") or {}
 
 
-def note(store: Store, where: Target, since: Mapping[str, datetime]) -> None:
+def write_unneeded(store: Store, target: Target, since: Mapping[str, datetime]) -> None:
     """Write that down, if it has changed. Raises StorageError."""
-    key = where.prefix + MEMO
+    key = target.prefix + UNNEEDED_FILE
     before = store.get(key)
-    if before and memo.parsed(before) is None:
+    if before and memo.decode(before) is None:
         raise StorageError(f"{key}: somebody else's file is there; move it, so that --grace can count")
-    data = memo.written(since) if since else None
+    data = memo.encode(since) if since else None
     if before and data is None:
         store.remove(key)
     elif data is not None and data != before:
         store.put(key, data)
 
 
-def sweep(
-    store: Store, where: Target, known: Iterable[str], now: datetime, others: tuple[str, ...] = ()
-) -> list[Begun]:
+def abort_stale_uploads(
+    store: Store, target: Target, known: Iterable[str], now: datetime, others: tuple[str, ...] = ()
+) -> list[UnfinishedUpload]:
     """Abort the uploads that killed runs left more than a day ago; which they were. Without a prefix of ours only those
     of keys that are `known` to be ours; never those of `others`, prefixes of other mirrors. Raises StorageError."""
     keys = set(known)
     stale = [
         each
-        for each in store.begun(where.prefix)
+        for each in store.unfinished_uploads(target.prefix)
         if not each.key.startswith(others)
-        and (each.ours or (now - each.since > STALE and (where.prefix or each.key in keys)))
+        and (each.is_own or (now - each.since > STALE and (target.prefix or each.key in keys)))
     ]
     for each in stale:
         store.abort(each.key, each.upload_id)
     return stale
 
 
-def write(
-    present: Iterable[tuple[Item, Record | None, bool]], where: Target, positions: Mapping[str, Position]
+def write_addresses(
+    present: Iterable[tuple[Item, Record | None, bool]], target: Target, positions: Mapping[str, Position]
 ) -> dict[str, int | Error]:
     """Put `mirror_url` into the definitions of what is in the bucket (and `mirror_checksum`, where it is another than
     that of the source): how many, for each file, or its Error. See `edits`."""
     files: dict[str, list[SetVersionField]] = defaultdict(list)
-    for each in plan.edits(present, where):
+    for each in address_edits(present, target):
         files[positions[each.image].file].append(each)
-    return {file: _write(file, its) for file, its in files.items()}
+    return {file: _edit_file(file, its) for file, its in files.items()}
 
 
-def _write(file: str, wanted: Sequence[SetVersionField]) -> int | Error:
+def _edit_file(file: str, wanted: Sequence[SetVersionField]) -> int | Error:
     done: list[SetVersionField] = []
 
     def change(text: str) -> str:
@@ -270,7 +287,7 @@ def _write(file: str, wanted: Sequence[SetVersionField]) -> int | Error:
     return len({(each.image, each.version) for each in done})
 
 
-def known_keys(made: Plan) -> set[str]:
+def known_keys(plan: Plan) -> set[str]:
     """Keys that are ours."""
-    unneeded: Iterable[Stored] = made.unneeded
-    return {each.item.key for each in made.judged} | {each.key for each in unneeded}
+    unneeded: Iterable[StoredObject] = plan.unneeded
+    return {each.item.key for each in plan.comparisons} | {each.key for each in unneeded}

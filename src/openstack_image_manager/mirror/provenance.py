@@ -20,15 +20,15 @@ from openstack_image_manager.definitions.resolvers import shipped, variables
 from openstack_image_manager.definitions.resolvers.model import POLICIES, Resolver, SignatureRule
 from openstack_image_manager.definitions.resolvers.placeholders import fill
 from openstack_image_manager.errors import Error, FetchError, VerificationError
-from openstack_image_manager.signatures.evidence import Evidence, moment
+from openstack_image_manager.signatures.evidence import SignatureVerifier, format_time
 from openstack_image_manager.signatures.keyring import Keyring, keyring
 from openstack_image_manager.signatures.verify import OpenPGP, Rsa
 from openstack_image_manager.transfer import checksum_files
 from openstack_image_manager.transfer.checksum_files import with_checksum
 from openstack_image_manager.transfer.unpack import CHUNK
-from openstack_image_manager.upstreams.build import Signature, file_name, placed
+from openstack_image_manager.upstreams.build import Signature, file_name, with_address
 from openstack_image_manager.upstreams.resolve import CLEARSIGNED, GONE
-from openstack_image_manager.upstreams.sites import Sites, of_environment
+from openstack_image_manager.upstreams.sites import Sites, sites_from_environment
 
 VERIFIED, RECORDED = "verified", "recorded"
 
@@ -45,29 +45,29 @@ class Proof:
     keyring: Keyring | None = None
 
     @contextmanager
-    def checking(self) -> Iterator[Checking]:
+    def check_image(self) -> Iterator[ImageCheck]:
         """What is to be told of every byte. Raises VerificationError where there is no key to check with."""
         if self.over is None or self.keyring is None:
-            yield Checking(self, None)
+            yield ImageCheck(self, None)
             return
         kind = Rsa if self.over.kind == "openssl-rsa" else OpenPGP
         try:
             with kind(self.signed, self.over.keys, self.keyring) as check:
-                yield Checking(self, check)
+                yield ImageCheck(self, check)
         except VerificationError as error:
-            raise VerificationError(placed(self.over.subject, error)) from None
+            raise VerificationError(with_address(self.over.subject, error)) from None
 
 
-class Checking:
+class ImageCheck:
     """One image whose bytes pass."""
 
     def __init__(self, proof: Proof, check: OpenPGP | Rsa | None) -> None:
         self._proof, self._check = proof, check
         self._over = proof.over.over if proof.over else ""
 
-    def published(self, source: Any) -> Any:
+    def watch(self, source: Any) -> Any:
         """The source, which is looked at while others read it."""
-        return _Watched(source, self._check) if self._check and self._over == "image" else source
+        return _CheckedSource(source, self._check) if self._check and self._over == "image" else source
 
     def image(self, chunk: bytes) -> None:
         """The next bytes of the unpacked image."""
@@ -79,10 +79,10 @@ class Checking:
         if self._check is None:
             return self._proof
         signed = self._check.finish()
-        return _signed(self._proof.version, signed.fingerprint, moment(signed.made))
+        return _signed(self._proof.version, signed.fingerprint, format_time(signed.created))
 
 
-class _Watched:
+class _CheckedSource:
     def __init__(self, source: Any, check: OpenPGP | Rsa) -> None:
         self._source, self._check = source, check
 
@@ -117,7 +117,7 @@ class Prover:
         resolver = shipped.complete(definition.resolve) if definition.resolve else None
         rule = resolver.signature if resolver else None
         if resolver is None or rule is None:
-            return Proof(_promised(version, self.stop))
+            return Proof(_with_checksum(version, self.stop))
         known = variables.evaluate(resolver, variables.initial(definition))
         known |= {"url": version.url, "file": file_name(version.url), "version": version.version}
         known |= {"checksum_url": version.checksum_file} if version.checksum_file else {}
@@ -125,20 +125,20 @@ class Prover:
         if policy not in POLICIES:
             raise Error(f"'{policy}' is no policy of signatures; it must be one of {', '.join(POLICIES)}")
         if policy == "none":
-            return Proof(_promised(version, self.stop))
+            return Proof(_with_checksum(version, self.stop))
         try:
-            return self._again(resolver, rule, version, known)
+            return self._verify_again(resolver, rule, version, known)
         except _UnprovableError as reason:
             if version.is_signed:
                 return Proof(version, RECORDED)
             if policy == "required":
                 raise VerificationError(
-                    f"{placed(version.url, reason)}; its signature is required, and the definition has no "
+                    f"{with_address(version.url, reason)}; its signature is required, and the definition has no "
                     "signed_by with a checksum: let update write one, or set resolve: signature: policy: optional"
                 ) from None
-            return Proof(_promised(version, self.stop))
+            return Proof(_with_checksum(version, self.stop))
 
-    def _again(self, resolver: Resolver, rule: SignatureRule, version: Version, known: dict[str, str]) -> Proof:
+    def _verify_again(self, resolver: Resolver, rule: SignatureRule, version: Version, known: dict[str, str]) -> Proof:
         over_image = rule.over in ("image", "unpacked-image")
         subject = version.url if over_image else version.checksum_file
         if subject is None or (rule.over == "index" and resolver.checksum):
@@ -150,17 +150,17 @@ class Prover:
             raise _UnprovableError(f"where its signature is can't be told any more: {error}") from None
         wanted = Signature(rule.kind, rule.over, subject, url, keys)
         if over_image:
-            return Proof(_promised(version, self.stop), None, wanted, self._document(url or ""), self.keyring)
+            return Proof(_with_checksum(version, self.stop), None, wanted, self._document(url or ""), self.keyring)
         data, signed_by, signed_at = self._read(wanted, self._document(subject))
-        return _signed(_listed(version, data.decode("utf-8-sig", "replace")), signed_by, signed_at)
+        return _signed(_with_signed_checksum(version, data.decode("utf-8-sig", "replace")), signed_by, signed_at)
 
     def _read(self, wanted: Signature, data: bytes) -> tuple[bytes, str | None, str | None]:
         if wanted.kind == "clearsigned" and CLEARSIGNED not in data:
             raise _UnprovableError(f"{wanted.subject} is not signed")
         try:
-            return Evidence(self.keyring, self.stop, self.sites.real)(wanted, data, self._document)
+            return SignatureVerifier(self.keyring, self.stop, self.sites.request_url)(wanted, data, self._document)
         except VerificationError as error:
-            raise VerificationError(placed(wanted.subject, error)) from None
+            raise VerificationError(with_address(wanted.subject, error)) from None
 
     def _document(self, url: str) -> bytes:
         try:
@@ -171,14 +171,14 @@ class Prover:
             raise
 
 
-def _promised(version: Version, stop: threading.Event) -> Version:
+def _with_checksum(version: Version, stop: threading.Event) -> Version:
     """The version with the checksum that is promised for it. A signature that the definition tells of was not over one
     that is fetched now. Raises FetchError, VerificationError, Interrupted."""
     found = with_checksum(version, stop=stop)
     return found if version.is_signed else found.model_copy(update={"signed_by": None, "signed_at": None})
 
 
-def _listed(version: Version, text: str) -> Version:
+def _with_signed_checksum(version: Version, text: str) -> Version:
     """The version with the checksum that the signed text has for it. Raises _UnprovableError where it tells of
     these bytes no more (names are used again), or has only a digest that can be forged."""
     if version.checksum is None:
@@ -201,6 +201,6 @@ def _signed(version: Version, signed_by: str | None, signed_at: str | None) -> P
     return Proof(version.model_copy(update=known), VERIFIED)
 
 
-def prover(keys: Path | None, stop: threading.Event) -> Prover:
+def create_prover(keys: Path | None, stop: threading.Event) -> Prover:
     """One that asks the sites of this machine's environment, with the keys in `keys`, the user's and the system's."""
-    return Prover(of_environment({}, use_cache=False, stop=stop), keyring(keys), stop)
+    return Prover(sites_from_environment({}, use_cache=False, stop=stop), keyring(keys), stop)

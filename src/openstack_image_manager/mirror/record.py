@@ -67,12 +67,12 @@ _NAMES = tuple(field.name for field in fields(Record))
 _NEEDED = tuple(field.name for field in fields(Record) if field.default is MISSING)
 
 
-def written(record: Record) -> bytes:
+def encode(record: Record) -> bytes:
     """The record as JSON."""
     return json.dumps({MADE_BY: MAKER, **asdict(record)}, indent=2).encode() + b"\n"
 
 
-def parsed(data: bytes) -> Record | None:
+def decode(data: bytes) -> Record | None:
     """The record that was written; None for anything else."""
     try:
         found: dict[str, Any] = json.loads(data)
@@ -89,7 +89,7 @@ def parsed(data: bytes) -> Record | None:
         return None
 
 
-def metadata(version: Version) -> dict[str, str]:
+def object_metadata(version: Version) -> dict[str, str]:
     """What is known before an upload begins, and so can be metadata of the object; what does not fit is left out."""
     known = {
         MADE_BY: MAKER,

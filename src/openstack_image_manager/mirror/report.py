@@ -10,7 +10,7 @@ from typing import Any, Literal
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import Error
 from openstack_image_manager.mirror.location import Target
-from openstack_image_manager.mirror.plan import Judged, Plan, Stored, Verdict
+from openstack_image_manager.mirror.plan import Comparison, Plan, StoredObject, Verdict
 from openstack_image_manager.mirror.plan import Plan as MirrorPlan
 from openstack_image_manager.mirror.record import Record
 from openstack_image_manager.report import console
@@ -31,65 +31,67 @@ STYLES = {
 class Outcome:
     """What became of one version. `is_read`: the record tells of bytes that this run has read and verified."""
 
-    judged: Judged
+    comparison: Comparison
     state: Literal["ok", "failed", "skipped"]
     message: str = ""
     record: Record | None = None
     is_read: bool = False
 
 
-def line(judged: Judged) -> str:
+def line(comparison: Comparison) -> str:
     """One line of the plan; the verdict comes first."""
-    return f"{judged.verdict:10}  {judged.item.subject}  {judged.item.key or '(no key)'}: {judged.reason}"
+    return (
+        f"{comparison.verdict:10}  {comparison.item.subject}  {comparison.item.key or '(no key)'}: {comparison.reason}"
+    )
 
 
-def unneeded_line(stored: Stored, since: datetime, now: datetime) -> str:
+def unneeded_line(stored: StoredObject, since: datetime, now: datetime) -> str:
     """One line about what no definition needs `since` a run first saw it so."""
     return f"{'UNNEEDED':10}  {stored.key}: no definition has needed it for {(now - since).days} days (--prune)"
 
 
-def counts(made: Plan) -> str:
+def counts(plan: Plan) -> str:
     """`3 CURRENT, 1 MISSING`, without what there is none of."""
-    numbers = {each: sum(judged.verdict is each for judged in made.judged) for each in Verdict}
+    numbers = {each: sum(comparison.verdict is each for comparison in plan.comparisons) for each in Verdict}
     parts = [f"{number} {each}" for each, number in numbers.items() if number]
-    parts += [f"{len(made.unneeded)} UNNEEDED"] if made.unneeded else []
+    parts += [f"{len(plan.unneeded)} UNNEEDED"] if plan.unneeded else []
     return ", ".join(parts) or "nothing to mirror"
 
 
-def data(made: Plan, where: Target, outcomes: Sequence[Outcome] = ()) -> dict[str, Any]:
+def data(plan: Plan, target: Target, outcomes: Sequence[Outcome] = ()) -> dict[str, Any]:
     """The plan, and what became of it, as plain values without secrets."""
-    done = {(each.judged.item.subject, each.judged.item.key): each for each in outcomes}
+    done = {(each.comparison.item.subject, each.comparison.item.key): each for each in outcomes}
     return {
-        "bucket": str(where),
-        "versions": [_version(each, where, done.get((each.item.subject, each.item.key))) for each in made.judged],
-        "unneeded": [{"key": each.key, "size": each.size} for each in made.unneeded],
+        "bucket": str(target),
+        "versions": [_version(each, target, done.get((each.item.subject, each.item.key))) for each in plan.comparisons],
+        "unneeded": [{"key": each.key, "size": each.size} for each in plan.unneeded],
     }
 
 
-def _version(judged: Judged, where: Target, outcome: Outcome | None) -> dict[str, Any]:
-    item = judged.item
-    record = outcome.record if outcome else judged.stored.record if judged.stored else None
+def _version(comparison: Comparison, target: Target, outcome: Outcome | None) -> dict[str, Any]:
+    item = comparison.item
+    record = outcome.record if outcome else comparison.stored.record if comparison.stored else None
     known: dict[str, Any] = {
         "image": item.definition.name,
         "version": item.version.version,
         "key": item.key or None,
-        "mirror_url": where.url(item.key) if item.key else None,
+        "mirror_url": target.url(item.key) if item.key else None,
         "source": public_url(item.version.url),
-        "verdict": str(judged.verdict),
-        "reason": judged.reason,
+        "verdict": str(comparison.verdict),
+        "reason": comparison.reason,
     }
     if record:
         known |= {"sha256": record.sha256, "sha512": record.sha512, "size": record.size, "proof": record.proof}
     return known | ({"state": outcome.state, "message": outcome.message} if outcome else {})
 
 
-def rows(made: Plan, outcomes: Sequence[Outcome] = ()) -> list[list[str]]:
+def rows(plan: Plan, outcomes: Sequence[Outcome] = ()) -> list[list[str]]:
     """The same as rows of a table, below its head."""
-    became = {id(each.judged): f"{each.state} {each.message}".strip() for each in outcomes}
+    became = {id(each.comparison): f"{each.state} {each.message}".strip() for each in outcomes}
     table = [["Verdict", "Image", "Key", "Reason", "Became"]]
-    for each in made.judged:
+    for each in plan.comparisons:
         table.append([str(each.verdict), each.item.subject, each.item.key, each.reason, became.get(id(each), "")])
-    return table + [["UNNEEDED", "", each.key, "no definition needs it", ""] for each in made.unneeded]
+    return table + [["UNNEEDED", "", each.key, "no definition needs it", ""] for each in plan.unneeded]
 
 
 def result_counts(outcomes: Sequence[Outcome]) -> str:
@@ -100,37 +102,37 @@ def result_counts(outcomes: Sequence[Outcome]) -> str:
 
 
 def of_mirror(
-    made: MirrorPlan,
-    where: Target,
+    plan: MirrorPlan,
+    target: Target,
     outcomes: Sequence[Outcome],
     dry_run: bool,
     failed: Mapping[str, Error] | None = None,
 ) -> Content:
     """What is in the bucket, and what came into it. `failed`: what follows the copies, as far as it failed by then."""
-    became = {id(each.judged): each for each in outcomes}
+    became = {id(each.comparison): each for each in outcomes}
     wrong: Mapping[str, Error] = {} if failed is None else failed
 
     def cases() -> Iterable[Case]:
-        for judged in made.judged:
-            outcome = became.get(id(judged))
+        for comparison in plan.comparisons:
+            outcome = became.get(id(comparison))
             failure = outcome.message if outcome and outcome.state == "failed" else None
-            if judged.is_hopeless:
-                failure = f"{judged.verdict}: {judged.reason}"
+            if comparison.is_hopeless:
+                failure = f"{comparison.verdict}: {comparison.reason}"
             skipped = outcome.message or "interrupted" if outcome and outcome.state == "skipped" else None
-            if outcome is None and dry_run and judged.verdict is not Verdict.CURRENT:
-                skipped = f"to be done: {judged.verdict}: {judged.reason}"
-            yield Case(judged.item.subject, str(where), failure, skipped)
+            if outcome is None and dry_run and comparison.verdict is not Verdict.CURRENT:
+                skipped = f"to be done: {comparison.verdict}: {comparison.reason}"
+            yield Case(comparison.item.subject, str(target), failure, skipped)
         for subject, error in wrong.items():
-            yield Case(subject, str(where), failure=str(error))
+            yield Case(subject, str(target), failure=str(error))
 
     def markdown() -> str:
-        listed = rows(made, outcomes)
-        table = console.table_markdown("Image mirror", f"{where}: {counts(made)}", listed)
+        listed = rows(plan, outcomes)
+        table = console.table_markdown("Image mirror", f"{target}: {counts(plan)}", listed)
         lines = (f"**error** {console.markdown(f'{subject}: {error}')}\n" for subject, error in wrong.items())
         return "\n".join([table, *lines])
 
     return Content(
-        lambda: {**data(made, where, outcomes), "failed": {name: str(error) for name, error in wrong.items()}},
+        lambda: {**data(plan, target, outcomes), "failed": {name: str(error) for name, error in wrong.items()}},
         markdown,
         lambda: list(cases()),
     )

@@ -30,7 +30,7 @@ from openstack_image_manager.errors import Interrupted, StorageError, UnknownBuc
 from openstack_image_manager.mirror.multipart import PART, Buffer, PartsUpload
 from openstack_image_manager.mirror.record import MADE_BY, MAKER
 from openstack_image_manager.mirror.s3_answers import BoundedSession, is_late
-from openstack_image_manager.mirror.store import CHUNK, EXISTS, LARGEST, Begun, Entry
+from openstack_image_manager.mirror.store import CHUNK, EXISTS, LARGEST_SMALL_FILE, Entry, UnfinishedUpload
 from openstack_image_manager.redaction import remember
 
 IN_FLIGHT = 4  # parts, of all uploads together: what memory holds is these, and one part of each upload
@@ -81,8 +81,8 @@ class Bucket:
             self._client.meta.config.s3["payload_signing_enabled"] = False
         requests = self._client._endpoint  # botocore has no other way to look at an answer before it is read
         requests.http_session = BoundedSession(requests.http_session)
-        self._room = threading.BoundedSemaphore(IN_FLIGHT)
-        self._spare: list[Buffer] = []
+        self._part_slots = threading.BoundedSemaphore(IN_FLIGHT)
+        self._free_buffers: list[Buffer] = []
 
     def __enter__(self) -> Bucket:
         return self
@@ -91,7 +91,7 @@ class Bucket:
         self._client.close()
 
     @contextmanager
-    def _asking(self, what: str) -> Iterator[None]:
+    def _operation(self, what: str) -> Iterator[None]:
         """Every failure becomes a StorageError that says where, what, and what to do."""
         where = f"s3://{self.name} at {public_url(self.endpoint)}: {what}"
         try:
@@ -114,7 +114,7 @@ class Bucket:
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         """All objects below the prefix, records too."""
-        with self._asking("listing"):
+        with self._operation("listing"):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
                 for each in page.get("Contents", ()):
                     yield Entry(each["Key"], each["Size"], each["LastModified"])
@@ -125,8 +125,10 @@ class Bucket:
         try:
             for chunk in self.read(key, threading.Event()):
                 data += chunk
-                if len(data) > LARGEST:
-                    raise StorageError(f"s3://{self.name}: {key} has more than {LARGEST} bytes, which no such file has")
+                if len(data) > LARGEST_SMALL_FILE:
+                    raise StorageError(
+                        f"s3://{self.name}: {key} has more than {LARGEST_SMALL_FILE} bytes, which no such file has"
+                    )
         except StorageError as error:
             if error.code == "NoSuchKey":
                 return None
@@ -135,7 +137,7 @@ class Bucket:
 
     def head(self, key: str) -> tuple[Entry, bool] | None:
         """The object, and whether its metadata say that it is ours; None if there is none."""
-        with self._asking(f"looking at {key}"):
+        with self._operation(f"looking at {key}"):
             try:
                 head = self._client.head_object(Bucket=self.name, Key=key)
             except ClientError as error:
@@ -147,18 +149,18 @@ class Bucket:
 
     def check(self) -> None:
         """Raises StorageError where the bucket is not there or may not be looked at."""
-        with self._asking("looking at the bucket"):
+        with self._operation("looking at the bucket"):
             self._client.head_bucket(Bucket=self.name)
 
     def put(self, key: str, data: bytes, kind: str = "application/json", *, new: bool = False) -> None:
         """Write a small object in one request, with the metadata of ours; `new`: where nothing is, or it is EXISTS."""
         given: dict[str, Any] = {"Bucket": self.name, "Key": key, "Body": data, "ContentType": kind}
-        with self._asking(f"writing {key}"):
+        with self._operation(f"writing {key}"):
             self._client.put_object(**given, Metadata={MADE_BY: MAKER}, **({"IfNoneMatch": "*"} if new else {}))
 
     def remove(self, key: str) -> None:
         """Delete one object. (On Swift its parts go too, which they do not when an object is written over.)"""
-        with self._asking(f"deleting {key}"):
+        with self._operation(f"deleting {key}"):
             self._client.delete_object(Bucket=self.name, Key=key)
 
     def read(self, key: str, stop: threading.Event) -> Iterator[bytes]:
@@ -166,7 +168,7 @@ class Bucket:
         done, failures, begun = 0, 0, time.monotonic()
         while True:
             try:
-                with self._asking(f"reading {key}"):
+                with self._operation(f"reading {key}"):
                     given = {"Range": f"bytes={done}-"} if done else {}
                     answer = self._client.get_object(Bucket=self.name, Key=key, **given)
                     with closing(answer["Body"]) as body:
@@ -188,48 +190,48 @@ class Bucket:
                 if stop.wait(2.0**failures / 4):
                     raise Interrupted("interrupted") from None
 
-    def begin(self, key: str, metadata: Mapping[str, str]) -> PartsUpload:
+    def begin_upload(self, key: str, metadata: Mapping[str, str]) -> PartsUpload:
         """An upload in parts, of which nothing can be seen before it is completed."""
-        with self._asking(f"uploading {key}"):
+        with self._operation(f"uploading {key}"):
             answer = self._client.create_multipart_upload(
                 Bucket=self.name, Key=key, Metadata=dict(metadata), ContentType="application/octet-stream"
             )
         return PartsUpload(self, key, answer["UploadId"])
 
-    def begun(self, prefix: str) -> list[Begun]:
+    def unfinished_uploads(self, prefix: str) -> list[UnfinishedUpload]:
         """Uploads below the prefix that nobody has finished."""
-        with self._asking("listing uploads"):
+        with self._operation("listing uploads"):
             pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
             found = [each for page in pages for each in page.get("Uploads", ())]
-        return [Begun(each["Key"], each["UploadId"], each["Initiated"]) for each in found]
+        return [UnfinishedUpload(each["Key"], each["UploadId"], each["Initiated"]) for each in found]
 
     def abort(self, key: str, upload_id: str) -> None:
         """Remove an upload's parts; one that is gone already is fine."""
-        with self._asking(f"aborting the upload of {key}"), suppress(self._client.exceptions.NoSuchUpload):
+        with self._operation(f"aborting the upload of {key}"), suppress(self._client.exceptions.NoSuchUpload):
             self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
 
     def buffer(self) -> Buffer:
         """Memory for one part; `send` takes it back. Memory that is used again need not be cleared again."""
         try:
-            return self._spare.pop()
+            return self._free_buffers.pop()
         except IndexError:
             return Buffer(PART)
 
     def send(self, key: str, upload_id: str, number: int, part: Buffer, size: int) -> Future[str]:
         """Begin to send the first `size` bytes as a part as soon as there is room for one, and wait no longer than
         until then; its ETag."""
-        self._room.acquire()
+        self._part_slots.acquire()
 
         def work() -> str:
             try:
-                with self._asking(f"uploading {key}, part {number}"):
+                with self._operation(f"uploading {key}, part {number}"):
                     where = {"Bucket": self.name, "Key": key, "UploadId": upload_id}
                     body = part if size == len(part) else bytes(memoryview(part)[:size])
                     answer = self._client.upload_part(**where, PartNumber=number, Body=body)
                     return str(answer["ETag"])
             finally:
-                self._spare.append(part)
-                self._room.release()
+                self._free_buffers.append(part)
+                self._part_slots.release()
 
         return BackgroundCall(work).future  # no pool, whose threads would be waited for at the end
 
@@ -237,7 +239,7 @@ class Bucket:
         """Make the object visible, where nothing is; its ETag. Raises StorageError, with code EXISTS where something
         is."""
         parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
-        with self._asking(f"completing {key}"):
+        with self._operation(f"completing {key}"):
             answer = self._client.complete_multipart_upload(
                 Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
             )

@@ -11,12 +11,12 @@ from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import StorageError
 
 LARGEST = 64 * 1024 * 1024  # bytes of an answer that is no object: a page of a listing has less than one MiB
-LONGEST = 300.0  # seconds for an answer, besides the time that its bytes and those of its request may take
+TIMEOUT = 300.0  # seconds for an answer, besides the time that its bytes and those of its request may take
 SLOWEST = 16 * 1024  # bytes a second
 _PIECE = 64 * 1024
 
 
-def is_late(seconds: float, size: int, longest: float = LONGEST) -> bool:
+def is_late(seconds: float, size: int, longest: float = TIMEOUT) -> bool:
     """True if this time is too long for so many bytes: the timeout of a socket counts from the last byte, and a
     service that drips bytes never meets it."""
     return seconds > longest + size / SLOWEST
@@ -26,7 +26,7 @@ class BoundedSession:
     """Sends requests with botocore's `session`. Raises StorageError, which is not tried again, for an answer without
     an end. `longest`: seconds, see LONGEST."""
 
-    def __init__(self, session: Any, longest: float = LONGEST) -> None:
+    def __init__(self, session: Any, longest: float = TIMEOUT) -> None:
         self._session = session
         self._longest = longest
 
@@ -37,16 +37,16 @@ class BoundedSession:
         answering = BackgroundCall(lambda: self._answer(request))
         longest = self._longest + size / SLOWEST
         if not answering.wait(longest):
-            raise StorageError(f"{_shown(request)}: the answer takes longer than {longest:.0f} s")
+            raise StorageError(f"{_address(request)}: the answer takes longer than {longest:.0f} s")
         return answering.result()
 
     def _answer(self, request: Any) -> Any:
         is_object, request.stream_output = request.stream_output, True  # so that botocore reads nothing of the body
         answer = self._session.send(request)
         if is_object and answer.status_code < 300:
-            answer.raw = _Object(answer.raw)
+            answer.raw = _ObjectBody(answer.raw)
         else:
-            answer.raw = _Whole(answer.raw, _shown(request))
+            answer.raw = _BufferedBody(answer.raw, _address(request))
             _ = answer.content  # read now, and kept
         return answer
 
@@ -55,7 +55,7 @@ class BoundedSession:
         self._session.close()
 
 
-class _Whole:
+class _BufferedBody:
     """A body that is read at once."""
 
     def __init__(self, raw: Any, where: str) -> None:
@@ -73,7 +73,7 @@ class _Whole:
         return pieces
 
 
-class _Object:
+class _ObjectBody:
     """The body of an object. A read gives what is there, so that somebody looks at the clock now and then."""
 
     def __init__(self, raw: Any) -> None:
@@ -89,5 +89,5 @@ class _Object:
         self._raw.close()
 
 
-def _shown(request: Any) -> str:
+def _address(request: Any) -> str:
     return public_url(request.url.partition("?")[0])

@@ -10,12 +10,12 @@ from typing import Protocol
 
 from openstack_image_manager.errors import StorageError
 from openstack_image_manager.mirror.location import RECORD
-from openstack_image_manager.mirror.record import Record, written
+from openstack_image_manager.mirror.record import Record, encode
 
 EXISTS = "PreconditionFailed"  # the code of a StorageError: there is an object already
 OTHER_RUN = "another run has changed it, perhaps with other definitions; run again with the newest ones"
 CHUNK = 1024 * 1024
-LARGEST = 64 * 1024 * 1024  # bytes of a record, or of an index
+LARGEST_SMALL_FILE = 64 * 1024 * 1024  # bytes of a record, or of an index
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """An upload that is neither completed nor aborted. `ours`: it is certain that a run of ours, now dead, began it."""
+class UnfinishedUpload:
+    """An upload that is neither completed nor aborted. `is_own`: a dead run of this program began it for certain."""
 
     key: str
     upload_id: str
     since: datetime
-    ours: bool = False
+    is_own: bool = False
 
 
 class Upload(Protocol):
@@ -70,7 +70,7 @@ class SmallFiles(Protocol):
 def write_record(files: SmallFiles, key: str, record: Record, is_still_there: Callable[[], bool]) -> None:
     """Write the record of an object. If another run has replaced the object in between, the record of that run stays:
     ours is not written over it, and deleted only while it is there. Raises StorageError."""
-    data, name = written(record), key + RECORD
+    data, name = encode(record), key + RECORD
     try:
         files.put(name, data, new=True)
         is_written = True
@@ -111,10 +111,10 @@ class Store(Protocol):
     def read(self, key: str, stop: threading.Event) -> Iterator[bytes]:
         """The object's bytes. Raises Interrupted when `stop` is set."""
 
-    def begin(self, key: str, metadata: Mapping[str, str]) -> Upload:
+    def begin_upload(self, key: str, metadata: Mapping[str, str]) -> Upload:
         """An upload of which nothing can be seen before it is completed."""
 
-    def begun(self, prefix: str) -> list[Begun]:
+    def unfinished_uploads(self, prefix: str) -> list[UnfinishedUpload]:
         """Uploads below the prefix that nobody has finished."""
 
     def abort(self, key: str, upload_id: str) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 from openstack_image_manager.mirror.record import MADE_BY, MAKER
 
 
-def written(since: Mapping[str, datetime]) -> bytes:
+def encode(since: Mapping[str, datetime]) -> bytes:
     """The note as JSON."""
     times = {key: time.isoformat(timespec="seconds") for key, time in sorted(since.items())}
     return json.dumps({MADE_BY: MAKER, "unneeded": times}, indent=1).encode() + b"\n"
 
 
-def parsed(data: bytes) -> dict[str, datetime] | None:
+def decode(data: bytes) -> dict[str, datetime] | None:
     """The times that were written; None for anything else. A time that is not valid is left out."""
     try:
         found: dict[str, Any] = json.loads(data)

@@ -100,14 +100,14 @@ def planned_clouds(requests: Sequence[Request], openings: Sequence[PendingConnec
 def follower() -> Follower:
     """Upstreams with the mirrors, the cache and the keys of this user; each is asked once, however many clouds."""
     from openstack_image_manager.signatures import keyring
-    from openstack_image_manager.signatures.evidence import Evidence
+    from openstack_image_manager.signatures.evidence import SignatureVerifier
     from openstack_image_manager.upstreams import sites
     from openstack_image_manager.upstreams.follow import Follower
 
-    asked = sites.of_environment()
+    asked = sites.sites_from_environment()
     for warning in asked.warnings:
         log.say("warning", str(warning))
-    return Follower(asked, Evidence(keyring.keyring(), real=asked.real))
+    return Follower(asked, SignatureVerifier(keyring.keyring(), request_url=asked.request_url))
 
 
 def _look(

@@ -12,10 +12,10 @@ from typing import Any
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.signatures.keyring import Keyring
+from openstack_image_manager.signatures.verdict import VerifiedSignature
 from openstack_image_manager.signatures.verify import (
     OpenPGP,
     Rsa,
-    Signed,
     verify_clearsigned,
     verify_detached,
     verify_rsa,
@@ -27,20 +27,22 @@ from openstack_image_manager.upstreams.build import Fetch, Signature
 IMAGE_TIMEOUT = 3600.0  # seconds for one image that is read for the signature over it
 
 
-class Evidence:
-    """A `published.Verify` for one run. Images are read once, in chunks, and not kept. `stop` ends that. `real` gives
-    the address that an image is fetched from: its mirror's. `timeout`: seconds for one image."""
+class SignatureVerifier:
+    """Verify signatures for one run (a `build.Verify`). Images are read once, in chunks, and are not kept.
+
+    `stop` ends the read of an image. `request_url` returns the URL to fetch an image from, such as that of a mirror.
+    `timeout`: seconds for one image."""
 
     def __init__(
         self,
         keyring: Keyring,
         stop: threading.Event | None = None,
-        real: Callable[[str], str] = str,
+        request_url: Callable[[str], str] = str,
         timeout: float = IMAGE_TIMEOUT,
     ) -> None:
         self._keyring = keyring
         self._timeout = timeout
-        self._real = real
+        self._request_url = request_url
         self._stop = stop or threading.Event()
 
     def __call__(self, wanted: Signature, data: bytes, fetch: Fetch) -> tuple[bytes, str | None, str | None]:
@@ -57,16 +59,16 @@ class Evidence:
             else:
                 verify = verify_rsa if wanted.kind == "openssl-rsa" else verify_detached
                 signed = verify(data, signature, wanted.keys, self._keyring)
-        return data, signed.fingerprint, moment(signed.made)
+        return data, signed.fingerprint, format_time(signed.created)
 
-    def _image(self, wanted: Signature, signature: bytes) -> tuple[Checksum, Signed]:
+    def _image(self, wanted: Signature, signature: bytes) -> tuple[Checksum, VerifiedSignature]:
         """The checksum of the file that was read, packed where it is packed, and who signed it."""
         checksum = wanted.checksum or Checksum("sha256", "")
         limit = time.monotonic() + self._timeout
         kind = Rsa if wanted.kind == "openssl-rsa" else OpenPGP
         with (
             kind(signature, wanted.keys, self._keyring) as check,
-            Download(self._real(wanted.subject), checksum.algorithm, limit, self._stop, hint="") as download,
+            Download(self._request_url(wanted.subject), checksum.algorithm, limit, self._stop, hint="") as download,
         ):
             published: Any = io.BufferedReader(download, CHUNK)
             image = unpacked(published, download.check) if wanted.over == "unpacked-image" else published
@@ -80,6 +82,6 @@ class Evidence:
             return got, check.finish()
 
 
-def moment(when: datetime | None) -> str | None:
+def format_time(when: datetime | None) -> str | None:
     """A time as definitions write it: YYYY-MM-DD hh:mm:ss, UTC."""
     return when.strftime("%Y-%m-%d %H:%M:%S") if when else None

@@ -14,7 +14,7 @@ from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import Error, VerificationError
 from openstack_image_manager.signatures import armor, openpgp
 from openstack_image_manager.signatures.openpgp import Certificate
-from openstack_image_manager.signatures.verdict import pins
+from openstack_image_manager.signatures.verdict import normalize_fingerprints
 from openstack_image_manager.transfer.download import fetch_bytes
 
 SUFFIXES = (".asc", ".gpg", ".pgp", ".pem", ".pub", ".rev")
@@ -29,7 +29,7 @@ LARGEST = 8 * 1024 * 1024  # bytes of one file; keyrings of whole distributions 
 LARGEST_KEY = LARGEST // 2  # bytes of one that is stored, in armor, which adds a third
 MOST_FILES = 5000  # of one directory and those in it
 ONLY_REVOCATION = "it holds a revocation and no key: it counts together with the copies of its key"
-FEW = 5  # names that a message can hold
+MOST_SHOWN = 5  # names that a message can hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class PublicKey:
 AnyKey = Certificate | PublicKey
 
 
-def read(data: bytes) -> tuple[AnyKey, ...]:
+def read_keys(data: bytes) -> tuple[AnyKey, ...]:
     """All keys in a file: OpenPGP certificates, armored or binary, and PEM public keys. Raises VerificationError."""
     found = _keys(data)
     if not found:
@@ -82,7 +82,7 @@ class Keyring:
         self._copies: dict[str, list[AnyKey]] = {}
         self._revocations: list[bytes] = []
         self._known: dict[str, AnyKey] = {}
-        self._passed_over: list[str] = []
+        self._unusable_files: list[str] = []
         self._lock = threading.Lock()
 
     def certificates(self, pinned: Sequence[str]) -> list[Certificate]:
@@ -105,17 +105,17 @@ class Keyring:
                 self._read(path)
             for each in pinned:
                 if each not in self._known and each in self._copies:
-                    self._known[each] = _whole(self._copies[each], self._revocations)
+                    self._known[each] = _merged(self._copies[each], self._revocations)
             return [self._known[each] for each in pinned if each in self._known]
 
     def _read(self, path: Path) -> None:
         try:
             data = _content(path)
             self._revocations += openpgp.revocations(data)
-            for key in read(data):
+            for key in read_keys(data):
                 self._copies.setdefault(key.fingerprint, []).append(key)
         except (VerificationError, OSError) as error:
-            self._passed_over.append(f"{path} ({_reason(error)})")
+            self._unusable_files.append(f"{path} ({_reason(error)})")
 
     def _missing(self, pinned: Sequence[str]) -> str:
         for key in (copy for copies in self._copies.values() for copy in copies):
@@ -124,10 +124,10 @@ class Keyring:
                     return f"{subkey.fingerprint} is a subkey: pin its primary key, {key.fingerprint}"
         places = ", ".join(f"{place}{'' if os.path.exists(place) else ' (not there)'}" for place in self._places)
         text = f"no key {' or '.join(pinned)} in {places}; get it with: keys fetch URL {pinned[0]}"
-        if self._passed_over:
-            rest = len(self._passed_over) - FEW
+        if self._unusable_files:
+            rest = len(self._unusable_files) - MOST_SHOWN
             more = f" and {rest} more" if rest > 0 else ""
-            text += f". Files that could not be used: {'; '.join(self._passed_over[:FEW])}{more}"
+            text += f". Files that could not be used: {'; '.join(self._unusable_files[:MOST_SHOWN])}{more}"
         return text
 
 
@@ -156,11 +156,11 @@ def key_files(place: Path) -> Iterator[Path]:
                 yield path
 
 
-def listing(place: Path) -> Iterator[tuple[Path, AnyKey | str]]:
+def list_keys(place: Path) -> Iterator[tuple[Path, AnyKey | str]]:
     """All keys of a directory with their files; of a file that can't be used, why."""
     for path in key_files(place):
         try:
-            yield from ((path, key) for key in read(_content(path)))
+            yield from ((path, key) for key in read_keys(_content(path)))
         except (VerificationError, OSError) as error:
             yield path, _reason(error)
 
@@ -172,7 +172,7 @@ def fetch_key(url: str, fingerprint: str, directory: Path) -> Path:
     Raises VerificationError if it is not there, neither as a key nor as a revocation of the stored one; FetchError,
     Error.
     """
-    (wanted,) = pins([fingerprint])
+    (wanted,) = normalize_fingerprints([fingerprint])
     where = public_url(url)
     try:
         data = fetch_bytes(url, LARGEST)
@@ -184,9 +184,9 @@ def fetch_key(url: str, fingerprint: str, directory: Path) -> Path:
         raise VerificationError(f"{where}: {error}") from None
     stored = _stored(directory, wanted)
     copies = [each for each in keys if each.fingerprint == wanted]
-    key = _whole([*stored, *copies], revocations) if stored or copies else None
-    if key is None or (not copies and key == _whole(stored, ())):
-        there = ", ".join(each.fingerprint for each in keys[:FEW]) + (" …" if len(keys) > FEW else "")
+    key = _merged([*stored, *copies], revocations) if stored or copies else None
+    if key is None or (not copies and key == _merged(stored, ())):
+        there = ", ".join(each.fingerprint for each in keys[:MOST_SHOWN]) + (" …" if len(keys) > MOST_SHOWN else "")
         raise VerificationError(
             f"{where}: no key {wanted} in it; nothing was stored. It holds: {there or 'a revocation'}"
         )
@@ -209,7 +209,7 @@ def fetch_key(url: str, fingerprint: str, directory: Path) -> Path:
     return path
 
 
-def _whole(copies: Sequence[AnyKey], revocations: Sequence[bytes]) -> AnyKey:
+def _merged(copies: Sequence[AnyKey], revocations: Sequence[bytes]) -> AnyKey:
     """One key of all copies of it."""
     certificates = [copy for copy in copies if isinstance(copy, Certificate)]
     return openpgp.merged(certificates, revocations) if certificates else copies[0]
@@ -217,7 +217,7 @@ def _whole(copies: Sequence[AnyKey], revocations: Sequence[bytes]) -> AnyKey:
 
 def _stored(directory: Path, fingerprint: str) -> list[AnyKey]:
     """The copy of a key that an earlier fetch has left; none if it is damaged."""
-    found = listing(directory / f"{fingerprint}.asc")
+    found = list_keys(directory / f"{fingerprint}.asc")
     return [key for _, key in found if isinstance(key, Certificate) and key.fingerprint == fingerprint]
 
 

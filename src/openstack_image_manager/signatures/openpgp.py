@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.signatures import armor
-from openstack_image_manager.signatures.revocations import hashed, is_genuine
+from openstack_image_manager.signatures.revocations import hash_input, is_genuine
 
 LARGEST_SIGNATURE = 256 * 1024  # bytes; the largest of one key (SLH-DSA) has 50 KiB
 MOST_SIGNATURES = 16
@@ -39,7 +39,7 @@ class Signature:
     kind: int
     algorithm: int
     hash: int
-    made: int = 0  # since 1970
+    created: int = 0  # since 1970
     expires: int = 0  # after it was made; 0: never
     key_expires: int = 0  # after the key that it is about was created; 0: never
     issuer: str = ""  # fingerprint or key id, upper-case hex; '': it does not say
@@ -55,7 +55,7 @@ class Key:
     revoked: bool  # by a revocation that its primary key made
     bits: int = 0  # of RSA and DSA keys
 
-    def made(self, signature: Signature) -> bool:
+    def issued(self, signature: Signature) -> bool:
         """True if the signature says that it is by this key."""
         v6 = len(self.fingerprint) == 64
         key_id = self.fingerprint[:16] if v6 else self.fingerprint[-16:]
@@ -66,10 +66,10 @@ class Key:
         """When it expires by its newest self-signature, in seconds since 1970; 0: never."""
         newest = Signature(b"", 0, 0, 0, 0)
         for tag, body, packet in _packets(self.packets):
-            if tag != _SIGNATURE or (each := _readable(body, packet)) is None:
+            if tag != _SIGNATURE or (each := _parse_or_none(body, packet)) is None:
                 continue
-            ours = each.kind == _BINDING or (each.kind in _SELF_SIGNATURES and self.made(each))
-            if ours and each.made >= newest.made:
+            ours = each.kind == _BINDING or (each.kind in _SELF_SIGNATURES and self.issued(each))
+            if ours and each.created >= newest.created:
                 newest = each
         return self.created + newest.key_expires if newest.key_expires else 0
 
@@ -99,8 +99,8 @@ class Certificate:
 
     def signer(self, signature: Signature) -> Certificate | None:
         """The certificate with no other subkey than the one that made the signature; None if none of its keys did."""
-        subkeys = tuple(key for key in self.subkeys if key.made(signature))
-        return replace(self, subkeys=subkeys) if subkeys or self.primary.made(signature) else None
+        subkeys = tuple(key for key in self.subkeys if key.issued(signature))
+        return replace(self, subkeys=subkeys) if subkeys or self.primary.issued(signature) else None
 
 
 def certificates(data: bytes) -> tuple[Certificate, ...]:
@@ -227,10 +227,10 @@ def _revoke(groups: list[list[_Packet]], stood: list[_Packet], revocation: _Pack
     it if the primary key made it. One that the primary key did not make is left out: anybody can append one."""
     primary = groups[0][0][1]
     if _kind(revocation[1]) == _KEY_REVOCATION:
-        about = [(groups[0], hashed(primary))]
+        about = [(groups[0], hash_input(primary))]
     else:
         subkeys = [stood] if stood is not groups[0] else groups[1:]
-        about = [(group, hashed(primary) + hashed(group[0][1])) for group in subkeys]
+        about = [(group, hash_input(primary) + hash_input(group[0][1])) for group in subkeys]
     for group, signed in about:
         genuine = is_genuine(primary, signed, revocation[1])
         if genuine is not False:  # of kinds that are not checked here the program decides
@@ -277,7 +277,7 @@ def _kind(body: bytes) -> int:
     return _number(body, 2 if body[:1] <= b"\x03" else 1, 1)
 
 
-def _readable(body: bytes, packet: bytes) -> Signature | None:
+def _parse_or_none(body: bytes, packet: bytes) -> Signature | None:
     """Certificates carry signatures of all kinds and ages, which need not all be understood."""
     try:
         return _signature(body, packet)
@@ -307,7 +307,7 @@ def _signature(body: bytes, packet: bytes) -> Signature:
         algorithm=body[2],
         hash=body[3],
         # Times count only where they are signed themselves; who signed is found out by trying.
-        made=int.from_bytes(hashed.get(_CREATED, b"")[:4], "big"),
+        created=int.from_bytes(hashed.get(_CREATED, b"")[:4], "big"),
         expires=int.from_bytes(hashed.get(_EXPIRES, b"")[:4], "big"),
         key_expires=int.from_bytes(hashed.get(_KEY_EXPIRES, b"")[:4], "big"),
         issuer=(issuer.get(_ISSUER_FINGERPRINT, b"")[1:] or issuer.get(_ISSUER, b"")).hex().upper(),

@@ -15,7 +15,7 @@ from typing import IO
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.signatures.openpgp import Certificate, Signature
 
-PATIENCE = 60.0  # seconds that a program may take nothing of the data, or not end
+TIMEOUT = 60.0  # seconds that a program may take nothing of the data, or not end
 # What gpgv 2.2 knows for certain (RFC 4880): RSA, DSA, ECDSA and EdDSA. Later ones know more.
 _GPGV_VERSIONS = (3, 4)
 _GPGV_ALGORITHMS = (1, 3, 17, 19, 22)
@@ -47,7 +47,7 @@ class Check:
     `update` and `finish` raise VerificationError when the program hangs. `close` ends it, whatever it does.
     """
 
-    def __init__(self, signature: Signature, certificate: Certificate, patience: float = PATIENCE) -> None:
+    def __init__(self, signature: Signature, certificate: Certificate, patience: float = TIMEOUT) -> None:
         self._patience = patience
         command = command_for(signature)
         self._directory = tempfile.TemporaryDirectory(prefix="openstack-image-manager-")

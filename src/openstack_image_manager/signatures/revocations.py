@@ -35,7 +35,7 @@ class _Reader:
         return self.number((self.number(2) + 7) // 8)
 
 
-def hashed(key: bytes) -> bytes:
+def hash_input(key: bytes) -> bytes:
     """A key's packet body as signatures over it hash it (5.2.4)."""
     version, width = (b"\x9b", 4) if key[:1] == b"\x06" else (b"\x99", 2)
     return version + len(key).to_bytes(width, "big") + key

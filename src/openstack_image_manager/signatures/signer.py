@@ -12,7 +12,7 @@ from pathlib import Path
 
 from openstack_image_manager.errors import Error
 
-PATIENCE = 120.0  # seconds: an agent may ask a person for the passphrase
+TIMEOUT = 120.0  # seconds: an agent may ask a person for the passphrase
 
 
 class Signer:
@@ -37,7 +37,7 @@ class Signer:
         environment = {**os.environ, "LC_ALL": "C"}
         try:
             return subprocess.run(
-                command, input=data, capture_output=True, timeout=PATIENCE, env=environment, check=False
+                command, input=data, capture_output=True, timeout=TIMEOUT, env=environment, check=False
             )
         except subprocess.TimeoutExpired:
             raise Error(f"gpg does not end; is its agent waiting for the passphrase of {self._key}?") from None
@@ -52,7 +52,7 @@ class Signer:
             raise Error(f"gpg does not sign with {self._key}: {said[-1]}")
         return ended.stdout
 
-    def is_by_us(self, data: bytes, signature: bytes) -> bool:
+    def is_own_signature(self, data: bytes, signature: bytes) -> bool:
         """True if that is a good signature of ours over these bytes."""
         with tempfile.TemporaryDirectory(prefix="openstack-image-manager-") as folder:
             file = Path(folder) / "signature"

@@ -19,27 +19,27 @@ _NEW_KEY = "if the upstream has a new key, check its fingerprint at a second pla
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class VerifiedSignature:
     """Whose signature was good: a pinned fingerprint in upper-case hex, and when (UTC).
 
-    `made` is None where the kind of signature has no time (RSA).
+    `created` is None where the kind of signature has no time (RSA).
     """
 
     fingerprint: str
-    made: datetime | None
+    created: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CheckResult:
     """What came of one signature: a word of gpgv's (or NOTGOOD), and of one that is good by itself its primary key."""
 
     word: str
     fingerprint: str = ""
-    made: int = 0  # seconds since 1970
+    created: int = 0  # seconds since 1970
     key_expired: int = 0  # the same; 0: not told
 
 
-def pins(fingerprints: Sequence[str]) -> tuple[str, ...]:
+def normalize_fingerprints(fingerprints: Sequence[str]) -> tuple[str, ...]:
     """Pinned fingerprints as they are compared: upper case, no blanks. Raises VerificationError for what is none."""
     if not fingerprints:
         raise VerificationError("no key is pinned: give the fingerprints of the keys that may sign")
@@ -54,7 +54,7 @@ def pins(fingerprints: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def outcome(status: str) -> Outcome:
+def parse_status(status: str) -> CheckResult:
     """Read the lines of --status-fd about ONE signature (doc/DETAILS of GnuPG); its exit code is not asked.
 
     gpgv ends with 0 for revoked and expired keys as well, and says VALIDSIG of them.
@@ -69,16 +69,16 @@ def outcome(status: str) -> Outcome:
         elif word == "KEYEXPIRED" and rest and rest[0].isdecimal() and int(rest[0]):
             expired.append(int(rest[0]))
     if len(words) != 1:
-        return Outcome("ERRSIG")
+        return CheckResult("ERRSIG")
     if words[0] in (*_BAD, "ERRSIG"):
-        return Outcome(words[0])
+        return CheckResult(words[0])
     if len(valid) < 10 or not valid[2].isdecimal():
-        return Outcome("ERRSIG")
+        return CheckResult("ERRSIG")
     # With no other subkey in the keyring, the earliest of these times is that of the key, or of its primary key.
-    return Outcome(words[0], valid[9].upper(), int(valid[2]), min(expired, default=0))
+    return CheckResult(words[0], valid[9].upper(), int(valid[2]), min(expired, default=0))
 
 
-def obstacle(signature: Signature, keys: Sequence[Key], of_text: bool = False) -> str:
+def refusal(signature: Signature, keys: Sequence[Key], of_text: bool = False) -> str:
     """Why a signature by these keys need not even be tried; '' if it should be. `of_text`: what is signed is a text."""
     if signature.kind == TEXT and not of_text:
         # RFC 9580 5.2.1.2: line ends do not count, so that files with other bytes have the same signature.
@@ -95,35 +95,37 @@ def obstacle(signature: Signature, keys: Sequence[Key], of_text: bool = False) -
     return ""
 
 
-def judge(results: Sequence[tuple[Signature, Certificate, Outcome]], pinned: Sequence[str], now: int) -> Signed:
+def verified_signature(
+    results: Sequence[tuple[Signature, Certificate, CheckResult]], pinned: Sequence[str], now: int
+) -> VerifiedSignature:
     """The verdict over all signatures by pinned keys. Raises VerificationError unless one is good and none is bad."""
     bad = [each for each in results if each[2].word in _BAD]
-    good = [found for signature, by, found in results if not _complaint(signature, by, found, pinned, now)]
+    good = [found for signature, by, found in results if not _rejection(signature, by, found, pinned, now)]
     if good and not bad:
-        newest = max(good, key=lambda found: found.made)
-        return Signed(newest.fingerprint, datetime.fromtimestamp(newest.made, UTC))
+        newest = max(good, key=lambda found: found.created)
+        return VerifiedSignature(newest.fingerprint, datetime.fromtimestamp(newest.created, UTC))
     signature, by, found = (bad or list(results))[0]
-    raise VerificationError(_complaint(signature, by, found, pinned, now))
+    raise VerificationError(_rejection(signature, by, found, pinned, now))
 
 
-def _complaint(signature: Signature, by: Certificate, found: Outcome, pinned: Sequence[str], now: int) -> str:
+def _rejection(signature: Signature, by: Certificate, found: CheckResult, pinned: Sequence[str], now: int) -> str:
     """Why this signature does not count; '' if it does."""
-    if signature.made > now + CLOCK:
-        return f"the signature is of {_time(signature.made)}, which is yet to come: check the clock of this machine"
+    if signature.created > now + CLOCK:
+        return f"the signature is of {_time(signature.created)}, which is yet to come: check the clock of this machine"
     if found.word in (*_BAD, "ERRSIG"):
-        return _why_not_good(signature, by, found.word, now)
+        return _bad_signature_reason(signature, by, found.word, now)
     if found.fingerprint not in pinned:
         return f"signed by {found.fingerprint}, which is not pinned; {_NEW_KEY}"
     if found.word == "REVKEYSIG":
         return _revoked(by.fingerprint)
     if found.word == "EXPSIG":
         return _expired(signature)
-    if found.word == "EXPKEYSIG" and not found.made < found.key_expired:
+    if found.word == "EXPKEYSIG" and not found.created < found.key_expired:
         return _late(by.fingerprint, found.key_expired)
     return ""
 
 
-def _why_not_good(signature: Signature, by: Certificate, word: str, now: int) -> str:
+def _bad_signature_reason(signature: Signature, by: Certificate, word: str, now: int) -> str:
     """Where the program gives no reason it is to be found in what signature and key say of themselves."""
     changed = (
         "the file was changed or cut off, or signature and file belong to different builds. Fetch both again, "
@@ -133,9 +135,9 @@ def _why_not_good(signature: Signature, by: Certificate, word: str, now: int) ->
         return f"BAD signature by {by.fingerprint}: {changed}"
     if word == "ERRSIG":
         return f"the signature by {by.fingerprint} can't be checked: it is damaged, or of a kind not supported here"
-    if signature.expires and signature.made + signature.expires <= now:
+    if signature.expires and signature.created + signature.expires <= now:
         return _expired(signature)
-    if late := [key.expires for key in by.keys if key.expires and key.expires <= signature.made]:
+    if late := [key.expires for key in by.keys if key.expires and key.expires <= signature.created]:
         return _late(by.fingerprint, min(late))
     return f"no good signature by {by.fingerprint}: {changed}; or pysequoia calls the key too weak, which gpgv may not"
 
@@ -145,7 +147,7 @@ def _revoked(key: str) -> str:
 
 
 def _expired(signature: Signature) -> str:
-    end = f" on {_time(signature.made + signature.expires)}" if signature.expires else ""
+    end = f" on {_time(signature.created + signature.expires)}" if signature.expires else ""
     return f"the signature has expired{end}: the upstream has to sign again"
 
 

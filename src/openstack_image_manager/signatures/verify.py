@@ -17,11 +17,16 @@ from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.signatures import armor, openpgp
 from openstack_image_manager.signatures.keyring import Keyring
 from openstack_image_manager.signatures.programs import Check
-from openstack_image_manager.signatures.verdict import Outcome, Signed, judge, obstacle, outcome, pins
+from openstack_image_manager.signatures.verdict import (
+    CheckResult,
+    VerifiedSignature,
+    normalize_fingerprints,
+    parse_status,
+    refusal,
+    verified_signature,
+)
 
-__all__ = ["OpenPGP", "Rsa", "Signed", "verify_clearsigned", "verify_detached", "verify_rsa"]
-
-_Tried = tuple[openpgp.Signature, openpgp.Certificate]
+_SignedBy = tuple[openpgp.Signature, openpgp.Certificate]
 
 
 class OpenPGP:
@@ -33,20 +38,20 @@ class OpenPGP:
     """
 
     def __init__(self, signature: bytes, pinned: Sequence[str], keyring: Keyring, of_text: bool = False) -> None:
-        self._pinned, self._of_text = pins(pinned), of_text
-        self._checks: list[tuple[_Tried, Check]] = []
+        self._pinned, self._of_text = normalize_fingerprints(pinned), of_text
+        self._checks: list[tuple[_SignedBy, Check]] = []
         given = openpgp.signatures(signature)
         certificates = keyring.certificates(self._pinned)
         tried = [(each, by) for each in given for key in certificates if (by := key.signer(each))]
         if not tried:
-            raise VerificationError(_stranger(given, self._pinned))
+            raise VerificationError(_unpinned_signer(given, self._pinned))
         obstacles = [why for each, by in tried if (why := self._start(each, by))]
         if not self._checks:
             raise VerificationError(obstacles[0])
 
     def _start(self, signature: openpgp.Signature, by: openpgp.Certificate) -> str:
         """Why this one is not checked, which does not matter if another one is; '' if it is."""
-        if why := obstacle(signature, by.keys, self._of_text):
+        if why := refusal(signature, by.keys, self._of_text):
             return why
         try:
             self._checks.append(((signature, by), Check(signature, by)))
@@ -59,15 +64,15 @@ class OpenPGP:
         for _, check in self._checks:
             check.update(chunk)
 
-    def finish(self) -> Signed:
+    def finish(self) -> VerifiedSignature:
         """All bytes were seen: who signed them. Raises VerificationError unless a pinned key did."""
-        results: list[tuple[openpgp.Signature, openpgp.Certificate, Outcome]] = []
+        results: list[tuple[openpgp.Signature, openpgp.Certificate, CheckResult]] = []
         try:
             for (signature, by), check in self._checks:
-                results.append((signature, by, outcome(check.finish())))
+                results.append((signature, by, parse_status(check.finish())))
         finally:
             self.close()
-        return judge(results, self._pinned, int(time.time()))
+        return verified_signature(results, self._pinned, int(time.time()))
 
     def close(self) -> None:
         """End what still runs; any number of times."""
@@ -81,7 +86,7 @@ class OpenPGP:
         self.close()
 
 
-def _stranger(given: Sequence[openpgp.Signature], pinned: Sequence[str]) -> str:
+def _unpinned_signer(given: Sequence[openpgp.Signature], pinned: Sequence[str]) -> str:
     signers = ", ".join(sorted({each.issuer or "a key that it does not name" for each in given}))
     return (
         f"signed by {signers}, not by a pinned key ({', '.join(pinned)}). If the upstream has a new key, check its "
@@ -89,14 +94,14 @@ def _stranger(given: Sequence[openpgp.Signature], pinned: Sequence[str]) -> str:
     )
 
 
-def verify_detached(data: bytes, signature: bytes, pinned: Sequence[str], keyring: Keyring) -> Signed:
+def verify_detached(data: bytes, signature: bytes, pinned: Sequence[str], keyring: Keyring) -> VerifiedSignature:
     """Who signed `data`, a document. Raises VerificationError unless a pinned key did."""
     with OpenPGP(signature, pinned, keyring, of_text=True) as check:
         check.update(data)
         return check.finish()
 
 
-def verify_clearsigned(text: bytes, pinned: Sequence[str], keyring: Keyring) -> tuple[bytes, Signed]:
+def verify_clearsigned(text: bytes, pinned: Sequence[str], keyring: Keyring) -> tuple[bytes, VerifiedSignature]:
     """The signed lines of a clearsigned text, and who signed them; whatever stands around them is not in it.
 
     Lines end with a line feed, and have lost blanks at their ends, which are not signed (RFC 9580 7.1). Raises
@@ -120,18 +125,18 @@ class Rsa:
             raise VerificationError("the signature is none of RSA: it is no base64") from None
         if not self._signature:
             raise VerificationError("there is no signature: the file that should hold it is empty")
-        self._keys = keyring.public_keys(pins(pinned))
+        self._keys = keyring.public_keys(normalize_fingerprints(pinned))
         self._hash = hashlib.sha256()
 
     def update(self, chunk: bytes) -> None:
         """The next bytes of the signed file."""
         self._hash.update(chunk)
 
-    def finish(self) -> Signed:
+    def finish(self) -> VerifiedSignature:
         """All bytes were seen: who signed them. Raises VerificationError unless a pinned key did."""
         for key in self._keys:
             if _is_good(self._hash.digest(), self._signature, key.data):
-                return Signed(key.fingerprint, None)
+                return VerifiedSignature(key.fingerprint, None)
         raise VerificationError(
             f"BAD signature: not by the pinned key ({', '.join(key.fingerprint for key in self._keys)}), or the file "
             "was changed or cut off, or signature and file belong to different builds. Fetch both again"
@@ -147,7 +152,7 @@ class Rsa:
         self.close()
 
 
-def verify_rsa(data: bytes, signature: bytes, pinned: Sequence[str], keyring: Keyring) -> Signed:
+def verify_rsa(data: bytes, signature: bytes, pinned: Sequence[str], keyring: Keyring) -> VerifiedSignature:
     """Who signed `data` with RSA. Raises VerificationError unless a pinned key did."""
     with Rsa(signature, pinned, keyring) as check:
         check.update(data)

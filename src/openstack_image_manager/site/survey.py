@@ -209,14 +209,14 @@ def _place(cloud: str, image: Image) -> Place:
     )
 
 
-def _use(catalogue: check.Catalogue, definition: Definition, image: Image) -> check.Use | None:
+def _use(catalogue: check.Catalogue, definition: Definition, image: Image) -> check.ReleaseUse | None:
     """The release that an image is of: its own properties say more than the definition may."""
     own = {name: value for name, value in image.properties.items() if name in ("os_distro", "os_version")}
     described = definition.model_copy(update={"versions": [], "meta": {**definition.meta, **own}})
     return next(iter(check.uses(catalogue, [described])), None)
 
 
-def _life(use: check.Use | None, name: str, said: Mapping[str, str], knowledge: Knowledge, today: date) -> Life:
+def _life(use: check.ReleaseUse | None, name: str, said: Mapping[str, str], knowledge: Knowledge, today: date) -> Life:
     releases = knowledge.releases.get(use.product.name, ()) if use else ()
     release = next((each for each in releases if use and each.name == use.release), None)
     notice = knowledge.catalogue.notice

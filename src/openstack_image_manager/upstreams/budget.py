@@ -18,7 +18,7 @@ REQUESTS = 100  # for one definition; the longest way of a shipped resolver take
 SECONDS = 600.0  # for all of them
 
 
-class Look:
+class UpstreamClient:
     """One look at the upstream of one definition. For one thread."""
 
     def __init__(self, sites: Sites, requests: int = REQUESTS, seconds: float = SECONDS) -> None:

@@ -20,7 +20,7 @@ from openstack_image_manager.upstreams.candidates import order
 # What is kept of a build beside its version and URL, in this order.
 EVIDENCE = ("checksum", "checksums_url", "size", "build_date", "signed_by", "signed_at")
 # A version is announced before its images are signed; mirrors and clocks are given a day.
-APART = timedelta(days=1)
+SIGNING_TOLERANCE = timedelta(days=1)
 MAGIC = {"qcow2": b"QFI\xfb"}
 
 
@@ -36,13 +36,15 @@ class Build:
     build_date: str | None  # YYYY-MM-DD or YYYY-MM-DD hh:mm:ss, UTC
     signed_by: str | None  # fingerprint of the primary key, upper-case
     signed_at: str | None  # YYYY-MM-DD hh:mm:ss, UTC
-    others: tuple[Checksum, ...] = ()  # of the same file, by other algorithms: only to compare with what is recorded
-    stale: str | None = None  # that its signature is older than the resolver allows
+    other_digests: tuple[
+        Checksum, ...
+    ] = ()  # of the same file, by other algorithms: only to compare with what is recorded
+    stale_warning: str | None = None  # that its signature is older than the resolver allows
 
     @property
     def digests(self) -> tuple[Checksum, ...]:
         """All digests of the file at `url`."""
-        return (*((self.checksum,) if self.checksum else ()), *self.others)
+        return (*((self.checksum,) if self.checksum else ()), *self.other_digests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,13 @@ def file_name(url: str) -> str:
     return unquote(url.partition("?")[0].partition("#")[0].rpartition("/")[2])
 
 
-def placed(url: str, error: Error) -> str:
+def with_address(url: str, error: Error) -> str:
     """The message of an error with the address in front, if it does not have it yet."""
     place, message = public_url(url), printable(str(error))
     return message if message.startswith(place) else f"{place}: {message}"
 
 
-def day(text: str) -> str | None:
+def parse_day(text: str) -> str | None:
     """The day that a text begins with (`20260712-2537`, `2026-07-22T…`), or of an HTTP date; None if there is none."""
     if match := re.match(r"(\d{4})-?(\d\d)-?(\d\d)(?!\d)", text):
         try:
@@ -120,7 +122,7 @@ def check_beginning(url: str, data: bytes, disk_format: str) -> None:
         raise VerificationError(f"{public_url(url)}: does not begin like a {disk_format} image")
 
 
-def recorded(definition: Definition) -> Version | None:
+def newest_recorded(definition: Definition) -> Version | None:
     """The newest version that the definition has; `latest` is none."""
     versions = [version for version in definition.versions if version.version != "latest"]
     return max(versions, key=lambda version: order(version.version), default=None)
@@ -131,7 +133,7 @@ def is_new(definition: Definition, build: Build) -> bool:
     return not any(is_same(definition, version, build) for version in definition.versions)
 
 
-def equal(version: Version, build: Build) -> bool | None:
+def has_same_bytes(version: Version, build: Build) -> bool | None:
     """True: it has the bytes of the build; False: it has others; None: that can't be known, for want of digests of one
     algorithm."""
     had = recorded_checksum(version)
@@ -143,7 +145,7 @@ def recorded_checksum(version: Version) -> Checksum | None:
     return Checksum.parse(version.checksum) if version.checksum else None
 
 
-def moves(definition: Definition, version: Version) -> bool:
+def has_moving_url(definition: Definition, version: Version) -> bool:
     """True for a version whose address stands for other bytes one day."""
     return definition.latest_url is not None and version.url == definition.latest_url and version.version != "latest"
 
@@ -153,10 +155,10 @@ def is_same(definition: Definition, version: Version, build: Build) -> bool:
     that has the build in it, or that moves: then it is of the day on which it was recorded, and not an older one."""
     if version.version == build.version:
         return True
-    known = equal(version, build)
+    known = has_same_bytes(version, build)
     if known is not None:
         return known
-    if moves(definition, version):
+    if has_moving_url(definition, version):
         return order(version.version) > order(build.version)
     can_not_tell = bool(version.checksum and build.checksum)
     name = rf"(?<![0-9]){re.escape(build.version)}(?![0-9])"
@@ -166,7 +168,7 @@ def is_same(definition: Definition, version: Version, build: Build) -> bool:
 def check_recorded(definition: Definition, build: Build) -> None:
     """Refuse to go back: raises Error for a build that is older than what the definition has, VerificationError for
     one that was replaced under its name."""
-    newest = recorded(definition)
+    newest = newest_recorded(definition)
     is_older = newest is not None and order(build.version) < order(newest.version)
     if newest is not None and is_older and not is_same(definition, newest, build):
         raise Error(
@@ -176,7 +178,7 @@ def check_recorded(definition: Definition, build: Build) -> None:
     for version in definition.versions:
         # The digest of a packed file may be that of the image in it, unless its size was recorded with it.
         of_image = is_packed(build.url) and version.size is None
-        if version.version != build.version or of_image or equal(version, build) is not False:
+        if version.version != build.version or of_image or has_same_bytes(version, build) is not False:
             continue
         had = recorded_checksum(version)
         now = next(digest for digest in build.digests if had and digest.algorithm == had.algorithm)
@@ -186,14 +188,16 @@ def check_recorded(definition: Definition, build: Build) -> None:
         )
 
 
-def check_signed(definition: Definition, build: Build, policy: str, led_at: str | None = None) -> None:
-    """Refuse a new build that may be an old one under a newer name: signed before the recorded newest one, or before
-    the document that names its version, or not signed any more. `policy`: that of the resolver's signature; `led_at`:
-    when the documents that led to it were signed. Raises Error."""
+def check_signed(definition: Definition, build: Build, policy: str, documents_signed_at: str | None = None) -> None:
+    """Refuse a new build that may be an old one under a newer name.
+
+    It is refused if it is no longer signed, or was signed before the newest recorded build or before the document that
+    names its version. `policy`: the policy of the resolver's signature. `documents_signed_at`: when the documents that
+    led to the build were signed. Raises Error."""
     if policy == "none" or not is_new(definition, build):
         return
     what = f"{build.version} ({public_url(build.url)})"
-    newest = recorded(definition)
+    newest = newest_recorded(definition)
     if newest and newest.signed_at and build.signed_at:
         # Either may be a day without a time.
         width = min(len(newest.signed_at), len(build.signed_at))
@@ -202,10 +206,14 @@ def check_signed(definition: Definition, build: Build, policy: str, led_at: str 
                 f"possible rollback attack: the site offers an older build: {what} was signed on {build.signed_at}, "
                 f"and {newest.version}, which is there already, on {newest.signed_at}; nothing is changed"
             )
-    if led_at and build.signed_at and _moment(led_at) - _moment(build.signed_at) > APART:
+    if (
+        documents_signed_at
+        and build.signed_at
+        and _moment(documents_signed_at) - _moment(build.signed_at) > SIGNING_TOLERANCE
+    ):
         raise Error(
             f"possible rollback attack: the site offers an older build: {what} was signed on {build.signed_at}, "
-            f"before its version was announced: on {led_at}; nothing is changed"
+            f"before its version was announced: on {documents_signed_at}; nothing is changed"
         )
     signed = next((version for version in definition.versions if version.signed_by), None)
     if signed and not build.signed_by:
@@ -215,7 +223,7 @@ def check_signed(definition: Definition, build: Build, policy: str, led_at: str 
         )
 
 
-def stale(signed_at: str | None, max_age: int | None, now: datetime) -> str | None:
+def stale_warning(signed_at: str | None, max_age: int | None, now: datetime) -> str | None:
     """What to warn of when the signature is older than `max_age` days: the site may show no newer document any more."""
     days = (now - _moment(signed_at)).days if signed_at else 0
     if max_age is None or days <= max_age:
@@ -230,7 +238,7 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def comparable_by(definition: Definition, build: Build) -> list[str]:
+def comparable_algorithms(definition: Definition, build: Build) -> list[str]:
     """The algorithms by which versions could be compared with the build that has no digest of these yet: of those that
     may be the build, or that would be newer."""
     known = {digest.algorithm for digest in build.digests}
@@ -238,6 +246,10 @@ def comparable_by(definition: Definition, build: Build) -> list[str]:
         had.algorithm
         for version in definition.versions
         if (had := recorded_checksum(version)) is not None
-        and (version.url == build.url or moves(definition, version) or order(version.version) >= order(build.version))
+        and (
+            version.url == build.url
+            or has_moving_url(definition, version)
+            or order(version.version) >= order(build.version)
+        )
     ]
     return [algorithm for algorithm in dict.fromkeys(found) if known and algorithm not in known]

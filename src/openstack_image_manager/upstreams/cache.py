@@ -24,7 +24,7 @@ def default_directory() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedDocument:
     """A document, and the validators that the site gave with it."""
 
     data: bytes
@@ -45,7 +45,7 @@ class Cache:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def distrust(self) -> str | None:
+    def unsafe_reason(self) -> str | None:
         """Why this directory is not to be used: others could put documents there that nobody signed. None: it may be,
         or it is not there yet."""
         for folder in (self.directory, self.directory.parent):
@@ -59,7 +59,7 @@ class Cache:
                     )
         return None
 
-    def get(self, url: str) -> Kept | None:
+    def get(self, url: str) -> CachedDocument | None:
         """What is kept of that address, if it is whole."""
         path = self._path(url)
         try:
@@ -74,7 +74,7 @@ class Cache:
             path.touch()
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
-        return Kept(data, validators)
+        return CachedDocument(data, validators)
 
     def put(self, url: str, data: bytes, headers: Mapping[str, str]) -> None:
         """Keep a document, if the site gave anything to ask for changes with."""

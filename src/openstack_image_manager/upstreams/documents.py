@@ -89,7 +89,7 @@ def path(value: str, what: str) -> str:
     return value
 
 
-def at(value: Any, dotted: str) -> Any:
+def value_at(value: Any, dotted: str) -> Any:
     """What stands at a path such as `kvm.image` or `0.name`; None where there is nothing."""
     for key in dotted.split(".") if dotted else []:
         if isinstance(value, dict):
@@ -103,7 +103,7 @@ def at(value: Any, dotted: str) -> Any:
 
 def rows(value: Any, dotted: str) -> list[tuple[str, Any]]:
     """The items at a path, each with its key: of a list or a mapping of mappings; else the one value there."""
-    found = at(value, dotted)
+    found = value_at(value, dotted)
     if found is None:
         raise VerificationError(f"the document has nothing at '{dotted}'" if dotted else "the document is empty")
     if isinstance(found, list):

@@ -13,11 +13,18 @@ from openstack_image_manager.definitions.editing.edit import AddVersion, Edit, R
 from openstack_image_manager.definitions.model import Definition, Version, public_url
 from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.plan import retention
-from openstack_image_manager.upstreams.build import EVIDENCE, Build, equal, is_same, moves, recorded
+from openstack_image_manager.upstreams.build import (
+    EVIDENCE,
+    Build,
+    has_moving_url,
+    has_same_bytes,
+    is_same,
+    newest_recorded,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class UpdateResult:
     """What became of one definition: a `build` that its file has (now), or the `error` because of which nothing is
     known. `before`: the newest version until now; `edits`: what changes in the file, `dropped` versions included;
     `warning`: what could not be seen."""
@@ -51,27 +58,29 @@ class News:
         return "completed" if self.edits else "current"
 
 
-def news(definition: Definition, file: str, build: Build, keep: int | None, today: date) -> News:
+def update_result(definition: Definition, file: str, build: Build, keep: int | None, today: date) -> UpdateResult:
     """What the build changes. `keep`: how many versions stay; None: as many as retention still needs."""
-    newest = recorded(definition)
+    newest = newest_recorded(definition)
     before = newest.version if newest else None
     same = [version for version in definition.versions if is_same(definition, version, build)]
     if same:
         version = next((each for each in same if each.version == build.version), same[0])
-        if moves(definition, version):  # it was recorded before the build had a name of its own, and keeps that name
+        if has_moving_url(
+            definition, version
+        ):  # it was recorded before the build had a name of its own, and keeps that name
             build = replace(build, version=version.version)
-        edits = tuple(_completed(definition, version, build)) if version.version == build.version else ()
-        days = _days(build.signed_at, today)
-        warning = "; ".join(filter(None, (_unseen(version, build), build.stale))) or None
-        return News(definition.name, file, before, build, edits, warning=warning, signed_days=days)
+        edits = tuple(_missing_fields(definition, version, build)) if version.version == build.version else ()
+        days = _days_since(build.signed_at, today)
+        warning = "; ".join(filter(None, (_incomparable_digest(version, build), build.stale_warning))) or None
+        return UpdateResult(definition.name, file, before, build, edits, warning=warning, signed_days=days)
     fields: dict[str, Value] = {"version": build.version, "url": build.url, **_evidence(build)}
     added = AddVersion(definition.name, fields)
-    edits = (added, *_dropped(definition, build, keep, today))
-    days = _days(build.signed_at, today)
-    return News(definition.name, file, before, build, edits, warning=build.stale, signed_days=days)
+    edits = (added, *_obsolete_versions(definition, build, keep, today))
+    days = _days_since(build.signed_at, today)
+    return UpdateResult(definition.name, file, before, build, edits, warning=build.stale_warning, signed_days=days)
 
 
-def _days(signed_at: str | None, today: date) -> int | None:
+def _days_since(signed_at: str | None, today: date) -> int | None:
     return (today - date.fromisoformat(signed_at[:10])).days if signed_at else None
 
 
@@ -84,10 +93,10 @@ def _evidence(build: Build) -> dict[str, Value]:
     return found
 
 
-def _completed(definition: Definition, version: Version, build: Build) -> Iterable[Edit]:
+def _missing_fields(definition: Definition, version: Version, build: Build) -> Iterable[Edit]:
     """What is missing at a version that the file has already; nothing that is there is changed but a moving URL."""
     if version.url != build.url:
-        if not moves(definition, version) or (version.checksum and not equal(version, build)):
+        if not has_moving_url(definition, version) or (version.checksum and not has_same_bytes(version, build)):
             return
         yield SetVersionField(definition.name, version.version, "url", build.url)
     if version.checksum and version.checksum != str(build.checksum):
@@ -99,9 +108,9 @@ def _completed(definition: Definition, version: Version, build: Build) -> Iterab
             yield SetVersionField(definition.name, version.version, name, value)
 
 
-def _unseen(version: Version, build: Build) -> str | None:
+def _incomparable_digest(version: Version, build: Build) -> str | None:
     """What can't be known of a version that the file has already, and what to do about it."""
-    if not version.checksum or build.checksum is None or equal(version, build) is not None:
+    if not version.checksum or build.checksum is None or has_same_bytes(version, build) is not None:
         return None
     return (
         f"{version.version} is recorded with {version.checksum}, and the upstream publishes {build.checksum} only: if "
@@ -109,7 +118,7 @@ def _unseen(version: Version, build: Build) -> str | None:
     )
 
 
-def _dropped(definition: Definition, build: Build, keep: int | None, today: date) -> Iterable[Edit]:
+def _obsolete_versions(definition: Definition, build: Build, keep: int | None, today: date) -> Iterable[Edit]:
     """Versions that no promise keeps: beyond the last N, the new one counted. What has a visibility of its own is never
     outdated, and releases that stand side by side are each an image of their own: they stay unless `keep` is given."""
     if keep is None:
@@ -124,7 +133,7 @@ def _dropped(definition: Definition, build: Build, keep: int | None, today: date
         yield RemoveVersion(definition.name, name)
 
 
-def data(each: News) -> dict[str, Any]:
+def data(each: UpdateResult) -> dict[str, Any]:
     """As plain values; without secrets."""
     build = each.build
     known: dict[str, Any] = {"image": each.name, "file": each.file, "state": each.state, "from": each.before}
@@ -136,14 +145,14 @@ def data(each: News) -> dict[str, Any]:
     return known | ({"error": str(each.error)} if each.error else {})
 
 
-def counts(found: Sequence[News]) -> str:
+def counts(found: Sequence[UpdateResult]) -> str:
     """`3 updated, 8 current, 1 failed`, in that order, without what there is none of."""
     states = ("updated", "completed", "current", "failed", "interrupted")
     numbers = {state: sum(each.state == state for each in found) for state in states}
     return ", ".join(f"{number} {state}" for state, number in numbers.items() if number) or "nothing to ask about"
 
 
-def line(each: News) -> str:
+def line(each: UpdateResult) -> str:
     """One line for people."""
     if each.error is not None:
         return f"{each.name}: {each.state}: {each.error}"
@@ -156,7 +165,7 @@ def line(each: News) -> str:
     return f"{each.name}: {what} ({', '.join(_facts(build))}{_age(each, ', ')}){drops}{warning}"
 
 
-def _age(each: News, before: str = "; ") -> str:
+def _age(each: UpdateResult, before: str = "; ") -> str:
     """How old the signature is: a site that shows the same signed file for ever shows nothing newer either."""
     if not each.signed_days or each.signed_days < 1:
         return ""
@@ -172,7 +181,7 @@ def _facts(build: Build) -> list[str]:
     ]
 
 
-def markdown(found: Sequence[News]) -> list[list[str]]:
+def markdown(found: Sequence[UpdateResult]) -> list[list[str]]:
     """Rows of a table for a merge request: what is new, below its head."""
     rows = [["Image", "From", "To", "Built", "Size", "Checksum", "Signed by"]]
     for each in found:

@@ -42,11 +42,11 @@ class Follower:
                 found[definition.name] = answer
             else:
                 version = pinned(definition, answer, newest[definition.name])
-                real = self.sites.real(version.url)
+                real = self.sites.request_url(version.url)
                 if real != version.url:
                     version = version.model_copy(update={"mirror_url": real})
                 found[definition.name] = definition.model_copy(update={"versions": [version]})
-                warnings |= {definition.name: answer.stale} if answer.stale else {}
+                warnings |= {definition.name: answer.stale_warning} if answer.stale_warning else {}
         return found, warnings
 
 

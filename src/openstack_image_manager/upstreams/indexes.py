@@ -146,9 +146,9 @@ def json_items(
     itself where it is a text, or else its key. Raises VerificationError.
     """
     for key, row in documents.rows(document, items):
-        if any(_plain(documents.at(row, path)) != value for path, value in where.items()):
+        if any(_plain(documents.value_at(row, path)) != value for path, value in where.items()):
             continue
-        values = {name: documents.at(row, path) for name, path in fields.items()}
+        values = {name: documents.value_at(row, path) for name, path in fields.items()}
         if any(value is None or value == "" for value in values.values()):
             continue
         checksum = documents.checksum(values.pop("checksum"), "a checksum") if "checksum" in values else None

@@ -24,7 +24,7 @@ UPSTREAM_CHECKSUM = "upstream_checksum"
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream:
+class UpstreamState:
     """What an upstream has under a moving URL: its checksum and the day it is of (YYYYMMDD)."""
 
     checksum: Checksum
@@ -55,8 +55,8 @@ def resolve(
             there[key[0]][key[1]] = image
     answers: dict[str, Definition | Error] = {}
     warnings: dict[str, str] = {}
-    for definition, answer in zip(moving, ask(moving), strict=True):
-        if isinstance(answer, Upstream):
+    for definition, answer in zip(moving, ask_upstreams(moving), strict=True):
+        if isinstance(answer, UpstreamState):
             answers[definition.name] = pin(definition, answer, there[definition.name])
         else:
             answers[definition.name] = answer
@@ -74,10 +74,10 @@ def resolve(
     return resolved, findings
 
 
-def ask(moving: Sequence[Definition]) -> list[Upstream | Error]:
+def ask_upstreams(moving: Sequence[Definition]) -> list[UpstreamState | Error]:
     """What the upstreams of definitions with a version `latest` have now, or why that is not known, in their order."""
 
-    def answer(definition: Definition) -> Upstream | Error:
+    def answer(definition: Definition) -> UpstreamState | Error:
         try:
             return _ask(definition)
         except Error as error:
@@ -86,10 +86,10 @@ def ask(moving: Sequence[Definition]) -> list[Upstream | Error]:
     return in_parallel(answer, moving, 8)
 
 
-def _ask(definition: Definition) -> Upstream:
+def _ask(definition: Definition) -> UpstreamState:
     from openstack_image_manager.transfer import checksum_files, download
     from openstack_image_manager.upstreams.budget import is_local
-    from openstack_image_manager.upstreams.build import day
+    from openstack_image_manager.upstreams.build import parse_day
 
     version = next(version for version in definition.versions if version.version == LATEST)
     if is_local(version.checksum_file or "") and not is_local(version.url):
@@ -100,17 +100,19 @@ def _ask(definition: Definition) -> Upstream:
     name = unquote(urlsplit(version.url).path.rpartition("/")[2])
     checksum = checksum_files.find(download.fetch_text(version.checksum_file or ""), name)
     today = datetime.now(UTC).strftime("%Y-%m-%d")
-    modified = day(download.last_modified(version.url) or "") or today
-    return Upstream(checksum, min(modified[:10], today).replace("-", ""))  # the clock of a site may be wrong
+    modified = parse_day(download.last_modified(version.url) or "") or today
+    return UpstreamState(checksum, min(modified[:10], today).replace("-", ""))  # the clock of a site may be wrong
 
 
-def pin(definition: Definition, upstream: Upstream, there: Mapping[str, Image]) -> Definition:
+def pin(definition: Definition, upstream: UpstreamState, there: Mapping[str, Image]) -> Definition:
     """The definition with `latest` as a version of its own: the one in the cloud that has the upstream's
     checksum, or else a new one, called by the day."""
-    return named(definition, upstream, {v: image.properties.get(UPSTREAM_CHECKSUM, "") for v, image in there.items()})
+    return pin_version(
+        definition, upstream, {v: image.properties.get(UPSTREAM_CHECKSUM, "") for v, image in there.items()}
+    )
 
 
-def named(definition: Definition, upstream: Upstream, there: Mapping[str, str]) -> Definition:
+def pin_version(definition: Definition, upstream: UpstreamState, there: Mapping[str, str]) -> Definition:
     """See `pin`; `there`: the upstream's checksums of the versions that there are."""
     digest = upstream.checksum.digest
     name = next((version for version, known in there.items() if known.endswith(digest)), None)

@@ -13,7 +13,7 @@ from openstack_image_manager.upstreams.documents import shown
 SECONDS = 2.0  # of computing, for all patterns of one look at an upstream; a name takes some microseconds
 
 
-class Patience:
+class MatchTimer:
     """What is left of the time that the patterns of one definition may take. For one thread."""
 
     def __init__(self, seconds: float = SECONDS) -> None:

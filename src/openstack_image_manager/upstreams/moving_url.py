@@ -15,11 +15,11 @@ from openstack_image_manager.definitions.model import Definition, public_url
 from openstack_image_manager.errors import FetchError, VerificationError
 from openstack_image_manager.transfer import checksum_files
 from openstack_image_manager.upstreams import listings
-from openstack_image_manager.upstreams.budget import Look
-from openstack_image_manager.upstreams.build import Build, check_beginning, day, file_name, placed
+from openstack_image_manager.upstreams.budget import UpstreamClient
+from openstack_image_manager.upstreams.build import Build, check_beginning, file_name, parse_day, with_address
 from openstack_image_manager.upstreams.candidates import order
 
-TRIED = 3  # of the newest directories
+DIRECTORIES_TRIED = 3  # of the newest directories
 GONE = (404, 410)
 HIDDEN = (401, 403)
 _MOVES = re.compile(r"latest|current|release", re.IGNORECASE)
@@ -29,7 +29,7 @@ _DIRECTORY = re.compile(r"(?:v|release-)?(?P<build>(?:20\d{6}(?:[.-]\d+)?|\d+(?:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _FixedFile:
     """A name with the digest: its address, its version, and who says so."""
 
     url: str
@@ -37,12 +37,12 @@ class _Place:
     source: str
 
 
-class Moving:
+class MovingUrl:
     """One look at a moving address and its checksum file."""
 
-    def __init__(self, definition: Definition, look: Look, fresh: bool) -> None:
+    def __init__(self, definition: Definition, client: UpstreamClient, fresh: bool) -> None:
         self.definition = definition
-        self.look = look
+        self.client = client
         self.fresh = fresh
         self.url = definition.latest_url or ""
         self.sums_url = definition.latest_checksum_url or ""
@@ -50,14 +50,14 @@ class Moving:
 
     def find(self) -> Build:
         """The build that the address stands for now. Raises FetchError, VerificationError."""
-        text = self.look.document(self.sums_url, fresh=self.fresh).text
+        text = self.client.document(self.sums_url, fresh=self.fresh).text
         try:
             entries = checksum_files.parse(text)
             checksum = self._digest(text, entries)
             size = checksum_files.sizes(text).get(self.name)
         except VerificationError as error:
-            raise VerificationError(placed(self.sums_url, error)) from None
-        for place in self._places(entries, checksum):
+            raise VerificationError(with_address(self.sums_url, error)) from None
+        for place in self._fixed_files(entries, checksum):
             build = self._build(place.url, place.version, checksum, place.source, size)
             if build is not None:
                 return build
@@ -72,9 +72,9 @@ class Moving:
             return next(iter(entries.values()))
         return checksum_files.find(text, self.name)
 
-    def _places(self, entries: Mapping[str, Checksum], checksum: Checksum) -> Iterator[_Place]:
+    def _fixed_files(self, entries: Mapping[str, Checksum], checksum: Checksum) -> Iterator[_FixedFile]:
         """Lasting names: beside it in the checksum file, or in a directory beside the one that moves."""
-        yield from self._equal(entries, checksum, self.url, self.sums_url, "")
+        yield from self._matching_files(entries, checksum, self.url, self.sums_url, "")
         segments = self.url.split("/")
         moves = next((at for at, segment in enumerate(segments) if at > 2 and _MOVES.fullmatch(segment)), None)
         if moves is None:
@@ -83,29 +83,29 @@ class Moving:
         if not self.sums_url.startswith(parent):
             return
         sums_below = self.sums_url.removeprefix(parent).partition("/")[2]
-        names = self._names(parent)
+        names = self._directory_names(parent)
         builds = [(match["build"], name) for name in names if (match := _DIRECTORY.fullmatch(name))]
-        for build, directory in sorted(builds, key=lambda pair: order(pair[0]), reverse=True)[:TRIED]:
+        for build, directory in sorted(builds, key=lambda pair: order(pair[0]), reverse=True)[:DIRECTORIES_TRIED]:
             base = listings.address(parent, directory)
-            for file, sums in self._pairs(below, sums_below, build):
+            for file, sums in self._file_pairs(below, sums_below, build):
                 text = self._document(base + sums)
                 if text is not None:
                     entries = _named(text, file, base + sums)
-                    yield from self._equal(entries, checksum, base + file, base + sums, build)
+                    yield from self._matching_files(entries, checksum, base + file, base + sums, build)
                     break
 
-    def _names(self, parent: str) -> list[str]:
+    def _directory_names(self, parent: str) -> list[str]:
         """The names in a directory; none where the site shows no directories."""
         try:
-            return listings.names(self.look.document(parent, page=True, fresh=self.fresh).text)
+            return listings.names(self.client.document(parent, page=True, fresh=self.fresh).text)
         except VerificationError as error:
-            raise VerificationError(placed(parent, error)) from None
+            raise VerificationError(with_address(parent, error)) from None
         except FetchError as error:
             if error.status in (*GONE, *HIDDEN) or not parent.lower().startswith("http"):
                 return []
             raise
 
-    def _pairs(self, below: str, sums: str, build: str) -> Iterator[tuple[str, str]]:
+    def _file_pairs(self, below: str, sums: str, build: str) -> Iterator[tuple[str, str]]:
         """Names of the file and of its checksum file in the directory of a build: as they are, or with the build."""
         yield below, sums
         stem, dot, suffix = below.rpartition(".")
@@ -113,9 +113,9 @@ class Moving:
             lasting = f"{stem}-{build}.{suffix}"
             yield lasting, lasting + sums.removeprefix(below)
 
-    def _equal(
+    def _matching_files(
         self, entries: Mapping[str, Checksum], checksum: Checksum, url: str, source: str, build: str
-    ) -> Iterator[_Place]:
+    ) -> Iterator[_FixedFile]:
         """Entries with the digest whose names, or whose directory, tell the build."""
         suffix = self.name.rpartition(".")[2]
         for name, digest in entries.items():
@@ -125,11 +125,11 @@ class Moving:
                 continue
             address = listings.address(url, name)
             if address != self.url:
-                yield _Place(address, build or next((t for t in reversed(told) if t[:2] == "20"), told[-1]), source)
+                yield _FixedFile(address, build or next((t for t in reversed(told) if t[:2] == "20"), told[-1]), source)
 
     def _document(self, url: str) -> str | None:
         try:
-            return self.look.document(url, fresh=self.fresh).text
+            return self.client.document(url, fresh=self.fresh).text
         except FetchError as error:
             if error.status in GONE:
                 return None
@@ -137,7 +137,7 @@ class Moving:
 
     def _build(self, url: str, version: str, checksum: Checksum, source: str, size: int | None) -> Build | None:
         try:
-            beginning = self.look.beginning(url)
+            beginning = self.client.beginning(url)
         except FetchError as error:
             if error.status in GONE:
                 return None
@@ -147,13 +147,13 @@ class Moving:
             raise VerificationError(f"{public_url(url)}: has {beginning.size} bytes, {public_url(source)} says {size}")
         modified = beginning.modified
         if not version:
-            version = self._known(checksum) or (modified or datetime.now(UTC).strftime("%Y-%m-%d"))[:10].replace(
-                "-", ""
-            )
-        build_date = day(version) or modified
+            version = self._recorded_version(checksum) or (modified or datetime.now(UTC).strftime("%Y-%m-%d"))[
+                :10
+            ].replace("-", "")
+        build_date = parse_day(version) or modified
         return Build(version, url, checksum, source, size or beginning.size, build_date, None, None)
 
-    def _known(self, checksum: Checksum) -> str | None:
+    def _recorded_version(self, checksum: Checksum) -> str | None:
         """The version that the definition has these bytes as."""
         same = (v.version for v in self.definition.versions if v.checksum == str(checksum) and v.version != "latest")
         return next(same, None)
@@ -164,5 +164,5 @@ def _named(text: str, name: str, url: str) -> Mapping[str, Checksum]:
     try:
         entries = checksum_files.parse(text)
     except VerificationError as error:
-        raise VerificationError(placed(url, error)) from None
+        raise VerificationError(with_address(url, error)) from None
     return {name: entries[""]} if "" in entries else entries

@@ -13,29 +13,26 @@ from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.definitions.resolvers import shipped, validation, variables
 from openstack_image_manager.definitions.resolvers.model import Resolver
 from openstack_image_manager.errors import Error, Interrupted, UsageError, VerificationError
-from openstack_image_manager.upstreams.budget import Look
+from openstack_image_manager.upstreams.budget import UpstreamClient
 from openstack_image_manager.upstreams.build import (
     Build,
-    Signature,
     Verify,
     check_recorded,
     check_signed,
     is_new,
-    stale,
+    stale_warning,
 )
-from openstack_image_manager.upstreams.moving_url import Moving
-from openstack_image_manager.upstreams.other_digests import with_others
+from openstack_image_manager.upstreams.moving_url import MovingUrl
+from openstack_image_manager.upstreams.other_digests import with_other_digests
 from openstack_image_manager.upstreams.resolve import Search
 from openstack_image_manager.upstreams.sites import Sites
 
-__all__ = ["Build", "Signature", "Verify", "can_be_asked", "check_all", "is_new", "newest"]
-
 T = TypeVar("T")
 UNANSWERED = "its upstream had not answered yet; nothing is known, and nothing was changed"
-AT_ONCE = 64  # definitions; how many requests a host gets at a time, the sites see to
+WORKERS = 64  # definitions; how many requests a host gets at a time, the sites see to
 
 
-def can_be_asked(definition: Definition) -> bool:
+def has_upstream(definition: Definition) -> bool:
     """True if the definition, or its distribution, tells where newer builds are found."""
     return definition.resolve is not None or shipped.has_default(definition) or _moves(definition)
 
@@ -50,34 +47,36 @@ def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
     A signature over the image is verified only for a build that the definition does not have yet (`is_new`). Raises
     Error, FetchError, VerificationError; each message is one line.
     """
-    resolver, look = shipped.resolver_of(definition), Look(sites)
+    resolver, client = shipped.resolver_of(definition), UpstreamClient(sites)
     if resolver is None:
         if not _moves(definition):
             what = "add resolve, or latest_url and latest_checksum_url"
             raise UsageError(f"nothing tells where newer builds are found; {what}")
-        build = with_others(definition, _twice(lambda fresh: Moving(definition, look, fresh).find(), look), look)
+        build = with_other_digests(
+            definition, _with_retry(lambda fresh: MovingUrl(definition, client, fresh).find(), client), client
+        )
         check_recorded(definition, build)
         return build
-    known = _sound(resolver, definition)
+    known = _checked_variables(resolver, definition)
 
     def search(fresh: bool) -> Search:
-        return Search(resolver, definition.format, look, verify, fresh)
+        return Search(resolver, definition.format, client, verify, fresh)
 
-    found = _twice(lambda fresh: search(fresh).find(known), look)
-    found = replace(found, build=with_others(definition, found.build, look))
+    found = _with_retry(lambda fresh: search(fresh).find(known), client)
+    found = replace(found, build=with_other_digests(definition, found.build, client))
     check_recorded(definition, found.build)
     if is_new(definition, found.build):
         build = search(False).with_verified_image(found)
-        check_signed(definition, build, found.policy, found.led_at)
-    elif found.over_image:  # what only that signature would prove is not told of one that is not read again
-        build = replace(found.build, checksum=None, checksums_url=None, others=())
+        check_signed(definition, build, found.policy, found.documents_signed_at)
+    elif found.image_signature:  # what only that signature would prove is not told of one that is not read again
+        build = replace(found.build, checksum=None, checksums_url=None, other_digests=())
     else:
         build = found.build
     max_age = resolver.signature.max_age if resolver.signature else None
-    return replace(build, stale=stale(build.signed_at, max_age, datetime.now(UTC)))
+    return replace(build, stale_warning=stale_warning(build.signed_at, max_age, datetime.now(UTC)))
 
 
-def _sound(resolver: Resolver, definition: Definition) -> dict[str, str]:
+def _checked_variables(resolver: Resolver, definition: Definition) -> dict[str, str]:
     """The variables to begin with. Raises Error for a resolver that can't be carried out for this definition."""
     known = variables.initial(definition)
     problems = validation.problems(resolver, known)
@@ -87,12 +86,12 @@ def _sound(resolver: Resolver, definition: Definition) -> dict[str, str]:
     return variables.evaluate(resolver, known)
 
 
-def _twice(find: Callable[[bool], T], look: Look) -> T:
+def _with_retry(find: Callable[[bool], T], client: UpstreamClient) -> T:
     """Documents that contradict each other may have been fetched while a new build was uploaded: look once more."""
     try:
         return find(False)
     except VerificationError:
-        if look.read_local:  # nobody is asked again because of what a local file says
+        if client.read_local:  # nobody is asked again because of what a local file says
             raise
         return find(True)
 
@@ -110,7 +109,7 @@ def check_all(
             return error
 
     # Not a pool: a site that hangs does not notice Ctrl-C, and the end of the program would wait for it.
-    with started(check, definitions, AT_ONCE) as futures:
+    with started(check, definitions, WORKERS) as futures:
         try:
             for future in futures:
                 wait_for_all([future])

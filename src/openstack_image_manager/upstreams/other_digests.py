@@ -9,30 +9,30 @@ from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import FetchError, VerificationError
 from openstack_image_manager.transfer import checksum_files
-from openstack_image_manager.upstreams.budget import Look, is_local
-from openstack_image_manager.upstreams.build import Build, comparable_by, file_name
+from openstack_image_manager.upstreams.budget import UpstreamClient, is_local
+from openstack_image_manager.upstreams.build import Build, comparable_algorithms, file_name
 
 
-def with_others(definition: Definition, build: Build, look: Look) -> Build:
+def with_other_digests(definition: Definition, build: Build, client: UpstreamClient) -> Build:
     """The build with digests by the algorithms that versions of the definition have, as far as its upstream publishes
     them: in the same checksum file, or in its sibling (SHA512SUMS beside SHA256SUMS). Where nothing is to be had it is
     as it was: that stops no update. Raises Interrupted."""
-    if look.read_local and not is_local(build.checksums_url or ""):
+    if client.read_local and not is_local(build.checksums_url or ""):
         return build
-    found = (_digest(build, algorithm, look) for algorithm in comparable_by(definition, build))
-    return replace(build, others=tuple(digest for digest in found if digest is not None))
+    found = (_digest(build, algorithm, client) for algorithm in comparable_algorithms(definition, build))
+    return replace(build, other_digests=tuple(digest for digest in found if digest is not None))
 
 
-def _digest(build: Build, algorithm: str, look: Look) -> Checksum | None:
-    for url in _places(build, algorithm):
+def _digest(build: Build, algorithm: str, client: UpstreamClient) -> Checksum | None:
+    for url in _checksum_urls(build, algorithm):
         try:
-            return checksum_files.find(look.document(url).text, file_name(build.url), algorithm)
+            return checksum_files.find(client.document(url).text, file_name(build.url), algorithm)
         except (FetchError, VerificationError):
             continue
     return None
 
 
-def _places(build: Build, algorithm: str) -> Iterator[str]:
+def _checksum_urls(build: Build, algorithm: str) -> Iterator[str]:
     if build.checksums_url is None or build.checksum is None:
         return
     yield build.checksums_url

@@ -8,10 +8,10 @@ from openstack_image_manager.report.console import _row, markdown
 from openstack_image_manager.report.content import Content
 from openstack_image_manager.report.junit import Case
 from openstack_image_manager.upstreams import edits as words
-from openstack_image_manager.upstreams.edits import News
+from openstack_image_manager.upstreams.edits import UpdateResult
 
 
-def news_markdown(found: Sequence[News]) -> str:
+def news_markdown(found: Sequence[UpdateResult]) -> str:
     """What upstreams published, as a Markdown note fit for a merge request."""
     from openstack_image_manager.upstreams import edits
 
@@ -24,7 +24,7 @@ def news_markdown(found: Sequence[News]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def of_news(found: Sequence[News]) -> Content:
+def of_news(found: Sequence[UpdateResult]) -> Content:
     """What upstreams published."""
     return Content(
         lambda: {"definitions": [words.data(each) for each in found]},
@@ -33,6 +33,6 @@ def of_news(found: Sequence[News]) -> Content:
     )
 
 
-def _news_case(each: News) -> Case:
+def _news_case(each: UpdateResult) -> Case:
     why = str(each.error) if each.error else None
     return Case(each.name, each.file, *((None, why) if each.state == "interrupted" else (why, None)))

@@ -13,23 +13,23 @@ from openstack_image_manager.definitions.resolvers.placeholders import Variables
 from openstack_image_manager.errors import Error, FetchError, VerificationError
 from openstack_image_manager.transfer import checksum_files
 from openstack_image_manager.upstreams import documents
-from openstack_image_manager.upstreams.budget import Look, check_named, is_local
+from openstack_image_manager.upstreams.budget import UpstreamClient, check_named, is_local
 from openstack_image_manager.upstreams.build import (
     Build,
     Signature,
     Verify,
     check_address,
     check_beginning,
-    day,
     file_name,
-    placed,
+    parse_day,
+    with_address,
 )
 from openstack_image_manager.upstreams.candidates import Candidate, is_prerelease, newest_first
-from openstack_image_manager.upstreams.match_timeout import Patience
+from openstack_image_manager.upstreams.match_timeout import MatchTimer
 from openstack_image_manager.upstreams.sites import Document
-from openstack_image_manager.upstreams.steps import Asking
+from openstack_image_manager.upstreams.steps import StepRun
 
-TRIED = 3  # of the newest ones, when there is nothing below the newest
+CANDIDATES_TRIED = 3  # of the newest ones, when there is nothing below the newest
 GONE = (404, 410)
 _UNCOUNTED = "only builds that do not count (pre-releases, `latest`, what exclude names)"
 CLEARSIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
@@ -40,57 +40,59 @@ class NothingFoundError(Error):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundBuild:
     """A build, the signature of its image that is still to be verified, if there is one, and the signature's policy.
-    `led_at`: when the newest signed document that led to it was signed."""
+    `documents_signed_at`: when the newest signed document that led to it was signed."""
 
     build: Build
-    over_image: Signature | None
+    image_signature: Signature | None
     policy: str
-    led_at: str | None = None
+    documents_signed_at: str | None = None
 
 
 class Search:
     """One search of one definition. `fresh`: documents as the sites have them now."""
 
-    def __init__(self, resolver: Resolver, disk_format: str, look: Look, verify: Verify, fresh: bool) -> None:
+    def __init__(
+        self, resolver: Resolver, disk_format: str, client: UpstreamClient, verify: Verify, fresh: bool
+    ) -> None:
         self.resolver = resolver
         self.disk_format = disk_format
-        self.look = look
+        self.client = client
         self.verify = verify
         self.fresh = fresh
-        self.patience = Patience()
+        self.timer = MatchTimer()
         self._missing: list[str] = []
         self._signed: tuple[str | None, str | None] = (None, None)
-        self._led: dict[int, str] = {}  # by step: when the document that was read last was signed
+        self._signed_at: dict[int, str] = {}  # by step: when the document that was read last was signed
 
-    def find(self, known: Variables) -> Found:
+    def find(self, known: Variables) -> FoundBuild:
         """The newest build. Raises FetchError, VerificationError, NothingFoundError."""
-        found = self._below(0, known)
+        found = self._search_step(0, known)
         if found is None:
-            raise NothingFoundError("; ".join(dict.fromkeys(self._missing[:TRIED])))
+            raise NothingFoundError("; ".join(dict.fromkeys(self._missing[:CANDIDATES_TRIED])))
         return found
 
-    def _below(self, index: int, known: Variables) -> Found | None:
+    def _search_step(self, index: int, known: Variables) -> FoundBuild | None:
         """The newest build that the steps from here lead to; None: there is none below what was chosen before."""
         step, is_last = self.resolver.steps[index], index == len(self.resolver.steps) - 1
-        for candidate in self._chosen(step, index, known, is_last):
-            below = self._finish(candidate) if is_last else self._below(index + 1, candidate.variables)
+        for candidate in self._newest_candidates(step, index, known, is_last):
+            below = self._finish(candidate) if is_last else self._search_step(index + 1, candidate.variables)
             if below is not None:
                 return below
         return None
 
-    def _chosen(self, step: Step, index: int, known: Variables, is_last: bool) -> list[Candidate]:
+    def _newest_candidates(self, step: Step, index: int, known: Variables, is_last: bool) -> list[Candidate]:
         """The newest few that a step finds. Only they are kept: each step may find as many as memory has room for."""
-        asking = Asking(
+        asking = StepRun(
             step,
             known,
-            self.look,
-            self.patience,
+            self.client,
+            self.timer,
             index=index,
             fresh=self.fresh,
             prereleases=self.resolver.prereleases,
-            signed=self._verified if is_last and not step.signature else partial(self._leading, index),
+            signed=self._verified if is_last and not step.signature else partial(self._verified_step, index),
         )
         try:
             found = asking.candidates()
@@ -99,13 +101,15 @@ class Search:
                 raise
             self._missing.append(str(error))
             return []
-        chosen = newest_first(self._keyed(found, step.order, is_last))
+        chosen = newest_first(self._with_sort_keys(found, step.order, is_last))
         if not chosen:
             where = public_url(fill(str(step.value(step.kind)), known)) if step.kind != "static" else "static"
             self._missing.append(f"{where}: {'nothing that fits' if not found else _UNCOUNTED}")
-        return [candidate for _, candidate in chosen[:TRIED]]
+        return [candidate for _, candidate in chosen[:CANDIDATES_TRIED]]
 
-    def _keyed(self, found: Sequence[Candidate], order: str | None, is_last: bool) -> Iterable[tuple[str, Candidate]]:
+    def _with_sort_keys(
+        self, found: Sequence[Candidate], order: str | None, is_last: bool
+    ) -> Iterable[tuple[str, Candidate]]:
         """Candidates that count, each with what it is sorted by."""
         for candidate in found:
             if not is_last:
@@ -125,19 +129,19 @@ class Search:
                 raise VerificationError(
                     f"{public_url(url)}: its version has {len(version)} characters, at most {LONGEST} can be"
                 )
-            if self._counts(version, known):
+            if self._is_eligible(version, known):
                 yield (fill(order, known) if order else version), replace(candidate, variables=known)
 
-    def _counts(self, version: str, known: Variables) -> bool:
+    def _is_eligible(self, version: str, known: Variables) -> bool:
         """False for what is never taken: names that move on, pre-releases and what the resolver excludes."""
         if version == "latest" or (is_prerelease(version) and not self.resolver.prereleases):
             return False
         return not any(
-            self.patience.match(pattern(text, known), version, f"exclude[{index}]", text)
+            self.timer.match(pattern(text, known), version, f"exclude[{index}]", text)
             for index, text in enumerate(self.resolver.exclude)
         )
 
-    def _finish(self, candidate: Candidate) -> Found | None:
+    def _finish(self, candidate: Candidate) -> FoundBuild | None:
         """The build of a candidate, checked as far as it can be without reading all of it; None: its file, or its
         checksum file, is not there (yet)."""
         known = candidate.variables
@@ -148,7 +152,7 @@ class Search:
             check_named(url, sources)
         try:
             checksum, size, source, known = self._checksum(candidate, known)
-            beginning = self.look.beginning(url)
+            beginning = self.client.beginning(url)
         except FetchError as error:
             if error.status not in GONE:
                 raise
@@ -163,7 +167,7 @@ class Search:
         self._must_be_signed(url, signed_by, known)
         if signed_by:
             _must_name_bytes(url, checksum, source, known["file"])
-        told = day(fill(self.resolver.build_date, known)) if self.resolver.build_date else None
+        told = parse_day(fill(self.resolver.build_date, known)) if self.resolver.build_date else None
         build_date = told or beginning.modified or signed_at
         version = fill(self.resolver.version, known)
         source = source if checksum else None
@@ -194,13 +198,13 @@ class Search:
             return candidate.checksum, candidate.size, candidate.source, known
         address = fill(rule.url, known)
         known = {**known, "checksum_url": address}
-        document = self._verified("checksum", self.look.document(address, fresh=self.fresh), known)
+        document = self._verified("checksum", self.client.document(address, fresh=self.fresh), known)
         name = known["file"]
         try:
             checksum = checksum_files.find(document.text, name, rule.algorithm, rule.encoding)
             size = checksum_files.sizes(document.text).get(name, candidate.size)
         except VerificationError as error:
-            raise VerificationError(placed(address, error)) from None
+            raise VerificationError(with_address(address, error)) from None
         other = candidate.checksum
         if other and other.algorithm == checksum.algorithm and other != checksum:
             raise VerificationError(
@@ -218,15 +222,15 @@ class Search:
         self._signed = (signed_by, signed_at)
         return document
 
-    def _leading(self, index: int, _over: str, document: Document, known: Variables) -> Document:
+    def _verified_step(self, index: int, _over: str, document: Document, known: Variables) -> Document:
         """The same of a document that a step with a signature of its own reads, or one that is not the last."""
-        self._led.pop(index, None)
+        self._signed_at.pop(index, None)
         rule = self.resolver.steps[index].signature
         if rule is None:
             return document
         document, _, signed_at = self._signed_part(rule, "index", document, known)
         if signed_at:
-            self._led[index] = signed_at
+            self._signed_at[index] = signed_at
         return document
 
     def _signed_part(
@@ -252,7 +256,7 @@ class Search:
             where = f"{public_url(wanted.subject)}: its signature is in a file of this machine"
             raise Error(f"{where}, and what is on the web needs one on the web")
         try:
-            return self.verify(wanted, data, lambda url: self.look.document(url, fresh=self.fresh).data)
+            return self.verify(wanted, data, lambda url: self.client.document(url, fresh=self.fresh).data)
         except FetchError as error:
             if error.status not in GONE:
                 raise
@@ -261,7 +265,7 @@ class Search:
                 raise VerificationError(f"{public_url(wanted.subject)}: {where}") from None
             return None
         except VerificationError as error:
-            raise VerificationError(placed(wanted.subject, error)) from None
+            raise VerificationError(with_address(wanted.subject, error)) from None
 
     def _signature(self, rule: DocumentSignature, over: str, subject: str, known: Variables) -> Signature:
         keys = tuple(key for text in rule.keys for key in fill(text, known).split())
@@ -273,33 +277,33 @@ class Search:
             raise Error(f"'{policy}' is no policy of signatures; it must be one of {', '.join(POLICIES)}")
         return policy
 
-    def _with_image_signature(self, build: Build, known: Variables) -> Found:
+    def _with_image_signature(self, build: Build, known: Variables) -> FoundBuild:
         rule = self.resolver.signature
         if rule is None:
-            return Found(build, None, "none")
-        policy, led_at = self._policy(rule, known), max(self._led.values(), default=None)
+            return FoundBuild(build, None, "none")
+        policy, documents_signed_at = self._policy(rule, known), max(self._signed_at.values(), default=None)
         if rule.over not in ("image", "unpacked-image"):
-            return Found(build, None, policy, led_at)
-        wanted = replace(self._signature(rule, rule.over, build.url, known), checksum=_lasting(build.checksum))
-        return Found(build, wanted if policy != "none" else None, policy, led_at)
+            return FoundBuild(build, None, policy, documents_signed_at)
+        wanted = replace(self._signature(rule, rule.over, build.url, known), checksum=_unforgeable(build.checksum))
+        return FoundBuild(build, wanted if policy != "none" else None, policy, documents_signed_at)
 
-    def with_verified_image(self, found: Found) -> Build:
+    def with_verified_image(self, found: FoundBuild) -> Build:
         """The build, once its image is verified as it must be. Raises VerificationError."""
-        if found.over_image is None:
+        if found.image_signature is None:
             return found.build
-        told = self._verify(found.over_image, b"", found.policy)
+        told = self._verify(found.image_signature, b"", found.policy)
         if told is None:
             return found.build
         data, signed_by, signed_at = told
         # The signature is about bytes: what was verified is recorded, or other bytes could take their place later.
         build = replace(found.build, signed_by=signed_by.upper() if signed_by else None, signed_at=signed_at)
-        if _lasting(build.checksum):
+        if _unforgeable(build.checksum):
             return build
         checksum = documents.checksum(data.decode("ascii"), "the verified image")
-        return replace(build, checksum=checksum, checksums_url=None, others=build.digests)
+        return replace(build, checksum=checksum, checksums_url=None, other_digests=build.digests)
 
 
-def _lasting(checksum: Checksum | None) -> Checksum | None:
+def _unforgeable(checksum: Checksum | None) -> Checksum | None:
     """The checksum, unless other bytes of the same digest can be made."""
     return None if checksum is None or checksum.algorithm in BROKEN else checksum
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import Finding
-from openstack_image_manager.upstreams.build import recorded
+from openstack_image_manager.upstreams.build import newest_recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def signatures(definitions: Iterable[Definition], today: date) -> list[Signature
     """Those of enabled definitions that record when their newest version was signed."""
     found = []
     for definition in definitions:
-        newest = recorded(definition) if definition.enable else None
+        newest = newest_recorded(definition) if definition.enable else None
         if newest and newest.is_signed and newest.signed_by and newest.signed_at:
             days = (today - date.fromisoformat(newest.signed_at[:10])).days
             found.append(SignatureAge(definition.name, newest.version, newest.signed_by, newest.signed_at, days))

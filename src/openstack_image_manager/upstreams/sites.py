@@ -21,7 +21,7 @@ from openstack_image_manager.errors import Error, FetchError, Interrupted, Usage
 from openstack_image_manager.transfer.download import Download
 from openstack_image_manager.transfer.redirects import RedirectTrail
 from openstack_image_manager.transfer.web_page import is_web_page
-from openstack_image_manager.upstreams.build import day
+from openstack_image_manager.upstreams.build import parse_day
 from openstack_image_manager.upstreams.cache import Cache, default_directory
 
 KEPT = 128 * 1024 * 1024  # bytes of documents, so that others of the same run need not ask again
@@ -64,7 +64,7 @@ class Beginning:
     def modified(self) -> str | None:
         """When it was last modified, as definitions write it; None where the site does not say, or says a day that is
         yet to come."""
-        found = day(self.last_modified or "")
+        found = parse_day(self.last_modified or "")
         return found if found and found[:10] <= datetime.now(UTC).strftime("%Y-%m-%d") else None
 
 
@@ -93,7 +93,7 @@ class Sites:
     ) -> None:
         # The longest beginning is the most exact one.
         self._mirrors = sorted((mirrors or {}).items(), key=lambda item: -len(item[0].rstrip("/")))
-        self.warnings = tuple(filter(None, (cache.distrust(),))) if cache else ()
+        self.warnings = tuple(filter(None, (cache.unsafe_reason(),))) if cache else ()
         cache = None if self.warnings else cache
         self._cache = cache
         self._token = token
@@ -114,12 +114,12 @@ class Sites:
     def document(self, url: str, page: bool = False, fresh: bool = False) -> Document:
         """The document, from the cache if the site says that it has not changed. `page`: web pages are welcome; else
         they are an error. `fresh`: as the site has it now, whatever was fetched before. Raises FetchError."""
-        return self._once(("document", url, page), fresh, lambda: self._document(url, page, fresh))
+        return self._fetch_once(("document", url, page), fresh, lambda: self._document(url, page, fresh))
 
     def redirects(self, url: str, fresh: bool = False) -> list[str]:
         """Where a request of the address is sent to, one after the other; the target need not exist. Raises
         FetchError."""
-        return self._once(("redirects", url), fresh, lambda: self._redirects(url))
+        return self._fetch_once(("redirects", url), fresh, lambda: self._redirects(url))
 
     def _redirects(self, url: str) -> list[str]:
         found: list[str] = []
@@ -134,9 +134,9 @@ class Sites:
                 raise
             if location is None:
                 break
-            url = self._upstream(location)
+            url = self._upstream_url(location)
             found.append(url)
-            if self.real(url) != url:  # to a mirror it is not the site that sends us
+            if self.request_url(url) != url:  # to a mirror it is not the site that sends us
                 trail = RedirectTrail()
         return found
 
@@ -152,7 +152,7 @@ class Sites:
                 raise VerificationError(f"{public_url(url)}: a web page came instead of the file")
             return Beginning(data, size, download.last_modified)
 
-    def _once(self, key: Hashable, fresh: bool, make: Callable[[], T]) -> T:
+    def _fetch_once(self, key: Hashable, fresh: bool, make: Callable[[], T]) -> T:
         """What was made before under this key, or is being made, unless it shall be fresh."""
         with self._lock:
             known = None if fresh else self._known.get(key)
@@ -163,7 +163,7 @@ class Sites:
                 found = make()
                 future.set_result(found)
                 if isinstance(found, Document):
-                    self._forget(key, len(found.data))
+                    self._keep_document(key, len(found.data))
             except BaseException as error:
                 future.set_exception(error)
         try:
@@ -173,7 +173,7 @@ class Sites:
             # A copy: threads that raise one exception at the same moment would mix their tracebacks.
             raise _copy(error) from None
 
-    def _forget(self, key: Hashable, size: int) -> None:
+    def _keep_document(self, key: Hashable, size: int) -> None:
         """Keep this document, and the newest others that there is room for."""
         with self._lock:
             self._sizes.pop(key, None)
@@ -183,7 +183,7 @@ class Sites:
                 del self._sizes[oldest], self._known[oldest]
 
     def _document(self, url: str, page: bool, fresh: bool) -> Document:
-        kept = self._cache.get(self.real(url)) if self._cache and not fresh else None
+        kept = self._cache.get(self.request_url(url)) if self._cache and not fresh else None
         with self._open(url, kept.conditions() if kept else {}) as download:
             if kept and download.status == 304:
                 return Document(url, kept.data, kept.validators.get("Last-Modified"))
@@ -193,7 +193,7 @@ class Sites:
             if not page and is_web_page(data):
                 raise FetchError(f"{public_url(url)}: a web page came instead of the file")
             if self._cache:
-                self._cache.put(self.real(url), data, download.answer)
+                self._cache.put(self.request_url(url), data, download.answer)
             return Document(url, data, download.last_modified)
 
     @contextmanager
@@ -204,7 +204,7 @@ class Sites:
         follow: bool = True,
         trail: RedirectTrail | None = None,
     ) -> Iterator[Download]:
-        real = self.real(url)
+        real = self.request_url(url)
         secret = {"Authorization": f"Bearer {self._token}"} if self._token and RELEASES.fullmatch(real) else {}
         try:
             host = urlsplit(real).netloc
@@ -225,16 +225,16 @@ class Sites:
         finally:
             slot.release()
 
-    def real(self, url: str) -> str:
+    def request_url(self, url: str) -> str:
         """Where requests of an address go to."""
-        return next(filter(None, (_moved(url, *pair) for pair in self._mirrors)), url)
+        return next(filter(None, (_rebased(url, *pair) for pair in self._mirrors)), url)
 
-    def _upstream(self, url: str) -> str:
+    def _upstream_url(self, url: str) -> str:
         """The address of the upstream for one of a mirror."""
-        return next(filter(None, (_moved(url, mirror, upstream) for upstream, mirror in self._mirrors)), url)
+        return next(filter(None, (_rebased(url, mirror, upstream) for upstream, mirror in self._mirrors)), url)
 
 
-def of_environment(
+def sites_from_environment(
     mirrors: Mapping[str, str] | None = None,
     use_cache: bool = True,
     stop: threading.Event | None = None,
@@ -246,14 +246,14 @@ def of_environment(
     # A user without a home, as in some containers, has no cache either.
     with suppress(RuntimeError):
         cache = Cache(default_directory()) if use_cache else None
-    if cache and not cache.distrust():
+    if cache and not cache.unsafe_reason():
         cache.tidy()
-    known = {**mirrors_of(os.environ.get(MIRRORS, "").split(), MIRRORS), **(mirrors or {})}
+    known = {**parse_mirrors(os.environ.get(MIRRORS, "").split(), MIRRORS), **(mirrors or {})}
     token = os.environ.get("GITHUB_TOKEN")
     return Sites(mirrors=known, cache=cache, token=token, stop=stop, local_files=local_files)
 
 
-def mirrors_of(pairs: Iterable[str], where: str) -> dict[str, str]:
+def parse_mirrors(pairs: Iterable[str], where: str) -> dict[str, str]:
     """Mirrors as people write them: URL=URL. Raises UsageError, which names `where` they stand."""
     mirrors = dict(pair.partition("=")[::2] for pair in pairs)
     if not all(there for pair in mirrors.items() for there in pair):
@@ -261,7 +261,7 @@ def mirrors_of(pairs: Iterable[str], where: str) -> dict[str, str]:
     return mirrors
 
 
-def _moved(url: str, begin: str, other: str) -> str | None:
+def _rebased(url: str, begin: str, other: str) -> str | None:
     """The address below `other` instead of below `begin`; None if it is not below that, as /ab is not below /a."""
     begin, other = begin.rstrip("/"), other.rstrip("/")
     rest = url.removeprefix(begin)

@@ -15,10 +15,10 @@ from openstack_image_manager.definitions.resolvers.placeholders import Variables
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.transfer import checksum_files
 from openstack_image_manager.upstreams import documents, indexes, listings
-from openstack_image_manager.upstreams.budget import Look
-from openstack_image_manager.upstreams.build import placed
+from openstack_image_manager.upstreams.budget import UpstreamClient
+from openstack_image_manager.upstreams.build import with_address
 from openstack_image_manager.upstreams.candidates import Candidate
-from openstack_image_manager.upstreams.match_timeout import Patience
+from openstack_image_manager.upstreams.match_timeout import MatchTimer
 from openstack_image_manager.upstreams.sites import Document
 
 # What a signature can be over, by kind of step.
@@ -33,7 +33,7 @@ SIGNED = {
 Signed = Callable[[str, Document, Variables], Document]
 
 
-class Asking:
+class StepRun:
     """One step with the variables known before it; `index`: which one of the resolver's. `signed` gives the part of a
     document that may be read."""
 
@@ -41,8 +41,8 @@ class Asking:
         self,
         step: Step,
         variables: Variables,
-        look: Look,
-        patience: Patience,
+        client: UpstreamClient,
+        timer: MatchTimer,
         *,
         index: int,
         fresh: bool = False,
@@ -51,8 +51,8 @@ class Asking:
     ) -> None:
         self.step = step
         self.variables = variables
-        self.look = look
-        self.patience = patience
+        self.client = client
+        self.timer = timer
         self.index = index
         self.fresh = fresh
         self.prereleases = prereleases
@@ -69,7 +69,7 @@ class Asking:
             "debian-manifest": self._debian_manifest,
             "pointer": self._pointer,
         }
-        self.look.spend()
+        self.client.spend()
         if kind == "static":
             return [self._static(entry) for entry in self.step.static or []]
         url = fill(str(self.step.value(kind)), self.variables)
@@ -80,10 +80,10 @@ class Asking:
                 raise VerificationError(f"more than {limits.BUILDS} builds fit; narrow match")
             return most
         except VerificationError as error:
-            raise VerificationError(placed(url, error)) from None
+            raise VerificationError(with_address(url, error)) from None
 
     def _document(self, url: str, page: bool = False) -> Document:
-        document = self.look.document(url, page, self.fresh)
+        document = self.client.document(url, page, self.fresh)
         over = SIGNED.get(self.step.kind)
         return self.signed(over, document, self.variables) if over and self.signed else document
 
@@ -94,7 +94,7 @@ class Asking:
     def _match(self, wanted: regex.Pattern[str], text: str, option: str = "match") -> regex.Match[str] | None:
         if len(text) > limits.LINE:
             raise VerificationError(f"has a name or line of {len(text)} characters, at most {limits.LINE} can be")
-        return self.patience.match(wanted, text, f"steps[{self.index}].{option}", self.step.value(option))
+        return self.timer.match(wanted, text, f"steps[{self.index}].{option}", self.step.value(option))
 
     def _listing(self, url: str) -> Iterator[Candidate]:
         wanted = pattern(self.step.match or "", self.variables)
@@ -164,7 +164,7 @@ class Asking:
         step, option = self.step, "redirect" if self.step.redirect else "match"
         if step.redirect:
             wanted = pattern(step.redirect, self.variables)
-            texts = self.look.redirects(url, self.fresh)
+            texts = self.client.redirects(url, self.fresh)
         else:
             text = self._document(url).text
             if step.keys:

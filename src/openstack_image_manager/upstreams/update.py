@@ -14,7 +14,7 @@ from openstack_image_manager.definitions.parser import read
 from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.upstreams import newest
 from openstack_image_manager.upstreams.build import Build, Verify
-from openstack_image_manager.upstreams.edits import News, news
+from openstack_image_manager.upstreams.edits import UpdateResult, update_result
 from openstack_image_manager.upstreams.sites import Sites
 
 
@@ -27,38 +27,40 @@ def update(
     *,
     keep: int | None = None,
     dry_run: bool = False,
-) -> list[News]:
+) -> list[UpdateResult]:
     """What is new for each definition whose upstream can be asked, in their order; the files are changed unless
     `dry_run`. An upstream that fails, or a file that can't be edited, stops no other. `positions`: where each one
     stands; `keep`: see `news`. Who wants to stop gets what was answered until then written: the rest is Interrupted."""
-    asked = [definition for definition in definitions if newest.can_be_asked(definition)]
+    asked = [definition for definition in definitions if newest.has_upstream(definition)]
     answers = newest.check_all(asked, sites, verify)
     builds: dict[str, dict[str, Build]] = defaultdict(dict)
-    found: dict[str, News] = {}
+    found: dict[str, UpdateResult] = {}
     for definition, answer in answers:
         file = positions[definition.name].file
         if isinstance(answer, Error):
             error = Interrupted(newest.UNANSWERED) if isinstance(answer, Interrupted) else answer
-            found[definition.name] = News(definition.name, file, error=error)
+            found[definition.name] = UpdateResult(definition.name, file, error=error)
         else:
             builds[file][definition.name] = answer
     try:
         for file, its in builds.items():
-            found |= {each.name: each for each in _file(file, its, keep, today, dry_run)}
+            found |= {each.name: each for each in _update_file(file, its, keep, today, dry_run)}
     except KeyboardInterrupt:
-        found |= {name: _unwritten(name, file) for file, its in builds.items() for name in its if name not in found}
+        found |= {name: _interrupted(name, file) for file, its in builds.items() for name in its if name not in found}
     return [found[definition.name] for definition in asked]
 
 
-def _file(file: str, builds: Mapping[str, Build], keep: int | None, today: date, dry_run: bool) -> Sequence[News]:
+def _update_file(
+    file: str, builds: Mapping[str, Build], keep: int | None, today: date, dry_run: bool
+) -> Sequence[UpdateResult]:
     """Edit one file. What is to be edited is decided with the file in hand, since another update may have been there
     in between; definitions that can't be edited are left as they are, and told."""
-    done: list[News] = []
+    done: list[UpdateResult] = []
 
     def change(text: str) -> str:
         known = {definition.name: definition for definition in read(file, text.encode())[0]}
         done[:] = [
-            news(known[name], file, build, keep, today) if name in known else _gone(name, file)
+            update_result(known[name], file, build, keep, today) if name in known else _not_in_file(name, file)
             for name, build in builds.items()
         ]
         try:
@@ -69,24 +71,26 @@ def _file(file: str, builds: Mapping[str, Build], keep: int | None, today: date,
     try:
         rewrite(file, change, only_try=dry_run)
     except Error as error:
-        return [News(name, file, error=error) for name in builds]
+        return [UpdateResult(name, file, error=error) for name in builds]
     return done
 
 
-def _unwritten(name: str, file: str) -> News:
+def _interrupted(name: str, file: str) -> UpdateResult:
     """A file is replaced whole or not at all, but which of both it was, who is interrupted meanwhile can't tell."""
-    return News(name, file, error=Interrupted(f"{file}: stopped before this file was written for certain; run again"))
+    return UpdateResult(
+        name, file, error=Interrupted(f"{file}: stopped before this file was written for certain; run again")
+    )
 
 
-def _gone(name: str, file: str) -> News:
-    return News(name, file, error=Error(f"{file}: {name} is not in this file any more; run again"))
+def _not_in_file(name: str, file: str) -> UpdateResult:
+    return UpdateResult(name, file, error=Error(f"{file}: {name} is not in this file any more; run again"))
 
 
-def _one_by_one(text: str, done: list[News], file: str) -> str:
+def _one_by_one(text: str, done: list[UpdateResult], file: str) -> str:
     """The edits of each definition by themselves, so that those that can't be made stop no others."""
     for index, each in enumerate(done):
         try:
             text = edit(text, each.edits, file)
         except Error as error:
-            done[index] = News(each.name, file, each.before, error=error)
+            done[index] = UpdateResult(each.name, file, each.before, error=error)
     return text
