@@ -41,7 +41,7 @@ def test_explain_has_the_reasons_of_the_plan(bench: Bench) -> None:
     assert bench.run().code == 0
     bench.define(bench.ubuntu("2", "3", "4", "5"))
     bench.patch(bench.image("3"), {"op": "replace", "path": "/os_distro", "value": "debian"})
-    plan = json.loads(bench.run("plan", "--output", "json").out)
+    (plan,) = json.loads(bench.run("plan", "--output", "json").out)["clouds"]
     outcome = bench.run("explain", name)
     assert outcome.code == 0, outcome.text
     for part in (

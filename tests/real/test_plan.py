@@ -77,7 +77,7 @@ def test_forms_of_a_plan(bench: Bench) -> None:
     bench.define(bench.ubuntu("1", meta={"os_distro": "ubuntu", "os_purpose": "generic", "note": "a|b"}))
     assert bench.run().code == 0
     bench.define(bench.ubuntu("1", "2", min_ram=128))
-    plan = json.loads(bench.run("plan", "--output", "json").out)
+    (plan,) = json.loads(bench.run("plan", "--output", "json").out)["clouds"]
     assert (plan["cloud"], plan["definitions"], plan["images"]) == ("openstack", 1, 1)
     created, changed = plan["changes"]
     assert (created["action"], created["version"], created["visibility"]) == ("import", "2", "public")

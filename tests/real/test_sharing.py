@@ -22,7 +22,8 @@ def test_members_are_desired_state_and_follow_the_rotation(bench: Bench, member:
     bench.define(bench.ubuntu("1", visibility="shared", members=["member"]))
     plan = bench.run("plan")
     assert re.search(rf"members +member \({project}\)\n", plan.out)
-    assert json.loads(bench.run("plan", "--output", "json").out)["projects"][project] == "member"
+    (plan,) = json.loads(bench.run("plan", "--output", "json").out)["clouds"]
+    assert plan["projects"][project] == "member"
     outcome = bench.run()
     assert outcome.code == 0, outcome.text
     assert members(bench, bench.image("1").id) == {project: "accepted"}

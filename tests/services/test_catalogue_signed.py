@@ -48,7 +48,7 @@ class Copy:
         pairs = (f"{upstream}={mirror}" for upstream, mirror in self.world.mirrors.items())
         environment = {"HOME": str(self.folder), "OPENSTACK_IMAGE_MANAGER_MIRRORS": " ".join(pairs)}
         outcome = run_main([*arguments, "--output", "json"], environment)
-        return outcome, {each["image"]: each for each in json.loads(outcome.out)}
+        return outcome, {each["image"]: each for each in json.loads(outcome.out)["definitions"]}
 
 
 def own(definition: dict[str, Any], pins: dict[str, str]) -> None:

@@ -65,7 +65,7 @@ def test_a_signed_index_that_is_too_old(site: TestSite, tmp_path: Path, keys: Pa
         outcome = update(tmp_path, wanted, "--dry-run")
         assert (outcome.code, "warning: the signature is " in outcome.out, WARNING in outcome.out) == (0, True, True)
         assert is_told(outcome) in (AGE, AGE + 1)
-        (told,) = json.loads(update(tmp_path, wanted, "--dry-run", "--output", "json").out)
+        (told,) = json.loads(update(tmp_path, wanted, "--dry-run", "--output", "json").out)["definitions"]
         assert told["signed_days"] in (AGE, AGE + 1)
         assert WARNING in told["warning"]
         assert "**warning** A: the signature is " in update(tmp_path, wanted, "--dry-run", "--output", "markdown").out

@@ -54,14 +54,15 @@ def test_versions_that_retention_needs_stay(distribution: Distribution) -> None:
     listed = "".join(f"\n      - {{version: '{n}', url: {distribution.site.url}/a/{n}.qcow2}}" for n in names)
     file = distribution.write(distribution.definition(versions=listed))
     outcome = distribution.run("--output", "json")
-    (told,) = json.loads(outcome.out)
+    (told,) = json.loads(outcome.out)["definitions"]
     assert (told["from"], told["to"], told["dropped"]) == ("20240401", "20240501", ["20240201", "20240101"])
     text = file.read_text()
     assert [name for name in [*names, "20240501"] if name in text] == ["20240301", "20240401", "20240501"]
     file = distribution.write(distribution.definition(versions=listed, more="    meta: {uuid_validity: forever}\n"))
-    assert json.loads(distribution.run("--output", "json").out)[0]["dropped"] == []
+    assert json.loads(distribution.run("--output", "json").out)["definitions"][0]["dropped"] == []
     file = distribution.write(distribution.definition(versions=listed))
-    assert len(json.loads(distribution.run("--output", "json", "--keep-versions", "1").out)[0]["dropped"]) == 4
+    (told,) = json.loads(distribution.run("--output", "json", "--keep-versions", "1").out)["definitions"]
+    assert len(told["dropped"]) == 4
     assert file.read_text().count("version: '2024") == 1
 
 

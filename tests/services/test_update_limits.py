@@ -51,7 +51,7 @@ def test_what_was_answered_is_written_when_somebody_stops_it(distribution: Distr
         distribution.site.put("/last/SUMS", b"?")
         file = distribution.write(*texts, distribution.definition("L", "/last"))
         outcome = distribution.stopped("/last/SUMS", hold, "--output", "json")
-    told = json.loads(outcome.out)
+    told = json.loads(outcome.out)["definitions"]
     assert {each["image"]: each["error"] for each in told if each["state"] == "failed"} == {}
     states = {each["image"]: each["state"] for each in told}
     assert states.pop("A") == "updated"

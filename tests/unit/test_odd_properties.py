@@ -24,7 +24,8 @@ from openstack_image_manager.plan.model import Policy
 from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.report import compare, status
 from openstack_image_manager.report.console import clean
-from openstack_image_manager.report.plans import plan_json, plan_markdown
+from openstack_image_manager.report.output import as_json
+from openstack_image_manager.report.plans import plan_data, plan_markdown
 from openstack_image_manager.scs import check
 from openstack_image_manager.scs.rules import STANDARDS
 from openstack_image_manager.site import writer
@@ -72,7 +73,7 @@ def used(images: list[Image], policy: Policy, today: date) -> None:
     now = datetime(today.year, today.month, today.day, tzinfo=UTC)
     for definitions in ([WANTED], []):
         made = plan(definitions, images, policy, today)
-        plan_json(made, "north")
+        as_json(plan_data(made, "north"))
         plan_markdown(made, "north")
         status.data(status.rows(made, definitions, images, today, max_age=30))
         compare.table({"north": definitions, "south": definitions}, {"north": images, "south": []}, [])

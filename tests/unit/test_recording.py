@@ -98,6 +98,16 @@ def test_nothing_is_written_where_nothing_was_asked(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("end", [bool, stop(typer.Exit(3)), stop(FetchError(f"{SECRET} is gone"))])
+def test_json_on_standard_output_is_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], end: Callable[[Recording], Any]
+) -> None:
+    path = tmp_path / "r.json"
+    with suppress(typer.Exit, Error), recording("plan", [path], prints_json=True) as record:
+        end(record)
+    assert capsys.readouterr().out == path.read_text()
+
+
 def test_lines_as_they_come() -> None:
     lines = Lines("Members of x")
     told = lines.content()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -196,7 +195,7 @@ def test_projects_have_names_where_these_are_known():
     assert "-cart (8) +shop (7)" in told["members"]
     assert "7 → 8" in told["a"]
     assert "shop (7)" in plans.plan_markdown(plan_, "prod")
-    data = json.loads(plans.plan_json(plan_, "prod"))
+    data = plans.plan_data(plan_, "prod")
     assert (data["projects"], data["changes"][0]["fields"][0]["after"]) == (names, "8")
     imported = replace(importing(owner="7", visibility="shared", members=["8"]), projects=names)
     rows = {line.split()[0]: line.split(None, 1)[1] for line in text_of(imported).splitlines() if line[:4] == "    "}

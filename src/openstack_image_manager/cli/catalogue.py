@@ -28,17 +28,17 @@ def list_catalogue(
     Example:
       openstack-image-manager catalogue list --output json
     """
-    import json
     from dataclasses import asdict
 
     from openstack_image_manager.catalogue import entries as catalogue
     from openstack_image_manager.definitions.loader import load
     from openstack_image_manager.report import console
+    from openstack_image_manager.report.output import print_json
 
     loaded = load(CATALOGUE)
     entries = catalogue.entries(loaded.definitions, loaded.positions)
     if output == "json":
-        typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
+        print_json([asdict(entry) for entry in entries])
     else:
         console.table([catalogue.HEAD, *map(catalogue.cells, entries)], console.console())
 

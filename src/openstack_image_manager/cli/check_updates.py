@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 import typer
@@ -41,6 +40,7 @@ def check_updates(
     from openstack_image_manager.endoflife import check
     from openstack_image_manager.endoflife import data as eoldata
     from openstack_image_manager.report import console
+    from openstack_image_manager.report.output import print_json
     from openstack_image_manager.upstreams import signature_ages
 
     source = eoldata.from_url(eol_url) if eol_data is None else eoldata.from_files(eol_data)
@@ -57,7 +57,7 @@ def check_updates(
     summary = check.summary(checks, products, len(errors))
     if output == "json":
         data = {"date": today.isoformat(), "checks": check.data(checks), "failed": errors}
-        typer.echo(json.dumps({**data, "signatures": signature_ages.data(signed)}, indent=2))
+        print_json({**data, "signatures": signature_ages.data(signed)})
     elif output == "markdown":
         told += check.findings([], errors)
         typer.echo(console.findings_markdown("Releases", summary, told), nl=False)

@@ -74,14 +74,13 @@ def doctor_command(
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.mirror import location
     from openstack_image_manager.plan.model import Policy
-    from openstack_image_manager.report import console
     from openstack_image_manager.runs import run
 
     reporting.set_up_log()
     name = location.split_bucket(bucket)[0] if bucket is not None else None
     if bucket is not None and location.is_directory(bucket):
         raise UsageError(f"--bucket {bucket}: only buckets are looked at here; `mirror --dry-run` tells of a directory")
-    with reporting.recording("doctor") as record:
+    with reporting.recording("doctor", output) as record:
         checks: dict[str, Sequence[Check]] = {}
         here: list[Check] = []
         record.content = of_checks(checks, here, HERE)
@@ -103,9 +102,7 @@ def doctor_command(
             here += sites.reachability(list(urls.definitions.values()), answers, wanted)
         if name is not None:
             here.append(_storage(name, endpoint))
-        if output == "json":
-            typer.echo(console.clean_json(record.content.data()))
-        else:
+        if output == "text":
             _show({**checks, **({HERE: here} if here else {})})
         raise typer.Exit(PROBLEM if any(map(has_problem, (*checks.values(), here))) else 0)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -44,6 +43,7 @@ def explain_command(
     from openstack_image_manager.cli.request import defined, only, requests
     from openstack_image_manager.plan import explain
     from openstack_image_manager.report.log import say
+    from openstack_image_manager.report.output import print_json
     from openstack_image_manager.runs import run
 
     log.set_up_log()
@@ -53,7 +53,7 @@ def explain_command(
         failed = {name: str(error) for name, error in found.failed.items()}
         if output == "json":
             data = {cloud: explain.data(explanation) for cloud, explanation in told.items()}
-            typer.echo(json.dumps({"clouds": data, "failed": failed}, indent=2))
+            print_json({"clouds": data, "failed": failed})
         else:
             for each in found.ready:
                 _show(told[each.glance.cloud], each.glance.cloud, each.plan.projects)

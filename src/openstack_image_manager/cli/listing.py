@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Literal
 
 import typer
@@ -34,11 +33,12 @@ def list_command(
     from openstack_image_manager.definitions.loader import load
     from openstack_image_manager.report import console, inventory
     from openstack_image_manager.report.log import say
+    from openstack_image_manager.report.output import print_json
 
     loaded = load(definitions.images, name_filter=definitions.name_filter)
     entries = inventory.entries(loaded.definitions, loaded.positions)
     if output == "json":
-        typer.echo(json.dumps(inventory.data(entries), indent=2, ensure_ascii=False))
+        print_json(inventory.data(entries))
     elif output == "rst":
         typer.echo(inventory.rst(entries), nl=False)
     else:

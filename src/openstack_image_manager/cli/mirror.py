@@ -113,7 +113,7 @@ def mirror_command(
     location.split_bucket(bucket)
     if executor and location.is_directory(bucket):
         raise UsageError("--executor needs a bucket: a directory is on one machine; leave one of them out")
-    with reporting.recording("mirror") as record, ExitStack() as stack:
+    with reporting.recording("mirror", output) as record, ExitStack() as stack:
         loaded = load(definitions.images, name_filter=definitions.name_filter)
         if loaded.follows:
             raise UsageError(
@@ -235,11 +235,9 @@ def _tell(told: Content, outcomes: Sequence[Outcome], output: str, dry_run: bool
     from openstack_image_manager.mirror import report
     from openstack_image_manager.report import console
 
-    if output == "json":
-        typer.echo(console.clean_json(told.data()))
-    elif output == "markdown":
+    if output == "markdown":
         typer.echo(told.markdown(), nl=False)
-    else:
+    elif output == "text":
         out = console.console()
         for each in outcomes:
             if each.state != "ok":

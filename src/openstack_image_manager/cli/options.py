@@ -224,11 +224,12 @@ class Reporting:
 
         set_up(self.debug, self.log_format)
 
-    def recording(self, command: str) -> AbstractContextManager[Recording]:
-        """Write the reports and metrics of a run at its end. Raises UsageError and Error."""
+    def recording(self, command: str, output: str = "text") -> AbstractContextManager[Recording]:
+        """Write the reports and metrics of a run at its end, with the `output` json also the report to standard output.
+        Raises UsageError and Error."""
         from openstack_image_manager.cli.recording import recording
 
-        return recording(command, self.report, self.metrics)
+        return recording(command, self.report, self.metrics, prints_json=output == "json")
 
 
 Report = Annotated[Reporting, Only("report")]

@@ -47,7 +47,7 @@ def plan_command(
     asked = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
     if out is not None and len(asked) > 1:
         raise UsageError("--out goes with one cloud; write a plan file for each cloud")
-    with reporting.recording("plan") as record, run.planned_clouds(asked) as found:
+    with reporting.recording("plan", output) as record, run.planned_clouds(asked) as found:
         record.about(found, applies=False)
         if out is not None:
             found.ready[0] = pinned(found.ready[0])
@@ -127,12 +127,9 @@ def show(clouds: Clouds, output: str) -> None:
     from openstack_image_manager.report.log import say
 
     plans = [(each.plan, each.glance.cloud) for each in clouds.ready]
-    if output == "json":
-        failed = {cloud: str(error) for cloud, error in clouds.failed.items()}
-        typer.echo(render.plans_json(plans, failed) if clouds.several else render.plan_json(*plans[0]))
-    elif output == "markdown":
+    if output == "markdown":
         typer.echo("\n".join(render.plan_markdown(*plan) for plan in plans), nl=False)
-    else:
+    elif output == "text":
         for plan in plans:
             render.plan_text(*plan, console.console(), with_heading=clouds.several)
     if clouds.several and output != "json":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +29,7 @@ class Recording:
     command: str
     reports: Sequence[Path] = ()
     metrics: Path | None = None
+    prints_json: bool = False
     content: Content | None = None
     max_age: int | None = None
     _clouds: Clouds | None = None
@@ -36,9 +37,14 @@ class Recording:
     down: tuple[Cloud, ...] = ()
     failures: list[str] = field(default_factory=list)
 
+    @property
+    def is_wanted(self) -> bool:
+        """True where anything is written at the end."""
+        return bool(self.reports) or self.prints_json or self.metrics is not None
+
     def about(self, clouds: Clouds, applies: bool) -> None:
         """The run is about these clouds, and `applies` their plans; what becomes of them is seen at the end."""
-        if not self.reports and self.metrics is None:
+        if not self.is_wanted:
             return
         from openstack_image_manager.runs import report
 
@@ -68,12 +74,14 @@ class Recording:
 
 
 @contextmanager
-def recording(command: str, reports: list[Path] | None, metrics: Path | None = None) -> Iterator[Recording]:
+def recording(
+    command: str, reports: list[Path] | None, metrics: Path | None = None, prints_json: bool = False
+) -> Iterator[Recording]:
     """Make sure first that all files can be written, and write them at the end, also of a run that fails, crashes or is
     interrupted. Raises UsageError and Error."""
     from openstack_image_manager import files
 
-    record = Recording(command, tuple(reports or ()), metrics)
+    record = Recording(command, tuple(reports or ()), metrics, prints_json)
     for path in record.reports:
         files.check(path, FORMS, "--report")
     if metrics is not None:
@@ -89,7 +97,7 @@ def recording(command: str, reports: list[Path] | None, metrics: Path | None = N
         code, error = _end(failure, record)
         raise
     finally:
-        if record.reports or metrics is not None:
+        if record.is_wanted:
             _write(record, started, time.monotonic() - begun, code, error)
 
 
@@ -128,10 +136,14 @@ def _write(record: Recording, started: float, seconds: float, code: int, error: 
         former = files.read(record.metrics)
         run = Run(record.command, started, seconds, code, complete, clouds, record.failures, former)
         files.write(record.metrics, exposition(run))
+    if record.prints_json:
+        sys.stdout.write(_json(record, started, seconds, code, error))
+        sys.stdout.flush()
 
 
 def _json(record: Recording, started: float, seconds: float, code: int, error: str) -> str:
     from openstack_image_manager import __version__
+    from openstack_image_manager.report.output import as_json
 
     envelope = {
         "command": record.command,
@@ -142,7 +154,7 @@ def _json(record: Recording, started: float, seconds: float, code: int, error: s
         "error": error or None,
     }
     data = record.content.data() if record.content else {}
-    return json.dumps({**envelope, **data}, indent=2, ensure_ascii=False) + "\n"
+    return as_json({**envelope, **data}) + "\n"
 
 
 def _markdown(record: Recording, _started: float, _seconds: float, code: int, error: str) -> str:

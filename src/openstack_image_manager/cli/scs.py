@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -112,6 +112,7 @@ def check_command(
 def _definitions(request: Request, standards: Sequence[str], now: datetime, strict: bool, output: Format) -> int:
     from openstack_image_manager.cli import conformance
     from openstack_image_manager.report import console
+    from openstack_image_manager.report.output import print_json
     from openstack_image_manager.scs import report
 
     found, remarks, troubles = conformance.definitions(request, standards, now)
@@ -119,7 +120,7 @@ def _definitions(request: Request, standards: Sequence[str], now: datetime, stri
     if output == "json":
         failed = {each.subject: each.message for each in troubles}
         data = {"standards": standards, "definitions": report.lint_data(found, remarks), "failed": failed}
-        _json(data)
+        print_json(data)
     elif output == "junit":
         lines = [(each.verdict, console.clean(report.remark_line(each))) for each in remarks]
         cases = report.cases("definitions", lines, standards, strict)
@@ -145,6 +146,7 @@ def _clouds(
     output: Format,
 ) -> int:
     from openstack_image_manager.report import console, plans
+    from openstack_image_manager.report.output import print_json
     from openstack_image_manager.scs import report
 
     if output == "json":
@@ -155,7 +157,9 @@ def _clouds(
             }
             for each in reports
         }
-        _json({"standards": standards, "clouds": data, "failed": {name: str(error) for name, error in failed.items()}})
+        print_json(
+            {"standards": standards, "clouds": data, "failed": {name: str(error) for name, error in failed.items()}}
+        )
     elif output == "junit":
         cases: list[Case] = []
         for each in reports:
@@ -205,12 +209,6 @@ def _failed(where: str, what: str, message: str) -> Case:
     from openstack_image_manager.report.junit import Case
 
     return Case(what, where, message)
-
-
-def _json(data: dict[str, Any]) -> None:
-    from openstack_image_manager.report import console
-
-    typer.echo(console.clean_json(data))
 
 
 def _junit(cases: Sequence[Case]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -45,6 +44,7 @@ def show_command(
     from openstack_image_manager.cli.request import defined, only, requests
     from openstack_image_manager.report import console, inventory, status
     from openstack_image_manager.report.log import say
+    from openstack_image_manager.report.output import print_json
     from openstack_image_manager.runs import run
 
     log.set_up_log()
@@ -55,7 +55,7 @@ def show_command(
         failed = {each: str(error) for each, error in found.failed.items()}
         if output == "json":
             about = inventory.described(definition, position)
-            typer.echo(json.dumps({"definition": about, "clouds": _data(found, rows), "failed": failed}, indent=2))
+            print_json({"definition": about, "clouds": _data(found, rows), "failed": failed})
         else:
             out = console.console()
             console.heading(name, out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -50,7 +49,7 @@ def status_command(
     today = datetime.now(UTC).date()
     asked = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
     out = console.console()
-    with reporting.recording("status") as record, run.planned_clouds(asked) as found:
+    with reporting.recording("status", output) as record, run.planned_clouds(asked) as found:
         record.about(found, applies=False)
         record.max_age = max_age
         rows = {
@@ -60,9 +59,7 @@ def status_command(
         failed = {name: str(error) for name, error in found.failed.items()}
         findings = {each.glance.cloud: each.plan.findings for each in found.ready}
         record.content = content.of_status(rows, failed, findings)
-        if output == "json":
-            typer.echo(json.dumps(content.status_data(rows, failed, findings), indent=2))
-        else:
+        if output == "text":
             for each in found.ready:
                 if found.several:
                     console.heading(f"Cloud {each.glance.cloud}", out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,7 +81,7 @@ def update_command(
     images, name_filter = definitions.images, definitions.name_filter
     if name is not None and name_filter is not None:
         raise UsageError("--name and --filter exclude each other; give one of them")
-    with reporting.recording("update") as record:
+    with reporting.recording("update", output) as record:
         loaded = load(images, name_filter=name_filter)
         if loaded.follows:
             names = images.partition(":")[2].replace(",", " ") or "debian"
@@ -122,11 +121,9 @@ def _show(found: Sequence[UpdateResult], silent: int, output: str, dry_run: bool
     from openstack_image_manager.upstreams import edits
     from openstack_image_manager.upstreams.report import news_markdown
 
-    if output == "json":
-        typer.echo(json.dumps([edits.data(each) for each in found], indent=2))
-    elif output == "markdown":
+    if output == "markdown":
         typer.echo(news_markdown(found), nl=False)
-    else:
+    elif output == "text":
         out = console.console()
         for each in found:
             console.say(out, (edits.line(each), "red" if each.error else "green" if each.edits else ""))

@@ -62,8 +62,7 @@ def schema() -> None:
 
     Then begin each file in images/ with: # yaml-language-server: $schema=schema.json
     """
-    import json
-
     from openstack_image_manager.definitions.loader import json_schema
+    from openstack_image_manager.report.output import print_json
 
-    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    print_json(json_schema())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from rich.console import Console
 
@@ -75,11 +74,6 @@ def findings(found: Iterable[Finding], out: Out) -> None:
     """A line for each."""
     for finding in found:
         say(out, (f"{finding.level}: {finding.subject}: {finding.message}", _LEVEL_STYLE[finding.level]))
-
-
-def clean_json(data: Any) -> str:
-    """Plain values as JSON, without secrets."""
-    return without_secrets(json.dumps(data, indent=2))
 
 
 def table_markdown(title: str, summary: str, rows: Sequence[Sequence[str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -54,6 +55,17 @@ def guard() -> None:
     for name in ("stdout", "stderr"):
         if not isinstance(getattr(sys, name), Output):
             setattr(sys, name, Output(getattr(sys, name)))
+
+
+def as_json(data: Any) -> str:
+    """Plain values as a JSON document: one form for standard output and for files, without secrets."""
+    text = without_secrets(json.dumps(data, indent=2, ensure_ascii=False))
+    return re.sub(r"[^\n]+", lambda line: printable(line[0], in_json), text)
+
+
+def print_json(data: Any) -> None:
+    """Print plain values to standard output as a JSON document."""
+    print(as_json(data), flush=True)
 
 
 def crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

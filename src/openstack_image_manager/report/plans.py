@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from openstack_image_manager import humanize
 from openstack_image_manager.definitions.model import Version, public_url
@@ -12,10 +12,7 @@ from openstack_image_manager.model import FieldChange, Image
 from openstack_image_manager.plan import markers, serialize
 from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Result, Update
 from openstack_image_manager.redaction import public_urls
-from openstack_image_manager.report.console import Out, _row, clean_json, findings, heading, markdown, say, table
-
-if TYPE_CHECKING:
-    pass
+from openstack_image_manager.report.console import Out, _row, findings, heading, markdown, say, table
 
 
 def plan_text(plan: Plan, cloud: str, out: Out, with_heading: bool = False) -> None:
@@ -133,16 +130,6 @@ def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
         "changes": [serialize.change_data(change) for change in plan.changes],
         "findings": [{"level": f.level, "subject": f.subject, "message": f.message} for f in plan.findings],
     }
-
-
-def plan_json(plan: Plan, cloud: str) -> str:
-    """The plan as JSON, keys in a fixed order."""
-    return clean_json(plan_data(plan, cloud))
-
-
-def plans_json(plans: Iterable[tuple[Plan, str]], failed: dict[str, str]) -> str:
-    """The plans of several clouds as JSON; `failed`: the clouds that could not be looked at, and why."""
-    return clean_json({"clouds": [plan_data(plan, cloud) for plan, cloud in plans], "failed": failed})
 
 
 def plan_markdown(plan: Plan, cloud: str) -> str:
