@@ -55,6 +55,7 @@ LIBRARIES: Mapping[str, set[str]] = {
     "cryptography": {"signatures"},
     "pysequoia": {"signatures"},
     "jinja2": {"site"},
+    "prometheus_client": {"report"},
     "rich": {"report"},
     "typer": {"cli"},
 }

@@ -24,7 +24,12 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def parsed(text: str) -> dict[tuple[str, ...], float]:
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    return {(each.name.removeprefix(PREFIX), *each.labels.values()): each.value for each in samples}
+    return {(sample.name.removeprefix(PREFIX), *labels(sample.labels)): sample.value for sample in samples}
+
+
+def labels(known: dict[str, str]) -> list[str]:
+    """Their values: command, cloud, and what comes with them."""
+    return [known[name] for name in sorted(known, key=lambda name: (name != "command", name != "cloud"))]
 
 
 def cloud(name: str = "prod", complete: bool = True) -> Cloud:

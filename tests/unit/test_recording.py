@@ -86,7 +86,7 @@ def test_a_run_that_is_ended(
     assert f"ended with exit code {code}" in note
     assert ("**error**" in note) == bool(message)
     assert "hunter2" not in f"{data}{note}{cases}{metrics}"
-    failed = [line for line in metrics.splitlines() if "_failures{" in line and line.endswith(" 1")]
+    failed = [line for line in metrics.splitlines() if "_failures{" in line and line.endswith(" 1.0")]
     assert [f'class="{kind}"' in line for line in failed] == ([True] if kind else [])
     assert ("last_success" in metrics) == (code == 3)
 

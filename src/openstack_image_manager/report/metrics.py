@@ -5,15 +5,18 @@ Format: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from openstack_image_manager.errors import KINDS
 from openstack_image_manager.plan.model import Create, Delete, Plan
 from openstack_image_manager.report.status import Row
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 PREFIX = "openstack_image_manager_"
 Labels = Mapping[str, str]
@@ -33,8 +36,7 @@ HELP = {
     "build_due_timestamp_seconds": "Day on which a newer build is due.",
     "build_overdue": "1 if a newer build is overdue, else 0.",
 }
-_SERIES = re.compile(rf"{PREFIX}last_success_timestamp_seconds\{{(?P<labels>.*)\}} (?P<value>[0-9.e+]+)")
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_LAST_SUCCESS = f"{PREFIX}last_success_timestamp_seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,38 +66,45 @@ class Run:
     former: str = ""
 
 
-@dataclass
-class _Sheet:
-    """Series by the name of their metric."""
+class _Metrics:
+    """Samples by the name of their metric, as a collector of prometheus_client."""
 
-    series: dict[str, list[tuple[Labels, float]]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._samples: dict[str, list[tuple[Labels, float]]] = {}
 
     def add(self, name: str, value: float, **labels: str) -> None:
-        self.series.setdefault(name, []).append((labels, value))
+        self._samples.setdefault(name, []).append((labels, round(value, 3)))
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client.metrics_core import GaugeMetricFamily
+
+        for name in filter(self._samples.__contains__, HELP):
+            family = GaugeMetricFamily(PREFIX + name, HELP[name])
+            for labels, value in self._samples[name]:
+                family.add_sample(PREFIX + name, dict(labels), value)  # their labels are not always the same
+            yield family
 
     def text(self) -> str:
-        lines = []
-        for name in filter(self.series.__contains__, HELP):
-            lines += [f"# HELP {PREFIX}{name} {HELP[name]}", f"# TYPE {PREFIX}{name} gauge"]
-            for labels, value in self.series[name]:
-                inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-                lines.append(f"{PREFIX}{name}{{{inner}}} {_number(value)}")
-        return "\n".join(lines) + "\n"
+        from prometheus_client import CollectorRegistry, generate_latest
+
+        registry = CollectorRegistry()
+        registry.register(self)
+        return generate_latest(registry).decode()
 
 
 def exposition(run: Run) -> str:
     """The whole file. Each series says which command it is from, so that the files of several can lie side by side."""
-    sheet = _Sheet()
+    metrics = _Metrics()
     here = {"command": run.command}
-    sheet.add("last_run_timestamp_seconds", run.started, **here)
-    sheet.add("run_duration_seconds", run.seconds, **here)
-    sheet.add("run_exit_code", run.exit_code, **here)
-    _failures(sheet, run.failures, here)
+    metrics.add("last_run_timestamp_seconds", run.started, **here)
+    metrics.add("run_duration_seconds", run.seconds, **here)
+    metrics.add("run_exit_code", run.exit_code, **here)
+    _failures(metrics, run.failures, here)
     for cloud in run.clouds:
-        _cloud(sheet, cloud, {**here, "cloud": cloud.name})
+        _cloud(metrics, cloud, {**here, "cloud": cloud.name})
     for labels, moment in _successes(run):
-        sheet.add("last_success_timestamp_seconds", moment, **labels)
-    return sheet.text()
+        metrics.add("last_success_timestamp_seconds", moment, **labels)
+    return metrics.text()
 
 
 def _successes(run: Run) -> Iterable[tuple[dict[str, str], float]]:
@@ -114,50 +123,50 @@ def _successes(run: Run) -> Iterable[tuple[dict[str, str], float]]:
 
 
 def last_successes(text: str) -> list[tuple[dict[str, str], float]]:
-    """The labels and the moments of all successes that a file knows of."""
-    found = []
-    for line in text.splitlines():
-        if match := _SERIES.fullmatch(line):
-            labels = {key: _unescaped(value) for key, value in _LABEL.findall(match["labels"])}
-            try:
-                found.append((labels, float(match["value"])))
-            except ValueError:
-                continue
-    return found
+    """The labels and the times of all successes in a file, as far as it can be read."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    successes = []
+    try:
+        for family in text_string_to_metric_families(text):
+            successes += [(sample.labels, sample.value) for sample in family.samples if sample.name == _LAST_SUCCESS]
+    except ValueError:
+        pass
+    return successes
 
 
-def _failures(sheet: _Sheet, failures: Iterable[str], labels: Labels) -> None:
+def _failures(metrics: _Metrics, failures: Iterable[str], labels: Labels) -> None:
     counts = Counter(failures)
     for kind in KINDS:
-        sheet.add("failures", counts[kind], **labels, **{"class": kind})
+        metrics.add("failures", counts[kind], **labels, **{"class": kind})
 
 
-def _cloud(sheet: _Sheet, cloud: Cloud, labels: Labels) -> None:
-    sheet.add("cloud_up", int(cloud.plan is not None), **labels)
-    _failures(sheet, cloud.failures, labels)
+def _cloud(metrics: _Metrics, cloud: Cloud, labels: Labels) -> None:
+    metrics.add("cloud_up", int(cloud.plan is not None), **labels)
+    _failures(metrics, cloud.failures, labels)
     if cloud.plan is None:
         return
-    sheet.add("definitions", cloud.plan.definitions, **labels)
-    sheet.add("images", cloud.plan.images, **labels)
+    metrics.add("definitions", cloud.plan.definitions, **labels)
+    metrics.add("images", cloud.plan.images, **labels)
     actions = Counter(
         "import" if isinstance(c, Create) else "delete" if isinstance(c, Delete) else "change"
         for c in cloud.plan.changes
     )
     for action in ("import", "change", "delete"):
-        sheet.add("pending_changes", actions[action], **labels, action=action)
+        metrics.add("pending_changes", actions[action], **labels, action=action)
     levels = Counter(finding.level for finding in cloud.plan.findings)
     for level in ("note", "warning", "error"):
-        sheet.add("findings", levels[level], **labels, level=level)
+        metrics.add("findings", levels[level], **labels, level=level)
     there = [row for row in cloud.rows if row.id]
     verified = Counter(row.verified if row.verified in ("no", "unknown") else "yes" for row in there)
     for word in ("yes", "no", "unknown"):
-        sheet.add("verified_images", verified[word], **labels, verified=word)
+        metrics.add("verified_images", verified[word], **labels, verified=word)
     for name, row in _served(there).items():
         about = {**labels, "definition": name}
         for metric, day in (("build_timestamp_seconds", row.built), ("build_due_timestamp_seconds", row.due)):
             if day:
-                sheet.add(metric, datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp(), **about)
-        sheet.add("build_overdue", int(row.overdue), **about)
+                metrics.add(metric, datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp(), **about)
+        metrics.add("build_overdue", int(row.overdue), **about)
 
 
 def _served(there: Iterable[Row]) -> dict[str, Row]:
@@ -168,15 +177,3 @@ def _served(there: Iterable[Row]) -> dict[str, Row]:
         if row.state != "unfinished" and (row.current or row.name == row.definition):
             served.setdefault(row.definition, row)
     return served
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else f"{value:.3f}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], text)
