@@ -77,7 +77,7 @@ def test_the_site_shows_what_another_project_sees(watched: Bench, ends: Path, co
 
     again = build(watched, ends, "--title", "For you", "--url", "https://images.example.org/")
     # two of them tell the minute
-    assert re.search("; (2 files written, 7|0 files written, 9) as before, 0 removed\n$", again.out), again.text
+    assert re.search("; (2 files written, 7|0 files written, 9) unchanged, 0 removed\n$", again.out), again.text
 
 
 def test_what_goes_out_of_sight_leaves_the_site(bench: Bench, ends: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_site_reports_what_it_shows(bench: Bench, ends: Path) -> None:
     assert (outcome.code, report["exit_code"], report["error"]) == (0, 0, None), outcome.text
     assert (report["command"], report["site"]) == ("catalogue build", str(bench.directory / "web"))
     assert report["images"] == [{"name": f"Ubuntu {bench.tag}", "versions": list(shown(bench))}]
-    assert f"; {report['files']['written']} files written, 0 as before, 0 removed\n" in outcome.out
+    assert f"; {report['files']['written']} files written, 0 unchanged, 0 removed\n" in outcome.out
     assert outcome.out.strip() in note.read_text().replace("\\", "")
     assert cases(xml) == {f"Ubuntu {bench.tag}": ("passed", ""), "run": ("passed", "")}
 
@@ -181,7 +181,7 @@ def test_mistakes_are_told_before_any_cloud_is_asked(bench: Bench, ends: Path) -
     (bench.directory / "web").mkdir()
     (bench.directory / "web" / "letter.txt").write_text("dear")
     outcome = build(bench, ends, cloud="nowhere")
-    assert (outcome.code, "is not empty, and not a site of this command" in outcome.err) == (1, True), outcome.text
+    assert (outcome.code, "is neither empty nor a site of this command" in outcome.err) == (1, True), outcome.text
     for url in ("ftp://example.org/", "example.org", "https://exa mple.org/"):
         outcome = build(bench, ends, "--url", url)
         assert (outcome.code, "--url is not a URL" in outcome.err) == (2, True), outcome.text

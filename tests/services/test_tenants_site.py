@@ -77,7 +77,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
 
 @contextmanager
 def opened(browser: Browser, site: Address, path: str = "index.html", **context: Any) -> Iterator[Page]:
-    """A page in a window of its own that may go nowhere else, and that has no complaints."""
+    """A page in a window of its own that may go nowhere else, and that has no errors."""
     complaints: list[str] = []
 
     def answered(answer: Any) -> None:
@@ -134,7 +134,7 @@ def test_search(browser, site):
         page.keyboard.type("DEBIAN 13 aarch64")
         expect(page.locator("#found")).to_have_text("1 image found")
         assert visible_rows(page) == ["Debian 13 aarch64"]
-        expect(page.locator("#told")).to_have_text("1 image found")
+        expect(page.locator("#status")).to_have_text("1 image found")
         assert page.locator("section.distribution:visible").count() == 1
         page.reload()
         expect(page.locator("#found")).to_have_text("1 image found")
@@ -161,7 +161,7 @@ def test_copying(browser, site):
         button = snippet.get_by_role("button")
         button.click()
         expect(button).to_have_text("Copied")
-        expect(page.locator("#told")).to_have_text("Copied")
+        expect(page.locator("#status")).to_have_text("Copied")
         assert page.evaluate("navigator.clipboard.readText()") == snippet.locator("code").inner_text()
         page.locator("dd .digest + button").first.press("Enter")
         digest = page.locator("dd .digest").first
@@ -177,7 +177,7 @@ def test_where_copying_is_not_allowed_the_text_is_selected(browser, site):
         )
         code = page.locator("details code").first
         page.locator("details button").first.click()
-        expect(page.locator("#told")).to_contain_text("the text is selected")
+        expect(page.locator("#status")).to_contain_text("the text is selected")
         assert page.evaluate("getSelection().toString()").strip() == code.inner_text()
 
 

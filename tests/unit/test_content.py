@@ -164,5 +164,5 @@ def test_a_site_that_could_not_be_written_says_so_of_each_image_and_errors_of_ot
     assert "- **error** gone: three" in told.markdown()
     written = of_site(site, Path("/srv"), (), Written(1, 2, 3))
     assert written.cases() == [Case("x", "/srv")]
-    assert "1 file written, 2 as before, 3 removed" in written.markdown()
+    assert "1 file written, 2 unchanged, 3 removed" in written.markdown()
     assert (written.data()["site"], written.data()["images"]) == ("/srv", [{"name": "x", "versions": ["20260101"]}])

@@ -147,7 +147,7 @@ def test_a_site() -> None:
     ]
     note = told.markdown()
     assert f"- **warning** {second}: is odd\n" in note
-    assert "in north, south; 3 files written, 2 as before, 1 removed\n" in note
+    assert "in north, south; 3 files written, 2 unchanged, 1 removed\n" in note
 
 
 def test_a_site_that_could_not_be_written() -> None:

@@ -76,7 +76,7 @@ def test_entries_say_what_is_known_of_verification_and_which_cloud(site):
         return atom.news(replace(site, distributions=(one,)), TODAY, 90)[0]
 
     assert "not verified" in told(verified="no").text
-    assert "nothing is known" in told(verified="unknown").text
+    assert "verification unknown" in told(verified="unknown").text
     assert "after the import: sha256:" in told(verified="after import").text
     assert "signed with the key AB" in told(signed_by="AB").text
     assert told().title.endswith((" in north", " in south"))

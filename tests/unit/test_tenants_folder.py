@@ -63,7 +63,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path):
 def test_folders_of_others_are_refused(tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     for use in (writer.check, lambda site: writer.write(site, FILES)):
-        with pytest.raises(Error, match="is not empty, and not a site of this command"):
+        with pytest.raises(Error, match="is neither empty nor a site of this command"):
             use(tmp_path)
     assert there(tmp_path) == {"letter.txt": b"dear"}
     with pytest.raises(Error, match="Not a directory"):

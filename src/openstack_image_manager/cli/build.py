@@ -78,9 +78,9 @@ def build(
                 f"active and with the tag {tag}; {site} stays as it is"
             )
         texts, notice = writer.texts(), data.catalogue().notice
-        told = writer.write(site, pages(made, texts, notice, public_url(url) if url else None))
-        record.content = of_site(made, site, findings, told)
-        typer.echo(site_line(made, site, told))
+        result = writer.write(site, pages(made, texts, notice, public_url(url) if url else None))
+        record.content = of_site(made, site, findings, result)
+        typer.echo(site_line(made, site, result))
         raise typer.Exit(1 if any(each.level == "error" for each in troubles) else 0)
 
 

@@ -1,7 +1,7 @@
-"""Write an Atom feed of what changes for tenants.
+"""Write an Atom feed of changes for tenants.
 
-Nothing has to be remembered: images know when they came and when they retired, and ends of support have their day. Ids
-come from what an entry is about and nothing else, so they stay the same wherever the site is.
+The feed needs no state: images record when they were created and hidden, and ends of support have a day. The id of an
+entry depends only on its subject, so it does not change with the URL of the site.
 Format: https://www.rfc-editor.org/rfc/rfc4287
 """
 
@@ -23,7 +23,7 @@ NAMESPACE = uuid5(NAMESPACE_URL, "tag:openstack-image-manager,2026:tenants")
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """One entry. `about`: what tells it from all others; `when` as RFC 3339."""
+    """An entry of the feed. `about` identifies it; `when` is in RFC 3339."""
 
     about: tuple[str, ...]
     when: str
@@ -33,20 +33,20 @@ class News:
 
     @property
     def id(self) -> str:
-        """The id that it keeps for ever."""
+        """Return the permanent id."""
         return urn(*self.about)
 
 
 def urn(*about: str) -> str:
-    """A stable id for what is told by these words."""
+    """Return a stable id for a subject."""
     words = "\n".join(about)
     return f"urn:uuid:{uuid5(NAMESPACE, words)}"
 
 
 def news(site: Site, today: date, notice: int) -> list[News]:
-    """All there is to tell, the newest first. `notice`: days before an end at which it is told."""
-    told = {each.id: each for offer in site.offers for each in _of(offer, site, today, notice)}
-    return sorted(told.values(), key=lambda each: (each.when, each.id), reverse=True)
+    """Return all entries, the newest first. `notice`: days before an end of support at which its entry appears."""
+    entries = {entry.id: entry for offer in site.offers for entry in _of(offer, site, today, notice)}
+    return sorted(entries.values(), key=lambda entry: (entry.when, entry.id), reverse=True)
 
 
 def _of(offer: Offer, site: Site, today: date, notice: int) -> Iterator[News]:
@@ -55,7 +55,7 @@ def _of(offer: Offer, site: Site, today: date, notice: int) -> Iterator[News]:
             where = f" in {place.cloud}" if len(site.clouds) > 1 else ""
             yield _arrived(offer, build, place, where)
             if place.retired:
-                text = f"{place.name} ({place.id}) is no current build any more. Its id can still be used."
+                text = f"{place.name} ({place.id}) is no longer a current build. Its id can still be used."
                 about = ("retired", place.cloud, place.id)
                 yield News(about, f"{place.retired}T00:00:00Z", f"{place.name} retired{where}", text, offer.page)
     life = offer.life
@@ -68,25 +68,25 @@ def _of(offer: Offer, site: Site, today: date, notice: int) -> Iterator[News]:
             if day <= today:
                 verb = "has ended" if kind == "ended" else f"ends on {life.end}"
                 what = f"{life.phase[:1].upper()}{life.phase[1:]} of {life.label} {verb}"
-                text = f"{what}. Images: {', '.join(each.name for each in site.offers if each.life == life)}."
+                text = f"{what}. Images: {', '.join(offer.name for offer in site.offers if offer.life == life)}."
                 yield News((kind, life.label, life.end), f"{day}T00:00:00Z", what, text, offer.page)
 
 
 def _arrived(offer: Offer, build: Build, place: Place, where: str) -> News:
     title = f"{offer.name} {build.version}{where}"
-    proof = {
+    verification = {
         "before import": f"verified before the import: {build.checksum}",
         "after import": f"verified after the import: {build.checksum}",
-        "no": "not verified: its upstream publishes no digest",
-        "unknown": "nothing is known of a verification",
+        "no": "not verified: no checksum was given",
+        "unknown": "verification unknown",
     }[build.verified]
     signed = f", signed with the key {build.signed_by}" if build.signed_by else ""
-    text = f"New image {place.name} ({place.id}), {proof}{signed}. {offer.life.label}: {note(offer.life)}."
+    text = f"New image {place.name} ({place.id}), {verification}{signed}. {offer.life.label}: {note(offer.life)}."
     return News(("arrived", place.cloud, place.id), place.created, title, text, offer.page)
 
 
 def atom(site: Site, entries: list[News], url: str | None) -> bytes:
-    """The feed. `url`: where the site will be; without it links are relative to the feed, as RFC 4287 allows."""
+    """Return the feed. `url`: the URL of the site; without it links are relative, as RFC 4287 allows."""
     base = f"{url.rstrip('/')}/" if url else ""
     feed = ElementTree.Element("feed", xmlns=ATOM)
     entries = entries[:MOST]
@@ -103,13 +103,13 @@ def atom(site: Site, entries: list[News], url: str | None) -> bytes:
     add(feed, "link", rel="alternate", type="text/html", href=f"{base}index.html")
     add(add(feed, "author"), "name", site.title)
     add(feed, "generator", "openstack-image-manager")
-    for each in entries:
+    for news in entries:
         entry = add(feed, "entry")
-        add(entry, "id", each.id)
-        add(entry, "title", each.title)
-        add(entry, "updated", each.when)
-        add(entry, "link", rel="alternate", type="text/html", href=f"{base}{each.page}")
-        add(entry, "content", each.text, type="text")
+        add(entry, "id", news.id)
+        add(entry, "title", news.title)
+        add(entry, "updated", news.when)
+        add(entry, "link", rel="alternate", type="text/html", href=f"{base}{news.page}")
+        add(entry, "content", news.text, type="text")
     ElementTree.indent(feed)
     text = ElementTree.tostring(feed, encoding="unicode")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'.encode()

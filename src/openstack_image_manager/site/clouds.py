@@ -18,18 +18,18 @@ from openstack_image_manager.runs.references import References
 def images(
     cloud: str | None, definitions: Sequence[Definition], tag: str
 ) -> tuple[str, Sequence[Image], list[Finding]]:
-    """The name of the cloud, its images with the tag that this user looks after, and definitions whose owner can't be
-    found. Raises CloudError."""
+    """Return the name of the cloud, its managed images, and findings about definitions with an unknown owner. Raises
+    CloudError."""
     with closing(Glance.connect(cloud)) as glance:
-        owned = [each.model_copy(update={"members": None, "stores": None}) for each in definitions]
+        owned = [definition.model_copy(update={"members": None, "stores": None}) for definition in definitions]
         known, troubles = References(glance).resolve(owned, force=True)
-        # What the environment names has no name of its own, but tenants know its region.
+        # A cloud from OS_* variables has no name, but tenants know its region.
         name = cloud or glance.region or glance.cloud
         return name, glance.list(tag, {definition.owner for definition in known}), troubles
 
 
 def signers() -> dict[str, str]:
-    """Whose key that is, by the fingerprints that the catalogue pins."""
+    """Return the owner of each key that the catalogue pins, by fingerprint."""
     loaded = load(CATALOGUE)
     known = data.catalogue()
     labels = {use.definition.name: use.product.label for use in check.uses(known, loaded.definitions)}

@@ -1,4 +1,4 @@
-"""Define what tenants are offered, as frozen types. `images.json` holds exactly these."""
+"""Define the data of a site as frozen types. `images.json` holds exactly these."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ State = Literal["supported", "ending", "ended", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A build as one cloud has it."""
+    """An image of a build in one cloud."""
 
     cloud: Annotated[str, Field(description="Name of the cloud.")]
     id: Annotated[str, Field(description="Id of the image there.")]
     name: Annotated[str, Field(description="Name of the image there.")]
     visibility: Annotated[
-        Literal["public", "community"], Field(description="community: in no list unless asked for; usable by its id.")
+        Literal["public", "community"], Field(description="community: not listed by default; usable by its id.")
     ]
-    created: Annotated[str, Field(description="When it came into the cloud (RFC 3339, UTC).")]
-    retired: Annotated[str | None, Field(description="The day it left the list of current images (YYYY-MM-DD).")]
+    created: Annotated[str, Field(description="When it was created in the cloud (RFC 3339, UTC).")]
+    retired: Annotated[str | None, Field(description="The day on which it was hidden (YYYY-MM-DD).")]
     stored: Annotated[
-        str | None, Field(description="Digest of the data as stored there, algorithm:hex; what a download has.")
+        str | None, Field(description="Digest of the stored data, algorithm:hex; a download has the same.")
     ]
-    size: Annotated[int | None, Field(description="Bytes as stored there.")]
+    size: Annotated[int | None, Field(description="Bytes of the stored data.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,40 +37,40 @@ class Build:
     version: Annotated[str, Field(description="Version, or the day of the build.")]
     built: Annotated[str | None, Field(description="The day it was built (YYYY-MM-DD).")]
     age: Annotated[int | None, Field(description="Days since it was built.")]
-    current: Annotated[bool, Field(description="True for what the plain name stands for, in one cloud at least.")]
+    current: Annotated[bool, Field(description="True if it has the plain name in at least one cloud.")]
     checksum: Annotated[
         str | None, Field(description="Digest of the published file, verified at the import; algorithm:hex.")
     ]
     verified: Annotated[Verified, Field(description="When the digest was verified; no: there was none.")]
     signed_by: Annotated[str | None, Field(description="Fingerprint of the key that signed the digest or the image.")]
-    signer: Annotated[str | None, Field(description="Whose key that is, where it is a well-known one.")]
+    signer: Annotated[str | None, Field(description="Owner of that key, if it is well known.")]
     signed_at: Annotated[str | None, Field(description="When it was signed (UTC).")]
-    source: Annotated[str | None, Field(description="Where the upstream publishes it.")]
+    source: Annotated[str | None, Field(description="URL at the upstream.")]
     places: Annotated[tuple[Place, ...], Field(description="The clouds that have it.")]
 
     @property
     def here(self) -> Place:
-        """The build as the first cloud has it."""
+        """Return the image in the first cloud."""
         return self.places[0]
 
     @property
     def retired(self) -> bool:
-        """True for what is in no cloud's list of public images any more."""
+        """Return whether no cloud lists it as a public image."""
         return all(place.visibility != "public" for place in self.places)
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """The life of the release that an image is of."""
+    """The support period of a release."""
 
     label: Annotated[str, Field(description="Name of the release.")]
-    phase: Annotated[str, Field(description="What ends.")]
+    phase: Annotated[str, Field(description="Kind of support that ends.")]
     released: Annotated[str | None, Field(description="The day of the release (YYYY-MM-DD).")]
-    end: Annotated[str | None, Field(description="The last day of it (YYYY-MM-DD); null: none is known.")]
-    state: Annotated[State, Field(description="ending: within 90 days; unknown: nothing tells.")]
+    end: Annotated[str | None, Field(description="The last day of support (YYYY-MM-DD); null: unknown.")]
+    state: Annotated[State, Field(description="ending: within 90 days.")]
     said_by: Annotated[
         Literal["endoflife.date", "provided_until"] | None,
-        Field(description="Where the end is known from: endoflife.date, or the image's own provided_until."),
+        Field(description="Source of the end: endoflife.date, or provided_until of the image."),
     ]
 
 
@@ -90,17 +90,17 @@ class Offer:
     rebuilt: Annotated[str | None, Field(description="replace_frequency (SCS-0102).")]
     ids_stay: Annotated[str | None, Field(description="uuid_validity (SCS-0102).")]
     provided_until: Annotated[str | None, Field(description="provided_until (SCS-0102).")]
-    life: Annotated[Life, Field(description="The life of its release.")]
+    life: Annotated[Life, Field(description="Support period of its release.")]
     builds: Annotated[tuple[Build, ...], Field(description="The current build first, then from new to old.")]
 
     @property
     def front(self) -> Build:
-        """The build that a reader is shown first."""
+        """Return the build that the pages show first."""
         return self.builds[0]
 
     @property
     def earlier(self) -> tuple[Build, ...]:
-        """All other builds."""
+        """Return all other builds."""
         return self.builds[1:]
 
 
@@ -115,21 +115,21 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """All that a site shows."""
+    """The content of a site."""
 
     title: Annotated[str, Field(description="Title of the site.")]
-    clouds: Annotated[tuple[str, ...], Field(description="The clouds that were looked at.")]
-    looked_at: Annotated[str, Field(description="When (RFC 3339, UTC).")]
+    clouds: Annotated[tuple[str, ...], Field(description="Names of the clouds.")]
+    looked_at: Annotated[str, Field(description="Time of the data (RFC 3339, UTC).")]
     distributions: Annotated[tuple[Distribution, ...], Field(description="Distributions by name.")]
 
     @property
     def offers(self) -> list[Offer]:
-        """The images of all distributions."""
+        """Return the images of all distributions."""
         return [offer for distribution in self.distributions for offer in distribution.images]
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of `document`."""
+    """Return the JSON Schema of `document`."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **TypeAdapter(Site).json_schema(mode="serialization"),
@@ -137,5 +137,5 @@ def schema() -> dict[str, Any]:
 
 
 def document(site: Site) -> str:
-    """The site as JSON."""
+    """Return the site as JSON."""
     return json.dumps(asdict(site), indent=1, ensure_ascii=False) + "\n"

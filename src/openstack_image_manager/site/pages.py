@@ -1,4 +1,4 @@
-"""Render the files of a site from what is offered and the texts of its templates."""
+"""Render the files of a site from its data and its templates."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from openstack_image_manager.site.snippets import snippets
 
 TEMPLATES = ("base.html", "parts.html", "index.html", "distribution.html", "image.html")
 ASSETS = ("style.css", "site.js", "icon.svg")
-INDEX = "index.html"  # written last: what it links to is there then
+INDEX = "index.html"  # written last, after the pages that it links to
 STATES = {"supported": "supported", "ending": "ends soon", "ended": "ended", "unknown": "end unknown"}
 
 
 def pages(site: Site, texts: Mapping[str, str], notice: int, url: str | None = None) -> dict[str, bytes]:
-    """The files by their paths, in the order they are to be written. `texts`: TEMPLATES and ASSETS; `notice`: days
-    before an end of support at which the feed tells it; `url`: where the site will be."""
+    """Return the files by path, in the order to write them. `texts`: TEMPLATES and ASSETS; `notice`: days before an end
+    of support at which the feed reports it; `url`: the URL of the site."""
     today = date.fromisoformat(site.looked_at[:10])
     environment = Environment(
         loader=DictLoader(dict(texts)),
@@ -62,12 +62,12 @@ def _of_image(distribution: Distribution, offer: Offer, today: date) -> dict[str
 
 
 def rebuilt(frequency: str | None) -> str:
-    """`replace_frequency` (SCS-0102) in words."""
+    """Describe `replace_frequency` (SCS-0102)."""
     return "not known" if frequency is None else frequency.replace("_", " ")
 
 
 def ids_stay(validity: str | None) -> str:
-    """`uuid_validity` (SCS-0102) in words."""
+    """Describe `uuid_validity` (SCS-0102)."""
     word = validity or ""
     if word.startswith("last-"):
         return f"the last {word.removeprefix('last-')} builds stay"

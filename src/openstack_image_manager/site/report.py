@@ -1,4 +1,4 @@
-"""What `catalogue build` wrote, for reports."""
+"""Describe the result of `catalogue build` for reports."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from openstack_image_manager.site.model import Site
 from openstack_image_manager.site.writer import Written
 
 
-def of_site(made: Site, folder: Path, findings: Sequence[Finding], told: Written | None = None) -> Content:
-    """What a site shows, and what became of its files; without `told` they could not all be written."""
+def of_site(made: Site, folder: Path, findings: Sequence[Finding], result: Written | None = None) -> Content:
+    """Describe a site and its files; without a `result` not all files could be written."""
 
     def markdown() -> str:
         rows = [[offer.name, ", ".join(build.version for build in offer.builds)] for offer in made.offers]
         table = console.table_markdown(
-            "Site for tenants", site_line(made, folder, told), [["image", "versions"], *rows]
+            "Site for tenants", site_line(made, folder, result), [["image", "versions"], *rows]
         )
         lines = [f"- **{f.level}** {console.markdown(f'{f.subject}: {f.message}')}" for f in findings]
         return "\n".join([table, *lines]).rstrip() + "\n"
@@ -31,9 +31,9 @@ def of_site(made: Site, folder: Path, findings: Sequence[Finding], told: Written
         for each in findings:
             if each.level == "error":
                 errors.setdefault(each.subject, []).append(each.message)
-        missing = None if told else "not written"
-        found = [Case(each.name, str(folder), _joined(errors.pop(each.name, ())), missing) for each in made.offers]
-        return found + [Case(name, str(folder), _joined(messages)) for name, messages in errors.items()]
+        missing = None if result else "not written"
+        images = [Case(offer.name, str(folder), _joined(errors.pop(offer.name, ())), missing) for offer in made.offers]
+        return images + [Case(name, str(folder), _joined(messages)) for name, messages in errors.items()]
 
     images = [{"name": each.name, "versions": [build.version for build in each.builds]} for each in made.offers]
     return Content(
@@ -41,7 +41,7 @@ def of_site(made: Site, folder: Path, findings: Sequence[Finding], told: Written
             "site": str(folder),
             "clouds": list(made.clouds),
             "images": images,
-            "files": asdict(told) if told else None,
+            "files": asdict(result) if result else None,
             "findings": [asdict(each) for each in findings],
         },
         markdown,
@@ -53,8 +53,10 @@ def _joined(messages: Iterable[str]) -> str | None:
     return "\n".join(messages) or None
 
 
-def site_line(made: Site, folder: Path, told: Written | None) -> str:
-    """What a site shows, in one line."""
+def site_line(made: Site, folder: Path, result: Written | None) -> str:
+    """Describe a site in one line."""
     counts = f"{count(len(made.offers), 'image')} of {count(len(made.distributions), 'distribution')}"
-    files = f"{count(told.written, 'file')} written, {told.same} as before, {told.removed} removed" if told else ""
+    files = (
+        f"{count(result.written, 'file')} written, {result.same} unchanged, {result.removed} removed" if result else ""
+    )
     return f"{folder}: {counts} in {', '.join(made.clouds)}; {files or 'not written'}"

@@ -1,4 +1,4 @@
-"""Write what a tenant copies to get a server: command line, Terraform and Ansible, each quoted correctly."""
+"""Write commands that create a server: command line, Terraform and Ansible, each with correct quotes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Snippet:
 
 
 def snippets(offer: Offer) -> tuple[Snippet, ...]:
-    """The snippets of one image, by its name, which follows newer builds; by its id where no name finds it: community
-    images are in no list."""
+    """Return the snippets of one image. They use its name, which follows newer builds; a community image is not listed,
+    so they use its id."""
     place = offer.front.here
     named = place.visibility == "public"
     return (
@@ -59,7 +59,7 @@ def _terraform(name: str, image_id: str | None) -> str:
   }}
 
   lifecycle {{
-    ignore_changes = [image_id] # a newer build is no reason to replace a server
+    ignore_changes = [image_id] # a newer build does not replace the server
   }}
 }}"""
 
@@ -76,11 +76,11 @@ def _ansible(image: str) -> str:
 
 
 def hcl(text: str) -> str:
-    """A string of Terraform's language, in which ${ and %{ begin templates."""
+    """Quote a string of Terraform's language, in which ${ and %{ begin templates."""
     return json.dumps(text, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
 
 
 def yaml(text: str) -> str:
-    """A string of YAML that Ansible takes as it is: {{ and {% would begin its templates."""
+    """Quote a YAML string that Ansible does not expand: {{ and {% would begin its templates."""
     quoted = json.dumps(text, ensure_ascii=False)
     return f"!unsafe {quoted}" if "{{" in text or "{%" in text or "{#" in text else quoted

@@ -1,7 +1,7 @@
-"""Derive what tenants are offered from definitions and the lists of clouds.
+"""Derive the data of a site from definitions and the images of clouds.
 
-Only what every tenant may see and use gets this far: public and community images that are active, published and not
-hidden. Of an image's properties only those named here are shown; passwords of definitions are not among them.
+Only images that every tenant may use are included: public and community images that are active, published and not
+hidden. Only the properties named here are read; passwords of definitions are not among them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from openstack_image_manager.plan.matching import identify, one_per_version
 from openstack_image_manager.plan.retention import as_day
 from openstack_image_manager.site.model import Build, Distribution, Life, Offer, Place, Site, State, Verified
 
-# How distributions write themselves; by product of endoflife.date, else by os_distro.
+# Spelling of distributions; by product of endoflife.date, otherwise by os_distro.
 NAMES = {
     "almalinux": "AlmaLinux",
     "alpine-linux": "Alpine Linux",
@@ -49,7 +49,7 @@ OTHER = "other"
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What is known beside the clouds: releases by product, and whose a well-known key is, by fingerprint."""
+    """Data from other sources than clouds: releases by product, and owners of well-known keys by fingerprint."""
 
     catalogue: check.Catalogue
     releases: Mapping[str, Sequence[Release]] = field(default_factory=dict)
@@ -57,15 +57,15 @@ class Knowledge:
 
 
 def is_offered(image: Image) -> bool:
-    """True for an image that every tenant may see and use."""
-    seen = image.visibility in ("public", "community") and not image.hidden
-    return seen and image.status == "active" and not markers.is_pending(image)
+    """Return whether every tenant may see and use an image."""
+    visible = image.visibility in ("public", "community") and not image.hidden
+    return visible and image.status == "active" and not markers.is_pending(image)
 
 
 def products(
     catalogue: check.Catalogue, definitions: Iterable[Definition], seen: Mapping[str, Sequence[Image]]
 ) -> list[Product]:
-    """The products whose releases `survey` wants to know."""
+    """Return the products whose releases `survey` needs."""
     by_name = {definition.name: definition for definition in definitions}
     images = (image for images in seen.values() for image in images if is_offered(image))
     keyed = ((identify(image, by_name), image) for image in images)
@@ -81,15 +81,15 @@ def survey(
     moment: datetime,
     left_out: Sequence[Definition] = (),
 ) -> Site:
-    """What is offered. `seen`: what each cloud lists; `moment`: when (UTC). `left_out`: definitions whose images nobody
-    asked for, but which might look like those of others."""
-    found = _found((*definitions, *left_out), seen)
+    """Return the data of the site. `seen`: the images of each cloud; `moment`: the time of the listings (UTC).
+    `left_out`: definitions that are not shown, but whose images must not be taken for those of others."""
+    offered = _by_version((*definitions, *left_out), seen)
     groups: dict[str, list[Offer]] = defaultdict(list)
     pages: set[str] = set()
-    for definition in sorted(definitions, key=lambda each: naming.version_key(each.name)):
-        if definition.name in found:
+    for definition in sorted(definitions, key=lambda definition: naming.version_key(definition.name)):
+        if definition.name in offered:
             page = _page("images", definition.name, pages)
-            group, offer = _offer(definition, found[definition.name], knowledge, moment.date(), page)
+            group, offer = _offer(definition, offered[definition.name], knowledge, moment.date(), page)
             groups[group].append(offer)
     order = sorted(groups, key=lambda key: (key == OTHER, _name(key).lower(), key))
     distributions = (
@@ -99,12 +99,12 @@ def survey(
     return Site(_shown(title), tuple(map(_shown, seen)), looked_at, tuple(distributions))
 
 
-def _found(
+def _by_version(
     definitions: Iterable[Definition], seen: Mapping[str, Sequence[Image]]
 ) -> dict[str, dict[str, list[tuple[str, Image]]]]:
-    """What is offered of each definition and version: clouds and their images, one of each cloud."""
+    """Return the clouds and their images by definition and version, one image for each cloud."""
     by_name = {definition.name: definition for definition in definitions}
-    found: dict[str, dict[str, list[tuple[str, Image]]]] = defaultdict(lambda: defaultdict(list))
+    offered: dict[str, dict[str, list[tuple[str, Image]]]] = defaultdict(lambda: defaultdict(list))
     for cloud, images in seen.items():
         of_cloud: dict[str, list[tuple[str, Image]]] = defaultdict(list)
         for image in filter(is_offered, images):
@@ -112,8 +112,8 @@ def _found(
                 of_cloud[key[0]].append((key[1], image))
         for name, versions in of_cloud.items():
             for version, image in one_per_version(versions)[0].items():
-                found[name][version].append((cloud, image))
-    return found
+                offered[name][version].append((cloud, image))
+    return offered
 
 
 def _name(key: str) -> str:
@@ -121,7 +121,7 @@ def _name(key: str) -> str:
 
 
 def _newest_first(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    return tuple(sorted(offers, key=lambda each: naming.version_key(each.os_version or ""), reverse=True))
+    return tuple(sorted(offers, key=lambda offer: naming.version_key(offer.os_version or ""), reverse=True))
 
 
 def _offer(
@@ -138,11 +138,11 @@ def _offer(
     builds = tuple(_build(version, versions[version], version in current, knowledge, today) for version in order)
     image = versions[order[0]][0][1]
     use = _use(knowledge.catalogue, definition, image)
-    said = {**{key: value for key, value in definition.meta.items() if value}, **image.properties}
-    key = use.product.name if use else (_shown(said.get("os_distro", "")) or OTHER).lower()
+    values = {**{key: value for key, value in definition.meta.items() if value}, **image.properties}
+    key = use.product.name if use else (_shown(values.get("os_distro", "")) or OTHER).lower()
 
     def text(name: str) -> str | None:
-        return _shown(said[name]) if name in said else None
+        return _shown(values[name]) if name in values else None
 
     return key, Offer(
         name=_shown(definition.name),
@@ -157,7 +157,7 @@ def _offer(
         rebuilt=text("replace_frequency"),
         ids_stay=text("uuid_validity"),
         provided_until=text("provided_until"),
-        life=_life(use, _shown(definition.name), said, knowledge, today),
+        life=_life(use, _shown(definition.name), values, knowledge, today),
         builds=builds,
     )
 
@@ -186,14 +186,14 @@ def _build(
 
 
 def _verified(properties: Mapping[str, str]) -> tuple[str | None, Verified]:
-    """The digest, and when it was verified; what others wrote there says nothing."""
-    said = properties.get(markers.VERIFIED, "")
-    if said == UNVERIFIED:
+    """Return the verified digest and the time; values in another format are ignored."""
+    text = properties.get(markers.VERIFIED, "")
+    if text == UNVERIFIED:
         return None, "no"
-    found = re.fullmatch(rf"(\w+:[0-9a-f]+)({markers.BEFORE}|{markers.AFTER})", said, re.ASCII)
-    if found is None:
+    match = re.fullmatch(rf"(\w+:[0-9a-f]+)({markers.BEFORE}|{markers.AFTER})", text, re.ASCII)
+    if match is None:
         return None, "unknown"
-    return found[1], "after import" if found[2] == markers.AFTER else "before import"
+    return match[1], "after import" if match[2] == markers.AFTER else "before import"
 
 
 def _place(cloud: str, image: Image) -> Place:
@@ -210,23 +210,25 @@ def _place(cloud: str, image: Image) -> Place:
 
 
 def _use(catalogue: check.Catalogue, definition: Definition, image: Image) -> check.ReleaseUse | None:
-    """The release that an image is of: its own properties say more than the definition may."""
+    """Return the release of an image: its own properties come before those of the definition."""
     own = {name: value for name, value in image.properties.items() if name in ("os_distro", "os_version")}
     described = definition.model_copy(update={"versions": [], "meta": {**definition.meta, **own}})
     return next(iter(check.uses(catalogue, [described])), None)
 
 
-def _life(use: check.ReleaseUse | None, name: str, said: Mapping[str, str], knowledge: Knowledge, today: date) -> Life:
+def _life(
+    use: check.ReleaseUse | None, name: str, values: Mapping[str, str], knowledge: Knowledge, today: date
+) -> Life:
     releases = knowledge.releases.get(use.product.name, ()) if use else ()
-    release = next((each for each in releases if use and each.name == use.release), None)
+    release = next((candidate for candidate in releases if use and candidate.name == use.release), None)
     notice = knowledge.catalogue.notice
     if use and release:
         label, end = f"{use.product.label} {release.name}", release.end
         state: State = "ended" if release.is_over(today) else _state(end, today, notice)
         return Life(label, use.product.phase, release.released.isoformat(), _iso(end), state, "endoflife.date")
     label = f"{use.product.label} {use.release}" if use and use.release else name
-    end = as_day(said.get("provided_until"))
-    # Days at the ends of the calendar mean that there is none.
+    end = as_day(values.get("provided_until"))
+    # Days at the ends of the calendar mean that there is no end.
     if end is None or not 1900 <= end.year <= 2900:
         return Life(label, "support", None, None, "unknown", None)
     return Life(label, "provision", None, _iso(end), _state(end, today, notice), "provided_until")
@@ -243,7 +245,7 @@ def _iso(day: date | None) -> str | None:
 
 
 def _page(folder: str, name: str, taken: set[str]) -> str:
-    """A page of its own; the same one whatever else there is, but where names look alike."""
+    """Return the path of a page. It depends only on the name, unless the names of two pages look alike."""
     path = f"{folder}/{_slug(name)}.html"
     if path in taken:
         path = f"{folder}/{_slug(name)}-{_digest(name)}.html"
@@ -261,5 +263,5 @@ def _digest(name: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """Without characters that nobody sees, or that XML can't hold."""
+    """Remove characters that are invisible, or not valid in XML."""
     return "".join(character if character.isprintable() else " " for character in text).strip()

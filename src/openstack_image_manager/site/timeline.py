@@ -1,4 +1,4 @@
-"""Draw the lives of releases: bars, builds, years and today, in percent of the width."""
+"""Draw the support periods of releases: bars, builds, years and today, in percent of the width."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from openstack_image_manager.site.model import Life, Offer, State
 
 PAST, FUTURE = timedelta(days=365), timedelta(days=2 * 365)  # shown at least
-OLDEST = timedelta(days=6 * 365)  # what was before is cut off
+OLDEST = timedelta(days=6 * 365)  # earlier days are cut off
 LABELS = 6  # years with a number below them, about
 
 
@@ -32,7 +32,8 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One release: `x` and `width` of its life, `past`: how much of the width is over. `is_open`: no end is known."""
+    """A release: `x` and `width` of its support period; `past`: the width until today. `is_open`: the end is
+    unknown."""
 
     label: str
     note: str
@@ -56,11 +57,11 @@ class Timeline:
 
 
 def timeline(offers: Iterable[Offer], today: date) -> Timeline:
-    """The picture of these images: a bar for each release, in their order."""
+    """Draw a bar for each release of these images, in their order."""
     lives: dict[str, tuple[Life, list[Offer]]] = {}
     for offer in offers:
         lives.setdefault(offer.life.label, (offer.life, []))[1].append(offer)
-    begins = [day for life, its in lives.values() if (day := _begin(life, its))]
+    begins = [day for life, images in lives.values() if (day := _begin(life, images))]
     ends = [date.fromisoformat(life.end) for life, _ in lives.values() if life.end]
     first = max(min([shifted(today, -PAST), *begins]), shifted(today, -OLDEST))
     last = max([shifted(today, FUTURE), *ends])
@@ -76,14 +77,14 @@ def timeline(offers: Iterable[Offer], today: date) -> Timeline:
         Tick(_percent(at(date(year, 1, 1))), str(year) if (year - first.year) % step == 0 else "") for year in years
     ]
     bars = []
-    for life, its in lives.values():
-        begin = at(_begin(life, its) or today)
+    for life, images in lives.values():
+        begin = at(_begin(life, images) or today)
         end = at(date.fromisoformat(life.end)) if life.end else 100.0
         marks = {
             (build.built, build.version): Mark(
                 _percent(at(date.fromisoformat(build.built))), f"build {build.version}, {build.built}", build.current
             )
-            for offer in its
+            for offer in images
             for build in offer.builds
             if build.built
         }
@@ -92,7 +93,7 @@ def timeline(offers: Iterable[Offer], today: date) -> Timeline:
                 label=life.label,
                 note=note(life),
                 short=_short(life),
-                text=f"{life.label}: {note(life)}; {_counted(sum(len(offer.builds) for offer in its))}",
+                text=f"{life.label}: {note(life)}; {_counted(sum(len(offer.builds) for offer in images))}",
                 state=life.state,
                 x=_percent(begin),
                 width=_percent(end - begin),
@@ -105,7 +106,7 @@ def timeline(offers: Iterable[Offer], today: date) -> Timeline:
 
 
 def shifted(day: date, by: timedelta) -> date:
-    """The day that much later or earlier; the calendar has a first and a last one."""
+    """Return a later or earlier day, within the limits of the calendar."""
     try:
         return day + by
     except OverflowError:
@@ -113,7 +114,7 @@ def shifted(day: date, by: timedelta) -> date:
 
 
 def note(life: Life) -> str:
-    """A life in words."""
+    """Describe a support period."""
     what = "provided" if life.said_by == "provided_until" else life.phase
     if life.state == "ended":
         return f"{what} ended on {life.end}" if life.end else f"{what} has ended"

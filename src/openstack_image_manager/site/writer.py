@@ -1,8 +1,7 @@
 """Write the files of a site one by one, and remove those that are no longer needed.
 
-Readers never see half of a file. Only what an earlier run has written is ever removed: LIST names those files, and
-tells a folder of ours from all others.
-"""
+Readers never see a part of a file. Only files of an earlier run are removed: LIST names them, and marks a directory as
+a site of this command."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ KIND = "a website made by openstack-image-manager catalogue build"
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of the files: how many are new or other than before, the same, and removed."""
+    """The number of files that are new or changed, unchanged, and removed."""
 
     written: int
     same: int
@@ -31,21 +30,21 @@ class Written:
 
 
 def texts() -> dict[str, str]:
-    """The templates, the style sheet and the script that come with this package."""
+    """Return the templates, the style sheet and the script of this package."""
     folder = resources.files("openstack_image_manager") / "site" / "web"
     return {name: (folder / name).read_text(encoding="utf-8") for name in (*TEMPLATES, *ASSETS)}
 
 
 def check(folder: Path) -> set[str]:
-    """The files that an earlier run has written there. Raises Error for a folder with something else in it."""
+    """Return the files of an earlier run. Raises Error for a directory with other content."""
     try:
         if not folder.exists():
             return set()
-        there = set(os.listdir(folder))
-        if not there:
+        existing = set(os.listdir(folder))
+        if not existing:
             return set()
-        if LIST not in there:
-            raise Error(f"{folder}: is not empty, and not a site of this command; name a new or an empty directory")
+        if LIST not in existing:
+            raise Error(f"{folder}: is neither empty nor a site of this command; name a new or an empty directory")
         data = json.loads((folder / LIST).read_text(encoding="utf-8"))
     except OSError as error:
         raise Error(f"{folder}: {error.strerror}; name a new or an empty directory") from None
@@ -53,16 +52,16 @@ def check(folder: Path) -> set[str]:
         data = None
     names = data.get("files") if isinstance(data, dict) and data.get("kind") == KIND else None
     if not isinstance(names, list) or not all(isinstance(name, str) and _is_inside(name) for name in names):
-        raise Error(f"{folder / LIST}: is damaged, so nobody knows which files are ours; remove the directory")
+        raise Error(f"{folder / LIST}: is damaged: the files of the site are unknown; remove the directory")
     return set(names)
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> Written:
-    """Make the folder hold these files, in their order, and none that an earlier run left. Raises Error."""
+    """Write these files in their order, and remove other files of an earlier run. Raises Error."""
     before = check(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # A run that is cut off leaves nothing behind that the next one does not know.
+        # The next run knows all files of an interrupted one.
         _replace(folder / LIST, _list(before | set(files)))
         changed = sum(_put(folder / path, content) for path, content in files.items())
         gone = [path for path in sorted(before - set(files)) if _remove(folder, path)]
@@ -82,7 +81,7 @@ def _list(names: Iterable[str]) -> bytes:
 
 
 def _put(path: Path, content: bytes) -> bool:
-    """True if the file was not like that before."""
+    """Return whether the file changed."""
     with suppress(OSError):
         if not path.is_symlink() and path.read_bytes() == content:
             return False
@@ -109,6 +108,6 @@ def _remove(folder: Path, name: str) -> bool:
     except FileNotFoundError:
         return False
     if path.parent != folder:
-        with suppress(OSError):  # others have files there, too
+        with suppress(OSError):  # the user has files there, too
             path.parent.rmdir()
     return True

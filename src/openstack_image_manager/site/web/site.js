@@ -1,9 +1,9 @@
 "use strict";
 
-// Both are extras: every page can be read without this file.
+// Search and copying are extras: every page can be read without this file.
 
-function tell(text) {
-  document.getElementById("told").textContent = text;
+function announce(text) {
+  document.getElementById("status").textContent = text;
 }
 
 async function copy(text) {
@@ -33,11 +33,11 @@ function addCopyButtons() {
       try {
         await copy(text);
         button.textContent = "Copied";
-        tell("Copied");
+        announce("Copied");
       } catch {
         button.textContent = "Select and copy";
         getSelection().selectAllChildren(code);
-        tell("Copying is not allowed here; the text is selected");
+        announce("Copying is not allowed here; the text is selected");
       }
       before?.focus();
       setTimeout(() => { button.textContent = "Copy"; }, 2000);
@@ -88,7 +88,7 @@ function setUpSearch() {
   let waiting;
   input.addEventListener("input", () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => { search(); tell(found.textContent); }, 120);
+    waiting = setTimeout(() => { search(); announce(found.textContent); }, 120);
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
