@@ -11,12 +11,24 @@ from pathlib import Path
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.redaction import without_secrets
 
+_HOMES = {"XDG_CONFIG_HOME": ".config", "XDG_DATA_HOME": ".local/share", "XDG_CACHE_HOME": ".cache"}
+
+
+def user_directory(variable: str) -> Path:
+    """A base directory of this user by its variable (XDG Base Directory Specification, which ignores relative values).
+    Raises RuntimeError where there is no home."""
+    base = os.environ.get(variable, "")
+    return Path(base) if os.path.isabs(base) else Path.home() / _HOMES[variable]
+
+
+def data_directory() -> Path:
+    """Where this program keeps data of a user. Raises RuntimeError where there is no home."""
+    return user_directory("XDG_DATA_HOME") / "openstack-image-manager"
+
 
 def cache_directory() -> Path:
-    """Where this program's caches of a user are (XDG Base Directory Specification). Raises RuntimeError where there is
-    no home."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(base if os.path.isabs(base) else Path.home() / ".cache") / "openstack-image-manager"
+    """Where this program keeps caches of a user. Raises RuntimeError where there is no home."""
+    return user_directory("XDG_CACHE_HOME") / "openstack-image-manager"
 
 
 def check(path: Path, suffixes: tuple[str, ...], option: str) -> None:

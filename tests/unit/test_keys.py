@@ -144,6 +144,8 @@ def test_the_places_are_the_given_the_own_and_the_systems(tmp_path: Path, monkey
         found(keyring(tmp_path), "AB" * 20)
     monkeypatch.delenv("XDG_DATA_HOME")
     assert default_directory() == Path.home() / ".local/share/openstack-image-manager/keys"
+    monkeypatch.setenv("XDG_DATA_HOME", "relative")
+    assert default_directory() == Path.home() / ".local/share/openstack-image-manager/keys"
 
 
 def stored_in(directory: Path, hand: Hand) -> Path:

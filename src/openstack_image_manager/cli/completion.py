@@ -47,8 +47,9 @@ def _places() -> list[Path]:
     """Where openstacksdk looks, in its order."""
     if named := os.environ.get("OS_CLIENT_CONFIG_FILE"):
         return [Path(named)]
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    folders = (Path(), home / "openstack", Path("/etc/openstack"))
+    from openstack_image_manager.files import user_directory
+
+    folders = (Path(), user_directory("XDG_CONFIG_HOME") / "openstack", Path("/etc/openstack"))
     return [folder / f"clouds{suffix}" for folder in folders for suffix in (".yaml", ".yml", ".json")]
 
 

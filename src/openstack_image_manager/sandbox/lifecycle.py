@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openstack_image_manager.errors import Error
-from openstack_image_manager.files import write_private
+from openstack_image_manager.files import data_directory, write_private
 from openstack_image_manager.sandbox import config, disks, objectstore, process, template
 from openstack_image_manager.sandbox.install import MARKER, REQUIREMENTS, discard, fingerprint, install, is_complete
 from openstack_image_manager.sandbox.objectstore import Account, ObjectStore
@@ -38,8 +38,7 @@ class Service:
 
 def default_state() -> Path:
     """The user's data directory (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "openstack-image-manager" / "sandbox"
+    return data_directory() / "sandbox"
 
 
 @dataclass(frozen=True)

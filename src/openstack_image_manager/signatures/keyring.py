@@ -12,6 +12,7 @@ from pathlib import Path
 
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import Error, VerificationError
+from openstack_image_manager.files import data_directory
 from openstack_image_manager.signatures import armor, openpgp
 from openstack_image_manager.signatures.openpgp import Certificate
 from openstack_image_manager.signatures.verdict import normalize_fingerprints
@@ -61,12 +62,10 @@ def _keys(data: bytes) -> list[AnyKey]:
 
 def default_directory() -> Path:
     """The user's own keys (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_DATA_HOME")
     try:
-        base = base or str(Path.home() / ".local" / "share")
+        return data_directory() / "keys"
     except RuntimeError:
         raise Error("there is no home directory to keep keys in; set XDG_DATA_HOME, or give --keys DIR") from None
-    return Path(base) / "openstack-image-manager" / "keys"
 
 
 class Keyring:
