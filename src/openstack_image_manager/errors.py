@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from openstack_image_manager.redaction import foreign, public_url
+from openstack_image_manager.redaction import public_url, redact
 
 
 class Error(Exception):
@@ -98,7 +98,7 @@ def reason(error: Exception | str) -> str:
         if not isinstance(inner, Exception):
             break
         seen = inner
-    text = foreign(getattr(seen, "strerror", None) or str(seen) or type(seen).__name__)
+    text = redact(getattr(seen, "strerror", None) or str(seen) or type(seen).__name__)
     line = " ".join(text.split())
     line = line.rpartition("object at 0x")[2].partition(">: ")[2] or line
     line = re.sub(r"\b\w+://[^\s'\"]+", lambda url: public_url(url.group()), line)

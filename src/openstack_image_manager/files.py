@@ -31,7 +31,7 @@ def cache_directory() -> Path:
     return user_directory("XDG_CACHE_HOME") / "openstack-image-manager"
 
 
-def check(path: Path, suffixes: tuple[str, ...], option: str) -> None:
+def check_writable(path: Path, suffixes: tuple[str, ...], option: str) -> None:
     """Make sure that the file can be written later. Raises UsageError and Error."""
     if path.suffix not in suffixes:
         raise UsageError(f"{option} {path}: the name must end in {' or '.join(suffixes)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 UNITS = ("KiB", "MiB", "GiB")
 
 
-def words(size: int) -> str:
+def size(size: int) -> str:
     """`12 bytes`, `1.5 KiB`, `629.0 MiB`, `2.1 GiB`: never nothing where there is something."""
     if size < 1024:
         return f"{size} byte{'' if size == 1 else 's'}"

@@ -7,7 +7,7 @@ their form. Images, versions, dates and digests stay as they are: no value of ou
 **A stored address has no secrets, whatever they are called.** `public_url` keeps of a query only parameters whose names
 say that they choose a file, and no fragment: others invent new names for secrets every day.
 
-**Others do not leave secrets out.** `foreign` is for the errors of libraries, the answers of servers and what libraries
+**Others do not leave secrets out.** `redact` is for the errors of libraries, the answers of servers and what libraries
 log. It is applied where such a text comes in, before a word of ours is put around it. It also replaces headers such as
 Authorization and X-Auth-Token, the values of fields such as `password` and `secret`, and, wherever they stand, the
 secrets that this process was given (`remember`). Of these only what cannot be a word of the sentence: at least eight
@@ -110,7 +110,7 @@ def _masked(parameter: re.Match[str]) -> str:
     return f"{parameter[1]}{MASK}" if _is_secret(parameter[2]) else parameter[0]
 
 
-def foreign(text: str) -> str:
+def redact(text: str) -> str:
     """A text that others wrote, without the secrets that it may hold; see above."""
     for form in sorted(_known, key=len, reverse=True):
         text = text.replace(form, MASK)
@@ -122,7 +122,7 @@ def foreign(text: str) -> str:
 def remember(*secrets: str | None) -> None:
     """Know secrets of this process, however they are written, unless they may be a word of a sentence."""
     for secret in secrets:
-        if secret and _is_telling(secret):
+        if secret and _is_distinctive(secret):
             in_urls = (quote(secret, safe=""), quote(secret), quote_plus(secret))
             in_code = (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret))
             _known.update((secret, *in_urls, *(each[1:-1] for each in in_code)))
@@ -148,7 +148,7 @@ def remember_url(url: str) -> None:
     remember(unquote(password or user))
 
 
-def _is_telling(secret: str) -> bool:
+def _is_distinctive(secret: str) -> bool:
     word = secret.isalpha() or secret.isdigit()
     return len(secret) >= (_LONG if word else _LONG_ENOUGH)
 

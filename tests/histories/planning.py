@@ -10,7 +10,7 @@ from openstack_image_manager.errors import Error
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan.matching import identify
 from openstack_image_manager.plan.model import Change, Delete, Plan, Update
-from openstack_image_manager.plan.ownership import split
+from openstack_image_manager.plan.ownership import split_by_owner
 from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.runs.planning import inherits
 from tests.histories.order import Order
@@ -20,7 +20,7 @@ def planned(order: Order) -> Plan:
     """The plan as the command line makes it: use is looked up for those that are to go."""
     chosen = [d for name, d in order.definitions.items() if order.only is None or name in order.only]
     tagged = [image for image in order.found.values() if order.policy.tag in image.tags]
-    ours, given = split(tagged, chosen, order.project)
+    ours, given = split_by_owner(tagged, chosen, order.project)
     told = [Finding("error", name, "is wrong") for name in order.wrong]
     names = order.definitions.keys() if order.only is None else None
 

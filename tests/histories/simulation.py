@@ -239,7 +239,7 @@ class Run:
             owner=self.order.project,
             properties={**change.wanted.properties, markers.VERIFIED: promise, markers.RUN: "a-run"},
         )
-        left = change.left
+        left = change.leftover
         for number in range(MOST_IDS):
             left = self._settled(left) if left else None
             if left and left.status in WHOLE and not markers.has_wrong_bytes(left, version.checksum):

@@ -223,9 +223,9 @@ def planned(glance: Glance, order: Order, reporter: Reporter) -> Job:
     made, known, images = CloudPlanner(glance, policy, order.day, back, None, left_out).plan(mine, [], names)
     given: dict[str, Any] = {}
     if "decisions" in {each.name for each in fields(Job)}:
-        deciding = import_module("openstack_image_manager.plan.decisions")
+        replanning = import_module("openstack_image_manager.plan.replanning")
         admin = glance.is_admin()
-        given["decisions"] = deciding.Decisions(made, known, images, policy, order.day, admin, names, back)
+        given["decisions"] = replanning.Decisions(made, known, images, policy, order.day, admin, names, back)
     return Job(made, glance, policy, reporter, **given)
 
 

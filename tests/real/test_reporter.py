@@ -18,9 +18,9 @@ from openstack_image_manager.apply.other_runs import OtherRuns
 from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.errors import Interrupted
-from openstack_image_manager.plan.decisions import Decisions
 from openstack_image_manager.plan.model import Create, Delete, Plan, Policy, Result, Update
 from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.plan.replanning import Replanner
 from openstack_image_manager.sandbox import Sandbox
 from tests.real.bench import Bench
 from tests.real.imports import ONE_IMAGE, content, define, made
@@ -76,7 +76,7 @@ def applied(
         with planned() as (glance, todo):
             definitions, images = load(str(bench.directory / "images")).definitions, glance.list(bench.tag)
             policy, day = Policy(tag=bench.tag, project=glance.project), date(2026, 11, 22)
-            decisions = Decisions(todo, definitions, images, policy, day, admin=True)
+            decisions = Replanner(todo, definitions, images, policy, day, admin=True)
             (results,) = apply([Job(todo, glance, policy, reporter, decisions)], ImportOptions())
             return results
 
@@ -173,7 +173,7 @@ def test_no_image_is_deleted_or_changed_for_one_that_is_the_very_same(
         policy = Policy(tag=bench.tag, project=glance.project, outdated="delete", unknown_usage="delete")
         todo = plan(definitions, images, policy, date(2026, 11, 22))
         changes = [replace(each, keeper=each.found) for each in todo.changes if isinstance(each, Update | Delete)]
-        decisions = Decisions(todo, definitions, images, policy, date(2026, 11, 22), admin=True)
+        decisions = Replanner(todo, definitions, images, policy, date(2026, 11, 22), admin=True)
         # Each of them alone: the first failure ends a definition.
         jobs = [Job(Plan((each,)), glance, policy, Watcher(), decisions) for each in changes]
         results = [result for (result,) in apply(jobs, ImportOptions())]

@@ -49,8 +49,8 @@ def steps(plan_: Plan, found: list[Image]) -> Iterator[list[Image]]:
     cloud = {image.id: image for image in found}
     for number, change in enumerate(plan_.changes):
         if isinstance(change, Create):
-            if change.left is not None:
-                cloud.pop(change.left.id, None)
+            if change.leftover is not None:
+                cloud.pop(change.leftover.id, None)
             fresh = replace(
                 change.wanted,
                 id=f"new-{number}-{change.version.version}-{len(cloud)}",

@@ -168,5 +168,5 @@ def refused(folder: Path, *texts: str | bytes) -> list[str]:
     with pytest.raises(DefinitionErrors) as caught:
         read(folder, *texts)
     lines = str(caught.value).replace(f"{folder}{os.sep}", "").splitlines()
-    assert len(lines) == len(caught.value.complaints)
+    assert len(lines) == len(caught.value.diagnostics)
     return lines

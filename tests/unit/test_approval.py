@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import Finding, Image
-from openstack_image_manager.plan.approval import Approved, agreed, fingerprint
+from openstack_image_manager.plan.approval import Approved, approved_part, fingerprint
 from openstack_image_manager.plan.model import Delete, Plan, Policy
 from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.plan.serialize import change_data
@@ -28,7 +28,7 @@ def approved_of(plan_: Plan, definitions: list[Definition], day: str = DAY) -> A
     """As it comes back from a file."""
     changes = json.loads(json.dumps([change_data(change) for change in plan_.changes]))
     approved = Approved(changes, {each.name: fingerprint(each) for each in definitions}, day)
-    approved.rehearse()
+    approved.validate()
     return approved
 
 
@@ -45,7 +45,7 @@ def rotating(*names: str, **fields: Any) -> tuple[list[Definition], list[Image]]
 def test_the_same_plan_is_done_as_it_is():
     definitions, cloud = rotating("A", "B")
     now = plan(definitions, cloud, HARD, TODAY)
-    assert agreed(approved_of(now, definitions), now, definitions, cloud, DAY) == now
+    assert approved_part(approved_of(now, definitions), now, definitions, cloud, DAY) == now
 
 
 def test_marks_of_the_day_may_be_of_another_day():
@@ -53,21 +53,21 @@ def test_marks_of_the_day_may_be_of_another_day():
     approved = approved_of(plan(definitions, cloud, HARD, TODAY), definitions)
     tomorrow = TODAY + timedelta(1)
     now = plan(definitions, cloud, HARD, tomorrow)
-    assert agreed(approved, now, definitions, cloud, tomorrow.isoformat()) == now
+    assert approved_part(approved, now, definitions, cloud, tomorrow.isoformat()) == now
     again = settled(definitions, HARD, cloud)
     nothing = plan(definitions, again, HARD, tomorrow)
-    result = agreed(approved, nothing, definitions, again, tomorrow.isoformat())
+    result = approved_part(approved, nothing, definitions, again, tomorrow.isoformat())
     assert (result.changes, told(result, "A")) == ((), "note: is done already, as approved")
     hidden = [definition("A", [{"version": "1", "url": "https://example.org/1", "hidden": True}])]
     first = plan(hidden, [], HARD, TODAY)
-    assert agreed(approved_of(first, hidden), first, hidden, [], DAY) == first
+    assert approved_part(approved_of(first, hidden), first, hidden, [], DAY) == first
 
 
 def test_other_definitions_are_done_when_one_is_refused():
     definitions, cloud = rotating("A", "B")
     approved = approved_of(plan(definitions, cloud, HARD, TODAY), definitions)
     edited = [definition("A", ["1", "2"], min_ram=7), definitions[1], definition("C")]
-    result = agreed(approved, plan(edited, cloud, HARD, TODAY), edited, cloud, DAY)
+    result = approved_part(approved, plan(edited, cloud, HARD, TODAY), edited, cloud, DAY)
     assert {change.group for change in result.changes} == {"B"}
     assert told(result, "A").startswith("error: not done: its definition changed since the plan was made: the import")
     assert told(result, "C").startswith("note: has changes that are not in the approved plan")
@@ -81,11 +81,11 @@ def test_an_orphan_with_changes_of_its_own():
     approved = approved_of(before, definitions)
     assert any(isinstance(change, Delete) for change in before.changes)
     kept = [replace(stray, protected=True)]
-    result = agreed(approved, plan(definitions, kept, policy, TODAY, names={"A"}), definitions, kept, DAY)
+    result = approved_part(approved, plan(definitions, kept, policy, TODAY, names={"A"}), definitions, kept, DAY)
     assert {change.group for change in result.changes} == {"A"}
     assert "the cloud changed" in told(result, "Gone")
     assert "the deletion of Gone (stray) was approved and is not to be done now" in told(result, "Gone")
-    result = agreed(approved, plan(definitions, [], policy, TODAY, names={"A"}), definitions, [], DAY)
+    result = approved_part(approved, plan(definitions, [], policy, TODAY, names={"A"}), definitions, [], DAY)
     assert told(result, "Gone") == "note: is done already, as approved"
 
 
@@ -115,7 +115,7 @@ def test_what_differs_is_told(edit: Edit, said: str):
     definitions, cloud = rotating("A", meta={"os_version": None}, protected=False)
     approved = approved_of(plan(definitions, cloud, HARD, TODAY), definitions)
     edited = [edit(image) for image in cloud]
-    result = agreed(approved, plan(definitions, edited, HARD, TODAY), definitions, edited, DAY)
+    result = approved_part(approved, plan(definitions, edited, HARD, TODAY), definitions, edited, DAY)
     assert (result.changes, said in told(result, "A")) == ((), True), told(result, "A")
 
 
@@ -123,15 +123,15 @@ def test_no_more_is_told_than_a_reader_can_take():
     definitions, cloud = rotating("A")
     approved = approved_of(plan(definitions, cloud, HARD, TODAY), definitions)
     edited = [replace(image, name="x", min_ram=1, visibility="private", min_disk=9) for image in cloud]
-    result = agreed(approved, plan(definitions, edited, HARD, TODAY), definitions, edited, DAY)
+    result = approved_part(approved, plan(definitions, edited, HARD, TODAY), definitions, edited, DAY)
     assert told(result, "A").endswith("; and 1 more; make a new plan")
     # Another order is another plan.
     turned = replace(approved, changes=approved.changes[::-1])
-    result = agreed(turned, plan(definitions, cloud, HARD, TODAY), definitions, cloud, DAY)
+    result = approved_part(turned, plan(definitions, cloud, HARD, TODAY), definitions, cloud, DAY)
     assert "the same in another order" in told(result, "A")
     # An error says more than what follows from it.
     wrong = [Finding("error", "A", "is wrong")]
-    result = agreed(approved, plan(definitions, cloud, HARD, TODAY, wrong), definitions, cloud, DAY)
+    result = approved_part(approved, plan(definitions, cloud, HARD, TODAY, wrong), definitions, cloud, DAY)
     assert "not done: it is left alone because of its error: the import of A (version 2) was approved" in told(
         result, "A"
     )
@@ -142,7 +142,7 @@ def test_a_proof_is_part_of_what_is_approved():
     now = plan(definitions, cloud, HARD, TODAY)
     approved = approved_of(now, definitions)
     changes = [{**each, "proof": "sha256:1"} if each["action"] == "change" else each for each in approved.changes]
-    result = agreed(replace(approved, changes=changes), now, definitions, cloud, DAY)
+    result = approved_part(replace(approved, changes=changes), now, definitions, cloud, DAY)
     assert "takes another proof" in told(result, "A")
 
 
@@ -158,14 +158,14 @@ def test_what_touches_the_same_image_or_name_is_refused_together():
     cloud = cloud[:1]
     approved = approved_of(plan(definitions, cloud, HARD, TODAY), definitions)
     edited = [replace(image, min_ram=5) for image in cloud]
-    result = agreed(approved, plan(definitions, edited, HARD, TODAY), definitions, edited, DAY)
+    result = approved_part(approved, plan(definitions, edited, HARD, TODAY), definitions, edited, DAY)
     assert {change.group for change in result.changes} == {"D"}
     assert told(result, "A 1") == (
         "error: not done: it has to do with 'A 1', as has A, which is not done; make a new plan"
     )
     # Also when the other one was not approved at all.
     alone = replace(approved, changes=[each for each in approved.changes if each["definition"] != "A"])
-    result = agreed(alone, plan(definitions, cloud, HARD, TODAY), definitions, cloud, DAY)
+    result = approved_part(alone, plan(definitions, cloud, HARD, TODAY), definitions, cloud, DAY)
     assert {change.group for change in result.changes} == {"D"}
     assert "as has A, which is not in the approved plan" in told(result, "A 1")
 
@@ -208,7 +208,7 @@ def test_damaged_plans_are_noticed(kind: str, keys: tuple[str, ...]):
     for key in keys:
         damaged = {name: value for name, value in change.items() if name != key}
         with pytest.raises((KeyError, TypeError, AttributeError)):
-            replace(approved, changes=[damaged]).rehearse()
+            replace(approved, changes=[damaged]).validate()
 
 
 builds = st.lists(st.sampled_from("123"), min_size=1, unique=True)
@@ -223,7 +223,7 @@ def test_nothing_is_ever_done_that_was_not_approved(first: Any, then: Any, later
     meanwhile = [replace(image, min_ram=9) if n == edited else image for n, image in enumerate(cloud)]
     now = [definition("A", later[0], multi=False), definition("A 1", later[1])]
     whole = plan(now, meanwhile, HARD, TODAY)
-    part = agreed(approved, whole, now, meanwhile, DAY)
+    part = approved_part(approved, whole, now, meanwhile, DAY)
     was = [json.dumps(each, sort_keys=True) for each in approved.changes]
     assert all(json.dumps(change_data(change), sort_keys=True) in was for change in part.changes)
     for name in ("A", "A 1"):
@@ -246,8 +246,8 @@ def test_other_bytes_than_those_that_were_approved():
 
     before, now = ("sha256:" + each * 64 for each in "ab")
     approved = approved_of(pinned(before), [wanted])
-    assert agreed(approved, pinned(before), [wanted], [], DAY).changes
-    result = agreed(approved, pinned(now), [wanted], [], DAY)
+    assert approved_part(approved, pinned(before), [wanted], [], DAY).changes
+    result = approved_part(approved, pinned(now), [wanted], [], DAY)
     assert (result.changes, told(result, "A")) == (
         (),
         "error: not done: its checksum file changed since the plan was made: the import of A (version 1): checksum "

@@ -8,11 +8,10 @@ import pytest
 from cloud import DEFAULT, DELETE, TAG, TODAY, definition, made, only, planned, settled, steps
 
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan import decisions as deciding
-from openstack_image_manager.plan import markers
-from openstack_image_manager.plan.decisions import Decisions
+from openstack_image_manager.plan import markers, replanning
 from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Policy, Update
 from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.plan.replanning import Replanner
 
 OURS = "ours"
 UBUNTU = "Ubuntu 24.04"
@@ -20,20 +19,20 @@ UBUNTU = "Ubuntu 24.04"
 
 def decisions(
     made_plan: Plan, defined: list, images: list[Image], policy: Policy = DEFAULT, admin: bool = True, **rest: object
-) -> Decisions:
-    return Decisions(made_plan, defined, images, replace(policy, project=OURS), TODAY, admin, **rest)
+) -> Replanner:
+    return Replanner(made_plan, defined, images, replace(policy, project=OURS), TODAY, admin, **rest)
 
 
-def assert_decided(change: Change, again: Decisions, images: list[Image]) -> None:
+def assert_decided(change: Change, again: Replanner, images: list[Image]) -> None:
     """The change is still in the plan, or its outcome is there."""
-    changes = again.again(change.group, images)
+    changes = again.replan(change.group, images)
     if isinstance(change, Create | Delete):
-        assert deciding.key(change) in set(map(deciding.key, changes))
+        assert replanning.change_key(change) in set(map(replanning.change_key, changes))
         return
     image = next(image for image in images if image.id == change.found.id)
-    after = deciding.outcome(image, changes)
+    after = replanning.outcome(image, changes)
     if after is not None:
-        asked = {field.field: field.after for field in change.fields if field.field in deciding.DECISIVE}
+        asked = {field.field: field.after for field in change.fields if field.field in replanning.DECISIVE}
         assert {name: after[name] for name in asked} == asked
 
 
@@ -69,7 +68,7 @@ def test_each_step_is_decided_again(before, after, roll_back, policy, visibility
         assert_decided(change, again, cloud)
         *_, cloud = [cloud, *steps(replace(todo, changes=(change,)), cloud)]
         cloud = ours(cloud)
-    left = [change for change in again.again(UBUNTU, cloud) if deciding.is_decisive(change)]
+    left = [change for change in again.replan(UBUNTU, cloud) if replanning.is_decisive(change)]
     assert [change for change in left if not (back and isinstance(change, Create))] == []
 
 
@@ -79,11 +78,11 @@ def test_what_a_run_has_just_given_away_stands_for_its_version():
     defined = [definition(versions=[one], visibility="shared", owner="x", members=[{"project": "a"}])]
     todo = plan(defined, [], replace(DEFAULT, project=OURS), TODAY)
     cloud = [replace(i, owner="x", members=None, hash_algorithm="sha512", hash_value="1" * 128) for i in made(todo, [])]
-    assert decisions(todo, defined, []).again(UBUNTU, cloud) == ()
+    assert decisions(todo, defined, []).replan(UBUNTU, cloud) == ()
     before = [replace(image, owner=OURS, visibility="private", members=frozenset()) for image in cloud]
     todo = plan(defined, before, replace(DEFAULT, project=OURS), TODAY)
-    again = decisions(todo, defined, before).again(UBUNTU, cloud)
-    assert not any(deciding.is_decisive(change) for change in again)
+    again = decisions(todo, defined, before).replan(UBUNTU, cloud)
+    assert not any(replanning.is_decisive(change) for change in again)
 
 
 def test_a_rollback_that_was_asked_for_by_version_and_needs_no_mark():
@@ -92,7 +91,7 @@ def test_a_rollback_that_was_asked_for_by_version_and_needs_no_mark():
     back = ours(made(plan(defined, found, DEFAULT, TODAY, roll_back={UBUNTU: ""}), found))
     todo = plan(defined, back, DEFAULT, TODAY, roll_back={UBUNTU: "2"})
     again = decisions(todo, defined, back, roll_back={UBUNTU: "2"})
-    assert set(map(deciding.key, again.again(UBUNTU, back))) == set(map(deciding.key, todo.changes))
+    assert set(map(replanning.change_key, again.replan(UBUNTU, back))) == set(map(replanning.change_key, todo.changes))
 
 
 def test_images_without_a_definition_are_decided_by_their_name():
@@ -101,9 +100,9 @@ def test_images_without_a_definition_are_decided_by_their_name():
     todo = plan([], found, policy, TODAY, names={"Other"})
     (change,) = todo.changes
     again = decisions(todo, [], found, policy, names={"Other"})
-    assert deciding.key(only(Plan(again.again(change.group, found)))) == deciding.key(change)
-    assert again.known("Gone") == [found[0].id]
-    assert decisions(todo, [], found, policy).again("Gone", found) == ()
+    assert replanning.change_key(only(Plan(again.replan(change.group, found)))) == replanning.change_key(change)
+    assert again.known_ids("Gone") == [found[0].id]
+    assert decisions(todo, [], found, policy).replan("Gone", found) == ()
 
 
 @pytest.mark.parametrize("admin", [True, False])
@@ -117,9 +116,9 @@ def test_only_what_a_listing_would_find_counts(admin):
     again = decisions(todo, defined, [], admin=admin)
     for each, counts in ((untagged, False), (stranger, False), (public, admin), (replace(image, owner=OURS), True)):
         create = only(todo)
-        assert bool(again.of_version(create, [each])) is counts, each
+        assert bool(again.images_of_version(create, [each])) is counts, each
     known = decisions(todo, defined, [untagged], admin=admin)
-    assert known.of_version(only(todo), [untagged]) == [untagged]
+    assert known.images_of_version(only(todo), [untagged]) == [untagged]
 
 
 def test_an_image_that_lost_its_tag():
@@ -128,7 +127,7 @@ def test_an_image_that_lost_its_tag():
     again = decisions(planned(defined), defined, [])
     create = only(planned(defined))
     lost = replace(image, tags=frozenset())
-    assert again.without_tag(create, [lost]) == lost
+    assert again.untagged_image(create, [lost]) == lost
     other = {markers.RECORD: '{"tags":["other"]}'}
     for fine in (
         image,
@@ -138,18 +137,20 @@ def test_an_image_that_lost_its_tag():
         replace(lost, properties={**lost.properties, "base_image_ref": "x"}),
         replace(lost, properties={**lost.properties, **other}),
     ):
-        assert again.without_tag(create, [fine]) is None
+        assert again.untagged_image(create, [fine]) is None
     without_record = {key: value for key, value in lost.properties.items() if key != markers.RECORD}
-    assert again.without_tag(create, [replace(lost, properties=without_record)]) is not None
+    assert again.untagged_image(create, [replace(lost, properties=without_record)]) is not None
     assert TAG not in lost.tags
 
 
 def test_what_is_deleted_has_no_outcome():
     (image,) = settled([definition()])
     delete = Delete(UBUNTU, image, "why")
-    assert deciding.outcome(image, [delete]) is None
-    assert deciding.outcome(image, [replace(delete, found=replace(image, id="other"))]) == deciding.decisive(image)
+    assert replanning.outcome(image, [delete]) is None
+    assert replanning.outcome(image, [replace(delete, found=replace(image, id="other"))]) == replanning.decisive_fields(
+        image
+    )
     update = only(planned([definition(min_ram=1)], [image]))
     assert isinstance(update, Update)
-    assert not deciding.is_decisive(update)
-    assert deciding.outcome(image, [update]) == deciding.decisive(image)
+    assert not replanning.is_decisive(update)
+    assert replanning.outcome(image, [update]) == replanning.decisive_fields(image)

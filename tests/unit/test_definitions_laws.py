@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openstack_image_manager.definitions import yaml_tree
-from openstack_image_manager.definitions.diagnostics import sentence
+from openstack_image_manager.definitions.diagnostics import error_message
 from openstack_image_manager.definitions.loader import DefinitionErrors, load
 from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.definitions.values import RESERVED
@@ -32,7 +32,7 @@ def test_alias_bombs_are_defused(tmp_path: Path) -> None:
 
 def test_too_many_values() -> None:
     small = yaml_tree.composer(yaml.SafeLoader, most=100)
-    with pytest.raises(yaml_tree.Broken, match="holds more than 100 values; split the file"):
+    with pytest.raises(yaml_tree.InvalidYamlError, match="holds more than 100 values; split the file"):
         yaml_tree.Tree(b"[" + b"[]," * 100 + b"]", small)
 
 
@@ -52,17 +52,17 @@ def test_the_parser_in_python_says_the_same_places() -> None:
             assert fast.root is not None
             assert other.root is not None
             assert fast.find(fast.root, path) == other.find(other.root, path)
-    with pytest.raises(yaml_tree.Broken, match="deeper than 100"):
+    with pytest.raises(yaml_tree.InvalidYamlError, match="deeper than 100"):
         yaml_tree.Tree(b"[" * 10_000, slow)
     for loader in (yaml_tree._Composer, slow):
         for escape in ("U00110000", "ud800"):
-            with pytest.raises(yaml_tree.Broken, match="not valid YAML"):
+            with pytest.raises(yaml_tree.InvalidYamlError, match="not valid YAML"):
                 yaml_tree.Tree(f'"\\{escape}"'.encode(), loader)
 
 
 def test_errors_of_pydantic_we_have_no_words_for_are_shown_in_its_own() -> None:
     details: Any = {"type": "new_in_pydantic", "input": 1, "msg": "its words", "loc": ()}
-    assert sentence(details, ()) == "its words"
+    assert error_message(details, ()) == "its words"
 
 
 quiet = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -73,7 +73,7 @@ def survives(folder: Path, data: bytes) -> None:
     try:
         load(str(folder / "a.yml"))
     except DefinitionErrors as error:
-        lines, complaints = str(error).splitlines(), error.complaints
+        lines, complaints = str(error).splitlines(), error.diagnostics
     else:
         return
     assert len(lines) == len(complaints) > 0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.definitions.nodes import plain
-from openstack_image_manager.definitions.yaml_tree import Broken
+from openstack_image_manager.definitions.yaml_tree import InvalidYamlError
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.upstreams import documents, indexes, listings
 
@@ -28,12 +28,12 @@ def test_yaml_of_sites() -> None:
         (b"{a: 1, a: 2}", "a second time"),
         (b"!x {}", "tag"),
     ):
-        with pytest.raises(Broken, match=message):
+        with pytest.raises(InvalidYamlError, match=message):
             plain(wrong)
 
 
 def test_documents_that_would_fill_the_memory() -> None:
-    with pytest.raises(Broken, match="holds more than 100000 values"):
+    with pytest.raises(InvalidYamlError, match="holds more than 100000 values"):
         plain(b"- a\n" * 100_001)
     assert len(plain(b"- a\n" * 99_999)) == 99_999
     with pytest.raises(VerificationError, match="the document holds more than 1000000 values"):

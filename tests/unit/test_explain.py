@@ -157,7 +157,7 @@ def test_images_of_others_are_none_of_it():
     ],
 )
 def test_the_rule_of_retention_in_words(validity, words):
-    assert retention.rule(validity, TODAY) == words
+    assert retention.describe_rule(validity, TODAY) == words
 
 
 def test_an_image_of_a_former_owner_says_where_it_comes_from():

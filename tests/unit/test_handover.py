@@ -14,7 +14,7 @@ from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import Image
 from openstack_image_manager.plan import markers
 from openstack_image_manager.plan.model import Policy, Update
-from openstack_image_manager.plan.ownership import split
+from openstack_image_manager.plan.ownership import split_by_owner
 from openstack_image_manager.plan.planner import plan
 
 OURS = Policy(project="ours")
@@ -148,7 +148,7 @@ def test_whose_images_they_are():
         "public orphan": theirs(visibility="public", **stray),
     }
     named = {key: replace(image, id=key) for key, image in images.items()}
-    ours, given_ = split(named.values(), known, "ours")
+    ours, given_ = split_by_owner(named.values(), known, "ours")
     assert [image.id for image in ours] == ["public", "present", "own", "orphan of b", "public orphan"]
     assert [image.id for image in given_] == ["former"]
-    assert len(split(named.values(), known, None)[0]) == len(named)
+    assert len(split_by_owner(named.values(), known, None)[0]) == len(named)

@@ -10,7 +10,7 @@ from cloud import definition, settled
 
 from openstack_image_manager.model import Image
 from openstack_image_manager.plan.markers import PENDING, VERIFIED
-from openstack_image_manager.plan.matching import identify, of_others, strangers
+from openstack_image_manager.plan.matching import foreign_image_errors, identify, namesake_findings
 
 
 @pytest.mark.parametrize(("enable", "force", "told"), [(True, False, 1), (False, False, 0), (False, True, 1)])
@@ -18,7 +18,7 @@ def test_a_definition_with_images_of_another_project_is_an_error(enable: bool, f
     theirs = [
         replace(image, owner="theirs") for image in settled([definition(versions=["1", "2"]), definition("Other")])
     ]
-    findings = of_others(theirs, [definition(enable=enable)], force)
+    findings = foreign_image_errors(theirs, [definition(enable=enable)], force)
     assert len(findings) == told
     for finding in findings:
         assert (finding.level, finding.subject) == ("error", "Ubuntu 24.04")
@@ -66,14 +66,14 @@ def test_an_image_is_known_by_its_source_whatever_is_kept_of_the_query(source: s
 def test_no_word_about_a_record_that_another_run_is_just_making() -> None:
     """Glance writes its tags after all else."""
     made = Image("Ubuntu", "private", status="queued", owner="ours", id="1", properties={VERIFIED: PENDING + "none"})
-    assert strangers([made], "tag", "ours") == []
-    (finding,) = strangers([replace(made, status="active")], "tag", "ours")
+    assert namesake_findings([made], "tag", "ours") == []
+    (finding,) = namesake_findings([replace(made, status="active")], "tag", "ours")
     assert finding.message.startswith("1 is called that too, but has not the tag tag: not touched")
 
 
 @pytest.mark.parametrize("visibility", ["public", "community"])
 def test_an_image_of_another_project_that_everybody_finds_under_the_name_is_told(visibility: Any) -> None:
-    (finding,) = strangers([Image("Ubuntu", visibility, owner="theirs", id="1")], "tag", "ours")
+    (finding,) = namesake_findings([Image("Ubuntu", visibility, owner="theirs", id="1")], "tag", "ours")
     assert (finding.level, finding.subject) == ("note", "Ubuntu")
     assert finding.message == f"the {visibility} image 1 of project theirs is called that too: not touched"
 
@@ -88,7 +88,7 @@ def test_an_image_of_another_project_that_everybody_finds_under_the_name_is_told
 def test_many_images_of_others_are_one_line(owners: list[str], said: str) -> None:
     images = [Image("Ubuntu", "community", owner=owner, id=f"{n:02}") for n, owner in enumerate(owners)]
     one = Image("Ubuntu", "public", owner="b", id="99")
-    assert [each.message for each in strangers([*images, one], "tag", "ours")] == [
+    assert [each.message for each in namesake_findings([*images, one], "tag", "ours")] == [
         said,
         "the public image 99 of project b is called that too: not touched",
     ]
@@ -96,4 +96,4 @@ def test_many_images_of_others_are_one_line(owners: list[str], said: str) -> Non
 
 @pytest.mark.parametrize("visibility", ["shared", "private"])
 def test_no_word_about_an_image_of_another_project_that_few_find_under_the_name(visibility: Any) -> None:
-    assert strangers([Image("Ubuntu", visibility, owner="theirs", id="1")], "tag", "ours") == []
+    assert namesake_findings([Image("Ubuntu", visibility, owner="theirs", id="1")], "tag", "ours") == []

@@ -15,7 +15,7 @@ from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error
 from openstack_image_manager.model import Image
 from openstack_image_manager.plan import desired, markers
-from openstack_image_manager.plan.matching import by_other_ids
+from openstack_image_manager.plan.matching import id_conflicts
 from openstack_image_manager.plan.model import Create, Delete, Policy, Update
 from openstack_image_manager.plan.ownership import Claim, claim_of
 from openstack_image_manager.plan.planner import beyond_limit, one_by_id, plan
@@ -664,11 +664,11 @@ def test_an_id_of_another_image_than_the_managed_one_is_reported() -> None:
     wanted = definition(versions=[one])
     (image,) = settled([wanted])
     managed = replace(image, id="managed", owner="ours")
-    (finding,) = by_other_ids([managed], [wanted], {"ours"}).values()
+    (finding,) = id_conflicts([managed], [wanted], {"ours"}).values()
     assert "6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f, but managed is that version: neither is touched" in finding.message
     named = replace(image, id="6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f", owner="ours")
-    assert by_other_ids([managed, named], [wanted], {"ours"}) == {}
-    assert by_other_ids([managed], [wanted], {"theirs"}) == {}
+    assert id_conflicts([managed, named], [wanted], {"ours"}) == {}
+    assert id_conflicts([managed], [wanted], {"theirs"}) == {}
     result = plan([wanted], [managed, named], DELETING, TODAY, usage=lambda _: 0)
     assert deleted(result.changes) == ["managed"]
 
@@ -678,7 +678,7 @@ def test_an_id_of_the_managed_image_of_another_version_is_reported() -> None:
     cloud = by_version(settled([definition(versions=["1", "2"])]))
     one, two = replace(cloud["1"], id="managed"), replace(cloud["2"], id=named)
     wanted = definition(versions=[version("1", None, id=named), version("2", None)])
-    assert [finding.message for finding in by_other_ids([one, two], [wanted], {"ours"}).values()] == [
+    assert [finding.message for finding in id_conflicts([one, two], [wanted], {"ours"}).values()] == [
         f"version 1 is defined with the id {named}, but managed is that version, and {named} is version 2 of {NAME}: "
         "neither is touched for it; correct the id in the definition"
     ]

@@ -53,7 +53,7 @@ def test_what_an_interrupted_run_left_is_taken_up(status):
     left = replace(settled([definition()])[0], status=status)
     change = only(planned([definition()], [left]))
     assert isinstance(change, Create)
-    assert change.left == left
+    assert change.leftover == left
     assert status in change.reason
 
 
@@ -84,7 +84,7 @@ def test_what_was_imported_without_the_checksum_that_its_version_has_now_is_repl
     pending = replace(image, properties={**image.properties, markers.VERIFIED: markers.PENDING + "none"})
     checked = [definition(versions=[{"version": "20240416", "url": "https://e.org/a", "checksum": "md5:" + "0" * 32}])]
     (change,) = planned(checked, [pending]).changes
-    assert (type(change), change.left) == (Create, pending)
+    assert (type(change), change.leftover) == (Create, pending)
     assert change.reason == f"{image.id} was not verified with the version's checksum and never published: replaced"
     promised = f"{markers.PENDING}md5:{'0' * 32}{markers.BEFORE}"
     (change,) = planned(

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from openstack_image_manager import redaction
 from openstack_image_manager.redaction import (
-    foreign,
     has_secrets,
     in_json,
     in_python,
@@ -24,6 +23,7 @@ from openstack_image_manager.redaction import (
     printable,
     public_url,
     public_urls,
+    redact,
     remember,
     remember_environment,
     remember_url,
@@ -65,7 +65,7 @@ def nothing_known() -> Iterator[None]:
     ],
 )
 def test_what_stands_in_urls_and_tokens_are_never_shown(text: str) -> None:
-    for cleaned in (without_secrets(text), foreign(text)):
+    for cleaned in (without_secrets(text), redact(text)):
         assert SECRET not in cleaned
         assert FERNET[:12] not in cleaned
         assert WEB_TOKEN[-12:] not in cleaned
@@ -108,25 +108,25 @@ def test_what_stands_in_urls_and_tokens_are_never_shown(text: str) -> None:
     ],
 )
 def test_others_may_show_no_secret_in_any_of_its_places(text: str) -> None:
-    masked = foreign(text)
+    masked = redact(text)
     assert SECRET not in masked
     assert "***" in masked
 
 
 def test_a_password_that_is_a_word_or_short_is_masked_in_its_field() -> None:
-    assert foreign('{"password": "ubuntu", "image": "ubuntu"}') == '{"password": ***, "image": "ubuntu"}'
-    assert foreign('{"password": 12345678, "min_disk": 1}') == '{"password": ***, "min_disk": 1}'
-    assert foreign("auth: password: ubuntu project_name: admin") == "auth: password: *** project_name: admin"
-    assert foreign("password: 1\nname: 1") == "password: ***\nname: 1"
-    assert foreign("password=ubuntu for ubuntu") == "password=*** for ubuntu"
+    assert redact('{"password": "ubuntu", "image": "ubuntu"}') == '{"password": ***, "image": "ubuntu"}'
+    assert redact('{"password": 12345678, "min_disk": 1}') == '{"password": ***, "min_disk": 1}'
+    assert redact("auth: password: ubuntu project_name: admin") == "auth: password: *** project_name: admin"
+    assert redact("password: 1\nname: 1") == "password: ***\nname: 1"
+    assert redact("password=ubuntu for ubuntu") == "password=*** for ubuntu"
 
 
 def test_what_stands_around_a_secret_stays() -> None:
-    assert foreign(f"GET https://u:{SECRET}@example.org:8080/d?a=1 200") == "GET https://***@example.org:8080/d?a=1 200"
-    assert foreign(f"/d?sig={SECRET}&a=1") == "/d?sig=***&a=1"
-    assert foreign(f'-H "X-Auth-Token: {SECRET}" -H "A: b"') == '-H "X-Auth-Token: ***" -H "A: b"'
-    assert foreign(f'{{"password": "{SECRET}", "name": "x"}}') == '{"password": ***, "name": "x"}'
-    assert foreign(f"{{'token': '{SECRET}', 'b': 'c'}}") == "{'token': ***, 'b': 'c'}"
+    assert redact(f"GET https://u:{SECRET}@example.org:8080/d?a=1 200") == "GET https://***@example.org:8080/d?a=1 200"
+    assert redact(f"/d?sig={SECRET}&a=1") == "/d?sig=***&a=1"
+    assert redact(f'-H "X-Auth-Token: {SECRET}" -H "A: b"') == '-H "X-Auth-Token: ***" -H "A: b"'
+    assert redact(f'{{"password": "{SECRET}", "name": "x"}}') == '{"password": ***, "name": "x"}'
+    assert redact(f"{{'token': '{SECRET}', 'b': 'c'}}") == "{'token': ***, 'b': 'c'}"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_what_stands_around_a_secret_stays() -> None:
     ],
 )
 def test_what_is_no_secret_is_shown(text: str) -> None:
-    assert foreign(text) == text
+    assert redact(text) == text
     assert without_secrets(text) == text
 
 
@@ -156,7 +156,7 @@ def test_secrets_of_the_environment_are_known_however_they_are_written(name: str
     secret = 'a"b/c %é'
     remember_environment({name: secret, "OS_USERNAME": "alice-1234", "OS_PASSWORD_": ""})
     for text in (secret, json.dumps({"x": secret}), repr([secret]), f"/x={quote(secret, safe='')}&y=1"):
-        cleaned = foreign(f"alice-1234 said {text}")
+        cleaned = redact(f"alice-1234 said {text}")
         assert cleaned.startswith("alice-1234 said ")
         assert "***" in cleaned
         assert "b/c" not in cleaned
@@ -167,14 +167,14 @@ def test_secrets_of_the_environment_are_known_however_they_are_written(name: str
 def test_what_may_be_a_word_or_a_number_is_not_searched_for(word: str | None) -> None:
     remember(word)
     text = "1 ubuntu openstack administrator 20240416 a1b2c3d"
-    assert foreign(text) == text
+    assert redact(text) == text
 
 
 @pytest.mark.parametrize("secret", ["hunter22", "S3cretPw", "correcthorsebattery", "1234567812345678", "with blank"])
 def test_what_is_no_word_is_found_wherever_it_stands(secret: str) -> None:
     remember(secret)
-    assert foreign(f"user alice gave {secret}, which is wrong") == "user alice gave ***, which is wrong"
-    assert foreign(f"b'alice:{secret}'") == "b'alice:***'"
+    assert redact(f"user alice gave {secret}, which is wrong") == "user alice gave ***, which is wrong"
+    assert redact(f"b'alice:{secret}'") == "b'alice:***'"
 
 
 def test_a_value_of_ours_is_never_compared_with_a_password() -> None:
@@ -190,19 +190,19 @@ def test_secrets_of_an_address_that_was_asked_are_known() -> None:
     )
     remember_url("https://ghp-0123456789@example.org/")
     remember_url("http://[bad")
-    said = foreign("robot, p@ss-w0rd, 0123456789abcdef, ghp-0123456789, everything-1, unheard-0f")
+    said = redact("robot, p@ss-w0rd, 0123456789abcdef, ghp-0123456789, everything-1, unheard-0f")
     assert said == "robot, ***, ***, ***, everything-1, ***"
 
 
 def test_passwords_of_proxies_are_known() -> None:
     remember_environment({"https_proxy": "http://alice:pr0xy-w0rd@proxy:3128", "HTTP_PROXY": "http://a:0ther-w0rd@p"})
-    assert foreign("pr0xy-w0rd 0ther-w0rd") == "*** ***"
+    assert redact("pr0xy-w0rd 0ther-w0rd") == "*** ***"
 
 
 @given(st.text(min_size=1).filter(lambda text: text not in '{"password": ***}'))
 def test_any_password_in_json_is_masked(password: str) -> None:
-    assert foreign(json.dumps({"password": password, "a": 1})) == '{"password": ***, "a": 1}'
-    assert foreign(json.dumps({"password": password}, ensure_ascii=False)) == '{"password": ***}'
+    assert redact(json.dumps({"password": password, "a": 1})) == '{"password": ***, "a": 1}'
+    assert redact(json.dumps({"password": password}, ensure_ascii=False)) == '{"password": ***}'
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_any_password_in_json_is_masked(password: str) -> None:
 )
 def test_a_long_text_of_others_takes_no_long_time(text: str) -> None:
     begun = time.process_time()
-    inert(printable(foreign(text)))
+    inert(printable(redact(text)))
     assert time.process_time() - begun < 5
 
 

@@ -21,4 +21,4 @@ from openstack_image_manager import humanize
     ],
 )
 def test_little_is_not_told_as_nothing(size: int, said: str) -> None:
-    assert humanize.words(size) == said
+    assert humanize.size(size) == said

@@ -42,15 +42,15 @@ def test_what_can_t_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) ->
 
 
 def test_the_check_comes_first(tmp_path: Path) -> None:
-    files.check(tmp_path / "x.json", (".json", ".md"), "--report")
+    files.check_writable(tmp_path / "x.json", (".json", ".md"), "--report")
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UsageError, match=r"the name must end in \.json or \.md"):
-        files.check(tmp_path / "x", (".json", ".md"), "--report")
+        files.check_writable(tmp_path / "x", (".json", ".md"), "--report")
     (tmp_path / "d.json").mkdir()
     with pytest.raises(Error, match="is there already, and is no file; nothing was done"):
-        files.check(tmp_path / "d.json", (".json",), "--report")
+        files.check_writable(tmp_path / "d.json", (".json",), "--report")
     with pytest.raises(Error, match="No such file or directory; nothing was done"):
-        files.check(tmp_path / "no" / "x.json", (".json",), "--report")
+        files.check_writable(tmp_path / "no" / "x.json", (".json",), "--report")
 
 
 def test_what_can_t_be_read_was_empty(tmp_path: Path) -> None:

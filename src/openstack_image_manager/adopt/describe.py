@@ -104,7 +104,7 @@ def _version(
     properties = image.properties
     source = properties.get("image_source", "")
     is_url = _fits(values.url, source) and public_url(source) == source and not source.lower().startswith("file:")
-    address = source if is_url else values.NOWHERE + quote(f"{group.name}/{version}", safe="/")
+    address = source if is_url else values.UNKNOWN_SOURCE + quote(f"{group.name}/{version}", safe="/")
     description = properties.get("image_description")
     date = properties.get("image_build_date", "")
     said: dict[str, Any] = {

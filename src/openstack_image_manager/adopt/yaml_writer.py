@@ -9,7 +9,7 @@ from typing import Any
 
 from openstack_image_manager.definitions.editing.style import scalar
 from openstack_image_manager.definitions.fields import KINDS
-from openstack_image_manager.definitions.values import NOWHERE
+from openstack_image_manager.definitions.values import UNKNOWN_SOURCE
 from openstack_image_manager.definitions.yaml_tree import Kind
 from openstack_image_manager.redaction import printable
 
@@ -43,7 +43,7 @@ def _mapping(values: Mapping[str, Any], first: str, rest: str, meta: bool = Fals
         elif isinstance(value, list):
             lines.append(f"{start}{name}: [{', '.join(_scalar(each, 'text', True) for each in value)}]")
         else:
-            if key == "url" and str(value).startswith(NOWHERE):
+            if key == "url" and str(value).startswith(UNKNOWN_SOURCE):
                 lines.append(f"{rest}{NO_ADDRESS}")
             lines.append(f"{start}{name}: {_value(key, value, meta)}")
     return lines

@@ -24,12 +24,11 @@ from openstack_image_manager.cloud.lookahead import ImageLookahead
 from openstack_image_manager.errors import CloudError, Error, Interrupted
 from openstack_image_manager.log_context import about
 from openstack_image_manager.model import FieldChange, Image
-from openstack_image_manager.plan import decisions as deciding
-from openstack_image_manager.plan import desired, markers
-from openstack_image_manager.plan.decisions import Decisions
+from openstack_image_manager.plan import desired, markers, replanning
 from openstack_image_manager.plan.diff import FIELDS, diff
 from openstack_image_manager.plan.matching import Key
 from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Policy, Result, Update
+from openstack_image_manager.plan.replanning import Replanner
 from openstack_image_manager.reporter import Reporter
 
 CHANGERS = 16  # definitions worked on at once; imports among them are limited by `workers`
@@ -57,7 +56,7 @@ class _CloudRun:
         deletes = [change for change in changes if isinstance(change, Delete)]
         doomed = {change.found.id for change in deletes}
         others = [change for change in changes if not isinstance(change, Delete)]
-        decisive = any(map(deciding.is_decisive, changes))
+        decisive = any(map(replanning.is_decisive, changes))
         try:
             unasked = self.recheck.unasked(name, changes) if decisive else set()
             for change in chain(others, copies, deletes):
@@ -83,7 +82,7 @@ class _CloudRun:
         if isinstance(change, Delete):
             return self._delete(self.recheck.delete(change))
         try:
-            return self._copy(change) if change.fields[0].field == "stores" else self._update(change)
+            return self._copy(change) if change.is_copy else self._update(change)
         except AlreadyDoneError as settled:
             return str(settled)
         except CloudError as error:
@@ -298,7 +297,7 @@ class Job:
     glance: Glance
     policy: Policy
     reporter: Reporter
-    decisions: Decisions
+    replanner: Replanner
     elsewhere: Mapping[Key, Sequence[str]] = field(default_factory=dict)
 
 
@@ -359,9 +358,9 @@ def _run(
     importer = Importer(job.glance, options, job.plan.converts, stop, job.reporter, claims)
     # Properties alone are what changes by the hundred; names, visibility, status, deletions are looked at one by one.
     looks = ImageLookahead(job.glance, [first.found.id for first, *_ in changes.values() if _properties(first)])
-    recheck = Recheck(CurrentImages(job.glance, job.policy.tag), job.decisions)
+    recheck = Recheck(CurrentImages(job.glance, job.policy.tag), job.replanner)
     return _CloudRun(job.glance, job.policy, importer, threading.Semaphore(workers), stop, job.reporter, looks, recheck)
 
 
 def _properties(change: Change) -> TypeGuard[Update]:
-    return isinstance(change, Update) and not any(field.field in FIELDS for field in change.fields)
+    return isinstance(change, Update) and change.names.isdisjoint(FIELDS)

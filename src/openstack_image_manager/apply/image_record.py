@@ -62,7 +62,7 @@ class ImageRecords:
         makes it, as its id follows from what it is; the others wait for that one. `again`: looks whether the version is
         still missing (True: with a new look), and gives the change with what is left of it by now."""
         initial = self._initial(change, way)
-        left = self._ours(again(change, False).left, change)
+        left = self._ours(again(change, False).leftover, change)
         for number in range(MOST_IDS):
             left = self.others.settled(left.id, 0 if self._is_own(left) else QUIET) if left else None
             if left:
@@ -90,7 +90,7 @@ class ImageRecords:
             if left is None:
                 self._refused(change, image_id, number, refusal)
                 # Another run may have given it to its owner already.
-                left = self._ours(again(change, True).left, change)
+                left = self._ours(again(change, True).leftover, change)
         raise Error(f"found no free id for version {change.version.version}: {MOST_IDS} are taken")
 
     def _initial(self, change: Create, way: ChosenMethod) -> Image:

@@ -175,7 +175,7 @@ class Importer:
     def _opened(self, change: Create, way: ChosenMethod, deadline: float) -> Iterator[Source | None]:
         """The open source of what goes through this machine: a wrong address or a wrong file leaves no trace in
         Glance."""
-        staged = change.left is not None and is_staged(change.left)
+        staged = change.leftover is not None and is_staged(change.leftover)
         source = None if staged or way.method == "web-download" else self.sources.first(change, deadline)
         try:
             yield source

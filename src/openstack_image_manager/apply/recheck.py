@@ -10,10 +10,9 @@ from openstack_image_manager.apply import image_update
 from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.errors import CloudError
 from openstack_image_manager.model import GONE, WHOLE, Image
-from openstack_image_manager.plan import decisions as deciding
-from openstack_image_manager.plan import markers
-from openstack_image_manager.plan.decisions import Decisions
+from openstack_image_manager.plan import markers, replanning
 from openstack_image_manager.plan.model import Change, Create, Delete, Update
+from openstack_image_manager.plan.replanning import Replanner
 
 FRESH = 1.0  # seconds that a look is good for
 
@@ -63,25 +62,25 @@ class Recheck:
     """Decisions of one cloud, made again. Raises CloudError where a decision is not the same any more."""
 
     sight: CurrentImages
-    decisions: Decisions
+    replanner: Replanner
 
     def create(self, change: Create, fresh: bool = False) -> Create:
         """The change with the record that is left of its version now. Raises AlreadyDoneError when another run has
         published the version as planned."""
         images, changes = self._now(change.group, fresh=fresh)
-        wanted = deciding.decisive(change.wanted)
+        wanted = replanning.decisive_fields(change.wanted)
         for new in changes:
             if isinstance(new, Create) and new.version.version == change.version.version:
-                if deciding.decisive(new.wanted) != wanted:
+                if replanning.decisive_fields(new.wanted) != wanted:
                     raise _changed_by_another_run(change)
-                if lost := self.decisions.without_tag(change, images.values()):
+                if lost := self.replanner.untagged_image(change, images.values()):
                     raise _without_tag(lost, change, self.sight.tag)
-                return replace(change, left=new.left)
-        for image in self.decisions.of_version(change, images.values()):
-            if deciding.outcome(image, changes) == wanted:
+                return replace(change, leftover=new.leftover)
+        for image in self.replanner.images_of_version(change, images.values()):
+            if replanning.outcome(image, changes) == wanted:
                 if markers.is_pending(image):
-                    return replace(change, left=image)
-                if deciding.decisive(image) == wanted:
+                    return replace(change, leftover=image)
+                if replanning.decisive_fields(image) == wanted:
                     raise AlreadyDoneError(f"already up to date ({image.id})")
         raise _changed_by_another_run(change)
 
@@ -90,31 +89,34 @@ class Recheck:
         images, changes = self._now(change.group, [image_id], fresh=True)
         if image_id not in images:
             raise CloudError(image_update.gone_message(image_id), 404)
-        wanted = deciding.decisive(change.wanted)
+        wanted = replanning.decisive_fields(change.wanted)
         # With --no-verify-checksum the importer takes bytes that the plan does not.
         unverified = any(
-            isinstance(new, Create) and new.left and new.left.id == image_id and deciding.decisive(new.wanted) == wanted
+            isinstance(new, Create)
+            and new.leftover
+            and new.leftover.id == image_id
+            and replanning.decisive_fields(new.wanted) == wanted
             for new in changes
         )
-        if not unverified and deciding.outcome(images[image_id], changes) != wanted:
+        if not unverified and replanning.outcome(images[image_id], changes) != wanted:
             raise _changed_by_another_run(change)
         return images[image_id]
 
     def update(self, change: Update) -> Update:
         """The change with the image that has to keep the name. Raises AlreadyDoneError when another run has already
         made all its decisive changes."""
-        if not deciding.is_decisive(change):
+        if not replanning.is_decisive(change):
             return change
         images, changes = self._now(change.group, [change.found.id])
         if change.found.id not in images:
             return change
         _has_current(change, changes)
         image = images[change.found.id]
-        after = deciding.outcome(image, changes)
-        asked = {field.field: field.after for field in change.fields if field.field in deciding.DECISIVE}
+        after = replanning.outcome(image, changes)
+        asked = {field.field: field.after for field in change.fields if field.field in replanning.DECISIVE}
         if after is not None and any(after[name] != value for name, value in asked.items()):
             raise _changed_by_another_run(change)
-        now = deciding.decisive(image)
+        now = replanning.decisive_fields(image)
         if after is not None and all(now[name] == value for name, value in asked.items()):
             compared = replace(image, members=change.found.members)
             if image_update.changed_fields(change.found, compared) and image_update.changed_fields(
@@ -143,8 +145,10 @@ class Recheck:
     def unasked(self, name: str, asked: Collection[Change]) -> set[tuple[object, ...]]:
         """What the whole plan would have done of a definition and was not asked to, such as a plan that was approved
         before."""
-        planned = [image for image in self.decisions.images if image.id in self.decisions.known(name)]
-        return {deciding.key(change) for change in self.decisions.again(name, planned)} - set(map(deciding.key, asked))
+        planned = [image for image in self.replanner.images if image.id in self.replanner.known_ids(name)]
+        return {replanning.change_key(change) for change in self.replanner.replan(name, planned)} - set(
+            map(replanning.change_key, asked)
+        )
 
     def left(self, name: str, unasked: Collection[tuple[object, ...]]) -> list[Create | Update]:
         """What is decisive and was not there to be done when this run began. What there is to delete can wait. An image
@@ -153,7 +157,9 @@ class Recheck:
         left = [
             change
             for change in changes
-            if not isinstance(change, Delete) and deciding.is_decisive(change) and deciding.key(change) not in unasked
+            if not isinstance(change, Delete)
+            and replanning.is_decisive(change)
+            and replanning.change_key(change) not in unasked
         ]
         return [
             replace(change, keeper=None)
@@ -165,8 +171,8 @@ class Recheck:
     def _now(
         self, name: str, ids: Iterable[str] = (), fresh: bool = False
     ) -> tuple[dict[str, Image], tuple[Change, ...]]:
-        images = self.sight.of(name, [*self.decisions.known(name), *ids], fresh)
-        return images, self.decisions.again(name, images.values())
+        images = self.sight.of(name, [*self.replanner.known_ids(name), *ids], fresh)
+        return images, self.replanner.replan(name, images.values())
 
 
 def _has_current(change: Change, changes: Iterable[Change]) -> None:
@@ -177,11 +183,10 @@ def _has_current(change: Change, changes: Iterable[Change]) -> None:
 
 def _is_out_of_place(keeper: Image, changes: Iterable[Change]) -> bool:
     """True for an image that another run has hidden, so that users would no longer find the name."""
-    seen = {"visibility", "hidden", "status"}
     return any(
         isinstance(change, Update)
         and change.found.id == keeper.id
-        and any(field.field in seen for field in change.fields)
+        and not change.names.isdisjoint(("visibility", "hidden", "status"))
         for change in changes
     )
 

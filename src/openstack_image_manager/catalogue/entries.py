@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openstack_image_manager.definitions.diagnostics import Position, near
+from openstack_image_manager.definitions.diagnostics import Position, suggestion
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.definitions.resolvers import shipped, variables
 from openstack_image_manager.definitions.resolvers.model import Resolver
@@ -72,7 +72,7 @@ def excerpt(names: Sequence[str], definitions: Iterable[Definition], positions: 
     chosen: dict[str, Position] = {}
     for name in names:
         if name not in known and name not in of_file:
-            hint = near(name, [*of_file, *known]) or "; see: openstack-image-manager catalogue list"
+            hint = suggestion(name, [*of_file, *known]) or "; see: openstack-image-manager catalogue list"
             raise UsageError(f"the catalogue has neither a file nor a definition '{name}'{hint}")
         chosen |= {each: known[each] for each in ([name] if name in known else of_file[name])}
     heads: dict[str, list[str]] = {}

@@ -83,9 +83,9 @@ def recording(
 
     record = Recording(command, tuple(reports or ()), metrics, prints_json)
     for path in record.reports:
-        files.check(path, FORMS, "--report")
+        files.check_writable(path, FORMS, "--report")
     if metrics is not None:
-        files.check(metrics, (".prom",), "--metrics")
+        files.check_writable(metrics, (".prom",), "--metrics")
     started, begun = time.time(), time.monotonic()
     code, error = 0, ""
     try:

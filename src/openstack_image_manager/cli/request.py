@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def defined(name: str, images: str) -> tuple[Definition, Position]:
     """The definition of a name, and where it stands. Raises UsageError with a name that is like it."""
-    from openstack_image_manager.definitions.diagnostics import near
+    from openstack_image_manager.definitions.diagnostics import suggestion
     from openstack_image_manager.definitions.loader import load
 
     loaded = load(images)
@@ -26,7 +26,7 @@ def defined(name: str, images: str) -> tuple[Definition, Position]:
     if definition is None:
         # An image has the name of its definition, and its version behind it.
         begins = [each for each in loaded.positions if re.match(rf"{re.escape(each)}\b", name)]
-        hint = f"; did you mean '{max(begins, key=len)}'?" if begins else near(name, loaded.positions)
+        hint = f"; did you mean '{max(begins, key=len)}'?" if begins else suggestion(name, loaded.positions)
         hint = hint or "; see: openstack-image-manager list"
         raise UsageError(f"there is no definition '{name}' in {images}{hint}")
     return definition, loaded.positions[name]

@@ -41,7 +41,7 @@ def validate(
         loaded = load(path or images or IMAGES)
     except DefinitionErrors as errors:
         typer.echo(str(errors), err=True)
-        typer.echo(_count(len(errors.complaints), "mistake") + " to mend", err=True)
+        typer.echo(_count(len(errors.diagnostics), "mistake") + " to mend", err=True)
         raise typer.Exit(1) from None
     for warning in loaded.warnings:
         typer.echo(f"warning: {warning}", err=True)

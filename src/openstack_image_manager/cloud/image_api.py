@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from openstack_image_manager.definitions.values import RESERVED
 from openstack_image_manager.errors import CloudError
 from openstack_image_manager.model import GONE, FieldChange, Image
-from openstack_image_manager.redaction import foreign
+from openstack_image_manager.redaction import redact
 
 _PATHS = {"hidden": "os_hidden"}
 MARGIN = timedelta(seconds=10)  # between the clocks of a cloud's Glance servers
@@ -154,12 +154,12 @@ def error_sentence(answer: Any, who: str) -> str:
     """What it says, without the HTML around it, and without saying its status twice; no secrets."""
     from html import unescape
 
-    said = foreign(_beginning(answer))
+    said = redact(_beginning(answer))
     text = re.sub(r"<(title|style|script)\b.*?</\1>|<h1>.*?</h1>", " ", said, flags=re.S | re.I)
     text = " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())[:LONGEST]
     status = rf"{answer.status_code}\b[\s:]*(?:{re.escape((answer.reason or '')[:LONGEST])}[\s:.]*|$)"
     text = re.sub(rf"^{status}", "", text, flags=re.IGNORECASE)
-    return f"{who} answered {answer.status_code}: {text or foreign((answer.reason or '')[:LONGEST])}"
+    return f"{who} answered {answer.status_code}: {text or redact((answer.reason or '')[:LONGEST])}"
 
 
 def _beginning(answer: Any) -> str:

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from openstack_image_manager.errors import CloudError, Error, UnknownCloudError
-from openstack_image_manager.redaction import foreign, public_url, remember
+from openstack_image_manager.redaction import public_url, redact, remember
 
 ANSWER_TIMEOUT = 60.0  # seconds for any answer; `api_timeout` of a cloud in clouds.yaml wins
 ENVIRONMENT = "OS_* environment"
@@ -193,14 +193,14 @@ def _not_a_mapping(*keys: str) -> str | None:
     from openstack.config.loader import CONFIG_FILES
 
     from openstack_image_manager.definitions.nodes import plain
-    from openstack_image_manager.definitions.yaml_tree import Broken
+    from openstack_image_manager.definitions.yaml_tree import InvalidYamlError
 
     paths = [os.environ.get("OS_CLIENT_CONFIG_FILE") or "", *CONFIG_FILES]
     path = next((each for each in paths if os.path.isfile(each)), "")
     try:
         with open(path, "rb") as file:
             value = plain(file.read(MOST))
-    except (OSError, Broken):
+    except (OSError, InvalidYamlError):
         return None
     for number, key in enumerate(keys, 1):
         if key not in value:
@@ -232,7 +232,7 @@ class _Messages(logging.Handler):
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(" ".join(foreign(record.getMessage()).removeprefix("Skipping config file ").split()))
+        self.messages.append(" ".join(redact(record.getMessage()).removeprefix("Skipping config file ").split()))
 
 
 @contextmanager
@@ -277,4 +277,4 @@ def _reason(error: Exception) -> str:
 
 
 def _line(error: Exception, limit: int = 300) -> str:
-    return " ".join(foreign(str(error)).split())[:limit]
+    return " ".join(redact(str(error)).split())[:limit]

@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from openstack_image_manager.defaults import CATALOGUE
-from openstack_image_manager.definitions.diagnostics import near
+from openstack_image_manager.definitions.diagnostics import suggestion
 from openstack_image_manager.errors import UsageError
 
 
@@ -21,6 +21,6 @@ def files(path: str = CATALOGUE) -> list[str]:
         raise UsageError(f"{path}: there is no name between two commas, or at an end; write {CATALOGUE}debian,ubuntu")
     for name in asked:
         if name not in there:
-            hint = near(name, there) or f"; there are {', '.join(there)}"
+            hint = suggestion(name, there) or f"; there are {', '.join(there)}"
             raise UsageError(f"{path}: the catalogue has no file '{name}'{hint}")
     return [there[name] for name in dict.fromkeys(asked)]

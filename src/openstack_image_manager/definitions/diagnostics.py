@@ -38,7 +38,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class Diagnostic:
     """One thing to mend, and where: as text one line, `file:line:column: image: field: message`, less what is None."""
 
     file: str
@@ -65,32 +65,34 @@ class DefinitionErrors(Error):
 
     kind = "definition"
 
-    def __init__(self, complaints: tuple[Complaint, ...]) -> None:
+    def __init__(self, complaints: tuple[Diagnostic, ...]) -> None:
         super().__init__("\n".join(str(complaint) for complaint in complaints))
-        self.complaints = complaints
+        self.diagnostics = complaints
 
 
-def dotted(loc: Loc) -> str | None:
+def field_path(loc: Loc) -> str | None:
     """`('versions', 1, 'checksum')` as `versions[1].checksum`; None for no path at all."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc)
     return text.removeprefix(".") or None
 
 
-def near(word: str, known: Iterable[str]) -> str:
+def suggestion(word: str, known: Iterable[str]) -> str:
     """`; did you mean '…'?` when a known word is close to this one, else nothing."""
     # Long words are no slips of the fingers, and comparing them takes its time.
     found = get_close_matches(word, islice(known, 1000), 1) if len(word) <= 40 else []
     return f"; did you mean '{found[0]}'?" if found else ""
 
 
-def sentence(details: ErrorDetails, loc: Loc) -> str:
+def error_message(details: ErrorDetails, loc: Loc) -> str:
     """An error of pydantic in our words. Never shows the value of a text: it may be a password."""
     kind, value, context = details["type"], details["input"], details.get("ctx", {})
     if kind == "missing":
         return "is missing; add it"
     if kind == "extra_forbidden":
         if loc[0] == "members":
-            return "unknown field" + (near(str(loc[-1]), Member.model_fields) or "; a member has project and domain")
+            return "unknown field" + (
+                suggestion(str(loc[-1]), Member.model_fields) or "; a member has project and domain"
+            )
         if loc[0] == "resolve":
             return _unknown_in_resolver(loc)
         return _unknown(str(loc[-1]), in_version=len(loc) > 1)
@@ -101,7 +103,7 @@ def sentence(details: ErrorDetails, loc: Loc) -> str:
     if kind == "literal_error":
         # pydantic's own list: 'a', 'b' or 'c'
         allowed = str(context["expected"]).split("'")[1::2]
-        return f"must be one of {', '.join(allowed)}" + (near(value, allowed) if isinstance(value, str) else "")
+        return f"must be one of {', '.join(allowed)}" + (suggestion(value, allowed) if isinstance(value, str) else "")
     if kind in ("string_too_short", "too_short"):
         return "must not be empty"
     if kind == "string_too_long":
@@ -143,7 +145,7 @@ def _unknown(key: str, in_version: bool) -> str:
         here, there = there, here
     if key in there:
         return "belongs to the image, not to a version" if in_version else "belongs to a version, not to the image"
-    return "unknown field" + (near(key, here) or "; properties of the image go below meta")
+    return "unknown field" + (suggestion(key, here) or "; properties of the image go below meta")
 
 
 def _unknown_in_resolver(loc: Loc) -> str:
@@ -155,4 +157,4 @@ def _unknown_in_resolver(loc: Loc) -> str:
         "signature": SignatureRule.model_fields,
     }
     known = parts[loc[0 if len(loc) == 2 else 1]]
-    return "unknown field" + (near(str(loc[-1]), known) or f"; known are {', '.join(known)}")
+    return "unknown field" + (suggestion(str(loc[-1]), known) or f"; known are {', '.join(known)}")

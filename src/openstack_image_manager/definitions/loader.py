@@ -12,14 +12,14 @@ from pathlib import Path
 from stat import S_ISREG
 
 from openstack_image_manager.defaults import CATALOGUE
-from openstack_image_manager.definitions.diagnostics import Complaint, DefinitionErrors, Position
+from openstack_image_manager.definitions.diagnostics import DefinitionErrors, Diagnostic, Position
 from openstack_image_manager.definitions.json_schema import json_schema
 from openstack_image_manager.definitions.model import Definition
-from openstack_image_manager.definitions.parser import Reading
+from openstack_image_manager.definitions.parser import Parser
 from openstack_image_manager.definitions.resolvers.model import Resolver
 from openstack_image_manager.errors import Error, UsageError
 
-__all__ = ["Complaint", "DefinitionErrors", "Loaded", "Position", "json_schema", "load"]
+__all__ = ["DefinitionErrors", "Diagnostic", "Loaded", "Position", "json_schema", "load"]
 
 MAX_BYTES = 8 * 1024 * 1024
 
@@ -33,7 +33,7 @@ class Loaded:
     in which there is none."""
 
     definitions: tuple[Definition, ...]
-    warnings: tuple[Complaint, ...]
+    warnings: tuple[Diagnostic, ...]
     positions: Mapping[str, Position]
     follows: bool = False
     is_part: bool = False
@@ -51,7 +51,7 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
     wanted = _pattern(name_filter or "")
     follows = path.startswith(CATALOGUE)
     files = _shipped_files(path) if follows else _files(path)
-    reading = Reading(alone=files == [path], complete=_complete, follows=follows)
+    reading = Parser(alone=files == [path], complete=_complete, follows=follows)
     collecting = gc.isenabled()
     # Trees hold no cycles, and looking for some among a million nodes doubles the time.
     gc.disable()
@@ -65,7 +65,7 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
     chosen = tuple(definition for definition in definitions if wanted.search(definition.name))
     if definitions and not chosen:
         message = f"none of the {len(definitions)} definitions has a name that matches '{name_filter}'"
-        warnings.append(Complaint(path, None, None, None, None, message))
+        warnings.append(Diagnostic(path, None, None, None, None, message))
     positions = {definition.name: reading.names[definition.name] for definition in chosen}
     is_part = name_filter is not None or (follows and path != CATALOGUE)
     left_out = tuple(definition for definition in definitions if definition.name not in positions)
@@ -112,7 +112,7 @@ def _files(path: str) -> list[str]:
     return files
 
 
-def _read(reading: Reading, path: str) -> None:
+def _read(reading: Parser, path: str) -> None:
     try:
         with open(path, "rb") as stream:
             data = stream.read(MAX_BYTES + 1)

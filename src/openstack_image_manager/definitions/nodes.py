@@ -7,7 +7,7 @@ from typing import Any
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from openstack_image_manager.definitions.fields import FIELDS, KINDS
-from openstack_image_manager.definitions.yaml_tree import FOREIGN, NULL, STR, Broken, Loc, Tree
+from openstack_image_manager.definitions.yaml_tree import FOREIGN, NULL, STR, InvalidYamlError, Loc, Tree
 
 MAY_BE_EMPTY = {"meta": dict, "tags": list, "versions": list}
 
@@ -74,13 +74,13 @@ def plain(data: bytes) -> Any:
     value = _plain(tree, tree.root, ()) if tree.root is not None else None
     if tree.problems:
         first = tree.problems[0]
-        raise Broken(first.message, first.line, first.column)
+        raise InvalidYamlError(first.message, first.line, first.column)
     return value
 
 
 def _plain(tree: Tree, node: Node, around: tuple[int, ...]) -> Any:
     if id(node) in around:
-        raise Broken("an alias stands within what it is an alias of")
+        raise InvalidYamlError("an alias stands within what it is an alias of")
     if isinstance(node, MappingNode):
         entries = tree.entries(node, ()).items()
         return {key: _plain(tree, value, (*around, id(node))) for key, (_, value) in entries}
@@ -96,5 +96,5 @@ def keys_below(data: bytes, name: str) -> list[str]:
         root = tree.root
         _, found = tree.entries(root, ()).get(name, (None, None)) if isinstance(root, MappingNode) else (None, None)
         return list(tree.entries(found, (name,))) if isinstance(found, MappingNode) else []
-    except Broken:
+    except InvalidYamlError:
         return []

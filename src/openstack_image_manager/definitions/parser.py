@@ -12,19 +12,19 @@ from yaml import MappingNode, Node, SequenceNode
 
 from openstack_image_manager.definitions import naming
 from openstack_image_manager.definitions.diagnostics import (
-    Complaint,
     DefinitionErrors,
+    Diagnostic,
     Position,
-    dotted,
-    near,
-    sentence,
+    error_message,
+    field_path,
+    suggestion,
 )
 from openstack_image_manager.definitions.image_properties import unusual
 from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.definitions.nodes import record
 from openstack_image_manager.definitions.resolvers.model import Resolver
-from openstack_image_manager.definitions.values import NO_LONGER, USE_HTTPS, like_secrets
-from openstack_image_manager.definitions.yaml_tree import NULL, Broken, Loc, Tree
+from openstack_image_manager.definitions.values import UNSUPPORTED_SCHEME, USE_HTTPS, like_secrets
+from openstack_image_manager.definitions.yaml_tree import NULL, InvalidYamlError, Loc, Tree
 from openstack_image_manager.errors import Error
 
 MAX_NAME = 255
@@ -41,13 +41,13 @@ URLS = {"latest_url", "latest_checksum_url", "url", "mirror_url", "checksums_url
 
 def read(path: str, data: bytes) -> tuple[tuple[Definition, ...], dict[str, Position]]:
     """The definitions of one file by itself, and where each one stands. Raises DefinitionErrors that name `path`."""
-    reading = Reading(alone=True)
+    reading = Parser(alone=True)
     reading.file(path, data)
     return reading.result([path])[0], reading.names
 
 
 @dataclass
-class Reading:
+class Parser:
     """What was found so far, and where each name and id was first seen. `alone`: there is only one file. `complete`
     gives resolvers what they take over from shipped ones; without it they are not looked into. `follows`: definitions
     without versions get one when they are used."""
@@ -55,8 +55,8 @@ class Reading:
     alone: bool
     complete: Callable[[Resolver], Resolver] | None = None
     follows: bool = False
-    complaints: list[Complaint] = field(default_factory=list)
-    warnings: list[Complaint] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
     definitions: list[Definition] = field(default_factory=list)
     names: dict[str, Position] = field(default_factory=dict)
     glance_names: dict[str, Position] = field(default_factory=dict)
@@ -68,37 +68,37 @@ class Reading:
             tree = Tree(data)
             images = self._images(path, tree)
             for index, node in enumerate(images):
-                _Entry(self, path, tree, node, index).check()
-        except Broken as error:
+                _DefinitionParser(self, path, tree, node, index).check()
+        except InvalidYamlError as error:
             self.complain(path, str(error), error.line, error.column)
 
     def complain(self, path: str, message: str, line: int | None = None, column: int | None = None) -> None:
         """Note what is wrong with a whole file, or with a place in it that belongs to no definition."""
-        self.complaints.append(Complaint(path, line, column, None, None, message))
+        self.diagnostics.append(Diagnostic(path, line, column, None, None, message))
 
-    def result(self, files: Sequence[str]) -> tuple[tuple[Definition, ...], list[Complaint]]:
+    def result(self, files: Sequence[str]) -> tuple[tuple[Definition, ...], list[Diagnostic]]:
         """The definitions and the warnings, in the order of `files`. Raises DefinitionErrors with every complaint."""
         place = {file: index for index, file in enumerate(files)}
 
-        def order(complaint: Complaint) -> tuple[int, int, int]:
+        def order(complaint: Diagnostic) -> tuple[int, int, int]:
             return place[complaint.file], complaint.line or 0, complaint.column or 0
 
-        if self.complaints:
-            raise DefinitionErrors(tuple(sorted(self.complaints, key=order)))
+        if self.diagnostics:
+            raise DefinitionErrors(tuple(sorted(self.diagnostics, key=order)))
         return tuple(self.definitions), sorted(self.warnings, key=order)
 
     def _images(self, path: str, tree: Tree) -> list[Node]:
         """The nodes of the definitions in a file; complains when they can't be found."""
-        root, images, count = tree.root, None, len(self.complaints)
+        root, images, count = tree.root, None, len(self.diagnostics)
 
         def complain(place: tuple[int, int], name: str | None, message: str) -> None:
-            self.complaints.append(Complaint(path, *place, None, name, message))
+            self.diagnostics.append(Diagnostic(path, *place, None, name, message))
 
         if isinstance(root, MappingNode):
             entries = tree.entries(root, ())
             for key in entries:
                 if key != "images":
-                    complain(tree.find(root, (key,), key=True), key, "unknown field" + near(key, ["images"]))
+                    complain(tree.find(root, (key,), key=True), key, "unknown field" + suggestion(key, ["images"]))
             images = entries["images"][1] if "images" in entries else None
             if isinstance(images, SequenceNode):
                 nodes = [node for node, _ in tree.items(images, ("images",))]
@@ -110,19 +110,21 @@ class Reading:
             nodes = []
             if root is not None and root.tag != NULL:
                 complain((1, 1), None, "must be a mapping with 'images:' and a list of definitions")
-        self.complaints += [Complaint(path, p.line, p.column, None, dotted(p.loc), p.message) for p in tree.problems]
+        self.diagnostics += [
+            Diagnostic(path, p.line, p.column, None, field_path(p.loc), p.message) for p in tree.problems
+        ]
         tree.problems.clear()
-        if not nodes and len(self.complaints) == count:
-            complaints = self.complaints if self.alone else self.warnings
-            complaints.append(Complaint(path, None, None, None, None, "holds no definitions"))
+        if not nodes and len(self.diagnostics) == count:
+            complaints = self.diagnostics if self.alone else self.warnings
+            complaints.append(Diagnostic(path, None, None, None, None, "holds no definitions"))
         return nodes
 
 
 @dataclass
-class _Entry:
+class _DefinitionParser:
     """One item of `images`: checked alone, and against what was read before."""
 
-    reading: Reading
+    reading: Parser
     path: str
     tree: Tree
     node: Node
@@ -150,7 +152,7 @@ class _Entry:
             for details in error.errors(include_url=False):
                 loc = tuple(step for step in details["loc"] if step != "[key]")
                 if loc not in seen:
-                    self._complain(loc, sentence(details, loc), key=details["type"] == "extra_forbidden")
+                    self._complain(loc, error_message(details, loc), key=details["type"] == "extra_forbidden")
             return
         self.reading.definitions.append(definition)
         if not self.twice:
@@ -160,9 +162,9 @@ class _Entry:
         self._warn(definition)
 
     def _add(self, place: tuple[int, int], loc: Loc, message: str, warning: bool = False) -> None:
-        name = dotted(loc if self.image else ("images", self.index, *loc)) or None
-        complaint = Complaint(self.path, *place, self.image, name, message)
-        (self.reading.warnings if warning else self.reading.complaints).append(complaint)
+        name = field_path(loc if self.image else ("images", self.index, *loc)) or None
+        complaint = Diagnostic(self.path, *place, self.image, name, message)
+        (self.reading.warnings if warning else self.reading.diagnostics).append(complaint)
 
     def _complain(self, loc: Loc, message: str, key: bool = False, warning: bool = False) -> None:
         self._add(self.tree.find(self.node, loc, key), loc, message, warning)
@@ -246,7 +248,7 @@ class _Entry:
 
     def _warn_of_ftp(self, record: Definition | Version, loc: Loc) -> None:
         for name in sorted(URLS & type(record).model_fields.keys()):
-            if (getattr(record, name) or "").lower().startswith(f"{NO_LONGER}:"):
+            if (getattr(record, name) or "").lower().startswith(f"{UNSUPPORTED_SCHEME}:"):
                 self._complain((*loc, name), USE_HTTPS, warning=True)
 
     def _warn_of_ours(self, meta: Mapping[str, Any], loc: Loc) -> None:

@@ -19,10 +19,10 @@ RESERVED = frozenset(
     | {"location", "deleted", "deleted_at", "hidden"}
 )
 # Where an image is from of which nobody knows it: no host can have a name that ends in .invalid (RFC 6761).
-NOWHERE = "https://unknown.invalid/"
+UNKNOWN_SOURCE = "https://unknown.invalid/"
 URL_SCHEMES = ("http", "https", "file")
 MOST_BYTES = 65_535  # of a property's value in Glance's database
-NO_LONGER = "ftp"  # definitions with such a URL are read, so that one of them does not stop all others
+UNSUPPORTED_SCHEME = "ftp"  # definitions with such a URL are read, so that one of them does not stop all others
 USE_HTTPS = "ftp is not supported and cannot be downloaded; use https"
 _SECRET_NAME = re.compile(r"passw|passphrase|passcode|secret|token|credential|(?:api|private)[_-]?key", re.IGNORECASE)
 _SWITCHES = ("", "true", "false", "yes", "no", "on", "off", "none", "required", "optional", "disabled")
@@ -56,7 +56,7 @@ def url(value: str) -> str:
     """An address that can be asked."""
     property_value(value)
     # The value may hold a password, so it is not shown.
-    if not re.fullmatch(rf"(?i:{'|'.join((*URL_SCHEMES, NO_LONGER))})://\S+", value):
+    if not re.fullmatch(rf"(?i:{'|'.join((*URL_SCHEMES, UNSUPPORTED_SCHEME))})://\S+", value):
         raise ValueError(f"is not a URL; it must begin with {'://, '.join(URL_SCHEMES)}:// and hold no blanks")
     try:
         parts = urlsplit(value)

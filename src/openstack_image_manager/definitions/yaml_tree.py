@@ -42,7 +42,7 @@ _HINTS = {
 }
 
 
-class Broken(Exception):
+class InvalidYamlError(Exception):
     """The bytes are no tree that can be used: why, and where (line and column count from 1)."""
 
     def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
@@ -109,8 +109,8 @@ def reads_alike(text: str) -> bool:
         return False
 
 
-def _at(node: Any, message: str) -> Broken:
-    return Broken(message, node.start_mark.line + 1, node.start_mark.column + 1)
+def _at(node: Any, message: str) -> InvalidYamlError:
+    return InvalidYamlError(message, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 def _decode(data: bytes) -> str:
@@ -119,17 +119,17 @@ def _decode(data: bytes) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
-        raise Broken(
+        raise InvalidYamlError(
             f"byte 0x{data[error.start]:02x} at offset {error.start} is not UTF-8; save the file as UTF-8", line, column
         ) from None
     if control := _CONTROL.search(text):
         line = text.count("\n", 0, control.start()) + 1
         column = control.start() - text.rfind("\n", 0, control.start())
-        raise Broken(f"control character U+{ord(control[0]):04X} is not allowed; remove it", line, column)
+        raise InvalidYamlError(f"control character U+{ord(control[0]):04X} is not allowed; remove it", line, column)
     return text
 
 
-def _explain(error: yaml.MarkedYAMLError, text: str) -> Broken:
+def _explain(error: yaml.MarkedYAMLError, text: str) -> InvalidYamlError:
     mark, problem = error.problem_mark, error.problem or ""
     assert mark is not None, "every error of PyYAML's scanner, parser and composer has a mark"
     lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
@@ -139,7 +139,7 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> Broken:
         hint = next((hint for words, hint in _HINTS.items() if words in problem), None)
         began = f" ({error.context} at line {error.context_mark.line + 1})" if error.context_mark else ""
         message = f"not valid YAML: {hint or problem + began}"
-    return Broken(message, mark.line + 1, mark.column + 1)
+    return InvalidYamlError(message, mark.line + 1, mark.column + 1)
 
 
 class Tree:
@@ -155,7 +155,7 @@ class Tree:
         except yaml.MarkedYAMLError as error:
             raise _explain(error, text) from None
         except (ValueError, OverflowError) as error:  # PyYAML without libyaml: an escape beyond Unicode
-            raise Broken(f"not valid YAML: {error}") from None
+            raise InvalidYamlError(f"not valid YAML: {error}") from None
         self.problems: list[Problem] = []
         self._values = 0
         self._entries: dict[int, Entries] = {}

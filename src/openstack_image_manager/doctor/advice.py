@@ -152,7 +152,7 @@ def no_limits(registered: Mapping[str, int] | None, used: int | None, needs: Nee
         listed = ", ".join(f"{name} {limit}" for name, limit in sorted(registered.items()))
         what = f"Keystone has limits ({listed}), but Glance does not use them"
         return Check("quota", "warning", what, why, f"[DEFAULT] use_keystone_limits = true, or else {change}")
-    taken = "" if used is None else f"this project's images take {humanize.words(used)}; "
+    taken = "" if used is None else f"this project's images take {humanize.size(used)}; "
     what = f"user_storage_quota cannot be read; {taken}{room(needs)}"
     return Check("quota", "unknown", what, why, change)
 
@@ -165,7 +165,7 @@ def room(needs: Needs) -> str:
         return "no image to import"
     more = f", and {needs.unsized} of unknown size" if needs.unsized else ""
     count = f"{needs.imports} image{'' if needs.imports == 1 else 's'}"
-    return f"{count} to import: {humanize.words(needs.size)} as published, more once converted to raw{more}"
+    return f"{count} to import: {humanize.size(needs.size)} as published, more once converted to raw{more}"
 
 
 def limits(usage: Mapping[str, tuple[int, int]], needs: Needs, workers: int) -> list[Check]:

@@ -35,7 +35,7 @@ class Approved:
     definitions: Mapping[str, str]
     day: str
 
-    def rehearse(self) -> None:
+    def validate(self) -> None:
         """Look at all that is ever looked at. Raises KeyError, TypeError or AttributeError where something is missing
         or of the wrong kind, so that a damaged plan is told from a cloud that changed."""
         _groups(self.changes)
@@ -68,7 +68,7 @@ def _public(value: Any) -> Any:
     return [_public(each) for each in value] if isinstance(value, list) else plain(value)
 
 
-def agreed(
+def approved_part(
     approved: Approved, made: Plan, definitions: Iterable[Definition], images: Iterable[Image], day: str
 ) -> Plan:
     """The part of the plan `made` now, on `day`, that was approved, with a finding about everything else: an error for

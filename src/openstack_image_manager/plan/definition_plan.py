@@ -14,95 +14,102 @@ from openstack_image_manager.model import WHOLE, Finding, Image
 from openstack_image_manager.plan import desired, markers, retention
 from openstack_image_manager.plan import findings as build_findings
 from openstack_image_manager.plan.diff import diff, reasons_for, without_copies
-from openstack_image_manager.plan.matching import is_usable, one_per_version
-from openstack_image_manager.plan.model import Behind, Change, Create, Delete, Policy, Role, Stage, Update
-from openstack_image_manager.plan.orphans import clear
+from openstack_image_manager.plan.matching import choose_per_version, is_usable
+from openstack_image_manager.plan.model import Change, Create, Delete, OutdatedDefinition, Policy, Role, Stage, Update
+from openstack_image_manager.plan.orphans import clear_leftover
 from openstack_image_manager.plan.ownership import (
     Claim,
-    Taken,
+    Takeover,
     Weight,
     as_found,
-    believed,
     claim_of,
     is_hidden_by_others,
     is_visible_as_defined,
     not_wider,
     reasons_for_taking,
     weigh,
+    without_untrusted,
 )
-from openstack_image_manager.plan.retention import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
-from openstack_image_manager.plan.rotation import LineUp, key, line_up
+from openstack_image_manager.plan.retention import (
+    Usage,
+    hidden_since,
+    is_foreign,
+    is_hidden,
+    outdated_image,
+    situation_of,
+)
+from openstack_image_manager.plan.rotation import BuildOrder, build_key, order_builds
 
-AHEAD = "newer than every defined version"
+NEWER_THAN_DEFINED = "newer than every defined version"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The images of a definition by version, the usable ones among them, others of the same versions (`twins`), the
-    line of all builds, and what each is in it. `doubted`: images of other projects that count for nothing."""
+class DefinitionState:
+    """The images of a definition by version, the usable ones among them, `duplicates` of the same versions, the order
+    of all builds, and the role of each. `untrusted`: images of other projects that count for nothing."""
 
     images: Mapping[str, Image]
-    twins: tuple[tuple[str, Image], ...]
-    doubted: tuple[tuple[str, Image], ...]
+    duplicates: tuple[tuple[str, Image], ...]
+    untrusted: tuple[tuple[str, Image], ...]
     usable: Mapping[str, Image]
-    line: LineUp
+    order: BuildOrder
     roles: Mapping[str, Role]
 
 
 @dataclass(frozen=True)
-class Builds:
-    """The builds of one definition. `roll_back_to`: the version that a person wants to be the current one. `taken`: the
-    images of former owners among those it is given, by their ids."""
+class DefinitionPlanner:
+    """Plans one definition. `roll_back_to`: the version that a person wants to be the current one. `takeovers`: the
+    images of former owners among those it gets, by their ids."""
 
     definition: Definition
     policy: Policy
     day: date
     usage: Usage
     roll_back_to: str | None = None
-    taken: Mapping[str, Taken] = field(default_factory=dict)
+    takeovers: Mapping[str, Takeover] = field(default_factory=dict)
 
-    def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding], list[Behind]]:
+    def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding], list[OutdatedDefinition]]:
         """Changes in the order in which they are made, what else is to be told, and whether the cloud is ahead."""
-        believed_of = [(build, believed(image, self.policy.project)) for build, image in found]
-        standing = self.standing(believed_of)
-        if standing is None:
+        believed_of = [(build, without_untrusted(image, self.policy.project)) for build, image in found]
+        state = self.state(believed_of)
+        if state is None:
             return self._as_found(self._narrowed(believed_of), found), [build_findings.all_bad(self.definition)], []
-        images, usable, line, roles = standing.images, standing.usable, standing.line, standing.roles
-        carried = self._carried([*usable.values(), *(image for _, image in standing.twins if is_usable(image))])
+        images, usable, order, roles = state.images, state.usable, state.order, state.roles
+        carried = self._carried([*usable.values(), *(image for _, image in state.duplicates if is_usable(image))])
         creates = [
             self._create(version, roles[version.version], images.get(version.version), carried)
-            for version in line.missing
+            for version in order.missing
         ]
         updates: list[Change] = []
         late: list[Change] = []
-        newer = {build: usable[build] for build in line.newer & usable.keys()}
+        newer = {build: usable[build] for build in order.newer & usable.keys()}
         findings = [
-            *build_findings.ended(self.definition, line.newest, self.day),
-            *build_findings.ahead(self.definition, newer, line.withheld),
+            *build_findings.ended(self.definition, order.newest, self.day),
+            *build_findings.ahead(self.definition, newer, order.withheld),
             *build_findings.rolled_back(
-                self.definition, line.current, line.pins.get(line.current), usable.get(line.current)
+                self.definition, order.current, order.pins.get(order.current), usable.get(order.current)
             ),
-            *build_findings.doubted(self.definition, standing.doubted),
+            *build_findings.untrusted(self.definition, state.untrusted),
         ]
-        for build in line.order:
-            if build in usable and build not in line.ahead:
-                image, version = usable[build], line.defined.get(build)
-                at_once, later = self._in_turn(build, version, line, roles[build], image, carried)
+        for build in order.builds:
+            if build in usable and build not in order.ahead:
+                image, version = usable[build], order.defined.get(build)
+                at_once, later = self._in_turn(build, version, order, roles[build], image, carried)
                 updates += at_once
                 late += later
                 findings += build_findings.other_checksum(self.definition, version, image)
                 findings += self._held(roles[build], image)
         planned = {change.found.id: change for change in (*updates, *late) if not isinstance(change, Create)}
-        beside = [(build, image) for build, image in standing.doubted if build in roles]
-        for build, image in (*standing.twins, *beside):
-            if build in line.ahead:
+        beside = [(build, image) for build, image in state.untrusted if build in roles]
+        for build, image in (*state.duplicates, *beside):
+            if build in order.ahead:
                 continue
-            more, remarks = self._twin(build, images.get(build), image, line, roles.get(build))
+            more, remarks = self._twin(build, images.get(build), image, order, roles.get(build))
             stays = usable.get(build)
             updates += [_with_keeper(change, stays, planned.get(stays.id)) if stays else change for change in more]
             findings += remarks
-        updates += self._names_of_others(standing)
-        awaited = {version.version for version in line.missing}
+        updates += self._names_of_others(state)
+        awaited = {version.version for version in order.missing}
         deletes = [change for change in (*updates, *late) if isinstance(change, Delete)]
         for build, image in images.items():
             if build not in usable and build not in awaited:
@@ -116,11 +123,11 @@ class Builds:
         first: list[Change] = [change for change in creates if change.role.newest]
         missing: list[Change] = [change for change in creates if not change.role.newest]
         changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
-        current = usable.get(line.current)
+        current = usable.get(order.current)
         changes = self._as_found([self._given_up(change, current, planned) for change in changes], found)
-        return changes, findings, [Behind(self.definition.name, line.withheld)] if newer else []
+        return changes, findings, [OutdatedDefinition(self.definition.name, order.withheld)] if newer else []
 
-    def standing(self, found: Sequence[tuple[str, Image]]) -> Standing | None:
+    def state(self, found: Sequence[tuple[str, Image]]) -> DefinitionState | None:
         """Who is who among the images found, of which only what is believed counts: the ground of all changes. None:
         every build there is was rolled back from."""
         if self.roll_back_to is not None and self.definition.owner not in (None, self.policy.project or None):
@@ -133,31 +140,31 @@ class Builds:
         def claim(build: str, image: Image) -> Claim:
             return self._claim(versions.get(build), image)
 
-        images, twins = one_per_version(found, self.definition.status, claim, self._is_usable)
+        images, duplicates = choose_per_version(found, self.definition.status, claim, self._is_usable)
         claims = {build: claim(build, image) for build, image in images.items()}
         weight = weigh(self.definition, images, claims)
-        standing = self._lined_up(images, twins, weight)
+        state = self._lined_up(images, duplicates, weight)
         # The newest first: once it is imported again it takes a place, and an older one may rightly be hidden.
-        while standing and (narrow := [build for build in weight.weak if self._is_too_narrow(standing, build)]):
-            weight = replace(weight, out=weight.out | {max(narrow, key=key)})
-            standing = self._lined_up(images, twins, weight)
-        return standing
+        while state and (narrow := [build for build in weight.weak if self._is_too_narrow(state, build)]):
+            weight = replace(weight, ignored=weight.ignored | {max(narrow, key=build_key)})
+            state = self._lined_up(images, duplicates, weight)
+        return state
 
     def _lined_up(
-        self, images: Mapping[str, Image], twins: Sequence[tuple[str, Image]], weight: Weight
-    ) -> Standing | None:
+        self, images: Mapping[str, Image], duplicates: Sequence[tuple[str, Image]], weight: Weight
+    ) -> DefinitionState | None:
         """See `standing`."""
-        out = weight.out
-        doubted = [(build, image) for build, image in (*images.items(), *twins) if build in out]
-        images = {build: image for build, image in images.items() if build not in out}
+        ignored = weight.ignored
+        untrusted = [(build, image) for build, image in (*images.items(), *duplicates) if build in ignored]
+        images = {build: image for build, image in images.items() if build not in ignored}
         usable = {build: image for build, image in images.items() if self._is_usable(build, image)}
         weak = weight.weak & usable.keys()
-        line = line_up(self.definition, usable, self.policy, self.roll_back_to, weak, weight.lesser)
-        if line is None:
+        order = order_builds(self.definition, usable, self.policy, self.roll_back_to, weak, weight.lesser)
+        if order is None:
             return None
-        roles = {build: self._role(line, build, images.get(build)) for build in line.order}
-        others = tuple((build, image) for build, image in twins if build not in out)
-        return Standing(images, others, tuple(doubted), usable, line, roles)
+        roles = {build: self._role(order, build, images.get(build)) for build in order.builds}
+        others = tuple((build, image) for build, image in duplicates if build not in ignored)
+        return DefinitionState(images, others, tuple(untrusted), usable, order, roles)
 
     @cached_property
     def _checksums(self) -> Mapping[str, str | None]:
@@ -170,16 +177,16 @@ class Builds:
 
     def _claim(self, version: Version | None, image: Image) -> Claim:
         # Of what changes hands nothing is believed but its bytes, which are compared before anything is changed.
-        if image.id in self.taken:
+        if image.id in self.takeovers:
             return Claim.RIGHT
         return claim_of(self.definition, version, image, self.policy.project)
 
-    def _is_too_narrow(self, standing: Standing, build: str) -> bool:
+    def _is_too_narrow(self, state: DefinitionState, build: str) -> bool:
         """True for a defined build that more people are to see than its image may be shown to: it is imported again."""
-        if build not in standing.usable or build not in standing.line.defined:
+        if build not in state.usable or build not in state.order.defined:
             return False
-        version, image = standing.line.defined[build], standing.usable[build]
-        return standing.roles[build].stage < Stage.HIDE and not is_visible_as_defined(self.definition, version, image)
+        version, image = state.order.defined[build], state.usable[build]
+        return state.roles[build].stage < Stage.HIDE and not is_visible_as_defined(self.definition, version, image)
 
     def _narrowed(self, found: Sequence[tuple[str, Image]]) -> list[Change]:
         """What holds for an image even where none is current: no one sees it whom the definition does not name."""
@@ -200,24 +207,24 @@ class Builds:
         self,
         build: str,
         version: Version | None,
-        line: LineUp,
+        order: BuildOrder,
         role: Role,
         image: Image,
         carried: frozenset[str] | None,
     ) -> tuple[list[Change], list[Change]]:
         """What changes at once, and what only after older versions that are missing have been imported: a build makes
         place for them when they are there, and not before."""
-        early = self._role(line, build, image, with_missing=False)
+        early = self._role(order, build, image, with_missing=False)
         # What is hidden already stays so, for it would only be hidden again.
         if early.stage >= role.stage or markers.HIDDEN_SINCE in image.properties:
-            return self._change(build, version, line, role, image, carried), []
-        at_once = self._change(build, version, line, early, image, carried)
+            return self._change(build, version, order, role, image, carried), []
+        at_once = self._change(build, version, order, early, image, carried)
         between = at_once[-1].wanted if at_once and isinstance(at_once[-1], Update) else image
-        return at_once, self._change(build, version, line, role, between, carried)
+        return at_once, self._change(build, version, order, role, between, carried)
 
     def _as_found(self, changes: Sequence[Change], found: Iterable[tuple[str, Image]]) -> list[Change]:
         """The changes as differences from the images as they are, also from what of them is not believed."""
-        doubtful = {image.id: image for _, image in found if believed(image, self.policy.project) is not image}
+        doubtful = {image.id: image for _, image in found if without_untrusted(image, self.policy.project) is not image}
         made: list[Change] = []
         for change in changes:
             made.append(as_found(change, doubtful))
@@ -253,53 +260,55 @@ class Builds:
             return change if change.keeper or change.junk else _with_keeper(change, current, planned.get(current.id))
         return replace(change, keeper=current) if change.found.name == name != change.wanted.name else change
 
-    def _role(self, line: LineUp, build: str, image: Image | None, with_missing: bool = True) -> Role:
-        definition, policy, version = self.definition, self.policy, line.defined.get(build)
-        if image is not None and build in line.ahead:
-            current = build == line.current
-            return Role(current, not current, False, Stage.KEEP, AHEAD, image.visibility, image.hidden)
+    def _role(self, order: BuildOrder, build: str, image: Image | None, with_missing: bool = True) -> Role:
+        definition, policy, version = self.definition, self.policy, order.defined.get(build)
+        if image is not None and build in order.ahead:
+            current = build == order.current
+            return Role(current, not current, False, Stage.KEEP, NEWER_THAN_DEFINED, image.visibility, image.hidden)
         visibility = desired.visibility(definition, version)
         hidden = bool(version.hidden) if version else False
-        rank = line.rank(build, with_missing)
-        rolled_back = self._rolled_back(line, build, image)
+        rank = order.rank(build, with_missing)
+        rolled_back = self._rolled_back(order, build, image)
         situation = replace(
-            self._situation(image, rank, self._visible(line)),
+            self._situation(image, rank, self._visible(order)),
             defined=version is not None,
             multi=definition.multi,
             explicit=version is not None and version.visibility is not None,
             kept=version is None and (policy.keep or definition.keep),
             bad=rolled_back is not None,
-            withdrawn=build in line.withdrawn,
-            ahead=version is None and build not in line.withdrawn and key(build) > key(line.newest.version),
+            withdrawn=build in order.withdrawn,
+            ahead=version is None
+            and build not in order.withdrawn
+            and build_key(build) > build_key(order.newest.version),
         )
         stage, why = retention.decide(situation, policy, self.day)
         outdated = retention.is_outdated(situation)
         if stage >= Stage.HIDE:
             visibility, hidden = self._out_of_sight(visibility, hidden, situation)
-        current = build == line.current
+        current = build == order.current
         superseded = not current
         if version is not None and not definition.multi:
-            superseded = desired.is_superseded(definition, version, line.newest)
+            superseded = desired.is_superseded(definition, version, order.newest)
         since = hidden_since(image, stage, (outdated or situation.kept) and not current, self.day)
-        pinned = line.pins.get(build)
+        pinned = order.pins.get(build)
         return Role(current, superseded, outdated, stage, why, visibility, hidden, since, pinned, rolled_back)
 
-    def _visible(self, line: LineUp) -> int | None:
+    def _visible(self, order: BuildOrder) -> int | None:
         """How many of the newest builds stay in sight; None: all of them."""
-        validity = {**self.definition.meta, **line.newest.meta}.get("uuid_validity")
+        validity = {**self.definition.meta, **order.newest.meta}.get("uuid_validity")
         return retention.visible_builds(validity, self.day)
 
-    def _rolled_back(self, line: LineUp, build: str, image: Image | None) -> str | None:
+    def _rolled_back(self, order: BuildOrder, build: str, image: Image | None) -> str | None:
         """The day on which the definition was rolled back from a build; it stays hidden for good."""
-        if build == line.current:
+        if build == order.current:
             return None
         there = image.properties.get(markers.ROLLED_BACK) if image else None
-        return there or (self.day.isoformat() if build in line.bad else None)
+        return there or (self.day.isoformat() if build in order.bad else None)
 
     def _out_of_sight(self, visibility: str, hidden: bool, situation: retention.Situation) -> tuple[str, bool]:
         # An image of another project is ours to look after only as long as it is public.
         os_hidden = self.policy.use_os_hidden or situation.foreign
-        return retention.out_of_sight(visibility, hidden, self.policy.hidden_visibility, os_hidden)
+        return retention.hide(visibility, hidden, self.policy.hidden_visibility, os_hidden)
 
     def _situation(self, image: Image | None, rank: int, visible: int | None) -> retention.Situation:
         return situation_of(image, rank, visible, self.policy, self.usage, self.definition.owner)
@@ -326,16 +335,16 @@ class Builds:
         self,
         build: str,
         version: Version | None,
-        line: LineUp,
+        order: BuildOrder,
         role: Role,
         image: Image,
         carried: frozenset[str] | None = None,
     ) -> list[Change]:
         name = self.definition.name
         if role.stage is Stage.DELETE:
-            before = [] if image.id in self.taken else self._hidden_first(build, line, role, image)
+            before = [] if image.id in self.takeovers else self._hidden_first(build, order, role, image)
             found = before[-1].wanted if before else image
-            reason = role.why if build in line.withdrawn else f"its version is no longer defined; {role.why}"
+            reason = role.why if build in order.withdrawn else f"its version is no longer defined; {role.why}"
             return [*before, Delete(name, found, reason)]
         if version is None:
             wanted = self._undefined(build, role, image)
@@ -349,8 +358,8 @@ class Builds:
             claim is Claim.PROVEN and is_hidden_by_others(image)
         ):
             wanted = not_wider(wanted, image)
-        reasons = reasons_for(self.definition, line.current, role, image, wanted)
-        if taken := self.taken.get(image.id):
+        reasons = reasons_for(self.definition, order.current, role, image, wanted)
+        if taken := self.takeovers.get(image.id):
             fields = diff(taken.found, wanted, {**reasons, **reasons_for_taking(taken, wanted)})
             return [Update(name, taken.found, wanted, fields, "given over by its former owner", taken.proof)]
         fields = diff(image, wanted, reasons)
@@ -358,23 +367,23 @@ class Builds:
             return []
         if role.pinned_over and role.newest:
             reason = f"rolled back from {role.pinned_over}"
-        elif any(change.field == "name" and not role.newest for change in fields):
-            reason = f"superseded by {line.current}"
+        elif image.name != wanted.name and not role.newest:
+            reason = f"superseded by {order.current}"
         elif markers.is_pending(image):
             reason = "an interrupted run left it unpublished"
         elif self.policy.tag not in image.tags:
             reason = "taken over: it has the id of the version"
         else:
-            gone = retention.WITHDRAWN if build in line.withdrawn else "its version is no longer defined"
+            gone = retention.WITHDRAWN if build in order.withdrawn else "its version is no longer defined"
             reason = "differs from its definition" if version else gone
         return [Update(name, image, wanted, fields, reason)]
 
-    def _hidden_first(self, build: str, line: LineUp, role: Role, image: Image) -> list[Update]:
+    def _hidden_first(self, build: str, order: BuildOrder, role: Role, image: Image) -> list[Update]:
         """An image that is to be deleted gives its name up and leaves the list before: Glance may refuse to delete it,
         or a failure may come in between."""
         if is_hidden(image) and not (self.definition.multi and image.name == self.definition.name):
             return []
-        changes = self._change(build, None, line, replace(role, stage=Stage.HIDE), image)
+        changes = self._change(build, None, order, replace(role, stage=Stage.HIDE), image)
         return [change for change in changes if isinstance(change, Update)]
 
     def _undefined(self, build: str, role: Role, image: Image) -> Image:
@@ -394,7 +403,7 @@ class Builds:
             properties |= {"image_name": definition.name, "internal_version": build}
         named = desired.members(definition)
         if not role.newest:
-            wanted = retired(image, role, name, properties)
+            wanted = outdated_image(image, role, name, properties)
             members = (image.members or frozenset()) & named if named is not None else image.members
             return replace(wanted, members=members if wanted.visibility == "shared" else image.members)
         return replace(
@@ -408,7 +417,7 @@ class Builds:
         )
 
     def _twin(
-        self, build: str, standing: Image | None, image: Image, line: LineUp, its: Role | None
+        self, build: str, state: Image | None, image: Image, order: BuildOrder, its: Role | None
     ) -> tuple[list[Change], list[Finding]]:
         """A second image of one version: it goes the way of outdated ones, and stops where anyone depends on it. It is
         seen by no more people than the one that stands, whose role is `its`."""
@@ -417,15 +426,15 @@ class Builds:
             return list(self._clear(image, findings)), findings
         situation = self._situation(image, 1, 1)
         stage, why = retention.decide(situation, self.policy, self.day)
-        if stage > Stage.HIDE and (self.policy.keep or self.definition.keep or self._visible(line) is None):
+        if stage > Stage.HIDE and (self.policy.keep or self.definition.keep or self._visible(order) is None):
             stage, why = Stage.HIDE, "its id is promised to stay"
         visibility, hidden = image.visibility, image.hidden
         if stage >= Stage.HIDE and not is_hidden(image):
             visibility, hidden = self._out_of_sight(visibility, hidden, situation)
         if not situation.foreign:  # of another project's it is ours to hide only as long as it is public
             visibility = retention.narrower(visibility, its.visibility if its else visibility)
-        stands = f"{standing.id} stands" if standing else "the one to be imported stands"
-        if standing:
+        stands = f"{state.id} stands" if state else "the one to be imported stands"
+        if state:
             message = f"version {build} is there twice: {stands} for it, {image.id} does not"
             findings.append(Finding("warning", self.definition.name, message))
         # What others have hidden gets no mark of ours, by which a run would know that it may show it again.
@@ -433,22 +442,22 @@ class Builds:
         since = None if theirs else hidden_since(image, stage, True, self.day)
         role = Role(False, True, True, stage, f"{stands} for version {build}", visibility, hidden, since)
         findings += self._held(replace(role, why=why), image)
-        changes = self._change(build, None, line, role, image)
+        changes = self._change(build, None, order, role, image)
         return [replace(change, reason=f"{stands} for its version") for change in changes], findings
 
-    def _names_of_others(self, standing: Standing) -> list[Change]:
+    def _names_of_others(self, state: DefinitionState) -> list[Change]:
         """Older images of other projects that stand for nothing give the plain name up, so that it is found once."""
-        line, changes = standing.line, list[Change]()
-        for build, image in standing.doubted:
-            older = build not in standing.roles and key(build) < key(line.newest.version)
+        order, changes = state.order, list[Change]()
+        for build, image in state.untrusted:
+            older = build not in state.roles and build_key(build) < build_key(order.newest.version)
             if older and self._is_usable(build, image) and self.definition.multi and image.name == self.definition.name:
                 role = Role(False, True, False, Stage.KEEP, "not believed", image.visibility, image.hidden)
-                changes += self._change(build, None, line, role, image)
+                changes += self._change(build, None, order, role, image)
         return changes
 
     def _clear(self, image: Image, findings: list[Finding]) -> list[Delete]:
         foreign = is_foreign(image, self.policy, self.definition.owner)
-        return clear(self.definition.name, image, foreign, self.day, findings)
+        return clear_leftover(self.definition.name, image, foreign, self.day, findings)
 
     def _held(self, role: Role, image: Image) -> list[Finding]:
         """What keeps an outdated image from going as far as asked."""
@@ -458,8 +467,8 @@ class Builds:
         return [Finding("note", self.definition.name, f"{image.name} ({image.id}) goes no further: {role.why}")]
 
 
-def _with_keeper(change: Change, standing: Image, its: Change | None) -> Change:
+def _with_keeper(change: Change, state: Image, its: Change | None) -> Change:
     """A twin is deleted only while the image is there that stands for it, as the plan has it; unless that goes, too."""
     if isinstance(its, Delete) or not isinstance(change, Delete):
         return change
-    return replace(change, keeper=its.wanted if its else standing)
+    return replace(change, keeper=its.wanted if its else state)

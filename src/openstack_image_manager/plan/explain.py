@@ -11,14 +11,14 @@ from openstack_image_manager.definitions import naming
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import GONE, Image
 from openstack_image_manager.plan import matching, ownership, retention
-from openstack_image_manager.plan.definition_plan import Builds, Standing
+from openstack_image_manager.plan.definition_plan import DefinitionPlanner, DefinitionState
 from openstack_image_manager.plan.diff import reasons_for
 from openstack_image_manager.plan.model import Change, Create, Plan, Policy, Role
 from openstack_image_manager.plan.retention import Usage
-from openstack_image_manager.plan.rotation import LineUp
+from openstack_image_manager.plan.rotation import BuildOrder
 from openstack_image_manager.plan.serialize import change_data
 
-Said = tuple[str, str]  # what it is about, and what there is to say
+Statement = tuple[str, str]  # what it is about, and what there is to say
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Build:
     version: str
     name: str
     id: str | None
-    said: tuple[Said, ...]
+    said: tuple[Statement, ...]
     changes: tuple[Change, ...]
 
 
@@ -37,7 +37,7 @@ class Explanation:
     """A definition in one cloud. `said`: what holds for all of its builds."""
 
     definition: str
-    said: tuple[Said, ...]
+    said: tuple[Statement, ...]
     builds: tuple[Build, ...]
 
 
@@ -55,68 +55,68 @@ def explain(
     found = [(build, image) for build, image in its if matching.belongs(image, definition, policy.project)]
     # Of the images of former owners there are only those that the plan takes.
     given = [(build, image) for build, image in its if (build, image) not in found]
-    taken, _ = ownership.choose(definition, given, ())
-    found += [(build, each.believed) for build, each in taken.items()]
-    found = [(build, ownership.believed(image, policy.project)) for build, image in found]
-    standing = Builds(definition, policy, today, usage).standing(found)
-    if standing is None:
+    taken, _ = ownership.choose_takeovers(definition, given, ())
+    found += [(build, each.trusted) for build, each in taken.items()]
+    found = [(build, ownership.without_untrusted(image, policy.project)) for build, image in found]
+    state = DefinitionPlanner(definition, policy, today, usage).state(found)
+    if state is None:
         return Explanation(definition.name, tuple(told), ())
     theirs = {each.found.id: each.found for each in taken.values()}
     return Explanation(
         definition.name,
-        (*_rules(definition, standing.line, policy, today), *told),
-        (*_builds(definition, standing, changes, theirs), *_others(standing, changes)),
+        (*_rules(definition, state.order, policy, today), *told),
+        (*_builds(definition, state, changes, theirs), *_others(state, changes)),
     )
 
 
-def _rules(definition: Definition, line: LineUp, policy: Policy, today: date) -> list[Said]:
-    validity = {**definition.meta, **line.newest.meta}.get("uuid_validity")
+def _rules(definition: Definition, order: BuildOrder, policy: Policy, today: date) -> list[Statement]:
+    validity = {**definition.meta, **order.newest.meta}.get("uuid_validity")
     said = [("names", "multi: the newest build has the plain name" if definition.multi else "each version has its own")]
     if not definition.enable and not policy.force:
         said.insert(0, ("disabled", "enable is false: nothing of what follows is done without --force"))
-    said.append(("current", f"{line.current}: {_why_current(definition, line)}"))
-    said.append(("retention", retention.rule(validity, today)))
+    said.append(("current", f"{order.current}: {_why_current(definition, order)}"))
+    said.append(("retention", retention.describe_rule(validity, today)))
     said.append(("outdated", f"builds beyond that go as far as {policy.outdated} (--outdated)"))
     return said
 
 
-def _why_current(definition: Definition, line: LineUp) -> str:
-    if line.current in line.ahead:
+def _why_current(definition: Definition, order: BuildOrder) -> str:
+    if order.current in order.ahead:
         return "it is in the cloud, and newer than every defined version"
-    if line.current in line.pins:
-        return f"a rollback made it current in place of {line.pins[line.current]}"
-    if line.current != line.newest.version:
-        return f"{line.newest.version} is newer, but a rollback took it back"
+    if order.current in order.pins:
+        return f"a rollback made it current in place of {order.pins[order.current]}"
+    if order.current != order.newest.version:
+        return f"{order.newest.version} is newer, but a rollback took it back"
     return "the newest version that is defined" if definition.multi else "the newest version"
 
 
 def _builds(
-    definition: Definition, standing: Standing, changes: Sequence[Change], taken: Mapping[str, Image]
+    definition: Definition, state: DefinitionState, changes: Sequence[Change], taken: Mapping[str, Image]
 ) -> list[Build]:
     """`taken`: images of former owners, as they are, by their ids."""
     made = []
-    for build in standing.line.order:
-        image, role = standing.images.get(build), standing.roles[build]
+    for build in state.order.builds:
+        image, role = state.images.get(build), state.roles[build]
         own = tuple(change for change in changes if _is_about(change, build, image))
-        usable = standing.usable.get(build)
+        usable = state.usable.get(build)
         name = taken.get(usable.id, usable).name if usable else naming.image_name(definition, build, role.newest)
-        said = [("place", _place(standing.line, build, role)), *_there(standing, build, image)]
+        said = [("place", _place(state.order, build, role)), *_there(state, build, image)]
         if usable and usable.id in taken:
             said.append(("owner", f"given over by its former owner {taken[usable.id].owner}"))
-        said.append(("name", _name(definition, standing, build, role, usable)))
-        said.append(("visibility", _visibility(standing, build, role)))
+        said.append(("name", _name(definition, state, build, role, usable)))
+        said.append(("visibility", _visibility(state, build, role)))
         said.append(("stage", f"{role.stage.name.lower()}: {role.why}"))
         made.append(Build(build, name, image.id if image else None, tuple(said), own))
     return made
 
 
-def _others(standing: Standing, changes: Sequence[Change]) -> list[Build]:
+def _others(state: DefinitionState, changes: Sequence[Change]) -> list[Build]:
     """Images that stand for no build: second ones, and what interrupted runs left."""
-    others = [(build, image, f"{standing.images[build].id} stands for this version") for build, image in standing.twins]
+    others = [(build, image, f"{state.images[build].id} stands for this version") for build, image in state.duplicates]
     others += [
         (build, image, f"it is {image.status}, and was left by an interrupted run")
-        for build, image in standing.images.items()
-        if build not in standing.roles
+        for build, image in state.images.items()
+        if build not in state.roles
     ]
     return [
         Build(build, image.name, image.id, (("place", why),), tuple(c for c in changes if _is_about(c, "", image)))
@@ -130,36 +130,36 @@ def _is_about(change: Change, build: str, image: Image | None) -> bool:
     return image is not None and change.found.id == image.id
 
 
-def _place(line: LineUp, build: str, role: Role) -> str:
+def _place(order: BuildOrder, build: str, role: Role) -> str:
     if role.newest:
         return "the current build"
-    if build in line.bad:
+    if build in order.bad:
         return f"taken back by a rollback on {role.rolled_back}: it takes no place"
-    if build in line.withdrawn:
+    if build in order.withdrawn:
         return "withdrawn in the definition: it takes no place"
-    if build in line.ahead:
+    if build in order.ahead:
         return "newer than every defined version: left as it is"
-    number = line.rank(build)
+    number = order.rank(build)
     return f"{number} build{'' if number == 1 else 's'} before it"
 
 
-def _there(standing: Standing, build: str, image: Image | None) -> list[Said]:
-    defined = "defined" if build in standing.line.defined else "no longer defined"
+def _there(state: DefinitionState, build: str, image: Image | None) -> list[Statement]:
+    defined = "defined" if build in state.order.defined else "no longer defined"
     if image is None:
         return [("is", f"{defined}, and not in the cloud")]
-    state = image.status if build in standing.usable else f"{image.status}, and not to be published"
-    return [("is", f"{defined}, and {state} in the cloud")]
+    status = image.status if build in state.usable else f"{image.status}, and not to be published"
+    return [("is", f"{defined}, and {status} in the cloud")]
 
 
-def _name(definition: Definition, standing: Standing, build: str, role: Role, image: Image | None) -> str:
+def _name(definition: Definition, state: DefinitionState, build: str, role: Role, image: Image | None) -> str:
     wanted = naming.image_name(definition, build, role.newest)
     found = image or Image(wanted, role.visibility)
-    return f"{wanted}: {reasons_for(definition, standing.line.current, role, found, found)['name']}"
+    return f"{wanted}: {reasons_for(definition, state.order.current, role, found, found)['name']}"
 
 
-def _visibility(standing: Standing, build: str, role: Role) -> str:
+def _visibility(state: DefinitionState, build: str, role: Role) -> str:
     seen = role.visibility + (", hidden" if role.hidden else "")
-    version = standing.line.defined.get(build)
+    version = state.order.defined.get(build)
     if role.outdated:
         return f"{seen}: {role.why}"
     return f"{seen}: as the {'version' if version and version.visibility else 'definition'} says"
@@ -183,5 +183,5 @@ def data(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _said(said: Sequence[Said]) -> list[Mapping[str, str]]:
+def _said(said: Sequence[Statement]) -> list[Mapping[str, str]]:
     return [{"about": about, "text": text} for about, text in said]

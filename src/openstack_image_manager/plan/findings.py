@@ -9,7 +9,7 @@ from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.humanize import count
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import markers, retention
-from openstack_image_manager.plan.rotation import key
+from openstack_image_manager.plan.rotation import build_key
 
 
 def all_bad(definition: Definition) -> Finding:
@@ -43,7 +43,7 @@ def ahead(definition: Definition, builds: Mapping[str, Image], withheld: Version
     not imported for that reason."""
     if not builds:
         return []
-    newer = sorted(builds, key=key)
+    newer = sorted(builds, key=build_key)
     images = ", ".join(f"{build} ({builds[build].id})" for build in newer)
     messages = [
         f"the cloud is ahead of these definitions: {images} is newer than every defined version and stays; is this "
@@ -69,7 +69,7 @@ def nothing_wanted(definition: Definition, images: int) -> list[Finding]:
     return [Finding("note", definition.name, message)]
 
 
-def doubted(definition: Definition, images: Iterable[tuple[str, Image]]) -> list[Finding]:
+def untrusted(definition: Definition, images: Iterable[tuple[str, Image]]) -> list[Finding]:
     """Report images of other projects whose claims nothing proves."""
     return [
         Finding(

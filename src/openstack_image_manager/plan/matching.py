@@ -51,7 +51,9 @@ def belongs(image: Image, definition: Definition, project: str | None) -> bool:
     return image.visibility == "public" or project is None or image.owner in (project, definition.owner)
 
 
-def of_others(images: Iterable[Image], definitions: Iterable[Definition], force: bool = False) -> list[Finding]:
+def foreign_image_errors(
+    images: Iterable[Image], definitions: Iterable[Definition], force: bool = False
+) -> list[Finding]:
     """Errors about enabled definitions (`force`: all) that have images of other projects: those are never changed, and
     an import would make a second image of the same name."""
     known = {definition.name: definition for definition in definitions}
@@ -63,7 +65,7 @@ def of_others(images: Iterable[Image], definitions: Iterable[Definition], force:
     return [Finding("error", name, _others_message(others)) for name, others in found.items()]
 
 
-def by_other_ids(
+def id_conflicts(
     images: Iterable[Image], definitions: Iterable[Definition], owners: Collection[str | None]
 ) -> dict[str, Finding]:
     """Ids of versions that an image with another id is already, each with a warning: the image that is there stays, and
@@ -92,7 +94,7 @@ def _other_id(version: str, named: str, there: str, other: Key | None) -> str:
     return f"{message}: neither is touched; remove the id from the definition, or delete {there}"
 
 
-def strangers(namesakes: Iterable[Image], tag: str, project: str | None) -> list[Finding]:
+def namesake_findings(namesakes: Iterable[Image], tag: str, project: str | None) -> list[Finding]:
     """What to know of images that are called as ours are to be, but are not looked after: they stay as they are. No
     word about one that a run is just making: Glance writes its tags after all else."""
     findings = []
@@ -157,7 +159,7 @@ def is_usable(image: Image | None, checksum: str | None = None) -> bool:
     return image is not None and image.status in WHOLE and not markers.has_wrong_bytes(image, checksum)
 
 
-def one_per_version(
+def choose_per_version(
     found: Sequence[tuple[str, Image]],
     status: str = "active",
     claim: Callable[[str, Image], int] = lambda _build, _image: 0,

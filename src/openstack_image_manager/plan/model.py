@@ -51,7 +51,7 @@ class Create:
     role: Role
     wanted: Image
     reason: str
-    left: Image | None = None
+    leftover: Image | None = None
 
     @property
     def group(self) -> str:
@@ -76,6 +76,21 @@ class Update:
     reason: str
     proof: str | None = None
     keeper: Image | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the fields and properties that change."""
+        return frozenset(field.field for field in self.fields)
+
+    @property
+    def is_copy(self) -> bool:
+        """True if bytes have to be copied between stores; `without_copies` makes these updates of their own."""
+        return "stores" in self.names
+
+    @property
+    def deactivates(self) -> bool:
+        """True if nobody can use the image afterwards."""
+        return "status" in self.names and self.wanted.status == "deactivated"
 
     @property
     def subject(self) -> str:
@@ -105,7 +120,7 @@ Change = Create | Update | Delete
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
+class OutdatedDefinition:
     """A definition that the cloud has newer builds of than it knows; `missing`: the newest version that it knows, if
     that is not imported for this reason."""
 
@@ -123,7 +138,7 @@ class Plan:
     images: int = 0
     converts: Mapping[str, bool | None] = field(default_factory=dict)  # by format, None: nothing tells
     projects: Mapping[str, str] = field(default_factory=dict)  # names by ids, those that are known
-    behind: tuple[Behind, ...] = ()
+    behind: tuple[OutdatedDefinition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,14 @@ from openstack_image_manager.plan import markers, retention
 from openstack_image_manager.plan.diff import diff
 from openstack_image_manager.plan.matching import is_usable
 from openstack_image_manager.plan.model import Change, Delete, Policy, Role, Stage, Update
-from openstack_image_manager.plan.retention import Usage, hidden_since, is_foreign, is_hidden, retired, situation_of
+from openstack_image_manager.plan.retention import (
+    Usage,
+    hidden_since,
+    is_foreign,
+    is_hidden,
+    outdated_image,
+    situation_of,
+)
 
 
 def plan(
@@ -47,7 +54,7 @@ def plan(
             findings += remarks
         for image in its:
             if not is_usable(image):
-                changes += clear(name, image, is_foreign(image, policy, None), today, findings)
+                changes += clear_leftover(name, image, is_foreign(image, policy, None), today, findings)
     deleted = sum(isinstance(change, Delete) and not change.junk for change in changes)
     if behind and policy.orphans != "keep":
         findings += _left(sum(map(is_usable, chain(*kinds.values()))), behind)
@@ -112,16 +119,16 @@ def _hide(name: str, image: Image, stage: Stage, policy: Policy, today: date, re
     if not is_hidden(image):
         # An image of another project is ours to look after only as long as it is public.
         os_hidden = policy.use_os_hidden or is_foreign(image, policy, None)
-        visibility, hidden = retention.out_of_sight(visibility, hidden, policy.hidden_visibility, os_hidden)
+        visibility, hidden = retention.hide(visibility, hidden, policy.hidden_visibility, os_hidden)
     since = hidden_since(image, stage, True, today)
     role = Role(False, True, True, stage, reason, visibility, hidden, since)
-    wanted = retired(image, role, image.name, {**image.properties, **markers.kept_on_image(role)})
+    wanted = outdated_image(image, role, image.name, {**image.properties, **markers.kept_on_image(role)})
     why = dict.fromkeys(("visibility", "hidden", "status", markers.HIDDEN_SINCE), reason)
     fields = diff(image, wanted, why)
     return [Update(name, image, wanted, fields, reason)] if fields else []
 
 
-def clear(group: str, image: Image, foreign: bool, today: date, findings: list[Finding]) -> list[Delete]:
+def clear_leftover(group: str, image: Image, foreign: bool, today: date, findings: list[Finding]) -> list[Delete]:
     """Delete what an interrupted run left and nobody will finish; another run may be at it, until a day has passed.
     `foreign`: it belongs to another project, which alone knows what it is for."""
     if foreign:

@@ -19,12 +19,12 @@ from openstack_image_manager.plan.diff import FIELDS, diff
 from openstack_image_manager.plan.matching import belongs, identify, is_usable
 from openstack_image_manager.plan.model import Change, Create, Delete
 from openstack_image_manager.plan.retention import WIDEST_FIRST
-from openstack_image_manager.plan.rotation import key
+from openstack_image_manager.plan.rotation import build_key
 from openstack_image_manager.transfer.checksum_files import copy_checksum
 from openstack_image_manager.transfer.unpack import is_packed
 
 # What a run reads from an image to decide about others, and what another project could therefore tell it.
-UNBELIEVED = (markers.PINNED_OVER, markers.ROLLED_BACK, markers.RUN)
+UNTRUSTED = (markers.PINNED_OVER, markers.ROLLED_BACK, markers.RUN)
 
 
 class Claim(IntEnum):
@@ -81,7 +81,7 @@ class Weight:
     """How much the images of a definition count, by their builds. `out`: for nothing; `weak`: they take no place of
     another one; `lesser`: they take one only of each other."""
 
-    out: frozenset[str]
+    ignored: frozenset[str]
     weak: frozenset[str]
     lesser: frozenset[str]
 
@@ -92,8 +92,10 @@ def weigh(definition: Definition, images: Mapping[str, Image], claims: Mapping[s
     versions = {version.version: version for version in definition.versions}
     owners = {build for build in claims if claims[build] is Claim.OWNERS}
     # That its image is newer than all that is defined is what the owner project says, and nobody else.
-    last = max(map(key, versions))
-    out = {build for build in claims if claims[build] >= Claim.FOREIGN or (build in owners and key(build) > last)}
+    last = max(map(build_key, versions))
+    ignored = {
+        build for build in claims if claims[build] >= Claim.FOREIGN or (build in owners and build_key(build) > last)
+    }
     # Published images whose claim does not rest on what it wrote, or of which nothing has to be widened.
     solid = {
         build
@@ -102,9 +104,9 @@ def weigh(definition: Definition, images: Mapping[str, Image], claims: Mapping[s
         and not markers.is_pending(image)
         and (claims[build] < Claim.OWNERS or (build in owners and is_as_wide(definition, versions.get(build), image)))
     }
-    newest = max(map(key, {*(solid - out), *(version.version for version in definition.offered)}))
+    newest = max(map(build_key, {*(solid - ignored), *(version.version for version in definition.offered)}))
     weak = owners - solid
-    out |= {build for build in weak if key(build) >= newest}
+    ignored |= {build for build in weak if build_key(build) >= newest}
     # Bytes that are known to be wrong by now stay visible where they are, and are shown to nobody else. So is what
     # another project, or somebody for it, has hidden.
     weak |= {
@@ -113,14 +115,14 @@ def weigh(definition: Definition, images: Mapping[str, Image], claims: Mapping[s
         if (claims[build] is Claim.OURS_WRONG or (claims[build] is Claim.PROVEN and is_hidden_by_others(image)))
         and not is_visible_as_defined(definition, versions[build], image)
     }
-    return Weight(frozenset(out), frozenset(weak), frozenset(owners - versions.keys()))
+    return Weight(frozenset(ignored), frozenset(weak), frozenset(owners - versions.keys()))
 
 
-def believed(image: Image, project: str | None) -> Image:
+def without_untrusted(image: Image, project: str | None) -> Image:
     """The image without what a project other than ours could have written to have others treated differently."""
     if project is None or image.owner == project:
         return image
-    unbelieved = {*UNBELIEVED, *([markers.VERIFIED] if markers.is_pending(image) else [])}
+    unbelieved = {*UNTRUSTED, *([markers.VERIFIED] if markers.is_pending(image) else [])}
     if not unbelieved & image.properties.keys():
         return image
     return replace(image, properties={k: v for k, v in image.properties.items() if k not in unbelieved})
@@ -164,22 +166,22 @@ def as_found(change: Change, images: Mapping[str, Image]) -> Change:
     image = images[change.found.id]
     if isinstance(change, Delete):
         return replace(change, found=image)
-    reasons = dict.fromkeys(UNBELIEVED, "another project can write it")
+    reasons = dict.fromkeys(UNTRUSTED, "another project can write it")
     reasons |= {field.field: field.reason for field in change.fields}
     return replace(change, found=image, fields=diff(image, change.wanted, reasons))
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Takeover:
     """An image of a former owner. `found`: as it is; `believed`: without what its project could have written. `proof`:
     the checksum that its bytes have to be compared with first; None: Glance's own digest is that checksum."""
 
     found: Image
-    believed: Image
+    trusted: Image
     proof: str | None
 
 
-def split(
+def split_by_owner(
     images: Iterable[Image], definitions: Iterable[Definition], project: str | None
 ) -> tuple[list[Image], list[Image]]:
     """The images that are looked after, and those of former owners that their definitions might take."""
@@ -199,13 +201,13 @@ def split(
     return ours, theirs
 
 
-def choose(
+def choose_takeovers(
     definition: Definition, given: Sequence[tuple[str, Image]], there: Collection[str]
-) -> tuple[dict[str, Taken], list[Finding]]:
+) -> tuple[dict[str, Takeover], list[Finding]]:
     """The image of a former owner to take for each version that has none yet, and why others are left where they are.
     `there`: the versions that have a usable image."""
     defined = {version.version: version for version in definition.versions}
-    candidates: dict[str, list[Taken]] = defaultdict(list)
+    candidates: dict[str, list[Takeover]] = defaultdict(list)
     findings: list[Finding] = []
     for build, image in given:
         version = defined.get(build)
@@ -216,8 +218,8 @@ def choose(
         elif why := _objection(definition, version, image):
             findings.append(_left(definition, image, why))
         else:
-            candidates[build].append(_taken(definition, version, image))
-    chosen: dict[str, Taken] = {}
+            candidates[build].append(_takeover(definition, version, image))
+    chosen: dict[str, Takeover] = {}
     for build, its in candidates.items():
         # Of equal bytes any is as good as the other; of what is still to be compared one must be forged.
         its.sort(key=lambda each: (each.proof is not None, each.found.created_at, each.found.id))
@@ -260,15 +262,15 @@ def _is_right(version: Version, image: Image) -> bool:
     return markers.digest(image) in (version.checksum, copy_checksum(version))
 
 
-def _taken(definition: Definition, version: Version, image: Image) -> Taken:
+def _takeover(definition: Definition, version: Version, image: Image) -> Takeover:
     verified = {markers.VERIFIED: f"{version.checksum}{markers.AFTER}", markers.BYTES: markers.digest(image)}
     believed = replace(
         image, name="", properties=verified, tags=frozenset(), protected=False, owner=definition.owner or image.owner
     )
-    return Taken(image, believed, None if _is_right(version, image) else version.checksum)
+    return Takeover(image, believed, None if _is_right(version, image) else version.checksum)
 
 
-def reasons_for_taking(taken: Taken, wanted: Image) -> dict[str, str]:
+def reasons_for_taking(taken: Takeover, wanted: Image) -> dict[str, str]:
     """Why the fields of an image that changes hands change."""
     gone = taken.found.properties.keys() - wanted.properties.keys() - set(FIELDS)
     reasons = dict.fromkeys(gone, "not from the definition")

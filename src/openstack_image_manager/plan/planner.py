@@ -11,9 +11,9 @@ from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import GONE, WHOLE, Finding, Image
 from openstack_image_manager.plan import findings as build_findings
 from openstack_image_manager.plan import markers, matching, orphans, ownership
-from openstack_image_manager.plan.definition_plan import Builds
+from openstack_image_manager.plan.definition_plan import DefinitionPlanner
 from openstack_image_manager.plan.matching import is_usable
-from openstack_image_manager.plan.model import Behind, Change, Delete, Plan, Policy, Update
+from openstack_image_manager.plan.model import Change, Delete, OutdatedDefinition, Plan, Policy, Update
 from openstack_image_manager.plan.retention import Usage
 
 
@@ -42,7 +42,7 @@ def plan(
         by_definition[name] = [pair for pair in its if matching.belongs(pair[1], known[name], policy.project)]
     theirs, _ = _by_definition(given, known)
     changes: list[Change] = []
-    behind: list[Behind] = []
+    behind: list[OutdatedDefinition] = []
     told = list(findings)
     for name, definition in known.items():
         if not definition.enable and not policy.force:
@@ -50,11 +50,11 @@ def plan(
         elif name not in broken and definition.offered:
             to = (roll_back or {}).get(name)
             its = by_definition[name]
-            taken, remarks = ownership.choose(definition, theirs[name], _usable(definition, its))
-            its += [(build, each.believed) for build, each in taken.items()]
+            taken, remarks = ownership.choose_takeovers(definition, theirs[name], _usable(definition, its))
+            its += [(build, each.trusted) for build, each in taken.items()]
             told += remarks
             by_id = {each.found.id: each for each in taken.values()}
-            more, remarks, ahead = Builds(definition, policy, today, usage, to, by_id).plan(its)
+            more, remarks, ahead = DefinitionPlanner(definition, policy, today, usage, to, by_id).plan(its)
             changes += more
             told += remarks
             behind += ahead
@@ -144,7 +144,7 @@ def beyond_limit(plan: Plan, policy: Policy) -> str | None:
 def is_final(change: Change) -> TypeGuard[Update | Delete]:
     """True for what should not happen to an image that is in use."""
     if isinstance(change, Update):
-        return any(field.field == "status" and field.after == "deactivated" for field in change.fields)
+        return change.deactivates
     return isinstance(change, Delete) and not change.junk
 
 

@@ -117,7 +117,7 @@ def visible_builds(uuid_validity: str | None, today: date) -> int | None:
     return DEFAULT_VISIBLE if until and until < today else None
 
 
-def rule(uuid_validity: str | None, today: date) -> str:
+def describe_rule(uuid_validity: str | None, today: date) -> str:
     """What visible_builds makes of a value, and why, in words."""
     visible = visible_builds(uuid_validity, today)
     if uuid_validity is None:
@@ -154,7 +154,7 @@ def as_day(value: str | None) -> date | None:
         return None
 
 
-def out_of_sight(
+def hide(
     visibility: str, hidden: bool, hidden_visibility: str = "community", use_os_hidden: bool = False
 ) -> tuple[str, bool]:
     """(visibility, os_hidden) of a hidden image: a public one leaves the public list, a private or shared one gets
@@ -200,7 +200,7 @@ def is_hidden(image: Image) -> bool:
     return markers.HIDDEN_SINCE in image.properties and (image.visibility != "public" or image.hidden)
 
 
-def retired(image: Image, role: Role, name: str, properties: dict[str, str]) -> Image:
+def outdated_image(image: Image, role: Role, name: str, properties: dict[str, str]) -> Image:
     """The image on its way out; never seen by more than before."""
     return replace(
         image,

@@ -15,9 +15,9 @@ from openstack_image_manager.plan.model import Policy
 
 
 @dataclass(frozen=True, slots=True)
-class LineUp:
-    """`order`: all builds, the current one first. `newest`: the newest defined version. `bad`: builds that were rolled
-    back from; `pins`: builds that a rollback made current → the newest version that each is current in place of.
+class BuildOrder:
+    """`builds`: all of them, the current one first. `newest`: the newest defined version. `bad`: builds that were
+    rolled back from; `pins`: builds that a rollback made current → the newest version that each is current in place of.
     `withdrawn`: builds that the definition withdraws; `newer`: builds that are newer than all it knows, `ahead`: those
     that were not rolled back from; `withheld`: the newest defined version, if it is not imported for these.
     `places`: builds that users can use, which are what `uuid_validity` counts; those that are `lesser`, too, count for
@@ -26,7 +26,7 @@ class LineUp:
     defined: Mapping[str, Version]
     newest: Version
     current: str
-    order: tuple[str, ...]
+    builds: tuple[str, ...]
     missing: tuple[Version, ...]
     bad: frozenset[str]
     pins: Mapping[str, str]
@@ -43,42 +43,42 @@ class LineUp:
         places = self.places if with_missing else self.places - missing
         if build not in self.lesser:
             places -= self.lesser
-        return sum(other in places for other in self.order[: self.order.index(build)])
+        return sum(other in places for other in self.builds[: self.builds.index(build)])
 
 
-def key(build: str) -> Any:
+def build_key(build: str) -> Any:
     """What builds are compared by; builds that compare equal have an order too."""
     return naming.version_key(build), build
 
 
-def line_up(
+def order_builds(
     definition: Definition,
     usable: Mapping[str, Image],
     policy: Policy,
     to: str | None = None,
-    doubted: frozenset[str] = frozenset(),
+    weak: frozenset[str] = frozenset(),
     lesser: frozenset[str] = frozenset(),
-) -> LineUp | None:
+) -> BuildOrder | None:
     """Put the builds in line; None: every build there is was rolled back from. `usable`: the images of the definition
-    by version; `doubted`: those of them that take no place of another one, `lesser`: those that take one only of
+    by version; `weak`: those of them that take no place of another one, `lesser`: those that take one only of
     each other. `to`: make this version current, '': the one before the current one; raises Error when the cloud does
     not have it."""
     defined = {version.version: version for version in definition.offered}
-    newest = max(definition.offered, key=lambda version: key(version.version))
+    newest = max(definition.offered, key=lambda version: build_key(version.version))
     withdrawn = frozenset(version.version for version in definition.versions if version.withdrawn)
     multi = definition.multi
     good = {build: image for build, image in usable.items() if build not in withdrawn}
     pins, bad = _rollbacks(good, newest.version, {*defined, *good}) if multi else ({}, frozenset())
-    newer = frozenset(build for build in good if build not in defined and key(build) > key(newest.version))
+    newer = frozenset(build for build in good if build not in defined and build_key(build) > build_key(newest.version))
     trusted = {build: image for build, image in good.items() if build not in lesser}
-    current = _current(definition, trusted, pins, bad, newer - bad - doubted - lesser)
+    current = _current(definition, trusted, pins, bad, newer - bad - weak - lesser)
     if multi and to is not None:
         served = _served(good, current or newest.version, bad)
         current = _chosen(definition, good, to, served, bad)
         # What is not in the cloud yet is no bad build, and ends the rollback once it is there.
-        over = max(served, newest.version, key=key) if newest.version in {*good, *bad} else served
-        pins = {current: over} if key(current) < key(over) else {}
-        later = {build for build in {*defined, *good} if key(current) < key(build) <= key(over)}
+        over = max(served, newest.version, key=build_key) if newest.version in {*good, *bad} else served
+        pins = {current: over} if build_key(current) < build_key(over) else {}
+        later = {build for build in {*defined, *good} if build_key(current) < build_key(build) <= build_key(over)}
         bad = (bad | later) - {current}
     if current is None:
         return None
@@ -88,18 +88,18 @@ def line_up(
         # Older builds are imported by a run that knows the current one; this one knows less than the cloud has.
         if build not in usable and build not in bad and (build == current or not (multi and (policy.latest or newer)))
     ]
-    missing.sort(key=lambda version: key(version.version), reverse=True)
+    missing.sort(key=lambda version: build_key(version.version), reverse=True)
     withheld = None if newest.version in {*usable, *bad, *(each.version for each in missing)} else newest
     present = {*usable, *(version.version for version in missing)}
     # Withdrawn builds come last: whoever withdrew one wants it hidden before the others.
-    rest = sorted(present - {current}, key=lambda build: (build not in withdrawn, key(build)), reverse=True)
-    out = {*bad, *withdrawn, *doubted, *_kept_from_users(definition)} - {current}
+    rest = sorted(present - {current}, key=lambda build: (build not in withdrawn, build_key(build)), reverse=True)
+    out = {*bad, *withdrawn, *weak, *_kept_from_users(definition)} - {current}
     places = frozenset({current, *rest} - out)
-    return LineUp(
+    return BuildOrder(
         defined=defined,
         newest=newest,
         current=current,
-        order=(current, *rest),
+        builds=(current, *rest),
         missing=tuple(missing),
         bad=bad - {current},
         pins=pins,
@@ -131,9 +131,11 @@ def _rollbacks(
     """What earlier rollbacks left on images: builds that are current in place of a newer version, and the bad ones. A
     pin lasts until a version is defined that is newer than the one it was made over; what was bad stays bad."""
     marks = {build: image.properties.get(markers.PINNED_OVER, "") for build, image in usable.items()}
-    pins = {build: over for build, over in marks.items() if over and key(over) >= key(newest)}
+    pins = {build: over for build, over in marks.items() if over and build_key(over) >= build_key(newest)}
     bad = {build for build, image in usable.items() if markers.ROLLED_BACK in image.properties}
-    bad |= {build for build in builds for pin, over in pins.items() if key(pin) < key(build) <= key(over)}
+    bad |= {
+        build for build in builds for pin, over in pins.items() if build_key(pin) < build_key(build) <= build_key(over)
+    }
     # Of two rollbacks the later one counts, which took the build of the earlier one back.
     return {build: over for build, over in pins.items() if build not in bad}, frozenset(bad)
 
@@ -149,26 +151,32 @@ def _current(
     one that has the plain name and is newer than all that are defined, for a run that knows less must not undo what
     another one did. Where all of them are bad, the newest good build there is; None: there is none either."""
     defined = {version.version for version in definition.offered}
-    newest = max(defined, key=key)
-    chosen = {pin for pin in pins if key(pin) < key(newest)}
+    newest = max(defined, key=build_key)
+    chosen = {pin for pin in pins if build_key(pin) < build_key(newest)}
     named = {build for build in ahead if definition.multi and usable[build].name == definition.name}
     candidates = {*defined, *chosen, *named} - bad or {build for build in usable if build not in {*bad, *ahead}}
-    return max(candidates, key=key, default=None)
+    return max(candidates, key=build_key, default=None)
 
 
 def _served(usable: Mapping[str, Image], current: str, bad: frozenset[str]) -> str:
     """The build that users have: the current one, or the newest before it while the cloud does not have that yet."""
-    there = [build for build in usable if key(build) <= key(current) and build not in bad]
-    return current if current in usable else max(there, key=key, default=current)
+    there = [build for build in usable if build_key(build) <= build_key(current) and build not in bad]
+    return current if current in usable else max(there, key=build_key, default=current)
 
 
 def _chosen(definition: Definition, usable: Mapping[str, Image], to: str, current: str, bad: frozenset[str]) -> str:
     """The version to roll back to. Raises UsageError when the cloud does not have `to`, Error when there is none, or
     when nobody would find it."""
-    newest = max((version.version for version in definition.offered), key=key)
-    usable = {build: image for build, image in usable.items() if key(build) <= max(key(newest), key(current))}
-    before = sorted((build for build in usable if key(build) < key(current) and build not in bad), key=key)
-    choice = ", ".join(sorted(usable, key=key, reverse=True)) or "none"
+    newest = max((version.version for version in definition.offered), key=build_key)
+    usable = {
+        build: image
+        for build, image in usable.items()
+        if build_key(build) <= max(build_key(newest), build_key(current))
+    }
+    before = sorted(
+        (build for build in usable if build_key(build) < build_key(current) and build not in bad), key=build_key
+    )
+    choice = ", ".join(sorted(usable, key=build_key, reverse=True)) or "none"
     if to and to not in usable:
         raise UsageError(f"{definition.name}: version {to} is not in the cloud; it has: {choice}")
     if not to and not before:

@@ -21,7 +21,7 @@ def change_data(change: Change) -> dict[str, Any]:
             "definition": change.definition.name,
             "version": version.version,
             "image": change.subject,
-            "left": change.left.id if change.left else None,
+            "left": change.leftover.id if change.leftover else None,
             **({"id": version.id} if version.id else {}),
             "reason": change.reason,
             "url": public_url(version.url),

@@ -9,7 +9,7 @@ from openstack_image_manager.definitions import naming
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import Image
 from openstack_image_manager.plan import markers, matching
-from openstack_image_manager.plan.matching import Key, is_usable, one_per_version
+from openstack_image_manager.plan.matching import Key, choose_per_version, is_usable
 
 ABSENT, UNSEEN = "-", "?"
 
@@ -36,7 +36,7 @@ def current(definition: Definition, images: Iterable[Image]) -> dict[str, Image]
     found: dict[str, Image] = {}
     keyed = [(key[1], image) for image in images if (key := matching.identify(image, known))]
     published = [(version, image) for version, image in keyed if not markers.is_pending(image)]
-    standing, _ = one_per_version(published, definition.status)
+    standing, _ = choose_per_version(published, definition.status)
     for version in sorted(filter(lambda each: is_usable(standing[each]), standing), key=naming.version_key):
         image = standing[version]
         name = definition.name if definition.multi else naming.image_name(definition, version, newest=False)

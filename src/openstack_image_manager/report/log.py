@@ -8,12 +8,12 @@ import sys
 from datetime import UTC, datetime
 
 from openstack_image_manager import log_context
-from openstack_image_manager.redaction import foreign
+from openstack_image_manager.redaction import redact
 
 
 def _cleaned(record: logging.LogRecord, text: str) -> str:
     """The text of a record: what libraries log is without secrets, and what is ours has none and stays as it is."""
-    return text if record.name.startswith(log_context.NAME) else foreign(text)
+    return text if record.name.startswith(log_context.NAME) else redact(text)
 
 
 class _Text(logging.Formatter):
@@ -50,9 +50,9 @@ class _Json(logging.Formatter):
             "logger": record.name,
             "message": _cleaned(record, record.getMessage()),
         }
-        known |= log_context.place(record)
+        known |= log_context.context_of(record)
         if record.exc_info:
-            known["exception"] = foreign(self.formatException(record.exc_info))
+            known["exception"] = redact(self.formatException(record.exc_info))
         return json.dumps(known, ensure_ascii=False)
 
 

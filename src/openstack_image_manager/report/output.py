@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, TextIO, cast
 
-from openstack_image_manager.redaction import foreign, in_json, inert, printable, remember_environment, without_secrets
+from openstack_image_manager.redaction import in_json, inert, printable, redact, remember_environment, without_secrets
 
 _LONGEST = 128  # characters of a line that is not finished: enough to know the beginning of a command
 
@@ -72,7 +72,7 @@ def crashed(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     """Write a traceback as Python does, without secrets: for sys.excepthook."""
     from traceback import format_exception
 
-    sys.stderr.write(foreign("".join(format_exception(kind, error, trace))))
+    sys.stderr.write(redact("".join(format_exception(kind, error, trace))))
 
 
 def styled(stream: TextIO) -> TextIO:

@@ -170,7 +170,7 @@ def images_table(images: Sequence[Image], out: Out) -> None:
     """Images in columns: what a cloud has."""
     rows = [("Name", "ID", "Status", "Visibility", "Hidden", "Min disk", "Size")]
     for image in sorted(images, key=lambda each: each.name):
-        size = "" if image.size is None else humanize.words(image.size)
+        size = "" if image.size is None else humanize.size(image.size)
         rows.append(
             (image.name, image.id, image.status, image.visibility, str(image.hidden), str(image.min_disk), size)
         )

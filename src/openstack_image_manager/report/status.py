@@ -92,7 +92,7 @@ def rows(
             for version, image in there
             if is_usable(image)
         ]
-        here += [_missing(c.definition, c.version, c.role.newest, c.left) for c in missing[name]]
+        here += [_missing(c.definition, c.version, c.role.newest, c.leftover) for c in missing[name]]
         here += [
             _missing(definition, each.missing, True) for each in plan.behind if each.missing and each.definition == name
         ]

@@ -113,7 +113,7 @@ def read(path: Path) -> tuple[Request, tuple[Where, Approved]]:
             raise Error(f"{path}: is a plan file of another release; make a new one with `plan --out`")
         content = _Content.model_validate_json(data)
         approved = Approved(content.plan["changes"], content.definitions, content.day)
-        approved.rehearse()
+        approved.validate()
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
@@ -153,5 +153,5 @@ def agreed(plan_file: tuple[Where, Approved], ready: CloudPlan) -> CloudPlan:
     if refusal := approved.refusal(ready.request.policy):
         raise Error(f"{refusal}; nothing was done")
     now = pinned(ready).plan
-    made = approval.agreed(approved, now, ready.definitions, ready.images, ready.day)
+    made = approval.approved_part(approved, now, ready.definitions, ready.images, ready.day)
     return replace(ready, plan=made)

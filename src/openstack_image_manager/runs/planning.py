@@ -14,9 +14,9 @@ from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import CloudError
 from openstack_image_manager.model import WHOLE, Finding, Image
 from openstack_image_manager.plan import markers
-from openstack_image_manager.plan.matching import by_other_ids, identify, of_others, strangers
+from openstack_image_manager.plan.matching import foreign_image_errors, id_conflicts, identify, namesake_findings
 from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Policy, Update
-from openstack_image_manager.plan.ownership import split
+from openstack_image_manager.plan.ownership import split_by_owner
 from openstack_image_manager.plan.planner import is_final, plan
 from openstack_image_manager.plan.retention import Usage
 from openstack_image_manager.runs.references import References
@@ -49,7 +49,7 @@ class CloudPlanner:
         whose = {owner for definition in known for owner in (definition.owner, *definition.former_owners)}
         found = self._of_these(known, glance.list(policy.tag, whose))
         active = [definition for definition in known if definition.enable or policy.force]
-        taken_ids = by_other_ids(found, active, {policy.project})
+        taken_ids = id_conflicts(found, active, {policy.project})
         try:
             found += self._by_their_ids(known, found, taken_ids)
         except CloudError as error:
@@ -57,8 +57,8 @@ class CloudPlanner:
         # An administrator looks after the public images of all projects, others after those of their own.
         admin = glance.is_admin()
         others = [image for image in found if not admin and image.owner != policy.project]
-        ours, given = split([i for i in found if admin or i.owner == policy.project], known, policy.project)
-        told = [*findings, *taken_ids.values(), *troubles, *of_others(others, known, policy.force)]
+        ours, given = split_by_owner([i for i in found if admin or i.owner == policy.project], known, policy.project)
+        told = [*findings, *taken_ids.values(), *troubles, *foreign_image_errors(others, known, policy.force)]
         known, troubles = resolve(known, ours, policy.force, self.follower)
         told += troubles
         images, given = relations.with_members(known, ours), relations.with_members(known, given)
@@ -92,7 +92,7 @@ class CloudPlanner:
             namesakes = [image for image in listing.images_named(self.glance, wanted) if image.id not in known]
         except CloudError as error:
             return [Finding("warning", "names", f"which other images have these names is not known: {error}")]
-        return strangers(namesakes, self.policy.tag, self.policy.project)
+        return namesake_findings(namesakes, self.policy.tag, self.policy.project)
 
     def _unknown(self, known: Sequence[Definition], found: Sequence[Image], error: CloudError) -> list[Finding]:
         """Leave the definitions alone that name ids of images which could not be asked for."""

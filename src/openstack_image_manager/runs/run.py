@@ -23,7 +23,7 @@ from openstack_image_manager.runs.request import Request
 if TYPE_CHECKING:
     from openstack_image_manager.apply.import_method import ImportOptions
     from openstack_image_manager.cloud.glance import Glance
-    from openstack_image_manager.plan.decisions import Decisions
+    from openstack_image_manager.plan.replanning import Replanner
     from openstack_image_manager.upstreams.follow import Follower
 
 PENDING = 3  # exit code of `plan --exit-code`
@@ -201,7 +201,7 @@ def _applied(clouds: Clouds, going: Sequence[CloudPlan], options: ImportOptions,
                 each.glance,
                 each.request.policy,
                 progress.Named(reporter, each.glance.cloud) if clouds.several else reporter,
-                _decisions(each),
+                _replanner(each),
                 compare.ids_elsewhere(each.glance.cloud, each.definitions, images),
             )
             for each in going
@@ -209,12 +209,12 @@ def _applied(clouds: Clouds, going: Sequence[CloudPlan], options: ImportOptions,
         return apply(jobs, options, workers)
 
 
-def _decisions(each: CloudPlan) -> Decisions:
+def _replanner(each: CloudPlan) -> Replanner:
     """What the plan was decided on, to decide again before each step."""
-    from openstack_image_manager.plan.decisions import Decisions
+    from openstack_image_manager.plan.replanning import Replanner
 
     request, day, admin = each.request, date.fromisoformat(each.day), each.glance.is_admin()
-    return Decisions(
+    return Replanner(
         each.plan, each.definitions, each.images, request.policy, day, admin, each.names, request.roll_back
     )
 

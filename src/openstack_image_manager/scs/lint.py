@@ -8,10 +8,10 @@ from datetime import datetime
 
 from yaml import MappingNode, SequenceNode
 
-from openstack_image_manager.definitions.diagnostics import Complaint, Position, dotted
+from openstack_image_manager.definitions.diagnostics import Diagnostic, Position, field_path
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.definitions.nodes import record
-from openstack_image_manager.definitions.yaml_tree import Broken, Loc, Tree
+from openstack_image_manager.definitions.yaml_tree import InvalidYamlError, Loc, Tree
 from openstack_image_manager.plan.model import Create, Plan
 from openstack_image_manager.scs.check import Report, judge
 from openstack_image_manager.scs.rules import LEVELS
@@ -27,7 +27,7 @@ class Remark:
     """A verdict with its position in the files."""
 
     verdict: Verdict
-    place: Complaint
+    place: Diagnostic
 
 
 def lint(
@@ -50,13 +50,13 @@ def lint(
         create = creates.get(verdict.name)
         if create is None:
             path = next(iter(files), "")
-            place = Complaint(path if len(files) == 1 else "", None, None, verdict.name, None, verdict.message)
+            place = Diagnostic(path if len(files) == 1 else "", None, None, verdict.name, None, verdict.message)
         else:
             definition = known[create.group]
             loc = _loc(definition, create.version.version, verdict.key)
             position = _position(trees, positions[definition.name], loc)
-            field = dotted(loc) if loc and loc[-1] == verdict.key else verdict.key
-            place = Complaint(position.file, position.line, position.column, definition.name, field, verdict.message)
+            field = field_path(loc) if loc and loc[-1] == verdict.key else verdict.key
+            place = Diagnostic(position.file, position.line, position.column, definition.name, field, verdict.message)
         remarks.setdefault((verdict.test, verdict.level, str(place)), Remark(verdict, place))
     return report, sorted(remarks.values(), key=_order)
 
@@ -93,7 +93,7 @@ def _loc(definition: Definition, version: str, key: str) -> Loc:
 def _read(data: bytes) -> Tree | None:
     try:
         return Tree(data)
-    except Broken:  # changed since it was loaded
+    except InvalidYamlError:  # changed since it was loaded
         return None
 
 

@@ -21,7 +21,7 @@ from openstack_image_manager.endoflife.releases import Product, Release
 from openstack_image_manager.model import Image
 from openstack_image_manager.plan import age, markers
 from openstack_image_manager.plan.markers import UNVERIFIED
-from openstack_image_manager.plan.matching import identify, one_per_version
+from openstack_image_manager.plan.matching import choose_per_version, identify
 from openstack_image_manager.plan.retention import as_day
 from openstack_image_manager.site.model import Build, Distribution, Life, Offer, Place, Site, State, Verified
 
@@ -111,7 +111,7 @@ def _by_version(
             if key := identify(image, by_name):
                 of_cloud[key[0]].append((key[1], image))
         for name, versions in of_cloud.items():
-            for version, image in one_per_version(versions)[0].items():
+            for version, image in choose_per_version(versions)[0].items():
                 offered[name][version].append((cloud, image))
     return offered
 

@@ -19,7 +19,7 @@ import urllib3
 from openstack_image_manager import __version__
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import FetchError, Interrupted, RefusedRedirectError, reason
-from openstack_image_manager.redaction import foreign
+from openstack_image_manager.redaction import redact
 from openstack_image_manager.transfer import redirects
 from openstack_image_manager.transfer.deadline import ConnectionWatch
 from openstack_image_manager.transfer.redirects import RedirectError, RedirectTrail
@@ -223,7 +223,7 @@ class Download(io.RawIOBase):
             raise RefusedRedirectError(f"{public_url(self.url)}: {reason(error)}") from None
         except (requests.exceptions.RequestException, ValueError) as error:  # ValueError: a redirect to no URL at all
             raise self._failed(reason(error)) from None
-        status = foreign(f"{answer.status_code} {answer.reason[:LONGEST_REASON]}")
+        status = redact(f"{answer.status_code} {answer.reason[:LONGEST_REASON]}")
         if answer.status_code in RETRIABLE:
             answer.close()
             after = answer.headers.get("Retry-After", "")

@@ -175,7 +175,7 @@ def _age(each: UpdateResult, before: str = "; ") -> str:
 def _facts(build: Build) -> list[str]:
     return [
         *([f"built {build.build_date}"] if build.build_date else []),
-        *([humanize.words(build.size)] if build.size else []),
+        *([humanize.size(build.size)] if build.size else []),
         str(build.checksum) if build.checksum else "no checksum is published",
         f"signed by {build.signed_by}" if build.signed_by else "not signed",
     ]
@@ -188,7 +188,7 @@ def markdown(found: Sequence[UpdateResult]) -> list[list[str]]:
         if (build := each.build) is not None and each.edits:
             cells = [
                 build.build_date or "",
-                humanize.words(build.size) if build.size else "",
+                humanize.size(build.size) if build.size else "",
                 str(build.checksum or "none"),
             ]
             rows.append([each.name, each.before or "", build.version, *cells, build.signed_by or "not signed"])

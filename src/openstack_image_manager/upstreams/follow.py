@@ -69,7 +69,7 @@ def _recorded(newest: tuple[str, Image] | None) -> list[Version]:
     try:
         url = values.url(image.properties.get("image_source", ""))
     except ValueError:  # private, or changed by somebody
-        url = values.NOWHERE
+        url = values.UNKNOWN_SOURCE
     verified = markers.verified_checksum(image)
     try:
         checksum = str(Checksum.parse(verified))

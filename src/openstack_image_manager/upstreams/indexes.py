@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from openstack_image_manager.checksum import DIGEST_LENGTHS, Checksum
-from openstack_image_manager.definitions.diagnostics import near
+from openstack_image_manager.definitions.diagnostics import suggestion
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.upstreams import documents
 from openstack_image_manager.upstreams.candidates import Candidate
@@ -27,7 +27,7 @@ def simplestreams(text: str, product: str, item: str, root: str) -> list[Candida
         raise VerificationError(f"is no products file of simplestreams: its format is {document.get('format')!r:.40}")
     products = documents.mapping(document.get("products"), "products")
     if product not in products:
-        raise VerificationError(f"has no product {product}{near(product, products)}")
+        raise VerificationError(f"has no product {product}{suggestion(product, products)}")
     attributes = documents.mapping(products[product], product)
     found = []
     for serial, value in documents.mapping(attributes.get("versions"), "versions").items():

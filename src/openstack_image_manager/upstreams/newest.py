@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from openstack_image_manager.background import started, wait_for_all
-from openstack_image_manager.definitions.diagnostics import dotted
+from openstack_image_manager.definitions.diagnostics import field_path
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.definitions.resolvers import shipped, validation, variables
 from openstack_image_manager.definitions.resolvers.model import Resolver
@@ -82,7 +82,7 @@ def _checked_variables(resolver: Resolver, definition: Definition) -> dict[str, 
     problems = validation.problems(resolver, known)
     if problems:
         loc, message = problems[0]
-        raise Error(f"{dotted(('resolve', *loc))}: {message}")
+        raise Error(f"{field_path(('resolve', *loc))}: {message}")
     return variables.evaluate(resolver, known)
 
 

@@ -195,9 +195,9 @@ def github_releases(project: str) -> str:
 
 def _yaml(text: str) -> Any:
     from openstack_image_manager.definitions.nodes import plain
-    from openstack_image_manager.definitions.yaml_tree import Broken
+    from openstack_image_manager.definitions.yaml_tree import InvalidYamlError
 
     try:
         return plain(text.encode("utf-8", "surrogatepass"))
-    except Broken as error:
+    except InvalidYamlError as error:
         raise VerificationError(f"{error} (line {error.line})") from None

@@ -11,8 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from openstack_image_manager.definitions.diagnostics import Complaint, DefinitionErrors, Position, near, sentence
-from openstack_image_manager.definitions.editing.field_edits import Place
+from openstack_image_manager.definitions.diagnostics import (
+    DefinitionErrors,
+    Diagnostic,
+    Position,
+    error_message,
+    suggestion,
+)
+from openstack_image_manager.definitions.editing.field_edits import DefinitionEditor
 from openstack_image_manager.definitions.editing.layout import Layout, Splice, spliced
 from openstack_image_manager.definitions.editing.style import Value
 from openstack_image_manager.definitions.editing.version_edits import add_version, goes_first, remove_version
@@ -83,11 +89,13 @@ def edit(text: str, edits: Iterable[Edit], file: str = "<text>") -> str:
     for batch in _batches(list(edits)):
         for each in batch:
             if each.image not in wanted:
-                hint = near(each.image, wanted)
-                raise Error(str(Complaint(file, None, None, each.image, None, f"is not in this file{hint}")))
+                hint = suggestion(each.image, wanted)
+                raise Error(str(Diagnostic(file, None, None, each.image, None, f"is not in this file{hint}")))
             wanted[each.image] = _applied(wanted[each.image], each, positions[each.image])
         layout = Layout(new, file)
-        new = spliced(new, (splice for each in batch for splice in _splices(Place(layout, each.image), each)))
+        new = spliced(
+            new, (splice for each in batch for splice in _splices(DefinitionEditor(layout, each.image), each))
+        )
         check_result(file, new, list(wanted.values()))
     check_readers(file, text, new)
     return bom + new
@@ -117,7 +125,7 @@ def _batches(edits: Sequence[Edit]) -> list[list[Edit]]:
     return batches
 
 
-def _splices(place: Place, each: Edit) -> list[Splice]:
+def _splices(place: DefinitionEditor, each: Edit) -> list[Splice]:
     if isinstance(each, AddVersion):
         return add_version(place, each.fields)
     if isinstance(each, RemoveVersion):
@@ -127,7 +135,7 @@ def _splices(place: Place, each: Edit) -> list[Splice]:
     return place.set_field(each.field, each.value)
 
 
-class _Senseless(Exception):
+class _InvalidEditError(Exception):
     """An edit that cannot be done to the values it is for: field, and what is wrong."""
 
 
@@ -136,34 +144,34 @@ def _applied(definition: Definition, each: Edit, position: Position) -> Definiti
     field: str | None
     try:
         return Definition.model_validate(_values(definition.model_dump(exclude_unset=True), each))
-    except _Senseless as error:
+    except _InvalidEditError as error:
         field, message = error.args
     except ValidationError as error:
         details = error.errors(include_url=False)[0]
         loc = tuple(step for step in details["loc"] if step != "[key]")
         field = ".".join(str(step) for step in loc if not isinstance(step, int))
-        message = sentence(details, loc)
-    raise Error(str(Complaint(position.file, position.line, position.column, each.image, field, message)))
+        message = error_message(details, loc)
+    raise Error(str(Diagnostic(position.file, position.line, position.column, each.image, field, message)))
 
 
 def _values(image: dict[str, Any], each: Edit) -> dict[str, Any]:
     versions: list[dict[str, Any]] = image["versions"]
     names = [version["version"] for version in versions]
     if isinstance(each, SetVersionField | SetImageField) and each.field in _FIXED:
-        raise _Senseless(each.field, "can't be set by an edit")
+        raise _InvalidEditError(each.field, "can't be set by an edit")
     if isinstance(each, SetImageField):
         return _changed(image, {each.field: each.value})
     if isinstance(each, AddVersion):
         if each.fields.get("version") in names:
-            raise _Senseless("versions", f"there is a version {each.fields['version']} already")
+            raise _InvalidEditError("versions", f"there is a version {each.fields['version']} already")
         versions.insert(0 if goes_first(names) else len(names), _changed({}, each.fields))
     elif each.version not in names:
-        raise _Senseless("versions", f"there is no version {each.version}{near(each.version, names)}")
+        raise _InvalidEditError("versions", f"there is no version {each.version}{suggestion(each.version, names)}")
     elif isinstance(each, SetVersionField):
         index = names.index(each.version)
         versions[index] = _changed(versions[index], {each.field: each.value})
     elif len(names) == 1:
-        raise _Senseless("versions", f"{each.version} is the only version; an image needs one, so it stays")
+        raise _InvalidEditError("versions", f"{each.version} is the only version; an image needs one, so it stays")
     else:
         del versions[names.index(each.version)]
     return image
@@ -175,7 +183,9 @@ def _changed(values: dict[str, Any], fields: Mapping[str, Value]) -> dict[str, A
     for field, value in fields.items():
         parts = list(value.values()) if isinstance(value, Mapping) else [value]
         if not all(isinstance(part, str | int | None) for part in parts):
-            raise _Senseless(field, "can't be set by an edit: lists, and what is nested deeper, are for a person")
+            raise _InvalidEditError(
+                field, "can't be set by an edit: lists, and what is nested deeper, are for a person"
+            )
         old = changed.get(field)
         changed[field] = {**(old if isinstance(old, dict) else {}), **value} if isinstance(value, Mapping) else value
     return changed

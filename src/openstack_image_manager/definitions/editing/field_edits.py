@@ -12,15 +12,15 @@ from typing import NoReturn
 from yaml import MappingNode, Node, SequenceNode
 from yaml.tokens import Token
 
-from openstack_image_manager.definitions.editing.layout import Layout, Splice, own
-from openstack_image_manager.definitions.editing.style import Hand, Scalar, Value, as_read, is_one_line, scalar
+from openstack_image_manager.definitions.editing.layout import Layout, Splice, key_index
+from openstack_image_manager.definitions.editing.style import Scalar, Style, Value, as_read, is_one_line, scalar
 from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.definitions.yaml_tree import NULL
 
 IMAGE_FIELDS, VERSION_FIELDS = tuple(Definition.model_fields), tuple(Version.model_fields)
 
 
-class Place:
+class DefinitionEditor:
     """One definition in its file, and where its fields go. Raises Error where that would be a guess."""
 
     def __init__(self, layout: Layout, image: str) -> None:
@@ -31,7 +31,7 @@ class Place:
 
     def set_field(self, field: str, value: Value) -> list[Splice]:
         """Give a field of the image a value; of a mapping, only the keys named."""
-        hand = Hand(
+        hand = Style(
             self.layout,
             [self.node, *(node for node in self.layout.images.values() if node is not self.node)],
             self.line_break,
@@ -44,7 +44,7 @@ class Place:
         item = items.value[self.names(items).index(version)]
         self.check_alone(item, "versions")
         others = [other for other in items.value if other is not item]
-        hand = Hand(self.layout, [item, *others, *self.foreign_versions()], self.line_break)
+        hand = Style(self.layout, [item, *others, *self.foreign_versions()], self.line_break)
         return self._set(item, field, value, VERSION_FIELDS, hand)
 
     # Finding, and refusing
@@ -68,7 +68,7 @@ class Place:
 
     def versions(self) -> tuple[Node, Node]:
         """The key and the value of the list of versions; the value may be null."""
-        index = own(self.node, "versions")
+        index = key_index(self.node, "versions")
         if index is None:
             self.fail(self.node, "versions", "are taken over with '<<'; write them out here, then try again")
         self.check_simple(self.node, index)
@@ -87,8 +87,8 @@ class Place:
 
     # Fields
 
-    def _set(self, mapping: MappingNode, field: str, value: Value, order: Sequence[str], hand: Hand) -> list[Splice]:
-        index = own(mapping, field)
+    def _set(self, mapping: MappingNode, field: str, value: Value, order: Sequence[str], hand: Style) -> list[Splice]:
+        index = key_index(mapping, field)
         if index is None:
             return [self._insert(mapping, field, value, order, hand)]
         self.check_simple(mapping, index)
@@ -97,12 +97,12 @@ class Place:
         if not isinstance(value, Mapping):
             return self._replace(node, field, value, hand, bool(mapping.flow_style))
         if isinstance(node, MappingNode) and node.value:
-            inner = Hand(self.layout, [node], self.line_break, meta=True)
+            inner = Style(self.layout, [node], self.line_break, meta=True)
             return [splice for name, each in value.items() for splice in self._set(node, name, each, (), inner)]
         column = self.layout.lines.column(key.start_mark.index)
         return self.fill(key, node, hand.entry(field, value, column, bool(mapping.flow_style)))
 
-    def _replace(self, node: Node, field: str, value: Scalar, hand: Hand, in_brackets: bool) -> list[Splice]:
+    def _replace(self, node: Node, field: str, value: Scalar, hand: Style, in_brackets: bool) -> list[Splice]:
         kind = hand.kind(field)
         if self.layout.tree.scalar(node, kind, (field,)) == as_read(value, kind):
             return []
@@ -120,7 +120,7 @@ class Place:
         text = scalar(value, kind, None, in_brackets)
         return [(start, start + len(header), text), (self.layout.lines.line_end(start), end, "")]
 
-    def _insert(self, mapping: MappingNode, field: str, value: Value, order: Sequence[str], hand: Hand) -> Splice:
+    def _insert(self, mapping: MappingNode, field: str, value: Value, order: Sequence[str], hand: Style) -> Splice:
         """Put a field behind the one that it follows in the order; without an order, behind all others."""
         if self.layout.is_merged(mapping):
             self.fail(mapping, field, "can't be added: others take this mapping over with '<<'; write them out first")

@@ -25,9 +25,9 @@ from yaml.tokens import (
     ValueToken,
 )
 
-from openstack_image_manager.definitions.diagnostics import Complaint
+from openstack_image_manager.definitions.diagnostics import Diagnostic
 from openstack_image_manager.definitions.editing.lines import Lines
-from openstack_image_manager.definitions.yaml_tree import MERGE, Broken, Tree
+from openstack_image_manager.definitions.yaml_tree import MERGE, InvalidYamlError, Tree
 from openstack_image_manager.errors import Error
 
 Splice = tuple[int, int, str]  # what stands from the first offset to the second gives way to the text
@@ -45,7 +45,7 @@ def spliced(text: str, splices: Iterable[Splice]) -> str:
     return "".join(parts) + text[done:]
 
 
-class Inside(NamedTuple):
+class Brackets(NamedTuple):
     """What stands in the brackets of a list: the start of its first item, the ends of the last one and of a comma."""
 
     start: int
@@ -62,8 +62,8 @@ class Layout:
         try:
             self.tree = Tree(text.encode())
             self._read()
-        except Broken as error:
-            raise Error(str(Complaint(file, error.line, error.column, None, None, str(error)))) from None
+        except InvalidYamlError as error:
+            raise Error(str(Diagnostic(file, error.line, error.column, None, None, str(error)))) from None
 
     def _read(self) -> None:
         # Tokens without width only mark the ends of blocks.
@@ -115,7 +115,7 @@ class Layout:
 
     def fail(self, offset: int, image: str, field: str | None, message: str) -> NoReturn:
         """Raise an Error that names the place."""
-        raise Error(str(Complaint(self.file, *self.lines.position(offset), image, field, message)))
+        raise Error(str(Diagnostic(self.file, *self.lines.position(offset), image, field, message)))
 
     # Tokens
 
@@ -189,7 +189,7 @@ class Layout:
             index += 1
         return int(self.tokens[index].start_mark.index)
 
-    def inside(self, items: SequenceNode) -> Inside:
+    def inside(self, items: SequenceNode) -> Brackets:
         """Where things stand within the brackets of a list that is not empty."""
         bracket = self.before(items.end_mark.index)
         opening = bisect_left(self._token_starts, items.start_mark.index)
@@ -197,7 +197,7 @@ class Layout:
             opening += 1
         comma = int(self.tokens[bracket - 1].end_mark.index)
         has_comma = isinstance(self.tokens[bracket - 1], FlowEntryToken)
-        return Inside(
+        return Brackets(
             start=int(self.tokens[opening + 1].start_mark.index),
             end=int(self.tokens[bracket - (2 if has_comma else 1)].end_mark.index),
             comma=comma if has_comma else None,
@@ -245,6 +245,6 @@ class Layout:
         return next((token for token in later if isinstance(token, AliasToken) and token.value in names), None)
 
 
-def own(mapping: MappingNode, name: str) -> int | None:
+def key_index(mapping: MappingNode, name: str) -> int | None:
     """The index of the pair of a key that is written in a mapping itself; None where it is missing or merged."""
     return next((index for index, (key, _) in enumerate(mapping.value) if key.value == name), None)

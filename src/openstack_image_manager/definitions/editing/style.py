@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from yaml import MappingNode, Node, ScalarNode
 
-from openstack_image_manager.definitions.editing.layout import Layout, own
+from openstack_image_manager.definitions.editing.layout import Layout, key_index
 from openstack_image_manager.definitions.fields import KINDS
-from openstack_image_manager.definitions.yaml_tree import NULL, STR, Broken, Kind, Tree, reads_alike
+from openstack_image_manager.definitions.yaml_tree import NULL, STR, InvalidYamlError, Kind, Tree, reads_alike
 
 Scalar = str | int | bool | None
 Value = Scalar | Mapping[str, Scalar]
@@ -55,7 +55,7 @@ def _read_back(text: str, kind: Kind, in_brackets: bool) -> object:
     around = f"{{k: {text}, l: m}}" if in_brackets else f"k: {text}\nl: m\n"
     try:
         tree = Tree(around.encode())
-    except (Broken, UnicodeEncodeError):
+    except (InvalidYamlError, UnicodeEncodeError):
         return None
     if not reads_alike(around):
         return None
@@ -71,7 +71,7 @@ def is_one_line(value: Scalar) -> bool:
     return isinstance(value, str) and value != "" and value == value.strip() and value.isprintable()
 
 
-class Hand:
+class Style:
     """The handwriting of some mappings of a file, nearest first: of each field, the first one that has it decides."""
 
     def __init__(self, layout: Layout, samples: Sequence[MappingNode], line_break: str, meta: bool = False) -> None:
@@ -84,7 +84,7 @@ class Hand:
     def pairs(self, name: str) -> Iterator[tuple[ScalarNode, Node]]:
         """The entries of a field in the samples."""
         for sample in self.samples:
-            index = own(sample, name)
+            index = key_index(sample, name)
             if index is not None and self.layout.is_simple(sample, index):
                 yield sample.value[index]
 
@@ -153,7 +153,7 @@ class Hand:
         samples = [(key, value) for key, value in self.pairs(name) if isinstance(value, MappingNode)]
         # JSON has quotes everywhere.
         nearest = self.samples[:1] if in_brackets and key[0] in "\"'" else []
-        inner = Hand(self.layout, [sample for _, sample in samples] or nearest, self.line_break, meta=True)
+        inner = Style(self.layout, [sample for _, sample in samples] or nearest, self.line_break, meta=True)
         if in_brackets or not value or (samples and samples[0][1].flow_style):
             return key + self._gap(name, key) + inner.in_brackets(value)
         step = STEP

@@ -13,9 +13,9 @@ from itertools import pairwise
 
 from yaml import MappingNode, Node, SequenceNode
 
-from openstack_image_manager.definitions.editing.field_edits import Place
-from openstack_image_manager.definitions.editing.layout import Splice, own
-from openstack_image_manager.definitions.editing.style import STEP, Hand, Value
+from openstack_image_manager.definitions.editing.field_edits import DefinitionEditor
+from openstack_image_manager.definitions.editing.layout import Splice, key_index
+from openstack_image_manager.definitions.editing.style import STEP, Style, Value
 from openstack_image_manager.definitions.naming import version_key
 
 _REST_OF_LINE = re.compile(" *,? *(#.*)?")
@@ -28,14 +28,14 @@ def goes_first(versions: Sequence[str]) -> bool:
     return sum(left < right for left, right in steps) <= sum(left > right for left, right in steps)
 
 
-def add_version(place: Place, fields: Mapping[str, Value]) -> list[Splice]:
+def add_version(place: DefinitionEditor, fields: Mapping[str, Value]) -> list[Splice]:
     """Put a version into the list, at its beginning or end."""
     key, items = place.versions()
     if not isinstance(items, SequenceNode) or not items.value:
         return _add_to_nothing(place, key, items, fields)
     first = goes_first(place.names(items))
     samples = [item for item in items.value if item.start_mark.index >= items.start_mark.index]
-    hand = Hand(place.layout, [*(samples if first else samples[::-1]), *place.foreign_versions()], place.line_break)
+    hand = Style(place.layout, [*(samples if first else samples[::-1]), *place.foreign_versions()], place.line_break)
     if items.flow_style:
         return _add_in_brackets(place, items, hand.in_brackets(fields), first)
     layout, line_break = place.layout, place.line_break
@@ -49,7 +49,7 @@ def add_version(place: Place, fields: Mapping[str, Value]) -> list[Splice]:
     return [(below, below, line_break + blank + item)]
 
 
-def _item(place: Place, hand: Hand, fields: Mapping[str, Value], column: int) -> str:
+def _item(place: DefinitionEditor, hand: Style, fields: Mapping[str, Value], column: int) -> str:
     """A version in a list with dashes, from its dash on, like the nearest other one."""
     layout = place.layout
     model = hand.samples[0] if hand.samples else None
@@ -64,7 +64,7 @@ def _item(place: Place, hand: Hand, fields: Mapping[str, Value], column: int) ->
     return "-" + between + inside
 
 
-def _blank_lines(place: Place, items: SequenceNode, column: int) -> str:
+def _blank_lines(place: DefinitionEditor, items: SequenceNode, column: int) -> str:
     """The blank lines between two items of a list, as there are above the second one."""
     dash = place.layout.dash(items.value[1]) if len(items.value) > 1 else None
     if dash is None:
@@ -73,13 +73,13 @@ def _blank_lines(place: Place, items: SequenceNode, column: int) -> str:
     return place.line_break * place.layout.lines.count(place.layout.lines.blanks_above(top), top)
 
 
-def _lead(place: Place, offset: int) -> str:
+def _lead(place: DefinitionEditor, offset: int) -> str:
     """What stands before an item in brackets that is not the first: a new line where this one begins its line."""
     indentation = place.layout.lines.indentation(offset)
     return " " if indentation.strip(" ") else place.line_break + indentation
 
 
-def _add_in_brackets(place: Place, items: SequenceNode, item: str, first: bool) -> list[Splice]:
+def _add_in_brackets(place: DefinitionEditor, items: SequenceNode, item: str, first: bool) -> list[Splice]:
     layout, inside = place.layout, place.layout.inside(items)
     if first:
         return [(inside.start, inside.start, item + "," + _lead(place, inside.start))]
@@ -93,9 +93,9 @@ def _add_in_brackets(place: Place, items: SequenceNode, item: str, first: bool) 
     return [(below, below, lead + item + ",")]
 
 
-def _add_to_nothing(place: Place, key: Node, items: Node, fields: Mapping[str, Value]) -> list[Splice]:
+def _add_to_nothing(place: DefinitionEditor, key: Node, items: Node, fields: Mapping[str, Value]) -> list[Splice]:
     layout, samples = place.layout, place.foreign_versions()
-    hand = Hand(layout, samples or [place.node] if place.node.flow_style else samples, place.line_break)
+    hand = Style(layout, samples or [place.node] if place.node.flow_style else samples, place.line_break)
     start, end, colon = items.start_mark.index, layout.end(items), layout.colon(key)
     if layout.lines.count(start, end):
         place.fail(items, "versions", "is an empty list over several lines; write it as 'versions: []', then try again")
@@ -107,12 +107,12 @@ def _add_to_nothing(place: Place, key: Node, items: Node, fields: Mapping[str, V
     return place.fill(key, items, f"versions:{place.line_break}{' ' * column}{item}")
 
 
-def _habit(place: Place) -> int:
+def _habit(place: DefinitionEditor) -> int:
     """By how many columns the file indents the dashes of a list below its key."""
     layout, root = place.layout, place.layout.tree.root
     assert isinstance(root, MappingNode), "the file is valid"
     for mapping, name in [*((node, "versions") for node in layout.images.values()), (root, "images")]:
-        index = own(mapping, name)
+        index = key_index(mapping, name)
         if index is not None and layout.is_simple(mapping, index):
             key, items = mapping.value[index]
             if isinstance(items, SequenceNode) and items.value and not items.flow_style:
@@ -120,7 +120,7 @@ def _habit(place: Place) -> int:
     return STEP
 
 
-def remove_version(place: Place, version: str) -> list[Splice]:
+def remove_version(place: DefinitionEditor, version: str) -> list[Splice]:
     """Take a version out of the list, with its comments; it must not be the only one."""
     items = place.versions()[1]
     assert isinstance(items, SequenceNode)
@@ -133,7 +133,7 @@ def remove_version(place: Place, version: str) -> list[Splice]:
     return splices
 
 
-def _without_brackets(place: Place, items: SequenceNode, index: int, version: str) -> list[Splice]:
+def _without_brackets(place: DefinitionEditor, items: SequenceNode, index: int, version: str) -> list[Splice]:
     layout, item = place.layout, items.value[index]
     dash = layout.dash(item)
     assert dash is not None, "an item that is no alias has a dash"
@@ -151,7 +151,7 @@ def _without_brackets(place: Place, items: SequenceNode, index: int, version: st
     return [(above, end, "")]
 
 
-def _from_brackets(place: Place, items: SequenceNode, index: int, version: str) -> list[Splice]:
+def _from_brackets(place: DefinitionEditor, items: SequenceNode, index: int, version: str) -> list[Splice]:
     layout, item = place.layout, items.value[index]
     start, end = item.start_mark.index, layout.end(item)
     comma = layout.comma(end)

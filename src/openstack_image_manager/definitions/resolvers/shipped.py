@@ -10,7 +10,7 @@ from typing import Any
 
 from yaml import MappingNode
 
-from openstack_image_manager.definitions.diagnostics import near
+from openstack_image_manager.definitions.diagnostics import suggestion
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.definitions.nodes import nested
 from openstack_image_manager.definitions.resolvers.model import Resolver
@@ -49,7 +49,9 @@ def complete(resolver: Resolver) -> Resolver:
         return resolver
     known = shipped().resolvers
     if resolver.use not in known:
-        raise Error(f"no resolver is called '{resolver.use}'" + (near(resolver.use, known) or f"; {', '.join(known)}"))
+        raise Error(
+            f"no resolver is called '{resolver.use}'" + (suggestion(resolver.use, known) or f"; {', '.join(known)}")
+        )
     base = known[resolver.use]
     own = {name: getattr(resolver, name) for name in resolver.model_fields_set - {"use", "variables"}}
     return base.model_copy(update={**own, "variables": {**base.variables, **resolver.variables}})

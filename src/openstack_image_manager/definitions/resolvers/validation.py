@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Set
 from itertools import islice
 
 from openstack_image_manager.checksum import BROKEN
-from openstack_image_manager.definitions.diagnostics import Loc, near
+from openstack_image_manager.definitions.diagnostics import Loc, suggestion
 from openstack_image_manager.definitions.resolvers import limits
 from openstack_image_manager.definitions.resolvers.model import (
     INITIAL,
@@ -19,7 +19,7 @@ from openstack_image_manager.definitions.resolvers.model import (
     Step,
 )
 from openstack_image_manager.definitions.resolvers.placeholders import fill, has_stray_brace, used
-from openstack_image_manager.definitions.values import NO_LONGER, USE_HTTPS
+from openstack_image_manager.definitions.values import UNSUPPORTED_SCHEME, USE_HTTPS
 from openstack_image_manager.errors import Error
 
 Problem = tuple[Loc, str]
@@ -197,7 +197,7 @@ class _Check:
             yield loc, "clearsigned texts are an index or a checksum file and hold their signature; no url belongs here"
         yield from self._template((*loc, "policy"), rule.policy)
         if not used(rule.policy) and rule.policy not in POLICIES:
-            yield (*loc, "policy"), f"must be one of {', '.join(POLICIES)}" + near(rule.policy, POLICIES)
+            yield (*loc, "policy"), f"must be one of {', '.join(POLICIES)}" + suggestion(rule.policy, POLICIES)
         if not rule.keys and rule.policy != "none":
             yield loc, "needs keys, who may sign; add them, or 'policy: none'"
         for index, key in enumerate(rule.keys):
@@ -242,8 +242,8 @@ class _Check:
             return f"{{{name}}} stands for meta.{name}, which the definition has not; add it"
         if name == "shortname":
             return "{shortname} stands for shortname, which the definition has not; add it"
-        return f"nothing is known here that {{{name}}} could stand for" + near(name, sorted(self.known))
+        return f"nothing is known here that {{{name}}} could stand for" + suggestion(name, sorted(self.known))
 
 
 def _is_ftp(text: str) -> bool:
-    return text.lower().startswith(f"{NO_LONGER}:")
+    return text.lower().startswith(f"{UNSUPPORTED_SCHEME}:")

@@ -13,7 +13,7 @@ from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import WHOLE, Image
 from openstack_image_manager.plan import markers, matching
 from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Policy, Update
-from openstack_image_manager.plan.ownership import split
+from openstack_image_manager.plan.ownership import split_by_owner
 from openstack_image_manager.plan.planner import is_final, plan
 
 # Fields that decide who finds which image under which name.
@@ -24,7 +24,7 @@ Values = Mapping[str, object]
 
 
 @dataclass(frozen=True)
-class Decisions:
+class Replanner:
     """What a plan was made of. `images`: those it was made of; `admin`: may the user change images of other projects;
     `names`: all definitions there are, None: unknown, so no image is one without a definition."""
 
@@ -37,21 +37,21 @@ class Decisions:
     names: Collection[str] | None = None
     roll_back: Mapping[str, str] = field(default_factory=dict)
 
-    def again(self, name: str, images: Iterable[Image]) -> tuple[Change, ...]:
+    def replan(self, name: str, images: Iterable[Image]) -> tuple[Change, ...]:
         """The changes of one definition, or of images that have lost theirs. `images`: all that may be of it."""
         definition = self._defined.get(name)
         mine = self._ours(name, definition, images)
         if definition is None:
             return plan((), mine, self.policy, self.day, (), self.names, self._usage).changes
-        ours, given = split(mine, [definition], self.policy.project)
+        ours, given = split_by_owner(mine, [definition], self.policy.project)
         definition, to = self._rolled_back(definition, ours)
         return plan([definition], ours, self.policy, self.day, (), None, self._usage, to, given).changes
 
-    def known(self, name: str) -> list[str]:
+    def known_ids(self, name: str) -> list[str]:
         """The ids of the images that the plan knew for a definition."""
         return [*self._known[name]]
 
-    def of_version(self, create: Create, images: Iterable[Image]) -> list[Image]:
+    def images_of_version(self, create: Create, images: Iterable[Image]) -> list[Image]:
         """The images that are the version already, with their bytes."""
         definition, version = create.definition, create.version.version
         key = (definition.name, version)
@@ -61,7 +61,7 @@ class Decisions:
             if image.status in WHOLE and matching.identify(image, {definition.name: definition}) == key
         ]
 
-    def without_tag(self, create: Create, images: Iterable[Image]) -> Image | None:
+    def untagged_image(self, create: Create, images: Iterable[Image]) -> Image | None:
         """The image of our own project that says it is the version but lost the managed tag; None: there is none."""
         key = (create.definition.name, create.version.version)
         for image in images:
@@ -136,17 +136,17 @@ class Decisions:
 
 def is_decisive(change: Change) -> bool:
     """True for what must not happen when the cloud is another one by now."""
-    return not isinstance(change, Update) or any(field.field in DECISIVE for field in change.fields)
+    return not isinstance(change, Update) or not change.names.isdisjoint(DECISIVE)
 
 
-def decisive(image: Image) -> dict[str, object]:
+def decisive_fields(image: Image) -> dict[str, object]:
     """The decisive fields of an image."""
     return {name: getattr(image, name) if hasattr(image, name) else image.properties.get(name) for name in DECISIVE}
 
 
 def outcome(image: Image, changes: Iterable[Change]) -> Values | None:
     """The decisive fields that the image has after the changes; None: it is deleted."""
-    values = decisive(image)
+    values = decisive_fields(image)
     for change in changes:
         if isinstance(change, Create) or change.found.id != image.id:
             continue
@@ -156,10 +156,10 @@ def outcome(image: Image, changes: Iterable[Change]) -> Values | None:
     return values
 
 
-def key(change: Change) -> tuple[object, ...]:
+def change_key(change: Change) -> tuple[object, ...]:
     """What makes two changes the same one, in what is decisive."""
     if isinstance(change, Create):
-        return ("import", change.version.version, *decisive(change.wanted).values())
+        return ("import", change.version.version, *decisive_fields(change.wanted).values())
     if isinstance(change, Delete):
         return ("delete", change.found.id)
     fields = [(field.field, field.after) for field in change.fields if field.field in DECISIVE]
