@@ -101,7 +101,7 @@ def test_an_upstream_that_fails_or_goes_back_leaves_its_definition_alone(debian:
     outcome = debian.run()
     assert outcome.code == 1
     assert f"Debian 13: left alone: the upstream's newest build {OLD}" in outcome.out
-    assert f"is older than {NEW}, which is there already" in outcome.out
+    assert f"is older than {NEW}, which is already recorded" in outcome.out
     assert {image.id: image for image in debian.bench.images() if "13" in image.name} == before
     assert debian.bench.names() == dict.fromkeys(DEBIANS, NEW)
 

@@ -123,8 +123,8 @@ def test_the_object_storage(bench: Bench, object_storage: Account, bucket: str) 
         return dict(found)
 
     assert look(bucket)["what"] == f"s3://{bucket} at {object_storage.url} can be looked at"
-    assert "there is no such bucket" in look("nowhere")["what"]
-    assert "these credentials may not do that here" in look(bucket, "wrong")["what"]
+    assert "the bucket does not exist" in look("nowhere")["what"]
+    assert "these credentials lack the permission" in look(bucket, "wrong")["what"]
 
 
 def test_a_report_of_the_checks(bench: Bench) -> None:

@@ -234,5 +234,5 @@ def test_latest_brings_in_what_is_new(bench: Bench) -> None:
     bench.define(bench.ubuntu(version))
     outcome = bench.run()
     assert outcome.code == 1
-    assert "left alone, as its upstream can't be asked" in outcome.out
+    assert "left alone, because its upstream cannot be queried" in outcome.out
     assert len(bench.images()) == 2

@@ -50,7 +50,7 @@ def test_a_worker_is_killed_in_mid_transfer_and_the_result_is_complete(mirror: M
         assert mirror.record(f"m/a/{name}-a.raw")["sha256"] == sha256(each)
     # one at a time of a worker, the private one on this machine, and never more than four of one upstream
     assert mirror.site.busiest <= 4
-    assert b"carry_out" in sent
+    assert b"run_job" in sent
     assert f"{mirror.site.url}/0.raw".encode() in sent
     for password in (mirror.account.secret_key, mirror.account.access_key, "url-password", "image-password"):
         assert password.encode() not in sent
@@ -64,7 +64,7 @@ def test_what_goes_wrong_on_workers_is_told_here(mirror: Mirror, tmp_path: Path)
     port = free_port(set())
     nobody = mirror.run("--executor", f"dask://127.0.0.1:{port}")
     assert (nobody.code, nobody.out) == (1, "")
-    assert nobody.err.startswith(f"error: --executor dask://127.0.0.1:{port}: no scheduler answers there")
+    assert nobody.err.startswith(f"error: --executor dask://127.0.0.1:{port}: the scheduler does not answer")
     mirror.define(mirror.version("1", BIG), mirror.version("2", image("2")))
     arrived, hold = threading.Event(), threading.Event()
     with cluster(tmp_path, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as running:
@@ -72,7 +72,7 @@ def test_what_goes_wrong_on_workers_is_told_here(mirror: Mirror, tmp_path: Path)
         assert (run.returncode, "the cluster has no workers; start some with: dask worker tcp://" in text) == (1, True)
         running.start_workers(["blind"], dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ""))
         text, _ = (run := mirror.start("--executor", running.executor)).communicate(timeout=60)
-        assert (run.returncode, text.count("there are no credentials; set AWS_ACCESS_KEY_ID")) == (1, 2), text
+        assert (run.returncode, text.count("no credentials; set AWS_ACCESS_KEY_ID")) == (1, 2), text
         assert left(mirror) == ([], [])
         running.workers["blind"].kill()
         running.start_workers(["good"], {k: v for k, v in mirror.environment().items() if k.startswith("AWS_")})
@@ -84,5 +84,5 @@ def test_what_goes_wrong_on_workers_is_told_here(mirror: Mirror, tmp_path: Path)
         running.workers["good"].kill()
         hold.set()
         text, _ = run.communicate(timeout=60)
-        told = f"failed: A 1: {KEY}: workers were lost over it (1 of them); look at their logs\n"
+        told = f"failed: A 1: {KEY}: lost 1 worker that copied it; check their logs\n"
         assert (run.returncode, told in text, left(mirror)[0]) == (1, True, []), text

@@ -66,7 +66,7 @@ def test_a_record_that_can_not_be_written_is_made_good(mirror: Mirror) -> None:
     mirror.proxy.add(Rule("PUT", ".*mirror.json", status=403, body="<Error><Code>AccessDenied</Code></Error>"))
     outcome = mirror.run()
     assert (outcome.code, left(mirror)) == (1, ([KEY], []))
-    assert f"writing {KEY}.mirror.json: 403 AccessDenied: these credentials may not do that here" in outcome.out
+    assert f"writing {KEY}.mirror.json: 403 AccessDenied: these credentials lack the permission" in outcome.out
     asked = mirror.site.count("/1.raw")
     assert_next_run_completes(mirror)
     assert mirror.site.count("/1.raw") == asked
@@ -86,20 +86,20 @@ def test_a_download_for_verification_that_breaks_goes_on(mirror: Mirror) -> None
 def test_who_may_not_and_what_is_not_there(mirror: Mirror, sandbox: Sandbox, object_storage: Account) -> None:
     wrong = mirror.run(AWS_SECRET_ACCESS_KEY="mistyped-key")
     assert (wrong.code, wrong.out) == (1, "")
-    assert "listing: 403 SignatureDoesNotMatch: the credentials are wrong; look at AWS_ACCESS_KEY_ID" in wrong.err
+    assert "listing: 403 SignatureDoesNotMatch: the credentials are wrong; check AWS_ACCESS_KEY_ID" in wrong.err
     member = mirror.run(account=sandbox.account("member"))
-    assert (member.code, "listing: 403 AccessDenied: these credentials may not" in member.err) == (1, True)
+    assert (member.code, "listing: 403 AccessDenied: these credentials lack" in member.err) == (1, True)
     empty = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     none = mirror.run(**empty)
-    assert (none.code, "there are no credentials; set AWS_ACCESS_KEY_ID" in none.err) == (1, True)
+    assert (none.code, "no credentials; set AWS_ACCESS_KEY_ID" in none.err) == (1, True)
     nobody = mirror.run(endpoint="http://127.0.0.1:9")
     assert (nobody.code, "Could not connect to the endpoint URL" in nobody.err) == (1, True)
     nonsense = mirror.run(endpoint="nonsense")
-    told = f"error: s3://{mirror.bucket}: Invalid endpoint: nonsense; look at --endpoint and the AWS_* variables\n"
+    told = f"error: s3://{mirror.bucket}: Invalid endpoint: nonsense; check --endpoint and the AWS_* variables\n"
     assert (nonsense.code, nonsense.err) == (1, told)
     bucket, mirror.bucket = mirror.bucket, "not-there"
     missing = mirror.run()
-    assert (missing.code, "listing: 404 NoSuchBucket: there is no such bucket; create it" in missing.err) == (2, True)
+    assert (missing.code, "listing: 404 NoSuchBucket: the bucket does not exist; create it" in missing.err) == (2, True)
     mirror.bucket = bucket
     assert left(mirror) == ([], [])
 
@@ -110,7 +110,7 @@ def test_a_full_quota_is_told(mirror: Mirror, object_storage: Account) -> None:
     assert requests.post(f"{storage}/{mirror.bucket}", headers=token | quota, timeout=60).status_code == 204
     outcome = mirror.run()
     assert (outcome.code, left(mirror)) == (1, ([], []))
-    assert "400 EntityTooLarge: it is full, or its quota is" in outcome.out
+    assert "400 EntityTooLarge: the storage or its quota is full" in outcome.out
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_file_that_can_not_be_edited_is_told_and_written_next_time(mirror: Mir
 
 
 def test_a_version_that_moves_gets_the_name_that_an_import_would_give(mirror: Mirror) -> None:
-    """Each build is kept under its own name; nothing of it goes while its upstream can't be asked."""
+    """Each build is kept under its own name; nothing of it goes while its upstream cannot be queried."""
     old, new = image("old"), image("new")
     moving = {**mirror.version("2", old), "version": "latest", "checksum": None}
     moving["checksums_url"] = mirror.site.put("/SUMS", f"{sha256(old)}  2.raw\n".encode())
@@ -240,7 +240,7 @@ def test_a_version_that_moves_gets_the_name_that_an_import_would_give(mirror: Mi
     assert (mirror.content(first), mirror.content(second)) == (old, new)
     mirror.site.on("/SUMS", Switches(status=404))
     lost = mirror.run("--prune", "--grace", "0")
-    assert (lost.code, "INVALID     A latest  (no key): its upstream can't be asked: " in lost.out) == (1, True)
+    assert (lost.code, "INVALID     A latest  (no key): its upstream cannot be queried: " in lost.out) == (1, True)
     assert mirror.content(first) == old
     assert mirror.run("--filter", "nobody", "--prune", "--grace", "0").code == 0
     assert mirror.content(first) == old
@@ -296,7 +296,7 @@ def test_an_upstream_whose_checksums_change_while_it_is_copied(mirror: Mirror) -
         (["--executor", "h:1"], "error: --executor h:1: write it like dask://scheduler.example.org:8786\n"),
         (
             ["--public-url", "images"],
-            "error: --public-url images is no plain address like https://example.org/images\n",
+            "error: --public-url images is not a plain URL like https://example.org/images\n",
         ),
     ],
 )

@@ -38,7 +38,7 @@ def test_somebody_else_writes_the_key_meanwhile(mirror: Mirror) -> None:
     mirror.proxy.add(Rule("POST", f".*{KEY}", nth=2, before=theirs))
     outcome = mirror.run()
     assert (outcome.code, left(mirror)) == (1, ([KEY], []))
-    assert "another program has changed it: FOREIGN, somebody else's object is there" in outcome.out
+    assert "another program has changed it: FOREIGN, an object of another owner is there" in outcome.out
     assert mirror.content(KEY) == b"theirs"
 
 
@@ -119,7 +119,7 @@ def test_an_interrupted_run_aborts_its_upload(mirror: Mirror) -> None:
     run = killed(mirror, signal.SIGINT)
     text = ended(run, time.monotonic())
     assert left(mirror) == ([], []), text
-    assert "skipped: A 1: interrupted; the next run goes on from here" in text
+    assert "skipped: A 1: interrupted; the next run continues from here" in text
     mirror.site.on("/1.raw", Switches())
     assert_next_run_completes(mirror)
 
@@ -216,4 +216,4 @@ def test_a_verification_can_be_interrupted(mirror: Mirror, how: str) -> None:
         text = interrupted(run)
     finally:
         over.set()
-    assert text == "interrupted: finishing what is under way\nerror: interrupted; nothing was changed\n"
+    assert text == "interrupted: finishing the copies in progress\nerror: interrupted; nothing was changed\n"

@@ -125,8 +125,8 @@ def test_a_definition_with_an_error_is_a_failure_in_the_report_of_status(bench: 
     outcome = bench.run("status", "--output", "json", *options)
     assert outcome.code == 1, outcome.text
     state, said = cases(files[".xml"])[f"Ubuntu {bench.tag}"]
-    assert (state, "its upstream can't be asked" in said) == ("failure", True)
-    assert "its upstream can't be asked" in files[".md"].read_text()
+    assert (state, "its upstream cannot be queried" in said) == ("failure", True)
+    assert "its upstream cannot be queried" in files[".md"].read_text()
     for text in (files[".json"].read_text(), outcome.out):
         assert json.loads(text)["findings"]["openstack"][0]["level"] == "error"
 

@@ -102,7 +102,7 @@ def test_a_definition_whose_upstream_cannot_be_asked(bench: Bench) -> None:
     gone = {"version": "latest", "url": f"{bench.site.url}/a.img", "checksums_url": f"{bench.site.url}/gone"}
     bench.define(bench.ubuntu(gone, meta=META))
     outcome = check(bench, definitions=True)
-    assert (outcome.code, "left alone, as its upstream can't be asked" in outcome.out) == (1, True)
+    assert (outcome.code, "left alone, because its upstream cannot be queried" in outcome.out) == (1, True)
     assert "scs-0104-image-ubuntu-2404" not in outcome.out
     assert list(json.loads(check(bench, "--output", "json", definitions=True).out)["failed"]) == [f"Ubuntu {bench.tag}"]
     (suite,) = ElementTree.fromstring(check(bench, "--output", "junit", definitions=True).out)

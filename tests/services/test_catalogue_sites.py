@@ -134,7 +134,7 @@ def test_no_upstream_takes_a_cloud_back(world: World, newer: str) -> None:
     assert left == definition
     assert (finding.level, finding.subject) == ("error", "AlmaLinux 9")
     assert finding.message.startswith("left alone: the upstream's newest build 20260526 (https://repo.almalinux.org/")
-    assert f"is older than {newer}, which is there already" in finding.message
+    assert f"is older than {newer}, which is already recorded" in finding.message
 
 
 def test_a_build_that_was_replaced_is_refused(world: World) -> None:
@@ -171,7 +171,7 @@ def test_who_stops_it_gets_no_half_of_an_answer(world: World) -> None:
     catalogue_sites.almalinux(world, "9", "x86_64")
     sites = Sites(mirrors=world.mirrors)
     sites.stop()
-    with pytest.raises(Interrupted, match="interrupted while the upstreams were asked; nothing was changed"):
+    with pytest.raises(Interrupted, match="interrupted while the upstreams were queried; nothing was changed"):
         Follower(sites, verify).resolve([named("AlmaLinux 9")], {})
 
 
@@ -249,4 +249,4 @@ def test_a_copy_follows_with_update(world: World, tmp_path: Path) -> None:
     assert site.requests[-1].path.startswith("/nothing/")
     environment["OPENSTACK_IMAGE_MANAGER_MIRRORS"] = "https://cloud.debian.org/"
     outcome = run_main(["update", "--images", str(tmp_path / "images")], environment)
-    assert "OPENSTACK_IMAGE_MANAGER_MIRRORS takes two addresses" in outcome.err
+    assert "OPENSTACK_IMAGE_MANAGER_MIRRORS needs two URLs" in outcome.err

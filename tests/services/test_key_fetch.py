@@ -33,7 +33,7 @@ def test_what_is_no_key_is_not_stored(site: TestSite, tmp_path: Path) -> None:
     site.put("/key.asc", BUNDLE)
     site.put("/large.asc", bytes(LARGEST + 1))
     for url, message in (
-        (site.on("/page", Switches(html="<html>sign in</html>")), "/page: it holds no key"),
+        (site.on("/page", Switches(html="<html>sign in</html>")), "/page: it contains no key"),
         (site.on("/key.asc", Switches(status=404)), "/key.asc: 404"),
         (f"{site.url}/large.asc", f"/large.asc: larger than {LARGEST} bytes"),
     ):

@@ -54,7 +54,7 @@ def test_what_is_wrong_is_replaced_what_is_foreign_stays_and_what_nobody_needs_g
     (mirror.tree / "a").mkdir()
     (mirror.tree / "a/3-a.raw").write_bytes(b"theirs")
     code, text = mirror.run()
-    assert (code, "FOREIGN     A 3  a/3-a.raw: somebody else's object is there" in text) == (1, True), text
+    assert (code, "FOREIGN     A 3  a/3-a.raw: an object of another owner is there" in text) == (1, True), text
     damaged = bytearray(image("1", 2))
     damaged[-1] ^= 1
     (mirror.tree / KEY).write_bytes(damaged)
@@ -77,7 +77,9 @@ def test_an_object_whose_record_is_damaged_is_not_touched(mirror: Carried) -> No
     record = mirror.tree / f"{KEY}.mirror.json"
     record.write_bytes(record.read_bytes()[:100])
     code, text = mirror.run()
-    assert (code, f"FOREIGN     A 1  {KEY}: its record {KEY}.mirror.json is damaged, so" in text) == (1, True), text
+    assert (code, f"FOREIGN     A 1  {KEY}: its record {KEY}.mirror.json is damaged: the owner" in text) == (1, True), (
+        text
+    )
     assert (mirror.tree / KEY).read_bytes() == image("1", 2)
     record.unlink()
     (mirror.tree / KEY).unlink()
@@ -88,7 +90,7 @@ def test_an_object_whose_record_is_damaged_is_not_touched(mirror: Carried) -> No
 def test_a_new_file_is_not_written_over_another_one(mirror: Carried) -> None:
     with Directory(str(mirror.tree), writes=True) as folder:
         folder.put("a/b", b"1", new=True)
-        with pytest.raises(StorageError, match="writing a/b: there is a file already") as caught:
+        with pytest.raises(StorageError, match="writing a/b: a file already exists") as caught:
             folder.put("a/b", b"2", new=True)
         assert (caught.value.code, folder.get("a/b")) == (EXISTS, b"1")
         folder.put("a/b", b"2")
@@ -129,7 +131,7 @@ def test_what_fails_after_the_copies_is_in_the_reports(mirror: Carried, tmp_path
     code, text = mirror.run("--write", "--metrics", str(tmp_path / "r.prom"), *options)
     assert code == 1, text
     read_only = f"{mirror.file}: is read-only; chmod u+w lets it be changed"
-    foreign = "a/SHA256SUMS: somebody else's file is there, and is never touched; move it, or give --no-index"
+    foreign = "a/SHA256SUMS: a file of another owner is there, and is never changed; move it, or add --no-index"
     data = json.loads(files[".json"].read_text())
     assert (data["exit_code"], data["error"], data["versions"][0]["state"]) == (1, None, "ok")
     assert data["failed"] == {str(mirror.file): read_only, "index": foreign}
@@ -166,7 +168,7 @@ def test_a_killed_run_leaves_nothing_that_can_be_seen_and_one_run_is_at_work_at_
     run = start(mirror)
     assert reading.wait(60)
     code, text = mirror.run()
-    assert (code, text) == (1, f"error: {mirror.tree.as_uri()}: another run is at work there; wait for its end\n")
+    assert (code, text) == (1, f"error: {mirror.tree.as_uri()}: another run uses it; wait until that run ends\n")
     assert mirror.run("--dry-run")[0] == 0
     os.kill(run.pid, signal.SIGKILL)
     run.communicate(timeout=30)
@@ -175,7 +177,7 @@ def test_a_killed_run_leaves_nothing_that_can_be_seen_and_one_run_is_at_work_at_
     stale.parent.mkdir(exist_ok=True)
     stale.write_bytes(data[:100])
     code, text = mirror.run()
-    assert (code, "a/1-a.raw: aborted an upload that was begun " in text) == (0, True), text
+    assert (code, "a/1-a.raw: aborted an unfinished upload of " in text) == (0, True), text
     assert ((mirror.tree / KEY).read_bytes(), mirror.files()) == (data, WHOLE)
 
 
@@ -194,18 +196,21 @@ def test_links_out_of_the_directory_are_not_followed(mirror: Carried, tmp_path: 
     (mirror.tree / "a").symlink_to(outside)
     code, text = mirror.run()
     assert (code, list(outside.iterdir())) == (1, []), text
-    assert f"{KEY} leads out of the directory, to {outside}; remove that link" in text
+    assert f"{KEY} points outside the directory, to {outside}; remove that link" in text
 
 
 @pytest.mark.parametrize(
     ("mirror_url", "message"),
     [
-        ("/../x.raw", "'../x.raw' makes no key of an object"),
-        ("/a/%2e%2e/%2e%2e/x.raw", "'a/../../x.raw' makes no key of an object"),
-        ("/streams/v1/index.json", "'streams/v1/index.json': files of the index are called so"),
-        ("/x/SHA256SUMS.gpg", "'x/SHA256SUMS.gpg': files of the index are called so"),
-        ("/x/.y.mirror-partial", "'x/.y.mirror-partial': unfinished files are called so; set another mirror_url"),
-        (f"/{'x' * 250}", "the file system takes no name that long; set mirror_url, or a shortname"),
+        ("/../x.raw", "'../x.raw' is not a valid object key"),
+        ("/a/%2e%2e/%2e%2e/x.raw", "'a/../../x.raw' is not a valid object key"),
+        ("/streams/v1/index.json", "'streams/v1/index.json': this name is reserved for the index"),
+        ("/x/SHA256SUMS.gpg", "'x/SHA256SUMS.gpg': this name is reserved for the index"),
+        (
+            "/x/.y.mirror-partial",
+            "'x/.y.mirror-partial': this name is reserved for unfinished files; set another mirror_url",
+        ),
+        (f"/{'x' * 250}", "the name is too long for the file system; set mirror_url or shortname"),
     ],
 )
 def test_names_that_can_not_be(mirror: Carried, mirror_url: str, message: str) -> None:

@@ -122,7 +122,7 @@ def test_signatures_are_made_again_only_when_they_must(mirror: Carried, gpg: Gpg
     assert "index: 1 files written" in mirror.run("--sign-key", other, GNUPGHOME=str(gpg.home))[1]
     mirror.define(mirror.version("3", image("3")), meta=META)
     code, text = mirror.run()
-    assert (code, "must change, and is signed: nothing was written; give --sign-key, or delete" in text) == (1, True)
+    assert (code, "must change, and is signed: nothing was written; add --sign-key, or delete" in text) == (1, True)
     assert (mirror.tree / "a/SHA256SUMS").read_bytes() == before["a/SHA256SUMS"]
     for name in SIGNED:
         (mirror.tree / name).unlink()
@@ -134,18 +134,23 @@ def test_what_can_not_sign_is_told_before_anything_is_done(mirror: Carried, gpg:
     home = str(gpg.home)
     code, text = mirror.run("--sign-key", "nobody@example.org", GNUPGHOME=home)
     assert (code, mirror.files()) == (1, [])
-    assert text == ("error: --sign-key nobody@example.org is no secret key of gpg's keyring (GNUPGHOME, or ~/.gnupg)\n")
+    assert text == (
+        "error: --sign-key nobody@example.org is not a secret key in gpg's keyring (GNUPGHOME, or ~/.gnupg)\n"
+    )
     gpg.make("mirror2")
-    assert "names 2 secret keys; give the fingerprint of one" in mirror.run("--sign-key", "mirror", GNUPGHOME=home)[1]
+    assert (
+        "matches 2 secret keys in gpg's keyring; give the fingerprint of one"
+        in mirror.run("--sign-key", "mirror", GNUPGHOME=home)[1]
+    )
     code, text = mirror.run("--sign-key", key, PATH="")
     assert (code, text) == (
         1,
-        "error: nothing can be signed without gpg; install it (Debian and Ubuntu: apt install gpg)\n",
+        "error: signing needs gpg; install it (Debian and Ubuntu: apt install gpg)\n",
     )
     locked = gpg.make("locked", passphrase="secret")
     subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True, timeout=60)
     code, text = mirror.run("--sign-key", locked, GNUPGHOME=home, GPG_TTY="", DISPLAY="")
-    assert (code, f"index: gpg does not sign with {locked}: " in text) == (1, True), text
+    assert (code, f"index: gpg cannot sign with {locked}: " in text) == (1, True), text
     assert (mirror.tree / "a/20260101-a.raw").exists()
 
 
@@ -154,20 +159,20 @@ def test_what_others_wrote_is_left_alone(mirror: Carried, gpg: Gpg, key: str) ->
     sums.parent.mkdir()
     sums.write_text("theirs\n")
     code, text = mirror.run()
-    assert (code, "index: a/SHA256SUMS: somebody else's file is there, and is never touched; move it" in text) == (
+    assert (code, "index: a/SHA256SUMS: a file of another owner is there, and is never changed; move it" in text) == (
         1,
         True,
     )
     assert (sums.read_text(), mirror.run("--no-index")[0]) == ("theirs\n", 0)
     sums.rename(f"{sums}.gpg")
     code, text = mirror.run("--sign-key", key, GNUPGHOME=str(gpg.home))
-    assert (code, "index: a/SHA256SUMS.gpg: somebody else's file" in text) == (1, True), text
+    assert (code, "index: a/SHA256SUMS.gpg: a file of another owner" in text) == (1, True), text
     Path(f"{sums}.gpg").unlink()
     theirs = mirror.tree / "streams/v1/index.sjson"
     theirs.parent.mkdir(parents=True)
     theirs.write_text("theirs\n")
     code, text = mirror.run("--sign-key", key, GNUPGHOME=str(gpg.home))
-    assert (code, "index: streams/v1/index.sjson: somebody else's file" in text) == (1, True), text
+    assert (code, "index: streams/v1/index.sjson: a file of another owner" in text) == (1, True), text
     assert theirs.read_text() == "theirs\n"
 
 

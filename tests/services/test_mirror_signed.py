@@ -196,7 +196,7 @@ def test_what_can_not_be_verified_again_counts_as_recorded(mirror: Carried, key:
     define(mirror, key, "checksum")
     code, text = run(mirror)
     assert (code, mirror.files()) == (1, []), text
-    assert "the definition has no signed_by with a checksum: let update write one" in text
+    assert "the definition has no signed_by with a checksum: run update to record one" in text
     define(mirror, key, "checksum", signed_by=OTHER, signed_at="2026-01-01 10:00:00")
     assert run(mirror)[0] == 0
     record = mirror.record()
@@ -218,7 +218,7 @@ def test_without_a_signature_where_none_is_needed(mirror: Carried, key: Made) ->
     (mirror.tree / KEY).unlink()
     define(mirror, key, "checksum", checksums_url=None)
     code, text = run(mirror)
-    assert (code, "the definition does not tell where the signed checksum is; its signature is required" in text) == (
+    assert (code, "the definition does not say where the signed checksum is; its signature is required" in text) == (
         1,
         True,
     ), text

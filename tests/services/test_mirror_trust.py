@@ -55,7 +55,7 @@ def test_an_expired_key_leaves_the_old_pair(mirror: Carried, gpg: Gpg) -> None:
     wait_until_expired(gpg, key)
     mirror.define(mirror.version("1", image("1", 2)), mirror.version("2", image("2")))
     code, text = mirror.run(*options, GNUPGHOME=str(gpg.home))
-    assert (code, f"index: gpg does not sign with {key}" in text) == (1, True), text
+    assert (code, f"index: gpg cannot sign with {key}" in text) == (1, True), text
     assert published(mirror) == before
 
 
@@ -116,7 +116,7 @@ def test_a_note_that_others_wrote_is_left_alone(mirror: Carried) -> None:
     assert mirror.run()[0] == 0  # nothing is to be noted
     mirror.define(mirror.version("2", image("2")))
     code, text = mirror.run("--prune")
-    message = f"unneeded objects: {MEMO}: somebody else's file is there; move it, so that --grace can count\n"
+    message = f"unneeded objects: {MEMO}: a file of another owner is there; move it, or --grace cannot be counted\n"
     assert (code, message in text, (mirror.tree / KEY).exists()) == (1, True, True), text
     assert (mirror.tree / MEMO).read_text() == "theirs\n"
     (mirror.tree / MEMO).write_text("")
@@ -221,8 +221,8 @@ def test_a_digest_that_only_the_bucket_tells_is_neither_written_nor_signed(mirro
         before = mirror.file.read_text()
         code, text = mirror.run("--write", "--sign-key", key, GNUPGHOME=str(gpg.home))
         assert (code, mirror.file.read_text()) == (0, before), text
-        assert "A 1: no mirror_url written: only the bucket tells its digest" in text
-        assert f"{KEY}: not in the index: only its record has its sha256, which is not signed; where the" in text
+        assert "A 1: no mirror_url written: its digest is known only from the bucket" in text
+        assert f"{KEY}: not in the index: its sha256 is known only from its unsigned record; if the" in text
         assert sha256(image("evil")) not in "".join(map(str, published(mirror).values()))
     (mirror.tree / KEY).unlink()
     code, text = mirror.run("--write", "--sign-key", key, GNUPGHOME=str(gpg.home))

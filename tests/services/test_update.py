@@ -93,7 +93,7 @@ def test_a_build_older_than_the_recorded_one_is_refused(distribution: Distributi
     file = distribution.write(distribution.definition(versions="[{version: '20240514', url: 'https://x/1'}]"))
     before = file.read_text()
     outcome = distribution.run()
-    assert (outcome.code, "is older than 20240514, which is there already" in outcome.out) == (1, True), outcome.text
+    assert (outcome.code, "is older than 20240514, which is already recorded" in outcome.out) == (1, True), outcome.text
     assert file.read_text() == before
 
 

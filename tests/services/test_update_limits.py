@@ -77,7 +77,7 @@ def test_files_that_were_written_when_somebody_stops_it_are_told(distribution: D
     lines = outcome.out.splitlines()
     assert lines[0].startswith("A: nothing → 20240416 (")
     assert lines[1:] == [
-        f"{name}: interrupted: {file}: stopped before this file was written for certain; run again"
+        f"{name}: interrupted: {file}: stopped, and this file may not be written; run again"
         for name, file in (("B", second), ("C", third))
     ] + ["3 definitions asked: 1 updated, 2 interrupted"]
     assert outcome.err == "error: interrupted; what had been answered is written, run again for the rest\n"
@@ -147,8 +147,8 @@ def test_a_cache_that_others_can_write_is_not_trusted(distribution: Distribution
     outcome = distribution.run("--cache")
     assert outcome.code == 0
     assert outcome.err == (
-        f"warning: {wrong}: mode {mode:04o}, owner {os.geteuid()}: others can write there, so documents are not taken "
-        f"from it and are fetched anew; make it yours alone: rm -r {wrong}\n"
+        f"warning: {wrong}: mode {mode:04o}, owner {os.geteuid()}: others can write there, so its documents are not "
+        f"used and are fetched again; remove it: rm -r {wrong}\n"
     )
     assert not [each for each in distribution.site.requests[before:] if "if-none-match" in each.headers]
     assert kept.stat().st_mtime == 0
@@ -179,7 +179,7 @@ def test_a_user_without_a_home(distribution: Distribution) -> None:
     assert "A: nothing → 20240416" in outcome.out
     outcome = run_main(fetch, nowhere)
     assert outcome.code == 1
-    assert outcome.err == "error: there is no home directory to keep keys in; set XDG_DATA_HOME, or give --keys DIR\n"
+    assert outcome.err == "error: no home directory to store keys in; set XDG_DATA_HOME, or add --keys DIR\n"
     # A home that can't be written, as it is a file.
     (distribution.folder / "home").touch()
     nowhere["HOME"] = str(distribution.folder / "home")

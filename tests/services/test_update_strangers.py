@@ -87,9 +87,9 @@ def test_what_is_in_a_local_file_never_leaves_this_machine(
     asked = [request.path for request in site.requests]
     assert not [path for path in asked if "geheim" in path or "admin" in path]
     if options:
-        assert "is not asked, since a file of this machine was read before" in outcome.out, outcome
+        assert "is not requested, because a local file was read before" in outcome.out, outcome
     else:
-        expected = f"{secret} is a file of this machine, which resolvers read only with {OPTION}"
+        expected = f"{secret} is a local file, which resolvers read only with {OPTION}"
         assert expected in outcome.out, outcome
     # Of the guesses one is asked about, whichever is right.
     assert asked in ([], ["/guesses/", "/z/"])
@@ -109,11 +109,11 @@ def test_local_files_are_read_where_the_operator_allows_it(distribution: Distrib
         assert (outcome.code, "S: nothing → 20260101" in outcome.out) == (0, True), outcome
     web = {"pointer": distribution.site.put("/last", b"20260101\n"), "match": "(?P<version>[0-9]+)"}
     assert resolving(distribution, {**resolve, "steps": [web]}, OPTION).code == 0
-    assert "is a file of this machine" in resolving(distribution, {**resolve, "steps": [web]}).out
+    assert "is a local file" in resolving(distribution, {**resolve, "steps": [web]}).out
 
 
 def test_moving_addresses_and_signatures_are_no_way_round(world: World, secret: str) -> None:
-    message = f"{secret} is a file of this machine, which resolvers read only with {OPTION}"
+    message = f"{secret} is a local file, which resolvers read only with {OPTION}"
     assert refused(world, moving(secret, secret), Error) == message
     assert refused(world, moving(f"{BASE}/x", secret), Error) == message
     put(world, {"linux-1.qcow2": image("new")})
@@ -121,7 +121,7 @@ def test_moving_addresses_and_signatures_are_no_way_round(world: World, secret: 
     for over, subject, allowed in (("image", "linux-1.qcow2", True), ("checksum", "SUMS", False)):
         rule = {"kind": "detached", "over": over, "url": secret, "keys": KEY}
         assert refused(world, linux(signature=rule), Error, local_files=allowed) == (
-            f"{BASE}/{subject}: its signature is in a file of this machine, and what is on the web needs one on the web"
+            f"{BASE}/{subject}: its signature is a local file, but a file on the web needs a signature on the web"
         )
 
 
@@ -153,7 +153,7 @@ def test_a_mirror_of_the_operator_is_no_way_to_other_files(tmp_path: Path) -> No
     sites = Sites(mirrors={"https://x/": (tmp_path / "mirror").as_uri()})
     assert sites.document("https://x/a").data == b"public"
     for path in ("../secret", "%2e%2e/secret", "a/..%2f../secret"):
-        with pytest.raises(FetchError, match=f"^https://x/{path}: leads out of https://x, which file:"):
+        with pytest.raises(FetchError, match=f"^https://x/{path}: points outside https://x, the part that file:"):
             sites.document(f"https://x/{path}")
     (tmp_path / "mirror" / "a..").write_text("dots")
     assert sites.document("https://x/a..").data == b"dots"

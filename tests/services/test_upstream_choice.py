@@ -51,7 +51,7 @@ def test_directories_without_builds(world: World) -> None:
     site.on("/9.12/SUMS", Switches())
     (site.directory / "9.10" / "SUMS").unlink()
     message = refused(world, linux(steps=steps), NothingFoundError)
-    assert f"{BASE}/9.11/SUMS: nothing that fits" in message
+    assert f"{BASE}/9.11/SUMS: nothing matches" in message
     site.on("/", Switches(status=404))
     assert "404" in refused(world, linux(steps=steps), FetchError)
 
@@ -64,7 +64,9 @@ def test_builds_that_do_not_count(world: World) -> None:
     assert ask(world, linux(steps=[step], exclude=r"1\.11")).version == "1.10"
     assert ask(world, linux(steps=[step], prereleases=True)).version == "1.12-rc.2"
     message = refused(world, linux(steps=[step], exclude=".*"), NothingFoundError)
-    assert message == f"{BASE}/SUMS: only builds that do not count (pre-releases, `latest`, what exclude names)"
+    assert (
+        message == f"{BASE}/SUMS: only builds that are never taken (pre-releases, `latest`, and what exclude matches)"
+    )
 
 
 def test_no_way_back(world: World) -> None:

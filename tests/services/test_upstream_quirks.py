@@ -64,7 +64,7 @@ def test_listings_that_are_cut_off(world: World) -> None:
         site.on("/builds/", Switches(html=cut))
         assert refused(world, wanted).startswith(f"{BASE}/builds/: the listing is cut off")
     site.on("/builds/", Switches(html="<!doctype html><html><p>Sorry!</html>"))
-    assert refused(world, wanted) == f"{BASE}/builds/: is no listing: there is not one link in it"
+    assert refused(world, wanted) == f"{BASE}/builds/: is not a listing: it contains no links"
     site.on("/builds/", Switches(html=whole))
     assert ask(world, wanted).version == "20260701"
 

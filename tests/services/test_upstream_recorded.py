@@ -122,8 +122,8 @@ def test_a_digest_that_can_t_be_compared_neither_blocks_nor_makes_a_change(
     each = told(world, linux(had, steps=[step]))
     assert (each.state, each.edits) == ("current", ())
     assert each.warning == (
-        f"{version} is recorded with {had['checksum']}, and the upstream publishes sha256:{digest(image('new'))} only: "
-        "if its bytes were replaced, that can't be seen; verify them, and record the latter"
+        f"{version} is recorded with {had['checksum']}, but the upstream publishes only sha256:{digest(image('new'))}: "
+        "a replaced file cannot be detected; verify it, and record the published checksum"
     )
 
 
@@ -171,7 +171,7 @@ def test_digits_are_those_of_ascii(world: World, text: str) -> None:
     assert ask(world, linux(steps=[step])).version == "20260701"
     world.host(HOST).on("/", Switches(html=pre_listing([text])))
     step = {"listing": f"{BASE}/", "match": r"linux-(?P<version>\d+)\.qcow2"}
-    assert "nothing that fits" in refused(world, linux(steps=[step]), NothingFoundError)
+    assert "nothing matches" in refused(world, linux(steps=[step]), NothingFoundError)
 
 
 def test_names_that_are_no_versions(world: World) -> None:
@@ -179,11 +179,11 @@ def test_names_that_are_no_versions(world: World) -> None:
     put(world, {NAME: image("new"), ALIAS: image("new")})
     assert ask(world, linux(steps=[step])).version == "20260701"
     put(world, {ALIAS: image("new")})
-    assert "only builds that do not count (pre-releases, `latest`, " in refused(
+    assert "only builds that are never taken (pre-releases, `latest`, " in refused(
         world, linux(steps=[step]), NothingFoundError
     )
     put(world, {"linux.qcow2": image("new")})
     assert refused(world, linux(steps=[step]), VerificationError) == (
-        f"{BASE}/linux.qcow2: its version is empty: '{{version}}' gives nothing for linux.qcow2; let match take at "
-        "least one character for it"
+        f"{BASE}/linux.qcow2: its version is empty: '{{version}}' gives nothing for linux.qcow2; make match "
+        "capture at least one character"
     )

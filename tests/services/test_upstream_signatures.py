@@ -81,7 +81,7 @@ def test_a_policy_that_is_none(world: World) -> None:
     put(world, {NAME: image("new")})
     wanted = linux(signature={**DETACHED, "policy": "{policy}"}, variables={"policy": "sometimes"})
     message = refused(world, wanted, Error)
-    assert message == "'sometimes' is no policy of signatures; it must be one of required, optional, none"
+    assert message == "'sometimes' is not a valid signature policy; use one of required, optional, none"
 
 
 def test_signatures_over_images_are_verified_for_new_builds_only(world: World) -> None:

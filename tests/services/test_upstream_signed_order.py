@@ -30,7 +30,7 @@ def test_a_new_build_that_was_signed_before_the_recorded_one(world: World, rule:
         before = {**OLD, "signed_by": KEY, "signed_at": recorded}
         assert refused(world, linux(before, signature=rule), Error) == (
             f"possible rollback attack: the site offers an older build: 20260701 ({BASE}/{NAME}) was signed on "
-            f"{SIGNED_AT}, and 20260501, which is there already, on {recorded}; nothing is changed"
+            f"{SIGNED_AT}, and 20260501, which is already recorded, on {recorded}; nothing is changed"
         )
     for recorded in ("2026-08-01 10:00:00", "2026-08-01", "2026-07-31"):
         before = {**OLD, "signed_by": KEY, "signed_at": recorded}
@@ -50,8 +50,8 @@ def test_once_signed_always_signed(world: World, rule: dict[str, object]) -> Non
     optional = {**rule, "policy": "optional"}
     before = {**OLD, "signed_by": KEY, "signed_at": "2026-05-01"}
     assert refused(world, linux(before, signature=optional), Error) == (
-        f"20260701 ({BASE}/{NAME}) is not signed, and 20260501, which is there already, was signed by {KEY}: somebody "
-        "may have removed the signature; set policy: none if the upstream has stopped signing"
+        f"20260701 ({BASE}/{NAME}) is not signed, and 20260501, which is already recorded, was signed by {KEY}: "
+        "somebody may have removed the signature; set policy: none if the upstream has stopped signing"
     )
     assert ask(world, linux(OLD, signature=optional)).signed_by is None
     assert ask(world, linux(before, signature={**rule, "policy": "none"})).signed_by is None

@@ -72,7 +72,7 @@ def test_a_version_that_nobody_signed(world: World) -> None:
     announce(world, "4300.2.0")
     publish(world, "4300.2.0")
     recorded = {"version": "9999.2.0", "url": "https://example.org/x"}
-    assert "is older than 9999.2.0, which is there already" in refused(world, flatcar(recorded), Error)
+    assert "is older than 9999.2.0, which is already recorded" in refused(world, flatcar(recorded), Error)
     assert ask(world, flatcar()).version == "4300.2.0"
 
 
@@ -97,7 +97,7 @@ def test_an_old_version_document(world: World) -> None:
     announce(world, "4230.2.4", "2025-03-01 10:00:00")
     publish(world, "4230.2.4")
     newer = {"version": "4300.2.0", "url": "https://example.org/x"}
-    assert "is older than 4300.2.0, which is there already" in refused(world, flatcar(newer), Error)
+    assert "is older than 4300.2.0, which is already recorded" in refused(world, flatcar(newer), Error)
 
 
 @pytest.mark.parametrize(("version", "channel"), [("4300.0.0", "alpha"), ("4300.1.0", "beta"), ("4300.3.12", "lts")])
@@ -105,7 +105,7 @@ def test_another_channel_in_the_place_of_stable(world: World, version: str, chan
     """All that is signed is genuine; its version says which channel it is of."""
     announce(world, version)
     publish(world, version)
-    assert "only builds that do not count" in refused(world, flatcar(), NothingFoundError)
+    assert "only builds that are never taken" in refused(world, flatcar(), NothingFoundError)
     mirror = f"https://{FLATCAR}"
     assert ask(world, flatcar(channel=channel, mirror=mirror)).version == version
     publish(world, "4300.2.1")

@@ -34,10 +34,10 @@ JSON = {
         ("file:///etc/shadow", "the upstream names file:///etc/shadow, where file: is not trusted; set url"),
         (f"http://{HOST}/{NAME}", f"the upstream names http://{HOST}/{NAME}, where http: is not trusted; set url"),
         (f"ftp://{HOST}/{NAME}", f"the upstream names ftp://{HOST}/{NAME}, where ftp: is not trusted; set url"),
-        ("gopher://x/y", "'gopher://x/y' is no address of an image"),
-        (f"{BASE}/a b", f"'{BASE}/a b' is no address of an image"),
-        ("https://[x/a", "'https://[x/a' is no address of an image"),
-        ("https:///a", "'https:///a' is no address of an image"),
+        ("gopher://x/y", "'gopher://x/y' is not a valid image URL"),
+        (f"{BASE}/a b", f"'{BASE}/a b' is not a valid image URL"),
+        ("https://[x/a", "'https://[x/a' is not a valid image URL"),
+        ("https:///a", "'https:///a' is not a valid image URL"),
     ],
 )
 def test_addresses_that_no_upstream_may_send_us_to(world: World, address: str, message: str) -> None:
@@ -51,7 +51,7 @@ def test_an_address_from_an_index(world: World) -> None:
     site.put("/index.json", index(url=f"{BASE}/{NAME}"))
     assert ask(world, linux(steps=[JSON])).url == f"{BASE}/{NAME}"
     site.put("/index.json", b'{"a": [}')
-    assert refused(world, linux(steps=[JSON])).startswith(f"{BASE}/index.json: is no JSON document, or was cut off: ")
+    assert refused(world, linux(steps=[JSON])).startswith(f"{BASE}/index.json: is not valid JSON, or was cut off: ")
     site.put("/index.json", b"a: [")
     message = refused(world, linux(steps=[{**JSON, "syntax": "yaml"}]))
     assert message.startswith(f"{BASE}/index.json: not valid YAML")
@@ -84,7 +84,7 @@ def test_pointers_that_point_nowhere(world: World) -> None:
         {"pointer": f"{BASE}/last", "match": r"(?P<version>\d+)"},
         {"pointer": f"{BASE}/last", "redirect": r".*/(?P<version>\d+)/"},
     ):
-        assert refused(world, linux(steps=[step], url=url), NothingFoundError) == f"{BASE}/last: nothing that fits"
+        assert refused(world, linux(steps=[step], url=url), NothingFoundError) == f"{BASE}/last: nothing matches"
     step = {"pointer": f"{BASE}/last", "keys": {"version": "VERSION"}}
     assert refused(world, linux(steps=[step], url=url)) == f"{BASE}/last: has no value of VERSION"
     step = {"pointer": f"{BASE}/gone", "redirect": "(?P<version>.*)"}
@@ -102,7 +102,7 @@ def test_static_builds(world: World) -> None:
     nothing = {"steps": [{"static": entry}], "url": f"{BASE}/{NAME}", "exclude": "1"}
     assert (
         refused(world, linux(**nothing), NothingFoundError)
-        == "static: only builds that do not count (pre-releases, `latest`, what exclude names)"
+        == "static: only builds that are never taken (pre-releases, `latest`, and what exclude matches)"
     )
 
 
@@ -132,7 +132,7 @@ def test_releases_at_github(world: World) -> None:
 @pytest.mark.parametrize(
     ("wanted", "kind", "message"),
     [
-        (definition("unheard-of", "1"), UsageError, "nothing tells where newer builds are found; add resolve, or "),
+        (definition("unheard-of", "1"), UsageError, "no upstream is known; add resolve, or "),
         (
             definition("rocky", "7"),
             VariableError,

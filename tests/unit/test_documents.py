@@ -51,11 +51,11 @@ def test_a_key_that_stands_twice_is_found_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is no JSON document, or was cut off: "),
-        ("", "is no JSON document, or was cut off: "),
+        ("{", "is not valid JSON, or was cut off: "),
+        ("", "is not valid JSON, or was cut off: "),
         ("[" * 200_000, "the document is nested too deeply"),
         ('{"a": ' * 200_000, "the document is nested too deeply"),
-        ("1" * 10_000, "is no JSON document, or was cut off: "),
+        ("1" * 10_000, "is not valid JSON, or was cut off: "),
         ('{"a": 1, "b": 2, "a": 3}', "the document has the key 'a' twice in one place"),
     ],
 )
@@ -76,7 +76,7 @@ def test_values_of_documents() -> None:
         assert documents.size(wrong) is None
     assert documents.path("a/b c.img", "x") == "a/b c.img"
     for path in ("/a", "a/../b", "..", "a//b", "./a", "", "a\nb", "a/"):
-        with pytest.raises(VerificationError, match="x is no path below the root"):
+        with pytest.raises(VerificationError, match="x is not a path below the root"):
             documents.path(path, "x")
     with pytest.raises(VerificationError, match="x: 'zz' is not a hexadecimal digest"):
         documents.checksum("zz", "x")

@@ -156,7 +156,7 @@ def test_an_older_release_may_be_left_out_on_purpose() -> None:
     older, other = check(*images("almalinux", "10"))
     assert (older.kind, older.release, other.kind, other.release) == ("older", "9", "older", "8")
     assert not older.is_finding
-    assert older.message.endswith("not defined, as it is older than all that are")
+    assert older.message.endswith("not defined, and older than all defined releases")
 
 
 def test_an_interim_release_that_is_defined_asks_for_the_others() -> None:
@@ -242,9 +242,9 @@ def test_a_promise_of_what_never_ends_or_has_ended_is_no_subject() -> None:
 def test_releases_that_nobody_knows() -> None:
     found = check(*images("ubuntu", "noble", "28.04"), image("Amphora", "ubuntu"))
     assert [(each.kind, each.message) for each in found if each.kind == "unknown"] == [
-        ("unknown", "os_version 'noble' is no release of Ubuntu that is known"),
-        ("unknown", "os_version '28.04' is no release of Ubuntu that is known"),
-        ("unknown", "without os_version it is no release of Ubuntu that is known"),
+        ("unknown", "os_version 'noble' is not a known release of Ubuntu"),
+        ("unknown", "os_version '28.04' is not a known release of Ubuntu"),
+        ("unknown", "no os_version, so its release of Ubuntu is unknown"),
     ]
 
 

@@ -99,14 +99,14 @@ def test_items_by_ftype_and_versions_without_them() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(format="index:1.0"), "is no products file of simplestreams: its format is 'index:1.0'"),
+        (lambda d: d.update(format="index:1.0"), "is not a simplestreams products file: its format is 'index:1.0'"),
         (lambda d: d.update(products=[]), "products is a list where a mapping is expected"),
         (lambda d: d.update(products={PRODUCT + "x": {}}), f"has no product {PRODUCT}"),
         (lambda d: d["products"].update({PRODUCT: 3}), f"{PRODUCT} is a number where a mapping is expected"),
         (lambda d: d["products"][PRODUCT].update(versions=None), "versions is nothing where a mapping is expected"),
         (lambda d: d["products"][PRODUCT]["versions"].update({"1": 0}), "version 1 is a number where a mapping"),
-        (lambda d: disk(d).update(path="/etc/passwd"), "path of version 20260705 is no path below the root"),
-        (lambda d: disk(d).update(path="a/../../b"), "path of version 20260705 is no path below the root"),
+        (lambda d: disk(d).update(path="/etc/passwd"), "path of version 20260705 is not a path below the root"),
+        (lambda d: disk(d).update(path="a/../../b"), "path of version 20260705 is not a path below the root"),
         (lambda d: disk(d).update(path=None), "path of version 20260705 is nothing where a plain text is expected"),
         (lambda d: disk(d).update(sha256="12"), "sha256 of version 20260705: '12' names no known algorithm"),
         (lambda d: disk(d).update(sha256="a" * 32), "sha256 of version 20260705 has the length of md5"),
@@ -162,7 +162,7 @@ def test_debian_manifests() -> None:
 def test_digests_of_manifests_that_are_none(told: str) -> None:
     document = manifest()
     document["items"][2]["metadata"]["annotations"]["cloud.debian.org/digest"] = told
-    with pytest.raises(VerificationError, match=r"is no digest in base64$"):
+    with pytest.raises(VerificationError, match=r"is not a base64 digest$"):
         indexes.debian_manifest(json.dumps(document), "https://x/", "qcow2")
 
 

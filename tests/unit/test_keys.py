@@ -53,7 +53,7 @@ def test_files_are_read_whatever_their_form_and_name(tmp_path: Path) -> None:
 
 def test_openpgp_and_rsa_keys_of_one_file() -> None:
     assert [type(each) for each in read_keys(made().armored + PEM)] == [Certificate, PublicKey]
-    with pytest.raises(VerificationError, match="it holds no key"):
+    with pytest.raises(VerificationError, match="it contains no key"):
         read_keys(b"-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n")
 
 
@@ -84,7 +84,7 @@ def test_files_are_read_once(tmp_path: Path) -> None:
     assert found(ring, HAND.fingerprint) == [HAND.fingerprint]
     (directory / "0.gpg").unlink()
     assert found(ring, HAND.fingerprint) == [HAND.fingerprint]
-    with pytest.raises(VerificationError, match=r"1\.gpg \(it holds no key\)"):
+    with pytest.raises(VerificationError, match=r"1\.gpg \(it contains no key\)"):
         found(ring, OTHER.fingerprint)
 
 
@@ -98,13 +98,13 @@ def test_why_there_is_no_key_is_told(tmp_path: Path) -> None:
     assert str(error.value) == (
         f"no key {HAND.fingerprint} in {tmp_path}, {tmp_path / 'no'} (not there); "
         f"get it with: keys fetch URL {HAND.fingerprint}. Files that could not be used: "
-        f"{tmp_path / 'cut.asc'} (it is damaged: that is no OpenPGP); "
-        f"{tmp_path / 'large.gpg'} (it has more than {keys.LARGEST} bytes); "
-        f"{tmp_path / 'secret.pgp'} (it holds a secret key; only public ones belong here)"
+        f"{tmp_path / 'cut.asc'} (it is damaged: not OpenPGP data); "
+        f"{tmp_path / 'large.gpg'} (it is larger than {keys.LARGEST} bytes); "
+        f"{tmp_path / 'secret.pgp'} (it contains a secret key; only public keys are accepted)"
     )
     for number in range(10):
         (tmp_path / f"{number}.asc").write_bytes(b"")
-    with pytest.raises(VerificationError, match=r"4\.asc \(it holds no key\) and 8 more"):
+    with pytest.raises(VerificationError, match=r"4\.asc \(it contains no key\) and 8 more"):
         found(Keyring([tmp_path]), HAND.fingerprint)
 
 
@@ -157,7 +157,7 @@ def stored_in(directory: Path, hand: Hand) -> Path:
 def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.setenv("HOME", "~")
-    with pytest.raises(Error, match="there is no home directory to keep keys in; set XDG_DATA_HOME, or give --keys"):
+    with pytest.raises(Error, match="no home directory to store keys in; set XDG_DATA_HOME, or add --keys"):
         default_directory()
     with pytest.raises(VerificationError, match=f"^no key {'AB' * 20} in /usr/share/keyrings"):
         keyring().certificates(["AB" * 20])
@@ -182,16 +182,16 @@ def test_a_fetched_file_without_the_named_key_is_refused(tmp_path: Path) -> None
     bundle = tmp_path / "bundle.gpg"
     directory = tmp_path / "keys"
     for content, message in (
-        (OTHER.certificate, f"no key {HAND.fingerprint} in it; nothing was stored. It holds: {OTHER.fingerprint}$"),
+        (OTHER.certificate, f"no key {HAND.fingerprint} in it; nothing was stored. It contains: {OTHER.fingerprint}$"),
         (b"".join(Hand(THEN + n).certificate for n in range(1, 9)), " …$"),
-        (b"<html>", "it holds no key"),
+        (b"<html>", "it contains no key"),
         (HAND.certificate[:-1], "damaged"),
         (packet(5, b"secret"), "secret key"),
     ):
         bundle.write_bytes(content)
         with pytest.raises(VerificationError, match=message):
             fetch_key(bundle.as_uri(), HAND.fingerprint, directory)
-    with pytest.raises(VerificationError, match="is no fingerprint"):
+    with pytest.raises(VerificationError, match="is not a valid key fingerprint"):
         fetch_key(bundle.as_uri(), HAND.fingerprint[-16:], directory)
     with pytest.raises(FetchError, match="No such file"):
         fetch_key((tmp_path / "none").as_uri(), HAND.fingerprint, directory)
@@ -249,6 +249,6 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
         f"{later.fingerprint}  A\\x1b[31m (expires 2033-11-11)  {directory / 'b.gpg'}",
         f"{gone.fingerprint}  {owner} (revoked)  {directory / 'b.gpg'}",
         f"{RSA}  RSA public key  {directory / 'c.pem'}",
-        f"(unusable: it holds no key)  {directory / 'd.asc'}",
+        f"(unusable: it contains no key)  {directory / 'd.asc'}",
         f"{nameless.fingerprint}  (no user id)  {directory / 'e.gpg'}",
     }

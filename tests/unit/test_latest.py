@@ -140,7 +140,7 @@ def test_each_definition_is_asked_for_itself(tmp_path: Path) -> None:
     assert followed.version.isdecimal()
     assert resolved[2].versions[1].version == "fixed"
     assert [(finding.level, finding.subject) for finding in findings] == [("error", "missing"), ("error", "strange")]
-    assert "left alone, as its upstream can't be asked" in findings[0].message
+    assert "left alone, because its upstream cannot be queried" in findings[0].message
     assert "missing.sums: No such file or directory" in findings[0].message
     assert "the checksum file has no digest of strange 1%.img" in findings[1].message
 
@@ -152,7 +152,7 @@ def test_a_local_checksum_file_decides_nothing_on_the_web(tmp_path: Path) -> Non
     resolved, (finding,) = resolve([given.model_copy(update={"versions": versions})], [])
     assert resolved[0].versions[0].version == "latest"
     sums = (tmp_path / "good.sums").as_uri()
-    assert finding.message.endswith(f"{sums} is a file of this machine, and {url} is not; use one site")
+    assert finding.message.endswith(f"{sums} is a local file, and {url} is not; use one site")
 
 
 @pytest.mark.parametrize("known_by", ["image_name", "image_description", "name"])
@@ -211,7 +211,7 @@ def test_definitions_without_versions_are_followed(tmp_path: Path) -> None:
     assert names == {"Followed": "20261120", "Followed (20261101)": "20261101"}
     _, (finding,) = resolve([given], cloud, follower=follower())
     assert "build 20261101 " in finding.message
-    assert "is older than 20261120, which is there already" in finding.message
+    assert "is older than 20261120, which is already recorded" in finding.message
 
 
 def test_the_whole_of_two_images_of_one_version_tells_what_the_cloud_has(tmp_path: Path) -> None:

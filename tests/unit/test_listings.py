@@ -44,8 +44,8 @@ def test_listings_of_every_dialect() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no listing: there is not one link in it"),
-        ("<html>Sorry</html>", "is no listing: there is not one link in it"),
+        ("", "is not a listing: it contains no links"),
+        ("<html>Sorry</html>", "is not a listing: it contains no links"),
         (PRE[: PRE.index("<A class")], "the listing is cut off: its <html> never ends"),
         (PRE[: PRE.index("20260712")], "the listing is cut off in a tag"),
         (PRE[: PRE.index("commented")], "the listing is cut off in a comment"),
@@ -54,7 +54,7 @@ def test_listings_of_every_dialect() -> None:
         ("[]", "the table is a list where a mapping is expected"),
         ('{"data": 3}', "its data is a number where a list is expected"),
         ('{"data": [3]}', "a row of it is a number where a mapping is expected"),
-        (JSONTABLE[:-5], "is no JSON document, or was cut off: "),
+        (JSONTABLE[:-5], "is not valid JSON, or was cut off: "),
     ],
 )
 def test_listings_that_can_t_be_trusted(text: str, message: str) -> None:
@@ -67,7 +67,7 @@ def test_addresses_of_names() -> None:
     assert listings.address("https://x/a/", "b c+#?.img") == "https://x/a/b%20c%2B%23%3F.img"
     assert listings.address("https://x/a/?jsontable", "b:c/") == "https://x/a/b%3Ac/"
     assert listings.address("https://x/a/SUMS", "kvm/b") == "https://x/a/kvm/b"
-    with pytest.raises(VerificationError, match=r"'https://\[x/' is no address: "):
+    with pytest.raises(VerificationError, match=r"'https://\[x/' is not a valid URL: "):
         listings.address("https://[x/", "b")
 
 

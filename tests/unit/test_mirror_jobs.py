@@ -77,7 +77,7 @@ def test_answers() -> None:
 
 def test_another_version_does_nothing() -> None:
     work = {**create_job(judged(), HERE, "https://h", None), "made_by": "0.0.1"}
-    said = f"the worker has version {__version__}, this is 0.0.1; install the same there"
+    said = f"the worker has version {__version__}, this machine has 0.0.1; install the same version on both"
     assert run_job(work) == {"error": said}
 
 
@@ -91,7 +91,7 @@ def test_after_a_failure_of_the_storage_it_is_opened_anew(monkeypatch: pytest.Mo
     work = create_job(judged(Verdict.UNFINISHED, stored), HERE, "http://127.0.0.1:9", None)
     del work["definition"]["resolve"]
     answer = run_job(work)
-    assert "there are no credentials" in answer["error"]
+    assert "no credentials; set" in answer["error"]
     assert _bucket.cache_info().currsize == 0
 
 

@@ -115,10 +115,8 @@ def test_one_that_was_recorded_before_the_build_had_a_name_keeps_its_own():
 def test_what_could_not_be_seen_is_told():
     md5 = {"version": "5", "url": BUILD.url, "checksum": "md5:" + "c" * 32}
     each = told(definition(versions=(md5,)))
-    why = (
-        f"5 is recorded with {md5['checksum']}, and the upstream publishes {DIGEST} only: if its bytes were replaced, "
-    )
-    why += "that can't be seen; verify them, and record the latter"
+    why = f"5 is recorded with {md5['checksum']}, but the upstream publishes only {DIGEST}: a replaced file cannot "
+    why += "be detected; verify it, and record the published checksum"
     assert (each.state, each.warning) == ("current", why)
     assert line(each) == f"Ubuntu 24.04: 5 is the newest build; signed 2 days ago; warning: {why}"
     assert data(each)["warning"] == why
@@ -231,7 +229,9 @@ def test_a_signature_that_is_too_old_is_warned_of():
         assert line(each).endswith("; warning: the signature is old")
         assert (data(each)["signed_days"], data(each)["warning"]) == (2, "the signature is old")
     md5 = {"version": "5", "url": BUILD.url, "checksum": "md5:" + "c" * 32}
-    assert str(told(definition(versions=(md5,)), old).warning).endswith("record the latter; the signature is old")
+    assert str(told(definition(versions=(md5,)), old).warning).endswith(
+        "record the published checksum; the signature is old"
+    )
     assert "signed_days" not in data(told(definition(versions=("4",)), BARE))
 
 

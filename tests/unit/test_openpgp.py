@@ -169,17 +169,17 @@ def test_signatures_are_found_by_content() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "there is no signature"),
-        (b"<html>404</html>", "there is no signature"),
-        (HAND.certificate, "something else"),
-        (HAND.sign(DATA) + packet(11, b"b\x00\x00\x00\x00\x00data"), "something else"),
+        (b"", "no signature"),
+        (b"<html>404</html>", "no signature"),
+        (HAND.certificate, "also contains other data"),
+        (HAND.sign(DATA) + packet(11, b"b\x00\x00\x00\x00\x00data"), "also contains other data"),
         (HAND.sign(DATA)[:-1], "damaged"),
         (packet(2, b"\x05\x00\x01\x08"), "unknown version"),
         (packet(2, b""), "damaged"),
         (old_packet(2, b"\x03\x05\x00"), "damaged"),
-        (HAND.signature(DATA, 0x10, THEN), "not one over a file"),
+        (HAND.signature(DATA, 0x10, THEN), "not over a file"),
         (HAND.sign(DATA) * 17, "17 signatures"),
-        (packet(2, bytes(300_000)), "more than 262144 bytes"),
+        (packet(2, bytes(300_000)), "larger than 262144 bytes"),
     ],
 )
 def test_what_is_no_detached_signature_is_refused(data: bytes, message: str) -> None:

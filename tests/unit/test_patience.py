@@ -26,8 +26,8 @@ def test_one_that_would_not_is_named_with_its_place() -> None:
     with pytest.raises(Error) as caught:
         MatchTimer(0.05).match(pattern(ENDLESS, {}), "a" * 300, "steps[1].match", ENDLESS)
     assert str(caught.value) == (
-        f"resolve.steps[1].match: '{ENDLESS}' was stopped after 0.05 seconds at '{'a' * 200}…': there are too many "
-        "ways to match it; write it without repetitions inside of repetitions, such as (a+)+"
+        f"resolve.steps[1].match: '{ENDLESS}' was stopped after 0.05 seconds at '{'a' * 200}…': too many ways "
+        "to match; avoid nested repetitions such as (a+)+"
     )
 
 

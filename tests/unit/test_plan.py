@@ -154,7 +154,7 @@ def test_disabled_definitions_are_frozen_unless_forced():
 
 def test_definitions_with_an_error_or_without_versions_are_left_alone():
     found = settled([definition(versions=["1", "2", "3", "4"])])
-    trouble = [Finding("error", "Ubuntu 24.04", "its upstream can't be asked")]
+    trouble = [Finding("error", "Ubuntu 24.04", "its upstream cannot be queried")]
     assert not plan([definition(versions=["9"])], found, Policy(), TODAY, trouble).changes
     assert not planned([definition(versions=[])], found).changes
 

@@ -116,7 +116,7 @@ def test_what_a_day_makes_of_a_release(release: Release, is_released: bool, is_o
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ([], "has no result.releases; a document of API v1 is wanted"),
+        ([], "has no result.releases; a document of API v1 is expected"),
         ([{"cycle": "9", "eol": "2032-05-31"}], "has no result.releases"),
         ({}, "has no result.releases"),
         ({"result": []}, "has no result.releases"),
@@ -125,12 +125,12 @@ def test_what_a_day_makes_of_a_release(release: Release, is_released: bool, is_o
         ({"result": {"name": "almalinux", "releases": []}}, "has no result.releases"),
         (document("ubuntu"), "is about 'ubuntu', not 'almalinux'"),
         ({"result": {"releases": [{"name": "9"}]}}, "is about None, not 'almalinux'"),
-        ({"result": {"name": "almalinux", "releases": [None]}}, "holds a release without a proper name: None"),
-        ({"result": {"name": "almalinux", "releases": [{}]}}, "holds a release without a proper name: None"),
-        (changed(name=9), "holds a release without a proper name: 9"),
-        (changed(name=""), "holds a release without a proper name: ''"),
-        (changed(name="9\n\x1b[31m"), r"holds a release without a proper name: '9\n\x1b[31m'"),
-        (changed(name="9" * 41), "holds a release without a proper name: '" + "9" * 38 + "…"),
+        ({"result": {"name": "almalinux", "releases": [None]}}, "contains a release without a valid name: None"),
+        ({"result": {"name": "almalinux", "releases": [{}]}}, "contains a release without a valid name: None"),
+        (changed(name=9), "contains a release without a valid name: 9"),
+        (changed(name=""), "contains a release without a valid name: ''"),
+        (changed(name="9\n\x1b[31m"), r"contains a release without a valid name: '9\n\x1b[31m'"),
+        (changed(name="9" * 41), "contains a release without a valid name: '" + "9" * 38 + "…"),
         (changed(releaseDate=...), "release 10 has no releaseDate"),
         (changed(releaseDate=None), "release 10 has no releaseDate"),
         (changed(releaseDate="soon"), "release 10: releaseDate is 'soon', not a date YYYY-MM-DD"),
@@ -169,7 +169,7 @@ def test_collections_of_documents() -> None:
     }
     assert by_product(alma) == {"almalinux": alma}
     assert by_product({"result": {"name": 1}}) == {"result": {"name": 1}}
-    with pytest.raises(Error, match=r"^is no mapping of products to documents"):
+    with pytest.raises(Error, match=r"^is not a mapping of products to documents"):
         by_product([alma])
 
 

@@ -172,9 +172,7 @@ def test_a_key_that_grows_without_end(tmp_path: Path) -> None:
     other = b"".join(packet(13, bytes([97 + at]) * 500_000) for at in range(7))
     fetched(tmp_path, HAND.certificate + flood)
     content = path.read_bytes()
-    with pytest.raises(
-        VerificationError, match=f"with it the stored copy would have more than {keys.LARGEST_KEY} bytes"
-    ):
+    with pytest.raises(VerificationError, match=f"the stored copy would be larger than {keys.LARGEST_KEY} bytes"):
         fetched(tmp_path, HAND.certificate + other)
     assert path.read_bytes() == content
 
@@ -292,7 +290,7 @@ def test_revocations_that_are_cut_off() -> None:
 def test_more_revocations_than_any_key_needs_are_refused() -> None:
     subkeys = [subkey(number) for number in range(2, 23)]
     bogus = [revocation(OTHER, THEN + day * DAY) for day in range(100)]
-    with pytest.raises(VerificationError, match="it has 100 revocations and 22 keys, which no key needs"):
+    with pytest.raises(VerificationError, match="it has 100 revocations and 22 keys: too many"):
         certificates(b"".join([HAND.certificate, *subkeys, *bogus]))
     (found,) = certificates(b"".join([HAND.certificate, *subkeys[:10], *bogus]))
     assert not found.primary.revoked

@@ -64,7 +64,7 @@ def test_a_program_that_ends_too_early(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", fake(tmp_path / "bin", "exit 0"))
     data = bytes(1024 * 1024)
     refused(
-        "can't be checked",
+        "cannot be checked",
         data,
         HAND.sign(data),
         HAND.fingerprint,
@@ -76,7 +76,7 @@ def test_a_program_that_cannot_be_started(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", fake(tmp_path / "bin", ""))
     (tmp_path / "bin" / "gpgv").write_text("#!/nonexistent/shell\n")
     refused(
-        "can't be checked with .*gpgv: No such file",
+        "cannot check the signature with .*gpgv: No such file",
         DATA,
         HAND.sign(DATA),
         HAND.fingerprint,
@@ -88,8 +88,8 @@ def test_a_program_that_cannot_be_started(tmp_path: Path, monkeypatch: pytest.Mo
     ("signature", "message"),
     [
         (HAND.sign(DATA), "no program to check the signature with: install gpgv .*pip install"),
-        (HAND.sign(DATA, version=3), "version 3. that only gpgv checks: install gpgv"),
-        (made(v6=True).sign(DATA), "only pysequoia checks signatures of version 6: pip install"),
+        (HAND.sign(DATA, version=3), "version 3, which only gpgv can check: install gpgv"),
+        (made(v6=True).sign(DATA), "only pysequoia can check signatures of version 6: pip install"),
     ],
 )
 def test_what_to_install_is_said(tmp_path: Path, signature: bytes, message: str) -> None:

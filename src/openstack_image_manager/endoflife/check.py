@@ -168,7 +168,7 @@ def _missing(
         older = naming.version_key(release.name) < oldest
         until = f"until {release.end}" if release.end else "with no end announced"
         message = f"released on {release.released}, {product.phase} {until}; not defined"
-        message += ", as it is older than all that are" if older else ""
+        message += ", and older than all defined releases" if older else ""
         yield Check(
             "older" if older else "missing",
             f"{product.label} {release.name}",
@@ -187,8 +187,10 @@ def _check_definition(use: ReleaseUse, releases: Sequence[Release], notice: int,
     product, name = use.product, use.definition.name
     release = next((each for each in releases if each.name == use.release), None)
     if release is None:
-        asked = f"os_version {use.os_version!r}" if use.os_version else "without os_version it"
-        yield Check("unknown", name, f"{asked} is no release of {product.label} that is known", product.name)
+        text = f"no os_version, so its release of {product.label} is unknown"
+        if use.os_version:
+            text = f"os_version {use.os_version!r} is not a known release of {product.label}"
+        yield Check("unknown", name, text, product.name)
         return
     what, end = f"the {product.phase} of {product.label} {release.name}", release.end
     if release.is_over(today):

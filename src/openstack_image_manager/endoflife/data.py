@@ -76,7 +76,7 @@ def from_files(path: Path) -> Source:
 
     def get(product: Product) -> tuple[Release, ...]:
         if product.name not in documents:
-            raise Error(f"{path}: holds nothing on '{product.name}'")
+            raise Error(f"{path}: contains nothing about '{product.name}'")
         return _releases(documents[product.name], product, str(path))
 
     return get
@@ -104,5 +104,5 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise Error(f"{path}: {error.strerror}") from None
     if len(data) > LARGEST:
-        raise Error(f"{path}: larger than {LARGEST} bytes, which no such file is")
+        raise Error(f"{path}: larger than {LARGEST} bytes")
     return data.decode("utf-8-sig", "replace")

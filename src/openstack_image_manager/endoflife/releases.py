@@ -79,7 +79,7 @@ def by_product(data: Any) -> dict[str, Any]:
     if isinstance(result, dict) and isinstance(result.get("name"), str):
         return {result["name"]: data}
     if not isinstance(data, dict):
-        raise Error('is no mapping of products to documents, such as {"debian": {"result": …}}')
+        raise Error('is not a mapping of products to documents, such as {"debian": {"result": …}}')
     return data
 
 
@@ -89,13 +89,13 @@ def releases(document: Any, product: Product) -> tuple[Release, ...]:
     result = document.get("result") if isinstance(document, dict) else None
     records = result.get("releases") if isinstance(result, dict) else None
     if not isinstance(result, dict) or not isinstance(records, list) or not records:
-        raise Error("has no result.releases; a document of API v1 is wanted")
+        raise Error("has no result.releases; a document of API v1 is expected")
     if result.get("name") != product.name:
         raise Error(f"is about {_shown(result.get('name'))}, not '{product.name}'")
     for record in records:
         name = record.get("name") if isinstance(record, dict) else record
         if not isinstance(record, dict) or not isinstance(name, str) or not NAME.fullmatch(name):
-            raise Error(f"holds a release without a proper name: {_shown(name)}")
+            raise Error(f"contains a release without a valid name: {_shown(name)}")
     field = _field(records, product.end)
     return tuple(_release(record, field, product.lts_only) for record in records)
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from openstack_image_manager import __version__
 from openstack_image_manager.errors import Error, Interrupted, UsageError, reason
+from openstack_image_manager.humanize import count
 from openstack_image_manager.mirror.job import create_job, read_answer, run_job
 from openstack_image_manager.mirror.location import Target
 from openstack_image_manager.mirror.plan import Comparison
@@ -41,8 +42,8 @@ class Cluster:
         try:
             import distributed
         except ImportError:
-            hint = "pip install '.[dask]' where its source is"
-            raise Error(f"--executor {executor} needs Dask, here and on the workers: {hint}") from None
+            hint = "pip install '.[dask]' in its source directory"
+            raise Error(f"--executor {executor} needs Dask here and on the workers: {hint}") from None
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it would say, our messages say
         self._target, self._endpoint, self._keys, self._stop = target, endpoint, keys, stop
         self._address = executor
@@ -53,8 +54,8 @@ class Cluster:
             )
         except (OSError, TimeoutError, ValueError) as error:
             raise Error(
-                f"--executor {executor}: no scheduler answers there ({type(error).__name__}); "
-                "is it running, and of a similar version of Dask?"
+                f"--executor {executor}: the scheduler does not answer ({type(error).__name__}); "
+                "check that it runs, with a similar version of Dask"
             ) from None
         if not self._workers():
             self.__exit__(None, None, None)
@@ -82,14 +83,14 @@ class Cluster:
         except self._library.KilledWorker as error:
             lost = error.allowed_failures + 1
             raise Error(
-                f"{comparison.item.key}: workers were lost over it ({lost} of them); look at their logs"
+                f"{comparison.item.key}: lost {count(lost, 'worker')} that copied it; check their logs"
             ) from None
         except (Error, Interrupted):
             raise
         except Exception as error:
             said = reason(f"{type(error).__name__}: {error}")
-            hint = f"is openstack-image-manager {__version__} installed there?"
-            raise Error(f"{comparison.item.key}: a worker could not do it ({said}); {hint}") from None
+            hint = f"check that openstack-image-manager {__version__} is installed there"
+            raise Error(f"{comparison.item.key}: a worker failed ({said}); {hint}") from None
         finally:
             future.release()
 
@@ -108,5 +109,5 @@ class Cluster:
                 raise Interrupted("interrupted")
             if now - seen > NO_WORKERS_TIMEOUT or now > end:
                 future.cancel()
-                why = "has no workers any more" if now - seen > NO_WORKERS_TIMEOUT else "was not done with it in time"
+                why = "has no workers left" if now - seen > NO_WORKERS_TIMEOUT else "did not finish in time"
                 raise Error(f"{comparison.item.key}: the cluster {why} ({self._address}); run again when it is healthy")

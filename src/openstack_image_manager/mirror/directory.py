@@ -22,12 +22,12 @@ from openstack_image_manager.mirror.store import CHUNK, EXISTS, LARGEST_SMALL_FI
 
 PARTIAL = ".mirror-partial"  # what the name of an unfinished file ends with
 _ADVICE = {
-    "ENOSPC": "the disk is full; make room",
-    "EDQUOT": "the quota is used up; make room, or raise it",
-    "EACCES": "this user may not do that there",
-    "EPERM": "this user may not do that there",
+    "ENOSPC": "the disk is full; free space",
+    "EDQUOT": "the quota is full; free space, or raise the quota",
+    "EACCES": "this user lacks the permission",
+    "EPERM": "this user lacks the permission",
     "EROFS": "it is mounted read-only",
-    "ENAMETOOLONG": "the file system takes no name that long; set mirror_url, or a shortname",
+    "ENAMETOOLONG": "the name is too long for the file system; set mirror_url or shortname",
 }
 
 
@@ -44,9 +44,9 @@ class Directory:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:  # some network file systems lock no directories
             os.close(self._lock)
-            why = f"it can't be locked ({error.strerror}); take a directory on a local file system"
+            why = f"cannot be locked ({error.strerror}); use a directory on a local file system"
             if isinstance(error, BlockingIOError):
-                why = "another run is at work there; wait for its end"
+                why = "another run uses it; wait until that run ends"
             raise StorageError(f"{self.address}: {why}") from None
 
     def __enter__(self) -> Directory:
@@ -80,7 +80,7 @@ class Directory:
         path = self.root / key
         parent = path.parent.resolve()
         if not parent.is_relative_to(self.root.resolve()):
-            raise StorageError(f"{self.address}: {key} leads out of the directory, to {parent}; remove that link")
+            raise StorageError(f"{self.address}: {key} points outside the directory, to {parent}; remove that link")
         return path
 
     def entries(self, prefix: str) -> Iterator[Entry]:
@@ -120,15 +120,13 @@ class Directory:
                 return None
             raise
         if len(data) > LARGEST_SMALL_FILE:
-            raise StorageError(
-                f"{self.address}: {key} has more than {LARGEST_SMALL_FILE} bytes, which no such file has"
-            )
+            raise StorageError(f"{self.address}: {key} is larger than {LARGEST_SMALL_FILE} bytes")
         return data
 
     def put(self, key: str, data: bytes, kind: str = "application/json", *, new: bool = False) -> None:  # noqa: ARG002  as Store
         """Write a small file whole, over what is there. A directory knows nothing of media types."""
         if new and os.path.lexists(self._path(key)):
-            raise StorageError(f"{self.address}: writing {key}: there is a file already", EXISTS)
+            raise StorageError(f"{self.address}: writing {key}: a file already exists", EXISTS)
         with DirectoryUpload(self, key) as upload:
             upload.write(data)
             upload.flush()
@@ -179,7 +177,7 @@ class Directory:
     def open_partial(self, key: str) -> tuple[Path, Path, int]:
         """The file's path, and the path and the descriptor of the one that it is written to."""
         if key.endswith(PARTIAL):
-            raise StorageError(f"'{key}': unfinished files are called so; set another mirror_url")
+            raise StorageError(f"'{key}': this name is reserved for unfinished files; set another mirror_url")
         with self._operation(f"writing {key}"):
             path = self._path(key)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -226,7 +224,7 @@ class DirectoryUpload:
     def complete(self, record: Record) -> None:
         """Write the record, and give the file its name. Raises StorageError; EXISTS where something is."""
         if os.path.lexists(self._path):
-            raise StorageError(f"{self._folder.address}: completing {self._key}: there is an object already", EXISTS)
+            raise StorageError(f"{self._folder.address}: completing {self._key}: an object already exists", EXISTS)
         self._folder.put(self._key + RECORD, encode(record))
         self.replace()
 

@@ -20,10 +20,12 @@ from openstack_image_manager.reporter import Reporter
 
 INDEX_ATTEMPTS = 5  # at the index, until no other run changes it
 BUSY = "other runs keep changing it; run again when they have ended"
-NO_ADDRESS = "no mirror_url written: only the bucket tells its digest; delete the copy, and the next run writes both"
+NO_ADDRESS = (
+    "no mirror_url written: its digest is known only from the bucket; delete the copy, and the next run writes both"
+)
 NOT_INDEXED = (
-    "not in the index: only its record has its sha256, which is not signed; where the definition has a sha512, give "
-    "--verify; else delete it, and the next run copies it"
+    "not in the index: its sha256 is known only from its unsigned record; if the definition has a sha512, add "
+    "--verify; otherwise delete it, and the next run copies it again"
 )
 DENIED = ("AccessDenied", "403")
 
@@ -79,7 +81,7 @@ class Completion:
             known, now = mirror.known_keys(self.plan), datetime.now(UTC)
             for each in mirror.abort_stale_uploads(self.store, self.target, known, now, contents.other_mirrors):
                 since = f"{each.since:%Y-%m-%d %H:%M}"
-                self.reporter.line(each.key, f"aborted an upload that was begun {since} and never ended")
+                self.reporter.line(each.key, f"aborted an unfinished upload of {since}")
         except StorageError as error:
             if error.code not in DENIED:  # who may not look for them copies all the same
                 failed["unfinished uploads"] = error

@@ -154,7 +154,7 @@ class Publisher:
             if self.signer is None:
                 if present is not None:
                     raise Error(
-                        f"{key} must change, and is signed: nothing was written; give --sign-key, or delete {signed}"
+                        f"{key} must change, and is signed: nothing was written; add --sign-key, or delete {signed}"
                     )
                 continue
             wanted, clear = index.signable_text(key, text).encode(), key.endswith(".json")
@@ -211,4 +211,4 @@ class _ForeignError(StorageError):
 
 
 def _foreign_file(key: str) -> _ForeignError:
-    return _ForeignError(f"{key}: somebody else's file is there, and is never touched; move it, or give --no-index")
+    return _ForeignError(f"{key}: a file of another owner is there, and is never changed; move it, or add --no-index")

@@ -110,7 +110,10 @@ def run_job(given: Job) -> Job:
     from openstack_image_manager.mirror.provenance import create_prover
 
     if given["made_by"] != __version__:
-        return {"error": f"the worker has version {__version__}, this is {given['made_by']}; install the same there"}
+        return {
+            "error": f"the worker has version {__version__}, this machine has {given['made_by']}; "
+            "install the same version on both"
+        }
     stop = threading.Event()
     try:
         bucket = _bucket(given["bucket"], given["endpoint"])

@@ -46,19 +46,19 @@ class Target:
         name = self._key_from_url(version.mirror_url) if version.mirror_url else _default_key(definition, version)
         key = self.prefix + name
         if not all(part.strip(".") for part in name.split("/")) or not name.isprintable():
-            raise Error(f"'{key}' makes no key of an object")
+            raise Error(f"'{key}' is not a valid object key")
         if key.endswith(RECORD) or len(key.encode()) > LONGEST_KEY:
             raise Error(f"'{key}': a key has at most {LONGEST_KEY} bytes, and does not end with {RECORD}")
         if _INDEX_KEY.fullmatch(name):
-            raise Error(f"'{key}': files of the index are called so; set another mirror_url")
+            raise Error(f"'{key}': this name is reserved for the index; set another mirror_url")
         return key
 
     def _key_from_url(self, url: str) -> str:
         start = f"{self.public}/"
         if not url.startswith(start) or {"?", "#"} & set(url):
             raise Error(
-                f"mirror_url {public_url(url)} is not below {self.public}, where this bucket is found; "
-                "say where it is found with --public-url, or take mirror_url out"
+                f"mirror_url {public_url(url)} is not below {self.public}, the public URL of this bucket; "
+                "correct --public-url, or remove mirror_url"
             )
         return unquote(url.removeprefix(start))
 
@@ -72,10 +72,10 @@ def parse_target(bucket: str, endpoint: str, public: str | None = None) -> Targe
         parts = urlsplit(public)
         plain = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
         if not (plain or (parts.scheme == "file" and not parts.netloc)) or parts.query:
-            raise UsageError(f"--public-url {public_url(public)} is no plain address like https://example.org/images")
+            raise UsageError(f"--public-url {public_url(public)} is not a plain URL like https://example.org/images")
         address = public
     elif not local and "@" in urlsplit(endpoint).netloc:
-        message = "user and password don't belong there, for addresses are written into definitions"
+        message = "remove the user and password, because URLs are written into definitions"
         raise UsageError(f"--endpoint {public_url(endpoint)}: {message}; set AWS_ACCESS_KEY_ID instead")
     else:
         address = f"file://{quote(name)}" if local else f"{endpoint.rstrip('/')}/{name}/{quote(prefix)}"

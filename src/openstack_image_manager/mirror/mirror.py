@@ -100,7 +100,7 @@ def _resolve_latest(chosen: Sequence[Definition], contents: Contents) -> tuple[l
         answer = answers.get(definition.name)
         if isinstance(answer, Error):
             version = next(version for version in definition.versions if version.version == LATEST)
-            lost.append(Item(definition, version, "", Error(f"its upstream can't be asked: {answer}")))
+            lost.append(Item(definition, version, "", Error(f"its upstream cannot be queried: {answer}")))
         elif answer is not None:
             there = {
                 record.version: record.checksum or ""
@@ -166,7 +166,7 @@ def _outcome(comparison: Comparison, answer: Outcome | Error) -> Outcome:
     if isinstance(answer, Outcome):
         return answer
     if isinstance(answer, Interrupted):
-        return Outcome(comparison, "skipped", "interrupted; the next run goes on from here")
+        return Outcome(comparison, "skipped", "interrupted; the next run continues from here")
     return Outcome(comparison, "failed", str(answer))
 
 
@@ -198,7 +198,7 @@ def _run_workers(
             wait_for_all(futures)
         except KeyboardInterrupt:
             copier.stop.set()
-            copier.reporter.line("interrupted", "finishing what is under way")
+            copier.reporter.line("interrupted", "finishing the copies in progress")
             wait(futures, STOP_TIMEOUT)
     if copier.stop.is_set() and not interruptible:
         raise Interrupted("interrupted; nothing was changed")
@@ -230,7 +230,7 @@ def write_unneeded(store: Store, target: Target, since: Mapping[str, datetime]) 
     key = target.prefix + UNNEEDED_FILE
     before = store.get(key)
     if before and memo.decode(before) is None:
-        raise StorageError(f"{key}: somebody else's file is there; move it, so that --grace can count")
+        raise StorageError(f"{key}: a file of another owner is there; move it, or --grace cannot be counted")
     data = memo.encode(since) if since else None
     if before and data is None:
         store.remove(key)

@@ -97,7 +97,7 @@ class PartsUpload:
             if each.done():
                 each.result()
         if len(self._sent) == MOST_PARTS:
-            raise StorageError(f"{self._key}: larger than {PART * MOST_PARTS // 1024**3} GiB, which no such image is")
+            raise StorageError(f"{self._key}: larger than {PART * MOST_PARTS // 1024**3} GiB")
         part, size = self._buffer or Buffer(), self._filled
         self._buffer, self._filled = None, 0
         self._sent.append(self._bucket.send(self._key, self._id, len(self._sent) + 1, part, size))

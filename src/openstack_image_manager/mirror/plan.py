@@ -103,7 +103,7 @@ def make_plan(
         return without_deletions(plan, "the object of some versions is unknown", known_unneeded)
     if since and not known and not moving:
         return without_deletions(
-            plan, "there is no version in the definitions; an empty file is no reason to empty a mirror", known_unneeded
+            plan, "the definitions have no versions; an empty file never empties a mirror", known_unneeded
         )
     return plan
 
@@ -142,16 +142,16 @@ def compare(item: Item, stored: StoredObject | None) -> Comparison:
     if stored.damaged:
         # It may be the object of somebody whose own file has the name of a record.
         message = (
-            f"its record {item.key}{RECORD} is damaged, so that it can't be told whose object this is, and nothing is "
-            "touched; delete both, and the next run copies it again"
+            f"its record {item.key}{RECORD} is damaged: the owner of the object is unknown, and nothing is changed; "
+            "delete both, and the next run copies the image again"
         )
         return Comparison(item, Verdict.FOREIGN, message, stored)
     if stored.record is None:
-        message = "somebody else's object is there, and is never touched; move it, or set another mirror_url"
+        message = "an object of another owner is there, and is never changed; move it, or set another mirror_url"
         return Comparison(item, Verdict.FOREIGN, message, stored)
     if reason := _difference(item, stored.size, stored.record):
         return Comparison(item, Verdict.MISMATCH, reason, stored)
-    proof = "" if stored.record.checksum else ", which nobody has promised"
+    proof = "" if stored.record.checksum else ", without a promised checksum"
     return Comparison(item, Verdict.CURRENT, f"sha256:{stored.record.sha256}{proof}", stored)
 
 
@@ -206,7 +206,7 @@ def beyond_limit(plan: Plan, most: int) -> Error | None:
         return None
     return Error(
         f"{len(plan.unneeded)} objects would be deleted, more than --max-deletes {most}; nothing was done: "
-        "look at them with --dry-run"
+        "check them with --dry-run"
     )
 
 

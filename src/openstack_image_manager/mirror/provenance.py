@@ -123,7 +123,7 @@ class Prover:
         known |= {"checksum_url": version.checksum_file} if version.checksum_file else {}
         policy = fill(rule.policy, known)
         if policy not in POLICIES:
-            raise Error(f"'{policy}' is no policy of signatures; it must be one of {', '.join(POLICIES)}")
+            raise Error(f"'{policy}' is not a valid signature policy; use one of {', '.join(POLICIES)}")
         if policy == "none":
             return Proof(_with_checksum(version, self.stop))
         try:
@@ -134,7 +134,7 @@ class Prover:
             if policy == "required":
                 raise VerificationError(
                     f"{with_address(version.url, reason)}; its signature is required, and the definition has no "
-                    "signed_by with a checksum: let update write one, or set resolve: signature: policy: optional"
+                    "signed_by with a checksum: run update to record one, or set resolve: signature: policy: optional"
                 ) from None
             return Proof(_with_checksum(version, self.stop))
 
@@ -142,12 +142,12 @@ class Prover:
         over_image = rule.over in ("image", "unpacked-image")
         subject = version.url if over_image else version.checksum_file
         if subject is None or (rule.over == "index" and resolver.checksum):
-            raise _UnprovableError(f"the definition does not tell where the signed {rule.over} is")
+            raise _UnprovableError(f"the definition does not say where the signed {rule.over} is")
         try:
             url = fill(rule.url, known) if rule.url else None
             keys = tuple(key for text in rule.keys for key in fill(text, known).split())
         except Error as error:
-            raise _UnprovableError(f"where its signature is can't be told any more: {error}") from None
+            raise _UnprovableError(f"the URL of its signature is unknown: {error}") from None
         wanted = Signature(rule.kind, rule.over, subject, url, keys)
         if over_image:
             return Proof(_with_checksum(version, self.stop), None, wanted, self._document(url or ""), self.keyring)
@@ -190,7 +190,7 @@ def _with_signed_checksum(version: Version, text: str) -> Version:
         found = Checksum.parse(version.checksum)
         short = base64.b64encode(bytes.fromhex(found.digest)).decode().rstrip("=")
         if not (found.digest in text.lower() or short in text):
-            raise _UnprovableError(f"{version.checksum} does not stand in {version.checksum_file} any more")
+            raise _UnprovableError(f"{version.checksum} is no longer in {version.checksum_file}")
     if found.algorithm in BROKEN:
         raise _UnprovableError(f"its signed digest is {found.algorithm}, which can be forged")
     return version.model_copy(update={"checksum": version.checksum or str(found)})

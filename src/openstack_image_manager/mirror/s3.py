@@ -38,17 +38,17 @@ TRIES = 5
 CONNECT_TIMEOUT, READ_TIMEOUT = 15, 60  # seconds
 NO_BUCKET = ("NoSuchBucket", "404")
 _ADVICE = {
-    "NoSuchBucket": "there is no such bucket; create it, or correct --bucket",
-    "AccessDenied": "these credentials may not do that here; look at the bucket's policy or ACL",
-    "SignatureDoesNotMatch": "the credentials are wrong; look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "InvalidAccessKeyId": "the credentials are wrong; look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "NoSuchBucket": "the bucket does not exist; create it, or correct --bucket",
+    "AccessDenied": "these credentials lack the permission; check the bucket's policy or ACL",
+    "SignatureDoesNotMatch": "the credentials are wrong; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "InvalidAccessKeyId": "the credentials are wrong; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "RequestTimeTooSkewed": "this machine's clock is wrong; set it",
-    "EntityTooLarge": "it is full, or its quota is; make room, or raise the quota",
-    "QuotaExceeded": "it is full, or its quota is; make room, or raise the quota",
+    "EntityTooLarge": "the storage or its quota is full; free space, or raise the quota",
+    "QuotaExceeded": "the storage or its quota is full; free space, or raise the quota",
     "SlowDown": f"it is overloaded; given up after {TRIES} tries: run again later, with fewer --workers",
-    "404": "there is no such bucket; create it, or correct --bucket",
-    "403": "these credentials may not do that here; look at the bucket's policy or ACL",  # HEAD tells no reason
-    EXISTS: "there is an object already",
+    "404": "the bucket does not exist; create it, or correct --bucket",
+    "403": "these credentials lack the permission; check the bucket's policy or ACL",  # HEAD tells no reason
+    EXISTS: "an object already exists",
 }
 
 
@@ -73,9 +73,7 @@ class Bucket:
             region = session.region_name or "us-east-1"
             self._client: Any = session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
         except (BotoCoreError, ValueError) as error:
-            raise StorageError(
-                f"s3://{name}: {reason(str(error))}; look at --endpoint and the AWS_* variables"
-            ) from None
+            raise StorageError(f"s3://{name}: {reason(str(error))}; check --endpoint and the AWS_* variables") from None
         self.endpoint: str = self._client.meta.endpoint_url
         if self.endpoint.startswith("https:"):  # TLS notices damage on the way; elsewhere the digest of each part does
             self._client.meta.config.s3["payload_signing_enabled"] = False
@@ -105,7 +103,7 @@ class Bucket:
             kind = UnknownBucketError if code in NO_BUCKET else StorageError
             raise kind(f"{where}: {said.strip()}" + (f": {told}" if told else ""), code) from None
         except (NoCredentialsError, PartialCredentialsError):
-            hint = "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+            hint = "no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
             raise StorageError(f"{where}: {hint}") from None
         except (BotoCoreError, HTTPClientError) as error:
             raise StorageError(f"{where}: {reason(str(error))}") from None
@@ -126,9 +124,7 @@ class Bucket:
             for chunk in self.read(key, threading.Event()):
                 data += chunk
                 if len(data) > LARGEST_SMALL_FILE:
-                    raise StorageError(
-                        f"s3://{self.name}: {key} has more than {LARGEST_SMALL_FILE} bytes, which no such file has"
-                    )
+                    raise StorageError(f"s3://{self.name}: {key} is larger than {LARGEST_SMALL_FILE} bytes")
         except StorageError as error:
             if error.code == "NoSuchKey":
                 return None
@@ -179,7 +175,7 @@ class Bucket:
                             done, failures = done + len(chunk), 0
                             if is_late(time.monotonic() - begun, done):
                                 where = f"s3://{self.name} at {public_url(self.endpoint)}"
-                                raise StorageError(f"{where}: reading {key}: too slow, {done} bytes have come so far")
+                                raise StorageError(f"{where}: reading {key}: too slow, {done} bytes so far")
                 return
             except StorageError as error:
                 if not isinstance(error.__context__, IncompleteReadError | ResponseStreamingError | HTTPClientError):

@@ -72,7 +72,7 @@ def _decoded(lines: list[bytes]) -> bytes:
     try:
         data = base64.b64decode(b"".join(body), validate=True)
     except binascii.Error:
-        raise VerificationError("it is damaged: that is no base64") from None
+        raise VerificationError("it is damaged: not base64") from None
     if crc is not None and base64.b64decode(crc[1:]) != crc24(data):
         raise VerificationError("it is damaged: wrong CRC")
     return data
@@ -102,16 +102,16 @@ def cleartext(text: bytes) -> tuple[bytes, bytes]:
     lines = [line.rstrip(b" \t\r") for line in text.removeprefix(_BOM).split(b"\n")]
     count = lines.count(_SIGNED)
     if count == 0:
-        raise VerificationError("it is not signed: there is no 'BEGIN PGP SIGNED MESSAGE' in it")
+        raise VerificationError("it is not signed: it contains no 'BEGIN PGP SIGNED MESSAGE'")
     if count > 1:
-        raise VerificationError(f"it holds {count} signed texts: nobody can tell which of them counts")
+        raise VerificationError(f"it contains {count} signed texts: only one is allowed")
     rest = iter(lines[lines.index(_SIGNED) + 1 :])
     for line in rest:
         if not line:
             break
         # Any other header, and any other word in this one, may be shown by a reader as if it were part of the text.
         if not _HASH.fullmatch(line):
-            raise VerificationError("it is malformed: between the first line and the text only 'Hash: …' may stand")
+            raise VerificationError("it is malformed: only 'Hash: …' is allowed between the first line and the text")
     signed: list[bytes] = []
     for line in rest:
         if line == _SIGNATURE:

@@ -29,7 +29,7 @@ SYSTEM = (
 LARGEST = 8 * 1024 * 1024  # bytes of one file; keyrings of whole distributions are smaller
 LARGEST_KEY = LARGEST // 2  # bytes of one that is stored, in armor, which adds a third
 MOST_FILES = 5000  # of one directory and those in it
-ONLY_REVOCATION = "it holds a revocation and no key: it counts together with the copies of its key"
+ONLY_REVOCATION = "it contains a revocation but no key: the revocation applies to the stored copies of its key"
 MOST_SHOWN = 5  # names that a message can hold
 
 
@@ -48,7 +48,7 @@ def read_keys(data: bytes) -> tuple[AnyKey, ...]:
     """All keys in a file: OpenPGP certificates, armored or binary, and PEM public keys. Raises VerificationError."""
     found = _keys(data)
     if not found:
-        raise VerificationError(ONLY_REVOCATION if openpgp.revocations(data) else "it holds no key")
+        raise VerificationError(ONLY_REVOCATION if openpgp.revocations(data) else "it contains no key")
     return tuple(found)
 
 
@@ -65,7 +65,7 @@ def default_directory() -> Path:
     try:
         return data_directory() / "keys"
     except RuntimeError:
-        raise Error("there is no home directory to keep keys in; set XDG_DATA_HOME, or give --keys DIR") from None
+        raise Error("no home directory to store keys in; set XDG_DATA_HOME, or add --keys DIR") from None
 
 
 class Keyring:
@@ -178,7 +178,7 @@ def fetch_key(url: str, fingerprint: str, directory: Path) -> Path:
         keys = _keys(data)
         revocations = openpgp.revocations(data)
         if not (keys or revocations):
-            raise VerificationError("it holds no key")
+            raise VerificationError("it contains no key")
     except VerificationError as error:
         raise VerificationError(f"{where}: {error}") from None
     stored = _stored(directory, wanted)
@@ -187,7 +187,7 @@ def fetch_key(url: str, fingerprint: str, directory: Path) -> Path:
     if key is None or (not copies and key == _merged(stored, ())):
         there = ", ".join(each.fingerprint for each in keys[:MOST_SHOWN]) + (" …" if len(keys) > MOST_SHOWN else "")
         raise VerificationError(
-            f"{where}: no key {wanted} in it; nothing was stored. It holds: {there or 'a revocation'}"
+            f"{where}: no key {wanted} in it; nothing was stored. It contains: {there or 'a revocation'}"
         )
     if isinstance(key, Certificate):
         name, block = f"{wanted}.asc", armor.Block("PGP PUBLIC KEY BLOCK", key.data)
@@ -196,7 +196,7 @@ def fetch_key(url: str, fingerprint: str, directory: Path) -> Path:
     path = directory / name
     if len(block.data) > LARGEST_KEY:
         raise VerificationError(
-            f"{where}: with it the stored copy would have more than {LARGEST_KEY} bytes; it stays as it is"
+            f"{where}: the stored copy would be larger than {LARGEST_KEY} bytes; it was not changed"
         )
     partial = path.with_name(f".{name}.{os.getpid()}.partial")
     try:
@@ -224,7 +224,7 @@ def _content(path: Path) -> bytes:
     with path.open("rb") as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
-        raise VerificationError(f"it has more than {LARGEST} bytes")
+        raise VerificationError(f"it is larger than {LARGEST} bytes")
     return data
 
 

@@ -109,7 +109,7 @@ def certificates(data: bytes) -> tuple[Certificate, ...]:
     part: list[_Packet] = []
     for packet in _packets(_binary(data)):
         if packet[0] == _SECRET_KEY:
-            raise VerificationError("it holds a secret key; only public ones belong here")
+            raise VerificationError("it contains a secret key; only public keys are accepted")
         if packet[0] == _PUBLIC_KEY:
             found += _certificate(part)
             part = []
@@ -120,7 +120,7 @@ def certificates(data: bytes) -> tuple[Certificate, ...]:
 def signatures(data: bytes) -> tuple[Signature, ...]:
     """The signatures over a document in a file, armored or binary by its content. Raises VerificationError."""
     if len(data) > LARGEST_SIGNATURE:
-        raise VerificationError(f"the signature is none: it has more than {LARGEST_SIGNATURE} bytes")
+        raise VerificationError(f"not a valid signature: larger than {LARGEST_SIGNATURE} bytes")
     found: list[Signature] = []
     try:
         for tag, body, packet in _packets(_binary(data)):
@@ -128,15 +128,17 @@ def signatures(data: bytes) -> tuple[Signature, ...]:
                 found.append(_signature(body, packet))
             elif tag not in _NO_CONTENT:
                 # A whole signed message in the place of a signature is good by itself, whatever the file says.
-                raise VerificationError("beside it there is something else in its file")
+                raise VerificationError("its file also contains other data")
     except VerificationError as error:
-        raise VerificationError(f"the signature can't be read: {error}") from None
+        raise VerificationError(f"cannot read the signature: {error}") from None
     if not found:
-        raise VerificationError("there is no signature: the file that should hold it is empty or something else")
+        raise VerificationError("no signature: its file is empty or something else")
     if len(found) > MOST_SIGNATURES:
-        raise VerificationError(f"the signature's file holds {len(found)} signatures; at most {MOST_SIGNATURES} count")
+        raise VerificationError(
+            f"the signature's file contains {len(found)} signatures; at most {MOST_SIGNATURES} are allowed"
+        )
     if any(each.kind not in (BINARY, TEXT) for each in found):
-        raise VerificationError("the signature is not one over a file")
+        raise VerificationError("the signature is not over a file")
     return tuple(found)
 
 
@@ -147,7 +149,7 @@ def _binary(data: bytes) -> bytes:
 
 
 def _damaged() -> VerificationError:
-    return VerificationError("it is damaged: that is no OpenPGP")
+    return VerificationError("it is damaged: not OpenPGP data")
 
 
 def _take(data: bytes, start: int, size: int) -> bytes:
@@ -215,7 +217,7 @@ def _certificate(packets: list[_Packet]) -> list[Certificate]:
         elif tag in (_SIGNATURE, _USER_ID, _ATTRIBUTE):
             groups[-1].append(packet)
     if len(revocations) * len(groups) > MOST_REVOKED:
-        raise VerificationError(f"it has {len(revocations)} revocations and {len(groups)} keys, which no key needs")
+        raise VerificationError(f"it has {len(revocations)} revocations and {len(groups)} keys: too many")
     revoked = [_revoke(groups, stood, packet) for stood, packet in revocations]
     primary, *subkeys = (_key(group, revoked) for group in groups if _fingerprint(group[0][1]))
     user_ids = (body.decode("utf-8", "replace") for tag, body, _ in packets if tag == _USER_ID)
@@ -293,7 +295,7 @@ def _signature(body: bytes, packet: bytes) -> Signature:
         made = _number(head, 3, 4)
         return Signature(packet, 3, head[2], head[15], head[16], made, issuer=head[7:15].hex().upper())
     if version not in (4, 6):
-        raise VerificationError(f"it is of an unknown version ({version})")
+        raise VerificationError(f"it has an unknown version ({version})")
     width = 2 if version == 4 else 4
     size = _number(body, 4, width)
     hashed = dict(_subpackets(_take(body, 4 + width, size)))

@@ -21,7 +21,7 @@ _GPGV_VERSIONS = (3, 4)
 _GPGV_ALGORITHMS = (1, 3, 17, 19, 22)
 _SEQUOIA = Path(__file__).with_name("sequoia_worker.py")
 _INSTALL_GPGV = "install gpgv (Debian and Ubuntu: apt install gpgv, others: gnupg2)"
-_INSTALL_PYSEQUOIA = "pip install '.[openpgp]' where its source is"
+_INSTALL_PYSEQUOIA = "pip install '.[openpgp]' in its source directory"
 
 
 def command_for(signature: Signature) -> list[str]:
@@ -33,10 +33,10 @@ def command_for(signature: Signature) -> list[str]:
     if pysequoia and not old:
         return [sys.executable, "-P", str(_SEQUOIA), "signature", "certificate", "/dev/stdin"]
     if old:
-        raise VerificationError(f"the signature is of an old kind (version 3) that only gpgv checks: {_INSTALL_GPGV}")
+        raise VerificationError(f"the signature has version 3, which only gpgv can check: {_INSTALL_GPGV}")
     if not known:
         raise VerificationError(
-            f"only pysequoia checks signatures of version {signature.version}: {_INSTALL_PYSEQUOIA}"
+            f"only pysequoia can check signatures of version {signature.version}: {_INSTALL_PYSEQUOIA}"
         )
     raise VerificationError(f"no program to check the signature with: {_INSTALL_GPGV}, or: {_INSTALL_PYSEQUOIA}")
 
@@ -70,7 +70,7 @@ class Check:
                 )
         except OSError as error:
             self._directory.cleanup()
-            raise VerificationError(f"the signature can't be checked with {command[0]}: {error.strerror}") from None
+            raise VerificationError(f"cannot check the signature with {command[0]}: {error.strerror}") from None
         assert self._process.stdin is not None
         self._stdin: IO[bytes] = self._process.stdin
         os.set_blocking(self._stdin.fileno(), False)

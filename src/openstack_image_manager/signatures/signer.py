@@ -22,14 +22,18 @@ class Signer:
         self._key = key
         program = shutil.which("gpg")
         if program is None:
-            raise Error("nothing can be signed without gpg; install it (Debian and Ubuntu: apt install gpg)")
+            raise Error("signing needs gpg; install it (Debian and Ubuntu: apt install gpg)")
         self._program = program
         ended = self._run(["--with-colons", "--list-secret-keys", "--", key])
         lines = [line.split(":") for line in ended.stdout.decode("utf-8", "replace").splitlines()]
         found = [after[9] for line, after in pairwise(lines) if (line[0], after[0]) == ("sec", "fpr")]
         if len(found) != 1:
-            many = f"names {len(found)} secret keys; give the fingerprint of one" if found else "is no secret key"
-            raise Error(f"--sign-key {key} {many} of gpg's keyring (GNUPGHOME, or ~/.gnupg)")
+            many = (
+                f"matches {len(found)} secret keys in gpg's keyring; give the fingerprint of one"
+                if found
+                else "is not a secret key in gpg's keyring"
+            )
+            raise Error(f"--sign-key {key} {many} (GNUPGHOME, or ~/.gnupg)")
         self.fingerprint = found[0]
 
     def _run(self, options: Sequence[str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -40,7 +44,7 @@ class Signer:
                 command, input=data, capture_output=True, timeout=TIMEOUT, env=environment, check=False
             )
         except subprocess.TimeoutExpired:
-            raise Error(f"gpg does not end; is its agent waiting for the passphrase of {self._key}?") from None
+            raise Error(f"gpg does not finish: its agent may be waiting for the passphrase of {self._key}") from None
 
     def sign(self, data: bytes, clear: bool) -> bytes:
         """The text with its signature around it (`clear`), or the bare binary signature. Raises Error."""
@@ -49,7 +53,7 @@ class Signer:
         ended = self._run([*chosen, "--output", "-", *how], data)
         if ended.returncode or not ended.stdout:
             said = ended.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
-            raise Error(f"gpg does not sign with {self._key}: {said[-1]}")
+            raise Error(f"gpg cannot sign with {self._key}: {said[-1]}")
         return ended.stdout
 
     def is_own_signature(self, data: bytes, signature: bytes) -> bool:

@@ -48,7 +48,7 @@ def normalize_fingerprints(fingerprints: Sequence[str]) -> tuple[str, ...]:
         text = re.sub(r"[\s:]", "", each).removeprefix("0x").upper()
         if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", text):
             raise VerificationError(
-                f"'{each}' is no fingerprint of a key: that has 40 hexadecimal digits, or 64 (OpenPGP v6, RSA)"
+                f"'{each}' is not a valid key fingerprint: use 40 hexadecimal digits, or 64 (OpenPGP v6, RSA)"
             )
         found.append(text)
     return tuple(found)
@@ -82,7 +82,7 @@ def refusal(signature: Signature, keys: Sequence[Key], of_text: bool = False) ->
     """Why a signature by these keys need not even be tried; '' if it should be. `of_text`: what is signed is a text."""
     if signature.kind == TEXT and not of_text:
         # RFC 9580 5.2.1.2: line ends do not count, so that files with other bytes have the same signature.
-        return "the signature is one of a text, which fits other bytes too: ask the upstream for a binary one"
+        return "the signature is a text signature, which also matches other bytes: ask the upstream for a binary one"
     if signature.hash in _WEAK_HASHES:
         name = _WEAK_HASHES[signature.hash]
         return f"the signature uses {name}, which can be forged: ask the upstream for a better one"
@@ -111,7 +111,7 @@ def verified_signature(
 def _rejection(signature: Signature, by: Certificate, found: CheckResult, pinned: Sequence[str], now: int) -> str:
     """Why this signature does not count; '' if it does."""
     if signature.created > now + CLOCK:
-        return f"the signature is of {_time(signature.created)}, which is yet to come: check the clock of this machine"
+        return f"the signature time {_time(signature.created)} is in the future: check the clock of this machine"
     if found.word in (*_BAD, "ERRSIG"):
         return _bad_signature_reason(signature, by, found.word, now)
     if found.fingerprint not in pinned:
@@ -134,7 +134,7 @@ def _bad_signature_reason(signature: Signature, by: Certificate, word: str, now:
     if word == "BADSIG":
         return f"BAD signature by {by.fingerprint}: {changed}"
     if word == "ERRSIG":
-        return f"the signature by {by.fingerprint} can't be checked: it is damaged, or of a kind not supported here"
+        return f"the signature by {by.fingerprint} cannot be checked: it is damaged, or of an unsupported kind"
     if signature.expires and signature.created + signature.expires <= now:
         return _expired(signature)
     if late := [key.expires for key in by.keys if key.expires and key.expires <= signature.created]:

@@ -87,7 +87,7 @@ class OpenPGP:
 
 
 def _unpinned_signer(given: Sequence[openpgp.Signature], pinned: Sequence[str]) -> str:
-    signers = ", ".join(sorted({each.issuer or "a key that it does not name" for each in given}))
+    signers = ", ".join(sorted({each.issuer or "an unnamed key" for each in given}))
     return (
         f"signed by {signers}, not by a pinned key ({', '.join(pinned)}). If the upstream has a new key, check its "
         "fingerprint at a second place and pin that one; if it only has a new subkey: keys fetch"
@@ -122,9 +122,9 @@ class Rsa:
         try:
             self._signature = base64.b64decode(b"".join(signature.split()), validate=True)
         except binascii.Error:
-            raise VerificationError("the signature is none of RSA: it is no base64") from None
+            raise VerificationError("not a valid RSA signature: not base64") from None
         if not self._signature:
-            raise VerificationError("there is no signature: the file that should hold it is empty")
+            raise VerificationError("no signature: its file is empty")
         self._keys = keyring.public_keys(normalize_fingerprints(pinned))
         self._hash = hashlib.sha256()
 
@@ -171,7 +171,7 @@ def _is_good(sha256: bytes, signature: bytes, der: bytes) -> bool:
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size < 2048:
-        raise VerificationError("the pinned key is no RSA key of 2048 bits or more")
+        raise VerificationError("the pinned key is not an RSA key of at least 2048 bits")
     try:
         key.verify(signature, sha256, padding.PKCS1v15(), utils.Prehashed(hashes.SHA256()))
     except InvalidSignature:

@@ -51,7 +51,7 @@ class UpstreamClient:
                 "are tried"
             )
         if time.monotonic() > self._end:
-            raise Error(f"stopped after {self._seconds:g} seconds without a build; a site is slow, or asked too often")
+            raise Error(f"stopped after {self._seconds:g} seconds without a build; a site is slow, or limits requests")
         self._left -= 1
 
     def check(self, url: str) -> None:
@@ -59,15 +59,13 @@ class UpstreamClient:
         self.spend()
         if is_local(url):
             if not self._sites.local_files:
-                raise Error(
-                    f"{public_url(url)} is a file of this machine, which resolvers read only with --allow-local-files"
-                )
+                raise Error(f"{public_url(url)} is a local file, which resolvers read only with --allow-local-files")
             self.read_local = True
         elif self.read_local:
             # Not even whether it is asked may depend on a local file, let alone the address.
             raise Error(
-                f"{public_url(url)} is not asked, since a file of this machine was read before: what is in it could "
-                "leave this machine; read local files last, or local files only"
+                f"{public_url(url)} is not requested, because a local file was read before and its content could "
+                "leave this machine; read local files last, or only local files"
             )
 
 

@@ -106,7 +106,7 @@ def check_address(url: str, sources: Iterable[str | None], own: bool) -> None:
     try:
         values.url(url)
     except ValueError:
-        raise VerificationError(f"'{public_url(url)[:200]}' is no address of an image") from None
+        raise VerificationError(f"'{public_url(url)[:200]}' is not a valid image URL") from None
     scheme = url.partition(":")[0].lower()
     from_scheme = {source.partition(":")[0].lower() for source in sources if source}
     if own or scheme == "https" or (from_scheme and from_scheme <= {scheme}):
@@ -173,7 +173,7 @@ def check_recorded(definition: Definition, build: Build) -> None:
     if newest is not None and is_older and not is_same(definition, newest, build):
         raise Error(
             f"the upstream's newest build {build.version} ({public_url(build.url)}) is older than {newest.version}, "
-            "which is there already: a mirror that lags behind, or somebody who takes you back; nothing is changed"
+            "which is already recorded: a mirror that lags behind, or a rollback attack; nothing was changed"
         )
     for version in definition.versions:
         # The digest of a packed file may be that of the image in it, unless its size was recorded with it.
@@ -204,7 +204,7 @@ def check_signed(definition: Definition, build: Build, policy: str, documents_si
         if build.signed_at[:width] < newest.signed_at[:width]:
             raise Error(
                 f"possible rollback attack: the site offers an older build: {what} was signed on {build.signed_at}, "
-                f"and {newest.version}, which is there already, on {newest.signed_at}; nothing is changed"
+                f"and {newest.version}, which is already recorded, on {newest.signed_at}; nothing is changed"
             )
     if (
         documents_signed_at
@@ -218,7 +218,7 @@ def check_signed(definition: Definition, build: Build, policy: str, documents_si
     signed = next((version for version in definition.versions if version.signed_by), None)
     if signed and not build.signed_by:
         raise Error(
-            f"{what} is not signed, and {signed.version}, which is there already, was signed by {signed.signed_by}: "
+            f"{what} is not signed, and {signed.version}, which is already recorded, was signed by {signed.signed_by}: "
             "somebody may have removed the signature; set policy: none if the upstream has stopped signing"
         )
 

@@ -54,8 +54,8 @@ class Cache:
                 if not _is_ours(found):
                     mode, owner = stat.S_IMODE(found.st_mode), found.st_uid
                     return (
-                        f"{folder}: mode {mode:04o}, owner {owner}: others can write there, so documents are not taken "
-                        f"from it and are fetched anew; make it yours alone: rm -r {folder}"
+                        f"{folder}: mode {mode:04o}, owner {owner}: others can write there, so its documents are "
+                        f"not used and are fetched again; remove it: rm -r {folder}"
                     )
         return None
 

@@ -49,9 +49,9 @@ def newest_first(keyed: Iterable[tuple[str, Candidate]]) -> list[tuple[str, Cand
     for key, candidate in keyed:
         before = found.setdefault(key, candidate)
         if before != candidate:
-            one, other = (_shown(each) for each in (before, candidate))
             raise VerificationError(
-                f"two different builds are called {key}: {one} and {other}; narrow match, or tell them apart in version"
+                f"two different builds are called {key}: {_shown(before)} and {_shown(candidate)}; "
+                "narrow match, or make version distinguish them"
             )
     return sorted(found.items(), key=lambda item: order(item[0]), reverse=True)
 

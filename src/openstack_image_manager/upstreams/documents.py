@@ -25,7 +25,7 @@ def load_json(text: str) -> Any:
         raise VerificationError("the document is nested too deeply") from None
     except ValueError as error:
         reason = " ".join(str(error).split())
-        raise VerificationError(f"is no JSON document, or was cut off: {reason}") from None
+        raise VerificationError(f"is not valid JSON, or was cut off: {reason}") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def checksum(value: Any, what: str) -> Checksum:
 def path(value: str, what: str) -> str:
     """A relative path that stays below where it begins. Raises VerificationError."""
     if value.startswith("/") or not value.isprintable() or {"", ".", ".."} & set(value.split("/")):
-        raise VerificationError(f"{what} is no path below the root: '{shown(value)}'")
+        raise VerificationError(f"{what} is not a path below the root: '{shown(value)}'")
     return value
 
 

@@ -113,8 +113,8 @@ def _incomparable_digest(version: Version, build: Build) -> str | None:
     if not version.checksum or build.checksum is None or has_same_bytes(version, build) is not None:
         return None
     return (
-        f"{version.version} is recorded with {version.checksum}, and the upstream publishes {build.checksum} only: if "
-        "its bytes were replaced, that can't be seen; verify them, and record the latter"
+        f"{version.version} is recorded with {version.checksum}, but the upstream publishes only {build.checksum}: "
+        "a replaced file cannot be detected; verify it, and record the published checksum"
     )
 
 

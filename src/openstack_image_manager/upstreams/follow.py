@@ -37,7 +37,7 @@ class Follower:
         warnings: dict[str, str] = {}
         for definition, answer in upstream.check_all(asked, self.sites, self.verify):
             if isinstance(answer, Interrupted):
-                raise Interrupted("interrupted while the upstreams were asked; nothing was changed, run again")
+                raise Interrupted("interrupted while the upstreams were queried; nothing was changed, run again")
             if isinstance(answer, Error):
                 found[definition.name] = answer
             else:

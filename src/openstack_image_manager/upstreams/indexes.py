@@ -24,7 +24,7 @@ def simplestreams(text: str, product: str, item: str, root: str) -> list[Candida
     the nearest counts. Paths begin at `root`. Versions without such an item are left out. Raises VerificationError."""
     document = documents.mapping(documents.load_json(text), "the document")
     if document.get("format") != "products:1.0":
-        raise VerificationError(f"is no products file of simplestreams: its format is {document.get('format')!r:.40}")
+        raise VerificationError(f"is not a simplestreams products file: its format is {document.get('format')!r:.40}")
     products = documents.mapping(document.get("products"), "products")
     if product not in products:
         raise VerificationError(f"has no product {product}{suggestion(product, products)}")
@@ -102,7 +102,7 @@ def _digest(text: str) -> Checksum:
             return Checksum(algorithm, raw.hex())
     except (binascii.Error, ValueError):
         pass
-    raise VerificationError(f"'{documents.shown(text)}' is no digest in base64")
+    raise VerificationError(f"'{documents.shown(text)}' is not a base64 digest")
 
 
 @dataclass(frozen=True, slots=True)

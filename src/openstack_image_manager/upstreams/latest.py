@@ -68,7 +68,7 @@ def resolve(
     for definition in definitions:
         now = answers.get(definition.name, definition)
         if isinstance(now, Error):
-            why = "left alone" if definition in followed else "left alone, as its upstream can't be asked"
+            why = "left alone" if definition in followed else "left alone, because its upstream cannot be queried"
             findings.append(Finding("error", definition.name, f"{why}: {now}"))
         resolved.append(definition if isinstance(now, Error) else now)
     return resolved, findings
@@ -94,9 +94,7 @@ def _ask(definition: Definition) -> UpstreamState:
     version = next(version for version in definition.versions if version.version == LATEST)
     if is_local(version.checksum_file or "") and not is_local(version.url):
         # Whether the web is asked must not depend on what is in a local file, which may be any.
-        raise Error(
-            f"{version.checksum_file} is a file of this machine, and {public_url(version.url)} is not; use one site"
-        )
+        raise Error(f"{version.checksum_file} is a local file, and {public_url(version.url)} is not; use one site")
     name = unquote(urlsplit(version.url).path.rpartition("/")[2])
     checksum = checksum_files.find(download.fetch_text(version.checksum_file or ""), name)
     today = datetime.now(UTC).strftime("%Y-%m-%d")

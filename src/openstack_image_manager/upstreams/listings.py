@@ -66,7 +66,7 @@ def _must_be_whole(page: str) -> None:
         if re.search(rf"<{name}[\s>]", lower) and f"</{name}" not in lower:
             raise VerificationError(f"the listing is cut off: its <{name}> never ends")
     if "<a" not in lower:
-        raise VerificationError("is no listing: there is not one link in it")
+        raise VerificationError("is not a listing: it contains no links")
 
 
 def address(listing: str, name: str) -> str:
@@ -75,4 +75,4 @@ def address(listing: str, name: str) -> str:
     try:
         return urljoin(listing, quote(name, safe="/"))
     except ValueError as error:
-        raise VerificationError(f"'{public_url(listing)}' is no address: {error}") from None
+        raise VerificationError(f"'{public_url(listing)}' is not a valid URL: {error}") from None

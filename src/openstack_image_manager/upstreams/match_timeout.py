@@ -29,8 +29,8 @@ class MatchTimer:
             return wanted.fullmatch(text, timeout=self._left)
         except TimeoutError:
             raise Error(
-                f"resolve.{place}: '{written}' was stopped after {self._seconds:g} seconds at '{shown(text)}': there "
-                "are too many ways to match it; write it without repetitions inside of repetitions, such as (a+)+"
+                f"resolve.{place}: '{written}' was stopped after {self._seconds:g} seconds at '{shown(text)}': too "
+                "many ways to match; avoid nested repetitions such as (a+)+"
             ) from None
         finally:
             self._left -= time.thread_time() - begin

@@ -28,7 +28,7 @@ from openstack_image_manager.upstreams.resolve import Search
 from openstack_image_manager.upstreams.sites import Sites
 
 T = TypeVar("T")
-UNANSWERED = "its upstream had not answered yet; nothing is known, and nothing was changed"
+UNANSWERED = "its upstream had not answered yet; nothing was changed"
 WORKERS = 64  # definitions; how many requests a host gets at a time, the sites see to
 
 
@@ -51,7 +51,7 @@ def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
     if resolver is None:
         if not _moves(definition):
             what = "add resolve, or latest_url and latest_checksum_url"
-            raise UsageError(f"nothing tells where newer builds are found; {what}")
+            raise UsageError(f"no upstream is known; {what}")
         build = with_other_digests(
             definition, _with_retry(lambda fresh: MovingUrl(definition, client, fresh).find(), client), client
         )

@@ -31,7 +31,7 @@ from openstack_image_manager.upstreams.steps import StepRun
 
 CANDIDATES_TRIED = 3  # of the newest ones, when there is nothing below the newest
 GONE = (404, 410)
-_UNCOUNTED = "only builds that do not count (pre-releases, `latest`, what exclude names)"
+_UNCOUNTED = "only builds that are never taken (pre-releases, `latest`, and what exclude matches)"
 CLEARSIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 
@@ -104,7 +104,7 @@ class Search:
         chosen = newest_first(self._with_sort_keys(found, step.order, is_last))
         if not chosen:
             where = public_url(fill(str(step.value(step.kind)), known)) if step.kind != "static" else "static"
-            self._missing.append(f"{where}: {'nothing that fits' if not found else _UNCOUNTED}")
+            self._missing.append(f"{where}: {'nothing matches' if not found else _UNCOUNTED}")
         return [candidate for _, candidate in chosen[:CANDIDATES_TRIED]]
 
     def _with_sort_keys(
@@ -122,12 +122,12 @@ class Search:
             version = fill(self.resolver.version, known)
             if not version.strip():
                 raise VerificationError(
-                    f"{public_url(url)}: its version is empty: '{self.resolver.version}' gives nothing for {file}; let "
-                    "match take at least one character for it"
+                    f"{public_url(url)}: its version is empty: '{self.resolver.version}' gives nothing for {file}; "
+                    "make match capture at least one character"
                 )
             if len(version) > LONGEST:
                 raise VerificationError(
-                    f"{public_url(url)}: its version has {len(version)} characters, at most {LONGEST} can be"
+                    f"{public_url(url)}: its version has {len(version)} characters; at most {LONGEST} are allowed"
                 )
             if self._is_eligible(version, known):
                 yield (fill(order, known) if order else version), replace(candidate, variables=known)
@@ -253,8 +253,8 @@ class Search:
     def _verify(self, wanted: Signature, data: bytes, policy: str) -> tuple[bytes, str | None, str | None] | None:
         """What the verifier says; None: there is no signature, and the policy allows that."""
         if is_local(wanted.url or "") and not is_local(wanted.subject):
-            where = f"{public_url(wanted.subject)}: its signature is in a file of this machine"
-            raise Error(f"{where}, and what is on the web needs one on the web")
+            where = f"{public_url(wanted.subject)}: its signature is a local file"
+            raise Error(f"{where}, but a file on the web needs a signature on the web")
         try:
             return self.verify(wanted, data, lambda url: self.client.document(url, fresh=self.fresh).data)
         except FetchError as error:
@@ -274,7 +274,7 @@ class Search:
     def _policy(self, rule: DocumentSignature, known: Variables) -> str:
         policy = fill(rule.policy, known)
         if policy not in POLICIES:
-            raise Error(f"'{policy}' is no policy of signatures; it must be one of {', '.join(POLICIES)}")
+            raise Error(f"'{policy}' is not a valid signature policy; use one of {', '.join(POLICIES)}")
         return policy
 
     def _with_image_signature(self, build: Build, known: Variables) -> FoundBuild:

@@ -189,7 +189,7 @@ class Sites:
                 return Document(url, kept.data, kept.validators.get("Last-Modified"))
             data = io.BufferedReader(download).read(self._limit + 1)
             if len(data) > self._limit:
-                raise FetchError(f"{public_url(url)}: larger than {self._limit} bytes, which no such document is")
+                raise FetchError(f"{public_url(url)}: larger than {self._limit} bytes")
             if not page and is_web_page(data):
                 raise FetchError(f"{public_url(url)}: a web page came instead of the file")
             if self._cache:
@@ -209,7 +209,7 @@ class Sites:
         try:
             host = urlsplit(real).netloc
         except ValueError as error:
-            raise FetchError(f"{public_url(url)}: is no address that can be asked: {error}") from None
+            raise FetchError(f"{public_url(url)}: is not a valid URL: {error}") from None
         with self._lock:
             slot = self._slots[host]
         while not slot.acquire(timeout=0.2):
@@ -257,7 +257,7 @@ def parse_mirrors(pairs: Iterable[str], where: str) -> dict[str, str]:
     """Mirrors as people write them: URL=URL. Raises UsageError, which names `where` they stand."""
     mirrors = dict(pair.partition("=")[::2] for pair in pairs)
     if not all(there for pair in mirrors.items() for there in pair):
-        raise UsageError(f"{where} takes two addresses, like https://download.example.org/=http://mirror.internal/")
+        raise UsageError(f"{where} needs two URLs, like https://download.example.org/=http://mirror.internal/")
     return mirrors
 
 
@@ -268,7 +268,9 @@ def _rebased(url: str, begin: str, other: str) -> str | None:
     if not url.startswith(begin) or rest[:1] not in ("", "/", "?", "#"):
         return None
     if ".." in unquote(rest).split("/"):  # it would lead out of what the mirror holds, or to any file of this machine
-        raise FetchError(f"{public_url(url)}: leads out of {public_url(begin)}, which {public_url(other)} stands for")
+        raise FetchError(
+            f"{public_url(url)}: points outside {public_url(begin)}, the part that {public_url(other)} mirrors"
+        )
     return other + rest
 
 

@@ -93,7 +93,7 @@ class StepRun:
 
     def _match(self, wanted: regex.Pattern[str], text: str, option: str = "match") -> regex.Match[str] | None:
         if len(text) > limits.LINE:
-            raise VerificationError(f"has a name or line of {len(text)} characters, at most {limits.LINE} can be")
+            raise VerificationError(f"has a name or line of {len(text)} characters; at most {limits.LINE} are allowed")
         return self.timer.match(wanted, text, f"steps[{self.index}].{option}", self.step.value(option))
 
     def _listing(self, url: str) -> Iterator[Candidate]:

@@ -77,13 +77,11 @@ def _update_file(
 
 def _interrupted(name: str, file: str) -> UpdateResult:
     """A file is replaced whole or not at all, but which of both it was, who is interrupted meanwhile can't tell."""
-    return UpdateResult(
-        name, file, error=Interrupted(f"{file}: stopped before this file was written for certain; run again")
-    )
+    return UpdateResult(name, file, error=Interrupted(f"{file}: stopped, and this file may not be written; run again"))
 
 
 def _not_in_file(name: str, file: str) -> UpdateResult:
-    return UpdateResult(name, file, error=Error(f"{file}: {name} is not in this file any more; run again"))
+    return UpdateResult(name, file, error=Error(f"{file}: {name} is no longer in this file; run again"))
 
 
 def _one_by_one(text: str, done: list[UpdateResult], file: str) -> str:
