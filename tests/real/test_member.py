@@ -186,7 +186,7 @@ def test_wrong_shares(bench: Bench, shared: Image) -> None:
         (("--share-target", "nobody"), 2, "no project 'nobody' in domain 'default' of cloud 'openstack'"),
         (("--share-target", "member", "--share-domain", "nowhere"), 2, "no domain 'nowhere' in cloud 'openstack'"),
         (("--share-target", "nowhere", "--share-type", "domain"), 2, "no domain 'nowhere'"),
-        (("--share-target", "member", "--share-image", "Nothing"), 2, "one managed image must be called 'Nothing'"),
+        (("--share-target", "member", "--share-image", "Nothing"), 2, "there is no managed image 'Nothing'"),
         (("--share-target", "member", "--tag", "other"), 2, "there is none"),
         (("--share-target", "member", "--share-action", "steal"), 2, "steal"),
         (("--share-target", "member", "--dry-run"), 2, "--share-image knows no --dry-run"),

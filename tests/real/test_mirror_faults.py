@@ -292,7 +292,7 @@ def test_an_upstream_whose_checksums_change_while_it_is_copied(mirror: Mirror) -
         ),
         (["--bucket", "images"], "error: --bucket images: write it like s3://NAME or s3://NAME/prefix,"),
         (["--bucket", "file://srv"], "error: --bucket file://srv: write it like file:///srv/mirror\n"),
-        (["--bucket", "file:///srv", "--executor", "dask://h:1"], "error: --executor needs a bucket: a directory is"),
+        (["--bucket", "file:///srv", "--executor", "dask://h:1"], "error: --executor needs a bucket, not a directory"),
         (["--executor", "h:1"], "error: --executor h:1: write it like dask://scheduler.example.org:8786\n"),
         (
             ["--public-url", "images"],

@@ -176,7 +176,7 @@ def test_older_builds_are_unshared_though_the_newest_is_for_all(bench: Bench, me
     bench.define(bench.ubuntu("1", "2", visibility="private"))
     assert bench.run().code == 0
     outcome = bench.run("unshare", name, "--project", "member")
-    assert (outcome.code, f"{name}: none of its builds is of visibility shared" in outcome.err) == (1, True)
+    assert (outcome.code, f"{name}: no build has the visibility shared" in outcome.err) == (1, True)
 
 
 def test_no_one_sees_a_shared_build_before_it_is_verified(watched: Bench, proxy: Proxy, member: Connection) -> None:

@@ -1,5 +1,4 @@
-"""The command line: one short module per command, one error boundary.
+"""The command line: one module per command, one error boundary.
 
-Modules of commands import Typer and the model's defaults only; what a command needs besides is imported when it
-runs, so that `--help` answers at once.
+Modules of commands import Typer and defaults only. Commands import the rest when they run, so that `--help` is fast.
 """

@@ -1,4 +1,4 @@
-"""`adopt`: definitions from images that are in the cloud already."""
+"""`adopt` writes definitions of existing images."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def adopt_command(
     tag: options.Tag = DEFAULT_TAG,
     reporting: options.Log,
 ) -> None:
-    """Write definitions of the images that are in the cloud already, and change nothing.
+    """Write definitions of existing images to standard output.
 
-    A run with them imports nothing and lets each image be what it is to its users: it only writes the managed tag and
-    its records on those that have none. What can have no definition is told on standard error.
+    A run with them imports nothing and keeps every image as its users know it. It only adds the managed tag and
+    records. Images that cannot have a definition are listed on standard error.
 
     \b
     Example:
@@ -60,12 +60,12 @@ def adopt_command(
     head = f"Images of the cloud {where} as they were on {today}; made by openstack-image-manager adopt."
     typer.echo(text(found.items, [head]), nl=False)
     out = console.console(stderr=True)
-    for line in _told(found):
+    for line in _summary(found):
         console.say(out, line)
 
 
-def _told(found: Adopted) -> list[str]:
-    """What a person should know before the first run with the definitions."""
+def _summary(found: Adopted) -> list[str]:
+    """Summarize what the first run with the definitions does."""
     from openstack_image_manager.humanize import count
 
     lines = [f"left out: {image.name or '(no name)'} ({image.id}): {why}" for image, why in found.left_out]

@@ -1,4 +1,4 @@
-"""`catalogue build`: a website for the tenants of clouds."""
+"""`catalogue build` writes a website for tenants."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def build(
     *,
-    site: Annotated[Path, typer.Argument(metavar="SITE", help="Directory to write to: new, empty, or such a site.")],
+    site: Annotated[Path, typer.Argument(metavar="SITE", help="New or empty directory, or an existing site.")],
     clouds: options.Clouds,
     definitions: options.Definitions,
     tag: options.Tag = DEFAULT_TAG,
@@ -36,17 +36,17 @@ def build(
     ] = None,
     url: Annotated[
         str | None,
-        typer.Option("--url", metavar="URL", help="Where the site will be, for the links of its Atom feed."),
+        typer.Option("--url", metavar="URL", help="URL of the site, for links in its Atom feed."),
     ] = None,
     eol_data: options.EolData = None,
     eol_url: options.EolUrl = EOL_URL,
     reporting: options.ReportAndDebug,
 ) -> None:
-    """Write a static website for tenants: images, ids, checksums, ends of support.
+    """Write a static website for tenants: images, ids, checksums, end of life.
 
-    It shows what every tenant may see: public and community images of these definitions that are active and not hidden.
-    All clouds have to answer; where one does not, the site stays as it is. No cloud is changed. Exit code 1 when the
-    owner that a definition names is not known in a cloud, too: its community images there may be missing.
+    It shows active public and community images of the definitions, except hidden ones. If a cloud cannot be reached,
+    the site stays as it is. Exit code 1 also if a cloud does not know the owner in a definition: community images may
+    be missing.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`catalogue`: the definitions that come with this package."""
+"""`catalogue` shows the definitions of this package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from openstack_image_manager.cli import options
 from openstack_image_manager.defaults import CATALOGUE
 
 catalogue_app = typer.Typer(
-    help="Definitions that come with this package; use them with `--images catalogue:`.",
+    help="Show the definitions of this package (--images catalogue:).",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -22,7 +22,7 @@ catalogue_app = typer.Typer(
 def list_catalogue(
     output: options.TableFormat = "text",
 ) -> None:
-    """Show what is in the catalogue, where it is looked for, and who must have signed it.
+    """List the catalogue with upstreams and signing policies.
 
     \b
     Example:
@@ -47,7 +47,7 @@ def list_catalogue(
 def show(
     names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Files or definitions of the catalogue.")],
 ) -> None:
-    """Print definitions as YAML, for a file of your own that `update` keeps current.
+    """Print definitions as YAML, for a file that `update` keeps current.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`check-updates`: releases that are not defined, definitions whose support ends, and the age of signatures."""
+"""`check-updates` finds missing releases, definitions at their end of life, and old signatures."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ def check_updates(
     eol_url: options.EolUrl = EOL_URL,
     output: options.NoteFormat = "text",
 ) -> None:
-    """Tell which releases are not defined yet, which definitions have reached the end of their support, and how old
-    their signatures are.
+    """Report missing releases, definitions at their end of life, and the age of signatures.
 
-    Needs no cloud, and changes nothing. Exit code 3 when a supported release is missing or a definition is past its
-    end; 1 when the data on a distribution can't be had; what ends within 90 days is only noted.
+    Needs no cloud. Exit code 3 if a supported release is missing or a definition is past its end of life; 1 if data of
+    a distribution is not available. An end of life within 90 days is a note.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`doctor`: is the cloud, and this machine, ready for what the definitions ask for?"""
+"""`doctor` checks that clouds and this machine are ready for the definitions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def doctor_command(
     images: Annotated[
         str | None,
         typer.Option(
-            "--images", metavar="PATH", help=f"Definitions, as for plan. Default: {DEFAULT_IMAGES}, if it is there."
+            "--images", metavar="PATH", help=f"Definitions, as for plan. Default: {DEFAULT_IMAGES} if it exists."
         ),
     ] = None,
     name_filter: options.Filter = None,
@@ -40,26 +40,27 @@ def doctor_command(
     force: options.Force = False,
     workers: options.Workers = 4,
     bucket: Annotated[
-        str | None, typer.Option("--bucket", metavar="s3://NAME", help="Look at this bucket of `mirror`, too.")
+        str | None, typer.Option("--bucket", metavar="s3://NAME", help="Also check this bucket of `mirror`.")
     ] = None,
     endpoint: Annotated[
-        str | None, typer.Option("--endpoint", metavar="URL", help="The object storage. Default: AWS_ENDPOINT_URL.")
+        str | None,
+        typer.Option("--endpoint", metavar="URL", help="URL of the object storage. Default: AWS_ENDPOINT_URL."),
     ] = None,
     ask_glance: Annotated[
         bool,
         typer.Option(
             "--ask-glance",
-            help="Let Glance try to fetch a file that is not there from each site, to see if it can. It keeps the "
-            "tasks of that for two days.",
+            help="Let Glance request a missing file of each site, to test its access. Glance keeps these tasks for two "
+            "days.",
         ),
     ] = False,
     output: options.TableFormat = "text",
     reporting: options.ReportAndDebug,
 ) -> None:
-    """Look at a cloud before images are brought into it: what is fine, what is not, why it matters, what to change.
+    """Check clouds before the first import: problems, why they matter, and how to fix them.
 
-    Rights are found out with a record without bytes that nobody else sees, and that is deleted at once. Exit code 3
-    when something is a problem.
+    Permissions are tested with a private image record without data, which is deleted at once. Exit code 3 if there is a
+    problem.
 
     \b
     Example:
@@ -108,7 +109,7 @@ def doctor_command(
 
 
 def _storage(name: str, endpoint: str | None) -> Check:
-    """Whether the bucket of the mirror can be reached, by one HEAD."""
+    """Check the bucket of the mirror with one HEAD request."""
     from openstack_image_manager.doctor.report import Check
     from openstack_image_manager.errors import StorageError
     from openstack_image_manager.mirror import s3 as door

@@ -1,4 +1,4 @@
-"""`explain`: why the plan says what it says of one image."""
+"""`explain` gives the reasons of the plan for one definition."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def explain_command(
     output: options.TableFormat = "text",
     log: options.Log,
 ) -> None:
-    """Explain what the plan does with one image: which build is current and why, what stays in sight, and what is next.
+    """Explain what the plan does with one definition.
 
-    Give the options with which you run the plan. Changes nothing.
+    Shows which build is current, which builds stay visible, what happens next, and why. Use the options of your runs.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`keys`: the public keys that signatures are checked with."""
+"""`keys` fetches and lists public keys of upstreams."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from openstack_image_manager.signatures.keyring import AnyKey
 
 keys_app = typer.Typer(
-    help="Public keys that signatures of upstreams are checked with.",
+    help="Manage the public keys of upstreams.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -26,7 +26,7 @@ Keys = Annotated[
     typer.Option(
         "--keys",
         metavar="DIR",
-        help="Where keys are kept. Default: openstack-image-manager/keys in your data directory.",
+        help="Directory of keys. Default: openstack-image-manager/keys in your data directory.",
     ),
 ]
 
@@ -35,16 +35,16 @@ Keys = Annotated[
 @with_groups
 def fetch(
     *,
-    url: Annotated[str, typer.Argument(metavar="URL", help="A file with the key, perhaps among others.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="File that contains the key.")],
     fingerprint: Annotated[
-        str, typer.Argument(metavar="FINGERPRINT", help="Of the primary key; of an RSA key its SHA-256.")
+        str, typer.Argument(metavar="FINGERPRINT", help="Fingerprint of the primary key, or SHA-256 of an RSA key.")
     ],
     keys: Keys = None,
     reporting: options.Report,
 ) -> None:
-    """Fetch a key and keep it, if its fingerprint is exactly this.
+    """Fetch a key and store it if its fingerprint matches.
 
-    Compare the fingerprint with what the upstream publishes at a second place: it is all that is trusted.
+    Only the fingerprint is trusted: compare it with a second source of the upstream.
 
     \b
     Example:
@@ -62,7 +62,7 @@ def fetch(
 
 @keys_app.command("list")
 def list_keys(keys: Keys = None) -> None:
-    """Show the keys that are kept: fingerprint, whose it is, file.
+    """List stored keys with fingerprint, owner and file.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`list`: what is defined."""
+"""`list` shows the definitions."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def list_command(
     definitions: options.Definitions,
     output: Annotated[
         Literal["text", "json", "rst"],
-        typer.Option("--output", help="rst: a table of names, logins and passwords for documentation."),
+        typer.Option("--output", help="Output format; rst: table of logins for documentation."),
     ] = "text",
 ) -> None:
-    """Show which images are defined, with their newest version, login and password. Asks no cloud.
+    """List the definitions with newest version, login and password. Needs no cloud.
 
     \b
     Examples:

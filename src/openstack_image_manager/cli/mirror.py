@@ -1,4 +1,4 @@
-"""`mirror`: copies of the images in an object storage of one's own."""
+"""`mirror` keeps verified copies of images in an object storage."""
 
 from __future__ import annotations
 
@@ -39,55 +39,61 @@ def mirror_command(
     *,
     bucket: Annotated[
         str,
-        typer.Option("--bucket", metavar="s3://NAME/PREFIX", help="Where the copies are; or file:///DIRECTORY."),
+        typer.Option(
+            "--bucket", metavar="s3://NAME/PREFIX", help="Bucket or directory (file:///DIRECTORY) of the copies."
+        ),
     ],
     definitions: options.Definitions,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is to be done and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show changes without making them.")] = False,
     endpoint: Annotated[
-        str | None, typer.Option("--endpoint", metavar="URL", help="The object storage. Default: AWS_ENDPOINT_URL.")
+        str | None,
+        typer.Option("--endpoint", metavar="URL", help="URL of the object storage. Default: AWS_ENDPOINT_URL."),
     ] = None,
     public_url: Annotated[
         str | None,
-        typer.Option("--public-url", metavar="URL", help="Where others find it. Default: ENDPOINT/NAME/PREFIX."),
+        typer.Option("--public-url", metavar="URL", help="Public URL of the bucket. Default: ENDPOINT/NAME/PREFIX."),
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Put mirror_url into the definitions of what is in the bucket.")
+        bool, typer.Option("--write", help="Write mirror_url into the definitions of copied images.")
     ] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Read all bytes in the bucket again and compare.")] = False,
-    prune: Annotated[bool, typer.Option("--prune", help="Delete objects of ours that no definition needs.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read all objects again and compare their checksums.")
+    ] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Delete our objects that no definition needs.")] = False,
     grace: Annotated[
-        str, typer.Option("--grace", metavar="DAYS", help="Days (7 or 7d) that an unneeded object is kept.")
+        str, typer.Option("--grace", metavar="DAYS", help="Days (7 or 7d) to keep unneeded objects.")
     ] = "7d",
     max_deletes: Annotated[
-        int, typer.Option("--max-deletes", min=0, metavar="N", help="Refuse to delete more objects than this.")
+        int, typer.Option("--max-deletes", min=0, metavar="N", help="Refuse to delete more objects.")
     ] = 5,
     index: Annotated[
-        bool, typer.Option("--index/--no-index", help="Publish what is held: simplestreams and SHA256SUMS.")
+        bool, typer.Option("--index/--no-index", help="Publish an index: simplestreams and SHA256SUMS.")
     ] = True,
     sign_key: Annotated[
         str | None,
         typer.Option(
-            "--sign-key", metavar="KEY", envvar="OPENSTACK_IMAGE_MANAGER_SIGN_KEY", help="Sign that with gpg's key."
+            "--sign-key",
+            metavar="KEY",
+            envvar="OPENSTACK_IMAGE_MANAGER_SIGN_KEY",
+            help="Sign the index with this key of gpg.",
         ),
     ] = None,
     keys: Annotated[
-        Path | None, typer.Option("--keys", metavar="DIR", help="Where keys of upstreams are looked for first.")
+        Path | None, typer.Option("--keys", metavar="DIR", help="Search DIR for keys of upstreams first.")
     ] = None,
-    workers: Annotated[
-        int, typer.Option("--workers", min=1, max=64, metavar="N", help="Images copied at the same time.")
-    ] = 4,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, metavar="N", help="Copies in parallel.")] = 4,
     executor: Annotated[
         str | None,
-        typer.Option("--executor", metavar="dask://HOST:PORT", help="Let the workers of a Dask cluster copy."),
+        typer.Option("--executor", metavar="dask://HOST:PORT", help="Copy with the workers of a Dask cluster."),
     ] = None,
     output: options.NoteFormat = "text",
     reporting: options.Reporting,
 ) -> None:
     """Copy the images of the definitions into an object storage, verified.
 
-    An object becomes visible after its checksum, format and safety were verified. What is there is not copied again;
-    what is wrong is replaced; what others put there is left alone. Credentials come from the environment and the
-    configuration that AWS tools use. Exit code 1 when a version failed; the others are copied all the same.
+    An object appears after its checksum, format and safety are verified. Existing copies stay, wrong ones are
+    replaced, and objects of others are never touched. Credentials come from the environment and from the
+    configuration of AWS tools. Exit code 1 if a version fails; other versions are still copied.
 
     \b
     Examples:
@@ -112,7 +118,7 @@ def mirror_command(
     period = timedelta(days=options.days("--grace", grace, 7))
     location.split_bucket(bucket)
     if executor and location.is_directory(bucket):
-        raise UsageError("--executor needs a bucket: a directory is on one machine; leave one of them out")
+        raise UsageError("--executor needs a bucket, not a directory")
     with reporting.recording("mirror", output) as record, ExitStack() as stack:
         loaded = load(definitions.images, name_filter=definitions.name_filter)
         if loaded.follows:
@@ -168,7 +174,7 @@ def _follow(
     prune: bool,
     index: bool,
 ) -> None:
-    """What follows the copies; what of it failed."""
+    """Write, prune and publish after the copies, and note failures."""
     failed |= after.finish(holding, write=write)
     gone = after.deletable_plan(prune)
     failed |= after.publish(holding, publisher, gone) if index else {}
@@ -178,13 +184,13 @@ def _follow(
 
 
 def _code(outcomes: Sequence[Outcome], wrong: bool) -> int:
-    """The exit code. `wrong`: something else than a copy failed."""
+    """Return the exit code. `wrong`: something other than a copy failed."""
     states = {each.state for each in outcomes}
     return 130 if "skipped" in states else 1 if wrong or "failed" in states else 0
 
 
 def _open(stack: ExitStack, bucket: str, endpoint: str | None, *, writes: bool) -> tuple[Store, str]:
-    """The bucket or directory, and its address."""
+    """Open the bucket or directory, and return it with its URL."""
     from openstack_image_manager.mirror import location
 
     name, _ = location.split_bucket(bucket)
@@ -213,7 +219,7 @@ def _cluster(stack: ExitStack, executor: str, where: Target, endpoint: str, keys
 
 
 def _shared(cluster: Cluster | None, copier: Copier) -> Callable[[Comparison], tuple[str, Record]]:
-    """The cluster does the work, but for what has passwords in its addresses: those stay on this machine."""
+    """Copy in the cluster. Versions with passwords in their URLs stay on this machine."""
     from openstack_image_manager.mirror.job import can_be_sent
 
     return lambda judged: (cluster if cluster and can_be_sent(judged) else copier).copy_version(judged)

@@ -1,4 +1,4 @@
-"""Commands `plan` (what would be done) and `apply` (do it)."""
+"""`plan` shows changes, `apply` makes them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def plan_command(
     policy: options.Policy,
     output: options.NoteFormat = "text",
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write the plan to a file, for `apply FILE`.")
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the plan to FILE for `apply FILE`.")
     ] = None,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 3 when there are changes.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 3 if there are changes.")] = False,
     reporting: options.Reporting,
 ) -> None:
-    """Show what would be done, and why; change nothing.
+    """Show what apply would change, and why.
 
     \b
     Example:
@@ -67,19 +67,19 @@ def apply_command(
     context: typer.Context,
     *,
     plan_file: Annotated[
-        Path | None, typer.Argument(metavar="PLANFILE", help="A plan written by `plan --out`; only that is done.")
+        Path | None, typer.Argument(metavar="PLANFILE", help="Apply this plan of `plan --out` only.")
     ] = None,
     clouds: options.Clouds,
     definitions: options.Definitions,
     policy: options.Policy,
     yes: options.Yes = False,
     expect: Annotated[
-        str | None, typer.Option("--expect", metavar="CHECKSUM", help="Refuse any plan but the one of this checksum.")
+        str | None, typer.Option("--expect", metavar="CHECKSUM", help="Refuse a plan with another checksum.")
     ] = None,
     imports: options.Imports,
     reporting: options.Reporting,
 ) -> None:
-    """Plan, show the plan, ask, and do it.
+    """Show the plan, ask, and apply it.
 
     \b
     Examples:
@@ -101,7 +101,7 @@ def apply_command(
     if plan_file is not None:
         refuse_beside_file(context)
         request, approved = read(plan_file)
-        # Where the definitions are is no part of what was approved; what they say is.
+        # The path of the definitions is not part of the approval; their content is.
         asked = [replace(request, images=definitions.images) if _is_given(context, "images") else request]
     if expect is not None and len(asked) > 1:
         raise UsageError("--expect goes with one cloud, as each cloud has a plan of its own")
@@ -110,7 +110,7 @@ def apply_command(
         if approved is not None:
             found.ready[0] = agreed(approved, found.ready[0])
         elif expect is not None and checksum(found.ready[0].plan) != expect:
-            found.ready[0] = pinned(found.ready[0])  # as `plan --out` has shown it
+            found.ready[0] = pinned(found.ready[0])  # as `plan --out` shows it
         show(found, "text")
         if expect is not None:
             confirm.expect(found.ready[0].plan, expect)
@@ -121,7 +121,7 @@ def apply_command(
 
 
 def show(clouds: Clouds, output: str) -> None:
-    """Print the plans in the form asked for."""
+    """Print the plans in the output format text or markdown."""
     from openstack_image_manager.report import console
     from openstack_image_manager.report import plans as render
     from openstack_image_manager.report.log import say
@@ -138,7 +138,7 @@ def show(clouds: Clouds, output: str) -> None:
 
 
 def refuse_beside_file(context: typer.Context) -> None:
-    """Whoever writes `apply today.plan --cloud other` must not believe that it goes to the other cloud."""
+    """Refuse options that a plan file contains: `apply today.plan --cloud other`. Raises UsageError."""
     from dataclasses import fields
 
     from openstack_image_manager.errors import UsageError
@@ -153,6 +153,6 @@ def refuse_beside_file(context: typer.Context) -> None:
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
-    """True for what the command line says, which may be the default."""
+    """True if the option is on the command line, even with its default."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

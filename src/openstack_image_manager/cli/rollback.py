@@ -1,4 +1,4 @@
-"""`rollback`: the build before gets the plain name back, until the definition moves past the bad one."""
+"""`rollback` makes a previous build current until the definition has a newer version."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def rollback_command(
     policy: options.RollbackPolicy,
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="VERSION", help="Version to go back to. Default: the one before the current one."),
+        typer.Option("--to", metavar="VERSION", help="Version to roll back to. Default: the previous build."),
     ] = None,
     dry_run: options.DryRun = False,
     yes: options.Yes = False,
     reporting: options.Reporting,
 ) -> None:
-    """Give the plain name back to an earlier build, and take the current one out of sight.
+    """Roll back to an earlier build, and hide the current one.
 
-    That lasts, in every run, until the definition has a version newer than the bad one. To take it back, use --to with
-    the newest version. Give the options with which the cloud is run.
+    All runs respect the rollback until the definition has a newer version. To undo it, use --to with the newest
+    version. Use the options of your runs.
 
     \b
     Example:
@@ -52,8 +52,7 @@ def rollback_command(
         raise UsageError(f"the versions of {name} stand side by side (multi: false); there is nothing to roll back")
     if not definition.enable:
         raise UsageError(f"{name} is disabled (enable: false), so nothing of it is changed; enable it first")
-    # The older versions that are missing are no business of a rollback.
-    # It takes builds out of sight, and never further.
+    # A rollback imports no older versions. It hides builds, but never deactivates or deletes them.
     stage: Outdated = "keep" if policy.outdated == "keep" else "hide"
     asked = requests(clouds, images, only(name), policy.for_plan(latest=True, outdated=stage), {name: to or ""})
     with reporting.recording("rollback") as record, run.planned_clouds(asked) as found:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 class OldStages:
     """The old ways to say --outdated."""
 
-    hide: Annotated[bool, typer.Option("--hide", help="The same as --outdated hide.")] = False
-    deactivate: Annotated[bool, typer.Option("--deactivate", help="The same as --outdated deactivate.")] = False
-    delete: Annotated[bool, typer.Option("--delete", help="The same as --outdated delete.")] = False
-    sure: Annotated[bool, typer.Option("--yes-i-really-know-what-i-do", help="Goes with --delete.")] = False
+    hide: Annotated[bool, typer.Option("--hide", help="Same as --outdated hide.")] = False
+    deactivate: Annotated[bool, typer.Option("--deactivate", help="Same as --outdated deactivate.")] = False
+    delete: Annotated[bool, typer.Option("--delete", help="Same as --outdated delete.")] = False
+    sure: Annotated[bool, typer.Option("--yes-i-really-know-what-i-do", help="Confirm --delete.")] = False
 
     def stage(self, outdated: Outdated) -> Outdated:
-        """The last stage of those that are given; without any, `outdated`."""
+        """Return the last stage that was given; without one, `outdated`."""
         if self.delete:
             return "delete"
         return "deactivate" if self.deactivate else "hide" if self.hide else outdated
@@ -35,16 +35,18 @@ class OldStages:
 
 @dataclass(frozen=True)
 class Checks:
-    """Look at the definitions alone."""
+    """Checks of definitions that need no cloud."""
 
-    check: Annotated[bool, typer.Option("--check/--no-check", help="Show the warnings about definitions.")] = True
+    check: Annotated[bool, typer.Option("--check/--no-check", help="Show warnings about definitions.")] = True
     check_only: Annotated[bool, typer.Option("--check-only", help="Check the definitions and stop.")] = False
     check_age: Annotated[bool, typer.Option("--check-age", help="Report definitions with old builds.")] = False
-    max_age: Annotated[int, typer.Option("--max-age", min=1, metavar="DAYS", help="What --check-age calls old.")] = 90
+    max_age: Annotated[
+        int, typer.Option("--max-age", min=1, metavar="DAYS", help="Age from which --check-age reports builds.")
+    ] = 90
 
     @property
     def asked(self) -> bool:
-        """True where no cloud is looked at."""
+        """True if no cloud is needed."""
         return self.check_only or self.check_age
 
 
@@ -53,16 +55,14 @@ class Sharing:
     """The old way to say `share` and `unshare`."""
 
     share_image: Annotated[str | None, typer.Option("--share-image", metavar="NAME", help="Share this image.")] = None
-    share_action: Annotated[Literal["add", "del"], typer.Option("--share-action", help="Share, or end sharing.")] = (
-        "add"
-    )
+    share_action: Annotated[Literal["add", "del"], typer.Option("--share-action", help="Share or unshare.")] = "add"
     share_domain: Annotated[
         str, typer.Option("--share-domain", metavar="DOMAIN", help="Domain of the project to share with.")
     ] = "default"
     share_target: Annotated[
         str | None, typer.Option("--share-target", metavar="NAME", help="Project or domain to share with.")
     ] = None
-    share_type: Annotated[Literal["project", "domain"], typer.Option("--share-type", help="What the target is.")] = (
+    share_type: Annotated[Literal["project", "domain"], typer.Option("--share-type", help="Type of the target.")] = (
         "project"
     )
 
@@ -73,7 +73,7 @@ class Imports(options.Imports):
 
     prefetch: Annotated[
         Literal["never", "on-stuck", "always"],
-        typer.Option("--prefetch", help="When bytes pass through here: if needed, also if Glance fails, or always."),
+        typer.Option("--prefetch", help="When to upload from here: if needed, if Glance fails, always."),
     ] = "on-stuck"
 
     def for_apply(self) -> ImportOptions:
@@ -110,7 +110,7 @@ def root_command(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Make the images of an OpenStack cloud match their definitions: plan and apply, without asking.
+    """Make the images of OpenStack clouds match their definitions: plan and apply without asking.
 
     \b
     Example:
@@ -140,7 +140,7 @@ def root_command(
 
 
 def _refuse_options_before(context: typer.Context) -> None:
-    """`--cloud prod apply` would act on the default cloud: options of the root command do not reach commands."""
+    """Refuse `--cloud prod apply`, which would act on the default cloud. Raises UsageError."""
     from openstack_image_manager.errors import UsageError
 
     for name in context.params:

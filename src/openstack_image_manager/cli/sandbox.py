@@ -1,4 +1,4 @@
-"""`sandbox`: two small clouds on this machine, to try the tool with."""
+"""`sandbox` runs two small clouds on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from openstack_image_manager.sandbox import Sandbox
 
 sandbox_app = typer.Typer(
-    help="Two small real clouds and an upstream site on this machine, to try things with.",
+    help="Run two small clouds and a download site on this machine.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -23,7 +23,7 @@ State = Annotated[
     typer.Option(
         "--state",
         metavar="DIR",
-        help="Where the sandbox lives. Default: openstack-image-manager/sandbox in your data directory.",
+        help="Directory of the sandbox. Default: openstack-image-manager/sandbox in your data directory.",
     ),
 ]
 
@@ -32,13 +32,13 @@ State = Annotated[
 def up(
     state: State = None,
     convert: Annotated[
-        bool, typer.Option("--convert", help="Let Glance unpack images and convert them to raw; needs qemu-img.")
+        bool, typer.Option("--convert", help="Let Glance unpack images and convert them to raw (qemu-img).")
     ] = False,
     object_storage: Annotated[
-        bool, typer.Option("--object-storage", help="Start Swift too, an object storage with the S3 API.")
+        bool, typer.Option("--object-storage", help="Also start Swift, an object storage with the S3 API.")
     ] = False,
 ) -> None:
-    """Start everything; the first time, install it.
+    """Install the sandbox if necessary, and start it.
 
     \b
     Example:
@@ -57,7 +57,7 @@ def up(
 
 @sandbox_app.command()
 def down(state: State = None) -> None:
-    """Stop everything; the clouds keep their images for the next `up`.
+    """Stop the sandbox; its clouds keep their images.
 
     \b
     Example:
@@ -69,7 +69,7 @@ def down(state: State = None) -> None:
 
 @sandbox_app.command()
 def status(state: State = None) -> None:
-    """Show every service; exit code 1 if one is down.
+    """List the services; exit code 1 if one is down.
 
     \b
     Example:
@@ -86,7 +86,7 @@ def status(state: State = None) -> None:
 
 @sandbox_app.command()
 def reset(state: State = None) -> None:
-    """Stop everything, empty both clouds and the object storage.
+    """Stop the sandbox, and delete all images and objects.
 
     \b
     Example:

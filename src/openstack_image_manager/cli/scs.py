@@ -1,4 +1,4 @@
-"""`scs`: definitions and clouds before the standards of the Sovereign Cloud Stack."""
+"""`scs` checks definitions and clouds against standards of the Sovereign Cloud Stack."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FOUND = 3  # exit code
 
 scs_app = typer.Typer(
-    help="Definitions and clouds before the standards of the Sovereign Cloud Stack.",
+    help="Check images against standards of the Sovereign Cloud Stack.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -34,11 +34,11 @@ scs_app = typer.Typer(
 
 @scs_app.callback()
 def scs() -> None:
-    """Definitions and clouds before the standards of the Sovereign Cloud Stack."""
+    """Check images against standards of the Sovereign Cloud Stack."""
 
 
 class Standard(StrEnum):
-    """What to judge by."""
+    """Standards to check against."""
 
     METADATA_1 = "0102-v1.1"
     METADATA_2 = "0102-v2"
@@ -60,7 +60,7 @@ def check_command(
     ] = None,
     cloud: Annotated[
         list[str] | None,
-        typer.Option("--cloud", metavar="NAME", help="Judge this cloud's images instead; for several, give it again."),
+        typer.Option("--cloud", metavar="NAME", help="Check images of this cloud instead. Can be repeated."),
     ] = None,
     all_clouds: options.AllClouds = False,
     name_filter: options.Filter = None,
@@ -70,18 +70,18 @@ def check_command(
         typer.Option(
             "--standard",
             metavar="<0102-v1.1|0102-v2|0104>",
-            help="What to judge by; for several, give it again. Default: all of them.",
+            help="Check against this standard. Can be repeated. Default: all.",
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings are findings, too.")] = False,
-    output: Annotated[Format, typer.Option("--output", help="Form of the report.")] = "text",
+    strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as findings.")] = False,
+    output: Annotated[Format, typer.Option("--output", help="Output format.")] = "text",
     log: options.Debug,
 ) -> None:
-    """Judge definitions, or the images of a cloud, as the conformance tests of SCS do.
+    """Check definitions or images of a cloud as the conformance tests of SCS do.
 
-    Without --cloud, the images that the definitions would make are judged, and each finding is named with its file,
-    line and column. With --cloud, the public and community images that are there; together with --images also what
-    the definitions would mend of it. Exit code 3 when there are errors; 1 when a cloud can't be looked at.
+    Without --cloud, check the images that the definitions would create; findings have file, line and column. With
+    --cloud, check its public and community images; with --images also show what the definitions would fix. Exit code 3
+    if there are errors; 1 if a cloud cannot be read.
 
     \b
     Examples:
@@ -181,7 +181,7 @@ def _clouds(
 
 
 def _errors(each: CloudReport) -> list[Finding]:
-    """What of the definitions could not be planned for."""
+    """Return the errors of the plan."""
     return [finding for finding in each.plan.findings if finding.level == "error"] if each.plan else []
 
 

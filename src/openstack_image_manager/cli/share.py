@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the image in Glance.")]
-Project = Annotated[str | None, typer.Option("--project", metavar="NAME", help="Name or id of one project.")]
+Project = Annotated[str | None, typer.Option("--project", metavar="NAME", help="Name or id of a project.")]
 Domain = Annotated[
     str | None,
-    typer.Option("--domain", metavar="NAME", help="Domain of the project; without --project: all projects of it."),
+    typer.Option("--domain", metavar="NAME", help="Domain of the project; without --project: all its projects."),
 ]
 
 
@@ -40,10 +40,10 @@ def share_command(
     tag: options.Tag = DEFAULT_TAG,
     reporting: options.ReportAndLog,
 ) -> None:
-    """Share an image of visibility shared with a project, or with all projects of a domain.
+    """Share an image with a project, or with all projects of a domain.
 
-    Newer builds are shared with the same projects. What a definition says under members: wins in the next run. An
-    administrator finds images of other projects, too (owner: in definitions).
+    The image must have the visibility shared. Newer builds are shared with the same projects. The next run overwrites
+    this if the definition has members. Administrators can also share images of other projects.
 
     \b
     Example:
@@ -61,9 +61,9 @@ def unshare_command(
     tag: options.Tag = DEFAULT_TAG,
     reporting: options.ReportAndLog,
 ) -> None:
-    """End the sharing of an image with a project, or with all projects of a domain.
+    """Stop sharing an image with a project, or with all projects of a domain.
 
-    Older builds of the same definition, hidden ones too, are no longer shared with it either.
+    This includes older builds of the same definition, also hidden ones.
 
     \b
     Example:
@@ -86,7 +86,7 @@ def _command(
 
     reporting.set_up_log()
     if project is None and domain is None:
-        raise UsageError("name --project, or --domain for all of its projects")
+        raise UsageError("add --project, or --domain for all its projects")
     (one,) = cloud_names([cloud] if cloud else None)
     if project is not None:
         return share(one, tag, name, project, "project", domain or "default", ending, reporting)
@@ -103,7 +103,7 @@ def share(
     ending: bool,
     reporting: options.Reporting,
 ) -> int:
-    """Share the managed image of a name with a project, or with all of a domain, or end that; the exit code."""
+    """Share a managed image with a project or domain, or stop that. Return the exit code."""
     from openstack_image_manager.cloud import members
     from openstack_image_manager.cloud.glance import Glance
     from openstack_image_manager.errors import Error
@@ -113,13 +113,13 @@ def share(
     out = console.console()
     with reporting.recording("unshare" if ending else "share") as record, closing(Glance.connect(cloud)) as glance:
         image, builds = _builds(glance, tag, name)
-        told = Lines(f"Members of {image.name}")
-        record.content = told.content()
+        lines = Lines(f"Members of {image.name}")
+        record.content = lines.content()
         projects = members.projects(glance, target, kind, domain)
         if image.owner != glance.project:
             console.say(out, f"{image.name}: image {image.id} of project {image.owner}")
         if ending:
-            _unshare(glance, name, builds, projects, told)
+            _unshare(glance, name, builds, projects, lines)
             return 0
         if image.visibility != "shared":
             raise Error(f"{name} is {image.visibility}; only images of visibility shared have members")
@@ -127,13 +127,13 @@ def share(
             if project != image.owner:
                 accepted = members.add(glance, image.id, project)
                 state = "accepted" if accepted else "invited"
-                told.lines.append((image.name, f"{title} ({project})", f"shared, {state}"))
+                lines.lines.append((image.name, f"{title} ({project})", f"shared, {state}"))
                 console.say(out, f"{image.name}: shared with {title} ({project}), {state}")
     return 0
 
 
-def _unshare(glance: Glance, name: str, builds: list[Image], projects: dict[str, str], told: Lines) -> None:
-    """End the sharing of all builds: whoever shall not see an image has no use for the one before it either."""
+def _unshare(glance: Glance, name: str, builds: list[Image], projects: dict[str, str], lines: Lines) -> None:
+    """Stop sharing all builds: previous builds must not stay visible."""
     from openstack_image_manager.cloud import members
     from openstack_image_manager.errors import Error
     from openstack_image_manager.report import console
@@ -141,31 +141,31 @@ def _unshare(glance: Glance, name: str, builds: list[Image], projects: dict[str,
     out = console.console()
     shared = [image for image in builds if image.visibility == "shared"]
     if not shared:
-        raise Error(f"{name}: none of its builds is of visibility shared; only such images have members")
+        raise Error(f"{name}: no build has the visibility shared; only such images have members")
     there = {image.id: members.members(glance, image.id) for image in shared}
     for project, title in projects.items():
         ended = [each for each in shared if project in there[each.id] and members.remove(glance, each.id, project)]
         for each in ended:
-            told.lines.append((each.name, f"{title} ({project})", "no longer shared"))
+            lines.lines.append((each.name, f"{title} ({project})", "no longer shared"))
             console.say(out, f"{each.name}: no longer shared with {title} ({project})")
         if not ended and project != builds[0].owner:
-            told.lines.append((name, f"{title} ({project})", "was not shared"))
+            lines.lines.append((name, f"{title} ({project})", "was not shared"))
             console.say(out, f"{name}: was not shared with {title} ({project})")
 
 
 def _builds(glance: Glance, tag: str, name: str) -> tuple[Image, list[Image]]:
-    """The one active managed image of the name, and all builds of its definition, that one first."""
+    """Return the active managed image of the name, and all builds of its definition, that image first."""
     from openstack_image_manager.errors import Error, UsageError
 
     ours = glance.ours(tag, None)
     named = [image for image in ours if image.name == name and image.status == "active"]
-    # Any project can call an image like that and give it the tag: our own comes first, and of several we take none.
+    # Any project can use the name and the tag: images of our project come first, and several are an error.
     images = [image for image in named if image.owner == glance.project] or named
     if not images:
-        raise UsageError(f"cloud '{glance.cloud}': one managed image must be called '{name}'; there is none")
+        raise UsageError(f"cloud '{glance.cloud}': there is no managed image '{name}'")
     if len(images) > 1:
         found = ", ".join(f"{image.id} of project {image.owner}" for image in images)
-        raise Error(f"cloud '{glance.cloud}': one managed image must be called '{name}'; there is {found}")
+        raise Error(f"cloud '{glance.cloud}': several managed images are called '{name}': {found}")
     definition = images[0].properties.get("image_name")
     builds = [image for image in ours if definition and image.properties.get("image_name") == definition]
     others = [image for image in builds if image.owner == images[0].owner]

@@ -1,4 +1,4 @@
-"""`show`: one image: what defines it, and how it stands in every cloud."""
+"""`show` describes one definition and its images in every cloud."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def show_command(
     output: options.TableFormat = "text",
     log: options.Log,
 ) -> None:
-    """Show one image: its definition, and each version of it in every cloud. Changes nothing.
+    """Show one definition and each of its versions in every cloud.
 
     \b
     Example:
@@ -79,7 +79,7 @@ def _cells(row: Row, images: Mapping[str, Image]) -> tuple[str, ...]:
 
 
 def _data(found: Clouds, rows: Mapping[str, Sequence[Row]]) -> dict[str, list[dict[str, object]]]:
-    """How the versions stand, and what else the clouds say of their images."""
+    """Return the rows of status with more fields of each image."""
     from dataclasses import asdict
 
     data = {}

@@ -1,4 +1,4 @@
-"""`status`: how the images of the clouds stand: age, due date, drift, verification."""
+"""`status` shows age, due date, drift and verification of images."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def status_command(
     policy: options.StatusPolicy,
     max_age: Annotated[
         int | None,
-        typer.Option("--max-age", min=1, metavar="DAYS", help="Builds older than this are overdue in any case."),
+        typer.Option("--max-age", min=1, metavar="DAYS", help="Treat older builds as overdue."),
     ] = None,
     output: options.TableFormat = "text",
     reporting: options.Reporting,
 ) -> None:
-    """Show how each version stands in the cloud: age, when a newer build is due, drift, and what was verified.
+    """Show the age, due date, drift and verification of each image.
 
-    Give the options with which the cloud is run, so that what they do is no drift. Exit code 3 when a current build is
-    not there, or overdue: replace_frequency (and a tenth) have passed since it was built.
+    Use the options of your runs, so that their effects are not drift. Exit code 3 if a current build is missing or
+    overdue: replace_frequency and a tenth have passed since it was built.
 
     \b
     Example:

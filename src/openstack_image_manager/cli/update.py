@@ -1,4 +1,4 @@
-"""`update`: ask the download sites for the newest builds and write them into the definitions."""
+"""`update` writes the newest builds of upstreams into the definitions."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ def update_command(
     definitions: options.Definitions,
     name: Annotated[
         str | None,
-        typer.Option(
-            "--name", metavar="NAME", help="Only the definition of this name.", autocompletion=completion.definitions
-        ),
+        typer.Option("--name", metavar="NAME", help="Only this definition.", autocompletion=completion.definitions),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is new and change no file.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show new builds without changing any file.")] = False,
     keep_versions: Annotated[
         int | None,
-        typer.Option("--keep-versions", min=1, metavar="N", help="Versions that stay. Default: what retention needs."),
+        typer.Option(
+            "--keep-versions", min=1, metavar="N", help="Versions to keep. Default: those that retention needs."
+        ),
     ] = None,
     keys: Annotated[
-        Path | None, typer.Option("--keys", metavar="DIR", help="Where keys are looked for first; see `keys`.")
+        Path | None, typer.Option("--keys", metavar="DIR", help="Search DIR for keys first; see `keys`.")
     ] = None,
     cache: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Ask sites only for what has changed since the last time.")
+        bool, typer.Option("--cache/--no-cache", help="Download only documents that have changed.")
     ] = True,
     mirror: Annotated[
         list[str] | None,
-        typer.Option("--mirror", metavar="URL=URL", help="Ask the second address instead of the first, and below it."),
+        typer.Option("--mirror", metavar="URL=URL", help="Use the second URL instead of the first, and below it."),
     ] = None,
     local_files: Annotated[
         bool,
         typer.Option(
             "--allow-local-files",
             envvar="OPENSTACK_IMAGE_MANAGER_ALLOW_LOCAL_FILES",
-            help="Let definitions read files of this machine (file:).",
+            help="Let definitions read local files (file:).",
         ),
     ] = False,
     output: options.NoteFormat = "text",
     reporting: options.Reporting,
 ) -> None:
-    """Ask the download sites for the newest builds, and write them into the definitions.
+    """Write the newest builds of upstreams into the definitions.
 
-    All sites are asked at once. Digests and signatures are verified before a line is written, and nothing else in the
-    files is touched. Exit code 1 when a site or a file failed; the others are updated all the same. Who stops it with
-    Ctrl-C keeps what was answered until then (exit code 130).
+    All sites are asked in parallel. Digests and signatures are verified before a file changes, and only the lines of
+    versions change. Exit code 1 if a site or a file fails; other definitions are still updated. After Ctrl-C, all
+    answers so far are written (exit code 130).
 
     \b
     Example:
@@ -105,7 +105,7 @@ def update_command(
         )
         record.content = of_news(found)
         record.failures += [each.error.kind for each in found if each.error and each.state == "failed"]
-        # What is odd about a definition is for `validate`; that none is meant is for whoever chose.
+        # Warnings about single definitions belong to `validate`.
         for warning in (*(each for each in loaded.warnings if each.line is None), *asked.warnings):
             say("warning", str(warning))
         _show(found, len(chosen) - len(found), output, dry_run)

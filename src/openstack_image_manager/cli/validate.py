@@ -1,4 +1,4 @@
-"""Commands `validate` (are the definitions right?) and `schema` (the format, for editors)."""
+"""`validate` checks definitions, `schema` prints their JSON Schema."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ def register(app: typer.Typer) -> None:
 def validate(
     path: Annotated[
         str | None,
-        typer.Argument(
-            metavar="PATH", help=f"A file, a directory, a pattern such as 'images/**', or catalogue:; default {IMAGES}."
-        ),
+        typer.Argument(metavar="PATH", help=f"Directory, file, pattern (**) or catalogue:. Default: {IMAGES}."),
     ] = None,
-    images: Annotated[str | None, typer.Option("--images", metavar="PATH", help="The same as PATH.")] = None,
+    images: Annotated[str | None, typer.Option("--images", metavar="PATH", help="Same as PATH.")] = None,
 ) -> None:
-    """Check image definitions without a cloud, and name every mistake with its file, line and column.
+    """Check definitions without a cloud, and report each error with file, line and column.
 
-    Exit code 0: all can be used (oddities are shown as warnings); 1: something must be mended.
+    Exit code 0 if all definitions are valid, with or without warnings; 1 if there are errors.
 
     \b
     Example:
@@ -54,7 +52,7 @@ def _count(number: int, word: str) -> str:
 
 
 def schema() -> None:
-    """Print the JSON Schema of definition files, with which editors complete and check them.
+    """Print the JSON Schema of definition files for editors.
 
     \b
     Example:
