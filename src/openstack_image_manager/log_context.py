@@ -30,5 +30,5 @@ def about(cloud: str | None = None, definition: str | None = None) -> Iterator[N
 
 def context_of(record: logging.LogRecord) -> dict[str, str]:
     """What is known of where a record belongs; to be asked in the thread that logs it."""
-    found = {"cloud": _CLOUD.get(), "definition": _DEFINITION.get(), "image": getattr(record, "image", "")}
-    return {name: value for name, value in found.items() if value}
+    context = {"cloud": _CLOUD.get(), "definition": _DEFINITION.get(), "image": getattr(record, "image", "")}
+    return {name: value for name, value in context.items() if value}

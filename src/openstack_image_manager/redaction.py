@@ -125,7 +125,7 @@ def remember(*secrets: str | None) -> None:
         if secret and _is_distinctive(secret):
             in_urls = (quote(secret, safe=""), quote(secret), quote_plus(secret))
             in_code = (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret))
-            _known.update((secret, *in_urls, *(each[1:-1] for each in in_code)))
+            _known.update((secret, *in_urls, *(literal[1:-1] for literal in in_code)))
 
 
 def remember_environment(variables: Mapping[str, str]) -> None:

@@ -39,8 +39,8 @@ def entries(definitions: Iterable[Definition], positions: Mapping[str, Position]
     ]
 
 
-def _entry(definition: Definition, own: Resolver, file: str) -> Entry:
-    resolver = shipped.complete(own)
+def _entry(definition: Definition, resolver_given: Resolver, file: str) -> Entry:
+    resolver = shipped.complete(resolver_given)
     known = variables.evaluate(resolver, variables.initial(definition))
     rule = resolver.signature
     policy = fill(rule.policy, known) if rule else "none"
@@ -50,7 +50,7 @@ def _entry(definition: Definition, own: Resolver, file: str) -> Entry:
         definition.meta.get("architecture") or "",
         definition.meta.get("os_version") or "",
         definition.login or "",
-        own.use or "",
+        resolver_given.use or "",
         policy,
         tuple(fill(key, known) for key in rule.keys) if rule and policy != "none" else (),
     )
@@ -74,14 +74,14 @@ def excerpt(names: Sequence[str], definitions: Iterable[Definition], positions: 
         if name not in known and name not in of_file:
             hint = suggestion(name, [*of_file, *known]) or "; see: openstack-image-manager catalogue list"
             raise UsageError(f"the catalogue has neither a file nor a definition '{name}'{hint}")
-        chosen |= {each: known[each] for each in ([name] if name in known else of_file[name])}
+        chosen |= {match: known[match] for match in ([name] if name in known else of_file[name])}
     heads: dict[str, list[str]] = {}
     items: list[str] = []
     for position in chosen.values():
         lines = Path(position.file).read_text(encoding="utf-8").splitlines()
         heads[position.file] = [line for line in lines[: lines.index("images:")] if line.startswith("#")]
-        begins = [other.line for other in known.values() if other.file == position.file and other.line > position.line]
+        begins = [start.line for start in known.values() if start.file == position.file and start.line > position.line]
         end = min(begins, default=len(lines) + 1)
         items.append("\n".join(lines[position.line - 1 : end - 1]).rstrip() + "\n")
-    head = "".join(f"{line}\n" for its in heads.values() for line in its)
+    head = "".join(f"{line}\n" for comments in heads.values() for line in comments)
     return head + "---\nimages:\n" + "\n".join(items)

@@ -13,14 +13,14 @@ from openstack_image_manager.errors import UsageError
 def files(path: str = CATALOGUE) -> list[str]:
     """The files that `catalogue:`, `catalogue:debian` or `catalogue:debian,ubuntu` mean. Raises UsageError."""
     folder = Path(str(resources.files("openstack_image_manager"))) / "catalogue" / "images"
-    there = {file.stem: str(file) for file in sorted(folder.glob("*.yml"))}
+    known = {file.stem: str(file) for file in sorted(folder.glob("*.yml"))}
     asked = [name.strip() for name in path.removeprefix(CATALOGUE).split(",")]
     if asked == [""]:
-        return list(there.values())
+        return list(known.values())
     if "" in asked:
         raise UsageError(f"{path}: there is no name between two commas, or at an end; write {CATALOGUE}debian,ubuntu")
     for name in asked:
-        if name not in there:
-            hint = suggestion(name, there) or f"; there are {', '.join(there)}"
+        if name not in known:
+            hint = suggestion(name, known) or f"; there are {', '.join(known)}"
             raise UsageError(f"{path}: the catalogue has no file '{name}'{hint}")
-    return [there[name] for name in dict.fromkeys(asked)]
+    return [known[name] for name in dict.fromkeys(asked)]

@@ -50,8 +50,8 @@ class Diagnostic:
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
-        said = (_shortened(self.image, SHOWN), _shortened(self.field, SHOWN), _shortened(self.message, MOST_SHOWN))
-        text = ": ".join(part for part in (place, *said) if part)
+        parts = (_shortened(self.image, SHOWN), _shortened(self.field, SHOWN), _shortened(self.message, MOST_SHOWN))
+        text = ": ".join(part for part in (place, *parts) if part)
         # Values come from files: no line breaks or terminal escapes, and one line stays one line.
         return printable(text)
 
@@ -79,8 +79,8 @@ def field_path(loc: Loc) -> str | None:
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`; did you mean '…'?` when a known word is close to this one, else nothing."""
     # Long words are no slips of the fingers, and comparing them takes its time.
-    found = get_close_matches(word, islice(known, 1000), 1) if len(word) <= 40 else []
-    return f"; did you mean '{found[0]}'?" if found else ""
+    matches = get_close_matches(word, islice(known, 1000), 1) if len(word) <= 40 else []
+    return f"; did you mean '{matches[0]}'?" if matches else ""
 
 
 def error_message(details: ErrorDetails, loc: Loc) -> str:
@@ -140,12 +140,12 @@ def _described(value: Any) -> str:
 
 
 def _unknown(key: str, in_version: bool) -> str:
-    here, there = Definition.model_fields, Version.model_fields
+    fields, other_fields = Definition.model_fields, Version.model_fields
     if in_version:
-        here, there = there, here
-    if key in there:
+        fields, other_fields = other_fields, fields
+    if key in other_fields:
         return "belongs to the image, not to a version" if in_version else "belongs to a version, not to the image"
-    return "unknown field" + (suggestion(key, here) or "; properties of the image go below meta")
+    return "unknown field" + (suggestion(key, fields) or "; properties of the image go below meta")
 
 
 def _unknown_in_resolver(loc: Loc) -> str:

@@ -111,7 +111,7 @@ PROPERTIES: Mapping[str, Property] = {
 
 def unusual(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
     """Known properties with values that neither SCS nor OpenStack knows: (property, message). Never an error."""
-    found = []
+    messages = []
     for key, value in meta.items():
         known = PROPERTIES.get("trait:*" if key.startswith("trait:") else key)
         if known is None or value is None or (known.allows(value) and not _no_day(key, value)):
@@ -120,12 +120,12 @@ def unusual(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
         meant = f"; did you mean '{near[0]}'?" if near else ""
         # A promise that can't be understood is kept rather than broken.
         until = "; until that is mended, all builds stay in sight" if key == "uuid_validity" else ""
-        found.append((key, f"'{value}' is unusual, known are {known.allowed}{meant}{until}"))
+        messages.append((key, f"'{value}' is unusual, known are {known.allowed}{meant}{until}"))
     if all(
         (meta.get(f"license_{word}") or "").lower() in ("true", "yes", "on", "1") for word in ("included", "required")
     ):
-        found.append(("license_required", "a licence is either included or required; remove one of the two"))
-    return found
+        messages.append(("license_required", "a licence is either included or required; remove one of the two"))
+    return messages
 
 
 def _no_day(key: str, value: str) -> bool:

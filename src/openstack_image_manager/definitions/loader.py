@@ -69,7 +69,7 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
     positions = {definition.name: reading.names[definition.name] for definition in chosen}
     is_part = name_filter is not None or (follows and path != CATALOGUE)
     left_out = tuple(definition for definition in definitions if definition.name not in positions)
-    empty = tuple(file for file in files if file not in {each.file for each in reading.names.values()})
+    empty = tuple(file for file in files if file not in {position.file for position in reading.names.values()})
     return Loaded(chosen, tuple(warnings), positions, follows, is_part, left_out, empty)
 
 
@@ -96,9 +96,9 @@ def _files(path: str) -> list[str]:
     suffixes = (".yml", ".yaml")
     try:
         if "**" in path:
-            found = [name for name in glob.glob(path, recursive=True) if not os.path.isdir(name)]
+            names = [name for name in glob.glob(path, recursive=True) if not os.path.isdir(name)]
         elif os.path.isdir(path):
-            found = [os.path.join(path, name) for name in os.listdir(path) if name[0] != "."]
+            names = [os.path.join(path, name) for name in os.listdir(path) if name[0] != "."]
         else:
             if not S_ISREG(Path(path).stat().st_mode):
                 raise Error(f"{path}: is neither a file nor a directory; name the definitions with --images PATH")
@@ -106,7 +106,7 @@ def _files(path: str) -> list[str]:
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise Error(f"{path}: {reason}; name the definitions with --images PATH") from None
-    files = sorted(name for name in found if name.endswith(suffixes) and (os.path.islink(name) or os.path.isfile(name)))
+    files = sorted(name for name in names if name.endswith(suffixes) and (os.path.islink(name) or os.path.isfile(name)))
     if not files:
         raise Error(f"{path}: no *.yml or *.yaml here; name the file or directory of definitions with --images PATH")
     return files

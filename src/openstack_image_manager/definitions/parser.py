@@ -124,7 +124,7 @@ class Parser:
 class _DefinitionParser:
     """One item of `images`: checked alone, and against what was read before."""
 
-    reading: Parser
+    parser: Parser
     path: str
     tree: Tree
     node: Node
@@ -154,33 +154,33 @@ class _DefinitionParser:
                 if loc not in seen:
                     self._complain(loc, error_message(details, loc), key=details["type"] == "extra_forbidden")
             return
-        self.reading.definitions.append(definition)
+        self.parser.definitions.append(definition)
         if not self.twice:
             self._check_glance_names(definition)
-        if definition.resolve is not None and self.reading.complete:
-            self._check_resolver(definition, definition.resolve, self.reading.complete)
+        if definition.resolve is not None and self.parser.complete:
+            self._check_resolver(definition, definition.resolve, self.parser.complete)
         self._warn(definition)
 
     def _add(self, place: tuple[int, int], loc: Loc, message: str, warning: bool = False) -> None:
         name = field_path(loc if self.image else ("images", self.index, *loc)) or None
         complaint = Diagnostic(self.path, *place, self.image, name, message)
-        (self.reading.warnings if warning else self.reading.diagnostics).append(complaint)
+        (self.parser.warnings if warning else self.parser.diagnostics).append(complaint)
 
     def _complain(self, loc: Loc, message: str, key: bool = False, warning: bool = False) -> None:
         self._add(self.tree.find(self.node, loc, key), loc, message, warning)
 
     def _first(self, seen: dict[str, Position], text: str, loc: Loc, message: str) -> bool:
         """Complain if a text that must be unique was seen before (True): `message` with `{}` for where."""
-        here = Position(self.path, *self.tree.find(self.node, loc))
-        before = seen.setdefault(text, here)
-        if before is not here:
+        position = Position(self.path, *self.tree.find(self.node, loc))
+        before = seen.setdefault(text, position)
+        if before is not position:
             self._complain(loc, message.replace("{}", str(before)))
-        return before is not here
+        return before is not position
 
     def _check_names(self, values: dict[str, Any], versions: list[Any]) -> None:
         """What must be unique, and what belongs together."""
         if self.image:
-            self.twice = self._first(self.reading.names, self.image, ("name",), "this image is defined already at {}")
+            self.twice = self._first(self.parser.names, self.image, ("name",), "this image is defined already at {}")
         self._check_validity(values, ())
         self._check_withdrawn(versions)
         seen: dict[str, Position] = {}
@@ -196,7 +196,7 @@ class _DefinitionParser:
                 if not self._first(seen, name, (*loc, "version"), again or "this version is defined already at {}"):
                     self._first(orders, str(naming.version_key(name)), (*loc, "version"), EQUAL)
             if isinstance(wanted_id, str):
-                self._first(self.reading.ids, wanted_id.lower(), (*loc, "id"), "this id is given already at {}")
+                self._first(self.parser.ids, wanted_id.lower(), (*loc, "id"), "this id is given already at {}")
             if name == "latest" and not (version.get("checksums_url") or version.get("checksum_url")):
                 self._complain((*loc, "version"), "version latest follows a checksum file; add checksums_url: URL")
 
@@ -225,25 +225,27 @@ class _DefinitionParser:
             length = len(max(name, naming.image_name(definition, version, newest=False), key=len))
             if length > MAX_NAME:
                 self._complain(loc, f"the image's name would have {length} characters, at most {MAX_NAME} can be")
-            self._first(self.reading.glance_names, name, loc, "another image gets the same name, from {}")
+            self._first(self.parser.glance_names, name, loc, "another image gets the same name, from {}")
 
-    def _check_resolver(self, definition: Definition, own: Resolver, complete: Callable[[Resolver], Resolver]) -> None:
+    def _check_resolver(
+        self, definition: Definition, resolver_given: Resolver, complete: Callable[[Resolver], Resolver]
+    ) -> None:
         """What can be told of `resolve` without asking the upstream."""
         from openstack_image_manager.definitions.resolvers import validation, variables
 
         known = variables.initial(definition)
         try:
-            resolver = complete(own)
+            resolver = complete(resolver_given)
             problems = validation.problems(resolver, known)
             if not problems:
                 variables.evaluate(resolver, known)
         except variables.VariableError as error:
-            problems = [(("variables", error.name) if error.name in own.variables else (), str(error))]
+            problems = [(("variables", error.name) if error.name in resolver_given.variables else (), str(error))]
         except Error as error:
             problems = [((), str(error))]
         for loc, message in problems:
             # What the shipped one says does not stand in this file.
-            is_here = loc and loc[0] in own.model_fields_set
+            is_here = loc and loc[0] in resolver_given.model_fields_set
             self._complain(("resolve", *(loc if is_here else ())), message)
 
     def _warn_of_ftp(self, record: Definition | Version, loc: Loc) -> None:
@@ -279,13 +281,13 @@ class _DefinitionParser:
         if definition.members and "shared" not in seen_by_members:
             self._complain(("members",), "has no effect: only images of visibility shared have members", warning=True)
         follows = definition.resolve or (definition.latest_url and definition.latest_checksum_url)
-        if not definition.versions and not follows and not self.reading.follows:
+        if not definition.versions and not follows and not self.parser.follows:
             self._complain(("versions",), "is empty: no image is wanted", warning=True)
         self._warn_of_quotas(definition)
         self._warn_of_ours(definition.meta, ())
         self._warn_of_ftp(definition, ())
-        odd = [*unusual(definition.meta), *like_secrets(definition.meta)]
-        for key, message in odd:
+        remarks = [*unusual(definition.meta), *like_secrets(definition.meta)]
+        for key, message in remarks:
             self._complain(("meta", key), message, warning=True)
         for index, version in enumerate(definition.versions):
             loc: Loc = ("versions", index)
@@ -294,7 +296,7 @@ class _DefinitionParser:
             if version.signed_by and not version.is_signed:
                 self._complain((*loc, "signed_by"), NOT_SIGNED, warning=True)
             for key, message in unusual({**definition.meta, **version.meta}) if version.meta else ():
-                if (key, message) not in odd:
+                if (key, message) not in remarks:
                     self._complain((*loc, "meta", key), message, warning=True)
             for key, message in like_secrets(version.meta):
                 self._complain((*loc, "meta", key), message, warning=True)

@@ -49,7 +49,7 @@ class Approved:
 
     def refusal(self, policy: Policy) -> str | None:
         """Why it deletes too much to be carried out, be it whole or in part; None: it does not."""
-        deletes = [each for each in self.changes if each["action"] == "delete" and not each["junk"]]
+        deletes = [change for change in self.changes if change["action"] == "delete" and not change["junk"]]
         if len(deletes) <= policy.max_deletes:
             return None
         what = "1 image" if len(deletes) == 1 else f"{len(deletes)} images"
@@ -64,8 +64,8 @@ def fingerprint(definition: Definition) -> str:
 
 def _public(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _public(each) for key, each in value.items()}
-    return [_public(each) for each in value] if isinstance(value, list) else plain(value)
+        return {key: _public(item) for key, item in value.items()}
+    return [_public(item) for item in value] if isinstance(value, list) else plain(value)
 
 
 def approved_part(
@@ -74,28 +74,28 @@ def approved_part(
     """The part of the plan `made` now, on `day`, that was approved, with a finding about everything else: an error for
     what was approved and is refused, a note for what was not approved. `images`: what the cloud has."""
     before, now = _groups(approved.changes), _groups(map(change_data, made.changes))
-    prints = {each.name: fingerprint(each) for each in definitions}
+    prints = {change.name: fingerprint(change) for change in definitions}
     broken = {finding.subject for finding in made.findings if finding.level == "error"}
-    there = {image.id: image for image in images}
+    images_by_id = {image.id: image for image in images}
     findings: list[Finding] = []
-    away: dict[str, str] = {}
+    refused: dict[str, str] = {}
     for name in dict.fromkeys([*before, *now]):
         old, new = before.get(name, []), now.get(name, [])
         if not old:
-            away[name] = "is not in the approved plan"
+            refused[name] = "is not in the approved plan"
             text = f"has changes that are not in the approved plan: they are not done; {AGAIN} for them"
             findings.append(Finding("note", name, text))
-        elif [_key(each, approved.day) for each in old] != [_key(each, day) for each in new]:
-            if not new and _are_done(old, there, approved.day):
+        elif [_key(change, approved.day) for change in old] != [_key(change, day) for change in new]:
+            if not new and _are_done(old, images_by_id, approved.day):
                 findings.append(Finding("note", name, "is done already, as approved"))
                 continue
-            away[name] = "is not done"
+            refused[name] = "is not done"
             what = f"{_cause(name, old, new, approved, prints)} changed since the plan was made"
             what = "it is left alone because of its error" if name in broken else what
             details = _shortened(_differences(old, new, approved.day, day))
             findings.append(_refused(name, f"{what}: {details}"))
-    findings += _dependent(before, now, away)
-    changes = tuple(change for change in made.changes if change.group not in away)
+    findings += _dependent(before, now, refused)
+    changes = tuple(change for change in made.changes if change.group not in refused)
     return replace(made, changes=changes, findings=(*made.findings, *findings))
 
 
@@ -103,7 +103,9 @@ def _cause(name: str, old: Sequence[Data], new: Sequence[Data], approved: Approv
     """What changed since the plan was made."""
     if prints.get(name) != approved.definitions.get(name):
         return "its definition"
-    before, now = ({_target(each): each["checksum"] for each in its if "checksum" in each} for its in (old, new))
+    before, now = (
+        {_target(change): change["checksum"] for change in changes if "checksum" in change} for changes in (old, new)
+    )
     return "its checksum file" if any(before[key] != now[key] for key in before.keys() & now.keys()) else "the cloud"
 
 
@@ -118,30 +120,32 @@ def _groups(changes: Iterable[Data]) -> dict[str, list[Data]]:
     return dict(groups)
 
 
-def _dependent(before: Mapping[str, list[Data]], now: Mapping[str, list[Data]], away: dict[str, str]) -> list[Finding]:
+def _dependent(
+    before: Mapping[str, list[Data]], now: Mapping[str, list[Data]], refused: dict[str, str]
+) -> list[Finding]:
     """Refuse as well what touches an image or a name that one that is `away` touches: whoever approved both together
     has not approved the one without the other. Adds them to `away`."""
     touched = {name: _touched([*before.get(name, []), *now.get(name, [])]) for name in {*before, *now}}
     findings: list[Finding] = []
-    waiting = list(away)
+    waiting = list(refused)
     while waiting:
-        other = waiting.pop(0)
-        for name in sorted(now.keys() - away.keys()):
-            if shared := touched[name] & touched[other]:
-                why = f"it has to do with '{min(shared)}', as has {other}, which {away[other]}"
+        refused_name = waiting.pop(0)
+        for name in sorted(now.keys() - refused.keys()):
+            if shared := touched[name] & touched[refused_name]:
+                why = f"it has to do with '{min(shared)}', as has {refused_name}, which {refused[refused_name]}"
                 findings.append(_refused(name, why))
-                away[name] = "is not done"
+                refused[name] = "is not done"
                 waiting.append(name)
     return findings
 
 
 def _touched(changes: Iterable[Data]) -> set[str]:
     """The ids and names of images that the changes are about: before, after, and meanwhile."""
-    found: set[str | None] = set()
+    names: set[str | None] = set()
     for change in changes:
-        found |= {change["image"], change.get("id"), change.get("left"), change.get("name")}
-        found |= {side for field in _fields(change).values() if field["field"] == "name" for side in _sides(field)}
-    return {each for each in found if each}
+        names |= {change["image"], change.get("id"), change.get("left"), change.get("name")}
+        names |= {side for field in _fields(change).values() if field["field"] == "name" for side in _sides(field)}
+    return {name for name in names if name}
 
 
 def _fields(change: Data) -> dict[str, Data]:
@@ -157,7 +161,7 @@ def _key(change: Data, day: str) -> str:
     effect = dict(change)
     if change["action"] == "change":
         effect.pop("reason")
-        effect["fields"] = [[each["field"], each["before"], _undated(each, day)] for each in change["fields"]]
+        effect["fields"] = [[field["field"], field["before"], _undated(field, day)] for field in change["fields"]]
     if change["action"] == "import":
         marks = {key: DAY for key, value in change["properties"].items() if key in markers.MARKS and value == day}
         effect["properties"] = {**change["properties"], **marks}
@@ -185,7 +189,7 @@ def _is_done(change: Data, images: Mapping[str, Image], day: str) -> bool:
     image = images.get(change["id"])
     if change["action"] == "delete" or image is None:
         return False
-    return all(_undated(each, day) in (DAY, _value(image, each["field"])) for each in change["fields"])
+    return all(_undated(field, day) in (DAY, _value(image, field["field"])) for field in change["fields"])
 
 
 def _value(image: Image, field: str) -> Any:
@@ -199,7 +203,7 @@ def _shortened(differences: Sequence[str]) -> str:
 
 def _differences(before: Sequence[Data], now: Sequence[Data], then: str, day: str) -> list[str]:
     """What differs, in words."""
-    old, new = ({_target(each): each for each in its} for its in (before, now))
+    old, new = ({_target(change): change for change in changes} for changes in (before, now))
     differences = [f"{_named(old[key])} was approved and is not to be done now" for key in old if key not in new]
     differences += [f"{_named(new[key])} is to be done now and was not approved" for key in new if key not in old]
     for key in old:
@@ -222,16 +226,17 @@ def _named(change: Data) -> str:
 
 def _details(old: Data, new: Data) -> list[str]:
     if old["action"] != "change":
-        one, other = ({**each, **each.get("properties", {}), "properties": None} for each in (old, new))
-        keys = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+        approved, current = ({**change, **change.get("properties", {}), "properties": None} for change in (old, new))
+        keys = [key for key in {**approved, **current} if approved.get(key) != current.get(key)]
         if keys == ["checksum"]:
-            return [f"{_named(new)}: checksum {one.get('checksum')} was approved, {other.get('checksum')} now"]
+            return [f"{_named(new)}: checksum {approved.get('checksum')} was approved, {current.get('checksum')} now"]
         return [f"{_named(new)} has another {', '.join(keys)}"]
-    one, other = _fields(old), _fields(new)
+    approved, current = _fields(old), _fields(new)
+    image = f"{new['image']} ({new['id']})"
     return [
-        f"{new['image']} ({new['id']}): {name}: {_step(one.get(name))} was approved, {_step(other.get(name))} now"
-        for name in {**one, **other}
-        if name not in one or name not in other or _sides(one[name]) != _sides(other[name])
+        f"{image}: {name}: {_step(approved.get(name))} was approved, {_step(current.get(name))} now"
+        for name in {**approved, **current}
+        if name not in approved or name not in current or _sides(approved[name]) != _sides(current[name])
     ] or [f"{_named(new)} takes another proof"]
 
 

@@ -104,7 +104,7 @@ class DefinitionPlanner:
         for build, image in (*state.duplicates, *beside):
             if build in order.ahead:
                 continue
-            more, remarks = self._twin(build, images.get(build), image, order, roles.get(build))
+            more, remarks = self._duplicate(build, images.get(build), image, order, roles.get(build))
             stays = usable.get(build)
             updates += [_with_keeper(change, stays, planned.get(stays.id)) if stays else change for change in more]
             findings += remarks
@@ -302,8 +302,8 @@ class DefinitionPlanner:
         """The day on which the definition was rolled back from a build; it stays hidden for good."""
         if build == order.current:
             return None
-        there = image.properties.get(markers.ROLLED_BACK) if image else None
-        return there or (self.day.isoformat() if build in order.bad else None)
+        recorded = image.properties.get(markers.ROLLED_BACK) if image else None
+        return recorded or (self.day.isoformat() if build in order.bad else None)
 
     def _out_of_sight(self, visibility: str, hidden: bool, situation: retention.Situation) -> tuple[str, bool]:
         # An image of another project is ours to look after only as long as it is public.
@@ -359,9 +359,9 @@ class DefinitionPlanner:
         ):
             wanted = not_wider(wanted, image)
         reasons = reasons_for(self.definition, order.current, role, image, wanted)
-        if taken := self.takeovers.get(image.id):
-            fields = diff(taken.found, wanted, {**reasons, **reasons_for_taking(taken, wanted)})
-            return [Update(name, taken.found, wanted, fields, "given over by its former owner", taken.proof)]
+        if takeover := self.takeovers.get(image.id):
+            fields = diff(takeover.found, wanted, {**reasons, **reasons_for_taking(takeover, wanted)})
+            return [Update(name, takeover.found, wanted, fields, "given over by its former owner", takeover.proof)]
         fields = diff(image, wanted, reasons)
         if not fields:
             return []
@@ -416,8 +416,8 @@ class DefinitionPlanner:
             members=image.members if named is None or role.visibility != "shared" else named,
         )
 
-    def _twin(
-        self, build: str, state: Image | None, image: Image, order: BuildOrder, its: Role | None
+    def _duplicate(
+        self, build: str, state: Image | None, image: Image, order: BuildOrder, kept_role: Role | None
     ) -> tuple[list[Change], list[Finding]]:
         """A second image of one version: it goes the way of outdated ones, and stops where anyone depends on it. It is
         seen by no more people than the one that stands, whose role is `its`."""
@@ -432,14 +432,14 @@ class DefinitionPlanner:
         if stage >= Stage.HIDE and not is_hidden(image):
             visibility, hidden = self._out_of_sight(visibility, hidden, situation)
         if not situation.foreign:  # of another project's it is ours to hide only as long as it is public
-            visibility = retention.narrower(visibility, its.visibility if its else visibility)
+            visibility = retention.narrower(visibility, kept_role.visibility if kept_role else visibility)
         stands = f"{state.id} stands" if state else "the one to be imported stands"
         if state:
             message = f"version {build} is there twice: {stands} for it, {image.id} does not"
             findings.append(Finding("warning", self.definition.name, message))
         # What others have hidden gets no mark of ours, by which a run would know that it may show it again.
-        theirs = situation.foreign and is_hidden_by_others(image)
-        since = None if theirs else hidden_since(image, stage, True, self.day)
+        hidden_by_others = situation.foreign and is_hidden_by_others(image)
+        since = None if hidden_by_others else hidden_since(image, stage, True, self.day)
         role = Role(False, True, True, stage, f"{stands} for version {build}", visibility, hidden, since)
         findings += self._held(replace(role, why=why), image)
         changes = self._change(build, None, order, role, image)
@@ -467,8 +467,8 @@ class DefinitionPlanner:
         return [Finding("note", self.definition.name, f"{image.name} ({image.id}) goes no further: {role.why}")]
 
 
-def _with_keeper(change: Change, state: Image, its: Change | None) -> Change:
+def _with_keeper(change: Change, state: Image, planned: Change | None) -> Change:
     """A twin is deleted only while the image is there that stands for it, as the plan has it; unless that goes, too."""
-    if isinstance(its, Delete) or not isinstance(change, Delete):
+    if isinstance(planned, Delete) or not isinstance(change, Delete):
         return change
-    return replace(change, keeper=its.wanted if its else state)
+    return replace(change, keeper=planned.wanted if planned else state)

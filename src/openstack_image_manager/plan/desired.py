@@ -119,11 +119,11 @@ def wanted_image(
 ) -> Image:
     """The image as it shall be; what others set on the `found` one stays. `carried`: members of the build before, for a
     new one whose definition names none."""
-    ours = properties(definition, version, role.superseded)
-    if found is not None and SIGNED_BY in ours and not _has_signed_bytes(found, version):
-        ours[SIGNED_BY] = None
+    set_properties = properties(definition, version, role.superseded)
+    if found is not None and SIGNED_BY in set_properties and not _has_signed_bytes(found, version):
+        set_properties[SIGNED_BY] = None
     our_tags = tags(definition, version, managed_tag)
-    set_by_us = {key: value for key, value in ours.items() if value is not None}
+    set_by_us = {key: value for key, value in set_properties.items() if value is not None}
     shared = role.visibility == "shared"
     record = json.dumps({"properties": sorted(set_by_us), "tags": sorted(our_tags)}, separators=(",", ":"))
     wanted = Image(
@@ -144,7 +144,7 @@ def wanted_image(
     if found is None:
         return wanted
     old_properties, old_tags = recorded(found)
-    gone = (old_properties | set(ours)) - set(set_by_us)
+    gone = (old_properties | set(set_properties)) - set(set_by_us)
     kept = {key: value for key, value in found.properties.items() if key not in {*gone, *MARKS, RUN}}
     merged = {**kept, **wanted.properties}
     # What is not published yet is private for now only.

@@ -47,37 +47,41 @@ def explain(
     """The plan of one definition with its reasons. `plan`, `images`, `policy`: as the plan was made."""
     changes = [change for change in plan.changes if change.group == definition.name]
     findings = [f for f in plan.findings if f.subject == definition.name]
-    told = [(finding.level, finding.message) for finding in findings]
-    if any(level == "error" for level, _ in told) or not definition.offered:
-        return Explanation(definition.name, (("left alone", "nothing is changed, whatever it is"), *told), ())
+    statements = [(finding.level, finding.message) for finding in findings]
+    if any(level == "error" for level, _ in statements) or not definition.offered:
+        return Explanation(definition.name, (("left alone", "nothing is changed, whatever it is"), *statements), ())
     known = {definition.name: definition}
-    its = [(key[1], image) for image in images if image.status not in GONE and (key := matching.identify(image, known))]
-    found = [(build, image) for build, image in its if matching.belongs(image, definition, policy.project)]
+    identified = [
+        (key[1], image) for image in images if image.status not in GONE and (key := matching.identify(image, known))
+    ]
+    found = [(build, image) for build, image in identified if matching.belongs(image, definition, policy.project)]
     # Of the images of former owners there are only those that the plan takes.
-    given = [(build, image) for build, image in its if (build, image) not in found]
-    taken, _ = ownership.choose_takeovers(definition, given, ())
-    found += [(build, each.trusted) for build, each in taken.items()]
+    offered = [(build, image) for build, image in identified if (build, image) not in found]
+    takeovers, _ = ownership.choose_takeovers(definition, offered, ())
+    found += [(build, takeover.trusted) for build, takeover in takeovers.items()]
     found = [(build, ownership.without_untrusted(image, policy.project)) for build, image in found]
     state = DefinitionPlanner(definition, policy, today, usage).state(found)
     if state is None:
-        return Explanation(definition.name, tuple(told), ())
-    theirs = {each.found.id: each.found for each in taken.values()}
+        return Explanation(definition.name, tuple(statements), ())
+    originals = {takeover.found.id: takeover.found for takeover in takeovers.values()}
     return Explanation(
         definition.name,
-        (*_rules(definition, state.order, policy, today), *told),
-        (*_builds(definition, state, changes, theirs), *_others(state, changes)),
+        (*_rules(definition, state.order, policy, today), *statements),
+        (*_builds(definition, state, changes, originals), *_others(state, changes)),
     )
 
 
 def _rules(definition: Definition, order: BuildOrder, policy: Policy, today: date) -> list[Statement]:
     validity = {**definition.meta, **order.newest.meta}.get("uuid_validity")
-    said = [("names", "multi: the newest build has the plain name" if definition.multi else "each version has its own")]
+    statements = [
+        ("names", "multi: the newest build has the plain name" if definition.multi else "each version has its own")
+    ]
     if not definition.enable and not policy.force:
-        said.insert(0, ("disabled", "enable is false: nothing of what follows is done without --force"))
-    said.append(("current", f"{order.current}: {_why_current(definition, order)}"))
-    said.append(("retention", retention.describe_rule(validity, today)))
-    said.append(("outdated", f"builds beyond that go as far as {policy.outdated} (--outdated)"))
-    return said
+        statements.insert(0, ("disabled", "enable is false: nothing of what follows is done without --force"))
+    statements.append(("current", f"{order.current}: {_why_current(definition, order)}"))
+    statements.append(("retention", retention.describe_rule(validity, today)))
+    statements.append(("outdated", f"builds beyond that go as far as {policy.outdated} (--outdated)"))
+    return statements
 
 
 def _why_current(definition: Definition, order: BuildOrder) -> str:
@@ -91,22 +95,22 @@ def _why_current(definition: Definition, order: BuildOrder) -> str:
 
 
 def _builds(
-    definition: Definition, state: DefinitionState, changes: Sequence[Change], taken: Mapping[str, Image]
+    definition: Definition, state: DefinitionState, changes: Sequence[Change], originals: Mapping[str, Image]
 ) -> list[Build]:
     """`taken`: images of former owners, as they are, by their ids."""
     made = []
     for build in state.order.builds:
         image, role = state.images.get(build), state.roles[build]
-        own = tuple(change for change in changes if _is_about(change, build, image))
+        own_changes = tuple(change for change in changes if _is_about(change, build, image))
         usable = state.usable.get(build)
-        name = taken.get(usable.id, usable).name if usable else naming.image_name(definition, build, role.newest)
-        said = [("place", _place(state.order, build, role)), *_there(state, build, image)]
-        if usable and usable.id in taken:
-            said.append(("owner", f"given over by its former owner {taken[usable.id].owner}"))
-        said.append(("name", _name(definition, state, build, role, usable)))
-        said.append(("visibility", _visibility(state, build, role)))
-        said.append(("stage", f"{role.stage.name.lower()}: {role.why}"))
-        made.append(Build(build, name, image.id if image else None, tuple(said), own))
+        name = originals.get(usable.id, usable).name if usable else naming.image_name(definition, build, role.newest)
+        statements = [("place", _place(state.order, build, role)), *_state(state, build, image)]
+        if usable and usable.id in originals:
+            statements.append(("owner", f"given over by its former owner {originals[usable.id].owner}"))
+        statements.append(("name", _name(definition, state, build, role, usable)))
+        statements.append(("visibility", _visibility(state, build, role)))
+        statements.append(("stage", f"{role.stage.name.lower()}: {role.why}"))
+        made.append(Build(build, name, image.id if image else None, tuple(statements), own_changes))
     return made
 
 
@@ -143,7 +147,7 @@ def _place(order: BuildOrder, build: str, role: Role) -> str:
     return f"{number} build{'' if number == 1 else 's'} before it"
 
 
-def _there(state: DefinitionState, build: str, image: Image | None) -> list[Statement]:
+def _state(state: DefinitionState, build: str, image: Image | None) -> list[Statement]:
     defined = "defined" if build in state.order.defined else "no longer defined"
     if image is None:
         return [("is", f"{defined}, and not in the cloud")]
@@ -183,5 +187,5 @@ def data(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _said(said: Sequence[Statement]) -> list[Mapping[str, str]]:
-    return [{"about": about, "text": text} for about, text in said]
+def _said(statements: Sequence[Statement]) -> list[Mapping[str, str]]:
+    return [{"about": about, "text": text} for about, text in statements]

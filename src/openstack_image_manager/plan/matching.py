@@ -39,8 +39,8 @@ def identify(image: Image, definitions: Mapping[str, Definition]) -> Key | None:
 
 def _by_source(source: str, definition: Definition) -> str | None:
     """The version that was imported from there; None where several can be it, since a query is not always kept."""
-    fitting = [each.version for each in definition.versions if each.url == source] or [
-        each.version for each in definition.versions if public_url(each.url) == public_url(source)
+    fitting = [version.version for version in definition.versions if version.url == source] or [
+        version.version for version in definition.versions if public_url(version.url) == public_url(source)
     ]
     return fitting[0] if len(fitting) == 1 else None
 
@@ -57,12 +57,12 @@ def foreign_image_errors(
     """Errors about enabled definitions (`force`: all) that have images of other projects: those are never changed, and
     an import would make a second image of the same name."""
     known = {definition.name: definition for definition in definitions}
-    found: dict[str, list[Image]] = defaultdict(list)
+    by_definition: dict[str, list[Image]] = defaultdict(list)
     for image in images:
         key = identify(image, known)
         if key is not None and (force or known[key[0]].enable):
-            found[key[0]].append(image)
-    return [Finding("error", name, _others_message(others)) for name, others in found.items()]
+            by_definition[key[0]].append(image)
+    return [Finding("error", name, _others_message(others)) for name, others in by_definition.items()]
 
 
 def id_conflicts(
@@ -85,20 +85,20 @@ def id_conflicts(
     }
 
 
-def _other_id(version: str, named: str, there: str, other: Key | None) -> str:
+def _other_id(version: str, named: str, existing: str, named_key: Key | None) -> str:
     """`there`: the image that is the version; `other`: what the image with the `named` id is, if it is managed."""
-    message = f"version {version} is defined with the id {named}, but {there} is that version"
-    if other:
-        also = f"{named} is version {other[1]} of {other[0]}"
+    message = f"version {version} is defined with the id {named}, but {existing} is that version"
+    if named_key:
+        also = f"{named} is version {named_key[1]} of {named_key[0]}"
         return f"{message}, and {also}: neither is touched for it; correct the id in the definition"
-    return f"{message}: neither is touched; remove the id from the definition, or delete {there}"
+    return f"{message}: neither is touched; remove the id from the definition, or delete {existing}"
 
 
 def namesake_findings(namesakes: Iterable[Image], tag: str, project: str | None) -> list[Finding]:
     """What to know of images that are called as ours are to be, but are not looked after: they stay as they are. No
     word about one that a run is just making: Glance writes its tags after all else."""
     findings = []
-    theirs: dict[tuple[str, str], list[Image]] = defaultdict(list)
+    foreign: dict[tuple[str, str], list[Image]] = defaultdict(list)
     for image in namesakes:
         if image.status == "queued" and markers.is_pending(image):
             continue
@@ -107,8 +107,10 @@ def namesake_findings(namesakes: Iterable[Image], tag: str, project: str | None)
             hint = f"to have it looked after: openstack image set --tag {tag} {image.id}"
             findings.append(Finding("warning", image.name, f"{message}; {hint}"))
         elif image.visibility in ("public", "community"):
-            theirs[image.name, image.visibility].append(image)
-    return findings + [Finding("note", name, _theirs_message(each, images)) for (name, each), images in theirs.items()]
+            foreign[image.name, image.visibility].append(image)
+    return findings + [
+        Finding("note", name, _theirs_message(visibility, images)) for (name, visibility), images in foreign.items()
+    ]
 
 
 def _theirs_message(visibility: str, images: Sequence[Image]) -> str:
@@ -177,6 +179,6 @@ def choose_per_version(
     candidates: dict[str, dict[str, Image]] = defaultdict(dict)
     for version, image in found:
         candidates[version][image.id] = image
-    ordered = {v: sorted(its.values(), key=lambda image: standing(v, image)) for v, its in candidates.items()}
+    ordered = {v: sorted(images.values(), key=lambda image: standing(v, image)) for v, images in candidates.items()}
     others = [(version, image) for version, images in ordered.items() for image in images[1:]]
     return {version: images[0] for version, images in ordered.items()}, others

@@ -44,15 +44,15 @@ def plan(
         name = image.properties.get("image_name") or image.name
         if name not in names:
             kinds[name].append(image)
-    for name, its in kinds.items():
-        usable = sorted(filter(is_usable, its), key=_version, reverse=True)
+    for name, group in kinds.items():
+        usable = sorted(filter(is_usable, group), key=_version, reverse=True)
         ranks = Counter[str | None]()  # what is kept of one project does not depend on what another one makes
         for image in usable:
             more, remarks = _orphan(name, ranks[image.owner], image, policy, today, usage, behind)
             ranks[image.owner] += 1
             changes += more
             findings += remarks
-        for image in its:
+        for image in group:
             if not is_usable(image):
                 changes += clear_leftover(name, image, is_foreign(image, policy, None), today, findings)
     deleted = sum(isinstance(change, Delete) and not change.junk for change in changes)

@@ -43,13 +43,13 @@ class Claim(IntEnum):
 def claim_of(definition: Definition, version: Version | None, image: Image, project: str | None) -> Claim:
     """How good the claim of an image is to stand for a version; `version` None: it is not defined. `project`: ours,
     None: whoever's."""
-    ours = project is None or image.owner == project
-    right = _has_right_bytes(definition, version, image, ours)
-    if ours and right is not False and version is not None and version.id == image.id:
+    is_ours = project is None or image.owner == project
+    right = _has_right_bytes(definition, version, image, is_ours)
+    if is_ours and right is not False and version is not None and version.id == image.id:
         return Claim.NAMED
-    if ours and right is False:
+    if is_ours and right is False:
         return Claim.OURS_WRONG if markers.is_imported(image) else Claim.WRONG
-    if ours:
+    if is_ours:
         return Claim.RIGHT if right else Claim.OURS
     # Once it is not public it is out of our hands.
     if image.owner != definition.owner and desired.visibility(definition, version) != "public":
@@ -60,20 +60,20 @@ def claim_of(definition: Definition, version: Version | None, image: Image, proj
     return Claim.PROVEN if right else Claim.WRONG
 
 
-def _has_right_bytes(definition: Definition, version: Version | None, image: Image, ours: bool) -> bool | None:
+def _has_right_bytes(definition: Definition, version: Version | None, image: Image, is_ours: bool) -> bool | None:
     """True: the bytes are those of the version, False: they are not, None: that cannot be compared."""
-    said = markers.verified_checksum(image) if ours else ""
-    proven = said if markers.names_its_bytes(image) else ""
+    recorded = markers.verified_checksum(image) if is_ours else ""
+    proven = recorded if markers.names_its_bytes(image) else ""
     if version is None or not version.checksum:
         return True if proven else None
     if _is_right(version, image):
-        return ours or image.disk_format == definition.format
+        return is_ours or image.disk_format == definition.format
     if proven == version.checksum:
         return True
     alike = version.checksum.partition(":")[0] == image.hash_algorithm and image.disk_format == definition.format
     # Evidence that names no bytes proves none, but says with which checksum they came.
-    other = said not in ("", version.checksum)
-    return False if other or (alike and not is_packed(version.url)) else None
+    differs = recorded not in ("", version.checksum)
+    return False if differs or (alike and not is_packed(version.url)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,31 +187,31 @@ def split_by_owner(
     """The images that are looked after, and those of former owners that their definitions might take."""
     known = {definition.name: definition for definition in definitions}
     owners = {project, *(definition.owner for definition in known.values())}
-    ours: list[Image] = []
-    theirs: list[Image] = []
+    managed: list[Image] = []
+    of_former_owners: list[Image] = []
     for image in images:
         key = identify(image, known)
         if key is None:
             if project is None or image.visibility == "public" or image.owner in owners:
-                ours.append(image)
+                managed.append(image)
         elif belongs(image, known[key[0]], project):
-            ours.append(image)
+            managed.append(image)
         elif image.owner in known[key[0]].former_owners:
-            theirs.append(image)
-    return ours, theirs
+            of_former_owners.append(image)
+    return managed, of_former_owners
 
 
 def choose_takeovers(
-    definition: Definition, given: Sequence[tuple[str, Image]], there: Collection[str]
+    definition: Definition, offered: Sequence[tuple[str, Image]], present: Collection[str]
 ) -> tuple[dict[str, Takeover], list[Finding]]:
     """The image of a former owner to take for each version that has none yet, and why others are left where they are.
     `there`: the versions that have a usable image."""
     defined = {version.version: version for version in definition.versions}
     candidates: dict[str, list[Takeover]] = defaultdict(list)
     findings: list[Finding] = []
-    for build, image in given:
+    for build, image in offered:
         version = defined.get(build)
-        if build in there:
+        if build in present:
             findings.append(_left(definition, image, f"version {build} has an image already"))
         elif version is None:
             findings.append(_left(definition, image, f"version {build} is not defined"))
@@ -220,14 +220,14 @@ def choose_takeovers(
         else:
             candidates[build].append(_takeover(definition, version, image))
     chosen: dict[str, Takeover] = {}
-    for build, its in candidates.items():
+    for build, takeovers in candidates.items():
         # Of equal bytes any is as good as the other; of what is still to be compared one must be forged.
-        its.sort(key=lambda each: (each.proof is not None, each.found.created_at, each.found.id))
-        if its[0].proof is None or len(its) == 1:
-            chosen[build] = its.pop(0)
-        others = "another one stands for" if build in chosen else f"{len(its)} claim to be"
+        takeovers.sort(key=lambda takeover: (takeover.proof is not None, takeover.found.created_at, takeover.found.id))
+        if takeovers[0].proof is None or len(takeovers) == 1:
+            chosen[build] = takeovers.pop(0)
+        others = "another one stands for" if build in chosen else f"{len(takeovers)} claim to be"
         why = f"{others} version {build}"
-        findings += [_left(definition, each.found, why) for each in its]
+        findings += [_left(definition, takeover.found, why) for takeover in takeovers]
     return chosen, findings
 
 
@@ -270,9 +270,11 @@ def _takeover(definition: Definition, version: Version, image: Image) -> Takeove
     return Takeover(image, believed, None if _is_right(version, image) else version.checksum)
 
 
-def reasons_for_taking(taken: Takeover, wanted: Image) -> dict[str, str]:
+def reasons_for_taking(takeover: Takeover, wanted: Image) -> dict[str, str]:
     """Why the fields of an image that changes hands change."""
-    gone = taken.found.properties.keys() - wanted.properties.keys() - set(FIELDS)
+    gone = takeover.found.properties.keys() - wanted.properties.keys() - set(FIELDS)
     reasons = dict.fromkeys(gone, "not from the definition")
-    how = f"if its bytes are those of {taken.proof}" if taken.proof else "Glance has the right digest of its bytes"
+    how = (
+        f"if its bytes are those of {takeover.proof}" if takeover.proof else "Glance has the right digest of its bytes"
+    )
     return {**reasons, "owner": f"given over: {how}", markers.VERIFIED: how}

@@ -38,38 +38,40 @@ def plan(
     broken = {finding.subject for finding in findings if finding.level == "error"}
     grouped, rest = _by_definition(found, known)
     by_definition: dict[str, list[tuple[str, Image]]] = defaultdict(list)
-    for name, its in grouped.items():
-        by_definition[name] = [pair for pair in its if matching.belongs(pair[1], known[name], policy.project)]
-    theirs, _ = _by_definition(given, known)
+    for name, builds in grouped.items():
+        by_definition[name] = [pair for pair in builds if matching.belongs(pair[1], known[name], policy.project)]
+    of_former_owners, _ = _by_definition(given, known)
     changes: list[Change] = []
     behind: list[OutdatedDefinition] = []
-    told = list(findings)
+    all_findings = list(findings)
     for name, definition in known.items():
         if not definition.enable and not policy.force:
-            told.append(Finding("note", name, "enable is false: left exactly as it is (--force includes it)"))
+            all_findings.append(Finding("note", name, "enable is false: left exactly as it is (--force includes it)"))
         elif name not in broken and definition.offered:
             to = (roll_back or {}).get(name)
-            its = by_definition[name]
-            taken, remarks = ownership.choose_takeovers(definition, theirs[name], _usable(definition, its))
-            its += [(build, each.trusted) for build, each in taken.items()]
-            told += remarks
-            by_id = {each.found.id: each for each in taken.values()}
-            more, remarks, ahead = DefinitionPlanner(definition, policy, today, usage, to, by_id).plan(its)
+            builds = by_definition[name]
+            takeovers, remarks = ownership.choose_takeovers(
+                definition, of_former_owners[name], _usable(definition, builds)
+            )
+            builds += [(build, takeover.trusted) for build, takeover in takeovers.items()]
+            all_findings += remarks
+            by_id = {takeover.found.id: takeover for takeover in takeovers.values()}
+            more, remarks, ahead = DefinitionPlanner(definition, policy, today, usage, to, by_id).plan(builds)
             changes += more
-            told += remarks
+            all_findings += remarks
             behind += ahead
         elif name not in broken:
-            told += build_findings.nothing_wanted(definition, len(by_definition[name]))
+            all_findings += build_findings.nothing_wanted(definition, len(by_definition[name]))
     if names is not None:
-        more, remarks = orphans.plan(rest, names, policy, today, usage, [each.definition for each in behind])
+        more, remarks = orphans.plan(rest, names, policy, today, usage, [outdated.definition for outdated in behind])
         changes += more
-        told += remarks
+        all_findings += remarks
     changes, remarks = _limited(changes, policy)
-    told += remarks
+    all_findings += remarks
     images = sum(map(len, by_definition.values())) + (len(rest) if names is not None else 0)
-    telling = [(known[name].format, image) for name, its in by_definition.items() for _, image in its]
+    telling = [(known[name].format, image) for name, builds in by_definition.items() for _, image in builds]
     converts = _converts({definition.format for definition in known.values()}, telling, policy.project)
-    return Plan(tuple(changes), tuple(told), len(known), images, converts, behind=tuple(behind))
+    return Plan(tuple(changes), tuple(all_findings), len(known), images, converts, behind=tuple(behind))
 
 
 def _by_definition(
@@ -92,8 +94,8 @@ def one_by_id(images: Iterable[Image]) -> list[Image]:
     """Each image once, as it was last: a page that came twice, or two lists, may show one twice."""
     newest: dict[str, Image] = {}
     for image in images:
-        there = newest.get(image.id)
-        if there is None or image.updated_at > there.updated_at:
+        known = newest.get(image.id)
+        if known is None or image.updated_at > known.updated_at:
             newest[image.id] = image
     return list(newest.values())
 
@@ -156,8 +158,11 @@ def _converts(
     record of an import tell."""
     telling: dict[str, list[tuple[str, bool]]] = defaultdict(list)
     for defined, image in images:
-        ours = project is None or image.owner == project
-        if defined not in ("raw", "iso") and image.status in WHOLE and ours and markers.VERIFIED in image.properties:
+        is_ours = project is None or image.owner == project
+        if defined not in ("raw", "iso") and image.status in WHOLE and is_ours and markers.VERIFIED in image.properties:
             telling[defined].append((image.created_at, image.disk_format != defined))
-    every = [shown for its in telling.values() for shown in its]
-    return {each: max(telling[each] or every)[1] if telling[each] or every else None for each in formats}
+    every = [shown for samples in telling.values() for shown in samples]
+    return {
+        image_format: max(telling[image_format] or every)[1] if telling[image_format] or every else None
+        for image_format in formats
+    }

@@ -40,12 +40,12 @@ class Replanner:
     def replan(self, name: str, images: Iterable[Image]) -> tuple[Change, ...]:
         """The changes of one definition, or of images that have lost theirs. `images`: all that may be of it."""
         definition = self._defined.get(name)
-        mine = self._ours(name, definition, images)
+        listed = self._listed(name, definition, images)
         if definition is None:
-            return plan((), mine, self.policy, self.day, (), self.names, self._usage).changes
-        ours, given = split_by_owner(mine, [definition], self.policy.project)
-        definition, to = self._rolled_back(definition, ours)
-        return plan([definition], ours, self.policy, self.day, (), None, self._usage, to, given).changes
+            return plan((), listed, self.policy, self.day, (), self.names, self._usage).changes
+        managed, of_former_owners = split_by_owner(listed, [definition], self.policy.project)
+        definition, to = self._rolled_back(definition, managed)
+        return plan([definition], managed, self.policy, self.day, (), None, self._usage, to, of_former_owners).changes
 
     def known_ids(self, name: str) -> list[str]:
         """The ids of the images that the plan knew for a definition."""
@@ -57,7 +57,7 @@ class Replanner:
         key = (definition.name, version)
         return [
             image
-            for image in self._ours(definition.name, definition, images)
+            for image in self._listed(definition.name, definition, images)
             if image.status in WHOLE and matching.identify(image, {definition.name: definition}) == key
         ]
 
@@ -66,11 +66,11 @@ class Replanner:
         key = (create.definition.name, create.version.version)
         for image in images:
             properties = image.properties
-            own = image.owner == self.policy.project and image.status in WHOLE and self.policy.tag not in image.tags
+            is_ours = image.owner == self.policy.project and image.status in WHOLE and self.policy.tag not in image.tags
             same = (properties.get("image_name"), properties.get("internal_version")) == key
             # A record that names other tags: a run with another --tag looks after it.
             tags = markers.recorded(image)[1]
-            if own and same and (not tags or self.policy.tag in tags) and not properties.keys() & {*COPIED}:
+            if is_ours and same and (not tags or self.policy.tag in tags) and not properties.keys() & {*COPIED}:
                 return image
         return None
 
@@ -95,7 +95,7 @@ class Replanner:
         # Nova and Cinder were asked for the whole plan: what it spares, this decision must not delete.
         return 0 if image_id in self._doomed else 1
 
-    def _ours(self, name: str, definition: Definition | None, images: Iterable[Image]) -> list[Image]:
+    def _listed(self, name: str, definition: Definition | None, images: Iterable[Image]) -> list[Image]:
         """The images that a listing for the whole plan would have found."""
         policy, known = self.policy, self._known[name]
         owners = {policy.project, *((definition.owner, *definition.former_owners) if definition else ())}
@@ -124,11 +124,13 @@ class Replanner:
         if to is None or not pinned:
             return definition, {name: to} if to else {}
         (image_id, over), *_ = pinned.items()
-        builds = {image.id: found[1] for image in images if (found := matching.identify(image, {name: definition}))}
+        builds = {
+            image.id: identity[1] for image in images if (identity := matching.identify(image, {name: definition}))
+        }
         marked = any(image.id == image_id and image.properties.get(mark) == over for image in images)
-        there = {builds.get(image.id) for image in images if image.status in WHOLE and not markers.is_pending(image)}
+        present = {builds.get(image.id) for image in images if image.status in WHOLE and not markers.is_pending(image)}
         bad = naming.version_key(over)
-        versions = [v for v in definition.versions if v.version in there or naming.version_key(v.version) <= bad]
+        versions = [v for v in definition.versions if v.version in present or naming.version_key(v.version) <= bad]
         versions = versions or [definition.versions[0].model_copy(update={"version": over, "id": None})]
         to = None if marked else builds.get(image_id)
         return definition.model_copy(update={"versions": versions}), {name: to} if to else {}

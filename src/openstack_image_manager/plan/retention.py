@@ -99,9 +99,9 @@ def _limit(s: Situation, asked: Stage, policy: Policy, today: date) -> tuple[Sta
     return Stage.DELETE, ""
 
 
-def narrower(one: str, other: str) -> str:
+def narrower(first: str, second: str) -> str:
     """The visibility of the two that lets fewer people see the image."""
-    return max(one, other, key=WIDEST_FIRST.index)
+    return max(first, second, key=WIDEST_FIRST.index)
 
 
 def visible_builds(uuid_validity: str | None, today: date) -> int | None:
@@ -188,10 +188,10 @@ def situation_of(
 
 def hidden_since(image: Image | None, stage: Stage, keeps: bool, today: date) -> str | None:
     """The day to keep on the image: the one that is there already, or today. `keeps`: it stays hidden."""
-    there = image.properties.get(markers.HIDDEN_SINCE) if image else None
+    recorded = image.properties.get(markers.HIDDEN_SINCE) if image else None
     if stage >= Stage.HIDE:
-        return there if as_day(there) else today.isoformat()
-    return there if keeps else None
+        return recorded if as_day(recorded) else today.isoformat()
+    return recorded if keeps else None
 
 
 def is_hidden(image: Image) -> bool:

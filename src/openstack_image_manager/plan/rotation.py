@@ -43,7 +43,7 @@ class BuildOrder:
         places = self.places if with_missing else self.places - missing
         if build not in self.lesser:
             places -= self.lesser
-        return sum(other in places for other in self.builds[: self.builds.index(build)])
+        return sum(earlier in places for earlier in self.builds[: self.builds.index(build)])
 
 
 def build_key(build: str) -> Any:
@@ -89,7 +89,7 @@ def order_builds(
         if build not in usable and build not in bad and (build == current or not (multi and (policy.latest or newer)))
     ]
     missing.sort(key=lambda version: build_key(version.version), reverse=True)
-    withheld = None if newest.version in {*usable, *bad, *(each.version for each in missing)} else newest
+    withheld = None if newest.version in {*usable, *bad, *(version.version for version in missing)} else newest
     present = {*usable, *(version.version for version in missing)}
     # Withdrawn builds come last: whoever withdrew one wants it hidden before the others.
     rest = sorted(present - {current}, key=lambda build: (build not in withdrawn, build_key(build)), reverse=True)
@@ -160,8 +160,8 @@ def _current(
 
 def _served(usable: Mapping[str, Image], current: str, bad: frozenset[str]) -> str:
     """The build that users have: the current one, or the newest before it while the cloud does not have that yet."""
-    there = [build for build in usable if build_key(build) <= build_key(current) and build not in bad]
-    return current if current in usable else max(there, key=build_key, default=current)
+    candidates = [build for build in usable if build_key(build) <= build_key(current) and build not in bad]
+    return current if current in usable else max(candidates, key=build_key, default=current)
 
 
 def _chosen(definition: Definition, usable: Mapping[str, Image], to: str, current: str, bad: frozenset[str]) -> str:

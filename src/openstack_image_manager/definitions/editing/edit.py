@@ -87,14 +87,14 @@ def edit(text: str, edits: Iterable[Edit], file: str = "<text>") -> str:
     wanted = {definition.name: definition for definition in before}
     new = text
     for batch in _batches(list(edits)):
-        for each in batch:
-            if each.image not in wanted:
-                hint = suggestion(each.image, wanted)
-                raise Error(str(Diagnostic(file, None, None, each.image, None, f"is not in this file{hint}")))
-            wanted[each.image] = _applied(wanted[each.image], each, positions[each.image])
+        for change in batch:
+            if change.image not in wanted:
+                hint = suggestion(change.image, wanted)
+                raise Error(str(Diagnostic(file, None, None, change.image, None, f"is not in this file{hint}")))
+            wanted[change.image] = _applied(wanted[change.image], change, positions[change.image])
         layout = Layout(new, file)
         new = spliced(
-            new, (splice for each in batch for splice in _splices(DefinitionEditor(layout, each.image), each))
+            new, (splice for change in batch for splice in _splices(DefinitionEditor(layout, change.image), change))
         )
         check_result(file, new, list(wanted.values()))
     check_readers(file, text, new)
@@ -113,37 +113,37 @@ def _encoded(text: str, file: str) -> bytes:
 def _batches(edits: Sequence[Edit]) -> list[list[Edit]]:
     """Edits that don't get in each other's way go together, so that a long file is not read for each one of them."""
     batches: list[list[Edit]] = [[]]
-    taken: set[tuple[str, str | None]] = set()
-    for each in edits:
-        place = each.image, each.version if isinstance(each, SetVersionField) else None
-        of_image = {version for image, version in taken if image == each.image}
-        if of_image and (place in taken or None in (*of_image, place[1])):
+    places: set[tuple[str, str | None]] = set()
+    for change in edits:
+        place = change.image, change.version if isinstance(change, SetVersionField) else None
+        of_image = {version for image, version in places if image == change.image}
+        if of_image and (place in places or None in (*of_image, place[1])):
             batches.append([])
-            taken.clear()
-        batches[-1].append(each)
-        taken.add(place)
+            places.clear()
+        batches[-1].append(change)
+        places.add(place)
     return batches
 
 
-def _splices(place: DefinitionEditor, each: Edit) -> list[Splice]:
-    if isinstance(each, AddVersion):
-        return add_version(place, each.fields)
-    if isinstance(each, RemoveVersion):
-        return remove_version(place, each.version)
-    if isinstance(each, SetVersionField):
-        return place.set_version_field(each.version, each.field, each.value)
-    return place.set_field(each.field, each.value)
+def _splices(editor: DefinitionEditor, change: Edit) -> list[Splice]:
+    if isinstance(change, AddVersion):
+        return add_version(editor, change.fields)
+    if isinstance(change, RemoveVersion):
+        return remove_version(editor, change.version)
+    if isinstance(change, SetVersionField):
+        return editor.set_version_field(change.version, change.field, change.value)
+    return editor.set_field(change.field, change.value)
 
 
 class _InvalidEditError(Exception):
     """An edit that cannot be done to the values it is for: field, and what is wrong."""
 
 
-def _applied(definition: Definition, each: Edit, position: Position) -> Definition:
+def _applied(definition: Definition, change: Edit, position: Position) -> Definition:
     """The definition after an edit, as values."""
     field: str | None
     try:
-        return Definition.model_validate(_values(definition.model_dump(exclude_unset=True), each))
+        return Definition.model_validate(_values(definition.model_dump(exclude_unset=True), change))
     except _InvalidEditError as error:
         field, message = error.args
     except ValidationError as error:
@@ -151,29 +151,29 @@ def _applied(definition: Definition, each: Edit, position: Position) -> Definiti
         loc = tuple(step for step in details["loc"] if step != "[key]")
         field = ".".join(str(step) for step in loc if not isinstance(step, int))
         message = error_message(details, loc)
-    raise Error(str(Diagnostic(position.file, position.line, position.column, each.image, field, message)))
+    raise Error(str(Diagnostic(position.file, position.line, position.column, change.image, field, message)))
 
 
-def _values(image: dict[str, Any], each: Edit) -> dict[str, Any]:
+def _values(image: dict[str, Any], change: Edit) -> dict[str, Any]:
     versions: list[dict[str, Any]] = image["versions"]
     names = [version["version"] for version in versions]
-    if isinstance(each, SetVersionField | SetImageField) and each.field in _FIXED:
-        raise _InvalidEditError(each.field, "can't be set by an edit")
-    if isinstance(each, SetImageField):
-        return _changed(image, {each.field: each.value})
-    if isinstance(each, AddVersion):
-        if each.fields.get("version") in names:
-            raise _InvalidEditError("versions", f"there is a version {each.fields['version']} already")
-        versions.insert(0 if goes_first(names) else len(names), _changed({}, each.fields))
-    elif each.version not in names:
-        raise _InvalidEditError("versions", f"there is no version {each.version}{suggestion(each.version, names)}")
-    elif isinstance(each, SetVersionField):
-        index = names.index(each.version)
-        versions[index] = _changed(versions[index], {each.field: each.value})
+    if isinstance(change, SetVersionField | SetImageField) and change.field in _FIXED:
+        raise _InvalidEditError(change.field, "can't be set by an edit")
+    if isinstance(change, SetImageField):
+        return _changed(image, {change.field: change.value})
+    if isinstance(change, AddVersion):
+        if change.fields.get("version") in names:
+            raise _InvalidEditError("versions", f"there is a version {change.fields['version']} already")
+        versions.insert(0 if goes_first(names) else len(names), _changed({}, change.fields))
+    elif change.version not in names:
+        raise _InvalidEditError("versions", f"there is no version {change.version}{suggestion(change.version, names)}")
+    elif isinstance(change, SetVersionField):
+        index = names.index(change.version)
+        versions[index] = _changed(versions[index], {change.field: change.value})
     elif len(names) == 1:
-        raise _InvalidEditError("versions", f"{each.version} is the only version; an image needs one, so it stays")
+        raise _InvalidEditError("versions", f"{change.version} is the only version; an image needs one, so it stays")
     else:
-        del versions[names.index(each.version)]
+        del versions[names.index(change.version)]
     return image
 
 
@@ -203,12 +203,12 @@ def check_readers(file: str, old: str, new: str) -> None:
 def check_result(file: str, text: str, wanted: list[Definition]) -> None:
     """Raise Error unless the text holds just the definitions wanted."""
     try:
-        found, _ = read(file, text.encode())
+        definitions, _ = read(file, text.encode())
     except DefinitionErrors as error:
         raise Error(f"{file}: left as it is, because after this edit it would be wrong: {error}") from None
-    if list(found) != wanted:
-        odd = next(each.name for each, other in zip(wanted, found, strict=True) if each != other)
+    if list(definitions) != wanted:
+        name = next(expected.name for expected, actual in zip(wanted, definitions, strict=True) if expected != actual)
         raise Error(
-            f"{file}: {odd}: left as it is, because after this edit it would say something else than it should; "
+            f"{file}: {name}: left as it is, because after this edit it would say something else than it should; "
             "this is a bug: please report it with the file"
         )

@@ -31,12 +31,12 @@ class DefinitionEditor:
 
     def set_field(self, field: str, value: Value) -> list[Splice]:
         """Give a field of the image a value; of a mapping, only the keys named."""
-        hand = Style(
+        style = Style(
             self.layout,
             [self.node, *(node for node in self.layout.images.values() if node is not self.node)],
             self.line_break,
         )
-        return self._set(self.node, field, value, IMAGE_FIELDS, hand)
+        return self._set(self.node, field, value, IMAGE_FIELDS, style)
 
     def set_version_field(self, version: str, field: str, value: Value) -> list[Splice]:
         """Give a field of a version a value; of a mapping, only the keys named."""
@@ -44,8 +44,8 @@ class DefinitionEditor:
         item = items.value[self.names(items).index(version)]
         self.check_alone(item, "versions")
         others = [other for other in items.value if other is not item]
-        hand = Style(self.layout, [item, *others, *self.foreign_versions()], self.line_break)
-        return self._set(item, field, value, VERSION_FIELDS, hand)
+        style = Style(self.layout, [item, *others, *self.foreign_versions()], self.line_break)
+        return self._set(item, field, value, VERSION_FIELDS, style)
 
     # Finding, and refusing
 
@@ -87,32 +87,32 @@ class DefinitionEditor:
 
     # Fields
 
-    def _set(self, mapping: MappingNode, field: str, value: Value, order: Sequence[str], hand: Style) -> list[Splice]:
+    def _set(self, mapping: MappingNode, field: str, value: Value, order: Sequence[str], style: Style) -> list[Splice]:
         index = key_index(mapping, field)
         if index is None:
-            return [self._insert(mapping, field, value, order, hand)]
+            return [self._insert(mapping, field, value, order, style)]
         self.check_simple(mapping, index)
         key, node = mapping.value[index]
         self.check_alone(node, field)
         if not isinstance(value, Mapping):
-            return self._replace(node, field, value, hand, bool(mapping.flow_style))
+            return self._replace(node, field, value, style, bool(mapping.flow_style))
         if isinstance(node, MappingNode) and node.value:
             inner = Style(self.layout, [node], self.line_break, meta=True)
-            return [splice for name, each in value.items() for splice in self._set(node, name, each, (), inner)]
+            return [splice for name, part in value.items() for splice in self._set(node, name, part, (), inner)]
         column = self.layout.lines.column(key.start_mark.index)
-        return self.fill(key, node, hand.entry(field, value, column, bool(mapping.flow_style)))
+        return self.fill(key, node, style.entry(field, value, column, bool(mapping.flow_style)))
 
-    def _replace(self, node: Node, field: str, value: Scalar, hand: Style, in_brackets: bool) -> list[Splice]:
-        kind = hand.kind(field)
+    def _replace(self, node: Node, field: str, value: Scalar, style: Style, in_brackets: bool) -> list[Splice]:
+        kind = style.kind(field)
         if self.layout.tree.scalar(node, kind, (field,)) == as_read(value, kind):
             return []
         written, end = self.layout.written(node), self.layout.end(node)
-        style = hand.style(field) if node.tag == NULL or written is None else written.style
+        quotes = style.style(field) if node.tag == NULL or written is None else written.style
         if written is None:
-            return [(end, end, " " + scalar(value, kind, style, in_brackets))]
+            return [(end, end, " " + scalar(value, kind, quotes, in_brackets))]
         start = int(written.start_mark.index)
         if written.style not in ("|", ">"):
-            return [(start, end, scalar(value, kind, style, in_brackets))]
+            return [(start, end, scalar(value, kind, quotes, in_brackets))]
         header, body = self.layout.block_scalar(written)
         if header[1:] == "-" and is_one_line(value):
             return [(body, end, str(value))]
@@ -120,7 +120,7 @@ class DefinitionEditor:
         text = scalar(value, kind, None, in_brackets)
         return [(start, start + len(header), text), (self.layout.lines.line_end(start), end, "")]
 
-    def _insert(self, mapping: MappingNode, field: str, value: Value, order: Sequence[str], hand: Style) -> Splice:
+    def _insert(self, mapping: MappingNode, field: str, value: Value, order: Sequence[str], style: Style) -> Splice:
         """Put a field behind the one that it follows in the order; without an order, behind all others."""
         if self.layout.is_merged(mapping):
             self.fail(mapping, field, "can't be added: others take this mapping over with '<<'; write them out first")
@@ -129,15 +129,15 @@ class DefinitionEditor:
             self.fail(mapping, field, "can't be added beside aliases; write them out first")
         ranks = {index: self._rank(mapping.value[index][0].value, order) for index in simple}
         before = [index for index in simple if ranks[index] < self._rank(field, order)]
-        index = max(before, key=lambda each: (ranks[each], each), default=simple[-1])
+        index = max(before, key=lambda candidate: (ranks[candidate], candidate), default=simple[-1])
         end, column = (
             self.layout.pair_end(mapping, index),
             self.layout.lines.column(mapping.value[index][0].start_mark.index),
         )
         if mapping.flow_style:
-            return (end, end, hand.separator(mapping) + hand.entry(field, value, column, True))
+            return (end, end, style.separator(mapping) + style.entry(field, value, column, True))
         place = self.layout.lines.tail(end, column)
-        return (place, place, self.line_break + " " * column + hand.entry(field, value, column, False))
+        return (place, place, self.line_break + " " * column + style.entry(field, value, column, False))
 
     @staticmethod
     def _rank(field: str, order: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ class Lines:
     def __init__(self, text: str) -> None:
         self.text = text
         self._breaks = list(_BREAK.finditer(text))
-        self._starts = [0, *(found.end() for found in self._breaks)]
+        self._starts = [0, *(match.end() for match in self._breaks)]
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column of an offset, which count from 1."""
@@ -56,8 +56,8 @@ class Lines:
     def line_break(self, offset: int) -> str:
         """How lines end around here: as this one does, or the first one of the file."""
         line = min(bisect_right(self._starts, offset), len(self._breaks)) - 1
-        found = [self._breaks[line][0], self._breaks[0][0]] if self._breaks else []
-        return next((each for each in found if each in ("\n", "\r\n", "\r")), "\n")
+        breaks = [self._breaks[line][0], self._breaks[0][0]] if self._breaks else []
+        return next((text for text in breaks if text in ("\n", "\r\n", "\r")), "\n")
 
     def tail(self, offset: int, column: int) -> int:
         """The end of the line of an offset, or of the comments right below it, indented deeper than a column."""

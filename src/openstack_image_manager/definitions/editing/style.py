@@ -38,7 +38,7 @@ def scalar(value: Scalar, kind: Kind, style: str | None, in_brackets: bool) -> s
     if isinstance(value, int):
         return str(value)
     forms = {None: value, "'": "'" + value.replace("'", "''") + "'", '"': _in_double_quotes(value)}
-    texts = (forms[each] for each in (style or None, None, "'"))
+    texts = (forms[quotes] for quotes in (style or None, None, "'"))
     return next((text for text in texts if _read_back(text, kind, in_brackets) == value), forms['"'])
 
 
@@ -121,16 +121,16 @@ class Style:
         gaps: dict[str, str] = {}
         columns: dict[int, int] = {}  # of values, by the length of the key
         for sample in self.samples[:1]:
-            for index, (other, value) in enumerate(sample.value):
-                start, end = other.end_mark.index, value.start_mark.index
+            for index, (key_node, value) in enumerate(sample.value):
+                start, end = key_node.end_mark.index, value.start_mark.index
                 is_empty = end == value.end_mark.index
                 if (
                     self.layout.is_simple(sample, index)
                     and not is_empty
                     and re.fullmatch(" *: *", self.layout.text[start:end])
                 ):
-                    gaps[other.value] = self.layout.text[start:end]
-                    columns[start - other.start_mark.index] = end - other.start_mark.index
+                    gaps[key_node.value] = self.layout.text[start:end]
+                    columns[start - key_node.start_mark.index] = end - key_node.start_mark.index
         column = max(columns.values(), default=0, key=list(columns.values()).count)
         gap = gaps.get(name) or next(iter(gaps.values()), ": ")
         if name not in gaps and list(columns.values()).count(column) > 1:

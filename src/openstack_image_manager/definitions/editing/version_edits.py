@@ -28,62 +28,64 @@ def goes_first(versions: Sequence[str]) -> bool:
     return sum(left < right for left, right in steps) <= sum(left > right for left, right in steps)
 
 
-def add_version(place: DefinitionEditor, fields: Mapping[str, Value]) -> list[Splice]:
+def add_version(editor: DefinitionEditor, fields: Mapping[str, Value]) -> list[Splice]:
     """Put a version into the list, at its beginning or end."""
-    key, items = place.versions()
+    key, items = editor.versions()
     if not isinstance(items, SequenceNode) or not items.value:
-        return _add_to_nothing(place, key, items, fields)
-    first = goes_first(place.names(items))
+        return _add_to_nothing(editor, key, items, fields)
+    first = goes_first(editor.names(items))
     samples = [item for item in items.value if item.start_mark.index >= items.start_mark.index]
-    hand = Style(place.layout, [*(samples if first else samples[::-1]), *place.foreign_versions()], place.line_break)
+    style = Style(
+        editor.layout, [*(samples if first else samples[::-1]), *editor.foreign_versions()], editor.line_break
+    )
     if items.flow_style:
-        return _add_in_brackets(place, items, hand.in_brackets(fields), first)
-    layout, line_break = place.layout, place.line_break
+        return _add_in_brackets(editor, items, style.in_brackets(fields), first)
+    layout, line_break = editor.layout, editor.line_break
     dash = layout.first_dash(items)
     column = layout.lines.column(dash)
-    item, blank = " " * column + _item(place, hand, fields, column), _blank_lines(place, items, column)
+    item, blank = " " * column + _item(editor, style, fields, column), _blank_lines(editor, items, column)
     if first:
-        above = layout.lines.top(dash, column, place.names(items)[0])
+        above = layout.lines.top(dash, column, editor.names(items)[0])
         return [(above, above, item + line_break + blank)]
     below = layout.lines.tail(layout.end(items), column)
     return [(below, below, line_break + blank + item)]
 
 
-def _item(place: DefinitionEditor, hand: Style, fields: Mapping[str, Value], column: int) -> str:
+def _item(editor: DefinitionEditor, style: Style, fields: Mapping[str, Value], column: int) -> str:
     """A version in a list with dashes, from its dash on, like the nearest other one."""
-    layout = place.layout
-    model = hand.samples[0] if hand.samples else None
+    layout = editor.layout
+    model = style.samples[0] if style.samples else None
     dash = layout.dash(model) if model else None
     between, step = " ", STEP
     if model and dash is not None:
         start = model.start_mark.index if model.flow_style else model.value[0][0].start_mark.index
         step = max(STEP, layout.lines.column(start) - layout.lines.column(dash))
-        alone = layout.text[dash + 1 : start].strip(" ") == place.line_break
-        between = place.line_break + " " * (column + step) if alone else " " * (step - 1)
-    inside = hand.in_brackets(fields) if model and model.flow_style else hand.block(fields, column + step)
+        alone = layout.text[dash + 1 : start].strip(" ") == editor.line_break
+        between = editor.line_break + " " * (column + step) if alone else " " * (step - 1)
+    inside = style.in_brackets(fields) if model and model.flow_style else style.block(fields, column + step)
     return "-" + between + inside
 
 
-def _blank_lines(place: DefinitionEditor, items: SequenceNode, column: int) -> str:
+def _blank_lines(editor: DefinitionEditor, items: SequenceNode, column: int) -> str:
     """The blank lines between two items of a list, as there are above the second one."""
-    dash = place.layout.dash(items.value[1]) if len(items.value) > 1 else None
+    dash = editor.layout.dash(items.value[1]) if len(items.value) > 1 else None
     if dash is None:
         return ""
-    top = place.layout.lines.top(dash, column, None)
-    return place.line_break * place.layout.lines.count(place.layout.lines.blanks_above(top), top)
+    top = editor.layout.lines.top(dash, column, None)
+    return editor.line_break * editor.layout.lines.count(editor.layout.lines.blanks_above(top), top)
 
 
-def _lead(place: DefinitionEditor, offset: int) -> str:
+def _lead(editor: DefinitionEditor, offset: int) -> str:
     """What stands before an item in brackets that is not the first: a new line where this one begins its line."""
-    indentation = place.layout.lines.indentation(offset)
-    return " " if indentation.strip(" ") else place.line_break + indentation
+    indentation = editor.layout.lines.indentation(offset)
+    return " " if indentation.strip(" ") else editor.line_break + indentation
 
 
-def _add_in_brackets(place: DefinitionEditor, items: SequenceNode, item: str, first: bool) -> list[Splice]:
-    layout, inside = place.layout, place.layout.inside(items)
+def _add_in_brackets(editor: DefinitionEditor, items: SequenceNode, item: str, first: bool) -> list[Splice]:
+    layout, inside = editor.layout, editor.layout.inside(items)
     if first:
-        return [(inside.start, inside.start, item + "," + _lead(place, inside.start))]
-    lead = _lead(place, max(items.value[-1].start_mark.index, inside.start))
+        return [(inside.start, inside.start, item + "," + _lead(editor, inside.start))]
+    lead = _lead(editor, max(items.value[-1].start_mark.index, inside.start))
     if lead == " " or layout.lines.count(inside.end, inside.bracket) == 0:
         return [(inside.end, inside.end, "," + lead + item)]
     if inside.comma is None:
@@ -93,23 +95,25 @@ def _add_in_brackets(place: DefinitionEditor, items: SequenceNode, item: str, fi
     return [(below, below, lead + item + ",")]
 
 
-def _add_to_nothing(place: DefinitionEditor, key: Node, items: Node, fields: Mapping[str, Value]) -> list[Splice]:
-    layout, samples = place.layout, place.foreign_versions()
-    hand = Style(layout, samples or [place.node] if place.node.flow_style else samples, place.line_break)
+def _add_to_nothing(editor: DefinitionEditor, key: Node, items: Node, fields: Mapping[str, Value]) -> list[Splice]:
+    layout, samples = editor.layout, editor.foreign_versions()
+    style = Style(layout, samples or [editor.node] if editor.node.flow_style else samples, editor.line_break)
     start, end, colon = items.start_mark.index, layout.end(items), layout.colon(key)
     if layout.lines.count(start, end):
-        place.fail(items, "versions", "is an empty list over several lines; write it as 'versions: []', then try again")
-    if place.node.flow_style:
-        text = f"[{hand.in_brackets(fields)}]"
+        editor.fail(
+            items, "versions", "is an empty list over several lines; write it as 'versions: []', then try again"
+        )
+    if editor.node.flow_style:
+        text = f"[{style.in_brackets(fields)}]"
         return [(start, end, text) if start < end else (colon, colon, " " + text)]
-    column = layout.lines.column(key.start_mark.index) + _habit(place)
-    item = _item(place, hand, fields, column)
-    return place.fill(key, items, f"versions:{place.line_break}{' ' * column}{item}")
+    column = layout.lines.column(key.start_mark.index) + _habit(editor)
+    item = _item(editor, style, fields, column)
+    return editor.fill(key, items, f"versions:{editor.line_break}{' ' * column}{item}")
 
 
-def _habit(place: DefinitionEditor) -> int:
+def _habit(editor: DefinitionEditor) -> int:
     """By how many columns the file indents the dashes of a list below its key."""
-    layout, root = place.layout, place.layout.tree.root
+    layout, root = editor.layout, editor.layout.tree.root
     assert isinstance(root, MappingNode), "the file is valid"
     for mapping, name in [*((node, "versions") for node in layout.images.values()), (root, "images")]:
         index = key_index(mapping, name)
@@ -120,21 +124,21 @@ def _habit(place: DefinitionEditor) -> int:
     return STEP
 
 
-def remove_version(place: DefinitionEditor, version: str) -> list[Splice]:
+def remove_version(editor: DefinitionEditor, version: str) -> list[Splice]:
     """Take a version out of the list, with its comments; it must not be the only one."""
-    items = place.versions()[1]
+    items = editor.versions()[1]
     assert isinstance(items, SequenceNode)
-    index = place.names(items).index(version)
-    place.check_alone(items.value[index], "versions")
-    splices = (_without_brackets if not items.flow_style else _from_brackets)(place, items, index, version)
+    index = editor.names(items).index(version)
+    editor.check_alone(items.value[index], "versions")
+    splices = (_without_brackets if not items.flow_style else _from_brackets)(editor, items, index, version)
     start, end, _ = splices[-1]
-    if alias := place.layout.needed_elsewhere(start, end):
-        place.fail(alias, "versions", f"needs an anchor of version {version}; write it out here, then try again")
+    if alias := editor.layout.needed_elsewhere(start, end):
+        editor.fail(alias, "versions", f"needs an anchor of version {version}; write it out here, then try again")
     return splices
 
 
-def _without_brackets(place: DefinitionEditor, items: SequenceNode, index: int, version: str) -> list[Splice]:
-    layout, item = place.layout, items.value[index]
+def _without_brackets(editor: DefinitionEditor, items: SequenceNode, index: int, version: str) -> list[Splice]:
+    layout, item = editor.layout, items.value[index]
     dash = layout.dash(item)
     assert dash is not None, "an item that is no alias has a dash"
     column = layout.lines.column(dash)
@@ -151,8 +155,8 @@ def _without_brackets(place: DefinitionEditor, items: SequenceNode, index: int, 
     return [(above, end, "")]
 
 
-def _from_brackets(place: DefinitionEditor, items: SequenceNode, index: int, version: str) -> list[Splice]:
-    layout, item = place.layout, items.value[index]
+def _from_brackets(editor: DefinitionEditor, items: SequenceNode, index: int, version: str) -> list[Splice]:
+    layout, item = editor.layout, items.value[index]
     start, end = item.start_mark.index, layout.end(item)
     comma = layout.comma(end)
     before = layout.comma_before(start)
@@ -176,5 +180,5 @@ def _from_brackets(place: DefinitionEditor, items: SequenceNode, index: int, ver
         start, stop = before - 1, end
         between = layout.text[start : item.start_mark.index]
     if "#" in between:
-        place.fail(item, "versions", "can't be removed from between comments; put it on a line of its own first")
+        editor.fail(item, "versions", "can't be removed from between comments; put it on a line of its own first")
     return [(start, stop, "")]

@@ -56,7 +56,7 @@ def _length_of(operator: Any, argument: Any) -> int:
 
     Operators are told apart by identity: they are integers too, and equal to group numbers and characters.
     """
-    if any(operator is each for each in _REPEATS):
+    if any(operator is part for part in _REPEATS):
         low, high, repeated = argument
         times: int = low if high is _parser.MAXREPEAT else high
         return max(1, times) * _length(repeated)
@@ -65,7 +65,7 @@ def _length_of(operator: Any, argument: Any) -> int:
     if operator is _parser.BRANCH:
         return sum(map(_length, argument[1]))
     if isinstance(argument, tuple):  # of a group, a condition or a look ahead: numbers, and the expressions in it
-        return max(1, sum(_length(each) for each in argument if isinstance(each, _parser.SubPattern)))
+        return max(1, sum(_length(part) for part in argument if isinstance(part, _parser.SubPattern)))
     return _length(argument) if isinstance(argument, _parser.SubPattern) else 1  # of an atomic group; a character
 
 
@@ -91,8 +91,8 @@ def problems(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, str]]:
             yield from problems(part, (*loc, key))
 
 
-def check_build(name: str, found: Mapping[str, str]) -> None:
+def check_build(name: str, values: Mapping[str, str]) -> None:
     """Refuse a build whose values take too much memory, which a step finds many of. Raises VerificationError."""
-    length = len(name) + sum(map(len, found.values()))
+    length = len(name) + sum(map(len, values.values()))
     if length > BUILD:
         raise VerificationError(f"gives {length} characters for one build, at most {BUILD} can be")

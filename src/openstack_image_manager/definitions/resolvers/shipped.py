@@ -53,8 +53,8 @@ def complete(resolver: Resolver) -> Resolver:
             f"no resolver is called '{resolver.use}'" + (suggestion(resolver.use, known) or f"; {', '.join(known)}")
         )
     base = known[resolver.use]
-    own = {name: getattr(resolver, name) for name in resolver.model_fields_set - {"use", "variables"}}
-    return base.model_copy(update={**own, "variables": {**base.variables, **resolver.variables}})
+    overrides = {name: getattr(resolver, name) for name in resolver.model_fields_set - {"use", "variables"}}
+    return base.model_copy(update={**overrides, "variables": {**base.variables, **resolver.variables}})
 
 
 def resolver_of(definition: Definition) -> Resolver | None:

@@ -93,8 +93,8 @@ class _Check:
     def _step(self, step: Step) -> Iterator[Problem]:
         kinds = [kind for kind in KINDS if step.value(kind) is not None]
         if len(kinds) != 1:
-            found = f"these are {', '.join(kinds)}" if kinds else "here is none"
-            yield (), f"must have exactly one of {', '.join(KINDS)}; {found}"
+            message = f"these are {', '.join(kinds)}" if kinds else "here is none"
+            yield (), f"must have exactly one of {', '.join(KINDS)}; {message}"
             return
         kind = kinds[0]
         takes, needs, gives = KINDS[kind]
@@ -208,15 +208,15 @@ class _Check:
     def _pattern(self, loc: Loc, text: str) -> Iterator[Problem]:
         yield from self._placeholders(loc, text, self.known)
         try:
-            found = limits.groups(fill(text, dict.fromkeys(used(text), "x")))
+            names = limits.groups(fill(text, dict.fromkeys(used(text), "x")))
         except Error as error:
             yield loc, str(error)
             self.known |= set(re.findall(r"\(\?P<(\w+)>", text))
             return
-        for name in found:
+        for name in names:
             if not _NAME.fullmatch(name):
                 yield loc, f"'{name}' is no name of a variable: lower-case letters, digits and _"
-        self.known |= set(found)
+        self.known |= set(names)
 
     def _address(self, loc: Loc, text: str) -> Iterator[Problem]:
         yield from self._template(loc, text)

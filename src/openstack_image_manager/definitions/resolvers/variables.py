@@ -39,7 +39,7 @@ def evaluate(resolver: Resolver, known: Variables) -> dict[str, str]:
             values[name] = _value(name, lookup, values)
         except Error as error:
             needs = {lookup.by, *used(" ".join((*lookup.values.values(), lookup.otherwise or "")))}
-            cause = next((failures[each] for each in failures if each in needs), None)
+            cause = next((failures[needed_name] for needed_name in failures if needed_name in needs), None)
             failures[name] = cause or VariableError(name, str(error))
     needed = set(_texts(resolver))
     for name, failure in failures.items():
