@@ -74,7 +74,7 @@ def test_images_made_by_hand_are_taken_over_as_they_are(watched: Bench, proxy: P
     assert f"left out: backup {bench.tag}" in outcome.err
     assert "it is a snapshot of a server" in outcome.err
     assert "2 definitions of 4 images; 1 image left out" in outcome.err
-    assert "The first run imports nothing; it writes on images that are new to it:" in outcome.err
+    assert "The first run imports nothing; it updates these fields of images:" in outcome.err
     assert "hunter2" not in outcome.text
     assert by_hand(bench.admin, hand) == before
     plan = bench.run("plan")
@@ -117,7 +117,7 @@ def test_images_of_the_existing_tool_keep_what_they_are(bench: Bench) -> None:
         )
     before = {image.id: image for image in bench.images()}
     outcome = adopt(bench)
-    assert f"it writes on images that are new to it: {markers.RECORD} (4)" in outcome.err
+    assert f"it updates these fields of images: {markers.RECORD} (4)" in outcome.err
     (definition,) = yaml.safe_load(outcome.out)["images"]
     assert (definition["multi"], definition["login"], len(definition["versions"])) == (True, "ubuntu", 4)
     outcome = bench.run()

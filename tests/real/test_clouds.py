@@ -81,7 +81,7 @@ def test_a_cloud_that_fails_stops_no_other(watched: Bench, proxy: Proxy, connect
     assert outcome.code == 1
     assert "error: cloud 'openstack': its images can't be listed: Glance answered 500: no database" in outcome.err
     assert "second: 1 ok, 0 failed, 0 skipped" in outcome.out
-    row = next(line for line in outcome.out.splitlines() if line.endswith("unknown: not all clouds were seen"))
+    row = next(line for line in outcome.out.splitlines() if line.endswith("unknown: some clouds could not be read"))
     assert " ?  " in row
     assert len(watched.images(connections["second"])) == 1
     assert watched.images() == []
@@ -125,8 +125,8 @@ def test_all_clouds_of_the_file(bench: Bench, tmp_path: Path) -> None:
         "Cloud second",
     ]
     assert "exclude each other" in bench.run("plan", "--all-clouds").err
-    assert "--out goes with one cloud" in bench.run("plan", *BOTH, "--out", str(tmp_path / "p")).err
-    assert "--expect goes with one cloud" in bench.run("apply", *BOTH, "--expect", "x").err
+    assert "--out needs exactly one cloud" in bench.run("plan", *BOTH, "--out", str(tmp_path / "p")).err
+    assert "--expect needs exactly one cloud" in bench.run("apply", *BOTH, "--expect", "x").err
     markdown = bench.run("plan", *BOTH, "--output", "markdown")
     assert markdown.out.count("## Image plan for ") == 2
 

@@ -122,7 +122,7 @@ def test_the_object_storage(bench: Bench, object_storage: Account, bucket: str) 
         assert outcome.code == (0 if found["state"] == "ok" else 3)
         return dict(found)
 
-    assert look(bucket)["what"] == f"s3://{bucket} at {object_storage.url} can be looked at"
+    assert look(bucket)["what"] == f"s3://{bucket} at {object_storage.url} can be read"
     assert "the bucket does not exist" in look("nowhere")["what"]
     assert "these credentials lack the permission" in look(bucket, "wrong")["what"]
 

@@ -106,7 +106,7 @@ def test_without_nova_usage_cannot_be_seen(aged: Bench) -> None:
 
 
 def test_the_old_flags_mean_the_same(aged: Bench) -> None:
-    assert "goes with --yes-i-really-know-what-i-do" in aged.run("--delete").err
+    assert "--delete needs --yes-i-really-know-what-i-do" in aged.run("--delete").err
     dry = aged.run("--delete", "--dry-run", *UNSEEN)
     assert (dry.code, "2 to delete" in dry.out) == (0, True)
     assert len(versions(aged)) == 5

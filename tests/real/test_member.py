@@ -189,7 +189,7 @@ def test_wrong_shares(bench: Bench, shared: Image) -> None:
         (("--share-target", "member", "--share-image", "Nothing"), 2, "there is no managed image 'Nothing'"),
         (("--share-target", "member", "--tag", "other"), 2, "there is none"),
         (("--share-target", "member", "--share-action", "steal"), 2, "steal"),
-        (("--share-target", "member", "--dry-run"), 2, "--share-image knows no --dry-run"),
+        (("--share-target", "member", "--dry-run"), 2, "--share-image and --dry-run exclude each other"),
     ]:
         outcome = bench.run("--share-image", shared.name, *options)
         assert (options, outcome.code, outcome.out, said in outcome.err) == (options, code, "", True), outcome.text
@@ -198,7 +198,7 @@ def test_wrong_shares(bench: Bench, shared: Image) -> None:
 def test_a_target_without_an_image_shares_nothing_and_applies_nothing(bench: Bench) -> None:
     bench.define(bench.ubuntu("1"))
     outcome = bench.run("--share-target", "member")
-    assert (outcome.code, "--share-target goes with --share-image" in outcome.err) == (2, True)
+    assert (outcome.code, "--share-target needs --share-image" in outcome.err) == (2, True)
     assert bench.images() == []
 
 
@@ -206,7 +206,7 @@ def test_only_shared_images_have_members(bench: Bench) -> None:
     bench.define(bench.ubuntu("1", visibility="private"))
     assert bench.run().code == 0
     outcome = bench.run("--share-image", bench.image("1").name, "--share-target", "member")
-    assert (outcome.code, "is private; only images of visibility shared have members" in outcome.err) == (1, True)
+    assert (outcome.code, "is private; only images with the visibility shared have members" in outcome.err) == (1, True)
 
 
 def test_a_member_may_invite_but_not_accept(bench: Bench) -> None:

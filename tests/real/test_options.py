@@ -17,7 +17,7 @@ def test_wrong_usage_and_wrong_definitions_end_a_run_before_anything_is_written(
     for arguments, said in [
         (("--filter", "("), "--filter '(' is not a regular expression"),
         (("plan", "--filter", "["), "--filter '[' is not a regular expression"),
-        (("--delete",), "--delete goes with --yes-i-really-know-what-i-do"),
+        (("--delete",), "--delete needs --yes-i-really-know-what-i-do"),
         (("--grace", "soon"), "--grace soon: give a number of days"),
         (("--workers", "0"), "--workers"),
         (("--hidden-visibility", "public"), "--hidden-visibility"),

@@ -46,7 +46,7 @@ def on_a_terminal(bench: Bench, answer: str) -> tuple[int, str]:
 def test_apply_asks(bench: Bench) -> None:
     bench.define(bench.ubuntu("1"))
     outcome = bench.run("apply")
-    assert (outcome.code, outcome.err) == (2, "error: nobody can be asked here; add --yes to apply without asking\n")
+    assert (outcome.code, outcome.err) == (2, "error: not a terminal: add --yes to apply without asking\n")
     assert "1 to import" in outcome.out
     for answer in ("n\n", "\x04"):
         code, screen = on_a_terminal(bench, answer)

@@ -198,7 +198,7 @@ def test_options_beside_a_plan_file_are_refused(bench: Bench) -> None:
     path = planned(bench)
     for options in (["--cloud", "second"], ["--filter", "x"], ["--latest"], ["--tag", "other"]):
         outcome = apply(bench, path, "--yes", *options)
-        assert (outcome.code, f"error: {options[0]} has no effect beside a plan file" in outcome.err) == (2, True)
+        assert (outcome.code, f"error: {options[0]} is already part of the plan file" in outcome.err) == (2, True)
     assert bench.images() == []
 
 

@@ -113,10 +113,10 @@ def test_what_can_not_be_rolled_back(three: Bench) -> None:
     assert outcome.code == 2
     three.define(three.ubuntu(*BUILDS, enable=False))
     outcome = three.run("rollback", name(three))
-    assert (outcome.code, "is disabled (enable: false), so nothing of it is changed" in outcome.err) == (2, True)
+    assert (outcome.code, "is disabled (enable: false); enable it first" in outcome.err) == (2, True)
     three.define(three.ubuntu(*BUILDS, multi=False))
     outcome = three.run("rollback", name(three))
-    assert (outcome.code, "stand side by side (multi: false); there is nothing to roll back" in outcome.err) == (
+    assert (outcome.code, "are current (multi: false), so there is nothing to roll back" in outcome.err) == (
         2,
         True,
     )

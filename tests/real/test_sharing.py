@@ -73,7 +73,7 @@ def test_all_projects_of_a_domain(bench: Bench, member: Connection) -> None:
 def test_an_image_that_becomes_shared_gets_its_members(bench: Bench, member: Connection) -> None:
     bench.define(bench.ubuntu("1", visibility="private", members=["member"]))
     outcome = bench.run()
-    assert "members: has no effect: only images of visibility shared have members" in outcome.out
+    assert "members: has no effect: only images with the visibility shared have members" in outcome.out
     bench.define(bench.ubuntu("1", visibility="shared", members=["member"]))
     assert bench.run().code == 0
     assert members(bench, bench.image("1").id) == {member.current_project_id: "accepted"}
@@ -168,7 +168,7 @@ def test_older_builds_are_unshared_though_the_newest_is_for_all(bench: Bench, me
     bench.define(bench.ubuntu({**bench.version("1"), "visibility": "shared"}, "2", visibility="private"))
     assert bench.run().code == 0
     outcome = bench.run("share", name, "--project", "member")
-    assert (outcome.code, f"{name} is private; only images of visibility shared" in outcome.err) == (1, True)
+    assert (outcome.code, f"{name} is private; only images with the visibility shared" in outcome.err) == (1, True)
     assert members(bench, old.id) == {project: "accepted"}
     outcome = bench.run("unshare", name, "--project", "member")
     assert (outcome.code, outcome.out) == (0, f"{name} (1): no longer shared with member ({project})\n"), outcome.text

@@ -93,7 +93,7 @@ def test_what_goes_out_of_sight_leaves_the_site(bench: Bench, ends: Path) -> Non
         if version == "1":
             assert (outcome.code, list(shown(bench))) == (0, ["2"])
     assert outcome.code == 1
-    assert "no image of these definitions can be seen by every tenant" in outcome.err
+    assert "no image of these definitions is visible to every tenant" in outcome.err
     assert before == {path: path.read_bytes() for path in before}
 
 

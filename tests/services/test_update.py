@@ -81,7 +81,7 @@ def test_one_that_fails_stops_no_other(distribution: Distribution) -> None:
     assert "- **failed** C: " in outcome.out
     assert file.read_text().count("version: '2024") == 1
     outcome = distribution.run()
-    assert outcome.out.endswith("3 definitions asked: 1 current, 2 failed; 1 with no upstream to ask\n")
+    assert outcome.out.endswith("3 definitions asked: 1 current, 2 failed; 1 without an upstream\n")
     assert distribution.run("--name", "A").code == 0
     assert distribution.run("--name", "E").code == 2
     assert distribution.run("--name", "A", "--filter", "A").code == 2

@@ -58,7 +58,7 @@ def test_what_was_answered_is_written_when_somebody_stops_it(distribution: Distr
     assert set(states.values()) == {"interrupted"}
     assert len(states) == WORKERS
     assert outcome.code == 130
-    assert outcome.err == "error: interrupted; what had been answered is written, run again for the rest\n"
+    assert outcome.err == "error: interrupted; all answers so far are written, run again for the rest\n"
     assert {each.name for each in load(str(file)).definitions if each.versions} == {"A"}
 
 
@@ -80,7 +80,7 @@ def test_files_that_were_written_when_somebody_stops_it_are_told(distribution: D
         f"{name}: interrupted: {file}: stopped, and this file may not be written; run again"
         for name, file in (("B", second), ("C", third))
     ] + ["3 definitions asked: 1 updated, 2 interrupted"]
-    assert outcome.err == "error: interrupted; what had been answered is written, run again for the rest\n"
+    assert outcome.err == "error: interrupted; all answers so far are written, run again for the rest\n"
     assert ["20240416.qcow2" in file.read_text() for file in (first, second, third)] == [True, False, False]
     assert [path.name for path in second.parent.iterdir()] == ["b.yml"]
 

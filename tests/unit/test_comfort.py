@@ -229,7 +229,7 @@ def test_output_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "openstack_image_manager", "list", "--images", str(tmp_path), "--output", "json"]
     with open("/dev/full", "wb") as full:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
-    assert (ended.returncode, ended.stderr) == (1, "error: the output can't be written: No space left on device\n")
+    assert (ended.returncode, ended.stderr) == (1, "error: cannot write the output: No space left on device\n")
 
 
 @pytest.mark.parametrize("arguments", [["schema"], ["--help"], ["list", "--images", "/nonexistent"]])

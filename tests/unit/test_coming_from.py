@@ -63,7 +63,7 @@ OPTIONS = (
 # These act instead of checking, and one does not go without the other.
 ALONE = {
     "--share-image": "--share-image needs --share-target",
-    "--share-target": "--share-target goes with --share-image",
+    "--share-target": "--share-target needs --share-image",
 }
 
 

@@ -37,7 +37,7 @@ def test_what_differs_is_said():
         replace(i, properties={**i.properties, **unverified}, hash_algorithm="sha512", hash_value="c") for i in same
     ]
     assert digest(stored[0]) == "sha512:c"
-    assert verdict(same, stored) == "unknown: digests can't be compared"
+    assert verdict(same, stored) == "unknown: digests cannot be compared"
     assert verdict(same, [replace(image, hash_value=None) for image in stored]).startswith("unknown")
 
 
@@ -50,7 +50,7 @@ def test_the_table():
 def test_clouds_that_were_not_seen():
     rows = table({"a": [WANTED]}, {"a": cloud("1", "2")}, ["b"])
     assert rows[0] == ["Image", "a", "b", "Same everywhere"]
-    assert rows[1][2:] == ["?", "unknown: not all clouds were seen"]
+    assert rows[1][2:] == ["?", "unknown: some clouds could not be read"]
 
 
 def test_without_multi_every_version_has_a_name():

@@ -47,7 +47,7 @@ def test_an_import_is_told_with_all_that_will_be_there() -> None:
 
 def test_an_import_without_checksum_says_so() -> None:
     text = text_of(importing())
-    assert "    checksum           none: the bytes can't be verified\n" in text
+    assert "    checksum           none: the data cannot be verified\n" in text
     assert "mirror  " not in text
     assert "status  " not in text
     assert "    visibility         public\n" in text

@@ -10,7 +10,7 @@ from openstack_image_manager.errors import UsageError
 
 OUTDATED = "'purge' is not one of 'keep', 'hide', 'deactivate', 'delete'."
 SHARE = ("--share-image", "Ubuntu", "--share-target", "shop")
-NO_CLOUD = "--check-only and --check-age look at no cloud: --report and --metrics don't go with them"
+NO_CLOUD = "--check-only and --check-age use no cloud, so they exclude --report and --metrics"
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,11 @@ NO_CLOUD = "--check-only and --check-age look at no cloud: --report and --metric
     [
         (("--check-only", "--report", "run.json"), NO_CLOUD),
         (("--check-age", "--metrics", "run.prom"), NO_CLOUD),
-        ((*SHARE, "--cloud", "one", "--cloud", "two"), "--share-image goes with one cloud"),
-        ((*SHARE, "--cloud", "one", "--metrics", "run.prom"), "--share-image has no --metrics"),
-        ((*SHARE, "--cloud", "one", "--dry-run"), "--share-image knows no --dry-run"),
-        (("--share-target", "shop"), "--share-target goes with --share-image"),
-        (("--delete",), "--delete goes with --yes-i-really-know-what-i-do"),
+        ((*SHARE, "--cloud", "one", "--cloud", "two"), "--share-image needs exactly one cloud"),
+        ((*SHARE, "--cloud", "one", "--metrics", "run.prom"), "--share-image and --metrics exclude each other"),
+        ((*SHARE, "--cloud", "one", "--dry-run"), "--share-image and --dry-run exclude each other"),
+        (("--share-target", "shop"), "--share-target needs --share-image"),
+        (("--delete",), "--delete needs --yes-i-really-know-what-i-do"),
     ],
 )
 def test_options_that_exclude_each_other_are_refused(

@@ -119,7 +119,7 @@ def test_why_a_build_is_overdue():
     (row,) = rows(wanted, settled([wanted])).values()
     assert row.late == "overdue: built 2026-10-01, a newer build was due on 2026-11-04"
     (row,) = rows(definition(versions=("20261101",)), settled([definition(versions=("20261101",))]), max_age=5).values()
-    assert row.late == "overdue: built 2026-11-01, that is longer ago than --max-age allows"
+    assert row.late == "overdue: built 2026-11-01, which is older than --max-age"
     (row,) = rows(definition(versions=("20261101",)), settled([definition(versions=("20261101",))])).values()
     assert row.late == ""
 

@@ -70,7 +70,7 @@ def test_validate_names_all_mistakes_on_stderr(tmp_path: Path) -> None:
     assert result.stderr.splitlines() == [
         f"{tmp_path / 'a.yml'}:4:11: A: keep: must be true or false, not the number 3",
         f"{tmp_path / 'a.yml'}:5:5: A: mindisk: unknown field; did you mean 'min_disk'?",
-        "2 mistakes to mend",
+        "2 errors",
     ]
     assert isinstance(command("validate", "a", "--images", "b").exception, UsageError)
 

@@ -74,7 +74,7 @@ def _summary(found: Adopted) -> list[str]:
     lines.append(f"{counts}; {count(len(found.left_out), 'image')} left out")
     if found.written:
         fields = ", ".join(f"{field} ({number})" for field, number in found.written)
-        lines.append(f"The first run imports nothing; it writes on images that are new to it: {fields}")
+        lines.append(f"The first run imports nothing; it updates these fields of images: {fields}")
     else:
         lines.append("A run with them has nothing to do")
     return lines

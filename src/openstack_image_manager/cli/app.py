@@ -126,6 +126,6 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         from openstack_image_manager.report.log import say
 
-        say("error", f"the output can't be written: {error.strerror}")
+        say("error", f"cannot write the output: {error.strerror}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -74,8 +74,8 @@ def build(
         console.findings(findings, console.console(stderr=True))
         if not made.distributions:
             raise Error(
-                f"{', '.join(seen)}: no image of these definitions can be seen by every tenant: public or community, "
-                f"active and with the tag {tag}; {site} stays as it is"
+                f"{', '.join(seen)}: no image of these definitions is visible to every tenant: it must be public or "
+                f"community, active, and have the tag {tag}; {site} stays as it is"
             )
         texts, notice = writer.texts(), data.catalogue().notice
         result = writer.write(site, pages(made, texts, notice, public_url(url) if url else None))

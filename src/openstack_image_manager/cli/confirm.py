@@ -24,5 +24,5 @@ def confirm(clouds: Clouds, yes: bool) -> None:
     if yes or not changes:
         return
     if not sys.stdin.isatty():
-        raise UsageError("nobody can be asked here; add --yes to apply without asking")
+        raise UsageError("not a terminal: add --yes to apply without asking")
     typer.confirm("Apply this plan?" if len(clouds.ready) == 1 else "Apply these plans?", abort=True)

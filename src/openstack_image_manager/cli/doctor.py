@@ -80,7 +80,7 @@ def doctor_command(
     reporting.set_up_log()
     name = location.split_bucket(bucket)[0] if bucket is not None else None
     if bucket is not None and location.is_directory(bucket):
-        raise UsageError(f"--bucket {bucket}: only buckets are looked at here; `mirror --dry-run` tells of a directory")
+        raise UsageError(f"--bucket {bucket}: only buckets can be checked; for a directory use `mirror --dry-run`")
     with reporting.recording("doctor", output) as record:
         checks: dict[str, Sequence[Check]] = {}
         here: list[Check] = []
@@ -114,11 +114,11 @@ def _storage(name: str, endpoint: str | None) -> Check:
     from openstack_image_manager.errors import StorageError
     from openstack_image_manager.mirror import s3 as door
 
-    why = "`mirror` keeps its copies there; whether it may write shows with the first of them"
+    why = "`mirror` keeps its copies there; write access is not checked"
     try:
         with door.Bucket(name, endpoint) as opened:
             opened.check()
-            what = f"s3://{name} at {opened.endpoint} can be looked at"
+            what = f"s3://{name} at {opened.endpoint} can be read"
     except StorageError as error:
         return Check("object storage", "problem", str(error), why, "--bucket, --endpoint or the AWS_* variables")
     return Check("object storage", "ok", what, why)

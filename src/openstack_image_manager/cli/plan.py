@@ -46,7 +46,7 @@ def plan_command(
 
     asked = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
     if out is not None and len(asked) > 1:
-        raise UsageError("--out goes with one cloud; write a plan file for each cloud")
+        raise UsageError("--out needs exactly one cloud; write a plan file for each cloud")
     with reporting.recording("plan", output) as record, run.planned_clouds(asked) as found:
         record.about(found, applies=False)
         if out is not None:
@@ -104,7 +104,7 @@ def apply_command(
         # The path of the definitions is not part of the approval; their content is.
         asked = [replace(request, images=definitions.images) if _is_given(context, "images") else request]
     if expect is not None and len(asked) > 1:
-        raise UsageError("--expect goes with one cloud, as each cloud has a plan of its own")
+        raise UsageError("--expect needs exactly one cloud, because each cloud has its own plan")
     with reporting.recording("apply") as record, run.planned_clouds(asked) as found:
         record.about(found, applies=True)
         if approved is not None:
@@ -147,9 +147,7 @@ def refuse_beside_file(context: typer.Context) -> None:
     approved = {field.name for group in (options.Clouds, options.Policy) for field in fields(group)} | {"name_filter"}
     for parameter in context.command.params:
         if parameter.name in approved and _is_given(context, parameter.name):
-            raise UsageError(
-                f"{parameter.opts[0]} has no effect beside a plan file, which says it already; leave it out"
-            )
+            raise UsageError(f"{parameter.opts[0]} is already part of the plan file; leave it out")
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

@@ -49,9 +49,9 @@ def rollback_command(
     reporting.set_up_log()
     definition, _ = defined(name, images)
     if not definition.multi:
-        raise UsageError(f"the versions of {name} stand side by side (multi: false); there is nothing to roll back")
+        raise UsageError(f"all versions of {name} are current (multi: false), so there is nothing to roll back")
     if not definition.enable:
-        raise UsageError(f"{name} is disabled (enable: false), so nothing of it is changed; enable it first")
+        raise UsageError(f"{name} is disabled (enable: false); enable it first")
     # A rollback imports no older versions. It hides builds, but never deactivates or deletes them.
     stage: Outdated = "keep" if policy.outdated == "keep" else "hide"
     asked = requests(clouds, images, only(name), policy.for_plan(latest=True, outdated=stage), {name: to or ""})

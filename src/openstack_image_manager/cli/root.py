@@ -124,13 +124,13 @@ def root_command(
 
     reporting.set_up_log()
     if old_stages.delete and not (old_stages.sure or dry_run):
-        raise UsageError("--delete goes with --yes-i-really-know-what-i-do; look at the plan first: --dry-run")
+        raise UsageError("--delete needs --yes-i-really-know-what-i-do; check the plan first with --dry-run")
     outdated = old_stages.stage(policy.outdated)
     asked = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan(outdated=outdated))
     if sharing.share_image is None and sharing.share_target is not None:
-        raise UsageError("--share-target goes with --share-image: the image to share")
+        raise UsageError("--share-target needs --share-image: the image to share")
     if checks.asked and (reporting.report or reporting.metrics):
-        raise UsageError("--check-only and --check-age look at no cloud: --report and --metrics don't go with them")
+        raise UsageError("--check-only and --check-age use no cloud, so they exclude --report and --metrics")
     if sharing.share_image is not None:
         raise typer.Exit(_share(asked, sharing.share_image, sharing, reporting, dry_run))
     if checks.asked:
@@ -158,13 +158,15 @@ def _share(asked: list[Request], image: str, sharing: Sharing, reporting: option
     from openstack_image_manager.errors import UsageError
 
     if len(asked) > 1:
-        raise UsageError("--share-image goes with one cloud")
+        raise UsageError("--share-image needs exactly one cloud")
     if sharing.share_target is None:
         raise UsageError("--share-image needs --share-target: the project or domain to share with")
     if reporting.metrics is not None:
-        raise UsageError("--share-image has no --metrics")
+        raise UsageError("--share-image and --metrics exclude each other")
     if dry_run:
-        raise UsageError("--share-image knows no --dry-run; look at the members with: openstack image member list")
+        raise UsageError(
+            "--share-image and --dry-run exclude each other; see the members with: openstack image member list"
+        )
     target = (sharing.share_target, sharing.share_type, sharing.share_domain)
     return share(asked[0].cloud, asked[0].policy.tag, image, *target, sharing.share_action == "del", reporting)
 

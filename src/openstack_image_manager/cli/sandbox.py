@@ -93,7 +93,7 @@ def reset(state: State = None) -> None:
       openstack-image-manager sandbox reset
     """
     _sandbox(state).reset()
-    typer.echo("The sandbox is down and its clouds are empty. What was installed stays; start it with: sandbox up")
+    typer.echo("The sandbox is down and its clouds are empty. The installation stays; start it with: sandbox up")
 
 
 def _sandbox(state: Path | None) -> Sandbox:

@@ -95,7 +95,7 @@ def check_command(
 
     log.set_up_log()
     if name_filter is not None and images is None and (cloud or all_clouds):
-        raise UsageError("--filter chooses definitions; give them with --images")
+        raise UsageError("--filter selects definitions; add --images")
     standards = list(standard or Standard)
     now = datetime.now(UTC)
     if not cloud and not all_clouds:

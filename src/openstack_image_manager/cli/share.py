@@ -122,7 +122,7 @@ def share(
             _unshare(glance, name, builds, projects, lines)
             return 0
         if image.visibility != "shared":
-            raise Error(f"{name} is {image.visibility}; only images of visibility shared have members")
+            raise Error(f"{name} is {image.visibility}; only images with the visibility shared have members")
         for project, title in projects.items():
             if project != image.owner:
                 accepted = members.add(glance, image.id, project)

@@ -87,7 +87,7 @@ def update_command(
             names = images.partition(":")[2].replace(",", " ") or "debian"
             copy = f"openstack-image-manager catalogue show {names} > images/catalogue.yml"
             raise UsageError(
-                f"{images} follows its upstreams by itself and is not edited; copy it first: {copy}, then update that"
+                f"{images} follows its upstreams and cannot be updated; copy it first: {copy}, then update the copy"
             )
         chosen = [each for each in loaded.definitions if (each.enable if name is None else each.name == name)]
         if name is not None and not chosen:
@@ -110,7 +110,7 @@ def update_command(
             say("warning", str(warning))
         _show(found, len(chosen) - len(found), output, dry_run)
         if any(isinstance(each.error, Interrupted) for each in found):
-            done = "what had been answered is written" if any(each.edits for each in found) and not dry_run else ""
+            done = "all answers so far are written" if any(each.edits for each in found) and not dry_run else ""
             raise Interrupted(f"interrupted; {done or 'nothing was written'}, run again for the rest")
         raise typer.Exit(1 if any(each.error for each in found) else 0)
 
@@ -127,6 +127,6 @@ def _show(found: Sequence[UpdateResult], silent: int, output: str, dry_run: bool
         out = console.console()
         for each in found:
             console.say(out, (edits.line(each), "red" if each.error else "green" if each.edits else ""))
-        more = f"; {silent} with no upstream to ask" if silent else ""
+        more = f"; {silent} without an upstream" if silent else ""
         would = "; no file was changed (--dry-run)" if dry_run else ""
         console.say(out, f"{count(len(found), 'definition')} asked: {edits.counts(found)}{more}{would}")

@@ -32,6 +32,7 @@ def validate(
     """
     from openstack_image_manager.definitions.loader import DefinitionErrors, load
     from openstack_image_manager.errors import UsageError
+    from openstack_image_manager.humanize import count
 
     if path is not None and images is not None:
         raise UsageError("PATH and --images mean the same; give one of them")
@@ -39,16 +40,12 @@ def validate(
         loaded = load(path or images or IMAGES)
     except DefinitionErrors as errors:
         typer.echo(str(errors), err=True)
-        typer.echo(_count(len(errors.diagnostics), "mistake") + " to mend", err=True)
+        typer.echo(count(len(errors.diagnostics), "error"), err=True)
         raise typer.Exit(1) from None
     for warning in loaded.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    count, files = len(loaded.definitions), len({position.file for position in loaded.positions.values()})
-    typer.echo(f"{_count(count, 'definition')} in {_count(files, 'file')} {'is' if count == 1 else 'are'} valid")
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    number, files = len(loaded.definitions), len({position.file for position in loaded.positions.values()})
+    typer.echo(f"{count(number, 'definition')} in {count(files, 'file')} {'is' if number == 1 else 'are'} valid")
 
 
 def schema() -> None:

@@ -60,7 +60,7 @@ def table(
         found = [names[name].get(cloud) for cloud in images]
         verdict = _verdict(found)
         if unseen and verdict.startswith("yes"):
-            verdict = "unknown: not all clouds were seen"
+            verdict = "unknown: some clouds could not be read"
         rows.append([name, *map(_cell, found), *(UNSEEN for _ in unseen), verdict])
     return rows
 
@@ -89,5 +89,5 @@ def _verdict(images: Sequence[Image | None]) -> str:
     if len(digests) > 1:
         # Clouds that convert store other bytes, and other algorithms can't be compared.
         kinds = {each.partition(":")[0] for each in digests}
-        return "no: checksums" if len(kinds) == 1 and "" not in digests else "unknown: digests can't be compared"
+        return "no: checksums" if len(kinds) == 1 and "" not in digests else "unknown: digests cannot be compared"
     return "yes, ids too" if len({image.id for image in there}) == 1 else "yes"

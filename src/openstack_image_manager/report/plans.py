@@ -81,7 +81,7 @@ def _create_text(change: Create, names: Mapping[str, str], out: Out) -> None:
 def _checksum(version: Version) -> str:
     if version.checksum is None and version.checksum_file is not None:
         return f"the one in {public_url(version.checksum_file)}"
-    return version.checksum or "none: the bytes can't be verified"
+    return version.checksum or "none: the data cannot be verified"
 
 
 def _update_text(change: Update, names: Mapping[str, str], out: Out) -> None:

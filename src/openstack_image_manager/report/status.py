@@ -56,7 +56,7 @@ class Row:
             return ""
         today = date.fromisoformat(self.built) + timedelta(days=self.age)
         passed = self.due and self.due < today.isoformat()
-        why = f"a newer build was due on {self.due}" if passed else "that is longer ago than --max-age allows"
+        why = f"a newer build was due on {self.due}" if passed else "which is older than --max-age"
         return f"overdue: built {self.built}, {why}"
 
     @property
