@@ -47,7 +47,7 @@ images:
         url: https://example.org/noble/20240422/noble.qcow2.xz
         id: 00000000-0000-0000-0000-000000000001
       - version: '20240416'
-        # the address is not known; put it here, or the image can't be imported a second time
+        # the URL is unknown; add it, or the image cannot be imported again
         url: https://unknown.invalid/Ubuntu%2024.04/20240416
         source: private
         id: 00000000-0000-0000-0000-000000000002
@@ -100,7 +100,7 @@ def test_a_build_that_was_withdrawn_hinders_no_definition():
     images = settled([definition("A", ["1", withdrawn("2")])], POLICY, first)
     found = check([replace(each, id=str(UUID(int=number))) for number, each in enumerate(images, 1)])
     assert [(each.name, [v.version for v in each.versions]) for each in found.definitions] == [("A", ["1"])]
-    assert [(each.name, why) for each, why in found.left_out] == [("A (2)", "no definition would leave it as it is")]
+    assert [(each.name, why) for each, why in found.left_out] == [("A (2)", "every definition would change it")]
 
 
 def test_what_no_rotation_would_leave_alone_is_defined_by_itself():
@@ -116,24 +116,26 @@ def test_what_no_rotation_would_leave_alone_is_defined_by_itself():
         ({"name": ""}, "it has no name"),
         ({"name": "x "}, "its name begins or ends with a blank; remove it"),
         ({"name": "password hunter2"}, "its name looks like a secret"),
-        ({"status": "queued"}, "it is queued, and has no bytes to be used"),
-        ({"disk_format": None}, "its format None is none that a definition can have"),
+        ({"status": "queued"}, "it is queued, and has no usable data"),
+        ({"disk_format": None}, "its format None is not valid in a definition"),
         ({"properties": {"image_type": "snapshot"}}, "it is a snapshot of a server"),
         ({"properties": {"instance_uuid": "1"}}, "it is a snapshot of a server"),
         ({"properties": {markers.VERIFIED: "pending none"}}, "a run has not published it yet"),
-        ({"properties": {"internal_version": "latest"}}, "no definition would leave it as it is"),
-        ({"properties": {markers.HIDDEN_SINCE: "2024-01-01"}}, "no definition would leave it as it is"),
+        ({"properties": {"internal_version": "latest"}}, "every definition would change it"),
+        ({"properties": {markers.HIDDEN_SINCE: "2024-01-01"}}, "every definition would change it"),
         (
             {"properties": {markers.RECORD: "{}"}, "tags": frozenset({"other"})},
-            f"it is managed with another --tag; to change that, give it the tag {TAG}",
+            f"it is managed with another --tag; to change that, add the tag {TAG}",
         ),
-        ({"name": "twin"}, "00000000-0000-0000-0000-000000000009 has the same name and goes first"),
+        ({"name": "duplicate"}, "00000000-0000-0000-0000-000000000009 has the same name and gets the definition"),
     ],
 )
 def test_what_can_have_no_definition_is_told(odd, why):
-    found = check([image("twin", 9, created_at="2026-01-01T00:00:00Z"), image(**{"name": "x", "number": 1, **odd})])
+    found = check(
+        [image("duplicate", 9, created_at="2026-01-01T00:00:00Z"), image(**{"name": "x", "number": 1, **odd})]
+    )
     assert [(each.id, reason) for each, reason in found.left_out] == [(str(UUID(int=1)), why)]
-    assert [each.name for each in found.definitions] == ["twin"]
+    assert [each.name for each in found.definitions] == ["duplicate"]
 
 
 def test_the_filter_is_about_definitions_and_takes_their_older_builds_along():
@@ -218,7 +220,7 @@ def test_each_image_gets_a_definition_of_a_name_of_its_own_or_is_told():
         ("Flatcar", " ", 2),
     ]
     assert [(each.name, why) for each, why in found.left_out] == [
-        ("Flatcar", "the definition Flatcar is that of other images")
+        ("Flatcar", "the definition Flatcar belongs to other images")
     ]
 
 
@@ -228,7 +230,7 @@ def test_what_an_interrupted_run_left_hinders_no_definition():
     left = image("A (0)", 2, status="queued", tags=frozenset({TAG}), properties=properties, updated_at="2024-01-01")
     found = adopt([image("A", 1), left], POLICY, TODAY)
     assert [each.name for each in found.definitions] == ["A"]
-    assert [why for _, why in found.left_out] == ["it is queued, and has no bytes to be used"]
+    assert [why for _, why in found.left_out] == ["it is queued, and has no usable data"]
 
 
 def test_a_property_that_no_definition_can_have_stays_on_the_image():
@@ -245,7 +247,7 @@ def test_a_managed_image_that_gets_no_definition_stays_as_it_is_too():
     assert found.definitions == ()
     assert {(each.name, why) for each, why in found.left_out} == {
         ("A (20200101)", "it is a snapshot of a server"),
-        ("A", "no definition would leave it as it is"),
+        ("A", "every definition would change it"),
     }
 
 

@@ -1,1 +1,1 @@
-"""Definitions from images that are there already: which belong together, what defines them, and how that is written."""
+"""Write definitions of existing images: group them, derive the fields, and format the YAML."""

@@ -1,4 +1,4 @@
-"""Derive what a definition must say so that its images are what they are already."""
+"""Derive the fields of a definition that does not change its images."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from openstack_image_manager.model import Image
 from openstack_image_manager.plan import markers
 from openstack_image_manager.transfer.unpack import PACKED
 
-# What fields of a version say, what this tool and openstacksdk keep for themselves, and what Nova tells of a server.
-SAID_ELSEWHERE = ("image_name", "internal_version", "image_source", "image_description")
-THEIRS = ("image_manager_", "owner_specified.", "os_glance_", "base_image_ref", "instance_", "image_location")
+# Properties from fields of a version; properties that this tool, openstacksdk and Nova set.
+FROM_FIELDS = ("image_name", "internal_version", "image_source", "image_description")
+INTERNAL = ("image_manager_", "owner_specified.", "os_glance_", "base_image_ref", "instance_", "image_location")
 ODD_VALIDITY = re.compile(r"last-(?![1-9][0-9]*\Z).*", re.DOTALL)
 
 
 def describe(group: Group, tag: str, explicit: bool, named: Callable[[Image, str], bool]) -> dict[str, Any]:
-    """The values of a definition for the images of a group. `explicit`: every build but the newest says who sees it,
-    against what retention would make of it. `named`: is the image known by what it says of itself, without its id?"""
+    """Return the values of a definition for a group. `explicit`: every build except the newest has its own visibility,
+    so that retention does not change it. `named`: whether the properties of an image identify it without its id."""
     images = [image for _, image in group.builds]
     properties = [_properties(image) for image in images]
-    logins = {each.get("image_original_user") for each in properties}
+    logins = {values.get("image_original_user") for values in properties}
     login: str | None = logins.pop() if len(logins) == 1 else None
     common = {key: value for key, value in properties[0].items() if all(p.get(key) == value for p in properties)}
     versions = []
@@ -42,7 +42,7 @@ def describe(group: Group, tag: str, explicit: bool, named: Callable[[Image, str
     if login is not None:
         common.pop("image_original_user")
     first = images[0]
-    said: dict[str, Any] = {
+    result: dict[str, Any] = {
         "name": group.name,
         "format": _format(first),
         "login": login,
@@ -57,28 +57,28 @@ def describe(group: Group, tag: str, explicit: bool, named: Callable[[Image, str
         "meta": dict(sorted(common.items())) or None,
         "versions": versions,
     }
-    return {key: value for key, value in said.items() if value is not None}
+    return {key: value for key, value in result.items() if value is not None}
 
 
 def _differs(image: Image, first: Image) -> bool:
-    """True where a build is seen by others than the newest one, and not because it was retired."""
+    """Return whether the visibility of a build differs from the newest one, although the build is not hidden."""
     return image.visibility != first.visibility and markers.HIDDEN_SINCE not in image.properties
 
 
 def _properties(image: Image) -> dict[str, str]:
-    """The properties that a definition takes over: those that a record names, else all that a person could mean."""
+    """Return the properties for the definition: those in the record of the image, otherwise all that a user can set."""
     recorded = markers.recorded(image)[0]
-    found = {}
+    result = {}
     for key, value in image.properties.items():
-        if key in SAID_ELSEWHERE or key.startswith(THEIRS) or (recorded and key not in recorded):
+        if key in FROM_FIELDS or key.startswith(INTERNAL) or (recorded and key not in recorded):
             continue
         if is_secret(key) or is_secret(value) or (key == "uuid_validity" and ODD_VALIDITY.fullmatch(value)):
             continue
         if key == "image_build_date" and _fits(values.build_date, value):
             continue
         if len(key) <= 255 and key and _fits(values.property_name, key):
-            found[key] = value
-    return found
+            result[key] = value
+    return result
 
 
 def _fits(rule: Callable[[str], str], value: str) -> bool:
@@ -89,13 +89,13 @@ def _fits(rule: Callable[[str], str], value: str) -> bool:
 
 
 def _tags(images: Sequence[Image], tag: str) -> frozenset[str]:
-    """The tags that all builds have, less those that a run sets by itself."""
+    """Return the tags that all builds share, without those that a run sets."""
     sets = []
     for image in images:
         recorded = markers.recorded(image)[1]
         own = image.tags & recorded if recorded else image.tags
         sets.append(own - {tag, f"os:{image.properties.get('os_distro')}"})
-    return frozenset(each for each in frozenset.intersection(*sets) if each and not is_secret(each))
+    return frozenset(name for name in frozenset.intersection(*sets) if name and not is_secret(name))
 
 
 def _version(
@@ -107,7 +107,7 @@ def _version(
     address = source if is_url else values.UNKNOWN_SOURCE + quote(f"{group.name}/{version}", safe="/")
     description = properties.get("image_description")
     date = properties.get("image_build_date", "")
-    said: dict[str, Any] = {
+    result: dict[str, Any] = {
         "version": version,
         "url": address,
         "checksum": _checksum(markers.verified_checksum(image)),
@@ -122,8 +122,8 @@ def _version(
         "id": None if known else image.id,
     }
     if description is not None and is_secret(description):
-        said["image_description"] = None
-    return {key: value for key, value in said.items() if value is not None}
+        result["image_description"] = None
+    return {key: value for key, value in result.items() if value is not None}
 
 
 def _url(text: str) -> str | None:
@@ -131,7 +131,7 @@ def _url(text: str) -> str | None:
 
 
 def _checksum(verified: str) -> str | None:
-    """What the bytes were verified with."""
+    """Parse the checksum that the image was verified with."""
     text = verified.partition(" ")[0]
     try:
         return str(Checksum.parse(text)) if ":" in text else None
@@ -146,10 +146,11 @@ def _signed(key: str, when: str) -> dict[str, str]:
 
 
 def _format(image: Image) -> str:
-    """The format of the file: as the end of its address says, for a cloud may have converted it; else the image's."""
+    """Return the format of the file by the suffix of its URL, because the cloud may have converted it; otherwise the
+    format of the image."""
     try:
         path = urlsplit(image.properties.get("image_source", "")).path.lower()
-    except ValueError:  # whatever somebody wrote there
+    except ValueError:  # not a URL
         path = ""
     while (packed := next((end for end in PACKED if path.endswith(end)), None)) is not None:
         path = path.removesuffix(packed)

@@ -1,4 +1,4 @@
-"""Group the images of a cloud that are builds of one definition, and tell which cannot be defined."""
+"""Group the images of a cloud that are builds of one definition, and find those that cannot have one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from openstack_image_manager.model import WHOLE, Image
 from openstack_image_manager.plan import age, markers, retention
 
 DATED = re.compile(r"(?P<name>.*[^ _-])(?P<separator>[ _-]?)\((?P<version>[^()]+)\)")
-# What Nova writes on the images that it makes of servers.
+# Properties that Nova writes on snapshots of servers.
 SNAPSHOT = ("instance_uuid", "base_image_ref", "block_device_mapping")
 SECRET = re.compile(r"passw|secret|token|credential|private.?key|api.?key|BEGIN [A-Z ]{0,40}KEY", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Images that one definition stands for; `builds`: versions and their images, newest first."""
+    """The images of one definition; `builds`: versions and their images, newest first."""
 
     name: str
     multi: bool
@@ -30,9 +30,9 @@ class Group:
 
 
 def unfit(image: Image) -> str | None:
-    """Why no definition can stand for the image; None: one can."""
+    """Return why an image cannot have a definition; None: it can."""
     if image.status not in WHOLE:
-        return f"it is {image.status}, and has no bytes to be used"
+        return f"it is {image.status}, and has no usable data"
     if markers.is_pending(image):
         return "a run has not published it yet"
     if image.properties.get("image_type") == "snapshot" or any(name in image.properties for name in SNAPSHOT):
@@ -40,7 +40,7 @@ def unfit(image: Image) -> str | None:
     if is_secret(image.name):
         return "its name looks like a secret"
     if image.disk_format not in get_args(Format):
-        return f"its format {image.disk_format} is none that a definition can have"
+        return f"its format {image.disk_format} is not valid in a definition"
     try:
         values.name(image.name)
     except ValueError as error:
@@ -49,30 +49,30 @@ def unfit(image: Image) -> str | None:
 
 
 def is_secret(text: str) -> bool:
-    """True for a text that may hold what must not be written down."""
+    """Return whether a text may contain a secret."""
     return bool(SECRET.search(text)) or any(public_url(url) != url for url in re.findall(r"\b\w+://\S+", text))
 
 
-def namesakes(images: Iterable[Image]) -> tuple[list[Image], list[tuple[Image, str]]]:
-    """One image for each name (active, seen by most, newest), and the others with the id of the one that goes first:
-    no two definitions can give their images the same name."""
+def unique_names(images: Iterable[Image]) -> tuple[list[Image], list[tuple[Image, str]]]:
+    """Return one image for each name (active, most visible, newest), and the other images with its id: two definitions
+    cannot use the same name."""
     by_name: dict[str, list[Image]] = defaultdict(list)
     for image in images:
         by_name[image.name].append(image)
     first, others = [], []
-    for its in by_name.values():
-        its.sort(key=lambda image: (image.created_at, image.id), reverse=True)
-        its.sort(key=lambda image: (image.status != "active", retention.WIDEST_FIRST.index(image.visibility)))
-        first.append(its[0])
-        others += [(image, its[0].id) for image in its[1:]]
+    for same_name in by_name.values():
+        same_name.sort(key=lambda image: (image.created_at, image.id), reverse=True)
+        same_name.sort(key=lambda image: (image.status != "active", retention.WIDEST_FIRST.index(image.visibility)))
+        first.append(same_name[0])
+        others += [(image, same_name[0].id) for image in same_name[1:]]
     return first, others
 
 
 def version_of(image: Image) -> str:
-    """The version that an image says it is, else the day of its build."""
-    said = _internal_version(image)
+    """Return the version from the properties of an image, otherwise the day of its build."""
+    version = _internal_version(image)
     day = age.built("", image.properties.get("image_build_date")) or retention.as_day(image.created_at)
-    return said or (day.strftime("%Y%m%d") if day else "1")
+    return version or (day.strftime("%Y%m%d") if day else "1")
 
 
 def _internal_version(image: Image) -> str | None:
@@ -81,13 +81,13 @@ def _internal_version(image: Image) -> str | None:
 
 
 def single(image: Image) -> Group:
-    """The image by itself; a newer build takes its name."""
+    """Return a group of one image, whose name newer builds get."""
     return Group(image.name, True, " ", ((version_of(image), image),))
 
 
 def groups(images: Sequence[Image]) -> list[Group]:
-    """All images in groups, as their properties say, else as their names do. The names of the images are unique; those
-    of groups may not be, where two kinds of names begin alike."""
+    """Group all images by their properties, otherwise by their names. The names of images must be unique. Groups can
+    have the same name if their images use different separators."""
     dated = filter(None, (DATED.fullmatch(image.name) for image in images))
     plain = {match["name"] for match in dated} & {image.name for image in images}
     kinds: dict[tuple[str, bool], dict[str, list[tuple[str, Image]]]] = defaultdict(lambda: defaultdict(list))
@@ -101,25 +101,25 @@ def groups(images: Sequence[Image]) -> list[Group]:
             kinds[name, multi][separator].append((version, image))
     result = [single(image) for image in alone]
     for (name, multi), by_separator in kinds.items():
-        # The image of the plain name, to which no separator belongs, joins the dated ones of its name.
+        # The image with the plain name has no separator, so it joins the largest group of dated names.
         first = max(by_separator, key=lambda separator: (separator != "", len(by_separator[separator])))
-        for separator, its in by_separator.items():
+        for separator, builds in by_separator.items():
             if separator == first:
                 result.append(
-                    _group(name, multi, separator or " ", [*its, *(by_separator.get("", []) if separator else [])])
+                    _group(name, multi, separator or " ", [*builds, *(by_separator.get("", []) if separator else [])])
                 )
             elif separator:
-                result.append(_group(name, multi, separator, its))
+                result.append(_group(name, multi, separator, builds))
     return result
 
 
-def _group(name: str, multi: bool, separator: str, its: Sequence[tuple[str, Image]]) -> Group:
-    order = sorted(its, key=lambda build: (naming.version_key(build[0]), build[1].name == name), reverse=True)
+def _group(name: str, multi: bool, separator: str, builds: Sequence[tuple[str, Image]]) -> Group:
+    order = sorted(builds, key=lambda build: (naming.version_key(build[0]), build[1].name == name), reverse=True)
     return Group(name, multi, separator, tuple(order))
 
 
 def _by_properties(image: Image) -> tuple[str, bool, str, str] | None:
-    """(name, multi, separator, version) by what this tool, or an earlier one, wrote on the image."""
+    """Return (name, multi, separator, version) from the properties that this tool, or an earlier one, wrote."""
     name = image.properties.get("image_name") or image.properties.get("image_description")
     version = _internal_version(image)
     if not name or not version or not image.name.startswith(name):
@@ -133,7 +133,7 @@ def _by_properties(image: Image) -> tuple[str, bool, str, str] | None:
 
 
 def _by_name(image: Image, plain: Collection[str]) -> tuple[str, bool, str, str] | None:
-    """The same by the name alone: `NAME (VERSION)` where there is a NAME, and that NAME."""
+    """Return the same from the name: for `NAME (VERSION)` if an image NAME exists, and for that image."""
     if image.name in plain:
         return image.name, True, "", version_of(image)
     dated = DATED.fullmatch(image.name)

@@ -1,4 +1,4 @@
-"""Write values of definitions as YAML that reads back as the same."""
+"""Write values of definitions as YAML that loads as the same values."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from openstack_image_manager.definitions.yaml_tree import Kind
 from openstack_image_manager.redaction import printable
 
 PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]+")
-WORDS = ("no", "on", "yes", "off", "true", "false", "null")  # something else than texts to YAML 1.1
-NO_ADDRESS = "# the address is not known; put it here, or the image can't be imported a second time"
+WORDS = ("no", "on", "yes", "off", "true", "false", "null")  # not texts in YAML 1.1
+NO_ADDRESS = "# the URL is unknown; add it, or the image cannot be imported again"
 
 
 def text(items: Iterable[Mapping[str, Any]], head: Sequence[str] = ()) -> str:
-    """A file of definitions below comment lines."""
+    """Format a file of definitions below comment lines."""
     lines = [*(f"# {printable(line)}".rstrip() for line in head), "---", "images:"]
     for item in items:
         lines += _mapping(item, "  - ", "    ")
@@ -38,10 +38,10 @@ def _mapping(values: Mapping[str, Any], first: str, rest: str, meta: bool = Fals
             lines += [f"{start}{name}:", *_mapping(value, f"{rest}  ", f"{rest}  ", meta=True)]
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             lines.append(f"{start}{name}:")
-            for each in value:
-                lines += _mapping(each, f"{rest}  - ", f"{rest}    ")
+            for item in value:
+                lines += _mapping(item, f"{rest}  - ", f"{rest}    ")
         elif isinstance(value, list):
-            lines.append(f"{start}{name}: [{', '.join(_scalar(each, 'text', True) for each in value)}]")
+            lines.append(f"{start}{name}: [{', '.join(_scalar(item, 'text', True) for item in value)}]")
         else:
             if key == "url" and str(value).startswith(UNKNOWN_SOURCE):
                 lines.append(f"{rest}{NO_ADDRESS}")
@@ -56,7 +56,7 @@ def _key(key: str) -> str:
 
 
 def _value(key: str, value: Any, meta: bool) -> str:
-    # The next version may need the quotes that this one could do without.
+    # Quote every version, because the next one may need quotes.
     return _scalar(value, "meta" if meta else KINDS.get(key, "text"), False, "'" if key == "version" else None)
 
 
