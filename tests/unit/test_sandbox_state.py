@@ -15,7 +15,7 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
     precious.parent.mkdir()
     precious.write_text("precious")
     for act in (Sandbox(tmp_path).reset, Sandbox(tmp_path).down):
-        with pytest.raises(Error, match="is no sandbox of ours"):
+        with pytest.raises(Error, match="is not a sandbox"):
             act()
     assert precious.read_text() == "precious"
     assert [path.name for path in tmp_path.iterdir()] == ["data"]

@@ -1,6 +1,6 @@
-"""Real Keystone, Glance and Swift from PyPI on loopback, for trying the tool and for its tests.
+"""Run real Keystone, Glance and Swift from PyPI on loopback, for trials and tests.
 
-Not for anything that matters: the services run without TLS, as the user who starts them.
+Do not use it in production: the services run without TLS, as the user who starts them.
 """
 
 from openstack_image_manager.sandbox.lifecycle import Sandbox, Service, default_state

@@ -1,4 +1,4 @@
-"""The texts of every configuration file of the sandbox."""
+"""Write the configuration files of the sandbox."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ control_socket_disable = True
 
 
 def post_worker_init(worker):
-    # Keystone fills its policy while it answers the first request that asks for it, and refuses others of that moment.
+    # Keystone loads its policy during the first request that needs it, and refuses simultaneous requests.
     if {service!r} == "keystone":
         from keystone.common.rbac_enforcer import RBACEnforcer
 
         RBACEnforcer()._enforcer.load_rules()
-    # All that a service is made of stays. To search it for garbage takes a sixth of a second, each time some hundred
-    # images were listed.
+    # The objects of a service stay in memory. A garbage collection of them takes a sixth of a second, after every few
+    # hundred listed images.
     gc.collect()
     gc.freeze()
 
@@ -58,8 +58,8 @@ def pre_request(worker, request):
 
 
 # sqlite as the services use it answers "database is locked" as soon as two requests write: a transaction that begins
-# with a read cannot wait for the lock. Beginning as a writer makes it wait. Who only reads waits for nobody, as in the
-# databases that clouds use.
+# with a read cannot wait for the lock. A transaction that begins as a writer waits. Requests that only read never wait,
+# as in the databases of real clouds.
 @event.listens_for(Engine, "connect")
 def _connect(connection, record):
     connection.execute("PRAGMA busy_timeout=30000")
@@ -76,7 +76,7 @@ def _begin(connection):
 
 
 # A client that dies in the middle of a body with Content-Length looks like the end of the body to gunicorn, and Glance
-# would keep the stump. uWSGI and mod_wsgi, which clouds use, make it an error.
+# would keep the incomplete data. uWSGI and mod_wsgi, which clouds use, report an error.
 _read = LengthReader.read
 
 
@@ -93,12 +93,12 @@ LengthReader.read = _read_or_fail
 
 
 def gunicorn(service: str, directory: Path, port: int) -> str:
-    """Settings of the WSGI server, with the sqlite settings that concurrent requests need."""
+    """Return the settings of the WSGI server, with the sqlite settings that concurrent requests need."""
     return _GUNICORN.format(service=service, name=directory.name, directory=str(directory), host=HOST, port=port)
 
 
 def environment(directory: Path) -> Mapping[str, str]:
-    """What a service in `directory` starts with: ours, less Python settings, and less proxies: all is on loopback."""
+    """Return the environment of a service: ours without Python settings and without proxies, since it uses loopback."""
     leaks = ("PYTHON", "COV_", "OS_", "GUNICORN", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
     return {key: value for key, value in os.environ.items() if not key.upper().startswith(leaks)} | {
         "GUNICORN_CMD_ARGS": f"--config={shlex.quote(str(directory / 'gunicorn.conf.py'))}",
@@ -108,7 +108,7 @@ def environment(directory: Path) -> Mapping[str, str]:
 
 
 def ini(sections: Config, extra: Config) -> str:
-    """An oslo.config file; `extra` adds to the sections and wins."""
+    """Format an oslo.config file; `extra` adds to the sections and overrides them."""
     lines = []
     for name in {**sections, **extra}:
         lines.append(f"[{name}]")
@@ -118,7 +118,7 @@ def ini(sections: Config, extra: Config) -> str:
 
 
 def keystone(directory: Path, token_expiration: int, extra: Config) -> str:
-    """keystone.conf; `token_expiration` in seconds."""
+    """Return keystone.conf; `token_expiration` in seconds."""
     sections = {
         "database": {"connection": f"sqlite:///{directory}/keystone.sqlite"},
         "token": {"provider": "fernet", "expiration": str(token_expiration)},
@@ -136,11 +136,11 @@ def keystone(directory: Path, token_expiration: int, extra: Config) -> str:
 def glance(
     directory: Path, paste: Path, port: int, keystone_url: str, password: str, region: str, extra: Config
 ) -> str:
-    """glance-api.conf: two file stores, all import methods, downloads from 127.0.0.1 (any port) only."""
+    """Return glance-api.conf: two file stores, all import methods, downloads from 127.0.0.1 (any port) only."""
     sections = {
         "DEFAULT": {
             "enabled_backends": "fast:file,slow:file",
-            # list options with bounds need their brackets
+            # list options with bounds need brackets
             "enabled_import_methods": "[glance-direct,web-download,copy-image]",
             "worker_self_reference_url": f"http://{HOST}:{port}",
         },
@@ -183,12 +183,13 @@ CONVERSION: Config = {
 
 
 def merged(first: Config, second: Config) -> Config:
-    """Both, section by section; `second` wins."""
+    """Merge both by section; `second` overrides `first`."""
     return {name: {**first.get(name, {}), **second.get(name, {})} for name in {**first, **second}}
 
 
 def clouds(keystone_url: str, password: str, image_url: str | None = None) -> str:
-    """clouds.yaml with `openstack`, `member` and `second`; `image_url` replaces Glance's address for the first two."""
+    """Return clouds.yaml with `openstack`, `member` and `second`; `image_url` replaces Glance's URL for the first
+    two."""
     accounts = {
         "openstack": ("admin", "RegionOne"),
         "member": ("member", "RegionOne"),

@@ -1,4 +1,4 @@
-"""Small disk images that really boot: a boot sector that prints one line, as raw or qcow2."""
+"""Make small disk images that boot: a boot sector that prints one line, as raw or qcow2."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLUSTER = 64 * 1024
 _FIRST_SECTOR = 2048
 _PAYLOAD = 192 * 1024
 
-# 16-bit code for address 0x7c00. It prints the text behind it on the screen (BIOS int 10h) and on the first serial
+# 16-bit code for address 0x7c00. It prints the text after it on the screen (BIOS int 10h) and on the first serial
 # port, where a test can read it, and halts.
 _CODE = bytes.fromhex(
     "31c0"  # xor ax, ax
@@ -43,7 +43,7 @@ _CODE = bytes.fromhex(
     "ebfd"  # jmp halt
 )
 
-# Upstream directories as people know them, each image with the date it claims (seconds since 1970, UTC).
+# Paths as at the upstreams, with the date of each image (seconds since 1970, UTC).
 _IMAGES = {
     "cirros/0.6.0/cirros-0.6.0-x86_64-disk.img": 1664323200,
     "ubuntu/20240416/noble-server-cloudimg-amd64.img": 1713225600,
@@ -57,9 +57,9 @@ RAW_MIB = 4
 
 
 def make_images(directory: Path) -> None:
-    """Fill `directory` with the images above, a raw one, its .gz and .xz, and SHA256SUMS and SHA512SUMS beside them.
+    """Fill `directory` with the images above, a raw one, its .gz and .xz, and their SHA256SUMS and SHA512SUMS.
 
-    What is there already stays as it is.
+    Existing files are not changed.
     """
     for name, date in _IMAGES.items():
         _publish(directory / name, date, partial(disk_image, format="qcow2", text=name, size_mib=VIRTUAL_MIB))
@@ -72,7 +72,7 @@ def make_images(directory: Path) -> None:
 
 
 def _publish(path: Path, date: int, write: Callable[[Path], object]) -> None:
-    """Write beside, then rename: a command that is killed leaves no half image under the real name."""
+    """Write to a temporary directory, then rename: a killed command leaves no incomplete image."""
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The services' own virtual environment, from pinned requirements."""
+"""Install the services into their own virtual environment, from pinned requirements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from openstack_image_manager.files import cache_directory
 from openstack_image_manager.sandbox.process import Say, locked, tail
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-MARKER = "made-from"  # written last and removed first: a directory without it was cut short
+MARKER = "made-from"  # written last and removed first: a directory without it is incomplete
 
 
 def install(
@@ -26,11 +26,11 @@ def install(
     what: str = "Keystone and Glance",
     duration: str = "one to three minutes",
 ) -> Path:
-    """Make sure `directory` leads to the environment for `requirements`, and return its python.
+    """Make sure that `directory` has the environment for `requirements`, and return its python.
 
-    It is made once in the user's cache, for all sandboxes with the same requirements; without a cache, in `directory`.
-    A complete one is used as it is; anything else is removed and made again. pip runs with the user's own settings.
-    Raises `Error` when pip fails.
+    The environment is made once in the user's cache, for all sandboxes with the same requirements; without a cache, in
+    `directory`. An incomplete one is removed and made again. pip uses the user's settings. Raises `Error` when pip
+    fails.
     """
     python = directory / "bin" / "python"
     wanted = fingerprint(requirements)
@@ -52,7 +52,7 @@ def install(
 
 
 def _shared(name: str) -> Path | None:
-    """Where the environment is kept for all sandboxes of this user; None: nowhere."""
+    """Return the directory that all sandboxes of this user share; None: there is no cache."""
     try:
         directory = cache_directory() / "sandbox"
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -76,19 +76,19 @@ def _make(directory: Path, wanted: str, log: Path, say: Say, requirements: Path,
 
 
 def fingerprint(*files: Path) -> str:
-    """Changes whenever what was made from these files, or by another Python, must not be used any more."""
+    """Return a fingerprint of these files and of this Python, which decides whether an installation is current."""
     seed = b"".join(path.read_bytes() for path in files) + f"{sys.version_info[:2]} {sys.base_prefix}".encode()
     return hashlib.sha256(seed).hexdigest()
 
 
 def is_complete(directory: Path, wanted: str) -> bool:
-    """Whether `directory` was finished, and made from what `wanted` (a fingerprint) stands for."""
+    """Return whether `directory` is complete and has the fingerprint `wanted`."""
     marker = directory / MARKER
     return marker.exists() and marker.read_text() == wanted
 
 
 def discard(directory: Path) -> None:
-    """Remove a directory, or a link to one, so that being killed meanwhile leaves nothing that looks complete."""
+    """Remove a directory, or a link to one. A killed command leaves nothing that looks complete."""
     if directory.is_symlink():
         directory.unlink()
     elif directory.exists():

@@ -1,4 +1,4 @@
-"""One sandbox: two small clouds, an upstream site and, if asked for, an object storage, kept in a state directory."""
+"""Start, stop and reset a sandbox: two small clouds, a site and optionally an object storage in a state directory."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SERVICES = ("keystone", "glance-one", "glance-two", "site")
 
 
 def services(options: Options) -> tuple[str, ...]:
-    """Names of all that runs with these options."""
+    """Return the names of the services with these options."""
     return SERVICES + objectstore.SERVICES * options.object_storage
 
 
 @dataclass(frozen=True)
 class Service:
-    """One of the services as found."""
+    """The state of a service."""
 
     name: str
     url: str
@@ -37,7 +37,7 @@ class Service:
 
 
 def default_state() -> Path:
-    """The user's data directory (XDG Base Directory Specification)."""
+    """Return the sandbox directory in the user's data directory (XDG Base Directory Specification)."""
     return data_directory() / "sandbox"
 
 
@@ -63,12 +63,12 @@ class Sandbox:
         return ObjectStore(self.state)
 
     def account(self, user: str = "admin") -> Account:
-        """How the user `admin` or `member` reaches the object storage."""
+        """Return the object storage account of the user `admin` or `member`."""
         port = read(self.state).ports.get(objectstore.SERVICES[0])
         return self.object_store.account(f"http://{HOST}:{port}", user)
 
     def url(self, service: str) -> str:
-        """The address of a service, without a slash at its end."""
+        """Return the URL of a service, without a slash at the end."""
         ports = read(self.state).ports
         if service not in ports:
             raise Error(f"there is no {service} in {self.state}; start the sandbox: openstack-image-manager sandbox up")
@@ -84,11 +84,11 @@ class Sandbox:
         glance: config.Config | None = None,
         object_storage: bool = False,
     ) -> bool:
-        """Bring everything up and return True, or False if it ran already. Repairs what an earlier command left.
+        """Start everything and return True, or False if it runs already. Repairs the state of an interrupted command.
 
         `convert`: Glance decompresses and converts to raw on import. `token_expiration`: seconds. `keystone`, `glance`:
-        more settings, section → key → value. `object_storage`: Swift too. Services that run already keep the options
-        they were started with; an object storage joins them.
+        more settings, section → key → value. `object_storage`: also start Swift. Running services keep their options;
+        an object storage is added to them.
         """
         if convert and not shutil.which("qemu-img"):
             raise Error("--convert needs the program qemu-img; install it (Debian and Ubuntu: apt install qemu-utils)")
@@ -109,14 +109,14 @@ class Sandbox:
             return True
 
     def down(self) -> bool:
-        """Stop everything, keep the clouds' contents; False if nothing ran."""
-        self._must_be_ours()
+        """Stop everything and keep the data of the clouds; return False if nothing ran."""
+        self._check_directory()
         with process.locked(self.state / "lock", lambda _: None):
             return self._stop(read(self.state))
 
     def reset(self) -> bool:
-        """Stop everything and empty it; the next `up` is as quick as any. Returns what `down` returns."""
-        self._must_be_ours()
+        """Stop everything and delete its data, but keep the installation. Returns the same as `down`."""
+        self._check_directory()
         with process.locked(self.state / "lock", lambda _: None):
             stopped = self._stop(read(self.state))
             for name in ("data", "data.partial"):
@@ -125,31 +125,29 @@ class Sandbox:
             self.clouds_yaml.unlink(missing_ok=True)
             return stopped
 
-    def _must_be_ours(self) -> None:
-        """Whatever else is in a directory is not ours to stop or to delete."""
-        ours = ("lock", "venv", "template", "running.json")
-        strange = self.state.exists() and any(self.state.iterdir())
-        if strange and not any((self.state / name).exists() for name in ours):
-            raise Error(
-                f"{self.state} is no sandbox of ours; name the directory that `sandbox up` was given with --state"
-            )
+    def _check_directory(self) -> None:
+        """Raise Error for a directory with other content, which must not be deleted."""
+        names = ("lock", "venv", "template", "running.json")
+        is_used = self.state.exists() and any(self.state.iterdir())
+        if is_used and not any((self.state / name).exists() for name in names):
+            raise Error(f"{self.state} is not a sandbox; pass the directory that `sandbox up` used as --state")
         self.state.mkdir(parents=True, exist_ok=True)
 
     def status(self) -> list[Service]:
-        """All services as they are now."""
+        """Return the state of all services."""
         record = read(self.state)
-        found = []
+        result = []
         for name in services(record.options):
             pid, started = record.processes.get(name, (None, ""))
             port = record.ports.get(name)
             url = f"http://{HOST}:{port}" if port else ""
-            lives = pid is not None and process.alive(pid, started)
-            found.append(Service(name, url, pid if lives else None, lives and process.answers(port or 0)))
-        return found
+            is_alive = pid is not None and process.alive(pid, started)
+            result.append(Service(name, url, pid if is_alive else None, is_alive and process.answers(port or 0)))
+        return result
 
     @property
     def options(self) -> Options:
-        """What it was last started with."""
+        """Return the options of the last start."""
         return read(self.state).options
 
     def _running(self) -> set[str]:
@@ -157,7 +155,7 @@ class Sandbox:
 
     def _stop(self, record: Record, names: Iterable[str] | None = None) -> bool:
         stopped = [name for name in record.processes if names is None or name in names]
-        # services end side by side: a busy one takes its seconds of grace
+        # stop in parallel: a busy service uses its grace period
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda name: process.stop(*record.processes[name]), stopped))
         for name in stopped:
@@ -168,7 +166,7 @@ class Sandbox:
     def _start(self, record: Record, running: set[str], say: Say) -> None:
         logs = self.state / "log"
         logs.mkdir(parents=True, exist_ok=True)
-        (self.state / ".gitignore").write_text("*\n")  # keys and passwords, should someone keep it in a checkout
+        (self.state / ".gitignore").write_text("*\n")  # keys and passwords must not be committed
         if running and not self._is_current(record.options):
             self._stop(record)
             running = set()
@@ -189,9 +187,9 @@ class Sandbox:
         try:
             for name in missing:
                 log = logs / f"{name}.log"
-                found = process.spawn(*self._command(name, record.ports[name], python), log)
-                started[name] = (found, record.ports[name], log)
-                record.processes[name] = (found.pid, found.started)
+                new = process.spawn(*self._command(name, record.ports[name], python), log)
+                started[name] = (new, record.ports[name], log)
+                record.processes[name] = (new.pid, new.started)
                 write(self.state, record)
             process.wait_for(started)
         except BaseException:
@@ -199,7 +197,7 @@ class Sandbox:
             raise
 
     def _choose_ports(self, record: Record, running: set[str]) -> set[str]:
-        """Keep every port that is ours or still free; returns who must start anew, as a port of theirs changed."""
+        """Keep every port that is ours or still free; return the services to restart, because a port changed."""
         stale: set[str] = set()
         for group in (SERVICES, services(record.options)[len(SERVICES) :]):
             for name in group:
@@ -230,7 +228,7 @@ class Sandbox:
         disks.make_images(self.site_directory)
 
     def _is_current(self, options: Options) -> bool:
-        """Whether everything was made by this version of the sandbox, so that services that run may stay."""
+        """Return whether this version of the sandbox made everything, so that running services may stay."""
         made = template.wanted()
         if options.object_storage and self.object_store.is_outdated():
             return False
@@ -239,7 +237,7 @@ class Sandbox:
         )
 
     def _fill(self, data: Path, say: Say) -> None:
-        """Copy the template, unless `data` was made from this very template; other versions have other tables."""
+        """Copy the template, unless `data` was made from it; other versions have other tables."""
         if is_complete(data, template.wanted()):
             return
         if data.exists():

@@ -1,4 +1,4 @@
-"""The sandbox's object storage: Swift with its S3 API, four small processes with users of their own."""
+"""Run the object storage of the sandbox: Swift with its S3 API, four processes with their own users."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEYS = "keys.json"
 
 @dataclass(frozen=True)
 class Account:
-    """How to reach the object storage as one user. `url`: both the S3 endpoint and where Swift's own API begins."""
+    """The access of one user to the object storage. `url` is the endpoint of S3 and of Swift's own API."""
 
     url: str
     access_key: str
@@ -34,7 +34,7 @@ class Account:
     region: str = swiftconf.REGION
 
     def environment(self) -> Mapping[str, str]:
-        """The variables that S3 clients know."""
+        """Return the variables for S3 clients."""
         return {
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
@@ -46,7 +46,8 @@ class Account:
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """Swift below the state directory of a sandbox: `swift-venv` is what was installed, `swift` all the rest."""
+    """Swift in the state directory of a sandbox: `swift-venv` has the installation, `swift` the configuration and
+    data."""
 
     state: Path
 
@@ -55,14 +56,14 @@ class ObjectStore:
         return self.state / "swift"
 
     def environment_file(self, user: str = "admin") -> Path:
-        """Lines of `export NAME=value` for a shell."""
+        """Return the path of the file with lines `export NAME=value` for a shell."""
         return self.state / ("object-storage.env" if user == "admin" else f"object-storage-{user}.env")
 
     def check(self) -> None:
-        """Raises `Error` where Swift cannot work: it is for Linux, and keeps metadata in extended attributes."""
+        """Raise `Error` if Swift cannot run: it needs Linux and extended attributes."""
         if not hasattr(os, "setxattr"):
             raise Error("--object-storage needs Linux: Swift does not run elsewhere")
-        if "%" in str(self.state):  # its configuration files would read more into it
+        if "%" in str(self.state):  # special in its configuration files
             raise Error(
                 f"--object-storage: Swift cannot live in {self.state}, because of the %; choose another --state"
             )
@@ -86,12 +87,12 @@ class ObjectStore:
         return install(self.state / "swift-venv", log, say, REQUIREMENTS, "Swift", "half a minute")
 
     def is_outdated(self) -> bool:
-        """Whether something is there that this version of the sandbox did not make, or did not finish."""
-        there = [path for path in (self.state / "swift-venv", self.directory) if path.exists()]
-        return not all(is_complete(path, fingerprint(REQUIREMENTS)) for path in there)
+        """Return whether an existing installation or storage is incomplete, or of another version of the sandbox."""
+        existing = [path for path in (self.state / "swift-venv", self.directory) if path.exists()]
+        return not all(is_complete(path, fingerprint(REQUIREMENTS)) for path in existing)
 
     def prepare(self, ports: Mapping[str, int], say: Say) -> None:
-        """Make the storage if there is none, and write its configuration for these ports."""
+        """Create the storage if there is none, and write its configuration for these ports."""
         if not is_complete(self.directory, fingerprint(REQUIREMENTS)):
             if self.directory.exists():
                 say("The object storage was made by another version of the sandbox; it starts empty")
@@ -108,23 +109,23 @@ class ObjectStore:
             write_private(self.environment_file(user), "".join(lines))
 
     def command(self, name: str) -> tuple[list[str], Mapping[str, str]]:
-        """How to start one of `SERVICES`: arguments and environment."""
+        """Return arguments and environment to start one of `SERVICES`."""
         programs = self.state / "swift-venv" / "bin"
         program = f"swift-{BACKENDS.get(name, 'proxy')}-server"
         leaks = ("PYTHON", "COV_", "SWIFT_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         env = {key: value for key, value in os.environ.items() if not key.upper().startswith(leaks)}
-        # through python: the first line of an installed program does not survive a long path
+        # run with python: the first line of an installed program has a limited length
         command = [str(programs / "python"), str(programs / program), str(self.directory / f"{name}.conf"), "--verbose"]
         return command, {**env, "PYTHONPATH": str(self.directory)}
 
     def empty(self) -> None:
-        """Remove all that is stored, with its keys."""
+        """Delete all data and keys."""
         discard(self.directory)
         for user in USERS:
             self.environment_file(user).unlink(missing_ok=True)
 
     def account(self, url: str, user: str = "admin") -> Account:
-        """How the user `admin` or `member` reaches the storage at `url`."""
+        """Return the account of the user `admin` or `member` at `url`."""
         return Account(url, f"{swiftconf.ACCOUNT}:{user}", getattr(self._keys(), user))
 
     def _keys(self) -> Keys:

@@ -1,4 +1,4 @@
-"""Background processes on loopback: start, recognise, stop; one command at a time; free ports."""
+"""Start, recognise and stop background processes; find free ports; lock the state directory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Process:
-    """One entry of the process table. `started` tells two processes with the same pid apart."""
+    """An entry of the process table. `started` distinguishes processes with the same pid."""
 
     pid: int
     group: int
@@ -34,7 +34,7 @@ class Process:
 
 
 def spawn(command: Sequence[str], env: Mapping[str, str], log: Path) -> Process:
-    """Start `command` in a session and process group of its own, with its output added to `log`."""
+    """Start `command` in its own session and process group; append its output to `log`."""
     opened = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawn(
         command[0],
@@ -49,14 +49,14 @@ def spawn(command: Sequence[str], env: Mapping[str, str], log: Path) -> Process:
         setsigmask=[],
         setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGPIPE],
     )
-    found = table().get(pid)
-    if found is None:
+    process = table().get(pid)
+    if process is None:
         raise Error(f"{command[0]} ended at once; its log: {log}")
-    return found
+    return process
 
 
 def table() -> dict[int, Process]:
-    """All processes by pid. Linux: /proc (slim containers have no ps); elsewhere: ps."""
+    """Return all processes by pid, from /proc on Linux (slim containers have no ps), otherwise from ps."""
     if Path("/proc/self/stat").exists():
         return {process.pid: process for process in _from_proc()}
     text = subprocess.run(
@@ -73,26 +73,26 @@ def _from_proc() -> Iterator[Process]:
         try:
             text = Path("/proc", entry, "stat").read_text(errors="replace")
         except OSError:
-            continue  # it ended while we looked
+            continue  # it has ended
         # proc_pid_stat(5): "pid (name) state ppid pgrp ... starttime"; the name may hold blanks and brackets
         fields = text.rpartition(")")[2].split()
         yield Process(int(entry), int(fields[2]), fields[19], fields[0] in "ZX")
 
 
 def alive(pid: int, started: str) -> bool:
-    """Whether that very process runs; a reused pid does not count."""
+    """Return whether the process runs; a reused pid does not count."""
     _reap(pid)
-    found = table().get(pid)
-    return found is not None and found.started == started and not found.zombie
+    process = table().get(pid)
+    return process is not None and process.started == started and not process.zombie
 
 
 def _reap(pid: int) -> None:
-    with contextlib.suppress(ChildProcessError):  # most often it is not our child: an earlier command started it
+    with contextlib.suppress(ChildProcessError):  # usually an earlier command started it
         os.waitpid(pid, os.WNOHANG)
 
 
 def stop(pid: int, started: str, grace: float = 6.0) -> None:
-    """End the process and its whole group: politely, after `grace` seconds by force. Never touches a reused pid."""
+    """End the process and its group with SIGTERM, after `grace` seconds with SIGKILL. Never ends a reused pid."""
     leader = table().get(pid)
     if leader is not None and leader.started != started:
         return
@@ -115,7 +115,7 @@ def _members(group: int) -> list[int]:
 
 
 def free_port(taken: set[int]) -> int:
-    """A port nobody listens on. Below the range the kernel hands out, so no connection takes it before we bind it."""
+    """Return a free port below the ephemeral range, so that no connection takes it before it is bound."""
     for port in random.sample(range(20000, 32000), 200):
         if port not in taken and is_free(port):
             return port
@@ -133,7 +133,7 @@ def is_free(port: int) -> bool:
 
 
 def answers(port: int, path: str = "/", timeout: float = 30.0) -> bool:
-    """Whether an HTTP server there answers with anything but a server error."""
+    """Return whether an HTTP server answers without a server error."""
     connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
     try:
         connection.request("GET", path)
@@ -163,9 +163,9 @@ def wait_for(services: Mapping[str, tuple[Process, int, Path]], limit: float = 9
 
 @contextlib.contextmanager
 def locked(path: Path, say: Say, limit: float = 900.0) -> Iterator[None]:
-    """Let one command at a time work on the directory of `path`; the kernel frees the lock when its holder dies.
+    """Lock the directory of `path` for one command; the kernel frees the lock when its holder dies.
 
-    Raises `Error` after `limit` seconds, and for whatever goes wrong with files and programs meanwhile.
+    Raises `Error` after `limit` seconds, and for errors of files and programs inside the block.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -178,23 +178,23 @@ def locked(path: Path, say: Say, limit: float = 900.0) -> Iterator[None]:
 
 def _acquire(handle: IO[str], say: Say, limit: float) -> None:
     end = time.monotonic() + limit
-    told = False
+    is_reported = False
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > end:
                 raise Error(f"another sandbox command still holds {handle.name} after {limit:.0f} s") from None
-            if not told:
+            if not is_reported:
                 say("Waiting for another sandbox command to finish")
-                told = True
+                is_reported = True
             time.sleep(0.1)
         else:
             return
 
 
 def tail(log: Path, lines: int = 15) -> str:
-    """The last lines of a log, indented, for an error message."""
+    """Return the last lines of a log, indented, for an error message."""
     if not log.exists():
         return "  (no log was written)"
     return "\n".join("  " + line for line in log.read_text(errors="replace").splitlines()[-lines:])

@@ -1,4 +1,4 @@
-"""What a sandbox remembers from one command to the next: running.json in its state directory."""
+"""Read and write the state of a sandbox between commands: running.json in its state directory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAME = "running.json"
 
 @dataclass(frozen=True)
 class Options:
-    """How the sandbox is set up. Changing it needs a `down` and an `up`, but for an object storage that joins."""
+    """The options of a sandbox. A change needs `down` and `up`, except for adding an object storage."""
 
     convert: bool = False
     token_expiration: int = 3600
@@ -25,7 +25,8 @@ class Options:
 
 @dataclass
 class Record:
-    """Ports survive `down`, so that clouds.yaml stays true; processes (pid and start time) do not."""
+    """The state of a sandbox. `down` keeps the ports, so that clouds.yaml stays valid; processes are pid and start
+    time."""
 
     options: Options = field(default_factory=Options)
     ports: dict[str, int] = field(default_factory=dict)
@@ -33,10 +34,10 @@ class Record:
 
 
 def read(state: Path) -> Record:
-    """The record in that directory; an empty one if there is none."""
+    """Return the record in a directory; an empty one if there is none."""
     try:
-        found = json.loads((state / _NAME).read_text())
-        return Record(Options(**found["options"]), found["ports"], found["processes"])
+        data = json.loads((state / _NAME).read_text())
+        return Record(Options(**data["options"]), data["ports"], data["processes"])
     except FileNotFoundError:
         return Record()
     except (ValueError, TypeError, KeyError) as error:
@@ -46,7 +47,7 @@ def read(state: Path) -> Record:
 
 
 def write(state: Path, record: Record) -> None:
-    """Replace the record as a whole."""
+    """Replace the record in one step."""
     partial = state / f"{_NAME}.partial"
     partial.write_text(json.dumps(asdict(record), indent=1))
     partial.replace(state / _NAME)

@@ -1,4 +1,4 @@
-"""A small HTTP site on loopback that stands in for an upstream: GET and HEAD with ranges, ETag and Last-Modified."""
+"""Serve a small HTTP site on loopback as an upstream: GET and HEAD with ranges, ETag and Last-Modified."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CHUNK = 256 * 1024
 
 
 class Site(ThreadingHTTPServer):
-    """Serves `directory` on 127.0.0.1; port 0 takes a free one."""
+    """Serves `directory` on 127.0.0.1; port 0 selects a free one."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -34,7 +34,7 @@ class Site(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection. Files only, plus a listing for a directory."""
+    """Answers one connection with files and listings of directories."""
 
     server: Site
     protocol_version = "HTTP/1.1"
@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
     ranges = True
 
     def do_GET(self) -> None:
-        """Answer a file, a part of it, or a listing."""
+        """Answer with a file, a part of it, or a listing."""
         target = self.find()
         if target is None:
             self.send_text(404, "text/plain", "not found\n")
@@ -54,15 +54,15 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_file(file, target)
 
     def do_HEAD(self) -> None:
-        """The same without the body."""
+        """Answer the same without the body."""
         self.do_GET()
 
     def find(self) -> Path | None:
-        """The file or directory under the site's root that the request means."""
-        asked = unquote(urlsplit(self.path).path).lstrip("/")
-        if "\0" in asked:
+        """Return the file or directory of the request below the site's root."""
+        path = unquote(urlsplit(self.path).path).lstrip("/")
+        if "\0" in path:
             return None
-        target = (self.server.directory / asked).resolve()
+        target = (self.server.directory / path).resolve()
         return target if target.is_relative_to(self.server.directory) and target.exists() else None
 
     def send_file(self, file: BinaryIO, path: Path) -> None:
@@ -109,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _range(self, size: int, validators: tuple[str, str]) -> range | None:
-        """The one range asked for, or None for the whole file: no, several, or a stale `If-Range`."""
+        """Return the requested range; None for the whole file: no range, several, or a stale `If-Range`."""
         match = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", "").strip())
         if not match or match.groups() == ("", ""):
             return None
@@ -122,12 +122,12 @@ class Handler(BaseHTTPRequestHandler):
         return range(int(first), min(int(last) + 1, size) if last else size)
 
     def handle(self) -> None:
-        """A client that goes away is no error of ours."""
+        """Ignore a client that closes the connection."""
         with contextlib.suppress(ConnectionError, TimeoutError):
             super().handle()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: nobody reads it."""
+        """Log nothing: the log is not read."""
 
 
 def _listing(directory: Path) -> str:
@@ -141,7 +141,7 @@ _Server = TypeVar("_Server", bound=ThreadingHTTPServer)
 
 @contextlib.contextmanager
 def serving(server: _Server) -> Iterator[_Server]:
-    """Serve in a background thread for as long as the block runs."""
+    """Serve in a background thread while the block runs."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

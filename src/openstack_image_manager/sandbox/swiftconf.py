@@ -1,4 +1,4 @@
-"""The texts of Swift's configuration files, and its rings."""
+"""Write Swift's configuration files and rings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from openstack_image_manager.sandbox.process import HOST
 
 PROXY = "object-storage"
 BACKENDS = {"swift-account": "account", "swift-container": "container", "swift-object": "object"}
-REGION = "us-east-1"  # what S3 clients sign for when they are told nothing
+REGION = "us-east-1"  # the default region of S3 clients
 ACCOUNT = "sandbox"
 DEVICE = "disk"
 
@@ -31,12 +31,12 @@ _FILTERS: Config = {
     "tempauth": {},
     "copy": {},
     "container_quotas": {},
-    # at once, since nothing runs that would remove the parts of a deleted object later
+    # synchronous, because no background service removes the parts of a deleted object
     "slo": {"max_manifest_segments": "10000", "allow_async_delete": "false"},
     "dlo": {},
 }
 
-# Swift writes to a syslog daemon whatever one configures, besides what it is asked for; this is its hook for loggers.
+# Swift always writes to a syslog daemon, in addition to the configured log; this hook for loggers removes it.
 # (The log of requests, Swift's proxy_logging, has no such hook, and would open a UDP port to all networks.)
 LOGGING = """\
 from logging.handlers import SysLogHandler
@@ -53,22 +53,22 @@ def no_syslog(conf, name, log_to_console, log_route, fmt, logger, adapted_logger
 class Keys:
     """The secrets of one object storage."""
 
-    admin: str = field(repr=False)  # of the user who may do everything
-    member: str = field(repr=False)  # of the user who may do nothing until an ACL lets them
-    tokens: str = field(repr=False)  # base64 of 32 bytes: what Swift's own tokens are encrypted with
+    admin: str = field(repr=False)  # of the user with all rights
+    member: str = field(repr=False)  # of the user without rights until an ACL grants them
+    tokens: str = field(repr=False)  # base64 of 32 bytes, which encrypt Swift's own tokens
 
 
 def files(directory: Path, ports: Mapping[str, int], keys: Keys) -> Mapping[str, bytes]:
-    """All configuration files by name; those who read them may read the keys."""
-    found = {
+    """Return all configuration files by name; they contain the keys."""
+    result = {
         "swift.conf": ini({"swift-hash": {"swift_hash_path_suffix": ACCOUNT}}, {}).encode(),
         "sandboxlog.py": LOGGING.encode(),
         f"{PROXY}.conf": _proxy(directory, ports[PROXY], keys).encode(),
     }
     for name, kind in BACKENDS.items():
-        found[f"{name}.conf"] = _backend(directory, ports[name], kind).encode()
-        found[f"{kind}.ring.gz"] = _ring(ports[name])
-    return found
+        result[f"{name}.conf"] = _backend(directory, ports[name], kind).encode()
+        result[f"{kind}.ring.gz"] = _ring(ports[name])
+    return result
 
 
 def _common(directory: Path, port: int, name: str) -> dict[str, str]:
@@ -116,7 +116,7 @@ def _backend(directory: Path, port: int, kind: str) -> str:
 
 
 def _ring(port: int) -> bytes:
-    """A ring of one device: Swift's ring file format, version 1 (its documentation: "The Rings")."""
+    """Return a ring of one device: Swift's ring file format, version 1 (its documentation: "The Rings")."""
     place = {"ip": HOST, "port": port, "replication_ip": HOST, "replication_port": port}
     device = {"id": 0, "region": 1, "zone": 1, "weight": 1.0, "device": DEVICE, "meta": "", **place}
     power = 1

@@ -1,4 +1,4 @@
-"""Bootstrapped databases, made once and copied for every new sandbox: the tables alone take 10 s to create."""
+"""Make bootstrapped databases once, and copy them for every new sandbox: creating the tables takes 10 s."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ _ACCOUNTS = Path(__file__).with_name("accounts.py")
 
 
 def wanted() -> str:
-    """The fingerprint of a current template, and of the data copied from it."""
+    """Return the fingerprint of a current template, and of the data copied from it."""
     return fingerprint(REQUIREMENTS, _ACCOUNTS)
 
 
 def make(directory: Path, python: Path, log: Path, say: Say) -> None:
-    """Make sure `directory` holds `keystone/`, `glance/` and `password`; a half-made or outdated one is made anew."""
+    """Make sure `directory` holds `keystone/`, `glance/` and `password`; an incomplete or outdated one is made
+    again."""
     if is_complete(directory, wanted()):
         return
     say("Preparing empty databases (once; about 15 seconds)")
@@ -48,7 +49,7 @@ def make(directory: Path, python: Path, log: Path, say: Say) -> None:
 
 
 def point(database: Path, urls: dict[tuple[str, str], str]) -> None:
-    """Write the services' addresses into Keystone's catalogue; keys are (service type, region)."""
+    """Write the services' URLs into Keystone's catalogue; keys are (service type, region)."""
     query = "UPDATE endpoint SET url = ? WHERE region_id = ? AND service_id IN (SELECT id FROM service WHERE type = ?)"
     with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection, connection:
         for (kind, region), url in urls.items():
@@ -56,7 +57,7 @@ def point(database: Path, urls: dict[tuple[str, str], str]) -> None:
 
 
 def _keystone(directory: Path, python: Path, password: str, log: Path) -> None:
-    """Keys, tables, the administrator with the first region, then everything that accounts.py creates."""
+    """Create keys, tables, the administrator with the first region, then everything in accounts.py."""
     (directory / "keystone.conf").write_text(config.keystone(directory, 3600, {}))
     for repository in ("fernet-keys", "credential-keys"):
         (directory / repository).mkdir(mode=0o700)
