@@ -338,5 +338,5 @@ def test_what_another_run_has_copied_was_not_read_by_this_one(mirror: Carried, s
     copier = Copier(Directory(str(mirror.tree), writes=False), stop, NullReporter(), create_prover(None, stop))
     (definition,) = read("images.yml", mirror.file.read_bytes())[0]
     missing = compare(Item(definition, definition.versions[0], KEY), None)
-    (outcome,) = copy(Plan((missing,), ()), copier, 1, bring=lambda _: (said, record))
+    (outcome,) = copy(Plan((missing,), ()), copier, 1, copy_version=lambda _: (said, record))
     assert (outcome.state, outcome.is_read) == ("ok", said != COPIED_BY_ANOTHER_RUN)

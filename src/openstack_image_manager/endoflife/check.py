@@ -1,4 +1,4 @@
-"""Compare definitions with the releases of their distributions: what is missing, what has ended, what will."""
+"""Compare definitions with the releases of their distributions: missing, ended, and ending releases."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ FINDINGS = ("missing", "ended")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Definitions with one of these `os_distro` (lower case), a name in which `name` is found and an os_version that
-    fits `os_version` are images of `product`; None: of nothing that can be checked."""
+    """A rule that assigns definitions to a product.
+
+    It matches definitions with one of these `os_distro` (lower case), a name that `name` finds, and an os_version that
+    `os_version` matches. `product` None: these images cannot be checked.
+    """
 
     os_distro: frozenset[str]
     product: str | None
@@ -31,8 +34,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What is known about distributions. The first rule that fits counts. An image of one of `special_purposes` can
-    end, but it is not what people mean by having a release. `notice`: days before an end at which it is told."""
+    """The known distributions.
+
+    The first rule that matches applies. Images of `special_purposes` can end, but do not count as having a release.
+    `notice`: days before an end at which it is reported.
+    """
 
     rules: tuple[Rule, ...]
     products: Mapping[str, Product]
@@ -42,8 +48,10 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing to know. Missing releases and definitions past their end are findings, all else is a note. `day`: of
-    the end, where it is known (YYYY-MM-DD)."""
+    """One result. Missing releases and definitions past their end are findings, all others are notes.
+
+    `day`: the end of life, if known (YYYY-MM-DD).
+    """
 
     kind: Kind
     subject: str
@@ -54,13 +62,13 @@ class Check:
 
     @property
     def is_finding(self) -> bool:
-        """True if somebody must do something."""
+        """Return True if someone must act."""
         return self.kind in FINDINGS
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseUse:
-    """A release that a definition has images of; `release` is None where its os_version does not tell."""
+    """A release that a definition has images of; `release` is None if its os_version does not match one."""
 
     definition: Definition
     product: Product
@@ -69,12 +77,12 @@ class ReleaseUse:
 
 
 def catalogue(data: Mapping[str, Any]) -> Catalogue:
-    """From plain values, as catalogue/endoflife.json has them."""
+    """Build the catalogue from the plain values of catalogue/endoflife.json."""
     rules = [
-        Rule(frozenset(each["os_distro"]), each["product"], _pattern(each, "name"), _pattern(each, "os_version"))
-        for each in data["rules"]
+        Rule(frozenset(rule["os_distro"]), rule["product"], _pattern(rule, "name"), _pattern(rule, "os_version"))
+        for rule in data["rules"]
     ]
-    products = {name: _product(name, each) for name, each in data["products"].items()}
+    products = {name: _product(name, product) for name, product in data["products"].items()}
     return Catalogue(tuple(rules), products, frozenset(data["special_purposes"]), data["notice"])
 
 
@@ -83,7 +91,7 @@ def _pattern(data: Mapping[str, Any], key: str) -> re.Pattern[str] | None:
 
 
 def _product(name: str, data: Mapping[str, Any]) -> Product:
-    ends = tuple(EndRule(**each) for each in data.get("end", [{"take": EOL}]))
+    ends = tuple(EndRule(**end_rule) for end_rule in data.get("end", [{"take": EOL}]))
     offered = re.compile(data.get("offered", ".*"))
     return Product(
         name, data["label"], data["phase"], re.compile(data["release"]), offered, data.get("lts_only", False), ends
@@ -91,8 +99,10 @@ def _product(name: str, data: Mapping[str, Any]) -> Product:
 
 
 def uses(known: Catalogue, definitions: Iterable[Definition]) -> list[ReleaseUse]:
-    """The releases of each definition: of a multi image that of its newest version. Out of scope are definitions whose
-    distribution is not in the catalogue."""
+    """Return the releases of each definition; for a multi image, that of its newest version.
+
+    Definitions of unknown distributions are skipped.
+    """
     return [use for definition in definitions for use in _uses(known, definition)]
 
 
@@ -105,8 +115,8 @@ def _uses(known: Catalogue, definition: Definition) -> Iterator[ReleaseUse]:
         name = next((rule.product for rule in known.rules if _fits(rule, definition, system)), None)
         if name is not None:
             product = known.products[name]
-            found = product.release.fullmatch(system or "")
-            yield ReleaseUse(definition, product, system, found["release"] if found else None)
+            match = product.release.fullmatch(system or "")
+            yield ReleaseUse(definition, product, system, match["release"] if match else None)
 
 
 def _fits(rule: Rule, definition: Definition, system: str | None) -> bool:
@@ -118,12 +128,12 @@ def _fits(rule: Rule, definition: Definition, system: str | None) -> bool:
 
 
 def products_of(known: Catalogue, definitions: Iterable[Definition]) -> list[Product]:
-    """The products that have to be asked for: those of definitions that are enabled."""
+    """Return the products of enabled definitions, which must be fetched."""
     return _products(uses(known, definitions))
 
 
-def _products(its: Iterable[ReleaseUse]) -> list[Product]:
-    return list({use.product.name: use.product for use in its if use.definition.enable}.values())
+def _products(release_uses: Iterable[ReleaseUse]) -> list[Product]:
+    return list({use.product.name: use.product for use in release_uses if use.definition.enable}.values())
 
 
 def check(
@@ -133,30 +143,35 @@ def check(
     releases: Mapping[str, Sequence[Release]],
     today: date,
 ) -> list[Check]:
-    """What there is to know about `definitions`, findings first. What counts as missing is what `everything` that is
-    defined does not have. `releases`: by product; products that are not there are passed over."""
-    ours, all_uses = uses(known, definitions), uses(known, everything)
+    """Check `definitions`, and return findings first.
+
+    A release is missing if no definition in `everything` has it. `releases`: by product; products without an entry are
+    skipped.
+    """
+    own_uses, all_uses = uses(known, definitions), uses(known, everything)
     checks: list[Check] = []
-    for product in _products(ours):
+    for product in _products(own_uses):
         if product.name not in releases:
             continue
-        its = releases[product.name]
-        checks += _missing(product, its, [use for use in all_uses if use.product == product], known, today)
-        for use in ours:
+        product_releases = releases[product.name]
+        checks += _missing(product, product_releases, [use for use in all_uses if use.product == product], known, today)
+        for use in own_uses:
             if use.product == product and use.definition.enable:
-                checks += _check_definition(use, its, known.notice, today)
+                checks += _check_definition(use, product_releases, known.notice, today)
     return sorted(checks, key=lambda each: not each.is_finding)
 
 
 def _missing(
-    product: Product, releases: Sequence[Release], its: Sequence[ReleaseUse], known: Catalogue, today: date
+    product: Product, releases: Sequence[Release], release_uses: Sequence[ReleaseUse], known: Catalogue, today: date
 ) -> Iterator[Check]:
-    """Releases with support that no definition has. One that is older than all that are defined is only noted: it may
-    have been left out on purpose."""
-    has = [use for use in its if not _is_special(use.definition, known)]
-    defined = {use.release for use in has if use.release}
-    others = {release.name for release in releases if not release.lts}
-    interim = any(use.definition.enable and use.release in others for use in has)
+    """Yield supported releases that no definition has.
+
+    A release that is older than all defined ones is only a note: it may be left out on purpose.
+    """
+    relevant = [use for use in release_uses if not _is_special(use.definition, known)]
+    defined = {use.release for use in relevant if use.release}
+    interim_releases = {release.name for release in releases if not release.lts}
+    interim = any(use.definition.enable and use.release in interim_releases for use in relevant)
     oldest = min(map(naming.version_key, defined), default=None)
     for release in releases:
         if not release.is_released(today) or release.is_over(today) or not product.offered.fullmatch(release.name):
@@ -185,7 +200,7 @@ def _is_special(definition: Definition, known: Catalogue) -> bool:
 
 def _check_definition(use: ReleaseUse, releases: Sequence[Release], notice: int, today: date) -> Iterator[Check]:
     product, name = use.product, use.definition.name
-    release = next((each for each in releases if each.name == use.release), None)
+    release = next((release for release in releases if release.name == use.release), None)
     if release is None:
         text = f"no os_version, so its release of {product.label} is unknown"
         if use.os_version:
@@ -207,7 +222,7 @@ def _check_definition(use: ReleaseUse, releases: Sequence[Release], notice: int,
 
 
 def _provided_until_problem(until: str | None, end: date) -> str | None:
-    """What is odd about provided_until; `none` and `notice` promise no day."""
+    """Return the problem of provided_until; `none` and `notice` promise no day."""
     if not until:
         return "has no provided_until; it could be the end of"
     later = until[:1].isdigit() and until[:10] > end.isoformat()
@@ -219,19 +234,19 @@ def _iso(day: date | None) -> str | None:
 
 
 def findings(checks: Iterable[Check], failed: Mapping[str, str] | None = None) -> list[Finding]:
-    """The checks as findings and notes; behind them the products whose data could not be had, and why."""
-    told = [Finding("warning" if each.is_finding else "note", each.subject, each.message) for each in checks]
-    return told + [Finding("error", product, message) for product, message in (failed or {}).items()]
+    """Return the checks as findings and notes, followed by the products whose data could not be fetched."""
+    listed = [Finding("warning" if entry.is_finding else "note", entry.subject, entry.message) for entry in checks]
+    return listed + [Finding("error", product, message) for product, message in (failed or {}).items()]
 
 
 def summary(checks: Sequence[Check], products: Sequence[Product], failed: int) -> str:
-    """One line: how many distributions were looked at, and how much there is to do."""
+    """Summarize in one line how many distributions were checked, and the number of findings."""
     words = {"missing": "not defined", "ended": "past the end", "ending": "ending soon"}
-    counts = ", ".join(f"{sum(each.kind == kind for each in checks)} {word}" for kind, word in words.items())
+    counts = ", ".join(f"{sum(entry.kind == kind for entry in checks)} {word}" for kind, word in words.items())
     unknown = f", {failed} of them unknown" if failed else ""
     return f"{len(products)} distribution{'' if len(products) == 1 else 's'}{unknown}: {counts}"
 
 
 def data(checks: Iterable[Check]) -> list[dict[str, Any]]:
-    """The checks as plain values."""
-    return [{**asdict(each), "finding": each.is_finding} for each in checks]
+    """Return the checks as plain values."""
+    return [{**asdict(entry), "finding": entry.is_finding} for entry in checks]

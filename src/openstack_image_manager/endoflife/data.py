@@ -1,4 +1,4 @@
-"""Fetch end-of-life data: from endoflife.date or a mirror of it, a file, a directory, and our own catalogue."""
+"""Fetch end-of-life data: from endoflife.date or a mirror of it, a file, a directory, and the built-in catalogue."""
 
 from __future__ import annotations
 
@@ -26,33 +26,34 @@ Source = Callable[[Product], tuple[Release, ...]]
 
 @cache
 def catalogue() -> check.Catalogue:
-    """What catalogue/endoflife.json holds."""
+    """Return the catalogue of catalogue/endoflife.json."""
     file = resources.files("openstack_image_manager") / "catalogue" / "endoflife.json"
     return check.catalogue(json.loads(file.read_text(encoding="utf-8")))
 
 
 def load(products: Iterable[Product], source: Source) -> tuple[dict[str, tuple[Release, ...]], dict[str, Error]]:
-    """The releases by product, and of each product whose releases can't be had, why; a few at the same time."""
+    """Return the releases by product, and an error for each product whose releases cannot be fetched; a few run in
+    parallel."""
     listed = list(products)
-    had: dict[str, tuple[Release, ...]] = {}
+    loaded: dict[str, tuple[Release, ...]] = {}
     failed: dict[str, Error] = {}
 
-    def one(product: Product) -> tuple[Release, ...] | Error:
+    def load_one(product: Product) -> tuple[Release, ...] | Error:
         try:
             return source(product)
         except Error as error:
             return error
 
-    for product, answer in zip(listed, in_parallel(one, listed, REQUESTS), strict=True):
+    for product, answer in zip(listed, in_parallel(load_one, listed, REQUESTS), strict=True):
         if isinstance(answer, Error):
             failed[product.name] = answer
         else:
-            had[product.name] = answer
-    return had, failed
+            loaded[product.name] = answer
+    return loaded, failed
 
 
 def from_url(url: str) -> Source:
-    """One document for each product, at URL/PRODUCT/. Raises UsageError for what is no URL."""
+    """Read one document for each product, at URL/PRODUCT/. Raises UsageError for an invalid URL."""
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise UsageError(f"--eol-url '{public_url(url)}' is not a URL that begins with http:// or https://")
     base = url.rstrip("/")
@@ -65,7 +66,7 @@ def from_url(url: str) -> Source:
 
 
 def from_files(path: Path) -> Source:
-    """A directory with PRODUCT.json, or one file with the documents of several products. Raises Error."""
+    """Read a directory with PRODUCT.json files, or one file with the documents of several products. Raises Error."""
     if path.is_dir():
         return lambda product: _read(_text(path / f"{product.name}.json"), product, str(path / f"{product.name}.json"))
     text = _text(path)

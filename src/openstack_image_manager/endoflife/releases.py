@@ -18,7 +18,7 @@ DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class EndRule:
-    """Take the end from the field `take`; with `where` only in documents in which that field holds a date somewhere."""
+    """Take the end from the field `take`; with `where` only in documents in which that field has a date somewhere."""
 
     take: str
     where: str | None = None
@@ -26,11 +26,11 @@ class EndRule:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """How one product of endoflife.date is read.
+    """How to read one product of endoflife.date.
 
-    `release`: what os_version looks like, in full, its group `release` being the release's name; `offered`: which
-    releases can be missing; `lts_only`: of these, only those with long-term support, unless another one is defined.
-    `phase`: what ends with the date that the first fitting one of `end` takes.
+    `release`: matches a whole os_version; its group `release` is the name of the release. `offered`: the releases that
+    can be missing. `lts_only`: only releases with long-term support can be missing, unless another one is defined.
+    `phase`: the phase that ends at the date of the first matching rule in `end`.
     """
 
     name: str
@@ -44,7 +44,8 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release. `end`: its last day with support; None where nobody knows it yet, or any more: `over` tells."""
+    """One release. `end`: its last day of support; None if the day is unknown, and `over` says whether it has
+    passed."""
 
     name: str
     released: date
@@ -53,16 +54,16 @@ class Release:
     lts: bool = False
 
     def is_released(self, today: date) -> bool:
-        """True from the day of its release on."""
+        """Return True from the day of its release on."""
         return self.released <= today
 
     def is_over(self, today: date) -> bool:
-        """True when its end has passed."""
+        """Return True when its end has passed."""
         return self.over if self.end is None else self.end < today
 
 
 def decode(text: str) -> Any:
-    """JSON of whatever shape. Raises Error."""
+    """Parse JSON of any shape. Raises Error."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -70,12 +71,14 @@ def decode(text: str) -> Any:
 
 
 def by_product(data: Any) -> dict[str, Any]:
-    """The documents in a collection: `{"debian": DOCUMENT, …}`, or the dump of all products that the API has at
+    """Return the documents in a collection: `{"debian": DOCUMENT, …}`, or the dump of all products that the API has at
     /products/full. Raises Error."""
     result = data.get("result") if isinstance(data, dict) else None
     if isinstance(result, list):
-        whole = [each for each in result if isinstance(each, dict) and isinstance(each.get("name"), str)]
-        return {each["name"]: {"result": each} for each in whole}
+        documents = [
+            document for document in result if isinstance(document, dict) and isinstance(document.get("name"), str)
+        ]
+        return {document["name"]: {"result": document} for document in documents}
     if isinstance(result, dict) and isinstance(result.get("name"), str):
         return {result["name"]: data}
     if not isinstance(data, dict):
@@ -84,8 +87,11 @@ def by_product(data: Any) -> dict[str, Any]:
 
 
 def releases(document: Any, product: Product) -> tuple[Release, ...]:
-    """The releases in the document of one product. Raises Error for anything that is not as the API says: a document
-    that was misread would be a false alarm, or none where there should be one."""
+    """Return the releases in the document of one product.
+
+    Raises Error for anything that differs from the API: a misread document would cause a false alarm, or hide a real
+    one.
+    """
     result = document.get("result") if isinstance(document, dict) else None
     records = result.get("releases") if isinstance(result, dict) else None
     if not isinstance(result, dict) or not isinstance(records, list) or not records:
@@ -121,7 +127,7 @@ def _release(record: Mapping[str, Any], field: str, lts: bool) -> Release:
 
 
 def _flag_of(field: str) -> str:
-    """Of eolFrom isEol, which tells whether the end has passed where its day is unknown."""
+    """Return isEol for eolFrom: it says whether the end has passed if its day is unknown."""
     return f"is{field[0].upper()}{field[1:].removesuffix('From')}"
 
 

@@ -1,1 +1,1 @@
-"""Upstream images in an object storage of ours: keys, records, verdicts, copies."""
+"""Mirror upstream images into an object storage or a directory."""

@@ -1,4 +1,4 @@
-"""One version on its way: from its upstream into the bucket, in one pass, visible only when everything was right."""
+"""Copy one version from its upstream into the mirror in one pass. An object becomes visible only after all checks."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from openstack_image_manager.transfer.checksum_files import copy_checksum
 from openstack_image_manager.transfer.download import Download
 from openstack_image_manager.transfer.verified import VerifiedImage
 
-COPIED_BY_ANOTHER_RUN = "another run has already copied it"  # and only the bucket says what
+COPIED_BY_ANOTHER_RUN = "another run has already copied it"  # its digest is known only from the bucket
 TIMEOUT = 6 * 3600.0  # seconds for one image
 
 
 @dataclass(frozen=True, slots=True)
 class Copier:
-    """Brings versions into one place; shared by the workers of a run. `dry`: nothing may be written."""
+    """Copy versions into one mirror; the workers of a run share it. `dry`: write nothing."""
 
     store: Store
     stop: threading.Event
@@ -39,7 +39,8 @@ class Copier:
     dry: bool = False
 
     def copy_version(self, comparison: Comparison) -> tuple[str, Record]:
-        """What was done, and the record that the object has now. Whatever fails leaves nothing. Raises Error."""
+        """Copy one version; return what was done and the record of the object. A failure leaves nothing behind. Raises
+        Error."""
         item = comparison.item
         proof = self.prover.prove(item.definition, item.version)
         version = proof.version
@@ -61,7 +62,7 @@ class Copier:
         raise StorageError(f"{item.key}: another program has changed it: {now.verdict}, {now.reason}")
 
     def compare(self, item: Item) -> Comparison:
-        """The verdict on what is there now."""
+        """Compare the version with the object that the mirror has now."""
         head = self.store.head(item.key)
         if head is None:
             return compare(item, None)
@@ -84,8 +85,8 @@ class Copier:
         ):
             body = VerifiedImage(check.watch(download), item.definition.format, checksum)
             chunks = self._verified_chunks(download, item, body)
-            first = next(chunks)  # what is wrong from the start begins no upload
-            # The download hashes the file as published; it is the object, if nothing was unpacked.
+            first = next(chunks)  # an error in the first bytes begins no upload
+            # The download hashes the published file, which is the object unless it was unpacked.
             known = frozenset[str]() if body.packed else frozenset({algorithm})
             with self.store.begin_upload(item.key, object_metadata(version)) as upload, Digests(known=known) as digests:
                 for chunk in itertools.chain([first], chunks):
@@ -105,7 +106,7 @@ class Copier:
         return record
 
     def _delete_old(self, item: Item, old: StoredObject) -> None:
-        """Delete what was there; not what another run has put in its place. Raises StorageError, then with EXISTS."""
+        """Delete the old object, unless another run has replaced it. Raises StorageError, in that case with EXISTS."""
         now = self.compare(item).stored
         if now and (now.size, without_damage(now.record)) != (old.size, without_damage(old.record)):
             raise StorageError(f"{item.key}: {OTHER_RUN}", EXISTS)
@@ -123,7 +124,7 @@ class Copier:
             )
 
     def complete_record(self, comparison: Comparison, version: Version) -> Record | None:
-        """The record that a complete object lacks, written now; None if its bytes can't be shown to be right."""
+        """Write the missing record of a complete object; return None if its bytes cannot be verified."""
         if version.checksum is None:
             return None
         checksum, key = Checksum.parse(version.checksum), comparison.item.key
@@ -131,7 +132,7 @@ class Copier:
         digests = self.hash_object(comparison, checksum.algorithm)
         if digests[checksum.algorithm] != checksum.digest:
             return None
-        # The file as published was the object, or nobody knows it any more.
+        # The published file was the object, or its digest is no longer known.
         record = _record(comparison.item, Proof(version), (str(checksum), digests.size), digests)
         if version.size not in (None, digests.size):
             return None
@@ -139,7 +140,7 @@ class Copier:
         return record
 
     def hash_object(self, comparison: Comparison, algorithm: str = "sha256") -> Digests:
-        """Hashes of the bytes that are in the bucket. Raises StorageError, Interrupted."""
+        """Hash the bytes of the stored object. Raises StorageError, Interrupted."""
         total = comparison.stored.size if comparison.stored else None
         with Digests(algorithm) as digests:
             for chunk in self.store.read(comparison.item.key, self.stop):
@@ -148,32 +149,36 @@ class Copier:
         return digests
 
     def verify(self, comparison: Comparison) -> Comparison:
-        """The verdict after its bytes were read again."""
+        """Read the bytes of the object again and return the new comparison."""
         record = comparison.stored.record if comparison.stored else None
         if record is None or not (comparison.verdict is Verdict.CURRENT or record.damaged):
             return comparison
         promised = copy_checksum(comparison.item.version)
-        wanted = Checksum.parse(promised or f"sha256:{record.sha256}")
-        got = self.hash_object(comparison, wanted.algorithm)
-        recorded = (got.size, got["sha256"], got["sha512"]) == (record.size, record.sha256, record.sha512)
-        if recorded and got[wanted.algorithm] == wanted.digest:
+        expected = Checksum.parse(promised or f"sha256:{record.sha256}")
+        digests = self.hash_object(comparison, expected.algorithm)
+        recorded = (digests.size, digests["sha256"], digests["sha512"]) == (record.size, record.sha256, record.sha512)
+        if recorded and digests[expected.algorithm] == expected.digest:
             comparison = self._mark_damaged(comparison, record, None) if record.damaged else comparison
             return replace(comparison, is_read=promised in record.stored)
-        reason = f"its bytes have sha256:{got['sha256']}, its record says sha256:{record.sha256}"
+        reason = f"its bytes have sha256:{digests['sha256']}, its record says sha256:{record.sha256}"
         if recorded:
-            reason = f"its bytes have {wanted.algorithm}:{got[wanted.algorithm]}, the definition says {wanted}"
+            reason = (
+                f"its bytes have {expected.algorithm}:{digests[expected.algorithm]}, the definition says {expected}"
+            )
         marked = self._mark_damaged(comparison, record, datetime.now(UTC).isoformat(timespec="seconds"))
         return replace(marked, verdict=Verdict.MISMATCH, reason=reason)
 
     def _mark_damaged(self, comparison: Comparison, record: Record, damaged: str | None) -> Comparison:
-        """The verdict on an object whose record says since when it is damaged. The record is written only if it is
-        still the one that was read: another run may have replaced the object."""
+        """Write since when the object is damaged into its record, and return the new comparison.
+
+        The record is written only if it has not changed since it was read: another run may have replaced the object.
+        """
         new = replace(record, damaged=damaged)
         if not self.dry:
             try:
                 if read_record(self.store, comparison.item.key)[0] == record:
                     self.store.put(comparison.item.key + RECORD, encode(new))
-            except StorageError as error:  # the verdict counts all the same
+            except StorageError as error:  # the verdict stands without the mark
                 self.reporter.line(comparison.item.subject, f"the record cannot be marked: {error}")
         stored = replace(comparison.stored, record=new) if comparison.stored else None
         return compare(comparison.item, stored)
@@ -183,7 +188,9 @@ def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests)
     version, meta = proof.version, item.definition.meta
     is_signed = proof.signature == VERIFIED or version.is_signed
     promised = "definition" if item.version.checksum else "checksums_url" if version.checksum else "computed"
-    if version.checksum is None and is_signed:  # of the file itself: what was verified is the digest of what passed by
+    if (
+        version.checksum is None and is_signed
+    ):  # the signature is over the file, whose digest was computed while it was copied
         version, promised = version.model_copy(update={"checksum": source[0]}), "signature"
     return Record(
         name=item.definition.name,
@@ -208,19 +215,19 @@ def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests)
 
 
 def without_damage(record: Record | None) -> Record | None:
-    """The record without a mark of damage."""
+    """Return the record without its damage mark."""
     return replace(record, damaged=None) if record else None
 
 
 def read_record(store: Store, key: str) -> tuple[Record | None, bool]:
-    """The record of an object, and whether there is something else instead. Raises StorageError."""
+    """Read the record of an object; the flag is True if its file is not a valid record. Raises StorageError."""
     data = store.get(key + RECORD)
     record = decode(data or b"")
     return record, data is not None and record is None
 
 
 def delete_object(store: Store, old: StoredObject) -> None:
-    """Delete an object of ours first and then its record: who is killed in between leaves nothing that looks whole.
+    """Delete an own object and then its record: a run that is killed in between leaves no object that looks complete.
     Raises StorageError."""
     if old.size is not None:
         store.remove(old.key)
@@ -228,21 +235,24 @@ def delete_object(store: Store, old: StoredObject) -> None:
 
 
 def list_contents(store: Store, prefix: str, keys: set[str], workers: int) -> Contents:
-    """What is below the prefix: one listing, one small GET for each record, and a HEAD where one of the `keys` has none
-    or the two do not agree: some listings lag. What is below a prefix with an index of its own belongs to another
-    mirror. Raises StorageError."""
+    """List the objects below the prefix with their records.
+
+    This takes one listing, one small GET for each record, and a HEAD where one of the `keys` has no record or a record
+    of another size: some listings lag behind. Objects below a prefix with its own index belong to another mirror.
+    Raises StorageError.
+    """
     listed = list(store.entries(prefix))
     index = f"/{INDEX_FILE}"
-    others = tuple(
-        sorted(each.key.removesuffix(INDEX_FILE) for each in listed if each.key[len(prefix) :].endswith(index))
+    other_mirrors = tuple(
+        sorted(entry.key.removesuffix(INDEX_FILE) for entry in listed if entry.key[len(prefix) :].endswith(index))
     )
     asked = keys | {key + RECORD for key in keys}
-    entries = {each.key: each for each in listed if each.key in asked or not each.key.startswith(others)}
+    entries = {entry.key: entry for entry in listed if entry.key in asked or not entry.key.startswith(other_mirrors)}
     recorded = {key.removesuffix(RECORD) for key in entries if key.endswith(RECORD)}
 
     def look(key: str) -> StoredObject | None:
         entry = entries.get(key)
-        record, damaged = read_record(store, key)  # which the listing may lack
+        record, damaged = read_record(store, key)  # the listing may lack it
         if entry is None:
             return StoredObject(key, None, entries[key + RECORD].modified, record) if record else None
         if record and record.size == entry.size:
@@ -252,17 +262,17 @@ def list_contents(store: Store, prefix: str, keys: set[str], workers: int) -> Co
             return StoredObject(key, None, entry.modified, record) if record else None
         return StoredObject(key, head[0].size, head[0].modified, record, head[1], damaged)
 
-    seen = in_parallel(look, sorted(recorded | (keys & set(entries))), workers)
-    return Contents({stored.key: stored for stored in seen if stored}, frozenset(entries), others)
+    objects = in_parallel(look, sorted(recorded | (keys & set(entries))), workers)
+    return Contents({stored.key: stored for stored in objects if stored}, frozenset(entries), other_mirrors)
 
 
 def with_unlisted(store: Store, contents: Contents, expected: Iterable[str]) -> Contents:
-    """The holding with those `expected` objects that its listing lacks and that are there: some listings lag. Raises
+    """Add those `expected` objects that exist but are not in the listing: some listings lag behind. Raises
     StorageError."""
     stored = dict(contents.stored)
     for key in expected:
-        seen = stored.get(key)
-        if seen and seen.size is not None and (seen.record or seen.damaged):
+        known = stored.get(key)
+        if known and known.size is not None and (known.record or known.damaged):
             continue
         head = store.head(key)
         if head:

@@ -1,6 +1,6 @@
-"""Copy on the workers of a Dask cluster. What is sent there is in `job`; no secret is.
+"""Copy with the workers of a Dask cluster. `job` defines the data that is sent; it contains no secrets.
 
-Why limits are kept on this side, and what becomes of lost workers: docs/decisions/020.
+docs/decisions/020 explains why the limits are on this side, and how lost workers are handled.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from openstack_image_manager.mirror.plan import Comparison
 from openstack_image_manager.mirror.record import Record
 
 CONNECT_TIMEOUT = 5  # seconds
-POLL_INTERVAL = 1.0  # seconds between looks at what was submitted
-NO_WORKERS_TIMEOUT = 60.0  # seconds that a cluster may be without workers
-TIMEOUT = 8 * 3600.0  # seconds for one version, with the time that it waits for a worker
+POLL_INTERVAL = 1.0  # seconds
+NO_WORKERS_TIMEOUT = 60.0  # seconds without workers
+TIMEOUT = 8 * 3600.0  # seconds for one version, including the wait for a worker
 
 
 def scheduler_address(executor: str) -> str:
-    """The scheduler's address, of dask://HOST:PORT. Raises UsageError."""
-    found = re.fullmatch(r"dask://([^/@\s]+:\d+)/?", executor)
-    if not found:
+    """Return the scheduler's address from dask://HOST:PORT. Raises UsageError."""
+    match = re.fullmatch(r"dask://([^/@\s]+:\d+)/?", executor)
+    if not match:
         raise UsageError(f"--executor {executor}: write it like dask://scheduler.example.org:8786")
-    return f"tcp://{found[1]}"
+    return f"tcp://{match[1]}"
 
 
 class Cluster:
-    """A client of a scheduler. `with` closes it. Raises Error where there is no scheduler, or no worker."""
+    """A client of a scheduler; `with` closes it. Raises Error if there is no scheduler or no worker."""
 
     def __init__(self, executor: str, target: Target, endpoint: str, keys: str | None, stop: threading.Event) -> None:
         where_to = scheduler_address(executor)
@@ -44,7 +44,7 @@ class Cluster:
         except ImportError:
             hint = "pip install '.[dask]' in its source directory"
             raise Error(f"--executor {executor} needs Dask here and on the workers: {hint}") from None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it would say, our messages say
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the messages of this program are enough
         self._target, self._endpoint, self._keys, self._stop = target, endpoint, keys, stop
         self._address = executor
         self._library: Any = distributed
@@ -71,9 +71,10 @@ class Cluster:
         self._client.close()
 
     def copy_version(self, comparison: Comparison) -> tuple[str, Record]:
-        """Have it done by a worker; by another one if that is lost, as often as the
-        scheduler allows. Raises Error, Interrupted
-        (a worker then ends what it has begun)."""
+        """Copy the version with a worker; if it is lost, retry on others as often as the scheduler allows.
+
+        Raises Error, and Interrupted, after which the worker finishes its copy.
+        """
         work = create_job(comparison, self._target, self._endpoint, self._keys)
         future = self._client.submit(
             run_job, work, pure=False, retries=0, key=f"mirror-{comparison.item.key}-{id(comparison)}"
@@ -88,14 +89,14 @@ class Cluster:
         except (Error, Interrupted):
             raise
         except Exception as error:
-            said = reason(f"{type(error).__name__}: {error}")
+            cause = reason(f"{type(error).__name__}: {error}")
             hint = f"check that openstack-image-manager {__version__} is installed there"
-            raise Error(f"{comparison.item.key}: a worker failed ({said}); {hint}") from None
+            raise Error(f"{comparison.item.key}: a worker failed ({cause}); {hint}") from None
         finally:
             future.release()
 
     def _wait(self, future: Any, comparison: Comparison) -> dict[str, Any]:
-        end, seen = time.monotonic() + TIMEOUT, time.monotonic()
+        end, last_seen = time.monotonic() + TIMEOUT, time.monotonic()
         while True:
             try:
                 answer: dict[str, Any] = future.result(timeout=POLL_INTERVAL)
@@ -103,11 +104,11 @@ class Cluster:
             except TimeoutError:
                 pass
             now = time.monotonic()
-            seen = now if self._workers() else seen
+            last_seen = now if self._workers() else last_seen
             if self._stop.is_set():
                 future.cancel()
                 raise Interrupted("interrupted")
-            if now - seen > NO_WORKERS_TIMEOUT or now > end:
+            if now - last_seen > NO_WORKERS_TIMEOUT or now > end:
                 future.cancel()
-                why = "has no workers left" if now - seen > NO_WORKERS_TIMEOUT else "did not finish in time"
+                why = "has no workers left" if now - last_seen > NO_WORKERS_TIMEOUT else "did not finish in time"
                 raise Error(f"{comparison.item.key}: the cluster {why} ({self._address}); run again when it is healthy")

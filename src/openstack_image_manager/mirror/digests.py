@@ -1,4 +1,4 @@
-"""Hashes of what passes, each in a thread of its own: hashlib lets others work meanwhile."""
+"""Hash chunks in one thread per algorithm: hashlib releases the lock of the interpreter."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import hashlib
 import threading
 from queue import Queue
 
-WAITING = 4  # chunks that a hash may be behind; more would only be more memory
+WAITING = 4  # chunks that a hash may lag behind; more would only take memory
 
 
 class Digests:
-    """SHA-256, SHA-512 and `more`, but for those that somebody else makes (`known`). `with` ends the threads; there are
-    digests after `finish`."""
+    """Compute SHA-256, SHA-512 and `more`, except for the `known` ones that another object computes.
+
+    `with` ends the threads; the digests are available after `finish`.
+    """
 
     def __init__(self, *more: str, known: frozenset[str] = frozenset()) -> None:
         self.size = 0
@@ -26,19 +28,19 @@ class Digests:
             thread.start()
 
     def _work(self, name: str, queue: Queue[bytes | None]) -> None:
-        made = hashlib.new(name)
+        digest = hashlib.new(name)
         while (chunk := queue.get()) is not None:
-            made.update(chunk)
-        self._done[name] = made.hexdigest()
+            digest.update(chunk)
+        self._done[name] = digest.hexdigest()
 
     def feed(self, chunk: bytes) -> None:
-        """The next bytes, which nobody may change any more."""
+        """Hash the next bytes, which must not change afterwards."""
         self.size += len(chunk)
         for queue in self._queues:
             queue.put(chunk)
 
     def finish(self, **known: str) -> None:
-        """That was all. `known`: digests that somebody else has made."""
+        """Finish all hashes. `known`: digests that another object has computed."""
         for queue in self._queues:
             queue.put(None)
         for thread in self._threads:

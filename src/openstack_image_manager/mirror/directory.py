@@ -1,6 +1,6 @@
-"""Keep copies in a directory (`--bucket file:///path`): the same tree as in a bucket, to carry it elsewhere.
+"""Store copies in a directory (`--bucket file:///path`): the same tree as in a bucket, for offline transport.
 
-What is written in which order, and why, is in docs/decisions/019.
+docs/decisions/019 gives the order of writes and its reasons.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from openstack_image_manager.mirror.location import RECORD
 from openstack_image_manager.mirror.record import Record, encode
 from openstack_image_manager.mirror.store import CHUNK, EXISTS, LARGEST_SMALL_FILE, Entry, UnfinishedUpload
 
-PARTIAL = ".mirror-partial"  # what the name of an unfinished file ends with
+PARTIAL = ".mirror-partial"  # suffix of an unfinished file
 _ADVICE = {
     "ENOSPC": "the disk is full; free space",
     "EDQUOT": "the quota is full; free space, or raise the quota",
@@ -32,7 +32,7 @@ _ADVICE = {
 
 
 class Directory:
-    """One directory, which must be there. Only one run writes to it at a time: `with` locks it if `writes`."""
+    """One existing directory. Only one run writes to it at a time: `with` locks it if `writes` is set."""
 
     def __init__(self, root: str, writes: bool = True) -> None:
         self.root = Path(root)
@@ -57,12 +57,12 @@ class Directory:
 
     @property
     def address(self) -> str:
-        """As a URL."""
+        """Return the directory as a URL."""
         return f"file://{quote(str(self.root))}"
 
     @contextmanager
     def _operation(self, what: str) -> Iterator[None]:
-        """Every failure becomes a StorageError."""
+        """Turn every failure into a StorageError."""
         where = f"{self.address}: {what}".rstrip(": ")
         try:
             yield
@@ -76,7 +76,7 @@ class Directory:
             raise StorageError(f"{where}: {_ADVICE.get(name, error.strerror or str(error))}", name) from None
 
     def _path(self, key: str) -> Path:
-        """Where the object is: below the directory, whatever links somebody has made in it."""
+        """Return the path of the object, which must be below the directory even if it contains symbolic links."""
         path = self.root / key
         parent = path.parent.resolve()
         if not parent.is_relative_to(self.root.resolve()):
@@ -84,7 +84,7 @@ class Directory:
         return path
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        """All files below the prefix, records and indexes too, but what is unfinished."""
+        """List all files below the prefix, records and indexes included, except unfinished ones."""
         for path in self._files(prefix):
             if not path.name.endswith(PARTIAL):
                 with suppress(FileNotFoundError):
@@ -97,11 +97,11 @@ class Directory:
                 yield from (Path(folder) / name for name in sorted(names))
 
     def _entry(self, path: Path) -> Entry:
-        found = path.stat()
-        return Entry(str(path.relative_to(self.root)), found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+        status = path.stat()
+        return Entry(str(path.relative_to(self.root)), status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     def head(self, key: str) -> tuple[Entry, bool] | None:
-        """The file. That it is ours only its record says, which is there before it."""
+        """Return the file. Only its record, which is written first, shows that this program wrote it."""
         try:
             with self._operation(f"looking at {key}"):
                 return self._entry(self._path(key)), False
@@ -111,7 +111,7 @@ class Directory:
             raise
 
     def get(self, key: str) -> bytes | None:
-        """A small file; None if there is none."""
+        """Read a small file; None if it does not exist."""
         try:
             with self._operation(f"reading {key}"), self._path(key).open("rb") as file:
                 data = file.read(LARGEST_SMALL_FILE + 1)
@@ -124,7 +124,7 @@ class Directory:
         return data
 
     def put(self, key: str, data: bytes, kind: str = "application/json", *, new: bool = False) -> None:  # noqa: ARG002  as Store
-        """Write a small file whole, over what is there. A directory knows nothing of media types."""
+        """Write a small file whole, and overwrite an existing one. A directory has no media types."""
         if new and os.path.lexists(self._path(key)):
             raise StorageError(f"{self.address}: writing {key}: a file already exists", EXISTS)
         with DirectoryUpload(self, key) as upload:
@@ -133,7 +133,7 @@ class Directory:
             upload.replace()
 
     def remove(self, key: str) -> None:
-        """Delete one file, and the directories that are empty then."""
+        """Delete one file, and the directories that become empty."""
         with self._operation(f"deleting {key}"):
             path = self._path(key)
             path.unlink(missing_ok=True)
@@ -146,7 +146,7 @@ class Directory:
                 return
 
     def read(self, key: str, stop: threading.Event) -> Iterator[bytes]:
-        """The file's bytes. Raises Interrupted when `stop` is set."""
+        """Read the bytes of the file. Raises Interrupted when `stop` is set."""
         with self._operation(f"reading {key}"), self._path(key).open("rb") as file:
             while chunk := file.read(CHUNK):
                 if stop.is_set():
@@ -154,20 +154,20 @@ class Directory:
                 yield chunk
 
     def begin_upload(self, key: str, metadata: Mapping[str, str]) -> DirectoryUpload:  # noqa: ARG002  as Store
-        """A file under another name, of which the record will say what metadata say elsewhere."""
+        """Begin a file under a temporary name; its record replaces metadata."""
         return DirectoryUpload(self, key)
 
     def unfinished_uploads(self, prefix: str) -> list[UnfinishedUpload]:
-        """Files that killed runs left: no other run is at work while this one has the lock."""
-        found = []
+        """List the files that killed runs left: this run has the lock, so no other run is writing."""
+        uploads = []
         for path in self._files(prefix):
             if path.name.endswith(PARTIAL):
                 entry = self._entry(path)
                 name = path.name[1:].rsplit(".", 2)[0]
-                found.append(
+                uploads.append(
                     UnfinishedUpload(str(path.with_name(name).relative_to(self.root)), entry.key, entry.modified, True)
                 )
-        return found
+        return uploads
 
     def abort(self, key: str, upload_id: str) -> None:
         """Delete an unfinished file."""
@@ -175,7 +175,7 @@ class Directory:
             self._path(upload_id).unlink(missing_ok=True)
 
     def open_partial(self, key: str) -> tuple[Path, Path, int]:
-        """The file's path, and the path and the descriptor of the one that it is written to."""
+        """Return the path of the file, and the path and descriptor of its temporary file."""
         if key.endswith(PARTIAL):
             raise StorageError(f"'{key}': this name is reserved for unfinished files; set another mirror_url")
         with self._operation(f"writing {key}"):
@@ -186,13 +186,13 @@ class Directory:
 
 
 def _unless_gone(error: OSError) -> None:
-    """A directory that can't be read would look as if nothing was in it."""
+    """Raise other errors: an unreadable directory would look empty."""
     if not isinstance(error, FileNotFoundError):
         raise error
 
 
 class DirectoryUpload:
-    """A file on its way; see `store.Upload`."""
+    """The upload of one file; see `store.Upload`."""
 
     def __init__(self, folder: Directory, key: str) -> None:
         self._folder, self._key = folder, key
@@ -217,19 +217,19 @@ class DirectoryUpload:
                 left = left[os.write(self._file, left) :]
 
     def flush(self) -> None:
-        """Wait until the disk has everything. Raises StorageError."""
+        """Wait until the disk has all bytes. Raises StorageError."""
         with self._folder._operation(f"writing {self._key}"):
             os.fsync(self._file)
 
     def complete(self, record: Record) -> None:
-        """Write the record, and give the file its name. Raises StorageError; EXISTS where something is."""
+        """Write the record, and rename the file. Raises StorageError; EXISTS if the name is in use."""
         if os.path.lexists(self._path):
             raise StorageError(f"{self._folder.address}: completing {self._key}: an object already exists", EXISTS)
         self._folder.put(self._key + RECORD, encode(record))
         self.replace()
 
     def replace(self) -> None:
-        """Give the file its name, whatever had it; also after a power failure. Raises StorageError."""
+        """Rename the file, and overwrite an existing one; this survives a power failure. Raises StorageError."""
         with self._folder._operation(f"completing {self._key}"):
             self._partial.replace(self._path)
             self._is_complete = True

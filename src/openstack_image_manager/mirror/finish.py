@@ -1,4 +1,4 @@
-"""What follows the copies of a run: addresses into definitions, the sweep, the index, the prune."""
+"""Finish a run after its copies: write URLs, abort stale uploads, write the index, and prune."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from openstack_image_manager.mirror.report import Outcome
 from openstack_image_manager.mirror.store import Store
 from openstack_image_manager.reporter import Reporter
 
-INDEX_ATTEMPTS = 5  # at the index, until no other run changes it
+INDEX_ATTEMPTS = 5  # until no other run changes the index
 BUSY = "other runs keep changing it; run again when they have ended"
 NO_ADDRESS = (
     "no mirror_url written: its digest is known only from the bucket; delete the copy, and the next run writes both"
@@ -31,8 +31,8 @@ DENIED = ("AccessDenied", "403")
 
 
 def withdraw(plan: Plan, contents: Contents, publisher: Publisher) -> dict[str, Error]:
-    """Take objects that are about to be replaced out of the index; the errors (by key) of those that must stay then."""
-    mismatched = _mismatched(plan, [each.item.key for each in plan.comparisons])
+    """Remove objects that will be replaced from the index; return errors by key of those that must stay."""
+    mismatched = _mismatched(plan, [comparison.item.key for comparison in plan.comparisons])
     replaced = mismatched.keys() & contents.stored.keys()
     if not replaced:
         return {}
@@ -44,11 +44,14 @@ def withdraw(plan: Plan, contents: Contents, publisher: Publisher) -> dict[str, 
 
 
 def _mismatched(plan: Plan, keys: Sequence[str]) -> dict[str, Record]:
-    """What is known to be wrong at these keys, and the records that it has."""
+    """Return the records of the wrong objects at these keys."""
     return {
-        each.item.key: each.stored.record
-        for each in plan.comparisons
-        if each.item.key in keys and each.verdict is Verdict.MISMATCH and each.stored and each.stored.record
+        comparison.item.key: comparison.stored.record
+        for comparison in plan.comparisons
+        if comparison.item.key in keys
+        and comparison.verdict is Verdict.MISMATCH
+        and comparison.stored
+        and comparison.stored.record
     }
 
 
@@ -67,33 +70,37 @@ class Completion:
     reporter: Reporter
 
     def finish(self, contents: Contents, *, write: bool) -> dict[str, Error]:
-        """Write addresses and sweep; what of it failed, and why."""
+        """Write URLs into definitions and abort stale uploads; return the errors."""
         failed: dict[str, Error] = {}
-        good = [(each.comparison.item, each.record, each.is_read) for each in self.outcomes if each.state == "ok"]
-        for item, record, is_read in good if write else ():
+        copied = [
+            (outcome.comparison.item, outcome.record, outcome.is_read)
+            for outcome in self.outcomes
+            if outcome.state == "ok"
+        ]
+        for item, record, is_read in copied if write else ():
             if not (item.version.mirror_url or is_read or has_known_digest(item.version, record)):
                 self.reporter.line(item.subject, NO_ADDRESS)
-        for file, became in mirror.write_addresses(good, self.target, self.loaded.positions).items() if write else ():
-            if isinstance(became, Error):
-                failed[file] = became
-            self.reporter.line(file, str(became) if isinstance(became, Error) else f"mirror_url written: {became}")
+        for file, result in mirror.write_addresses(copied, self.target, self.loaded.positions).items() if write else ():
+            if isinstance(result, Error):
+                failed[file] = result
+            self.reporter.line(file, str(result) if isinstance(result, Error) else f"mirror_url written: {result}")
         try:
             known, now = mirror.known_keys(self.plan), datetime.now(UTC)
-            for each in mirror.abort_stale_uploads(self.store, self.target, known, now, contents.other_mirrors):
-                since = f"{each.since:%Y-%m-%d %H:%M}"
-                self.reporter.line(each.key, f"aborted an unfinished upload of {since}")
+            for upload in mirror.abort_stale_uploads(self.store, self.target, known, now, contents.other_mirrors):
+                since = f"{upload.since:%Y-%m-%d %H:%M}"
+                self.reporter.line(upload.key, f"aborted an unfinished upload of {since}")
         except StorageError as error:
-            if error.code not in DENIED:  # who may not look for them copies all the same
+            if error.code not in DENIED:  # copies need no permission to list uploads
                 failed["unfinished uploads"] = error
             self.reporter.line("unfinished uploads", str(error))
         return failed
 
     def deletable_plan(self, prune: bool) -> Plan:
-        """The plan with what is to be deleted now; says why, if nothing is."""
+        """Return the plan with the objects to delete now; report why nothing is deleted."""
         if not (prune and self.plan.unneeded):
             return replace(self.plan, unneeded=())
-        wrong = any(each.state != "ok" for each in self.outcomes)
-        reason = self.plan.kept or ("some versions failed" if wrong else "")
+        is_incomplete = any(outcome.state != "ok" for outcome in self.outcomes)
+        reason = self.plan.kept or ("some versions failed" if is_incomplete else "")
         try:
             needed = self.known_unneeded.keys() - mirror.read_unneeded(self.store, self.target).keys()
         except StorageError as error:
@@ -101,22 +108,34 @@ class Completion:
         if reason:
             self.reporter.line("prune", f"nothing was deleted: {reason}")
             return replace(self.plan, unneeded=())
-        for key in sorted(needed & {each.key for each in self.plan.unneeded}):
+        for key in sorted(needed & {stored.key for stored in self.plan.unneeded}):
             self.reporter.line(key, "not deleted: another run needs it now")
-        unneeded = tuple(each for each in self.plan.unneeded if each.key not in needed)
+        unneeded = tuple(stored for stored in self.plan.unneeded if stored.key not in needed)
         since = {key: time for key, time in self.plan.since.items() if key not in needed}
         return replace(self.plan, unneeded=unneeded, since=since)
 
-    def publish(self, contents: Contents, publisher: Publisher, gone: Plan) -> dict[str, Error]:
-        """The index of what is held now, without what is deleted afterwards; why it failed, if it did. `contents`: what
-        there was before the copies."""
+    def publish(self, contents: Contents, publisher: Publisher, deletable: Plan) -> dict[str, Error]:
+        """Write the index of the current objects, without those that will be deleted; return the error, if any.
+
+        `contents`: the objects before the copies.
+        """
         before = {key: stored.record for key, stored in contents.stored.items()}
-        changed = any(each.message or each.record != before.get(each.comparison.item.key) for each in self.outcomes)
-        mismatched = _mismatched(self.plan, [each.comparison.item.key for each in self.outcomes if each.state != "ok"])
-        mismatched |= {stored.key: stored.record for stored in gone.unneeded if stored.record}
-        expected = {each.comparison.item.key for each in self.outcomes if each.state == "ok"} | contents.stored.keys()
+        changed = any(
+            outcome.message or outcome.record != before.get(outcome.comparison.item.key) for outcome in self.outcomes
+        )
+        mismatched = _mismatched(
+            self.plan, [outcome.comparison.item.key for outcome in self.outcomes if outcome.state != "ok"]
+        )
+        mismatched |= {stored.key: stored.record for stored in deletable.unneeded if stored.record}
+        expected = {
+            outcome.comparison.item.key for outcome in self.outcomes if outcome.state == "ok"
+        } | contents.stored.keys()
         done: set[str] = set()
-        read = {each.comparison.item.key: each.record for each in self.outcomes if each.is_read and each.record}
+        read = {
+            outcome.comparison.item.key: outcome.record
+            for outcome in self.outcomes
+            if outcome.is_read and outcome.record
+        }
         publisher = replace(publisher, verified=read)
         try:
             expected |= set(publisher.published_keys())
@@ -128,7 +147,7 @@ class Completion:
                 done |= set(written)
                 if not written:
                     break
-                # Another run may have written between our look and our index.
+                # Another run may have written between the listing and the index.
                 contents = list_contents(self.store, self.target.prefix, set(), mirror.READERS)
             else:
                 publisher.unsign(done)
@@ -142,16 +161,17 @@ class Completion:
             self.reporter.line("index", f"{len(done)} files written")
         return {}
 
-    def prune(self, gone: Plan, failed: Mapping[str, Error]) -> dict[str, Error]:
-        """Delete what nobody needs, once no index names it, and note what may go later; what of it failed."""
-        wrong: dict[str, Error] = {}
-        since = dict(gone.since)
-        if gone.unneeded and "index" in failed:
+    def prune(self, deletable: Plan, failed: Mapping[str, Error]) -> dict[str, Error]:
+        """Delete unneeded objects that no index names, and record when the others became unneeded; return the
+        errors."""
+        errors: dict[str, Error] = {}
+        since = dict(deletable.since)
+        if deletable.unneeded and "index" in failed:
             self.reporter.line("prune", "nothing was deleted: the index could not be written first")
         else:
-            for key, failure in mirror.prune(gone, self.store, self.reporter).items():
+            for key, failure in mirror.prune(deletable, self.store, self.reporter).items():
                 if failure:
-                    wrong[key] = failure
+                    errors[key] = failure
                     self.reporter.line(key, str(failure))
                 else:
                     del since[key]
@@ -159,6 +179,6 @@ class Completion:
             if since or self.known_unneeded:
                 mirror.write_unneeded(self.store, self.target, since)
         except StorageError as error:
-            wrong["unneeded objects"] = error
+            errors["unneeded objects"] = error
             self.reporter.line("unneeded objects", str(error))
-        return wrong
+        return errors

@@ -1,4 +1,4 @@
-"""The index of a mirror on its way into it: only what differs is written, and nothing that others wrote is touched."""
+"""Write the index into the mirror. Only differences are written, and files of others are never changed."""
 
 from __future__ import annotations
 
@@ -37,32 +37,31 @@ class Publisher:
         they have that record. All signatures are made before the first byte is written. A mirror that never held an
         object gets no index. Raises Error."""
         objects = self.publishable(contents, mismatched)
-        made = index.build_index(objects, self.target.prefix)
-        before = {key: self._read_own(key) for key in made}
+        texts_by_key = index.build_index(objects, self.target.prefix)
+        before = {key: self._read_own(key) for key in texts_by_key}
         if not objects and not any(before.values()):
             return []
-        texts = {key: text for key, text in made.items() if before[key] != text}
-        signatures = self._signatures(made, before)
+        texts = {key: text for key, text in texts_by_key.items() if before[key] != text}
+        signatures = self._signatures(texts_by_key, before)
         done = []
-        for key in made:
-            if self.signer and key in texts:  # another run may have signed more since, which the next look has to know
+        for key in texts_by_key:
+            if self.signer and key in texts:  # another run may have signed more in the meantime
                 self._remember(self.signer)
             done += self._write(key, texts.get(key), signatures.get(key))
         for key in index.obsolete_checksum_files(
-            (name for name in contents.keys if name.startswith(self.target.prefix)), made
+            (name for name in contents.keys if name.startswith(self.target.prefix)), texts_by_key
         ):
             with suppress(_ForeignError):
                 if self._read_own(key) is None:
-                    continue  # whose an empty file is, nobody knows
-                for each in (index.signed_key(key), key):
-                    if each in contents.keys:
-                        self.store.remove(each)
-                        done.append(each)
+                    continue  # the owner of an empty file is unknown
+                for name in (index.signed_key(key), key):
+                    if name in contents.keys:
+                        self.store.remove(name)
+                        done.append(name)
         return done
 
     def unsign(self, written: Iterable[str]) -> None:
-        """Delete those detached signatures that were `written` and whose texts another run has changed since. Raises
-        Error."""
+        """Delete detached signatures in `written` whose texts another run has changed since. Raises Error."""
         for signed in [key for key in written if key.endswith(index.SIGNED[SUMS])]:
             text = self.store.get(signed.removesuffix(index.SIGNED[SUMS]) + SUMS)
             signature = self.store.get(signed)
@@ -70,26 +69,29 @@ class Publisher:
                 self.store.remove(signed)
 
     def published_keys(self) -> list[str]:
-        """Keys of the objects that the index names now. Raises StorageError."""
+        """Return the keys of the objects that the current index names. Raises StorageError."""
         data = self.store.get(self.target.prefix + index.PRODUCTS) or b""
         text = data.decode("utf-8", "replace")
         return sorted({key for key, *_ in index.parse_products(text, self.target.prefix)}) if index.is_own(text) else []
 
     def publishable(self, contents: Contents, mismatched: Mapping[str, Record]) -> Mapping[str, Record]:
-        """Objects that are as large as their records say, not damaged, and fit to be signed if there is a signer; with
-        what their definitions say of them."""
+        """Return the records of complete, undamaged objects, described as their definitions say. With a signer, only
+        objects that may be signed."""
         items = {item.key: item for item in self.items if not item.error}
         proven = self._signable(self._complete_objects(contents, mismatched))
         return {key: with_definition(record, items[key]) if key in items else record for key, record in proven.items()}
 
     def unpublished(self, contents: Contents, mismatched: Mapping[str, Record]) -> list[str]:
-        """Keys of the objects that nothing but their records speaks for. Raises StorageError."""
+        """Return the keys of objects whose digests are known only from their records. Raises StorageError."""
         whole = self._complete_objects(contents, mismatched)
         return sorted(whole.keys() - self._signable(whole).keys())
 
     def _signable(self, whole: Mapping[str, Record]) -> dict[str, Record]:
-        """What may be signed: objects whose sha256 is told by more than their records, without a sha512 that is not.
-        Without a signer all of them."""
+        """Return the objects that may be signed: a source other than the record confirms their sha256. A sha512 without
+        such a source is removed.
+
+        Without a signer, all objects are returned.
+        """
         if self.signer is None:
             return dict(whole)
         known = defined_digests(self.items, whole)
@@ -108,7 +110,7 @@ class Publisher:
         return proven
 
     def _remember(self, signer: Signer) -> None:
-        """Keep in mind what the index says now, if it has our signature."""
+        """Remember the entries of the current index, if this key signed it."""
         data = self.store.get(self.target.prefix + index.signed_key(index.PRODUCTS))
         try:
             text, signature = armor.cleartext(data or b"")
@@ -130,8 +132,8 @@ class Publisher:
         }
 
     def _read_own(self, key: str) -> str | None:
-        """What is there now, whatever a listing says; an empty file is as none. Raises _ForeignError for what is not
-        ours."""
+        """Read the file now, whatever a listing says; an empty file counts as missing. Raises _ForeignError for a file
+        that this program did not write."""
         data = self.store.get(key)
         if not data:
             return None
@@ -140,11 +142,13 @@ class Publisher:
             raise _foreign_file(key)
         return text
 
-    def _signatures(self, made: Mapping[str, str], before: Mapping[str, str | None]) -> dict[str, bytes]:
-        """The signatures that must be written, by the keys of their texts. Refuses to write one over what is not ours,
-        and a text beside a signature that would be wrong then. Raises Error."""
+    def _signatures(self, texts_by_key: Mapping[str, str], before: Mapping[str, str | None]) -> dict[str, bytes]:
+        """Return the signatures to write, by the keys of their texts.
+
+        Refuses to overwrite a file of others, and to change a text whose signature would become wrong. Raises Error.
+        """
         needed = {}
-        for key, text in made.items():
+        for key, text in texts_by_key.items():
             if self.signer is None and before[key] == text:
                 continue
             signed = index.signed_key(key)
@@ -163,8 +167,11 @@ class Publisher:
         return needed
 
     def _write(self, key: str, text: str | None, signature: bytes | None) -> list[str]:
-        """Write a text and its signature back to back, as far as they are given. A detached signature is deleted before
-        its text changes: who is killed in between leaves an unsigned text and no bad signature."""
+        """Write a text and its signature directly after each other, as far as they are given.
+
+        A detached signature is deleted before its text changes: a run that is killed in between leaves an unsigned
+        text, not a bad signature.
+        """
         signed, clear = index.signed_key(key), key.endswith(".json")
         done = []
         if text is not None:
@@ -194,7 +201,7 @@ class Publisher:
 
 
 def with_definition(record: Record, item: Item) -> Record:
-    """The record with what the definition says of the image by now: others may have written the record."""
+    """Return the record with the current description from the definition: other runs may have written the record."""
     version, meta = item.version, item.definition.meta
     return replace(
         record,
@@ -207,7 +214,7 @@ def with_definition(record: Record, item: Item) -> Record:
 
 
 class _ForeignError(StorageError):
-    """There is something that we did not write."""
+    """The file was not written by this program."""
 
 
 def _foreign_file(key: str) -> _ForeignError:

@@ -1,6 +1,6 @@
-"""One version as plain values, and what is done with it: the same in this process and on any other machine.
+"""Send one version to a worker as plain values.
 
-Nothing secret is among these values: each machine has its own credentials in its environment.
+The values contain no secrets: each machine has its own credentials in its environment.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from openstack_image_manager.mirror.record import Record
 if TYPE_CHECKING:
     from openstack_image_manager.mirror.s3 import Bucket
 
-# Of a definition, what a copy needs; the password of its user is not among it.
+# The fields of a definition that a copy needs; the password of its user is not one of them.
 _FIELDS = {"name", "shortname", "format", "separator", "meta", "resolve", "multi"}
 Job = dict[str, Any]
 
 
 def can_be_sent(comparison: Comparison) -> bool:
-    """True if its addresses hold no passwords or tokens."""
+    """Return True if its URLs contain no passwords or tokens."""
     version = comparison.item.version
     return all(url is None or public_url(url) == url for url in (version.url, version.checksum_file))
 
 
 def create_job(comparison: Comparison, target: Target, endpoint: str, keys: str | None) -> Job:
-    """The work as plain values. `keys`: a directory with keys for signatures, on the machine that does it."""
+    """Return the work as plain values. `keys`: a directory with signature keys on the machine of the worker."""
     item, stored = comparison.item, comparison.stored
     definition = item.definition.model_dump(mode="json", include=_FIELDS, exclude_none=True)
     stored_object = None
@@ -53,12 +53,12 @@ def create_job(comparison: Comparison, target: Target, endpoint: str, keys: str 
     }
 
 
-def read_job(given: Job) -> Comparison:
-    """The work again."""
-    definition = Definition.model_validate(given["definition"])
-    item = Item(definition, Version.model_validate(given["version"]), given["key"])
+def read_job(job: Job) -> Comparison:
+    """Read the comparison from a job."""
+    definition = Definition.model_validate(job["definition"])
+    item = Item(definition, Version.model_validate(job["version"]), job["key"])
     stored = None
-    if stored_object := given["stored"]:
+    if stored_object := job["stored"]:
         record = Record(**stored_object["record"]) if stored_object["record"] else None
         stored = StoredObject(
             stored_object["key"],
@@ -67,60 +67,62 @@ def read_job(given: Job) -> Comparison:
             record,
             stored_object["is_own"],
         )
-    return Comparison(item, Verdict(given["verdict"]), "", stored)
+    return Comparison(item, Verdict(job["verdict"]), "", stored)
 
 
-def read_answer(given: Job) -> tuple[str, Record]:
-    """What was done, and the record. Raises Error with what went wrong there."""
-    if "error" in given:
-        raise Error(given["error"])
-    return given["message"], Record(**given["record"])
+def read_answer(answer: Job) -> tuple[str, Record]:
+    """Return what was done and the record. Raises Error with the error of the worker."""
+    if "error" in answer:
+        raise Error(answer["error"])
+    return answer["message"], Record(**answer["record"])
 
 
 class NullReporter:
-    """A reporter that nobody listens to."""
+    """A reporter without output."""
 
     live = False
 
     def line(self, subject: str, message: str) -> None:
-        """Not told."""
+        """Print nothing."""
 
     def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
-        """Not told."""
+        """Print nothing."""
 
     def finished(self, subject: str) -> None:
-        """Not told."""
+        """Print nothing."""
 
     def expect(self, count: int) -> None:
-        """Not told."""
+        """Print nothing."""
 
 
 @lru_cache(maxsize=4)
 def _bucket(name: str, endpoint: str) -> Bucket:
-    """The bucket, open as long as this process: to open it takes longer than to send a small image."""
+    """Open a bucket for the life of this process: opening one takes longer than copying a small image."""
     from openstack_image_manager.mirror.s3 import Bucket
 
     return Bucket(name, endpoint)
 
 
-def run_job(given: Job) -> Job:
-    """Bring in one version, with the credentials of this machine's environment: `message` and `record`, or `error`. May
-    be done twice: what is right already stays."""
+def run_job(job: Job) -> Job:
+    """Copy one version with the credentials of this machine; return `message` and `record`, or `error`.
+
+    It is safe to run a job twice: correct objects stay.
+    """
     from openstack_image_manager.mirror.copier import Copier
     from openstack_image_manager.mirror.provenance import create_prover
 
-    if given["made_by"] != __version__:
+    if job["made_by"] != __version__:
         return {
-            "error": f"the worker has version {__version__}, this machine has {given['made_by']}; "
+            "error": f"the worker has version {__version__}, this machine has {job['made_by']}; "
             "install the same version on both"
         }
     stop = threading.Event()
     try:
-        bucket = _bucket(given["bucket"], given["endpoint"])
-        keys = Path(given["keys"]) if given["keys"] else None
-        message, record = Copier(bucket, stop, NullReporter(), create_prover(keys, stop)).copy_version(read_job(given))
+        bucket = _bucket(job["bucket"], job["endpoint"])
+        keys = Path(job["keys"]) if job["keys"] else None
+        message, record = Copier(bucket, stop, NullReporter(), create_prover(keys, stop)).copy_version(read_job(job))
     except Error as error:
         if isinstance(error, StorageError):
-            _bucket.cache_clear()  # credentials may be others when it is opened again; other threads still use this one
+            _bucket.cache_clear()  # credentials may differ when it is opened again; other threads still use this bucket
         return {"error": str(error)}
     return {"message": message, "record": asdict(record)}

@@ -13,20 +13,22 @@ from openstack_image_manager.definitions import naming
 from openstack_image_manager.definitions.model import Definition, Version, public_url
 from openstack_image_manager.errors import Error, UsageError
 
-RECORD = ".mirror.json"  # what the name of a record ends with, after that of its object
+RECORD = ".mirror.json"  # suffix of a record, after the name of its object
 LONGEST_KEY = 1024 - len(RECORD)  # bytes of a key
 LATEST = "latest"
 SUMS = "SHA256SUMS"
 STREAMS = "streams/v1/"
 INDEX_FILE = f"{STREAMS}index.json"
-UNNEEDED_FILE = ".mirror-unneeded.json"  # since when no definition needs an object
+UNNEEDED_FILE = ".mirror-unneeded.json"  # since when objects are unneeded
 _INDEX_KEY = re.compile(rf"(?:.*/)?{SUMS}(?:[.]gpg)?|{STREAMS}.*|{re.escape(UNNEEDED_FILE)}")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A part of a bucket, or a directory. `prefix` is empty or ends with a slash; `public`: the address of that prefix,
-    no slash at its end."""
+    """A part of a bucket, or a directory.
+
+    `prefix` is empty or ends with a slash. `public`: the public URL of the prefix, without a slash at the end.
+    """
 
     bucket: str
     prefix: str
@@ -37,12 +39,12 @@ class Target:
         return f"{self.scheme}://{self.bucket}/{self.prefix}".rstrip("/")
 
     def url(self, key: str) -> str:
-        """Where the object is found by others."""
+        """Return the public URL of the object."""
         return f"{self.public}/{quote(key.removeprefix(self.prefix))}"
 
     def key(self, definition: Definition, version: Version) -> str:
-        """From `mirror_url` where there is one, else SHORTNAME/VERSION-SHORTNAME.FORMAT. Raises Error where that makes
-        no key below the prefix."""
+        """Return the key from `mirror_url`, or else SHORTNAME/VERSION-SHORTNAME.FORMAT. Raises Error if it is not a
+        valid key below the prefix."""
         name = self._key_from_url(version.mirror_url) if version.mirror_url else _default_key(definition, version)
         key = self.prefix + name
         if not all(part.strip(".") for part in name.split("/")) or not name.isprintable():
@@ -64,8 +66,10 @@ class Target:
 
 
 def parse_target(bucket: str, endpoint: str, public: str | None = None) -> Target:
-    """What `--bucket` means. `public`: where others find it, if not at ENDPOINT/NAME/prefix, or for a directory at its
-    own address. Raises UsageError."""
+    """Parse `--bucket`.
+
+    `public`: the public URL, if it is not ENDPOINT/NAME/prefix, or the URL of the directory. Raises UsageError.
+    """
     name, prefix = split_bucket(bucket)
     local = is_directory(bucket)
     if public is not None:
@@ -83,21 +87,22 @@ def parse_target(bucket: str, endpoint: str, public: str | None = None) -> Targe
 
 
 def is_directory(bucket: str) -> bool:
-    """True for file:///path."""
+    """Return True for file:///path."""
     return bucket.startswith("file:")
 
 
 def split_bucket(bucket: str) -> tuple[str, str]:
-    """Name and prefix of s3://NAME/prefix, or the path of file:///path, which has no prefix. Raises UsageError."""
+    """Return the name and prefix of s3://NAME/prefix, or the path of file:///path, which has no prefix. Raises
+    UsageError."""
     if is_directory(bucket):
         path = re.fullmatch(r"file://(/[^?#]+)", bucket)
         if not path or (whole := posixpath.normpath("/" + unquote(path[1]).lstrip("/"))) == "/" or "\0" in whole:
             raise UsageError(f"--bucket {bucket}: write it like file:///srv/mirror")
         return whole, ""
-    found = re.fullmatch(r"s3://([A-Za-z0-9][A-Za-z0-9._-]*)/*(.*?)/*", bucket)
-    if not found:
+    match = re.fullmatch(r"s3://([A-Za-z0-9][A-Za-z0-9._-]*)/*(.*?)/*", bucket)
+    if not match:
         raise UsageError(f"--bucket {bucket}: write it like s3://NAME or s3://NAME/prefix, or file:///srv/mirror")
-    return found[1], f"{found[2]}/" if found[2] else ""
+    return match[1], f"{match[2]}/" if match[2] else ""
 
 
 def _default_key(definition: Definition, version: Version) -> str:
@@ -106,13 +111,13 @@ def _default_key(definition: Definition, version: Version) -> str:
 
 
 def slug(text: str) -> str:
-    """Letters, digits and the signs that every file system and address takes."""
+    """Keep letters, digits and the characters that every file system and URL accepts."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A version that shall be in the bucket. `error`: why it can't be told under which key."""
+    """A version to mirror. `error`: why its key is unknown."""
 
     definition: Definition
     version: Version
@@ -121,20 +126,20 @@ class Item:
 
     @property
     def subject(self) -> str:
-        """What people call it."""
+        """Return the name that messages show."""
         return naming.image_name(self.definition, self.version.version, newest=False)
 
 
 def items(definitions: Iterable[Definition], target: Target) -> list[Item]:
-    """All versions but those that still move, which no copy stands for. Two with one key are an error of both."""
-    found = [
+    """Return all versions except `latest`, which has no copy. Two versions with the same key are an error of both."""
+    candidates = [
         _item(definition, version, target)
         for definition in definitions
         for version in definition.versions
         if version.version != LATEST
     ]
-    uses = Counter(item.key for item in found if not item.error)
-    return [_with_key_conflict(item, found) if uses[item.key] > 1 else item for item in found]
+    uses = Counter(item.key for item in candidates if not item.error)
+    return [_with_key_conflict(item, candidates) if uses[item.key] > 1 else item for item in candidates]
 
 
 def _item(definition: Definition, version: Version, target: Target) -> Item:
@@ -144,7 +149,7 @@ def _item(definition: Definition, version: Version, target: Target) -> Item:
         return Item(definition, version, "", error)
 
 
-def _with_key_conflict(item: Item, found: list[Item]) -> Item:
-    others = [each.subject for each in found if each.key == item.key and each is not item]
+def _with_key_conflict(item: Item, candidates: list[Item]) -> Item:
+    others = [other.subject for other in candidates if other.key == item.key and other is not item]
     message = f"'{item.key}' would also be the key of {' and '.join(others)}; set another shortname or mirror_url"
     return replace(item, error=Error(message))

@@ -1,4 +1,4 @@
-"""The mirror: look at the bucket, copy what is missing or wrong, sweep, prune, and write addresses into definitions."""
+"""Plan a mirror, copy what is missing or wrong, clean up, and write URLs into definitions."""
 
 from __future__ import annotations
 
@@ -55,26 +55,30 @@ def plan_mirror(
     now: datetime,
     grace: timedelta,
 ) -> tuple[Plan, Contents, dict[str, datetime]]:
-    """What is to be done, what is there, and since when earlier runs saw that objects are not needed. `others`:
-    definitions that are not asked for now, and need their objects all the same. Raises StorageError."""
+    """Return the plan, the contents of the mirror, and since when earlier runs saw objects unneeded.
+
+    `others`: definitions that this run does not mirror, but whose objects are needed. Raises StorageError.
+    """
     known = {item.key for item in items([*chosen, *others], target)}
     contents = list_contents(store, target.prefix, known, READERS)
     before = read_unneeded(store, target)
-    definitions, lost = _resolve_latest(chosen, contents)
-    everything = [*items([*definitions, *others], target), *lost]
+    definitions, failed = _resolve_latest(chosen, contents)
+    everything = [*items([*definitions, *others], target), *failed]
     missing = {item.key for item in everything} - known - set(contents.stored)
-    if unseen := missing & contents.keys:  # of versions that have only now got their names
+    if unseen := missing & contents.keys:  # of versions whose names were unknown before
         contents = list_contents(store, target.prefix, known | unseen, READERS)
     asked = {definition.name for definition in chosen if definition.enable}
     wanted = [item for item in everything if item.definition.name in asked]
-    moving = frozenset(each.name for each in (*chosen, *others) if _has_latest(each) and each.name not in asked)
+    moving = frozenset(
+        definition.name for definition in (*chosen, *others) if _has_latest(definition) and definition.name not in asked
+    )
     return make_plan(wanted, everything, contents.stored, now, grace, moving, before), contents, before
 
 
 def with_deletion_guard(
     plan: Plan, contents: Contents, target: Target, whole: bool, loaded: Loaded, known_unneeded: Mapping[str, datetime]
 ) -> Plan:
-    """The plan, with the reason why nothing may be deleted, if there is one. `whole`: the whole bucket was named."""
+    """Return the plan with a reason to delete nothing, if there is one. `whole`: `--bucket` names the whole bucket."""
     if plan.kept or not plan.since:
         return plan
     needed = []
@@ -91,41 +95,49 @@ def _has_latest(definition: Definition) -> bool:
 
 
 def _resolve_latest(chosen: Sequence[Definition], contents: Contents) -> tuple[list[Definition], list[Item]]:
-    """Definitions whose version `latest` has the name of what the upstream has now, as an import would call it; and
-    versions whose upstream can't be asked."""
+    """Replace the version `latest` by the current version of the upstream, named as an import names it; also return the
+    versions whose upstream cannot be queried."""
     moving = [definition for definition in chosen if definition.enable and _has_latest(definition)]
     answers = dict(zip((definition.name for definition in moving), latest.ask_upstreams(moving), strict=True))
-    plan, lost = [], []
+    resolved, failed = [], []
     for definition in chosen:
         answer = answers.get(definition.name)
         if isinstance(answer, Error):
             version = next(version for version in definition.versions if version.version == LATEST)
-            lost.append(Item(definition, version, "", Error(f"its upstream cannot be queried: {answer}")))
+            failed.append(Item(definition, version, "", Error(f"its upstream cannot be queried: {answer}")))
         elif answer is not None:
-            there = {
+            checksums = {
                 record.version: record.checksum or ""
                 for stored in contents.stored.values()
                 if (record := stored.record) and record.name == definition.name
             }
-            definition = latest.pin_version(definition, answer, there)  # noqa: PLW2901  in its place
-        plan.append(definition)
-    return plan, lost
+            definition = latest.pin_version(definition, answer, checksums)  # noqa: PLW2901  it replaces the definition
+        resolved.append(definition)
+    return resolved, failed
 
 
 def verify(plan: Plan, copier: Copier, workers: int) -> tuple[Plan, dict[str, Error]]:
-    """The plan after the bytes of CURRENT objects were read again, and the errors (by key) of those that could not be
+    """Read the bytes of CURRENT objects again; return the new plan, and the errors by key of objects that could not be
     read. Raises Interrupted."""
     answers = _run_workers(copier.verify, plan.comparisons, copier, workers)
     comparison = tuple(
         old if isinstance(new, Error) else new for old, new in zip(plan.comparisons, answers, strict=True)
     )
-    failed = {each.item.key: new for each, new in zip(plan.comparisons, answers, strict=True) if isinstance(new, Error)}
+    failed = {
+        comparison.item.key: new
+        for comparison, new in zip(plan.comparisons, answers, strict=True)
+        if isinstance(new, Error)
+    }
     return replace(plan, comparisons=comparison), failed
 
 
 def verification_failures(plan: Plan, failed: Mapping[str, Error]) -> list[Outcome]:
-    """What became of those whose bytes could not be read again."""
-    return [Outcome(each, "failed", str(failed[each.item.key])) for each in plan.comparisons if each.item.key in failed]
+    """Return an outcome for each object whose bytes could not be read again."""
+    return [
+        Outcome(comparison, "failed", str(failed[comparison.item.key]))
+        for comparison in plan.comparisons
+        if comparison.item.key in failed
+    ]
 
 
 def copy(
@@ -133,13 +145,18 @@ def copy(
     copier: Copier,
     workers: int,
     failed: Mapping[str, Error] | None = None,
-    bring: Callable[[Comparison], tuple[str, Record]] | None = None,
+    copy_version: Callable[[Comparison], tuple[str, Record]] | None = None,
 ) -> list[Outcome]:
-    """Bring in what is missing, unfinished or wrong; one that fails stops no other. `failed`: what could not be
-    verified; `bring`: who brings it in, if not the copier itself."""
-    bring = bring or copier.copy_version
+    """Copy what is missing, unfinished or wrong; a failure stops no other copy.
+
+    `failed`: objects that could not be verified. `copy_version`: the function to use instead of
+    the copier's.
+    """
+    copy_version = copy_version or copier.copy_version
     hosts: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(PER_HOST))
-    limits = {each.item.key: hosts[urlsplit(each.item.version.url).netloc] for each in plan.comparisons}
+    limits = {
+        comparison.item.key: hosts[urlsplit(comparison.item.version.url).netloc] for comparison in plan.comparisons
+    }
 
     def work(comparison: Comparison) -> Outcome:
         if failed and comparison.item.key in failed:
@@ -153,13 +170,15 @@ def copy(
         with limits[comparison.item.key]:
             if copier.stop.is_set():
                 raise Interrupted("interrupted")
-            message, record = bring(comparison)
+            message, record = copy_version(comparison)
         copier.reporter.line(comparison.item.subject, message)
         return Outcome(comparison, "ok", message, record, is_read=message != COPIED_BY_ANOTHER_RUN)
 
-    copier.reporter.expect(sum(not (each.is_hopeless or each.verdict is Verdict.CURRENT) for each in plan.comparisons))
+    copier.reporter.expect(
+        sum(not (comparison.is_hopeless or comparison.verdict is Verdict.CURRENT) for comparison in plan.comparisons)
+    )
     answers = _run_workers(work, plan.comparisons, copier, workers, interruptible=True)
-    return [_outcome(each, answer) for each, answer in zip(plan.comparisons, answers, strict=True)]
+    return [_outcome(comparison, answer) for comparison, answer in zip(plan.comparisons, answers, strict=True)]
 
 
 def _outcome(comparison: Comparison, answer: Outcome | Error) -> Outcome:
@@ -172,13 +191,16 @@ def _outcome(comparison: Comparison, answer: Outcome | Error) -> Outcome:
 
 def _run_workers(
     work: Callable[[Comparison], T],
-    all_: Sequence[Comparison],
+    comparisons: Sequence[Comparison],
     copier: Copier,
     workers: int,
     interruptible: bool = False,
 ) -> list[T | Error]:
-    """The results, or the Errors they ended with, in order. After Ctrl-C all have a few seconds to stop, to abort what
-    they upload; then Interrupted is raised, or with `interruptible` is the result of those that had not ended."""
+    """Return the results or Errors in order.
+
+    After Ctrl-C the workers have a few seconds to abort their uploads. Then Interrupted is raised; with `interruptible`
+    it is the result of the workers that did not end.
+    """
 
     def safely(comparison: Comparison) -> T | Error:
         try:
@@ -193,7 +215,7 @@ def _run_workers(
     def result(future: Future[T | Error]) -> T | Error:
         return future.result() if future.done() else Interrupted("interrupted")
 
-    with started(safely, all_, workers) as futures:
+    with started(safely, comparisons, workers) as futures:
         try:
             wait_for_all(futures)
         except KeyboardInterrupt:
@@ -202,31 +224,31 @@ def _run_workers(
             wait(futures, STOP_TIMEOUT)
     if copier.stop.is_set() and not interruptible:
         raise Interrupted("interrupted; nothing was changed")
-    return [result(each) for each in futures]
+    return [result(future) for future in futures]
 
 
 def prune(plan: Plan, store: Store, reporter: Reporter) -> dict[str, Error | None]:
-    """Delete what nobody needs; what became of each key."""
-    gone: dict[str, Error | None] = {}
+    """Delete unneeded objects; return the error or None by key."""
+    results: dict[str, Error | None] = {}
     for stored in plan.unneeded:
         try:
             delete_object(store, stored)
         except Error as error:
-            gone[stored.key] = error
+            results[stored.key] = error
         else:
-            gone[stored.key] = None
+            results[stored.key] = None
             reporter.line(stored.key, "deleted")
-    return gone
+    return results
 
 
 def read_unneeded(store: Store, target: Target) -> dict[str, datetime]:
-    """Since when earlier runs saw that an object is not needed. Raises StorageError."""
+    """Return since when earlier runs saw objects unneeded. Raises StorageError."""
     data = store.get(target.prefix + UNNEEDED_FILE)
     return memo.decode(data or b"") or {}
 
 
 def write_unneeded(store: Store, target: Target, since: Mapping[str, datetime]) -> None:
-    """Write that down, if it has changed. Raises StorageError."""
+    """Write since when objects are unneeded, if it has changed. Raises StorageError."""
     key = target.prefix + UNNEEDED_FILE
     before = store.get(key)
     if before and memo.decode(before) is None:
@@ -241,33 +263,36 @@ def write_unneeded(store: Store, target: Target, since: Mapping[str, datetime]) 
 def abort_stale_uploads(
     store: Store, target: Target, known: Iterable[str], now: datetime, others: tuple[str, ...] = ()
 ) -> list[UnfinishedUpload]:
-    """Abort the uploads that killed runs left more than a day ago; which they were. Without a prefix of ours only those
-    of keys that are `known` to be ours; never those of `others`, prefixes of other mirrors. Raises StorageError."""
+    """Abort and return the uploads that killed runs left more than a day ago.
+
+    Without a prefix, only uploads of `known` keys are aborted; uploads below `others`, the prefixes of other mirrors,
+    never. Raises StorageError.
+    """
     keys = set(known)
     stale = [
-        each
-        for each in store.unfinished_uploads(target.prefix)
-        if not each.key.startswith(others)
-        and (each.is_own or (now - each.since > STALE and (target.prefix or each.key in keys)))
+        upload
+        for upload in store.unfinished_uploads(target.prefix)
+        if not upload.key.startswith(others)
+        and (upload.is_own or (now - upload.since > STALE and (target.prefix or upload.key in keys)))
     ]
-    for each in stale:
-        store.abort(each.key, each.upload_id)
+    for upload in stale:
+        store.abort(upload.key, upload.upload_id)
     return stale
 
 
 def write_addresses(
     present: Iterable[tuple[Item, Record | None, bool]], target: Target, positions: Mapping[str, Position]
 ) -> dict[str, int | Error]:
-    """Put `mirror_url` into the definitions of what is in the bucket (and `mirror_checksum`, where it is another than
-    that of the source): how many, for each file, or its Error. See `edits`."""
+    """Write `mirror_url`, and `mirror_checksum` where it differs from the source's, into the definitions of mirrored
+    versions. Return the number or the Error by file; see `address_edits`."""
     files: dict[str, list[SetVersionField]] = defaultdict(list)
-    for each in address_edits(present, target):
-        files[positions[each.image].file].append(each)
-    return {file: _edit_file(file, its) for file, its in files.items()}
+    for field_edit in address_edits(present, target):
+        files[positions[field_edit.image].file].append(field_edit)
+    return {file: _edit_file(file, field_edits) for file, field_edits in files.items()}
 
 
-def _edit_file(file: str, wanted: Sequence[SetVersionField]) -> int | Error:
-    done: list[SetVersionField] = []
+def _edit_file(file: str, field_edits: Sequence[SetVersionField]) -> int | Error:
+    applied: list[SetVersionField] = []
 
     def change(text: str) -> str:
         known = {
@@ -277,17 +302,21 @@ def _edit_file(file: str, wanted: Sequence[SetVersionField]) -> int | Error:
             for field in ("mirror_url", "mirror_checksum")
             if getattr(version, field) is None
         }
-        done[:] = [each for each in wanted if (each.image, each.version, each.field) in known]
-        return edit(text, done, file)
+        applied[:] = [
+            field_edit
+            for field_edit in field_edits
+            if (field_edit.image, field_edit.version, field_edit.field) in known
+        ]
+        return edit(text, applied, file)
 
     try:
         rewrite(file, change)
     except Error as error:
         return error
-    return len({(each.image, each.version) for each in done})
+    return len({(field_edit.image, field_edit.version) for field_edit in applied})
 
 
 def known_keys(plan: Plan) -> set[str]:
-    """Keys that are ours."""
+    """Return the keys of this mirror."""
     unneeded: Iterable[StoredObject] = plan.unneeded
-    return {each.item.key for each in plan.comparisons} | {each.key for each in unneeded}
+    return {comparison.item.key for comparison in plan.comparisons} | {stored.key for stored in unneeded}

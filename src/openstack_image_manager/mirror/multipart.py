@@ -1,4 +1,4 @@
-"""Upload in parts: which bytes go into which part, and when the object becomes visible."""
+"""Upload an object in parts: which bytes go into which part, and when the object becomes visible."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MOST_PARTS = 10_000
 
 
 class Buffer(bytearray):
-    """Memory for one part, which logs for debugging do not spell out."""
+    """Memory for one part; debug logs do not print its bytes."""
 
     def __repr__(self) -> str:
         return f"<{len(self)} bytes>"
 
 
 class Parts(Protocol):
-    """What an upload in parts asks of its bucket."""
+    """The bucket operations that a multipart upload needs."""
 
     def buffer(self) -> Buffer: ...
 
@@ -42,7 +42,8 @@ class Parts(Protocol):
 
 
 class PartsUpload:
-    """One upload: `write` what comes, then `flush` and `complete`. `with` aborts it if it was not completed."""
+    """One upload: call `write` for each chunk, then `flush` and `complete`. `with` aborts an upload that was not
+    completed."""
 
     def __init__(self, bucket: Parts, key: str, upload_id: str) -> None:
         self._bucket, self._key, self._id = bucket, key, upload_id
@@ -56,13 +57,13 @@ class PartsUpload:
 
     def __exit__(self, *_: object) -> None:
         if not self._is_complete:
-            for each in self._sent:
-                each.exception()  # a part that arrives after the abort would stay behind
-            with suppress(Error):  # what went wrong first is what counts; the sweep finds what is left
+            for future in self._sent:
+                future.exception()  # a part that arrives after the abort would remain
+            with suppress(Error):  # the first error counts; a later run aborts the rest
                 self._bucket.abort(self._key, self._id)
 
     def write(self, chunk: bytes) -> None:
-        """Take the next bytes, and send a part of them when there are enough. Raises StorageError."""
+        """Take the next bytes, and send each full part. Raises StorageError."""
         left = memoryview(chunk)
         while left:
             if self._buffer is None:
@@ -75,15 +76,15 @@ class PartsUpload:
                 self._send()
 
     def flush(self) -> None:
-        """Send the rest, and wait until everything has arrived. Raises StorageError."""
+        """Send the last part, and wait until all parts have arrived. Raises StorageError."""
         if self._filled:
             self._send()
-        for each in self._sent:
-            each.result()
+        for future in self._sent:
+            future.result()
 
     def complete(self, record: Record) -> None:
-        """Make the object visible, and then its record. Raises StorageError; EXISTS where something is."""
-        tag = self._bucket.complete(self._key, self._id, [each.result() for each in self._sent])
+        """Make the object visible, then write its record. Raises StorageError; EXISTS if the key is in use."""
+        tag = self._bucket.complete(self._key, self._id, [future.result() for future in self._sent])
         self._is_complete = True
 
         def is_still_there() -> bool:
@@ -93,9 +94,9 @@ class PartsUpload:
         write_record(self._bucket, self._key, record, is_still_there)
 
     def _send(self) -> None:
-        for each in self._sent:
-            if each.done():
-                each.result()
+        for future in self._sent:
+            if future.done():
+                future.result()
         if len(self._sent) == MOST_PARTS:
             raise StorageError(f"{self._key}: larger than {PART * MOST_PARTS // 1024**3} GiB")
         part, size = self._buffer or Buffer(), self._filled

@@ -1,4 +1,4 @@
-"""Compare what is in the bucket with what is wanted: a verdict for each version, and what nobody needs."""
+"""Compare the contents of a mirror with the definitions: a verdict for each version, and the unneeded objects."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from openstack_image_manager.transfer.checksum_files import copy_checksum
 
 
 class Verdict(StrEnum):
-    """What is at the key of a version."""
+    """The state of the object of a version."""
 
     CURRENT = "CURRENT"
     MISSING = "MISSING"
     MISMATCH = "MISMATCH"
     UNFINISHED = "UNFINISHED"
     FOREIGN = "FOREIGN"
-    INVALID = "INVALID"  # there is no key
+    INVALID = "INVALID"  # it has no valid key
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object and its record. `size` is None where there is a record only; `is_own`: its metadata says so; `damaged`:
-    what lies at the key of its record is none."""
+    """An object and its record.
+
+    `size` is None if only the record exists. `is_own`: its metadata names this program. `damaged`: the file of its
+    record is not a valid record.
+    """
 
     key: str
     size: int | None
@@ -41,8 +44,11 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """All that is below the prefix. `stored`: what has a record, or lies at a key that was asked for; `keys`: every
-    object, whoever wrote it; `other_mirrors`: prefixes below ours with an index of their own, which are left out."""
+    """All objects below the prefix.
+
+    `stored`: objects with a record, and objects at keys that were asked for. `keys`: the keys of all objects.
+    `other_mirrors`: prefixes below this one with their own index, which are left out.
+    """
 
     stored: Mapping[str, StoredObject]
     keys: frozenset[str]
@@ -51,8 +57,10 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A version, what became of its object, and why that is so. `is_read`: this run has read the object, and both its
-    record and a sha256 or sha512 of its definition are right."""
+    """A version compared with its object.
+
+    `is_read`: this run has read the object, and its record and a sha256 or sha512 of its definition are correct.
+    """
 
     item: Item
     verdict: Verdict
@@ -62,14 +70,17 @@ class Comparison:
 
     @property
     def is_hopeless(self) -> bool:
-        """True where only a person can help."""
+        """Return True if only a person can fix it."""
         return self.verdict in (Verdict.FOREIGN, Verdict.INVALID)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All versions asked for, and what no definition needs. `kept`: why nothing may be deleted, if so; `since`:
-    when each object that no definition needs was first seen so, as it is to be noted."""
+    """The comparisons of the requested versions, and the unneeded objects.
+
+    `kept`: the reason why nothing may be deleted, if any. `since`: when each unneeded object was first seen unneeded,
+    as it must be recorded.
+    """
 
     comparisons: tuple[Comparison, ...]
     unneeded: tuple[StoredObject, ...]
@@ -80,25 +91,28 @@ class Plan:
 def make_plan(
     chosen: Iterable[Item],
     everything: Iterable[Item],
-    found: Mapping[str, StoredObject],
+    objects: Mapping[str, StoredObject],
     now: datetime,
     grace: timedelta,
     moving: frozenset[str] = frozenset(),
     known_unneeded: Mapping[str, datetime] | None = None,
 ) -> Plan:
-    """Compare. `everything`: the versions of all definitions, which all are needed. `moving`: definitions with a
-    version `latest` that is not resolved in this run: all their objects are needed. `known_unneeded`: since when
-    earlier runs saw objects unneeded."""
+    """Compare the chosen versions with the stored objects.
+
+    `everything`: the versions of all definitions; all are needed. `moving`: definitions with a version `latest` that is
+    not resolved in this run; all their objects are needed. `known_unneeded`: since when earlier runs saw objects
+    unneeded.
+    """
     known = list(everything)
     needed = {item.key for item in known}
-    needed |= {key for key, stored in found.items() if stored.record and stored.record.name in moving}
+    needed |= {key for key, stored in objects.items() if stored.record and stored.record.name in moving}
     since = {
         key: min(now, (known_unneeded or {}).get(key, now))
-        for key, stored in sorted(found.items())
+        for key, stored in sorted(objects.items())
         if key not in needed and stored.record
     }
-    unneeded = tuple(found[key] for key, first in since.items() if now - first >= grace)
-    plan = Plan(tuple(compare(item, found.get(item.key)) for item in chosen), unneeded, "", since)
+    unneeded = tuple(objects[key] for key, first in since.items() if now - first >= grace)
+    plan = Plan(tuple(compare(item, objects.get(item.key)) for item in chosen), unneeded, "", since)
     if since and any(item.error for item in known):
         return without_deletions(plan, "the object of some versions is unknown", known_unneeded)
     if since and not known and not moving:
@@ -109,15 +123,18 @@ def make_plan(
 
 
 def without_deletions(plan: Plan, reason: str, known_unneeded: Mapping[str, datetime] | None = None) -> Plan:
-    """The plan of a run that deletes nothing for this reason, and that begins to count no object's days of grace."""
+    """Return the plan of a run that deletes nothing for this reason, and that starts no new grace period."""
     return replace(
         plan, kept=reason, since={key: time for key, time in plan.since.items() if key in (known_unneeded or {})}
     )
 
 
 def keep_reason(target: Target, whole: bool, contents: Contents, needed: Iterable[str], empty: Iterable[str]) -> str:
-    """Why nothing may be deleted, whatever the versions are: files `empty` of definitions, or a bucket's root with
-    more in it than this mirror, unless the `whole` bucket was named."""
+    """Return why nothing may be deleted, whatever the versions are.
+
+    The reasons are `empty` definition files, and a bucket root that contains more than this mirror, unless `--bucket`
+    names the `whole` bucket.
+    """
     if file := next(iter(empty), None):
         return f"{file} has no definitions; delete the file if that is right"
     if target.scheme != "s3" or target.prefix or whole:
@@ -131,7 +148,7 @@ def keep_reason(target: Target, whole: bool, contents: Contents, needed: Iterabl
 
 
 def compare(item: Item, stored: StoredObject | None) -> Comparison:
-    """The verdict on what lies at the item's key."""
+    """Compare the version with the object at its key."""
     if item.error:
         return Comparison(item, Verdict.INVALID, str(item.error))
     if stored is None or stored.size is None:
@@ -140,7 +157,7 @@ def compare(item: Item, stored: StoredObject | None) -> Comparison:
         message = "its record is damaged" if stored.damaged else "it has no record yet"
         return Comparison(item, Verdict.UNFINISHED, message, stored)
     if stored.damaged:
-        # It may be the object of somebody whose own file has the name of a record.
+        # It may be an object of another owner, whose own file has the name of a record.
         message = (
             f"its record {item.key}{RECORD} is damaged: the owner of the object is unknown, and nothing is changed; "
             "delete both, and the next run copies the image again"
@@ -173,8 +190,10 @@ def _difference(item: Item, size: int, record: Record) -> str | None:
 
 
 def contradiction(version: Version, record: Record) -> str | None:
-    """Why the stored bytes are not those of the definition, as far as it tells their checksum. Nothing else in a record
-    is asked: whoever can write to the bucket can write a record."""
+    """Return why the stored bytes differ from the definition, as far as it has their checksum.
+
+    No other field of the record counts: anyone who can write to the bucket can write a record.
+    """
     wanted = copy_checksum(version)
     if wanted and wanted.startswith(("sha256:", "sha512:")) and wanted not in record.stored:
         return f"the definition says {wanted}, its bytes have {', '.join(record.stored)}"
@@ -182,17 +201,17 @@ def contradiction(version: Version, record: Record) -> str | None:
 
 
 def has_known_digest(version: Version, record: Record | None) -> bool:
-    """True if the definition tells which bytes the copy must have; the word of a record alone is not enough."""
+    """Return True if the definition determines the bytes of the copy; a record alone is not enough."""
     if copy_checksum(version):
         return True
     return bool(version.checksum and record and version.checksum in record.stored)
 
 
-def defined_digests(all_: Iterable[Item], held: Mapping[str, Record]) -> dict[str, set[str]]:
-    """The digests that definitions tell of what is held under their names and versions, by the keys."""
+def defined_digests(items: Iterable[Item], records: Mapping[str, Record]) -> dict[str, set[str]]:
+    """Return the digests by key that definitions have for objects of their names and versions."""
     plan = {}
-    for item in all_:
-        record = held.get(item.key)
+    for item in items:
+        record = records.get(item.key)
         if record is None or (record.name, record.version) != (item.definition.name, item.version.version):
             continue
         if digests := set(record.stored) & {item.version.checksum, copy_checksum(item.version)}:
@@ -201,7 +220,7 @@ def defined_digests(all_: Iterable[Item], held: Mapping[str, Record]) -> dict[st
 
 
 def beyond_limit(plan: Plan, most: int) -> Error | None:
-    """Why so much must not be deleted."""
+    """Return an error if too many objects would be deleted."""
     if len(plan.unneeded) <= most:
         return None
     return Error(
@@ -211,9 +230,11 @@ def beyond_limit(plan: Plan, most: int) -> Error | None:
 
 
 def address_edits(present: Iterable[tuple[Item, Record | None, bool]], target: Target) -> list[SetVersionField]:
-    """Definitions of what is in the bucket get its address, where they have none; and its digest, where they have no
-    checksum, or that of a packed file. The last of each three tells whether this run has read the bytes itself: only
-    then the digest is written, and without a digest no address."""
+    """Return the edits that add `mirror_url` and, where needed, `mirror_checksum` to definitions of mirrored versions.
+
+    A digest is added where the definition has no checksum, or only that of a packed file. The third value of each tuple
+    says whether this run has read the bytes: only then is a digest written. Without a digest, no URL is written.
+    """
     plan = []
     for item, record, is_read in present:
         version, name = item.version, item.definition.name

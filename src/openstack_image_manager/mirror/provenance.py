@@ -1,7 +1,7 @@
-"""Who signed a version that is about to be copied: what can be verified again is, else what was recorded counts.
+"""Find the signature of a version before it is copied: it is verified again where possible, or else taken from the
+definition.
 
-Only definitions that say `resolve:` themselves are asked about their signatures; what the answer means is told in
-docs/mirror.md.
+Only definitions with their own `resolve:` are checked for signatures; docs/mirror.md describes the results.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ VERIFIED, RECORDED = "verified", "recorded"
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A version with its checksum, and what is known of its signature: verified now, recorded by the definition, or
-    nothing (None). `over`: the signature of the image itself, which is checked as its bytes pass."""
+    """A version with its checksum and the state of its signature: verified now, recorded by the definition, or None.
+
+    `over`: a signature over the image itself, which is checked while its bytes are copied.
+    """
 
     version: Version
     signature: str | None = None
@@ -46,7 +48,7 @@ class Proof:
 
     @contextmanager
     def check_image(self) -> Iterator[ImageCheck]:
-        """What is to be told of every byte. Raises VerificationError where there is no key to check with."""
+        """Return a check that must see every byte. Raises VerificationError if there is no key to check with."""
         if self.over is None or self.keyring is None:
             yield ImageCheck(self, None)
             return
@@ -59,23 +61,23 @@ class Proof:
 
 
 class ImageCheck:
-    """One image whose bytes pass."""
+    """The signature check of one image while it is copied."""
 
     def __init__(self, proof: Proof, check: OpenPGP | Rsa | None) -> None:
         self._proof, self._check = proof, check
         self._over = proof.over.over if proof.over else ""
 
     def watch(self, source: Any) -> Any:
-        """The source, which is looked at while others read it."""
+        """Return the source, wrapped so that its bytes are checked while they are read."""
         return _CheckedSource(source, self._check) if self._check and self._over == "image" else source
 
     def image(self, chunk: bytes) -> None:
-        """The next bytes of the unpacked image."""
+        """Check the next bytes of the unpacked image."""
         if self._check and self._over == "unpacked-image":
             self._check.update(chunk)
 
     def finish(self) -> Proof:
-        """All bytes were seen. Raises VerificationError unless a pinned key signed them."""
+        """Finish the check after the last byte. Raises VerificationError unless a pinned key signed the image."""
         if self._check is None:
             return self._proof
         signed = self._check.finish()
@@ -100,20 +102,23 @@ class _CheckedSource:
 
 
 class _UnprovableError(Error):
-    """The documents of that time are not there any more, or do not tell any more."""
+    """The signed documents of the version no longer exist, or no longer name it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prover:
-    """Asks for signatures, of all versions of a run."""
+    """Verify the signatures of all versions of a run."""
 
     sites: Sites
     keyring: Keyring
     stop: threading.Event
 
     def prove(self, definition: Definition, version: Version) -> Proof:
-        """What is known of the version before a byte of it is read. Raises FetchError; VerificationError for a bad
-        signature, and for none where the definition requires one and tells of none that was good."""
+        """Verify the version before its bytes are read.
+
+        Raises FetchError, and VerificationError for a bad signature. A missing signature is an error if it is required
+        and the definition records none.
+        """
         resolver = shipped.complete(definition.resolve) if definition.resolve else None
         rule = resolver.signature if resolver else None
         if resolver is None or rule is None:
@@ -172,28 +177,34 @@ class Prover:
 
 
 def _with_checksum(version: Version, stop: threading.Event) -> Version:
-    """The version with the checksum that is promised for it. A signature that the definition tells of was not over one
-    that is fetched now. Raises FetchError, VerificationError, Interrupted."""
-    found = with_checksum(version, stop=stop)
-    return found if version.is_signed else found.model_copy(update={"signed_by": None, "signed_at": None})
+    """Return the version with its promised checksum.
+
+    A signature that the definition records was not over a checksum that is fetched now, so it is removed. Raises
+    FetchError, VerificationError, Interrupted.
+    """
+    with_digest = with_checksum(version, stop=stop)
+    return with_digest if version.is_signed else with_digest.model_copy(update={"signed_by": None, "signed_at": None})
 
 
 def _with_signed_checksum(version: Version, text: str) -> Version:
-    """The version with the checksum that the signed text has for it. Raises _UnprovableError where it tells of
-    these bytes no more (names are used again), or has only a digest that can be forged."""
+    """Return the version with its checksum from the signed text.
+
+    Raises _UnprovableError if the text no longer contains these bytes, as names are reused, or has only a digest that
+    can be forged.
+    """
     if version.checksum is None:
         try:
-            found = checksum_files.find(text, file_name(version.url))
+            checksum = checksum_files.find(text, file_name(version.url))
         except VerificationError as error:
             raise _UnprovableError(str(error)) from None
     else:
-        found = Checksum.parse(version.checksum)
-        short = base64.b64encode(bytes.fromhex(found.digest)).decode().rstrip("=")
-        if not (found.digest in text.lower() or short in text):
+        checksum = Checksum.parse(version.checksum)
+        short = base64.b64encode(bytes.fromhex(checksum.digest)).decode().rstrip("=")
+        if not (checksum.digest in text.lower() or short in text):
             raise _UnprovableError(f"{version.checksum} is no longer in {version.checksum_file}")
-    if found.algorithm in BROKEN:
-        raise _UnprovableError(f"its signed digest is {found.algorithm}, which can be forged")
-    return version.model_copy(update={"checksum": version.checksum or str(found)})
+    if checksum.algorithm in BROKEN:
+        raise _UnprovableError(f"its signed digest is {checksum.algorithm}, which can be forged")
+    return version.model_copy(update={"checksum": version.checksum or str(checksum)})
 
 
 def _signed(version: Version, signed_by: str | None, signed_at: str | None) -> Proof:
@@ -202,5 +213,5 @@ def _signed(version: Version, signed_by: str | None, signed_at: str | None) -> P
 
 
 def create_prover(keys: Path | None, stop: threading.Event) -> Prover:
-    """One that asks the sites of this machine's environment, with the keys in `keys`, the user's and the system's."""
+    """Create a prover that uses the environment of this machine, and keys from `keys`, the user and the system."""
     return Prover(sites_from_environment({}, use_cache=False, stop=stop), keyring(keys), stop)

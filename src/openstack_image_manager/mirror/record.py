@@ -16,14 +16,13 @@ VALUE_BYTES = 256  # of one value of metadata, as Swift takes it; ASCII everywhe
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is known of an object once it is complete.
+    """The record of a complete object.
 
-    `sha256`, `sha512`, `size`: of the object as stored. `source_digest` (algorithm:digest), `source_size`: of the file
-    as published at `source`. `checksum`: what was promised and came true, of one of the two; `proof`: who promised it:
-    definition, checksums_url, signature (over the image), or computed: nobody did. `signature`: verified (when it was
-    copied), recorded (the definition tells that it once was), or None. `at`: when, ISO 8601 with time zone. What comes
-    behind it, the index is made of; a record may lack it. `damaged`: when its bytes were found to be others than these;
-    or None.
+    `sha256`, `sha512`, `size`: of the stored object. `source_digest` (algorithm:digest), `source_size`: of the file
+    published at `source`. `checksum`: the verified checksum of one of the two. `proof`: its origin: definition,
+    checksums_url, signature (over the image), or computed (no promised checksum). `signature`: verified (when it was
+    copied), recorded (by the definition), or None. `at`: the time, ISO 8601 with time zone. The fields after it are for
+    the index; a record may lack them. `damaged`: when its bytes were found to differ from the digests, or None.
     """
 
     name: str
@@ -48,17 +47,17 @@ class Record:
 
     @property
     def time(self) -> datetime:
-        """`at` as a time."""
+        """Return `at` as a datetime."""
         return datetime.fromisoformat(self.at)
 
     @property
     def stored(self) -> tuple[str, str]:
-        """The digests of the bytes as stored, as algorithm:digest."""
+        """Return the digests of the stored bytes, as algorithm:digest."""
         return f"sha256:{self.sha256}", f"sha512:{self.sha512}"
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """Everything that it says about its bytes, as algorithm:digest."""
+        """Return all digests in the record, as algorithm:digest."""
         known = (self.checksum, self.source_digest, *self.stored)
         return tuple(dict.fromkeys(digest for digest in known if digest))
 
@@ -68,29 +67,29 @@ _NEEDED = tuple(field.name for field in fields(Record) if field.default is MISSI
 
 
 def encode(record: Record) -> bytes:
-    """The record as JSON."""
+    """Return the record as JSON."""
     return json.dumps({MADE_BY: MAKER, **asdict(record)}, indent=2).encode() + b"\n"
 
 
 def decode(data: bytes) -> Record | None:
-    """The record that was written; None for anything else."""
+    """Parse a record; None for anything else."""
     try:
-        found: dict[str, Any] = json.loads(data)
-        if found.pop(MADE_BY) != MAKER:
+        document: dict[str, Any] = json.loads(data)
+        if document.pop(MADE_BY) != MAKER:
             return None
-        known: dict[str, Any] = {name: found[name] if name in _NEEDED else found.get(name) for name in _NAMES}
-        record = Record(**known)
-        sound = all(isinstance(each, int) for each in (record.size, record.source_size))
+        values: dict[str, Any] = {name: document[name] if name in _NEEDED else document.get(name) for name in _NAMES}
+        record = Record(**values)
+        is_valid = all(isinstance(size, int) for size in (record.size, record.source_size))
         texts = (record.name, record.version, record.sha256, record.sha512, record.source, record.at)
-        sound &= all(isinstance(each, str) for each in texts)
-        sound &= all(isinstance(getattr(record, name), str | None) for name in _NAMES if name not in _NEEDED)
-        return record if sound and record.time.tzinfo else None
+        is_valid &= all(isinstance(text, str) for text in texts)
+        is_valid &= all(isinstance(getattr(record, name), str | None) for name in _NAMES if name not in _NEEDED)
+        return record if is_valid and record.time.tzinfo else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
 def object_metadata(version: Version) -> dict[str, str]:
-    """What is known before an upload begins, and so can be metadata of the object; what does not fit is left out."""
+    """Return the object metadata that is known before an upload begins; values that do not fit are left out."""
     known = {
         MADE_BY: MAKER,
         "source": public_url(version.url),

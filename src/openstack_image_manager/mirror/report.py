@@ -1,4 +1,4 @@
-"""Describe the mirror: text, plain values, Markdown and JUnit cases."""
+"""Format the mirror report as text, plain values, Markdown and JUnit cases."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one version. `is_read`: the record tells of bytes that this run has read and verified."""
+    """The result of one version. `is_read`: this run has read and verified the bytes that the record describes."""
 
     comparison: Comparison
     state: Literal["ok", "failed", "skipped"]
@@ -39,32 +39,35 @@ class Outcome:
 
 
 def line(comparison: Comparison) -> str:
-    """One line of the plan; the verdict comes first."""
+    """Format one line of the plan; the verdict comes first."""
     return (
         f"{comparison.verdict:10}  {comparison.item.subject}  {comparison.item.key or '(no key)'}: {comparison.reason}"
     )
 
 
 def unneeded_line(stored: StoredObject, since: datetime, now: datetime) -> str:
-    """One line about what no definition needs `since` a run first saw it so."""
+    """Format one line about an object that no definition has needed `since` a run first noticed it."""
     return f"{'UNNEEDED':10}  {stored.key}: no definition has needed it for {(now - since).days} days (--prune)"
 
 
 def counts(plan: Plan) -> str:
-    """`3 CURRENT, 1 MISSING`, without what there is none of."""
-    numbers = {each: sum(comparison.verdict is each for comparison in plan.comparisons) for each in Verdict}
-    parts = [f"{number} {each}" for each, number in numbers.items() if number]
+    """Count the verdicts: `3 CURRENT, 1 MISSING`; zero counts are left out."""
+    numbers = {verdict: sum(comparison.verdict is verdict for comparison in plan.comparisons) for verdict in Verdict}
+    parts = [f"{number} {verdict}" for verdict, number in numbers.items() if number]
     parts += [f"{len(plan.unneeded)} UNNEEDED"] if plan.unneeded else []
     return ", ".join(parts) or "nothing to mirror"
 
 
 def data(plan: Plan, target: Target, outcomes: Sequence[Outcome] = ()) -> dict[str, Any]:
-    """The plan, and what became of it, as plain values without secrets."""
-    done = {(each.comparison.item.subject, each.comparison.item.key): each for each in outcomes}
+    """Return the plan and its outcomes as plain values without secrets."""
+    done = {(outcome.comparison.item.subject, outcome.comparison.item.key): outcome for outcome in outcomes}
     return {
         "bucket": str(target),
-        "versions": [_version(each, target, done.get((each.item.subject, each.item.key))) for each in plan.comparisons],
-        "unneeded": [{"key": each.key, "size": each.size} for each in plan.unneeded],
+        "versions": [
+            _version(comparison, target, done.get((comparison.item.subject, comparison.item.key)))
+            for comparison in plan.comparisons
+        ],
+        "unneeded": [{"key": stored.key, "size": stored.size} for stored in plan.unneeded],
     }
 
 
@@ -86,18 +89,26 @@ def _version(comparison: Comparison, target: Target, outcome: Outcome | None) ->
 
 
 def rows(plan: Plan, outcomes: Sequence[Outcome] = ()) -> list[list[str]]:
-    """The same as rows of a table, below its head."""
-    became = {id(each.comparison): f"{each.state} {each.message}".strip() for each in outcomes}
+    """Return the plan and its outcomes as table rows, heading first."""
+    results = {id(outcome.comparison): f"{outcome.state} {outcome.message}".strip() for outcome in outcomes}
     table = [["Verdict", "Image", "Key", "Reason", "Became"]]
-    for each in plan.comparisons:
-        table.append([str(each.verdict), each.item.subject, each.item.key, each.reason, became.get(id(each), "")])
-    return table + [["UNNEEDED", "", each.key, "no definition needs it", ""] for each in plan.unneeded]
+    for comparison in plan.comparisons:
+        table.append(
+            [
+                str(comparison.verdict),
+                comparison.item.subject,
+                comparison.item.key,
+                comparison.reason,
+                results.get(id(comparison), ""),
+            ]
+        )
+    return table + [["UNNEEDED", "", stored.key, "no definition needs it", ""] for stored in plan.unneeded]
 
 
 def result_counts(outcomes: Sequence[Outcome]) -> str:
-    """`4 ok, 1 failed, 0 skipped`."""
+    """Count the states: `4 ok, 1 failed, 0 skipped`."""
     return ", ".join(
-        f"{sum(each.state == state for each in outcomes)} {state}" for state in ("ok", "failed", "skipped")
+        f"{sum(outcome.state == state for outcome in outcomes)} {state}" for state in ("ok", "failed", "skipped")
     )
 
 
@@ -108,13 +119,13 @@ def of_mirror(
     dry_run: bool,
     failed: Mapping[str, Error] | None = None,
 ) -> Content:
-    """What is in the bucket, and what came into it. `failed`: what follows the copies, as far as it failed by then."""
-    became = {id(each.comparison): each for each in outcomes}
-    wrong: Mapping[str, Error] = {} if failed is None else failed
+    """Build the report of a mirror run. `failed`: errors of the steps that follow the copies."""
+    results = {id(outcome.comparison): outcome for outcome in outcomes}
+    errors: Mapping[str, Error] = {} if failed is None else failed
 
     def cases() -> Iterable[Case]:
         for comparison in plan.comparisons:
-            outcome = became.get(id(comparison))
+            outcome = results.get(id(comparison))
             failure = outcome.message if outcome and outcome.state == "failed" else None
             if comparison.is_hopeless:
                 failure = f"{comparison.verdict}: {comparison.reason}"
@@ -122,17 +133,17 @@ def of_mirror(
             if outcome is None and dry_run and comparison.verdict is not Verdict.CURRENT:
                 skipped = f"to be done: {comparison.verdict}: {comparison.reason}"
             yield Case(comparison.item.subject, str(target), failure, skipped)
-        for subject, error in wrong.items():
+        for subject, error in errors.items():
             yield Case(subject, str(target), failure=str(error))
 
     def markdown() -> str:
         listed = rows(plan, outcomes)
         table = console.table_markdown("Image mirror", f"{target}: {counts(plan)}", listed)
-        lines = (f"**error** {console.markdown(f'{subject}: {error}')}\n" for subject, error in wrong.items())
+        lines = (f"**error** {console.markdown(f'{subject}: {error}')}\n" for subject, error in errors.items())
         return "\n".join([table, *lines])
 
     return Content(
-        lambda: {**data(plan, target, outcomes), "failed": {name: str(error) for name, error in wrong.items()}},
+        lambda: {**data(plan, target, outcomes), "failed": {name: str(error) for name, error in errors.items()}},
         markdown,
         lambda: list(cases()),
     )

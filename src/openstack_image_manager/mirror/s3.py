@@ -1,6 +1,6 @@
 """Call S3: each call has time limits, bounded retries and a message.
 
-What decides here, and why, is in docs/decisions/014 and 016.
+docs/decisions/014 and 016 give the reasons.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from openstack_image_manager.mirror.s3_answers import BoundedSession, is_late
 from openstack_image_manager.mirror.store import CHUNK, EXISTS, LARGEST_SMALL_FILE, Entry, UnfinishedUpload
 from openstack_image_manager.redaction import remember
 
-IN_FLIGHT = 4  # parts, of all uploads together: what memory holds is these, and one part of each upload
+IN_FLIGHT = 4  # parts of all uploads: memory holds these, and one more part of each upload
 TRIES = 5
 CONNECT_TIMEOUT, READ_TIMEOUT = 15, 60  # seconds
 NO_BUCKET = ("NoSuchBucket", "404")
@@ -47,13 +47,13 @@ _ADVICE = {
     "QuotaExceeded": "the storage or its quota is full; free space, or raise the quota",
     "SlowDown": f"it is overloaded; given up after {TRIES} tries: run again later, with fewer --workers",
     "404": "the bucket does not exist; create it, or correct --bucket",
-    "403": "these credentials lack the permission; check the bucket's policy or ACL",  # HEAD tells no reason
+    "403": "these credentials lack the permission; check the bucket's policy or ACL",  # HEAD gives no reason
     EXISTS: "an object already exists",
 }
 
 
 class Bucket:
-    """One bucket, with the credentials and the configuration that all AWS tools use. `with` closes it."""
+    """One bucket, with the credentials and configuration that all AWS tools use. `with` closes it."""
 
     def __init__(self, name: str, endpoint: str | None = None) -> None:
         self.name = name
@@ -75,9 +75,11 @@ class Bucket:
         except (BotoCoreError, ValueError) as error:
             raise StorageError(f"s3://{name}: {reason(str(error))}; check --endpoint and the AWS_* variables") from None
         self.endpoint: str = self._client.meta.endpoint_url
-        if self.endpoint.startswith("https:"):  # TLS notices damage on the way; elsewhere the digest of each part does
+        if self.endpoint.startswith(
+            "https:"
+        ):  # TLS detects damage on the way; without it, the digest of each part does
             self._client.meta.config.s3["payload_signing_enabled"] = False
-        requests = self._client._endpoint  # botocore has no other way to look at an answer before it is read
+        requests = self._client._endpoint  # botocore has no other hook before an answer is read
         requests.http_session = BoundedSession(requests.http_session)
         self._part_slots = threading.BoundedSemaphore(IN_FLIGHT)
         self._free_buffers: list[Buffer] = []
@@ -90,7 +92,7 @@ class Bucket:
 
     @contextmanager
     def _operation(self, what: str) -> Iterator[None]:
-        """Every failure becomes a StorageError that says where, what, and what to do."""
+        """Turn every failure into a StorageError that says where, what, and what to do."""
         where = f"s3://{self.name} at {public_url(self.endpoint)}: {what}"
         try:
             yield
@@ -98,10 +100,10 @@ class Bucket:
             answer = error.response
             status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
             code = str(answer.get("Error", {}).get("Code", ""))
-            told = _ADVICE.get("SlowDown" if status in (429, 503) else code)
-            said = f"{status} {code}" + (f" {reason(str(answer['Error'].get('Message', '')))}" if not told else "")
+            advice = _ADVICE.get("SlowDown" if status in (429, 503) else code)
+            problem = f"{status} {code}" + (f" {reason(str(answer['Error'].get('Message', '')))}" if not advice else "")
             kind = UnknownBucketError if code in NO_BUCKET else StorageError
-            raise kind(f"{where}: {said.strip()}" + (f": {told}" if told else ""), code) from None
+            raise kind(f"{where}: {problem.strip()}" + (f": {advice}" if advice else ""), code) from None
         except (NoCredentialsError, PartialCredentialsError):
             hint = "no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
             raise StorageError(f"{where}: {hint}") from None
@@ -111,14 +113,14 @@ class Bucket:
             raise StorageError(f"{where}: the answer has no {error.args[0]}") from None
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        """All objects below the prefix, records too."""
+        """List all objects below the prefix, records included."""
         with self._operation("listing"):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
-                for each in page.get("Contents", ()):
-                    yield Entry(each["Key"], each["Size"], each["LastModified"])
+                for entry in page.get("Contents", ()):
+                    yield Entry(entry["Key"], entry["Size"], entry["LastModified"])
 
     def get(self, key: str) -> bytes | None:
-        """A small object; None if there is none."""
+        """Read a small object; None if it does not exist."""
         data = bytearray()
         try:
             for chunk in self.read(key, threading.Event()):
@@ -132,7 +134,7 @@ class Bucket:
         return bytes(data)
 
     def head(self, key: str) -> tuple[Entry, bool] | None:
-        """The object, and whether its metadata say that it is ours; None if there is none."""
+        """Return the object, and whether its metadata names this program; None if it does not exist."""
         with self._operation(f"looking at {key}"):
             try:
                 head = self._client.head_object(Bucket=self.name, Key=key)
@@ -144,23 +146,24 @@ class Bucket:
             return entry, head["Metadata"].get(MADE_BY) == MAKER
 
     def check(self) -> None:
-        """Raises StorageError where the bucket is not there or may not be looked at."""
+        """Raise StorageError if the bucket does not exist or cannot be accessed."""
         with self._operation("looking at the bucket"):
             self._client.head_bucket(Bucket=self.name)
 
     def put(self, key: str, data: bytes, kind: str = "application/json", *, new: bool = False) -> None:
-        """Write a small object in one request, with the metadata of ours; `new`: where nothing is, or it is EXISTS."""
+        """Write a small object and its metadata in one request. `new`: only if no object exists; otherwise raise
+        EXISTS."""
         given: dict[str, Any] = {"Bucket": self.name, "Key": key, "Body": data, "ContentType": kind}
         with self._operation(f"writing {key}"):
             self._client.put_object(**given, Metadata={MADE_BY: MAKER}, **({"IfNoneMatch": "*"} if new else {}))
 
     def remove(self, key: str) -> None:
-        """Delete one object. (On Swift its parts go too, which they do not when an object is written over.)"""
+        """Delete one object. (On Swift this also deletes its parts; an overwrite does not.)"""
         with self._operation(f"deleting {key}"):
             self._client.delete_object(Bucket=self.name, Key=key)
 
     def read(self, key: str, stop: threading.Event) -> Iterator[bytes]:
-        """The object's bytes. A broken connection goes on where it was. Raises Interrupted when `stop` is set."""
+        """Read the bytes of the object; a broken connection is resumed. Raises Interrupted when `stop` is set."""
         done, failures, begun = 0, 0, time.monotonic()
         while True:
             try:
@@ -187,7 +190,7 @@ class Bucket:
                     raise Interrupted("interrupted") from None
 
     def begin_upload(self, key: str, metadata: Mapping[str, str]) -> PartsUpload:
-        """An upload in parts, of which nothing can be seen before it is completed."""
+        """Begin a multipart upload, which stays invisible until it is completed."""
         with self._operation(f"uploading {key}"):
             answer = self._client.create_multipart_upload(
                 Bucket=self.name, Key=key, Metadata=dict(metadata), ContentType="application/octet-stream"
@@ -195,27 +198,29 @@ class Bucket:
         return PartsUpload(self, key, answer["UploadId"])
 
     def unfinished_uploads(self, prefix: str) -> list[UnfinishedUpload]:
-        """Uploads below the prefix that nobody has finished."""
+        """List the unfinished uploads below the prefix."""
         with self._operation("listing uploads"):
             pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
-            found = [each for page in pages for each in page.get("Uploads", ())]
-        return [UnfinishedUpload(each["Key"], each["UploadId"], each["Initiated"]) for each in found]
+            uploads = [upload for page in pages for upload in page.get("Uploads", ())]
+        return [UnfinishedUpload(upload["Key"], upload["UploadId"], upload["Initiated"]) for upload in uploads]
 
     def abort(self, key: str, upload_id: str) -> None:
-        """Remove an upload's parts; one that is gone already is fine."""
+        """Remove the parts of an upload; a missing upload is not an error."""
         with self._operation(f"aborting the upload of {key}"), suppress(self._client.exceptions.NoSuchUpload):
             self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
 
     def buffer(self) -> Buffer:
-        """Memory for one part; `send` takes it back. Memory that is used again need not be cleared again."""
+        """Return memory for one part; `send` reuses it, which saves clearing it again."""
         try:
             return self._free_buffers.pop()
         except IndexError:
             return Buffer(PART)
 
     def send(self, key: str, upload_id: str, number: int, part: Buffer, size: int) -> Future[str]:
-        """Begin to send the first `size` bytes as a part as soon as there is room for one, and wait no longer than
-        until then; its ETag."""
+        """Start to send the first `size` bytes as a part; return a future of its ETag.
+
+        This waits only until the number of parts in flight allows another one.
+        """
         self._part_slots.acquire()
 
         def work() -> str:
@@ -229,11 +234,11 @@ class Bucket:
                 self._free_buffers.append(part)
                 self._part_slots.release()
 
-        return BackgroundCall(work).future  # no pool, whose threads would be waited for at the end
+        return BackgroundCall(work).future  # not a pool: the end of the program would wait for its threads
 
     def complete(self, key: str, upload_id: str, tags: list[str]) -> str:
-        """Make the object visible, where nothing is; its ETag. Raises StorageError, with code EXISTS where something
-        is."""
+        """Make the object visible if its key is free; return its ETag. Raises StorageError, with code EXISTS if the key
+        is in use."""
         parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
         with self._operation(f"completing {key}"):
             answer = self._client.complete_multipart_upload(

@@ -1,4 +1,4 @@
-"""Bounds on what an object storage answers: size and time."""
+"""Limit the size and time of answers of an object storage."""
 
 from __future__ import annotations
 
@@ -10,38 +10,44 @@ from openstack_image_manager.background import BackgroundCall
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import StorageError
 
-LARGEST = 64 * 1024 * 1024  # bytes of an answer that is no object: a page of a listing has less than one MiB
-TIMEOUT = 300.0  # seconds for an answer, besides the time that its bytes and those of its request may take
+LARGEST = 64 * 1024 * 1024  # bytes of any answer except objects: a page of a listing has less than one MiB
+TIMEOUT = 300.0  # seconds for an answer, without the time for its bytes and those of its request
 SLOWEST = 16 * 1024  # bytes a second
 _PIECE = 64 * 1024
 
 
-def is_late(seconds: float, size: int, longest: float = TIMEOUT) -> bool:
-    """True if this time is too long for so many bytes: the timeout of a socket counts from the last byte, and a
-    service that drips bytes never meets it."""
-    return seconds > longest + size / SLOWEST
+def is_late(seconds: float, size: int, timeout: float = TIMEOUT) -> bool:
+    """Return True if this time is too long for so many bytes.
+
+    A socket timeout restarts with each byte, so a service that drips bytes never triggers it.
+    """
+    return seconds > timeout + size / SLOWEST
 
 
 class BoundedSession:
-    """Sends requests with botocore's `session`. Raises StorageError, which is not tried again, for an answer without
-    an end. `longest`: seconds, see LONGEST."""
+    """Send requests with botocore's `session`.
 
-    def __init__(self, session: Any, longest: float = TIMEOUT) -> None:
+    Raises StorageError, which is not retried, for an endless answer. `timeout`: seconds, see TIMEOUT.
+    """
+
+    def __init__(self, session: Any, timeout: float = TIMEOUT) -> None:
         self._session = session
-        self._longest = longest
+        self._timeout = timeout
 
     def send(self, request: Any) -> Any:
-        """The answer; its body is read to the end, unless it is that of an object. It comes in a thread, which is left
-        alone when time is up."""
+        """Return the answer; its body is read to the end, except for objects.
+
+        A thread reads the answer; it is abandoned when the time is up.
+        """
         size = int(request.headers.get("Content-Length") or 0)
         answering = BackgroundCall(lambda: self._answer(request))
-        longest = self._longest + size / SLOWEST
-        if not answering.wait(longest):
-            raise StorageError(f"{_address(request)}: the answer takes longer than {longest:.0f} s")
+        timeout = self._timeout + size / SLOWEST
+        if not answering.wait(timeout):
+            raise StorageError(f"{_address(request)}: the answer takes longer than {timeout:.0f} s")
         return answering.result()
 
     def _answer(self, request: Any) -> Any:
-        is_object, request.stream_output = request.stream_output, True  # so that botocore reads nothing of the body
+        is_object, request.stream_output = request.stream_output, True  # botocore then does not read the body
         answer = self._session.send(request)
         if is_object and answer.status_code < 300:
             answer.raw = _ObjectBody(answer.raw)
@@ -59,10 +65,10 @@ class _BufferedBody:
     """A body that is read at once."""
 
     def __init__(self, raw: Any, where: str) -> None:
-        self._raw, self._where = StreamingBody(raw, None), where  # which raises exceptions of botocore
+        self._raw, self._where = StreamingBody(raw, None), where  # it raises botocore's exceptions
 
     def stream(self) -> list[bytes]:
-        """Its pieces. Raises StorageError when there are too many."""
+        """Return the chunks. Raises StorageError if the answer is too large."""
         pieces, size = [], 0
         while piece := self._raw.read(_PIECE):
             pieces.append(piece)
@@ -74,13 +80,13 @@ class _BufferedBody:
 
 
 class _ObjectBody:
-    """The body of an object. A read gives what is there, so that somebody looks at the clock now and then."""
+    """The body of an object. A read returns the available bytes, so that the caller can check the time."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
 
     def read(self, size: int) -> bytes:
-        """At most so many bytes; none at the end."""
+        """Return at most `size` bytes; none at the end."""
         data: bytes = self._raw.read1(size)
         return data
 

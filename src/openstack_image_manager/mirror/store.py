@@ -1,4 +1,4 @@
-"""Define what a place of copies can do, whether it is a bucket or a directory."""
+"""Define what a storage of copies must do: a bucket or a directory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LARGEST_SMALL_FILE = 64 * 1024 * 1024  # bytes of a record, or of an index
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of a listing. `tag`: the ETag, which `head` has of objects in a bucket."""
+    """A line of a listing. `tag`: the ETag, which `head` returns for objects in a bucket."""
 
     key: str
     size: int
@@ -39,7 +39,7 @@ class UnfinishedUpload:
 
 
 class Upload(Protocol):
-    """One object on its way: `write` what comes, then `flush` and `complete`. `with` aborts it if it was not
+    """One upload: call `write` for each chunk, then `flush` and `complete`. `with` aborts an upload that was not
     completed."""
 
     def __enter__(self) -> Upload: ...
@@ -47,18 +47,18 @@ class Upload(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
     def write(self, chunk: bytes) -> None:
-        """Take the next bytes. Raises StorageError."""
+        """Write the next bytes. Raises StorageError."""
 
     def flush(self) -> None:
-        """Wait until everything has arrived. Raises StorageError."""
+        """Wait until all bytes have arrived. Raises StorageError."""
 
     def complete(self, record: Record) -> None:
-        """Make the object visible, where nothing is, with its record. Raises StorageError, with the code EXISTS where
-        something is."""
+        """Make the object visible with its record, if its key is free. Raises StorageError, with code EXISTS if it is
+        in use."""
 
 
 class SmallFiles(Protocol):
-    """Where records are."""
+    """Read and write records."""
 
     def get(self, key: str) -> bytes | None: ...
 
@@ -68,8 +68,11 @@ class SmallFiles(Protocol):
 
 
 def write_record(files: SmallFiles, key: str, record: Record, is_still_there: Callable[[], bool]) -> None:
-    """Write the record of an object. If another run has replaced the object in between, the record of that run stays:
-    ours is not written over it, and deleted only while it is there. Raises StorageError."""
+    """Write the record of an object.
+
+    If another run replaced the object in between, the record of that run stays: this one does not overwrite it, and is
+    deleted only while it is still in place. Raises StorageError.
+    """
     data, name = encode(record), key + RECORD
     try:
         files.put(name, data, new=True)
@@ -81,7 +84,7 @@ def write_record(files: SmallFiles, key: str, record: Record, is_still_there: Ca
     if is_still_there():
         if is_written:
             return
-        files.put(name, data)  # over what cannot be read, or is about an object that is gone
+        files.put(name, data)  # it is unreadable, or describes an object that is gone
         if is_still_there():
             return
     if files.get(name) == data:
@@ -90,32 +93,34 @@ def write_record(files: SmallFiles, key: str, record: Record, is_still_there: Ca
 
 
 class Store(Protocol):
-    """Every method raises StorageError: where, what, and what to do."""
+    """The operations of a storage. Each raises StorageError that says where, what, and what to do."""
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        """All objects below the prefix, records and indexes too."""
+        """List all objects below the prefix, records and indexes included."""
 
     def head(self, key: str) -> tuple[Entry, bool] | None:
-        """The object, and whether it says by itself that it is ours; None if there is none."""
+        """Return the object, and whether its metadata names this program; None if it does not exist."""
 
     def get(self, key: str) -> bytes | None:
-        """A small object; None if there is none."""
+        """Read a small object; None if it does not exist."""
 
     def put(self, key: str, data: bytes, kind: str = "application/json", *, new: bool = False) -> None:
-        """Write a small object whole, over what is there. `kind`: its media type. `new`: not over anything; then raises
-        StorageError, with the code EXISTS where something is."""
+        """Write a small object whole, and overwrite an existing one.
+
+        `kind`: its media type. `new`: overwrite nothing, and raise StorageError with code EXISTS instead.
+        """
 
     def remove(self, key: str) -> None:
-        """Delete one object; one that is gone already is fine."""
+        """Delete one object; a missing object is not an error."""
 
     def read(self, key: str, stop: threading.Event) -> Iterator[bytes]:
-        """The object's bytes. Raises Interrupted when `stop` is set."""
+        """Read the bytes of the object. Raises Interrupted when `stop` is set."""
 
     def begin_upload(self, key: str, metadata: Mapping[str, str]) -> Upload:
-        """An upload of which nothing can be seen before it is completed."""
+        """Begin an upload, which stays invisible until it is completed."""
 
     def unfinished_uploads(self, prefix: str) -> list[UnfinishedUpload]:
-        """Uploads below the prefix that nobody has finished."""
+        """List the unfinished uploads below the prefix."""
 
     def abort(self, key: str, upload_id: str) -> None:
-        """Remove what an upload has left; one that is gone already is fine."""
+        """Remove the data of an upload; a missing upload is not an error."""

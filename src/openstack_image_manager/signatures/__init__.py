@@ -1,1 +1,1 @@
-"""Who signed this: signatures, keys and verdicts; nothing is trusted but pinned fingerprints."""
+"""Verify signatures with pinned keys."""

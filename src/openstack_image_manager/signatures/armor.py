@@ -1,4 +1,4 @@
-"""Read texts around keys and signatures: armor (RFC 9580 6), PEM (RFC 7468), cleartext framework (RFC 9580 7)."""
+"""Parse the texts around keys and signatures: armor (RFC 9580 6), PEM (RFC 7468), cleartext framework (RFC 9580 7)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TABLE = _crc24_table()
 
 
 def crc24(data: bytes) -> bytes:
-    """The three bytes of RFC 9580 6.1."""
+    """Return the three bytes of the CRC (RFC 9580 6.1)."""
     crc = 0xB704CE
     for byte in data:
         crc = (crc << 8 & 0xFFFFFF) ^ _TABLE[crc >> 16 ^ byte]
@@ -41,18 +41,19 @@ def crc24(data: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What stands between one BEGIN and its END line, decoded; `label` is like 'PGP PUBLIC KEY BLOCK'."""
+    """The decoded data between a BEGIN and its END line; `label` is like 'PGP PUBLIC KEY BLOCK'."""
 
     label: str
     data: bytes
 
 
 def blocks(text: bytes) -> tuple[Block, ...]:
-    """All armored or PEM blocks of a text, whatever stands around them. Raises VerificationError for a damaged one."""
+    """Return all armored or PEM blocks of a text; other lines are ignored. Raises VerificationError for a damaged
+    block."""
     found: list[Block] = []
     label, lines = b"", list[bytes]()
-    for each in text.split(b"\n"):
-        line = each.strip()
+    for raw_line in text.split(b"\n"):
+        line = raw_line.strip()
         if match := _BEGIN.fullmatch(line):
             label, lines = match[1], []
         elif label and line == b"-----END %s-----" % label:
@@ -66,7 +67,7 @@ def blocks(text: bytes) -> tuple[Block, ...]:
 
 
 def _decoded(lines: list[bytes]) -> bytes:
-    # Armor headers (`Comment: …`) have a colon, which base64 has not; PEM has no blank line to tell where they end.
+    # Armor headers (`Comment: …`) have a colon, which base64 does not use; PEM has no blank line after them.
     body = [line for line in lines if line and b":" not in line]
     crc = body.pop() if body and _CRC.fullmatch(body[-1]) else None
     try:
@@ -79,7 +80,7 @@ def _decoded(lines: list[bytes]) -> bytes:
 
 
 def armored(block: Block) -> str:
-    """The text of a block, with a CRC where OpenPGP has one."""
+    """Return the text of a block, with a CRC for OpenPGP."""
     encoded = base64.b64encode(block.data).decode("ascii")
     pgp = block.label.startswith("PGP ")
     lines = [f"-----BEGIN {block.label}-----", *([""] if pgp else [])]
@@ -89,15 +90,16 @@ def armored(block: Block) -> str:
 
 
 def is_binary(data: bytes) -> bool:
-    """True for OpenPGP packets, each of which begins with a set bit (RFC 9580 4.2); no text in ASCII does."""
+    """Return True for OpenPGP packets, which begin with a set bit (RFC 9580 4.2), unlike ASCII text."""
     return data[:1] >= b"\x80" and not data.startswith(_BOM)
 
 
 def cleartext(text: bytes) -> tuple[bytes, bytes]:
-    """The signed lines of a clearsigned text, as they are hashed (CRLF, no end of line at the end), and its signature.
+    """Return the signed lines of a clearsigned text as they are hashed (CRLF, no line end at the end), and its
+    signature.
 
-    What stands before and behind the one block is dropped: nobody signed it. Raises VerificationError where there is
-    no block, more than one, or a malformed one.
+    Lines before and after the block are dropped: they are not signed. Raises VerificationError if there is not exactly
+    one well-formed block.
     """
     lines = [line.rstrip(b" \t\r") for line in text.removeprefix(_BOM).split(b"\n")]
     count = lines.count(_SIGNED)
@@ -109,7 +111,7 @@ def cleartext(text: bytes) -> tuple[bytes, bytes]:
     for line in rest:
         if not line:
             break
-        # Any other header, and any other word in this one, may be shown by a reader as if it were part of the text.
+        # A reader may show any other header, or other word in this one, as if it were part of the text.
         if not _HASH.fullmatch(line):
             raise VerificationError("it is malformed: only 'Hash: …' is allowed between the first line and the text")
     signed: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Who signed a document or an image: carries out what a resolver asks for, with the keys that there are."""
+"""Verify the signatures that a resolver asks for, over documents and images."""
 
 from __future__ import annotations
 
@@ -46,9 +46,11 @@ class SignatureVerifier:
         self._stop = stop or threading.Event()
 
     def __call__(self, wanted: Signature, data: bytes, fetch: Fetch) -> tuple[bytes, str | None, str | None]:
-        """The bytes that may be read (of an image: its checksum, `algorithm:digest`), who signed them (fingerprint of
-        the primary key), and when (UTC). Raises VerificationError, and FetchError when there is no signature, or no
-        image."""
+        """Return the verified bytes (of an image: its checksum, `algorithm:digest`), the fingerprint of the primary
+        key, and the time (UTC).
+
+        Raises VerificationError, and FetchError if the signature or the image does not exist.
+        """
         if wanted.kind == "clearsigned":
             data, signed = verify_clearsigned(data, wanted.keys, self._keyring)
         else:
@@ -62,7 +64,7 @@ class SignatureVerifier:
         return data, signed.fingerprint, format_time(signed.created)
 
     def _image(self, wanted: Signature, signature: bytes) -> tuple[Checksum, VerifiedSignature]:
-        """The checksum of the file that was read, packed where it is packed, and who signed it."""
+        """Return the checksum of the published file, packed or not, and its signature."""
         checksum = wanted.checksum or Checksum("sha256", "")
         limit = time.monotonic() + self._timeout
         kind = Rsa if wanted.kind == "openssl-rsa" else OpenPGP
@@ -76,12 +78,12 @@ class SignatureVerifier:
                 check.update(chunk)
             while published.read(CHUNK):
                 pass
-            got = Checksum(checksum.algorithm, download.hexdigest())
-            if wanted.checksum and got != checksum:
-                raise VerificationError(f"wrong checksum: expected {checksum}, got {got}")
-            return got, check.finish()
+            checksum_read = Checksum(checksum.algorithm, download.hexdigest())
+            if wanted.checksum and checksum_read != checksum:
+                raise VerificationError(f"wrong checksum: expected {checksum}, got {checksum_read}")
+            return checksum_read, check.finish()
 
 
 def format_time(when: datetime | None) -> str | None:
-    """A time as definitions write it: YYYY-MM-DD hh:mm:ss, UTC."""
+    """Format a time as definitions have it: YYYY-MM-DD hh:mm:ss, UTC."""
     return when.strftime("%Y-%m-%d %H:%M:%S") if when else None

@@ -1,4 +1,4 @@
-"""Find keys in directories, and fetch one there when asked to. Nothing else here uses the network."""
+"""Find keys in directories, and fetch a key into one on request. Only the fetch uses the network."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ LARGEST = 8 * 1024 * 1024  # bytes of one file; keyrings of whole distributions 
 LARGEST_KEY = LARGEST // 2  # bytes of one that is stored, in armor, which adds a third
 MOST_FILES = 5000  # of one directory and those in it
 ONLY_REVOCATION = "it contains a revocation but no key: the revocation applies to the stored copies of its key"
-MOST_SHOWN = 5  # names that a message can hold
+MOST_SHOWN = 5  # names in a message
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """An RSA key as openssl has it: `data` is the DER SubjectPublicKeyInfo, `fingerprint` its SHA-256."""
+    """An RSA key of openssl: `data` is the DER SubjectPublicKeyInfo, `fingerprint` its SHA-256."""
 
     fingerprint: str
     data: bytes
@@ -45,23 +45,24 @@ AnyKey = Certificate | PublicKey
 
 
 def read_keys(data: bytes) -> tuple[AnyKey, ...]:
-    """All keys in a file: OpenPGP certificates, armored or binary, and PEM public keys. Raises VerificationError."""
-    found = _keys(data)
-    if not found:
+    """Return all keys in a file: OpenPGP certificates, armored or binary, and PEM public keys. Raises
+    VerificationError."""
+    keys = _keys(data)
+    if not keys:
         raise VerificationError(ONLY_REVOCATION if openpgp.revocations(data) else "it contains no key")
-    return tuple(found)
+    return tuple(keys)
 
 
 def _keys(data: bytes) -> list[AnyKey]:
-    found: list[AnyKey] = list(openpgp.certificates(data))
+    keys: list[AnyKey] = list(openpgp.certificates(data))
     for block in () if armor.is_binary(data) else armor.blocks(data):
         if block.label == "PUBLIC KEY":
-            found.append(PublicKey(hashlib.sha256(block.data).hexdigest().upper(), block.data))
-    return found
+            keys.append(PublicKey(hashlib.sha256(block.data).hexdigest().upper(), block.data))
+    return keys
 
 
 def default_directory() -> Path:
-    """The user's own keys (XDG Base Directory Specification)."""
+    """Return the directory of the user's own keys (XDG Base Directory Specification)."""
     try:
         return data_directory() / "keys"
     except RuntimeError:
@@ -69,10 +70,10 @@ def default_directory() -> Path:
 
 
 class Keyring:
-    """The keys in some directories (or files). The copies of a key that are in them are one key: a revocation, an
-    extension or a new subkey may be in any of them.
+    """The keys in some directories or files.
 
-    Reads each file once. May be used by several threads.
+    All copies of a key count as one: each may contain another revocation, extension or subkey. Each file is read once.
+    Thread-safe.
     """
 
     def __init__(self, places: Sequence[Path]) -> None:
@@ -85,16 +86,16 @@ class Keyring:
         self._lock = threading.Lock()
 
     def certificates(self, pinned: Sequence[str]) -> list[Certificate]:
-        """Those of the pinned OpenPGP certificates that are there. Raises VerificationError if none is."""
-        found = self._find(pinned)
-        if certificates := [key for key in found if isinstance(key, Certificate)]:
+        """Return the pinned OpenPGP certificates. Raises VerificationError if none exists."""
+        matching = self._find(pinned)
+        if certificates := [key for key in matching if isinstance(key, Certificate)]:
             return certificates
         raise VerificationError(self._missing(pinned))
 
     def public_keys(self, pinned: Sequence[str]) -> list[PublicKey]:
-        """Those of the pinned RSA keys that are there. Raises VerificationError if none is."""
-        found = self._find(pinned)
-        if keys := [key for key in found if isinstance(key, PublicKey)]:
+        """Return the pinned RSA keys. Raises VerificationError if none exists."""
+        matching = self._find(pinned)
+        if keys := [key for key in matching if isinstance(key, PublicKey)]:
             return keys
         raise VerificationError(self._missing(pinned))
 
@@ -102,10 +103,10 @@ class Keyring:
         with self._lock:
             for path in self._files:
                 self._read(path)
-            for each in pinned:
-                if each not in self._known and each in self._copies:
-                    self._known[each] = _merged(self._copies[each], self._revocations)
-            return [self._known[each] for each in pinned if each in self._known]
+            for fingerprint in pinned:
+                if fingerprint not in self._known and fingerprint in self._copies:
+                    self._known[fingerprint] = _merged(self._copies[fingerprint], self._revocations)
+            return [self._known[fingerprint] for fingerprint in pinned if fingerprint in self._known]
 
     def _read(self, path: Path) -> None:
         try:
@@ -131,16 +132,16 @@ class Keyring:
 
 
 def keyring(directory: Path | None = None) -> Keyring:
-    """The keys in `directory`, then the user's own, then the system's."""
+    """Return the keys in `directory`, then the user's own, then the system's."""
     places = [directory] if directory else []
-    with suppress(Error):  # a user without a home has no keys there
+    with suppress(Error):  # a user without a home directory has no keys
         places.append(default_directory())
     return Keyring([*places, *SYSTEM])
 
 
 def key_files(place: Path) -> Iterator[Path]:
-    """Files that may hold keys: `place` itself, or those in it and in its directories, in the order of their names."""
-    if os.path.isfile(place):  # unlike Path's, it takes a directory that may not be entered for one that is not there
+    """Yield files that may contain keys: `place` itself, or the files in it and in its directories, sorted by name."""
+    if os.path.isfile(place):  # unlike Path.is_file, it returns False for a directory without permission
         yield place
         return
     left = MOST_FILES
@@ -156,7 +157,7 @@ def key_files(place: Path) -> Iterator[Path]:
 
 
 def list_keys(place: Path) -> Iterator[tuple[Path, AnyKey | str]]:
-    """All keys of a directory with their files; of a file that can't be used, why."""
+    """Yield all keys of a directory with their files, or the reason why a file cannot be used."""
     for path in key_files(place):
         try:
             yield from ((path, key) for key in read_keys(_content(path)))
@@ -165,11 +166,10 @@ def list_keys(place: Path) -> Iterator[tuple[Path, AnyKey | str]]:
 
 
 def fetch_key(url: str, fingerprint: str, directory: Path) -> Path:
-    """Bring the key with exactly that fingerprint from `url` into `directory`, and nothing else that comes with it.
-    What a stored copy of it holds stays: revocations, extensions, subkeys.
+    """Fetch the key with exactly this fingerprint from `url` into `directory`.
 
-    Raises VerificationError if it is not there, neither as a key nor as a revocation of the stored one; FetchError,
-    Error.
+    The revocations, extensions and subkeys of a stored copy are kept. Raises VerificationError if the file has neither
+    the key nor a revocation of the stored one; FetchError, Error.
     """
     (wanted,) = normalize_fingerprints([fingerprint])
     where = public_url(url)
@@ -182,12 +182,12 @@ def fetch_key(url: str, fingerprint: str, directory: Path) -> Path:
     except VerificationError as error:
         raise VerificationError(f"{where}: {error}") from None
     stored = _stored(directory, wanted)
-    copies = [each for each in keys if each.fingerprint == wanted]
+    copies = [key for key in keys if key.fingerprint == wanted]
     key = _merged([*stored, *copies], revocations) if stored or copies else None
     if key is None or (not copies and key == _merged(stored, ())):
-        there = ", ".join(each.fingerprint for each in keys[:MOST_SHOWN]) + (" …" if len(keys) > MOST_SHOWN else "")
+        listed = ", ".join(key.fingerprint for key in keys[:MOST_SHOWN]) + (" …" if len(keys) > MOST_SHOWN else "")
         raise VerificationError(
-            f"{where}: no key {wanted} in it; nothing was stored. It contains: {there or 'a revocation'}"
+            f"{where}: no key {wanted} in it; nothing was stored. It contains: {listed or 'a revocation'}"
         )
     if isinstance(key, Certificate):
         name, block = f"{wanted}.asc", armor.Block("PGP PUBLIC KEY BLOCK", key.data)
@@ -209,15 +209,15 @@ def fetch_key(url: str, fingerprint: str, directory: Path) -> Path:
 
 
 def _merged(copies: Sequence[AnyKey], revocations: Sequence[bytes]) -> AnyKey:
-    """One key of all copies of it."""
+    """Merge all copies of a key."""
     certificates = [copy for copy in copies if isinstance(copy, Certificate)]
     return openpgp.merged(certificates, revocations) if certificates else copies[0]
 
 
 def _stored(directory: Path, fingerprint: str) -> list[AnyKey]:
-    """The copy of a key that an earlier fetch has left; none if it is damaged."""
-    found = list_keys(directory / f"{fingerprint}.asc")
-    return [key for _, key in found if isinstance(key, Certificate) and key.fingerprint == fingerprint]
+    """Return the copy of a key that an earlier fetch stored; an empty list if it is damaged."""
+    entries = list_keys(directory / f"{fingerprint}.asc")
+    return [key for _, key in entries if isinstance(key, Certificate) and key.fingerprint == fingerprint]
 
 
 def _content(path: Path) -> bytes:

@@ -1,7 +1,7 @@
-"""Read as much of OpenPGP (RFC 9580) as it takes to pick the right certificate for a signature.
+"""Read the parts of OpenPGP (RFC 9580) that select the certificate for a signature.
 
-What is read here decides which key and which signature are checked, never whether a signature is good. Of all
-signatures in a certificate only revocations are checked here.
+This module selects the key and the signature to check; other programs verify the signature. Of the signatures in a
+certificate, only revocations are verified here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _Packet = tuple[int, bytes, bytes]  # tag, body, the whole of it
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One signature packet: what it says of itself, which nothing has proved yet. Times are in seconds."""
+    """One signature packet with its own, unproven values. Times are in seconds."""
 
     packet: bytes
     version: int
@@ -47,7 +47,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A primary key or subkey with all packets that belong to it; `created`: seconds since 1970."""
+    """A primary key or subkey with its packets; `created`: seconds since 1970."""
 
     fingerprint: str
     created: int
@@ -56,27 +56,27 @@ class Key:
     bits: int = 0  # of RSA and DSA keys
 
     def issued(self, signature: Signature) -> bool:
-        """True if the signature says that it is by this key."""
+        """Return True if the signature names this key as its issuer."""
         v6 = len(self.fingerprint) == 64
         key_id = self.fingerprint[:16] if v6 else self.fingerprint[-16:]
         return signature.issuer in (self.fingerprint, key_id)
 
     @property
     def expires(self) -> int:
-        """When it expires by its newest self-signature, in seconds since 1970; 0: never."""
+        """Return when the key expires according to its newest self-signature, in seconds since 1970; 0: never."""
         newest = Signature(b"", 0, 0, 0, 0)
         for tag, body, packet in _packets(self.packets):
-            if tag != _SIGNATURE or (each := _parse_or_none(body, packet)) is None:
+            if tag != _SIGNATURE or (candidate := _parse_or_none(body, packet)) is None:
                 continue
-            ours = each.kind == _BINDING or (each.kind in _SELF_SIGNATURES and self.issued(each))
-            if ours and each.created >= newest.created:
-                newest = each
+            is_own = candidate.kind == _BINDING or (candidate.kind in _SELF_SIGNATURES and self.issued(candidate))
+            if is_own and candidate.created >= newest.created:
+                newest = candidate
         return self.created + newest.key_expires if newest.key_expires else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A primary key with its user ids, and its subkeys."""
+    """A primary key with its user ids and subkeys."""
 
     primary: Key
     subkeys: tuple[Key, ...]
@@ -84,27 +84,27 @@ class Certificate:
 
     @property
     def fingerprint(self) -> str:
-        """Of the primary key, which stands for the whole: 40 (v4) or 64 (v6) hexadecimal digits, upper case."""
+        """Return the fingerprint of the primary key: 40 (v4) or 64 (v6) upper-case hexadecimal digits."""
         return self.primary.fingerprint
 
     @property
     def keys(self) -> tuple[Key, ...]:
-        """The primary key first."""
+        """Return all keys, the primary key first."""
         return (self.primary, *self.subkeys)
 
     @property
     def data(self) -> bytes:
-        """The binary form."""
+        """Return the binary form."""
         return b"".join(key.packets for key in self.keys)
 
     def signer(self, signature: Signature) -> Certificate | None:
-        """The certificate with no other subkey than the one that made the signature; None if none of its keys did."""
+        """Return the certificate with only the subkey that made the signature; None if none of its keys did."""
         subkeys = tuple(key for key in self.subkeys if key.issued(signature))
         return replace(self, subkeys=subkeys) if subkeys or self.primary.issued(signature) else None
 
 
 def certificates(data: bytes) -> tuple[Certificate, ...]:
-    """All certificates of a file, armored or binary. Raises VerificationError for one that is damaged or secret."""
+    """Return all certificates of a file, armored or binary. Raises VerificationError for a damaged or secret one."""
     found: list[Certificate] = []
     part: list[_Packet] = []
     for packet in _packets(_binary(data)):
@@ -118,7 +118,7 @@ def certificates(data: bytes) -> tuple[Certificate, ...]:
 
 
 def signatures(data: bytes) -> tuple[Signature, ...]:
-    """The signatures over a document in a file, armored or binary by its content. Raises VerificationError."""
+    """Return the signatures over a document in a file, armored or binary by its content. Raises VerificationError."""
     if len(data) > LARGEST_SIGNATURE:
         raise VerificationError(f"not a valid signature: larger than {LARGEST_SIGNATURE} bytes")
     found: list[Signature] = []
@@ -127,7 +127,7 @@ def signatures(data: bytes) -> tuple[Signature, ...]:
             if tag == _SIGNATURE:
                 found.append(_signature(body, packet))
             elif tag not in _NO_CONTENT:
-                # A whole signed message in the place of a signature is good by itself, whatever the file says.
+                # A whole signed message instead of a signature would be good by itself, whatever the file contains.
                 raise VerificationError("its file also contains other data")
     except VerificationError as error:
         raise VerificationError(f"cannot read the signature: {error}") from None
@@ -137,7 +137,7 @@ def signatures(data: bytes) -> tuple[Signature, ...]:
         raise VerificationError(
             f"the signature's file contains {len(found)} signatures; at most {MOST_SIGNATURES} are allowed"
         )
-    if any(each.kind not in (BINARY, TEXT) for each in found):
+    if any(signature.kind not in (BINARY, TEXT) for signature in found):
         raise VerificationError("the signature is not over a file")
     return tuple(found)
 
@@ -163,7 +163,7 @@ def _number(data: bytes, start: int, size: int) -> int:
 
 
 def _packets(data: bytes) -> Iterator[_Packet]:
-    """All packets (4.2). Neither keys nor signatures may have partial lengths or none."""
+    """Yield all packets (4.2). Partial and indeterminate lengths are not allowed in keys and signatures."""
     at = 0
     while at < len(data):
         first = data[at]
@@ -182,7 +182,8 @@ def _packets(data: bytes) -> Iterator[_Packet]:
 
 
 def _length(data: bytes, at: int, two: int) -> tuple[int, int]:
-    """Where a body begins, and its length, by the length at `at`; below `two` it has two bytes (4.2.1, 5.2.3.7)."""
+    """Return the start and length of a body from the length octets at `at`; lengths below `two` have two octets (4.2.1,
+    5.2.3.7)."""
     first = _number(data, at, 1)
     if first < 192:
         return at + 1, first
@@ -194,7 +195,8 @@ def _length(data: bytes, at: int, two: int) -> tuple[int, int]:
 
 
 def _fingerprint(body: bytes) -> str:
-    """5.5.4; '' for versions that nobody should use (2, 3) or that this standard has not (5)."""
+    """Return the fingerprint (5.5.4); '' for the deprecated versions 2 and 3, and for 5, which is not in the
+    standard."""
     if body[:1] == b"\x04" and len(body) < 2**16:
         return hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body, usedforsecurity=False).hexdigest().upper()
     if body[:1] == b"\x06":
@@ -203,7 +205,7 @@ def _fingerprint(body: bytes) -> str:
 
 
 def _certificate(packets: list[_Packet]) -> list[Certificate]:
-    """The certificate that these packets are, primary key first; none if that is of no known version."""
+    """Return the certificate of these packets, primary key first; an empty list if its version is unknown."""
     if not packets or packets[0][0] != _PUBLIC_KEY or not _fingerprint(packets[0][1]):
         return []
     groups: list[list[_Packet]] = [[packets[0]]]
@@ -218,24 +220,27 @@ def _certificate(packets: list[_Packet]) -> list[Certificate]:
             groups[-1].append(packet)
     if len(revocations) * len(groups) > MOST_REVOKED:
         raise VerificationError(f"it has {len(revocations)} revocations and {len(groups)} keys: too many")
-    revoked = [_revoke(groups, stood, packet) for stood, packet in revocations]
+    revoked = [_revoke(groups, position, packet) for position, packet in revocations]
     primary, *subkeys = (_key(group, revoked) for group in groups if _fingerprint(group[0][1]))
     user_ids = (body.decode("utf-8", "replace") for tag, body, _ in packets if tag == _USER_ID)
     return [Certificate(primary, tuple(subkeys), tuple(user_ids))]
 
 
-def _revoke(groups: list[list[_Packet]], stood: list[_Packet], revocation: _Packet) -> list[_Packet] | None:
-    """Put a revocation behind the key that it is about, wherever in the file it `stood`; that key with what belongs to
-    it if the primary key made it. One that the primary key did not make is left out: anybody can append one."""
+def _revoke(groups: list[list[_Packet]], position: list[_Packet], revocation: _Packet) -> list[_Packet] | None:
+    """Move a revocation behind its key, from its `position` in the file; return the packets of that key if the primary
+    key made the revocation.
+
+    A revocation that the primary key did not make is dropped: anyone can append one.
+    """
     primary = groups[0][0][1]
     if _kind(revocation[1]) == _KEY_REVOCATION:
         about = [(groups[0], hash_input(primary))]
     else:
-        subkeys = [stood] if stood is not groups[0] else groups[1:]
+        subkeys = [position] if position is not groups[0] else groups[1:]
         about = [(group, hash_input(primary) + hash_input(group[0][1])) for group in subkeys]
     for group, signed in about:
         genuine = is_genuine(primary, signed, revocation[1])
-        if genuine is not False:  # of kinds that are not checked here the program decides
+        if genuine is not False:  # the program decides about kinds that are not checked here
             group.insert(1, revocation)
             return group if genuine else None
     return None
@@ -244,17 +249,23 @@ def _revoke(groups: list[list[_Packet]], stood: list[_Packet], revocation: _Pack
 def _key(group: list[_Packet], revoked: list[list[_Packet] | None]) -> Key:
     body = group[0][1]
     packets = b"".join(packet for _, _, packet in group)
-    return Key(_fingerprint(body), _number(body, 1, 4), packets, any(group is each for each in revoked), _bits(body))
+    return Key(
+        _fingerprint(body),
+        _number(body, 1, 4),
+        packets,
+        any(group is revoked_group for revoked_group in revoked),
+        _bits(body),
+    )
 
 
 def _bits(body: bytes) -> int:
-    """The size of an RSA or DSA key; 0 for other kinds, whose sizes are all large enough."""
+    """Return the size of an RSA or DSA key; 0 for other kinds, whose sizes are all sufficient."""
     at = 6 if body[:1] == b"\x04" else 10
     return _number(body, at, 2) if body[5:6] in _SIZED else 0
 
 
 def merged(copies: Sequence[Certificate], revocations: Iterable[bytes] = ()) -> Certificate:
-    """One certificate with all that several copies of it hold, and with those of the revocations that it made."""
+    """Merge several copies of a certificate, and those of the revocations that it made."""
     parts: dict[tuple[int, bytes], dict[tuple[int, bytes], bytes]] = {}
     for copy in copies:
         around = parts.setdefault((_PUBLIC_KEY, b""), {})
@@ -269,7 +280,7 @@ def merged(copies: Sequence[Certificate], revocations: Iterable[bytes] = ()) -> 
 
 
 def revocations(data: bytes) -> tuple[bytes, ...]:
-    """All revocations of keys and subkeys in a file, those that stand alone included. Raises VerificationError."""
+    """Return all revocations of keys and subkeys in a file, detached ones included. Raises VerificationError."""
     return tuple(
         packet for tag, body, packet in _packets(_binary(data)) if tag == _SIGNATURE and _kind(body) in _REVOCATIONS
     )
@@ -280,7 +291,7 @@ def _kind(body: bytes) -> int:
 
 
 def _parse_or_none(body: bytes, packet: bytes) -> Signature | None:
-    """Certificates carry signatures of all kinds and ages, which need not all be understood."""
+    """Parse a signature, or return None: certificates contain signatures of unsupported kinds."""
     try:
         return _signature(body, packet)
     except VerificationError:
@@ -288,7 +299,7 @@ def _parse_or_none(body: bytes, packet: bytes) -> Signature | None:
 
 
 def _signature(body: bytes, packet: bytes) -> Signature:
-    """5.2: version 3 (still in use at openSUSE), 4 and 6."""
+    """Parse versions 3 (still in use at openSUSE), 4 and 6 (5.2)."""
     version = _number(body, 0, 1)
     if version == 3:
         head = _take(body, 0, 17)
@@ -308,7 +319,7 @@ def _signature(body: bytes, packet: bytes) -> Signature:
         kind=body[1],
         algorithm=body[2],
         hash=body[3],
-        # Times count only where they are signed themselves; who signed is found out by trying.
+        # Times count only if they are signed; the signer is verified by the check.
         created=int.from_bytes(hashed.get(_CREATED, b"")[:4], "big"),
         expires=int.from_bytes(hashed.get(_EXPIRES, b"")[:4], "big"),
         key_expires=int.from_bytes(hashed.get(_KEY_EXPIRES, b"")[:4], "big"),

@@ -16,7 +16,7 @@ from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.signatures.openpgp import Certificate, Signature
 
 TIMEOUT = 60.0  # seconds that a program may take nothing of the data, or not end
-# What gpgv 2.2 knows for certain (RFC 4880): RSA, DSA, ECDSA and EdDSA. Later ones know more.
+# gpgv 2.2 certainly supports RSA, DSA, ECDSA and EdDSA (RFC 4880). Later versions support more.
 _GPGV_VERSIONS = (3, 4)
 _GPGV_ALGORITHMS = (1, 3, 17, 19, 22)
 _SEQUOIA = Path(__file__).with_name("sequoia_worker.py")
@@ -25,7 +25,7 @@ _INSTALL_PYSEQUOIA = "pip install '.[openpgp]' in its source directory"
 
 
 def command_for(signature: Signature) -> list[str]:
-    """The program that can check this signature, and how it is called. Raises VerificationError if there is none."""
+    """Return the command that checks this signature. Raises VerificationError if no program can."""
     gpgv, pysequoia = shutil.which("gpgv"), find_spec("pysequoia")
     old, known = signature.version == 3, signature.version in _GPGV_VERSIONS
     if gpgv and known and (signature.algorithm in _GPGV_ALGORITHMS or not pysequoia):
@@ -42,9 +42,9 @@ def command_for(signature: Signature) -> list[str]:
 
 
 class Check:
-    """One signature being checked by a program that reads the signed bytes from a pipe; memory for nothing but a chunk.
+    """A program that checks one signature and reads the signed bytes from a pipe; memory holds only one chunk.
 
-    `update` and `finish` raise VerificationError when the program hangs. `close` ends it, whatever it does.
+    `update` and `finish` raise VerificationError when the program hangs. `close` ends it in any state.
     """
 
     def __init__(self, signature: Signature, certificate: Certificate, patience: float = TIMEOUT) -> None:
@@ -57,7 +57,7 @@ class Check:
         try:
             (folder / "signature").write_bytes(signature.packet)
             (folder / "certificate").write_bytes(certificate.data)
-            # Into a file: a pipe that nobody reads meanwhile could fill up, for a signature may carry long notes.
+            # A file, because a signature may carry long notes, and an unread pipe could fill up.
             with self._status.open("wb") as status:
                 self._process = subprocess.Popen(
                     command,
@@ -66,7 +66,7 @@ class Check:
                     stderr=subprocess.DEVNULL,
                     cwd=folder,
                     env=os.environ | {"LC_ALL": "C"},
-                    start_new_session=True,  # Ctrl-C is for the one who started it, who then ends it
+                    start_new_session=True,  # only this process gets Ctrl-C, and then ends the program
                 )
         except OSError as error:
             self._directory.cleanup()
@@ -78,7 +78,7 @@ class Check:
         self._poll.register(self._stdin.fileno(), select.POLLOUT)
 
     def update(self, chunk: bytes) -> None:
-        """Hand on the next bytes."""
+        """Pass the next bytes on."""
         left = memoryview(chunk)
         while left and not self._ended:
             if not self._poll.poll(self._patience * 1000):
@@ -86,22 +86,22 @@ class Check:
             try:
                 left = left[os.write(self._stdin.fileno(), left) :]
             except BrokenPipeError:
-                self._ended = True  # it knows enough already; its report says what
+                self._ended = True  # it has decided already; its status lines say what
 
     def finish(self) -> str:
-        """All bytes were handed on: what the program reports."""
+        """Return the status lines after the last byte."""
         self._stdin.close()
         try:
             self._process.wait(self._patience)
         except subprocess.TimeoutExpired:
             raise self._hangs() from None
-        # Not UTF-8: notations are reported as the bytes that they are.
+        # Not UTF-8: notations are reported as raw bytes.
         report = self._status.read_text(encoding="latin-1")
         self.close()
         return report
 
     def close(self) -> None:
-        """End the program and take away its files; any number of times."""
+        """End the program and remove its files; can be called again."""
         self._stdin.close()
         if self._process.poll() is None:
             self._process.kill()

@@ -1,4 +1,4 @@
-"""A fetched key, for reports."""
+"""Build the report of a fetched key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from openstack_image_manager.report.junit import Case
 
 
 def of_key(url: str, fingerprint: str, file: Path) -> Content:
-    """A key that was fetched and kept."""
+    """Build the report of a key that was fetched and stored."""
     where = public_url(url)
     return Content(
         lambda: {"url": where, "fingerprint": fingerprint, "file": str(file)},

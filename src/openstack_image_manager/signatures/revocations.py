@@ -1,7 +1,7 @@
-"""Tell a revocation that a key made (RFC 9580 5.2) from one that somebody appended to it.
+"""Distinguish a revocation that a key made (RFC 9580 5.2) from one that anyone appended to it.
 
-Neither program can be asked for that before there is a document, and they differ: pysequoia lets a key that was
-retired keep what it signed before.
+Neither program can do this before there is a document, and they differ: pysequoia accepts what a retired key signed
+before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _RSA, _DSA, _ECDSA, _EDDSA, _ED25519, _ED448 = (1, 3), 17, 19, 22, 27, 28
 
 
 class _Unsupported(Exception):
-    """A kind of key or hash that is not checked here."""
+    """A kind of key or hash that this module does not check."""
 
 
 class _Reader:
@@ -36,13 +36,13 @@ class _Reader:
 
 
 def hash_input(key: bytes) -> bytes:
-    """A key's packet body as signatures over it hash it (5.2.4)."""
+    """Return the packet body of a key as signatures over it hash it (5.2.4)."""
     version, width = (b"\x9b", 4) if key[:1] == b"\x06" else (b"\x99", 2)
     return version + len(key).to_bytes(width, "big") + key
 
 
 def is_genuine(key: bytes, about: bytes, signature: bytes) -> bool | None:
-    """True if the primary `key` made this signature over `about`; None: its kind is not checked here. `key` and
+    """Return True if the primary `key` made this signature over `about`; None if its kind is not supported. `key` and
     `signature` are bodies of packets."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
@@ -57,7 +57,7 @@ def is_genuine(key: bytes, about: bytes, signature: bytes) -> bool | None:
 
 
 def _digest(about: bytes, signature: _Reader) -> tuple[bytes, str, _Reader]:
-    """What is signed, by which hash, and the rest of the signature: its numbers."""
+    """Return the signed digest, its hash algorithm, and the rest of the signature: its numbers."""
     version = signature.number(1)
     if version not in (4, 6):
         raise _Unsupported
@@ -76,7 +76,7 @@ def _digest(about: bytes, signature: _Reader) -> tuple[bytes, str, _Reader]:
 
 
 def _verify(key: _Reader, signature: _Reader, digest: bytes, name: str) -> None:
-    """Raises InvalidSignature, ValueError, _Unsupported."""
+    """Verify the signature. Raises InvalidSignature, ValueError, _Unsupported."""
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa, utils
 

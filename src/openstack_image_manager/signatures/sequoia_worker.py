@@ -1,7 +1,7 @@
 """Check a signature with pysequoia, as a program: `python sequoia_worker.py SIGNATURE CERTIFICATE DATA`.
 
-It reports on one signature with the words of gpgv's --status-fd. In this way both are used alike: data streams
-through (DATA is /dev/stdin), and a crash or a hang ends no more than this process.
+It prints the words of gpgv's --status-fd for one signature, so that both programs are used alike. Data streams through
+(DATA is /dev/stdin), and a crash or a hang ends only this process.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 
 
 def report(signature_file: str, certificate_file: str, data_file: str) -> str:
-    """Check the one signature; the lines that say what came of it."""
+    """Check the one signature; return the status lines."""
     import pysequoia
 
     signature = pysequoia.Sig.from_file(signature_file)

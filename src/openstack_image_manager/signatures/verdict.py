@@ -1,4 +1,4 @@
-"""Judge what the programs report about signatures: who signed, or why that does not count."""
+"""Judge the results of the programs that check signatures: a verified signature, or the reason for its refusal."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ FEWEST_BITS = 2048  # of RSA and DSA keys
 CLOCK = 24 * 3600  # seconds that a signature may be ahead of this machine's clock
 _WEAK_HASHES = {1: "MD5", 2: "SHA-1", 3: "RIPEMD-160"}
 _VERDICTS = ("GOODSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "BADSIG", "ERRSIG", "NOTGOOD")
-_BAD = ("BADSIG", "NOTGOOD")  # the second: not good, but nothing tells why
+_BAD = ("BADSIG", "NOTGOOD")  # the second: not good, for an unknown reason
 _NEW_KEY = "if the upstream has a new key, check its fingerprint at a second place and pin that one"
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedSignature:
-    """Whose signature was good: a pinned fingerprint in upper-case hex, and when (UTC).
+    """A good signature: the pinned fingerprint in upper-case hex, and the time (UTC).
 
-    `created` is None where the kind of signature has no time (RSA).
+    `created` is None for signatures without a time (RSA).
     """
 
     fingerprint: str
@@ -31,33 +31,33 @@ class VerifiedSignature:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What came of one signature: a word of gpgv's (or NOTGOOD), and of one that is good by itself its primary key."""
+    """The result of one check: gpgv's status word (or NOTGOOD), and for a good signature its primary key."""
 
     word: str
     fingerprint: str = ""
     created: int = 0  # seconds since 1970
-    key_expired: int = 0  # the same; 0: not told
+    key_expired: int = 0  # the same; 0: unknown
 
 
 def normalize_fingerprints(fingerprints: Sequence[str]) -> tuple[str, ...]:
-    """Pinned fingerprints as they are compared: upper case, no blanks. Raises VerificationError for what is none."""
+    """Return pinned fingerprints in upper case without blanks. Raises VerificationError for an invalid one."""
     if not fingerprints:
         raise VerificationError("no key is pinned: give the fingerprints of the keys that may sign")
-    found = []
-    for each in fingerprints:
-        text = re.sub(r"[\s:]", "", each).removeprefix("0x").upper()
+    normalized = []
+    for fingerprint in fingerprints:
+        text = re.sub(r"[\s:]", "", fingerprint).removeprefix("0x").upper()
         if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", text):
             raise VerificationError(
-                f"'{each}' is not a valid key fingerprint: use 40 hexadecimal digits, or 64 (OpenPGP v6, RSA)"
+                f"'{fingerprint}' is not a valid key fingerprint: use 40 hexadecimal digits, or 64 (OpenPGP v6, RSA)"
             )
-        found.append(text)
-    return tuple(found)
+        normalized.append(text)
+    return tuple(normalized)
 
 
 def parse_status(status: str) -> CheckResult:
-    """Read the lines of --status-fd about ONE signature (doc/DETAILS of GnuPG); its exit code is not asked.
+    """Parse the --status-fd lines about ONE signature (doc/DETAILS of GnuPG); the exit code is ignored.
 
-    gpgv ends with 0 for revoked and expired keys as well, and says VALIDSIG of them.
+    gpgv also exits with 0 and prints VALIDSIG for revoked and expired keys.
     """
     words, valid, expired = [], list[str](), []
     for line in status.split("\n"):
@@ -79,7 +79,8 @@ def parse_status(status: str) -> CheckResult:
 
 
 def refusal(signature: Signature, keys: Sequence[Key], of_text: bool = False) -> str:
-    """Why a signature by these keys need not even be tried; '' if it should be. `of_text`: what is signed is a text."""
+    """Return why a signature by these keys is refused before a check, or ''. `of_text`: the signed document is a
+    text."""
     if signature.kind == TEXT and not of_text:
         # RFC 9580 5.2.1.2: line ends do not count, so that files with other bytes have the same signature.
         return "the signature is a text signature, which also matches other bytes: ask the upstream for a binary one"
@@ -98,48 +99,55 @@ def refusal(signature: Signature, keys: Sequence[Key], of_text: bool = False) ->
 def verified_signature(
     results: Sequence[tuple[Signature, Certificate, CheckResult]], pinned: Sequence[str], now: int
 ) -> VerifiedSignature:
-    """The verdict over all signatures by pinned keys. Raises VerificationError unless one is good and none is bad."""
-    bad = [each for each in results if each[2].word in _BAD]
-    good = [found for signature, by, found in results if not _rejection(signature, by, found, pinned, now)]
+    """Judge all signatures by pinned keys. Raises VerificationError unless one is good and none is bad."""
+    bad = [result for result in results if result[2].word in _BAD]
+    good = [
+        result
+        for signature, certificate, result in results
+        if not _rejection(signature, certificate, result, pinned, now)
+    ]
     if good and not bad:
-        newest = max(good, key=lambda found: found.created)
+        newest = max(good, key=lambda result: result.created)
         return VerifiedSignature(newest.fingerprint, datetime.fromtimestamp(newest.created, UTC))
-    signature, by, found = (bad or list(results))[0]
-    raise VerificationError(_rejection(signature, by, found, pinned, now))
+    signature, certificate, result = (bad or list(results))[0]
+    raise VerificationError(_rejection(signature, certificate, result, pinned, now))
 
 
-def _rejection(signature: Signature, by: Certificate, found: CheckResult, pinned: Sequence[str], now: int) -> str:
-    """Why this signature does not count; '' if it does."""
+def _rejection(
+    signature: Signature, certificate: Certificate, result: CheckResult, pinned: Sequence[str], now: int
+) -> str:
+    """Return why this signature is rejected, or ''."""
     if signature.created > now + CLOCK:
         return f"the signature time {_time(signature.created)} is in the future: check the clock of this machine"
-    if found.word in (*_BAD, "ERRSIG"):
-        return _bad_signature_reason(signature, by, found.word, now)
-    if found.fingerprint not in pinned:
-        return f"signed by {found.fingerprint}, which is not pinned; {_NEW_KEY}"
-    if found.word == "REVKEYSIG":
-        return _revoked(by.fingerprint)
-    if found.word == "EXPSIG":
+    if result.word in (*_BAD, "ERRSIG"):
+        return _bad_signature_reason(signature, certificate, result.word, now)
+    if result.fingerprint not in pinned:
+        return f"signed by {result.fingerprint}, which is not pinned; {_NEW_KEY}"
+    if result.word == "REVKEYSIG":
+        return _revoked(certificate.fingerprint)
+    if result.word == "EXPSIG":
         return _expired(signature)
-    if found.word == "EXPKEYSIG" and not found.created < found.key_expired:
-        return _late(by.fingerprint, found.key_expired)
+    if result.word == "EXPKEYSIG" and not result.created < result.key_expired:
+        return _late(certificate.fingerprint, result.key_expired)
     return ""
 
 
-def _bad_signature_reason(signature: Signature, by: Certificate, word: str, now: int) -> str:
-    """Where the program gives no reason it is to be found in what signature and key say of themselves."""
+def _bad_signature_reason(signature: Signature, certificate: Certificate, word: str, now: int) -> str:
+    """Derive the reason from the signature and the key if the program gives none."""
     changed = (
         "the file was changed or cut off, or signature and file belong to different builds. Fetch both again, "
         "and do not use what was fetched"
     )
     if word == "BADSIG":
-        return f"BAD signature by {by.fingerprint}: {changed}"
+        return f"BAD signature by {certificate.fingerprint}: {changed}"
     if word == "ERRSIG":
-        return f"the signature by {by.fingerprint} cannot be checked: it is damaged, or of an unsupported kind"
+        return f"the signature by {certificate.fingerprint} cannot be checked: it is damaged, or of an unsupported kind"
     if signature.expires and signature.created + signature.expires <= now:
         return _expired(signature)
-    if late := [key.expires for key in by.keys if key.expires and key.expires <= signature.created]:
-        return _late(by.fingerprint, min(late))
-    return f"no good signature by {by.fingerprint}: {changed}; or pysequoia calls the key too weak, which gpgv may not"
+    if late := [key.expires for key in certificate.keys if key.expires and key.expires <= signature.created]:
+        return _late(certificate.fingerprint, min(late))
+    weak = "or pysequoia considers the key too weak, which gpgv may not"
+    return f"no good signature by {certificate.fingerprint}: {changed}; {weak}"
 
 
 def _revoked(key: str) -> str:

@@ -1,6 +1,6 @@
-"""Who signed this? Nothing is trusted but keys whose fingerprints the caller pins; whatever is in doubt is refused.
+"""Verify signatures. Only keys whose fingerprints the caller pins are trusted; anything doubtful is refused.
 
-Where a signature is checked, and what a good one is, is told in docs/signatures.md.
+docs/signatures.md describes where signatures are checked, and what makes one good.
 """
 
 from __future__ import annotations
@@ -30,52 +30,59 @@ _SignedBy = tuple[openpgp.Signature, openpgp.Certificate]
 
 
 class OpenPGP:
-    """A detached OpenPGP signature over bytes that come one chunk after the other, however many.
+    """Verify a detached OpenPGP signature over bytes that come in chunks.
 
-    `signature` is armored or binary. `pinned` are fingerprints of primary keys. Raises VerificationError at once where
-    there is no signature, no key to check it with, or it is by none of the pinned keys. `of_text`: it may be one of a
-    text, whose line ends are not signed. To be closed.
+    `signature` is armored or binary. `pinned` are fingerprints of primary keys. `of_text`: accept a text signature,
+    which does not cover line ends. Call `close` at the end. Raises VerificationError at once if there is no signature,
+    no key to check it with, or no signature by a pinned key.
     """
 
     def __init__(self, signature: bytes, pinned: Sequence[str], keyring: Keyring, of_text: bool = False) -> None:
         self._pinned, self._of_text = normalize_fingerprints(pinned), of_text
         self._checks: list[tuple[_SignedBy, Check]] = []
-        given = openpgp.signatures(signature)
+        signatures = openpgp.signatures(signature)
         certificates = keyring.certificates(self._pinned)
-        tried = [(each, by) for each in given for key in certificates if (by := key.signer(each))]
-        if not tried:
-            raise VerificationError(_unpinned_signer(given, self._pinned))
-        obstacles = [why for each, by in tried if (why := self._start(each, by))]
+        candidates = [
+            (signature, certificate)
+            for signature in signatures
+            for key in certificates
+            if (certificate := key.signer(signature))
+        ]
+        if not candidates:
+            raise VerificationError(_unpinned_signer(signatures, self._pinned))
+        problems = [
+            problem for candidate, certificate in candidates if (problem := self._start(candidate, certificate))
+        ]
         if not self._checks:
-            raise VerificationError(obstacles[0])
+            raise VerificationError(problems[0])
 
-    def _start(self, signature: openpgp.Signature, by: openpgp.Certificate) -> str:
-        """Why this one is not checked, which does not matter if another one is; '' if it is."""
-        if why := refusal(signature, by.keys, self._of_text):
-            return why
+    def _start(self, signature: openpgp.Signature, certificate: openpgp.Certificate) -> str:
+        """Start to check this signature; return why it cannot be checked, or ''. Another signature may be enough."""
+        if problem := refusal(signature, certificate.keys, self._of_text):
+            return problem
         try:
-            self._checks.append(((signature, by), Check(signature, by)))
+            self._checks.append(((signature, certificate), Check(signature, certificate)))
         except VerificationError as error:
             return str(error)
         return ""
 
     def update(self, chunk: bytes) -> None:
-        """The next bytes of the signed file."""
+        """Check the next bytes of the signed file."""
         for _, check in self._checks:
             check.update(chunk)
 
     def finish(self) -> VerifiedSignature:
-        """All bytes were seen: who signed them. Raises VerificationError unless a pinned key did."""
+        """Return the signature after the last byte. Raises VerificationError unless a pinned key signed."""
         results: list[tuple[openpgp.Signature, openpgp.Certificate, CheckResult]] = []
         try:
-            for (signature, by), check in self._checks:
-                results.append((signature, by, parse_status(check.finish())))
+            for (signature, certificate), check in self._checks:
+                results.append((signature, certificate, parse_status(check.finish())))
         finally:
             self.close()
         return verified_signature(results, self._pinned, int(time.time()))
 
     def close(self) -> None:
-        """End what still runs; any number of times."""
+        """Stop all running checks; can be called again."""
         for _, check in self._checks:
             check.close()
 
@@ -86,8 +93,8 @@ class OpenPGP:
         self.close()
 
 
-def _unpinned_signer(given: Sequence[openpgp.Signature], pinned: Sequence[str]) -> str:
-    signers = ", ".join(sorted({each.issuer or "an unnamed key" for each in given}))
+def _unpinned_signer(signatures: Sequence[openpgp.Signature], pinned: Sequence[str]) -> str:
+    signers = ", ".join(sorted({signature.issuer or "an unnamed key" for signature in signatures}))
     return (
         f"signed by {signers}, not by a pinned key ({', '.join(pinned)}). If the upstream has a new key, check its "
         "fingerprint at a second place and pin that one; if it only has a new subkey: keys fetch"
@@ -95,27 +102,28 @@ def _unpinned_signer(given: Sequence[openpgp.Signature], pinned: Sequence[str]) 
 
 
 def verify_detached(data: bytes, signature: bytes, pinned: Sequence[str], keyring: Keyring) -> VerifiedSignature:
-    """Who signed `data`, a document. Raises VerificationError unless a pinned key did."""
+    """Verify a signature over the document `data`. Raises VerificationError unless a pinned key signed it."""
     with OpenPGP(signature, pinned, keyring, of_text=True) as check:
         check.update(data)
         return check.finish()
 
 
 def verify_clearsigned(text: bytes, pinned: Sequence[str], keyring: Keyring) -> tuple[bytes, VerifiedSignature]:
-    """The signed lines of a clearsigned text, and who signed them; whatever stands around them is not in it.
+    """Return the signed lines of a clearsigned text, and their signature; other lines are dropped.
 
-    Lines end with a line feed, and have lost blanks at their ends, which are not signed (RFC 9580 7.1). Raises
-    VerificationError unless a pinned key signed.
+    Lines end with a line feed and lose trailing blanks, which are not signed (RFC 9580 7.1). Raises VerificationError
+    unless a pinned key signed the text.
     """
     signed, signature = armor.cleartext(text)
-    # What is returned is what was checked, as a detached signature: no second reader that could see another text.
+    # The returned text is the checked text, so no second parser can see another one.
     return signed.replace(b"\r\n", b"\n") + b"\n", verify_detached(signed, signature, pinned, keyring)
 
 
 class Rsa:
-    """A bare RSA signature (PKCS#1 v1.5 over SHA-256, in base64) over bytes that come in chunks: OPNsense.
+    """Verify a bare RSA signature (PKCS#1 v1.5 over SHA-256, in base64) over bytes that come in chunks, as OPNsense
+    uses it.
 
-    `pinned` are SHA-256 digests of public keys (DER SubjectPublicKeyInfo). `OpenPGP` and this are used alike.
+    `pinned` are SHA-256 digests of public keys (DER SubjectPublicKeyInfo). It has the interface of `OpenPGP`.
     """
 
     def __init__(self, signature: bytes, pinned: Sequence[str], keyring: Keyring) -> None:
@@ -129,11 +137,11 @@ class Rsa:
         self._hash = hashlib.sha256()
 
     def update(self, chunk: bytes) -> None:
-        """The next bytes of the signed file."""
+        """Check the next bytes of the signed file."""
         self._hash.update(chunk)
 
     def finish(self) -> VerifiedSignature:
-        """All bytes were seen: who signed them. Raises VerificationError unless a pinned key did."""
+        """Return the signature after the last byte. Raises VerificationError unless a pinned key signed."""
         for key in self._keys:
             if _is_good(self._hash.digest(), self._signature, key.data):
                 return VerifiedSignature(key.fingerprint, None)
@@ -143,7 +151,7 @@ class Rsa:
         )
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Do nothing: no program runs."""
 
     def __enter__(self) -> Self:
         return self
@@ -153,14 +161,14 @@ class Rsa:
 
 
 def verify_rsa(data: bytes, signature: bytes, pinned: Sequence[str], keyring: Keyring) -> VerifiedSignature:
-    """Who signed `data` with RSA. Raises VerificationError unless a pinned key did."""
+    """Verify an RSA signature over `data`. Raises VerificationError unless a pinned key made it."""
     with Rsa(signature, pinned, keyring) as check:
         check.update(data)
         return check.finish()
 
 
 def _is_good(sha256: bytes, signature: bytes, der: bytes) -> bool:
-    """Raises VerificationError if the key can't be used."""
+    """Return True for a good signature. Raises VerificationError if the key cannot be used."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils

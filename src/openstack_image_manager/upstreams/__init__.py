@@ -1,1 +1,1 @@
-"""What distributions publish: resolvers as data, download sites, and the definitions that follow them."""
+"""Find the builds that upstreams publish, and keep definitions up to date with them."""
