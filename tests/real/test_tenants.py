@@ -171,7 +171,7 @@ def test_without_ends_of_support_the_images_own_words_count(bench: Bench, tmp_pa
     (tmp_path / "empty").mkdir()
     outcome = build(bench, tmp_path / "empty")
     assert outcome.code == 1  # for the owner
-    assert "warning: ubuntu: its ends of support are not known: " in outcome.err
+    assert "warning: ubuntu: its end of life is unknown: " in outcome.err
     assert "there is no project 'nobody-here'" in outcome.err
     page = next((bench.directory / "web" / "images").glob("*.html")).read_text()
     assert "provided until 2029-04-25" in page

@@ -49,31 +49,31 @@ def adopt_command(
 
     reporting.set_up_log()
     try:
-        only = re.compile(name_filter) if name_filter is not None else None
+        pattern = re.compile(name_filter) if name_filter is not None else None
     except (re.error, RecursionError, OverflowError) as error:
         raise UsageError(f"--filter '{name_filter}' is not a regular expression: {error}") from None
-    (one,) = cloud_names([cloud] if cloud else None)
+    (name,) = cloud_names([cloud] if cloud else None)
     today = datetime.now(UTC).date()
-    with closing(Glance.connect(one)) as glance:
-        found = adopt(glance.ours(None), Policy(tag=tag, project=glance.project), today, only)
-        where = glance.cloud
-    head = f"Images of the cloud {where} as they were on {today}; made by openstack-image-manager adopt."
-    typer.echo(text(found.items, [head]), nl=False)
+    with closing(Glance.connect(name)) as glance:
+        adopted = adopt(glance.ours(None), Policy(tag=tag, project=glance.project), today, pattern)
+        cloud_name = glance.cloud
+    head = f"Images of the cloud {cloud_name} as they were on {today}; made by openstack-image-manager adopt."
+    typer.echo(text(adopted.items, [head]), nl=False)
     out = console.console(stderr=True)
-    for line in _summary(found):
+    for line in _summary(adopted):
         console.say(out, line)
 
 
-def _summary(found: Adopted) -> list[str]:
+def _summary(adopted: Adopted) -> list[str]:
     """Summarize what the first run with the definitions does."""
     from openstack_image_manager.humanize import count
 
-    lines = [f"left out: {image.name or '(no name)'} ({image.id}): {why}" for image, why in found.left_out]
-    images = sum(len(definition.versions) for definition in found.definitions)
-    counts = f"{count(len(found.definitions), 'definition')} of {count(images, 'image')}"
-    lines.append(f"{counts}; {count(len(found.left_out), 'image')} left out")
-    if found.written:
-        fields = ", ".join(f"{field} ({number})" for field, number in found.written)
+    lines = [f"left out: {image.name or '(no name)'} ({image.id}): {why}" for image, why in adopted.left_out]
+    images = sum(len(definition.versions) for definition in adopted.definitions)
+    counts = f"{count(len(adopted.definitions), 'definition')} of {count(images, 'image')}"
+    lines.append(f"{counts}; {count(len(adopted.left_out), 'image')} left out")
+    if adopted.written:
+        fields = ", ".join(f"{field} ({number})" for field, number in adopted.written)
         lines.append(f"The first run imports nothing; it updates these fields of images: {fields}")
     else:
         lines.append("A run with them has nothing to do")

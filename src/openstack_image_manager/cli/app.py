@@ -42,23 +42,23 @@ if TYPE_CHECKING:
 
 
 class _Group(TyperGroup):
-    """The root command; what is wrong with an option is said without the name of a Python exception."""
+    """The root command, which reports wrong options without names of Python exceptions."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        with _own_words():
+        with _plain_messages():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        with _own_words():
+        with _plain_messages():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _own_words() -> Iterator[None]:
+def _plain_messages() -> Iterator[None]:
     try:
         yield
     except typer.BadParameter as error:
-        # Newer releases of Typer check values with pydantic, which puts this before each message.
+        # Newer releases of Typer check values with pydantic, which adds this prefix.
         error.message = error.message.removeprefix("Value error, ")
         raise
 
@@ -82,20 +82,20 @@ app.add_typer(scs_app, name="scs")
 app.add_typer(sandbox_app, name="sandbox")
 
 
-def _without_others(arguments: list[str]) -> typer.Typer:
-    """The application with those commands only that the arguments may mean: before it looks at any argument, Typer
-    reads the options of every command, which takes longer than to start Python."""
+def _needed_commands(arguments: list[str]) -> typer.Typer:
+    """Return the application with only the commands that the arguments name. Typer reads the options of all commands
+    first, which takes longer than starting Python."""
     from copy import copy
 
-    commands = [each for each in app.registered_commands if _name(each) in arguments]
-    groups = [each for each in app.registered_groups if each.name in arguments]
-    # Help and shells list all commands, and a mistyped one is answered with those that are like it.
+    commands = [command for command in app.registered_commands if _name(command) in arguments]
+    groups = [group for group in app.registered_groups if group.name in arguments]
+    # Help, completion and suggestions for a mistyped command need all commands.
     mistyped = arguments[:1] and not (commands or groups or arguments[0].startswith("-"))
     if mistyped or {"-h", "--help"} & set(arguments) or is_completing():
         return app
-    fewer = copy(app)
-    fewer.registered_commands, fewer.registered_groups = commands, groups
-    return fewer
+    smaller = copy(app)
+    smaller.registered_commands, smaller.registered_groups = commands, groups
+    return smaller
 
 
 def _name(command: CommandInfo) -> str:
@@ -103,7 +103,7 @@ def _name(command: CommandInfo) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; the one place where an `Error` becomes a message and an exit code. Raises SystemExit."""
+    """Run the command line, and turn every `Error` into a message and an exit code. Raises SystemExit."""
     import signal
 
     def end(_signal: int, _frame: object) -> None:
@@ -114,14 +114,14 @@ def main(arguments: list[str] | None = None) -> None:
     guard()
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        _without_others(words)(words)
+        _needed_commands(words)(words)
     except Error as error:
         from openstack_image_manager.report.log import say
 
         say("error", str(error))
         sys.exit(error.exit_code)
     except OSError as error:
-        # Errors of files that have a name are told where they happen; what has none is the output itself.
+        # Errors of named files become messages where they happen; an error without a name is about the output.
         if error.filename is not None:
             raise
         from openstack_image_manager.report.log import say

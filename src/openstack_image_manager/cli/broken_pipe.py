@@ -1,4 +1,4 @@
-"""Output that nobody reads: `… | head -1` closes its end of the pipe, and the work goes on without it."""
+"""Continue to work after `… | head -1` has closed the pipe of the output."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 
-class _Dropping(io.FileIO):
-    """Writes to nowhere, once nobody reads."""
+class _DiscardingFile(io.FileIO):
+    """Discards output after the reader has closed the pipe."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -22,12 +22,12 @@ class _Dropping(io.FileIO):
 
 
 def go_on() -> None:
-    """Standard output and error of this process are dropped once nobody reads them. To end there, as SIGPIPE would have
-    it, would break off changes of a cloud in the middle, and hide how they ended."""
+    """Discard standard output and error after their reader is gone. Ending the process, as SIGPIPE does, would
+    interrupt changes of a cloud and hide their results."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
-            raw = _Dropping(stream.fileno(), "wb", closefd=False)
+            raw = _DiscardingFile(stream.fileno(), "wb", closefd=False)
             at_once = stream.line_buffering or stream.write_through
             made = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=at_once)
             setattr(sys, name, made)

@@ -67,21 +67,21 @@ def build(
         source = data.from_url(eol_url) if eol_data is None else data.from_files(eol_data)
         writer.check(site)
         loaded = load(definitions.images, name_filter=definitions.name_filter)
-        seen, troubles = _look(clouds.names(), loaded, tag)
-        made, unknown = _survey(title, loaded, seen, source)
-        findings = [*troubles, *unknown]
-        record.content = of_site(made, site, findings)
+        images, errors = _list_images(clouds.names(), loaded, tag)
+        site_data, unknown = _survey(title, loaded, images, source)
+        findings = [*errors, *unknown]
+        record.content = of_site(site_data, site, findings)
         console.findings(findings, console.console(stderr=True))
-        if not made.distributions:
+        if not site_data.distributions:
             raise Error(
-                f"{', '.join(seen)}: no image of these definitions is visible to every tenant: it must be public or "
+                f"{', '.join(images)}: no image of these definitions is visible to every tenant: it must be public or "
                 f"community, active, and have the tag {tag}; {site} stays as it is"
             )
         texts, notice = writer.texts(), data.catalogue().notice
-        result = writer.write(site, pages(made, texts, notice, public_url(url) if url else None))
-        record.content = of_site(made, site, findings, result)
-        typer.echo(site_line(made, site, result))
-        raise typer.Exit(1 if any(each.level == "error" for each in troubles) else 0)
+        result = writer.write(site, pages(site_data, texts, notice, public_url(url) if url else None))
+        record.content = of_site(site_data, site, findings, result)
+        typer.echo(site_line(site_data, site, result))
+        raise typer.Exit(1 if any(finding.level == "error" for finding in errors) else 0)
 
 
 def _check_url(url: str | None) -> None:
@@ -91,33 +91,35 @@ def _check_url(url: str | None) -> None:
     from openstack_image_manager.errors import UsageError
 
     try:
-        fits = url is None or urlsplit(values.url(url)).scheme in ("http", "https")
+        is_valid = url is None or urlsplit(values.url(url)).scheme in ("http", "https")
     except ValueError:
-        fits = False
-    if not fits:
+        is_valid = False
+    if not is_valid:
         raise UsageError("--url is not a URL that begins with http:// or https://")
 
 
-def _look(clouds: Sequence[str | None], loaded: Loaded, tag: str) -> tuple[dict[str, Sequence[Image]], list[Finding]]:
-    """What each cloud lists, and what is wrong with definitions there. Raises the Error of the first that fails."""
+def _list_images(
+    clouds: Sequence[str | None], loaded: Loaded, tag: str
+) -> tuple[dict[str, Sequence[Image]], list[Finding]]:
+    """Return images and findings of each cloud. Raises the Error of the first cloud that fails."""
     from openstack_image_manager.background import results_or_errors
     from openstack_image_manager.errors import Error
     from openstack_image_manager.site import clouds as look
 
-    seen: dict[str, Sequence[Image]] = {}
+    images: dict[str, Sequence[Image]] = {}
     findings: list[Finding] = []
     for answer in results_or_errors(lambda cloud: look.images(cloud, loaded.definitions, tag), clouds):
         if isinstance(answer, Error):
             raise answer
-        name, seen[name], its = answer
-        findings += its
-    return seen, findings
+        name, images[name], cloud_findings = answer
+        findings += cloud_findings
+    return images, findings
 
 
 def _survey(
-    title: str | None, loaded: Loaded, seen: dict[str, Sequence[Image]], source: Source
+    title: str | None, loaded: Loaded, images: dict[str, Sequence[Image]], source: Source
 ) -> tuple[Site, list[Finding]]:
-    """What is offered, and the products of which no ends are known: their images' own words are taken."""
+    """Return the data of the site. Without end-of-life data of a product, the properties of its images are used."""
     from datetime import UTC, datetime
 
     from openstack_image_manager.endoflife import data
@@ -126,9 +128,9 @@ def _survey(
     from openstack_image_manager.site.survey import Knowledge, products, survey
 
     known = data.catalogue()
-    releases, failed = data.load(products(known, loaded.definitions, seen), source)
+    releases, failed = data.load(products(known, loaded.definitions, images), source)
     knowledge = Knowledge(known, releases, look.signers())
-    heading = title or f"Images of {', '.join(seen)}"
-    made = survey(heading, loaded.definitions, seen, knowledge, datetime.now(UTC), loaded.left_out)
-    message = "its ends of support are not known"
-    return made, [Finding("warning", name, f"{message}: {error}") for name, error in failed.items()]
+    heading = title or f"Images of {', '.join(images)}"
+    site_data = survey(heading, loaded.definitions, images, knowledge, datetime.now(UTC), loaded.left_out)
+    message = "its end of life is unknown"
+    return site_data, [Finding("warning", name, f"{message}: {error}") for name, error in failed.items()]

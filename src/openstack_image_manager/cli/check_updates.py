@@ -44,30 +44,30 @@ def check_updates(
 
     source = eoldata.from_url(eol_url) if eol_data is None else eoldata.from_files(eol_data)
     today = datetime.now(UTC).date()
-    everything = load(definitions.images)
-    chosen = load(definitions.images, name_filter=definitions.name_filter) if definitions.name_filter else everything
+    loaded = load(definitions.images)
+    selected = load(definitions.images, name_filter=definitions.name_filter) if definitions.name_filter else loaded
     known = eoldata.catalogue()
-    products = check.products_of(known, chosen.definitions)
+    products = check.products_of(known, selected.definitions)
     releases, failed = eoldata.load(products, source)
-    checks = check.check(known, chosen.definitions, everything.definitions, releases, today)
-    signed = signature_ages.signatures(chosen.definitions, today)
-    told = [*check.findings(checks), *signature_ages.findings(signed)]
+    checks = check.check(known, selected.definitions, loaded.definitions, releases, today)
+    signatures = signature_ages.signatures(selected.definitions, today)
+    findings = [*check.findings(checks), *signature_ages.findings(signatures)]
     errors = {name: str(error) for name, error in failed.items()}
     summary = check.summary(checks, products, len(errors))
     if output == "json":
         data = {"date": today.isoformat(), "checks": check.data(checks), "failed": errors}
-        print_json({**data, "signatures": signature_ages.data(signed)})
+        print_json({**data, "signatures": signature_ages.data(signatures)})
     elif output == "markdown":
-        told += check.findings([], errors)
-        typer.echo(console.findings_markdown("Releases", summary, told), nl=False)
+        findings += check.findings([], errors)
+        typer.echo(console.findings_markdown("Releases", summary, findings), nl=False)
     else:
         out = console.console()
-        console.findings(told, out)
+        console.findings(findings, out)
         console.say(out, summary)
     console.findings(check.findings([], errors), console.console(stderr=True))
     if errors and len(errors) == len(products) and eol_data is None:
         note = f"the data comes from {public_url(eol_url)}; --eol-url names a mirror, --eol-data a file or directory"
         typer.echo(f"note: {note}", err=True)
-    for warning in chosen.warnings:
+    for warning in selected.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    raise typer.Exit(1 if errors else FOUND if any(each.is_finding for each in checks) else 0)
+    raise typer.Exit(1 if errors else FOUND if any(result.is_finding for result in checks) else 0)

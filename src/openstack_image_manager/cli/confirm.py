@@ -12,15 +12,17 @@ from openstack_image_manager.plan.serialize import checksum
 from openstack_image_manager.runs.run import Clouds
 
 
-def expect(made: Plan, wanted: str | None) -> None:
-    """Refuse a plan other than the one that was approved."""
-    if wanted and checksum(made) != wanted:
-        raise UsageError(f"the plan is {checksum(made)} now, not {wanted}; nothing was changed: look at the plan again")
+def expect(plan: Plan, expected: str | None) -> None:
+    """Refuse a plan that differs from the approved one. Raises UsageError."""
+    if expected and checksum(plan) != expected:
+        raise UsageError(
+            f"the plan is {checksum(plan)} now, not {expected}; nothing was changed: look at the plan again"
+        )
 
 
 def confirm(clouds: Clouds, yes: bool) -> None:
-    """Ask, unless told not to. Raises UsageError where no one can be asked, Abort when the answer is no."""
-    changes = [change for each in clouds.ready for change in each.plan.changes]
+    """Ask for confirmation unless `yes`. Raises UsageError without a terminal, Abort when the answer is no."""
+    changes = [change for planned in clouds.ready for change in planned.plan.changes]
     if yes or not changes:
         return
     if not sys.stdin.isatty():

@@ -1,4 +1,4 @@
-"""What `scs check` looks at: definitions as an empty cloud would see them, and clouds with and without a plan."""
+"""Collect the images that `scs check` judges: of definitions, of clouds, and of clouds after a plan."""
 
 from __future__ import annotations
 
@@ -37,35 +37,34 @@ class CloudReport:
 def definitions(
     request: Request, standards: Sequence[str], now: datetime
 ) -> tuple[Report, list[Remark], list[Finding]]:
-    """The report on definitions, and those that can't be judged as their upstream can't be asked. Raises
-    DefinitionErrors."""
+    """Return the report on definitions, and errors of upstreams. Raises DefinitionErrors."""
     loaded = load(request.images, name_filter=request.filter)
     follower = run.follower() if loaded.follows else None
-    known, troubles = resolve(loaded.definitions, [], request.policy.force, follower)
-    made = plan(known, [], request.policy, now.date(), troubles)
+    resolved, errors = resolve(loaded.definitions, [], request.policy.force, follower)
+    new_plan = plan(resolved, [], request.policy, now.date(), errors)
     files = {file: _content(file) for file in sorted({position.file for position in loaded.positions.values()})}
-    # A definition that could not be asked about may be the one that is missed.
-    is_all = not loaded.is_part and not troubles
-    report, remarks = lint(made, loaded.definitions, loaded.positions, files, standards, now, is_all)
-    return report, remarks, troubles
+    # A definition with an unreachable upstream may be the missing one.
+    is_all = not loaded.is_part and not errors
+    report, remarks = lint(new_plan, loaded.definitions, loaded.positions, files, standards, now, is_all)
+    return report, remarks, errors
 
 
 def _content(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
-    except OSError:  # gone since it was loaded: places are those of names then
+    except OSError:  # deleted since it was loaded: positions are less exact
         return b""
 
 
 def clouds(
     requests: Sequence[Request], standards: Sequence[str], now: datetime
 ) -> tuple[list[CloudReport], dict[str, Error]]:
-    """The reports of all clouds, and those that can't be looked at; where it is the only one, its Error is raised."""
+    """Return the reports and errors of all clouds. Raises the Error of a single cloud."""
     if requests[0].images:
-        with run.planned_clouds(requests) as found:
-            answers = results_or_errors(lambda each: _with_plan(each, standards, now), found.ready)
-            names = [each.glance.cloud for each in found.ready]
-            failed = dict(found.failed)
+        with run.planned_clouds(requests) as planned_clouds:
+            answers = results_or_errors(lambda planned: _with_plan(planned, standards, now), planned_clouds.ready)
+            names = [planned.glance.cloud for planned in planned_clouds.ready]
+            failed = dict(planned_clouds.failed)
     else:
         answers = results_or_errors(lambda request: _without(request, standards, now), requests)
         names, failed = [request.cloud or "" for request in requests], {}
@@ -77,13 +76,13 @@ def clouds(
     return [answer for answer in answers if isinstance(answer, CloudReport)], failed
 
 
-def _with_plan(each: run.CloudPlan, standards: Sequence[str], now: datetime) -> CloudReport:
-    there = listing.offered_images(each.glance)
-    before = check.judge(there, standards, now)
-    # What is deactivated or shared now may be offered after the plan.
-    images = {image.id: image for image in (*each.images, *there)}
-    later = check.judge(check.after(images.values(), each.plan), standards, now)
-    return CloudReport(each.glance.cloud, before, each.plan, check.fixed(before, later))
+def _with_plan(planned: run.CloudPlan, standards: Sequence[str], now: datetime) -> CloudReport:
+    offered = listing.offered_images(planned.glance)
+    before = check.judge(offered, standards, now)
+    # Deactivated or shared images may be offered after the plan.
+    images = {image.id: image for image in (*planned.images, *offered)}
+    later = check.judge(check.after(images.values(), planned.plan), standards, now)
+    return CloudReport(planned.glance.cloud, before, planned.plan, check.fixed(before, later))
 
 
 def _without(request: Request, standards: Sequence[str], now: datetime) -> CloudReport:

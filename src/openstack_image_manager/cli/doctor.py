@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from openstack_image_manager.doctor.report import Check
 
 PROBLEM = 3  # exit code
-HERE = "from this machine"  # no name of a cloud
+HERE = "from this machine"  # not a name of a cloud
 
 
 def register(app: typer.Typer) -> None:
@@ -91,16 +91,16 @@ def doctor_command(
         policy = Policy(tag=tag, force=force)
         doctor = Doctor(policy, datetime.now(UTC).date(), workers, ask_glance, loaded, follower)
         urls = UrlAnswers()
-        wanted: list[tuple[Definition, Version]] = []
-        # One after the other, and in this thread: an interrupt must find the record that is to be deleted.
-        for each in clouds.names():
-            found = doctor.examine(each, urls)
-            checks[each or ENVIRONMENT] = found.checks
-            wanted += found.imports
+        imports: list[tuple[Definition, Version]] = []
+        # One cloud at a time, in this thread: an interrupt must find the record that must be deleted.
+        for cloud in clouds.names():
+            examined = doctor.examine(cloud, urls)
+            checks[cloud or ENVIRONMENT] = examined.checks
+            imports += examined.imports
         if loaded:
-            missed = [each for each in doctor.enabled(loaded.definitions) if each.name not in urls.definitions]
-            answers = urls.ask(missed)
-            here += sites.reachability(list(urls.definitions.values()), answers, wanted)
+            unasked = [known for known in doctor.enabled(loaded.definitions) if known.name not in urls.definitions]
+            answers = urls.ask(unasked)
+            here += sites.reachability(list(urls.definitions.values()), answers, imports)
         if name is not None:
             here.append(_storage(name, endpoint))
         if output == "text":
@@ -112,13 +112,13 @@ def _storage(name: str, endpoint: str | None) -> Check:
     """Check the bucket of the mirror with one HEAD request."""
     from openstack_image_manager.doctor.report import Check
     from openstack_image_manager.errors import StorageError
-    from openstack_image_manager.mirror import s3 as door
+    from openstack_image_manager.mirror import s3
 
     why = "`mirror` keeps its copies there; write access is not checked"
     try:
-        with door.Bucket(name, endpoint) as opened:
-            opened.check()
-            what = f"s3://{name} at {opened.endpoint} can be read"
+        with s3.Bucket(name, endpoint) as storage:
+            storage.check()
+            what = f"s3://{name} at {storage.endpoint} can be read"
     except StorageError as error:
         return Check("object storage", "problem", str(error), why, "--bucket, --endpoint or the AWS_* variables")
     return Check("object storage", "ok", what, why)

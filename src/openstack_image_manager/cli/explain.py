@@ -40,42 +40,42 @@ def explain_command(
     Example:
       openstack-image-manager explain "Ubuntu 24.04" --cloud openstack --images images/
     """
-    from openstack_image_manager.cli.request import defined, only, requests
+    from openstack_image_manager.cli.request import exact_filter, find_definition, requests
     from openstack_image_manager.plan import explain
     from openstack_image_manager.report.log import say
     from openstack_image_manager.report.output import print_json
     from openstack_image_manager.runs import run
 
     log.set_up_log()
-    defined(name, images)
-    with run.planned_clouds(requests(clouds, images, only(name), policy.for_plan())) as found:
-        told = {each.glance.cloud: _explained(each) for each in found.ready}
-        failed = {name: str(error) for name, error in found.failed.items()}
+    find_definition(name, images)
+    with run.planned_clouds(requests(clouds, images, exact_filter(name), policy.for_plan())) as planned:
+        explanations = {cloud.glance.cloud: _explained(cloud) for cloud in planned.ready}
+        failed = {name: str(error) for name, error in planned.failed.items()}
         if output == "json":
-            data = {cloud: explain.data(explanation) for cloud, explanation in told.items()}
+            data = {cloud: explain.data(explanation) for cloud, explanation in explanations.items()}
             print_json({"clouds": data, "failed": failed})
         else:
-            for each in found.ready:
-                _show(told[each.glance.cloud], each.glance.cloud, each.plan.projects)
+            for cloud in planned.ready:
+                _show(explanations[cloud.glance.cloud], cloud.glance.cloud, cloud.plan.projects)
             for error in failed.values():
                 say("error", error)
-        code = 1 if found.has_errors else 0
+        code = 1 if planned.has_errors else 0
     raise typer.Exit(code)
 
 
-def _explained(each: CloudPlan) -> Explanation:
+def _explained(planned: CloudPlan) -> Explanation:
     from openstack_image_manager.cloud import usage
     from openstack_image_manager.plan.explain import explain
     from openstack_image_manager.plan.matching import identify
     from openstack_image_manager.plan.retention import Usage
 
-    (definition,) = each.definitions
-    policy, day = each.request.policy, date.fromisoformat(each.day)
-    uses: Usage = lambda _: 0  # noqa: E731  a default until somebody is asked
+    (definition,) = planned.definitions
+    policy, day = planned.request.policy, date.fromisoformat(planned.day)
+    usage_of: Usage = lambda _: 0  # noqa: E731  the default without deletions
     if policy.outdated in ("deactivate", "delete"):
-        its = [image.id for image in each.images if identify(image, {definition.name: definition})]
-        uses, _ = usage.count_usage(each.glance, its)
-    return explain(definition, each.plan, each.images, policy, day, uses)
+        ids = [image.id for image in planned.images if identify(image, {definition.name: definition})]
+        usage_of, _ = usage.count_usage(planned.glance, ids)
+    return explain(definition, planned.plan, planned.images, policy, day, usage_of)
 
 
 def _show(explanation: Explanation, cloud: str, names: Mapping[str, str]) -> None:
@@ -85,9 +85,9 @@ def _show(explanation: Explanation, cloud: str, names: Mapping[str, str]) -> Non
     console.heading(f"{explanation.definition} in cloud {cloud}", out)
     console.pairs(explanation.said, out)
     for build in explanation.builds:
-        known = f" ({build.id})" if build.id else ""
+        suffix = f" ({build.id})" if build.id else ""
         console.say(out, "")
-        console.heading(f"{build.version}  {build.name}{known}", out)
+        console.heading(f"{build.version}  {build.name}{suffix}", out)
         console.pairs([*build.said, *([] if build.changes else [("plan", "nothing to do")])], out)
         for change in build.changes:
             plans.change(change, out, names)

@@ -127,46 +127,46 @@ def mirror_command(
             )
         now, stop = datetime.now(UTC), threading.Event()
         signer = _signer(sign_key) if index and not dry_run else None
-        opened, address = _open(stack, bucket, endpoint, writes=not dry_run)
-        where = location.parse_target(bucket, address, public_url)
-        cluster = _cluster(stack, executor, where, address, keys, stop) if executor and not dry_run else None
-        made, holding, noted = mirror.plan_mirror(opened, where, loaded.definitions, loaded.left_out, now, period)
-        made = mirror.with_deletion_guard(made, holding, where, bucket.endswith("/"), loaded, noted)
+        store, url = _open(stack, bucket, endpoint, writes=not dry_run)
+        target = location.parse_target(bucket, url, public_url)
+        cluster = _cluster(stack, executor, target, url, keys, stop) if executor and not dry_run else None
+        plan, contents, notes = mirror.plan_mirror(store, target, loaded.definitions, loaded.left_out, now, period)
+        plan = mirror.with_deletion_guard(plan, contents, target, bucket.endswith("/"), loaded, notes)
         out = console.console(stderr=output != "text")
-        proofs = create_prover(keys, stop)
+        prover = create_prover(keys, stop)
         unread: dict[str, Error] = {}
         if verify:
             with progress.reporter(out) as reporter:
-                made, unread = mirror.verify(made, Copier(opened, stop, reporter, proofs, dry_run), workers)
-        # What could not be verified fails in a dry run, too.
-        outcomes: Sequence[Outcome] = mirror.verification_failures(made, unread)
-        record.content = of_mirror(made, where, outcomes, dry_run)
+                plan, unread = mirror.verify(plan, Copier(store, stop, reporter, prover, dry_run), workers)
+        # Objects that cannot be verified fail in a dry run too.
+        outcomes: Sequence[Outcome] = mirror.verification_failures(plan, unread)
+        record.content = of_mirror(plan, target, outcomes, dry_run)
         if output == "text":
-            _show(made, where, now)
-        if prune and not dry_run and (refusal := beyond_limit(made, max_deletes)):
+            _show(plan, target, now)
+        if prune and not dry_run and (refusal := beyond_limit(plan, max_deletes)):
             raise refusal
         failed: dict[str, Error] = {}
         if not dry_run:
             with progress.reporter(out) as reporter:
-                copier = Copier(opened, stop, reporter, proofs)
-                known = (*(each.item for each in made.comparisons), *location.items(loaded.left_out, where))
-                publisher = Publisher(opened, where, signer, known)
-                unread |= withdraw(made, holding, publisher) if index else {}
-                outcomes = mirror.copy(made, copier, workers, unread, _shared(cluster, copier))
-                record.content = of_mirror(made, where, outcomes, dry_run, failed)
-                after = Completion(loaded, made, noted, outcomes, where, opened, reporter)
-                if not stop.is_set():  # what waits for a storage that hangs would have to be interrupted again
-                    _follow(after, holding, publisher, failed, write=write, prune=prune, index=index)
+                copier = Copier(store, stop, reporter, prover)
+                known = (*(each.item for each in plan.comparisons), *location.items(loaded.left_out, target))
+                publisher = Publisher(store, target, signer, known)
+                unread |= withdraw(plan, contents, publisher) if index else {}
+                outcomes = mirror.copy(plan, copier, workers, unread, _shared(cluster, copier))
+                record.content = of_mirror(plan, target, outcomes, dry_run, failed)
+                completion = Completion(loaded, plan, notes, outcomes, target, store, reporter)
+                if not stop.is_set():  # do not wait for a storage that hangs
+                    _follow(completion, contents, publisher, failed, write=write, prune=prune, index=index)
         record.failures += ["storage" for each in outcomes if each.state == "failed"]
         record.failures += [each.kind for each in failed.values()]
-        _tell(record.content, outcomes, output, dry_run)
-        wrong = bool(failed) or any(each.is_hopeless for each in made.comparisons)
-        raise typer.Exit(_code(outcomes, wrong))
+        _print_results(record.content, outcomes, output, dry_run)
+        has_errors = bool(failed) or any(each.is_hopeless for each in plan.comparisons)
+        raise typer.Exit(_code(outcomes, has_errors))
 
 
 def _follow(
-    after: Completion,
-    holding: Contents,
+    completion: Completion,
+    contents: Contents,
     publisher: Publisher,
     failed: dict[str, Error],
     *,
@@ -175,18 +175,18 @@ def _follow(
     index: bool,
 ) -> None:
     """Write, prune and publish after the copies, and note failures."""
-    failed |= after.finish(holding, write=write)
-    gone = after.deletable_plan(prune)
-    failed |= after.publish(holding, publisher, gone) if index else {}
-    failed |= after.prune(gone, failed)
-    if index and gone.unneeded and "index" not in failed:  # another run may just have named what is deleted
-        failed |= after.publish(holding, publisher, gone)
+    failed |= completion.finish(contents, write=write)
+    deletions = completion.deletable_plan(prune)
+    failed |= completion.publish(contents, publisher, deletions) if index else {}
+    failed |= completion.prune(deletions, failed)
+    if index and deletions.unneeded and "index" not in failed:  # the index of another run may name deleted objects
+        failed |= completion.publish(contents, publisher, deletions)
 
 
-def _code(outcomes: Sequence[Outcome], wrong: bool) -> int:
+def _code(outcomes: Sequence[Outcome], has_errors: bool) -> int:
     """Return the exit code. `wrong`: something other than a copy failed."""
     states = {each.state for each in outcomes}
-    return 130 if "skipped" in states else 1 if wrong or "failed" in states else 0
+    return 130 if "skipped" in states else 1 if has_errors or "failed" in states else 0
 
 
 def _open(stack: ExitStack, bucket: str, endpoint: str | None, *, writes: bool) -> tuple[Store, str]:
@@ -197,12 +197,12 @@ def _open(stack: ExitStack, bucket: str, endpoint: str | None, *, writes: bool) 
     if location.is_directory(bucket):
         from openstack_image_manager.mirror.directory import Directory
 
-        folder = stack.enter_context(Directory(name, writes))
-        return folder, folder.address
+        directory_store = stack.enter_context(Directory(name, writes))
+        return directory_store, directory_store.address
     from openstack_image_manager.mirror.s3 import Bucket
 
-    opened = stack.enter_context(Bucket(name, endpoint))
-    return opened, opened.endpoint
+    store = stack.enter_context(Bucket(name, endpoint))
+    return store, store.endpoint
 
 
 def _signer(key: str | None) -> Signer | None:
@@ -211,38 +211,38 @@ def _signer(key: str | None) -> Signer | None:
     return Signer(key) if key else None
 
 
-def _cluster(stack: ExitStack, executor: str, where: Target, endpoint: str, keys: Path | None, stop: Event) -> Cluster:
+def _cluster(stack: ExitStack, executor: str, target: Target, endpoint: str, keys: Path | None, stop: Event) -> Cluster:
     from openstack_image_manager.mirror.dask import Cluster
 
     directory = str(keys.absolute()) if keys else None
-    return stack.enter_context(Cluster(executor, where, endpoint, directory, stop))
+    return stack.enter_context(Cluster(executor, target, endpoint, directory, stop))
 
 
 def _shared(cluster: Cluster | None, copier: Copier) -> Callable[[Comparison], tuple[str, Record]]:
     """Copy in the cluster. Versions with passwords in their URLs stay on this machine."""
     from openstack_image_manager.mirror.job import can_be_sent
 
-    return lambda judged: (cluster if cluster and can_be_sent(judged) else copier).copy_version(judged)
+    return lambda comparison: (cluster if cluster and can_be_sent(comparison) else copier).copy_version(comparison)
 
 
-def _show(made: Plan, where: Target, now: datetime) -> None:
+def _show(plan: Plan, target: Target, now: datetime) -> None:
     from openstack_image_manager.mirror import report
     from openstack_image_manager.report import console
 
     out = console.console()
-    for each in made.comparisons:
+    for each in plan.comparisons:
         console.say(out, (report.line(each), report.STYLES[each.verdict]))
-    for stored in made.unneeded:
-        console.say(out, report.unneeded_line(stored, made.since.get(stored.key, now), now))
-    console.say(out, f"{where}: {report.counts(made)}")
+    for stored in plan.unneeded:
+        console.say(out, report.unneeded_line(stored, plan.since.get(stored.key, now), now))
+    console.say(out, f"{target}: {report.counts(plan)}")
 
 
-def _tell(told: Content, outcomes: Sequence[Outcome], output: str, dry_run: bool) -> None:
+def _print_results(content: Content, outcomes: Sequence[Outcome], output: str, dry_run: bool) -> None:
     from openstack_image_manager.mirror import report
     from openstack_image_manager.report import console
 
     if output == "markdown":
-        typer.echo(told.markdown(), nl=False)
+        typer.echo(content.markdown(), nl=False)
     elif output == "text":
         out = console.console()
         for each in outcomes:

@@ -84,7 +84,7 @@ class Clouds:
     all_clouds: AllClouds = False
 
     def names(self) -> list[str | None]:
-        """Return names in clouds.yaml; None stands for the OS_* variables. Raises UsageError and CloudError."""
+        """Return names in clouds.yaml; None: the OS_* variables. Raises UsageError and CloudError."""
         from openstack_image_manager.runs.connect import cloud_names
 
         return cloud_names(self.cloud, self.all_clouds)

@@ -44,22 +44,22 @@ def plan_command(
     from openstack_image_manager.runs import run
     from openstack_image_manager.runs.planfile import pinned, write
 
-    asked = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
-    if out is not None and len(asked) > 1:
+    requested = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
+    if out is not None and len(requested) > 1:
         raise UsageError("--out needs exactly one cloud; write a plan file for each cloud")
-    with reporting.recording("plan", output) as record, run.planned_clouds(asked) as found:
-        record.about(found, applies=False)
+    with reporting.recording("plan", output) as record, run.planned_clouds(requested) as planned:
+        record.about(planned, applies=False)
         if out is not None:
-            found.ready[0] = pinned(found.ready[0])
-        show(found, output)
-        too_many = run.report_refusals(found)
+            planned.ready[0] = pinned(planned.ready[0])
+        show(planned, output)
+        too_many = run.report_refusals(planned)
         if out is not None and not too_many:
-            write(out, found.ready[0])
-        if found.several and output == "text":
-            run.show_comparison(found)
-        if found.has_errors or too_many:
+            write(out, planned.ready[0])
+        if planned.several and output == "text":
+            run.show_comparison(planned)
+        if planned.has_errors or too_many:
             raise typer.Exit(1)
-        if exit_code and any(each.plan.changes for each in found.ready):
+        if exit_code and any(cloud.plan.changes for cloud in planned.ready):
             raise typer.Exit(run.PENDING)
 
 
@@ -96,37 +96,37 @@ def apply_command(
     from openstack_image_manager.runs import run
     from openstack_image_manager.runs.planfile import agreed, pinned, read
 
-    asked = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
+    requested = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
     approved = None
     if plan_file is not None:
-        refuse_beside_file(context)
+        refuse_approved_options(context)
         request, approved = read(plan_file)
         # The path of the definitions is not part of the approval; their content is.
-        asked = [replace(request, images=definitions.images) if _is_given(context, "images") else request]
-    if expect is not None and len(asked) > 1:
+        requested = [replace(request, images=definitions.images) if _is_given(context, "images") else request]
+    if expect is not None and len(requested) > 1:
         raise UsageError("--expect needs exactly one cloud, because each cloud has its own plan")
-    with reporting.recording("apply") as record, run.planned_clouds(asked) as found:
-        record.about(found, applies=True)
+    with reporting.recording("apply") as record, run.planned_clouds(requested) as planned:
+        record.about(planned, applies=True)
         if approved is not None:
-            found.ready[0] = agreed(approved, found.ready[0])
-        elif expect is not None and checksum(found.ready[0].plan) != expect:
-            found.ready[0] = pinned(found.ready[0])  # as `plan --out` shows it
-        show(found, "text")
+            planned.ready[0] = agreed(approved, planned.ready[0])
+        elif expect is not None and checksum(planned.ready[0].plan) != expect:
+            planned.ready[0] = pinned(planned.ready[0])  # as `plan --out` shows it
+        show(planned, "text")
         if expect is not None:
-            confirm.expect(found.ready[0].plan, expect)
-        confirm.confirm(found, yes)
-        code = run.apply_plans(found, imports.for_apply(), imports.workers)
-        record.look_again(found)
+            confirm.expect(planned.ready[0].plan, expect)
+        confirm.confirm(planned, yes)
+        code = run.apply_plans(planned, imports.for_apply(), imports.workers)
+        record.look_again(planned)
         raise typer.Exit(code)
 
 
 def show(clouds: Clouds, output: str) -> None:
-    """Print the plans in the output format text or markdown."""
+    """Print the plans as text or Markdown."""
     from openstack_image_manager.report import console
     from openstack_image_manager.report import plans as render
     from openstack_image_manager.report.log import say
 
-    plans = [(each.plan, each.glance.cloud) for each in clouds.ready]
+    plans = [(planned.plan, planned.glance.cloud) for planned in clouds.ready]
     if output == "markdown":
         typer.echo("\n".join(render.plan_markdown(*plan) for plan in plans), nl=False)
     elif output == "text":
@@ -137,7 +137,7 @@ def show(clouds: Clouds, output: str) -> None:
             say("error", str(error))
 
 
-def refuse_beside_file(context: typer.Context) -> None:
+def refuse_approved_options(context: typer.Context) -> None:
     """Refuse options that a plan file contains: `apply today.plan --cloud other`. Raises UsageError."""
     from dataclasses import fields
 

@@ -1,4 +1,4 @@
-"""What a run leaves for programs: reports and metrics, written whatever became of the run."""
+"""Write reports and metrics at the end of every run, also of one that fails."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from openstack_image_manager.report.metrics import Cloud
     from openstack_image_manager.runs.run import Clouds
 
-FORMS = (".json", ".md", ".xml")
+SUFFIXES = (".json", ".md", ".xml")
 
 
 @dataclass
 class Recording:
-    """What is known of the run so far: `content` for reports. `failures`: classes of what went wrong that belongs to no
-    cloud. `max_age`: see `status.rows`."""
+    """Values for the reports and metrics of a run. `content`: for reports. `failures`: classes of failures that belong
+    to no cloud. `max_age`: see `status.rows`."""
 
     command: str
     reports: Sequence[Path] = ()
@@ -38,13 +38,13 @@ class Recording:
     failures: list[str] = field(default_factory=list)
 
     @property
-    def is_wanted(self) -> bool:
-        """True where anything is written at the end."""
+    def is_needed(self) -> bool:
+        """True if anything is written at the end."""
         return bool(self.reports) or self.prints_json or self.metrics is not None
 
     def about(self, clouds: Clouds, applies: bool) -> None:
-        """The run is about these clouds, and `applies` their plans; what becomes of them is seen at the end."""
-        if not self.is_wanted:
+        """Report on these clouds and, if the run `applies` their plans, on the results."""
+        if not self.is_needed:
             return
         from openstack_image_manager.runs import report
 
@@ -52,14 +52,14 @@ class Recording:
         self._clouds, self._applies = clouds, applies
 
     def look_again(self, clouds: Clouds) -> None:
-        """Metrics are about how the clouds stand after the changes."""
+        """Plan the clouds again after changes, for metrics."""
         from openstack_image_manager.runs.run import plan_again
 
         if self.metrics is not None:
             plan_again(clouds)
 
     def measured(self) -> Sequence[Cloud]:
-        """The clouds for metrics."""
+        """Return the metrics of the clouds."""
         from openstack_image_manager.report import status
         from openstack_image_manager.runs import report
 
@@ -69,7 +69,7 @@ class Recording:
         return report.metrics(
             self._clouds,
             self._applies,
-            lambda each: status.rows(each.plan, each.definitions, each.images, today, self.max_age),
+            lambda planned: status.rows(planned.plan, planned.definitions, planned.images, today, self.max_age),
         )
 
 
@@ -77,13 +77,13 @@ class Recording:
 def recording(
     command: str, reports: list[Path] | None, metrics: Path | None = None, prints_json: bool = False
 ) -> Iterator[Recording]:
-    """Make sure first that all files can be written, and write them at the end, also of a run that fails, crashes or is
-    interrupted. Raises UsageError and Error."""
+    """Check that all files can be written, and write them at the end, also after a failure, crash or interrupt. Raises
+    UsageError and Error."""
     from openstack_image_manager import files
 
     record = Recording(command, tuple(reports or ()), metrics, prints_json)
     for path in record.reports:
-        files.check_writable(path, FORMS, "--report")
+        files.check_writable(path, SUFFIXES, "--report")
     if metrics is not None:
         files.check_writable(metrics, (".prom",), "--metrics")
     started, begun = time.time(), time.monotonic()
@@ -97,12 +97,12 @@ def recording(
         code, error = _end(failure, record)
         raise
     finally:
-        if record.is_wanted:
+        if record.is_needed:
             _write(record, started, time.monotonic() - begun, code, error)
 
 
 def _end(failure: BaseException, record: Recording) -> tuple[int, str]:
-    """The exit code of a run that an exception ends, and what to say of it."""
+    """Return the exit code and the message of a run that an exception ends."""
     from openstack_image_manager.errors import Error
 
     if isinstance(failure, Error):
@@ -130,7 +130,7 @@ def _write(record: Recording, started: float, seconds: float, code: int, error: 
     if record.metrics is not None:
         from openstack_image_manager.report.metrics import Run, exposition
 
-        # Findings (3) are what a run is for, and no failure of it.
+        # Findings (3) are not failures.
         clouds = record.measured()
         complete = code in (0, 3) and not record.failures and all(cloud.complete for cloud in clouds)
         former = files.read(record.metrics)
@@ -172,7 +172,7 @@ def _junit(record: Recording, _started: float, seconds: float, code: int, error:
     cases = record.content.cases() if record.content else ()
     if code not in (0, 3) and not any(case.failure for case in cases):
         error = error or f"ended with exit code {code}"
-    # A run that came to nothing must not look like one without anything to do.
+    # A failed run must not look like a run without changes.
     return suite(
         f"openstack-image-manager {record.command}",
         [*cases, Case("run", record.command, failure=error or None, seconds=seconds)],

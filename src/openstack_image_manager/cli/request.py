@@ -1,4 +1,4 @@
-"""What the options of a command ask for: which clouds shall match which definitions, by which policy."""
+"""Turn options into requests: which clouds should match which definitions, by which policy."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from openstack_image_manager.plan.model import Policy
 
 
-def defined(name: str, images: str) -> tuple[Definition, Position]:
-    """The definition of a name, and where it stands. Raises UsageError with a name that is like it."""
+def find_definition(name: str, images: str) -> tuple[Definition, Position]:
+    """Find a definition and its position. Raises UsageError with a similar name."""
     from openstack_image_manager.definitions.diagnostics import suggestion
     from openstack_image_manager.definitions.loader import load
 
     loaded = load(images)
-    definition = next((each for each in loaded.definitions if each.name == name), None)
+    definition = next((known for known in loaded.definitions if known.name == name), None)
     if definition is None:
-        # An image has the name of its definition, and its version behind it.
-        begins = [each for each in loaded.positions if re.match(rf"{re.escape(each)}\b", name)]
-        hint = f"; did you mean '{max(begins, key=len)}'?" if begins else suggestion(name, loaded.positions)
+        # The name of an image may be that of its definition with a version.
+        prefixes = [known for known in loaded.positions if re.match(rf"{re.escape(known)}\b", name)]
+        hint = f"; did you mean '{max(prefixes, key=len)}'?" if prefixes else suggestion(name, loaded.positions)
         hint = hint or "; see: openstack-image-manager list"
         raise UsageError(f"there is no definition '{name}' in {images}{hint}")
     return definition, loaded.positions[name]
 
 
-def only(name: str) -> str:
-    """The --filter that lets this one definition through."""
+def exact_filter(name: str) -> str:
+    """Return the --filter that matches only this definition."""
     return rf"\A{re.escape(name)}\Z"
 
 
@@ -44,5 +44,5 @@ def requests(
     policy: Policy,
     roll_back: Mapping[str, str] | None = None,
 ) -> list[Request]:
-    """A request for each cloud. Raises UsageError."""
+    """Create a request for each cloud. Raises UsageError."""
     return [Request(cloud, images, name_filter, policy, roll_back or {}) for cloud in clouds.names()]

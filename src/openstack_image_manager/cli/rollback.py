@@ -42,25 +42,27 @@ def rollback_command(
     from openstack_image_manager.apply.import_method import ImportOptions
     from openstack_image_manager.cli import confirm
     from openstack_image_manager.cli.plan import show
-    from openstack_image_manager.cli.request import defined, only, requests
+    from openstack_image_manager.cli.request import exact_filter, find_definition, requests
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.runs import run
 
     reporting.set_up_log()
-    definition, _ = defined(name, images)
+    definition, _ = find_definition(name, images)
     if not definition.multi:
         raise UsageError(f"all versions of {name} are current (multi: false), so there is nothing to roll back")
     if not definition.enable:
         raise UsageError(f"{name} is disabled (enable: false); enable it first")
     # A rollback imports no older versions. It hides builds, but never deactivates or deletes them.
     stage: Outdated = "keep" if policy.outdated == "keep" else "hide"
-    asked = requests(clouds, images, only(name), policy.for_plan(latest=True, outdated=stage), {name: to or ""})
-    with reporting.recording("rollback") as record, run.planned_clouds(asked) as found:
-        record.about(found, applies=not dry_run)
-        show(found, "text")
-        code = 1 if found.has_errors else 0
+    requested = requests(
+        clouds, images, exact_filter(name), policy.for_plan(latest=True, outdated=stage), {name: to or ""}
+    )
+    with reporting.recording("rollback") as record, run.planned_clouds(requested) as planned:
+        record.about(planned, applies=not dry_run)
+        show(planned, "text")
+        code = 1 if planned.has_errors else 0
         if not dry_run:
-            confirm.confirm(found, yes)
-            code = run.apply_plans(found, ImportOptions(), 4)
-            record.look_again(found)
+            confirm.confirm(planned, yes)
+            code = run.apply_plans(planned, ImportOptions(), 4)
+            record.look_again(planned)
         raise typer.Exit(code)

@@ -126,17 +126,17 @@ def root_command(
     if old_stages.delete and not (old_stages.sure or dry_run):
         raise UsageError("--delete needs --yes-i-really-know-what-i-do; check the plan first with --dry-run")
     outdated = old_stages.stage(policy.outdated)
-    asked = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan(outdated=outdated))
+    requested = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan(outdated=outdated))
     if sharing.share_image is None and sharing.share_target is not None:
         raise UsageError("--share-target needs --share-image: the image to share")
     if checks.asked and (reporting.report or reporting.metrics):
         raise UsageError("--check-only and --check-age use no cloud, so they exclude --report and --metrics")
     if sharing.share_image is not None:
-        raise typer.Exit(_share(asked, sharing.share_image, sharing, reporting, dry_run))
+        raise typer.Exit(_share(requested, sharing.share_image, sharing, reporting, dry_run))
     if checks.asked:
         _check(definitions, checks)
         return
-    _run(asked, imports, reporting, dry_run)
+    _run(requested, imports, reporting, dry_run)
 
 
 def _refuse_options_before(context: typer.Context) -> None:
@@ -153,11 +153,11 @@ def _refuse_options_before(context: typer.Context) -> None:
             )
 
 
-def _share(asked: list[Request], image: str, sharing: Sharing, reporting: options.Reporting, dry_run: bool) -> int:
+def _share(requested: list[Request], image: str, sharing: Sharing, reporting: options.Reporting, dry_run: bool) -> int:
     from openstack_image_manager.cli.share import share
     from openstack_image_manager.errors import UsageError
 
-    if len(asked) > 1:
+    if len(requested) > 1:
         raise UsageError("--share-image needs exactly one cloud")
     if sharing.share_target is None:
         raise UsageError("--share-image needs --share-target: the project or domain to share with")
@@ -168,18 +168,18 @@ def _share(asked: list[Request], image: str, sharing: Sharing, reporting: option
             "--share-image and --dry-run exclude each other; see the members with: openstack image member list"
         )
     target = (sharing.share_target, sharing.share_type, sharing.share_domain)
-    return share(asked[0].cloud, asked[0].policy.tag, image, *target, sharing.share_action == "del", reporting)
+    return share(requested[0].cloud, requested[0].policy.tag, image, *target, sharing.share_action == "del", reporting)
 
 
-def _run(asked: list[Request], imports: Imports, reporting: options.Reporting, dry_run: bool) -> None:
+def _run(requested: list[Request], imports: Imports, reporting: options.Reporting, dry_run: bool) -> None:
     from openstack_image_manager.cli.plan import show
     from openstack_image_manager.runs.connect import open_all
 
     with reporting.recording("run") as record:
-        openings = open_all(asked)
+        openings = open_all(requested)
         from openstack_image_manager.runs import run
 
-        with run.planned_clouds(asked, openings) as clouds:
+        with run.planned_clouds(requested, openings) as clouds:
             record.about(clouds, applies=not dry_run)
             show(clouds, "text")
             code = 1 if clouds.has_errors else 0

@@ -103,8 +103,8 @@ def check_command(
             Request(None, images or DEFAULT_IMAGES, name_filter, policy.for_plan()), standards, now, strict, output
         )
     else:
-        asked = requests(options.Clouds(cloud, all_clouds), images or "", name_filter, policy.for_plan())
-        reports, failed = conformance.clouds(asked, standards, now)
+        requested = requests(options.Clouds(cloud, all_clouds), images or "", name_filter, policy.for_plan())
+        reports, failed = conformance.clouds(requested, standards, now)
         code = _clouds(reports, failed, standards, strict, output)
     raise typer.Exit(code)
 
@@ -115,25 +115,25 @@ def _definitions(request: Request, standards: Sequence[str], now: datetime, stri
     from openstack_image_manager.report.output import print_json
     from openstack_image_manager.scs import report
 
-    found, remarks, troubles = conformance.definitions(request, standards, now)
+    definitions_report, remarks, errors = conformance.definitions(request, standards, now)
     verdicts = [each.verdict for each in remarks]
     if output == "json":
-        failed = {each.subject: each.message for each in troubles}
-        data = {"standards": standards, "definitions": report.lint_data(found, remarks), "failed": failed}
+        failed = {each.subject: each.message for each in errors}
+        data = {"standards": standards, "definitions": report.lint_data(definitions_report, remarks), "failed": failed}
         print_json(data)
     elif output == "junit":
         lines = [(each.verdict, console.clean(report.remark_line(each))) for each in remarks]
         cases = report.cases("definitions", lines, standards, strict)
-        _junit([*cases, *(_failed("definitions", each.subject, each.message) for each in troubles)])
+        _junit([*cases, *(_failed("definitions", each.subject, each.message) for each in errors)])
     else:
         out = console.console()
         for each in remarks:
             console.say(out, (report.remark_line(each), report.STYLES[each.verdict.level]))
-        for expected in found.forecast:
+        for expected in definitions_report.forecast:
             console.say(out, report.forecast_line(expected))
-        console.findings(troubles, out)
-        console.say(out, report.summary(request.images, found, verdicts, standards))
-    if troubles:
+        console.findings(errors, out)
+        console.say(out, report.summary(request.images, definitions_report, verdicts, standards))
+    if errors:
         return 1
     return FOUND if any(report.is_finding(verdict, strict) for verdict in verdicts) else 0
 
@@ -175,7 +175,7 @@ def _clouds(
         for error in failed.values():
             say("error", str(error))
     if failed or any(map(_errors, reports)):
-        # Of several clouds one that is not known is one that failed, as in a run.
+        # With several clouds, an unknown cloud is a failed cloud, as in a run.
         return 1 if reports or len(failed) > 1 else next(iter(failed.values())).exit_code
     return FOUND if any(report.is_finding(v, strict) for each in reports for v in each.report.verdicts) else 0
 

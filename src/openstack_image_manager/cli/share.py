@@ -142,9 +142,9 @@ def _unshare(glance: Glance, name: str, builds: list[Image], projects: dict[str,
     shared = [image for image in builds if image.visibility == "shared"]
     if not shared:
         raise Error(f"{name}: no build has the visibility shared; only such images have members")
-    there = {image.id: members.members(glance, image.id) for image in shared}
+    member_ids = {image.id: members.members(glance, image.id) for image in shared}
     for project, title in projects.items():
-        ended = [each for each in shared if project in there[each.id] and members.remove(glance, each.id, project)]
+        ended = [each for each in shared if project in member_ids[each.id] and members.remove(glance, each.id, project)]
         for each in ended:
             lines.lines.append((each.name, f"{title} ({project})", "no longer shared"))
             console.say(out, f"{each.name}: no longer shared with {title} ({project})")
@@ -157,16 +157,16 @@ def _builds(glance: Glance, tag: str, name: str) -> tuple[Image, list[Image]]:
     """Return the active managed image of the name, and all builds of its definition, that image first."""
     from openstack_image_manager.errors import Error, UsageError
 
-    ours = glance.ours(tag, None)
-    named = [image for image in ours if image.name == name and image.status == "active"]
+    managed = glance.ours(tag, None)
+    named = [image for image in managed if image.name == name and image.status == "active"]
     # Any project can use the name and the tag: images of our project come first, and several are an error.
     images = [image for image in named if image.owner == glance.project] or named
     if not images:
         raise UsageError(f"cloud '{glance.cloud}': there is no managed image '{name}'")
     if len(images) > 1:
-        found = ", ".join(f"{image.id} of project {image.owner}" for image in images)
-        raise Error(f"cloud '{glance.cloud}': several managed images are called '{name}': {found}")
+        several = ", ".join(f"{image.id} of project {image.owner}" for image in images)
+        raise Error(f"cloud '{glance.cloud}': several managed images are called '{name}': {several}")
     definition = images[0].properties.get("image_name")
-    builds = [image for image in ours if definition and image.properties.get("image_name") == definition]
+    builds = [image for image in managed if definition and image.properties.get("image_name") == definition]
     others = [image for image in builds if image.owner == images[0].owner]
     return images[0], [images[0], *(image for image in others if image.id != images[0].id)]

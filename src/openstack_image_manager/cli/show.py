@@ -41,33 +41,35 @@ def show_command(
     Example:
       openstack-image-manager show "Ubuntu 24.04" --all-clouds --images images/
     """
-    from openstack_image_manager.cli.request import defined, only, requests
+    from openstack_image_manager.cli.request import exact_filter, find_definition, requests
     from openstack_image_manager.report import console, inventory, status
     from openstack_image_manager.report.log import say
     from openstack_image_manager.report.output import print_json
     from openstack_image_manager.runs import run
 
     log.set_up_log()
-    definition, position = defined(name, images)
+    definition, position = find_definition(name, images)
     today = datetime.now(UTC).date()
-    with run.planned_clouds(requests(clouds, images, only(name), policy.for_plan(force=True))) as found:
-        rows = {each.glance.cloud: status.rows(each.plan, each.definitions, each.images, today) for each in found.ready}
-        failed = {each: str(error) for each, error in found.failed.items()}
+    with run.planned_clouds(requests(clouds, images, exact_filter(name), policy.for_plan(force=True))) as planned:
+        rows = {
+            each.glance.cloud: status.rows(each.plan, each.definitions, each.images, today) for each in planned.ready
+        }
+        failed = {each: str(error) for each, error in planned.failed.items()}
         if output == "json":
             about = inventory.described(definition, position)
-            print_json({"definition": about, "clouds": _data(found, rows), "failed": failed})
+            print_json({"definition": about, "clouds": _data(planned, rows), "failed": failed})
         else:
             out = console.console()
             console.heading(name, out)
             console.pairs(inventory.details(definition, position), out)
-            for each in found.ready:
+            for each in planned.ready:
                 console.heading(f"Cloud {each.glance.cloud}", out)
                 by_id = {image.id: image for image in each.images}
                 console.table([HEAD, *(_cells(row, by_id) for row in rows[each.glance.cloud])], out)
                 console.findings(each.plan.findings, out)
             for error in failed.values():
                 say("error", error)
-        code = 1 if found.has_errors else 0
+        code = 1 if planned.has_errors else 0
     raise typer.Exit(code)
 
 
@@ -78,12 +80,12 @@ def _cells(row: Row, images: Mapping[str, Image]) -> tuple[str, ...]:
     return row.version, row.name, status, seen, built, row.words, row.verified[:40], row.id or ""
 
 
-def _data(found: Clouds, rows: Mapping[str, Sequence[Row]]) -> dict[str, list[dict[str, object]]]:
+def _data(planned: Clouds, rows: Mapping[str, Sequence[Row]]) -> dict[str, list[dict[str, object]]]:
     """Return the rows of status with more fields of each image."""
     from dataclasses import asdict
 
     data = {}
-    for each in found.ready:
+    for each in planned.ready:
         by_id = {image.id: image for image in each.images}
         data[each.glance.cloud] = [
             {**asdict(row), **_image(by_id.get(row.id or ""))} for row in rows[each.glance.cloud]

@@ -47,27 +47,27 @@ def status_command(
 
     reporting.set_up_log()
     today = datetime.now(UTC).date()
-    asked = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
+    requested = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
     out = console.console()
-    with reporting.recording("status", output) as record, run.planned_clouds(asked) as found:
-        record.about(found, applies=False)
+    with reporting.recording("status", output) as record, run.planned_clouds(requested) as planned:
+        record.about(planned, applies=False)
         record.max_age = max_age
         rows = {
             each.glance.cloud: status.rows(each.plan, each.definitions, each.images, today, max_age)
-            for each in found.ready
+            for each in planned.ready
         }
-        failed = {name: str(error) for name, error in found.failed.items()}
-        findings = {each.glance.cloud: each.plan.findings for each in found.ready}
+        failed = {name: str(error) for name, error in planned.failed.items()}
+        findings = {each.glance.cloud: each.plan.findings for each in planned.ready}
         record.content = content.of_status(rows, failed, findings)
         if output == "text":
-            for each in found.ready:
-                if found.several:
+            for each in planned.ready:
+                if planned.several:
                     console.heading(f"Cloud {each.glance.cloud}", out)
                 console.table(status.table(rows[each.glance.cloud]), out)
                 console.findings(each.plan.findings, out)
-            if found.several:
-                run.show_comparison(found)
-            for error in found.failed.values():
+            if planned.several:
+                run.show_comparison(planned)
+            for error in planned.failed.values():
                 say("error", str(error))
-        wrong = any(row.overdue or row.lacks for its in rows.values() for row in its)
-        raise typer.Exit(1 if found.has_errors else FOUND if wrong else 0)
+        has_findings = any(row.overdue or row.lacks for cloud_rows in rows.values() for row in cloud_rows)
+        raise typer.Exit(1 if planned.has_errors else FOUND if has_findings else 0)

@@ -89,44 +89,44 @@ def update_command(
             raise UsageError(
                 f"{images} follows its upstreams and cannot be updated; copy it first: {copy}, then update the copy"
             )
-        chosen = [each for each in loaded.definitions if (each.enable if name is None else each.name == name)]
-        if name is not None and not chosen:
+        selected = [each for each in loaded.definitions if (each.enable if name is None else each.name == name)]
+        if name is not None and not selected:
             raise UsageError(f"there is no definition '{name}' in {images}")
         mirrors = sites.parse_mirrors(mirror or [], "--mirror")
-        asked = sites.sites_from_environment(mirrors, use_cache=cache, local_files=local_files)
-        found = update(
-            chosen,
+        upstream_sites = sites.sites_from_environment(mirrors, use_cache=cache, local_files=local_files)
+        news = update(
+            selected,
             loaded.positions,
-            asked,
-            SignatureVerifier(keyrings.keyring(keys), request_url=asked.request_url),
+            upstream_sites,
+            SignatureVerifier(keyrings.keyring(keys), request_url=upstream_sites.request_url),
             datetime.now(UTC).date(),
             keep=keep_versions,
             dry_run=dry_run,
         )
-        record.content = of_news(found)
-        record.failures += [each.error.kind for each in found if each.error and each.state == "failed"]
+        record.content = of_news(news)
+        record.failures += [each.error.kind for each in news if each.error and each.state == "failed"]
         # Warnings about single definitions belong to `validate`.
-        for warning in (*(each for each in loaded.warnings if each.line is None), *asked.warnings):
+        for warning in (*(each for each in loaded.warnings if each.line is None), *upstream_sites.warnings):
             say("warning", str(warning))
-        _show(found, len(chosen) - len(found), output, dry_run)
-        if any(isinstance(each.error, Interrupted) for each in found):
-            done = "all answers so far are written" if any(each.edits for each in found) and not dry_run else ""
+        _show(news, len(selected) - len(news), output, dry_run)
+        if any(isinstance(each.error, Interrupted) for each in news):
+            done = "all answers so far are written" if any(each.edits for each in news) and not dry_run else ""
             raise Interrupted(f"interrupted; {done or 'nothing was written'}, run again for the rest")
-        raise typer.Exit(1 if any(each.error for each in found) else 0)
+        raise typer.Exit(1 if any(each.error for each in news) else 0)
 
 
-def _show(found: Sequence[UpdateResult], silent: int, output: str, dry_run: bool) -> None:
+def _show(news: Sequence[UpdateResult], without_upstream: int, output: str, dry_run: bool) -> None:
     from openstack_image_manager.humanize import count
     from openstack_image_manager.report import console
     from openstack_image_manager.upstreams import edits
     from openstack_image_manager.upstreams.report import news_markdown
 
     if output == "markdown":
-        typer.echo(news_markdown(found), nl=False)
+        typer.echo(news_markdown(news), nl=False)
     elif output == "text":
         out = console.console()
-        for each in found:
+        for each in news:
             console.say(out, (edits.line(each), "red" if each.error else "green" if each.edits else ""))
-        more = f"; {silent} without an upstream" if silent else ""
+        more = f"; {without_upstream} without an upstream" if without_upstream else ""
         would = "; no file was changed (--dry-run)" if dry_run else ""
-        console.say(out, f"{count(len(found), 'definition')} asked: {edits.counts(found)}{more}{would}")
+        console.say(out, f"{count(len(news), 'definition')} asked: {edits.counts(news)}{more}{would}")
