@@ -11,6 +11,7 @@ from pathlib import Path
 from openstack_image_manager.errors import Error, UsageError
 from openstack_image_manager.redaction import without_secrets
 
+PARTIAL = ".partial"  # how the names of unfinished files end
 _HOMES = {"XDG_CONFIG_HOME": ".config", "XDG_DATA_HOME": ".local/share", "XDG_CACHE_HOME": ".cache"}
 
 
@@ -37,51 +38,55 @@ def check_writable(path: Path, suffixes: tuple[str, ...], option: str) -> None:
         raise UsageError(f"{option} {path}: the name must end in {' or '.join(suffixes)}")
     try:
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-            raise Error(f"{option} {path}: is there already, and is no file; nothing was done")
-        # The directory is what is written to: to its rights alone it can't be told.
+            raise Error(f"{option} {path}: exists and is not a file; nothing was done")
+        # Only writing shows it: rights of the directory alone do not tell.
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise Error(f"{option} {path}: can't be written: {error.strerror}; nothing was done") from None
+        raise Error(f"{option} {path}: cannot be written: {error.strerror}; nothing was done") from None
 
 
 def write(path: Path, text: str) -> None:
-    """Replace the file in one step, for others to read; a symbolic link stays and what it names is replaced. Raises
-    Error."""
-    target = Path(os.path.realpath(path))
-    temporary = ""
+    """Replace the file in one step; a symbolic link stays, and the file that it names is replaced. Raises Error."""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(without_secrets(text))
-            stream.flush()
-            os.fchmod(stream.fileno(), target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
+        replace(Path(os.path.realpath(path)), without_secrets(text).encode())
     except OSError as error:
+        raise Error(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def replace(path: Path, content: bytes, mode: int | None = None) -> None:
+    """Replace the file, or the symbolic link, in one step. `mode`: the permissions; None: as before, or those that the
+    umask gives. Raises OSError, and leaves nothing then."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PARTIAL, dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchmod(stream.fileno(), _mode(path) if mode is None else mode)
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
-        raise Error(f"{path}: can't be written: {error.strerror}") from None
+        raise
 
 
 def read(path: Path) -> str:
-    """What the file held before; nothing if there is none, or none that can be read."""
+    """The text of a file; empty if the file cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
 
 
-def _umask() -> int:
+def _mode(path: Path) -> int:
+    if path.exists():
+        return path.stat().st_mode & 0o777
     mask = os.umask(0o077)
     os.umask(mask)
-    return mask
+    return 0o666 & ~mask
 
 
 def write_private(path: Path, content: str | bytes) -> None:
-    """Write a file that only its owner may read, because it holds a password; never half of it."""
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-    partial.replace(path)
+    """Write a file that only its owner may read, because it holds a password."""
+    replace(path, content.encode() if isinstance(content, str) else content, 0o600)

@@ -8,7 +8,7 @@ UNITS = ("KiB", "MiB", "GiB")
 def size(size: int) -> str:
     """`12 bytes`, `1.5 KiB`, `629.0 MiB`, `2.1 GiB`: never nothing where there is something."""
     if size < 1024:
-        return f"{size} byte{'' if size == 1 else 's'}"
+        return count(size, "byte")
     power = min((size.bit_length() - 1) // 10, len(UNITS))
     return f"{size / 1024**power:.1f} {UNITS[power - 1]}"
 

@@ -40,6 +40,8 @@ _HARMLESS = frozenset(
 )
 _LONGEST = 100  # characters of a harmless parameter
 _VARIABLE = re.compile(r"(?:OS|AWS|GITHUB|GH|GITLAB)_\w*(?:PASS|SECRET|TOKEN)")
+# Names of properties, and what else may hold a secret in an image's name or properties.
+_SECRET_NAME = re.compile(r"passw|passphrase|passcode|secret|token|credential|(?:api|private).?key", re.IGNORECASE)
 _LONG_ENOUGH, _LONG = 8, 16  # characters of a secret; see above
 
 _URL = re.compile(r"\b\w+://\S+")
@@ -53,6 +55,7 @@ _HEADER = re.compile(
     re.IGNORECASE,
 )
 _FIELD = r"(?:pass(?:word|wd|code|phrase)?|secret|(?:secret|private|api)_?(?:access_?)?key|token|authorization|cookie)"
+_SECRET_FIELD = re.compile(rf"{_FIELD}$", re.IGNORECASE)
 _QUOTED = r"b?(\\{0,15}[\"'])(?:(?!\2)(?:\\.|.))*\2?"
 # A field of JSON, also of JSON within JSON, or as Python writes it: a quoted value ends with its first quote.
 _JSON_FIELD = re.compile(rf"({_FIELD}\\{{0,15}}[\"']\s*:\s*)(?:{_QUOTED}|-?\d[\d.]*)", re.IGNORECASE | re.DOTALL)
@@ -128,6 +131,16 @@ def remember(*secrets: str | None) -> None:
             _known.update((secret, *in_urls, *(literal[1:-1] for literal in in_code)))
 
 
+def names_a_secret(text: str) -> bool:
+    """True for a name that says that it holds a secret."""
+    return bool(_SECRET_NAME.search(text))
+
+
+def remember_fields(values: Mapping[str, object]) -> None:
+    """Know the values of fields such as `password` and `token`."""
+    remember(*(str(value) for name, value in values.items() if _SECRET_FIELD.search(name)))
+
+
 def remember_environment(variables: Mapping[str, str]) -> None:
     """Know the passwords, secrets and tokens that environment variables hold."""
     remember(*(value for name, value in variables.items() if _VARIABLE.match(name)))
@@ -158,8 +171,13 @@ def in_python(character: str) -> str:
     return ascii(character)[1:-1]
 
 
+def in_yaml(character: str) -> str:
+    r"""The character's escape in a double-quoted text of YAML: `\U0000001b`."""
+    return f"\\U{ord(character):08x}"
+
+
 def in_json(character: str) -> str:
-    r"""The character's escape in JSON and in a double-quoted text of YAML: `\u001b`."""
+    r"""The character's escape in JSON: `\u001b`. YAML reads it alike for all but characters beyond U+FFFF."""
     units = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 

@@ -346,7 +346,7 @@ def test_a_plan_that_cannot_be_written(bench: Bench) -> None:
     bench.define(bench.ubuntu("1"))
     for path in (bench.directory / "missing" / "x.plan", bench.directory):
         outcome = bench.run("plan", "--out", str(path))
-        assert (outcome.code, outcome.err.startswith(f"error: {path}: can't be written: ")) == (1, True)
+        assert (outcome.code, outcome.err.startswith(f"error: {path}: cannot be written: ")) == (1, True)
 
 
 def test_a_plan_that_cannot_be_written_whole_leaves_the_one_before(bench: Bench) -> None:
@@ -360,6 +360,6 @@ def test_a_plan_that_cannot_be_written_whole_leaves_the_one_before(bench: Bench)
     command = [sys.executable, "-m", "openstack_image_manager", *bench.arguments("plan", "--out", str(path))]
     full = ["sh", "-c", 'ulimit -f 0 && exec "$@"', "sh"]
     done = subprocess.run([*full, *command], env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (1, f"error: {path}: can't be written: File too large\n"), done.stdout
+    assert (done.returncode, done.stderr) == (1, f"error: {path}: cannot be written: File too large\n"), done.stdout
     assert path.read_text() == approved
     assert sorted(bench.directory.iterdir()) == there

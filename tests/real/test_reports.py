@@ -136,9 +136,9 @@ def test_a_file_that_can_t_be_written_is_told_before_anything_is_done(watched: B
     proxy.clear()
     folder = watched.directory / "nowhere"
     for option, path, message in (
-        ("--report", folder / "x.json", "can't be written: No such file or directory; nothing was done"),
+        ("--report", folder / "x.json", "cannot be written: No such file or directory; nothing was done"),
         ("--report", watched.directory / "x.pdf", "the name must end in .json or .md or .xml"),
-        ("--metrics", folder / "x.prom", "can't be written: No such file or directory; nothing was done"),
+        ("--metrics", folder / "x.prom", "cannot be written: No such file or directory; nothing was done"),
         ("--metrics", watched.directory / "x.txt", "the name must end in .prom"),
     ):
         outcome = watched.run(option, str(path))

@@ -26,6 +26,7 @@ from openstack_image_manager.redaction import (
     redact,
     remember,
     remember_environment,
+    remember_fields,
     remember_url,
     without_secrets,
 )
@@ -289,3 +290,10 @@ def test_escapes() -> None:
     assert [escape("\U000e0001") for escape in (in_python, in_json)] == [r"\U000e0001", r"\udb40\udc01"]
     assert printable("a\nb\u202ec") == r"a\nb\u202ec"
     assert printable("ä b") == "ä b"
+
+
+def test_fields_that_hold_secrets_are_known_and_ids_are_not():
+    remember_fields({"password": "first-0ne", "application_credential_secret": "sec0nd-one", "passcode": "th1rd-one"})
+    remember_fields({"application_credential_id": "0123456789abcdef", "username": "alice-1234"})
+    assert redact("first-0ne sec0nd-one th1rd-one") == "*** *** ***"
+    assert redact("0123456789abcdef alice-1234") == "0123456789abcdef alice-1234"

@@ -8,10 +8,11 @@ from datetime import date, timedelta
 import pytest
 from cloud import DELETE, TODAY, by_version, definition, made, settled, withdrawn
 
+from openstack_image_manager.dates import as_day
 from openstack_image_manager.plan import markers
 from openstack_image_manager.plan.model import Delete, Policy, Stage
 from openstack_image_manager.plan.planner import beyond_limit, plan
-from openstack_image_manager.plan.retention import Situation, as_day, decide
+from openstack_image_manager.plan.retention import DEFAULT_VISIBLE, Situation, decide, visible_builds
 from openstack_image_manager.plan.serialize import change_data
 
 OLD = Situation(rank=3, visible=3, uses=0)
@@ -54,10 +55,21 @@ def test_how_far_a_build_goes(situation, policy, stage, why):
 
 
 @pytest.mark.parametrize(
-    ("text", "day"), [("2026-11-22", TODAY), ("2026-11-22 10:00", TODAY), ("none", None), (None, None), ("", None)]
+    ("text", "day"),
+    [
+        *(("2026-11-22", TODAY), ("2026-11-22 10:00", TODAY), ("2026-11-22T10:00:00Z", TODAY)),
+        *(("none", None), (None, None), ("", None), ("2027-02-30", None), ("٢٠٢٦-11-22", None)),
+        # Python reads these as days. A definition cannot write them, so a promise in them is kept.
+        *(("20261122", None), ("2026-W47-7", None)),
+    ],
 )
 def test_days(text, day):
     assert as_day(text) == day
+
+
+def test_a_promise_that_is_not_a_day_keeps_all_builds():
+    assert visible_builds("20200101", TODAY) is None
+    assert visible_builds("2020-01-01", TODAY) == DEFAULT_VISIBLE
 
 
 def outdated_cloud():

@@ -34,9 +34,9 @@ def test_a_new_file_has_the_rights_that_the_user_gives_to_files(tmp_path: Path) 
 
 def test_what_can_t_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "x.json").mkdir()
-    with pytest.raises(Error, match="can't be written: Is a directory"):
+    with pytest.raises(Error, match="cannot be written: Is a directory"):
         files.write(tmp_path / "x.json", "1")
-    with pytest.raises(Error, match="can't be written: No such file"):
+    with pytest.raises(Error, match="cannot be written: No such file"):
         files.write(tmp_path / "no" / "x.json", "1")
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
 
@@ -47,7 +47,7 @@ def test_the_check_comes_first(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"the name must end in \.json or \.md"):
         files.check_writable(tmp_path / "x", (".json", ".md"), "--report")
     (tmp_path / "d.json").mkdir()
-    with pytest.raises(Error, match="is there already, and is no file; nothing was done"):
+    with pytest.raises(Error, match="exists and is not a file; nothing was done"):
         files.check_writable(tmp_path / "d.json", (".json",), "--report")
     with pytest.raises(Error, match="No such file or directory; nothing was done"):
         files.check_writable(tmp_path / "no" / "x.json", (".json",), "--report")
@@ -56,3 +56,22 @@ def test_the_check_comes_first(tmp_path: Path) -> None:
 def test_what_can_t_be_read_was_empty(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"\xff")
     assert (files.read(tmp_path / "x"), files.read(tmp_path / "y")) == ("", "")
+
+
+def test_a_file_keeps_its_permissions_and_a_private_one_is_never_open_to_others(tmp_path):
+    path = tmp_path / "file"
+    for mode in (0o640, 0o600):
+        path.write_text("old")
+        path.chmod(mode)
+        files.replace(path, b"new")
+        assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", mode)
+    path.chmod(0o666)
+    files.write_private(path, "secret")
+    assert path.stat().st_mode & 0o777 == 0o600
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    files.replace(link, b"not a link now")
+    assert (link.is_symlink(), path.read_text()) == (False, "secret")
+    with pytest.raises(OSError, match="Is a directory"):
+        files.replace(tmp_path, b"")
+    assert {each.name for each in tmp_path.iterdir()} == {"file", "link"}

@@ -8,15 +8,17 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from openstack_image_manager.dates import as_day
 from openstack_image_manager.definitions import naming, values
 from openstack_image_manager.definitions.model import Format, public_url
 from openstack_image_manager.model import WHOLE, Image
 from openstack_image_manager.plan import age, markers, retention
+from openstack_image_manager.redaction import names_a_secret
 
 DATED = re.compile(r"(?P<name>.*[^ _-])(?P<separator>[ _-]?)\((?P<version>[^()]+)\)")
 # Properties that Nova writes on snapshots of servers.
 SNAPSHOT = ("instance_uuid", "base_image_ref", "block_device_mapping")
-SECRET = re.compile(r"passw|secret|token|credential|private.?key|api.?key|BEGIN [A-Z ]{0,40}KEY", re.IGNORECASE)
+KEY_BLOCK = re.compile(r"BEGIN [A-Z ]{0,40}KEY", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,11 @@ def unfit(image: Image) -> str | None:
 
 def is_secret(text: str) -> bool:
     """Return whether a text may contain a secret."""
-    return bool(SECRET.search(text)) or any(public_url(url) != url for url in re.findall(r"\b\w+://\S+", text))
+    return (
+        names_a_secret(text)
+        or bool(KEY_BLOCK.search(text))
+        or any(public_url(url) != url for url in re.findall(r"\b\w+://\S+", text))
+    )
 
 
 def unique_names(images: Iterable[Image]) -> tuple[list[Image], list[tuple[Image, str]]]:
@@ -71,7 +77,7 @@ def unique_names(images: Iterable[Image]) -> tuple[list[Image], list[tuple[Image
 def version_of(image: Image) -> str:
     """Return the version from the properties of an image, otherwise the day of its build."""
     version = _internal_version(image)
-    day = age.built("", image.properties.get("image_build_date")) or retention.as_day(image.created_at)
+    day = age.built("", image.properties.get("image_build_date")) or as_day(image.created_at)
     return version or (day.strftime("%Y%m%d") if day else "1")
 
 

@@ -18,13 +18,12 @@ from types import ModuleType
 from typing import Any
 
 from openstack_image_manager.errors import CloudError, Error, UnknownCloudError
-from openstack_image_manager.redaction import public_url, redact, remember
+from openstack_image_manager.redaction import public_url, redact, remember, remember_fields
 
 ANSWER_TIMEOUT = 60.0  # seconds for any answer; `api_timeout` of a cloud in clouds.yaml wins
 ENVIRONMENT = "OS_* environment"
 MOST = 4 * 1024 * 1024  # bytes of a clouds.yaml
 _LOADING = threading.Lock()
-_SECRET = re.compile(r"(?:password|passcode|secret|token)$", re.IGNORECASE)  # names below `auth`
 
 
 class Connection:
@@ -115,7 +114,7 @@ def _log_in(cloud: str | None, where: str) -> tuple[Connection, str]:
 
     region = _region(cloud, where)
     auth_data = region.config["auth"]
-    remember(*(str(value) for name, value in auth_data.items() if _SECRET.search(name)))
+    remember_fields(auth_data)
     connection = Connection(region)
     try:
         try:

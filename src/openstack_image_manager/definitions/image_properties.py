@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from difflib import get_close_matches
 from typing import Literal
+
+from openstack_image_manager.dates import as_day
 
 Level = Literal["mandatory", "recommended", "where applicable", "optional"]
 
@@ -130,10 +131,5 @@ def unusual(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
 
 def _no_day(key: str, value: str) -> bool:
     """True for a date that no calendar has, such as 2027-02-30."""
-    if key not in ("uuid_validity", "provided_until", "maintained_until") or not re.fullmatch(DATE, value):
-        return False
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        return True
-    return False
+    days = ("uuid_validity", "provided_until", "maintained_until")
+    return key in days and bool(re.fullmatch(DATE, value)) and as_day(value) is None

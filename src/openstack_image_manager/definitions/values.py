@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from openstack_image_manager.redaction import without_secrets
+from openstack_image_manager.redaction import names_a_secret, without_secrets
 
 # Base attributes of an image in Glance: no property can have their names.
 RESERVED = frozenset(
@@ -24,7 +24,6 @@ URL_SCHEMES = ("http", "https", "file")
 MOST_BYTES = 65_535  # of a property's value in Glance's database
 UNSUPPORTED_SCHEME = "ftp"  # definitions with such a URL are read, so that one of them does not stop all others
 USE_HTTPS = "ftp is not supported and cannot be downloaded; use https"
-_SECRET_NAME = re.compile(r"passw|passphrase|passcode|secret|token|credential|(?:api|private)[_-]?key", re.IGNORECASE)
 _SWITCHES = ("", "true", "false", "yes", "no", "on", "off", "none", "required", "optional", "disabled")
 
 
@@ -125,8 +124,7 @@ def like_secrets(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
     return [
         (key, message)
         for key, value in meta.items()
-        if (_SECRET_NAME.search(key) and (value or "") not in _SWITCHES)
-        or without_secrets(value or "") != (value or "")
+        if (names_a_secret(key) and (value or "") not in _SWITCHES) or without_secrets(value or "") != (value or "")
     ]
 
 

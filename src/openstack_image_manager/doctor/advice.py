@@ -164,8 +164,8 @@ def room(needs: Needs) -> str:
     if not needs.imports:
         return "no image to import"
     more = f", and {needs.unsized} of unknown size" if needs.unsized else ""
-    count = f"{needs.imports} image{'' if needs.imports == 1 else 's'}"
-    return f"{count} to import: {humanize.size(needs.size)} as published, more once converted to raw{more}"
+    images = humanize.count(needs.imports, "image")
+    return f"{images} to import: {humanize.size(needs.size)} as published, more once converted to raw{more}"
 
 
 def limits(usage: Mapping[str, tuple[int, int]], needs: Needs, workers: int) -> list[Check]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from openstack_image_manager.humanize import count
 from openstack_image_manager.report import console
 from openstack_image_manager.report.content import Content
 from openstack_image_manager.report.junit import Case
@@ -43,12 +44,8 @@ def summary(checks: Sequence[Check]) -> str:
     """Count the checks by state."""
     counts = Counter(check.state for check in checks)
     numbers = [f"{counts['ok']} ok"]
-    numbers += [_count(counts["warning"], "warning"), _count(counts["problem"], "problem")]
+    numbers += [count(counts["warning"], "warning"), count(counts["problem"], "problem")]
     return ", ".join([*numbers, f"{counts['unknown']} unknown"])
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def data(checks: Iterable[Check]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Literal
 
+from openstack_image_manager import humanize
 from openstack_image_manager.definitions import naming
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.endoflife.releases import EOL, EndRule, Product, Release
@@ -215,7 +216,7 @@ def _check_definition(use: ReleaseUse, releases: Sequence[Release], notice: int,
         return
     days = (end - today).days
     if days <= notice:
-        left = f"in {days} day{'' if days == 1 else 's'}" if days else "today"
+        left = f"in {humanize.count(days, 'day')}" if days else "today"
         yield Check("ending", name, f"{what} ends on {end}, {left}", product.name, release.name, _iso(end))
     if message := _provided_until_problem(use.definition.meta.get("provided_until"), end):
         yield Check("provided_until", name, f"{message} {what}, {end}", product.name, release.name, _iso(end))
@@ -244,7 +245,7 @@ def summary(checks: Sequence[Check], products: Sequence[Product], failed: int) -
     words = {"missing": "not defined", "ended": "past the end", "ending": "ending soon"}
     counts = ", ".join(f"{sum(entry.kind == kind for entry in checks)} {word}" for kind, word in words.items())
     unknown = f", {failed} of them unknown" if failed else ""
-    return f"{len(products)} distribution{'' if len(products) == 1 else 's'}{unknown}: {counts}"
+    return f"{humanize.count(len(products), 'distribution')}{unknown}: {counts}"
 
 
 def data(checks: Iterable[Check]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from openstack_image_manager.dates import as_day
 from openstack_image_manager.errors import Error
 
 EOL = "eolFrom"
@@ -135,11 +136,8 @@ def _day(record: Mapping[str, Any], field: str) -> date | None:
     value = record.get(field)
     if value is None:
         return None
-    if isinstance(value, str) and DAY.fullmatch(value):
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            pass
+    if isinstance(value, str) and DAY.fullmatch(value) and (day := as_day(value)):
+        return day
     raise Error(f"release {record['name']}: {field} is {_shown(value)}, not a date YYYY-MM-DD")
 
 

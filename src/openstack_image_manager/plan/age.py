@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 
+from openstack_image_manager.dates import as_day
 from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.definitions.naming import version_key
 from openstack_image_manager.model import Finding
@@ -37,16 +38,9 @@ def due(properties: Mapping[str, str], day: date) -> date | None:
 def built(version: str, build_date: str | None) -> date | None:
     """A day from a build date (YYYY-MM-DD …), else from a version such as 20240416; None: neither tells."""
     if build_date:
-        try:
-            return date.fromisoformat(build_date[:10])
-        except ValueError:
-            return None
-    if dated := re.search(r"(?<!\d)(20\d\d)(\d\d)(\d\d)(?!\d)", version):
-        try:
-            return date(*map(int, dated.groups()))
-        except ValueError:
-            return None
-    return None
+        return as_day(build_date)
+    dated = re.search(r"(?<!\d)(20\d\d)(\d\d)(\d\d)(?!\d)", version)
+    return as_day("-".join(dated.groups())) if dated else None
 
 
 def old_builds(definitions: Iterable[Definition], max_age: int, today: date) -> list[Finding]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.humanize import count
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import markers
 from openstack_image_manager.plan.diff import FIELDS
@@ -52,8 +53,9 @@ class Approved:
         deletes = [change for change in self.changes if change["action"] == "delete" and not change["junk"]]
         if len(deletes) <= policy.max_deletes:
             return None
-        what = "1 image" if len(deletes) == 1 else f"{len(deletes)} images"
-        return f"the approved plan deletes {what}, and --max-deletes allows {policy.max_deletes}"
+        return (
+            f"the approved plan deletes {count(len(deletes), 'image')}, and --max-deletes allows {policy.max_deletes}"
+        )
 
 
 def fingerprint(definition: Definition) -> str:

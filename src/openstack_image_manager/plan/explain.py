@@ -9,6 +9,7 @@ from typing import Any
 
 from openstack_image_manager.definitions import naming
 from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.humanize import count
 from openstack_image_manager.model import GONE, Image
 from openstack_image_manager.plan import matching, ownership, retention
 from openstack_image_manager.plan.definition_plan import DefinitionPlanner, DefinitionState
@@ -143,8 +144,7 @@ def _place(order: BuildOrder, build: str, role: Role) -> str:
         return "withdrawn in the definition: it takes no place"
     if build in order.ahead:
         return "newer than every defined version: left as it is"
-    number = order.rank(build)
-    return f"{number} build{'' if number == 1 else 's'} before it"
+    return f"{count(order.rank(build), 'build')} before it"
 
 
 def _state(state: DefinitionState, build: str, image: Image | None) -> list[Statement]:

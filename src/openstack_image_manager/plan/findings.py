@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date
 
+from openstack_image_manager.dates import as_day
 from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.humanize import count
 from openstack_image_manager.model import Finding, Image
-from openstack_image_manager.plan import markers, retention
+from openstack_image_manager.plan import markers
 from openstack_image_manager.plan.rotation import build_key
 
 
@@ -23,7 +24,7 @@ def all_bad(definition: Definition) -> Finding:
 
 def ended(definition: Definition, newest: Version, today: date) -> list[Finding]:
     """Report a definition whose promised time is over; a person decides what becomes of it."""
-    until = retention.as_day({**definition.meta, **newest.meta}.get("provided_until"))
+    until = as_day({**definition.meta, **newest.meta}.get("provided_until"))
     if until is None or until >= today:
         return []
     message = f"its provided_until was {until}: set a later date, or remove the definition"

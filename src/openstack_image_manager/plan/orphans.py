@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 from openstack_image_manager import humanize
+from openstack_image_manager.dates import as_day
 from openstack_image_manager.definitions import naming
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import markers, retention
@@ -145,5 +146,5 @@ def clear_leftover(group: str, image: Image, foreign: bool, today: date, finding
 
 def is_stale(image: Image, today: date) -> bool:
     """True for an image that nothing has happened to for more than a day: no run is at it any more."""
-    touched = retention.as_day(image.updated_at)
+    touched = as_day(image.updated_at)
     return touched is not None and (today - touched).days > 1

@@ -8,6 +8,7 @@ from datetime import date
 from typing import TypeGuard
 
 from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.humanize import count
 from openstack_image_manager.model import GONE, WHOLE, Finding, Image
 from openstack_image_manager.plan import findings as build_findings
 from openstack_image_manager.plan import markers, matching, orphans, ownership
@@ -139,8 +140,7 @@ def beyond_limit(plan: Plan, policy: Policy) -> str | None:
     if len(deletes) <= policy.max_deletes:
         return None
     names = ", ".join(f"{change.subject} ({change.found.id})" for change in deletes[:10])
-    what = "1 image" if len(deletes) == 1 else f"{len(deletes)} images"
-    return f"the plan deletes {what}, and --max-deletes allows {policy.max_deletes}: {names}"
+    return f"the plan deletes {count(len(deletes), 'image')}, and --max-deletes allows {policy.max_deletes}: {names}"
 
 
 def is_final(change: Change) -> TypeGuard[Update | Delete]:

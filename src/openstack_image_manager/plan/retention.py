@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from openstack_image_manager.dates import as_day
+from openstack_image_manager.humanize import count
 from openstack_image_manager.model import Image
 from openstack_image_manager.plan import markers
 from openstack_image_manager.plan.model import Policy, Role, Stage
@@ -91,7 +93,7 @@ def _limit(s: Situation, asked: Stage, policy: Policy, today: date) -> tuple[Sta
         return Stage.HIDE, "whether it is in use can't be seen (--unknown-usage delete goes on all the same)"
     if policy.grace and asked > Stage.HIDE:
         if s.hidden_since is None:
-            return Stage.HIDE, f"to be hidden for {policy.grace} day{'s' * (policy.grace > 1)} first"
+            return Stage.HIDE, f"to be hidden for {count(policy.grace, 'day')} first"
         left = policy.grace - (today - s.hidden_since).days
         if left > 0:
             due = today + timedelta(days=min(left, (date.max - today).days))
@@ -144,14 +146,6 @@ def promise(properties: Mapping[str, str], rank: int, today: date) -> str | None
     if last is None:
         return f"its uuid_validity is {validity}, which can't be understood"
     return f"its uuid_validity is {validity}" if rank < int(last[1]) and not ended else None
-
-
-def as_day(value: str | None) -> date | None:
-    """A date at the beginning of a property's value; None: there is none."""
-    try:
-        return date.fromisoformat((value or "")[:10])
-    except ValueError:
-        return None
 
 
 def hide(

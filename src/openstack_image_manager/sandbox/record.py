@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from openstack_image_manager.errors import Error
+from openstack_image_manager.files import replace
 from openstack_image_manager.sandbox import config
 
 _NAME = "running.json"
@@ -48,6 +49,4 @@ def read(state: Path) -> Record:
 
 def write(state: Path, record: Record) -> None:
     """Replace the record in one step."""
-    partial = state / f"{_NAME}.partial"
-    partial.write_text(json.dumps(asdict(record), indent=1))
-    partial.replace(state / _NAME)
+    replace(state / _NAME, json.dumps(asdict(record), indent=1).encode())

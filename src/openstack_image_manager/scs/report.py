@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from openstack_image_manager.humanize import count
 from openstack_image_manager.report.junit import Case
 from openstack_image_manager.scs import standard
 from openstack_image_manager.scs.check import Report
@@ -44,12 +45,8 @@ def forecast_line(forecast: Forecast) -> str:
 def summary(where: str, report: Report, verdicts: Iterable[Verdict], standards: Sequence[str]) -> str:
     """Count the verdicts by level."""
     counts = Counter(verdict.level for verdict in verdicts)
-    numbers = ", ".join(_count(counts[level], level) for level in reversed(LEVELS))
-    return f"{where}: {_count(len(report.images), 'image')} judged by {', '.join(standards)}: {numbers}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    numbers = ", ".join(count(counts[level], level) for level in reversed(LEVELS))
+    return f"{where}: {count(len(report.images), 'image')} judged by {', '.join(standards)}: {numbers}"
 
 
 def is_finding(verdict: Verdict, strict: bool) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import Error, VerificationError
-from openstack_image_manager.files import data_directory
+from openstack_image_manager.files import data_directory, replace
 from openstack_image_manager.signatures import armor, openpgp
 from openstack_image_manager.signatures.openpgp import Certificate
 from openstack_image_manager.signatures.verdict import normalize_fingerprints
@@ -198,11 +198,9 @@ def fetch_key(url: str, fingerprint: str, directory: Path) -> Path:
         raise VerificationError(
             f"{where}: the stored copy would be larger than {LARGEST_KEY} bytes; it was not changed"
         )
-    partial = path.with_name(f".{name}.{os.getpid()}.partial")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        partial.write_text(armor.armored(block), encoding="ascii")
-        partial.replace(path)
+        replace(path, armor.armored(block).encode("ascii"))
     except OSError as error:
         raise Error(f"{path}: {_reason(error)}") from None
     return path

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
 
+from openstack_image_manager.dates import as_day
 from openstack_image_manager.definitions import naming
 from openstack_image_manager.definitions.model import Definition, public_url
 from openstack_image_manager.endoflife import check
@@ -22,7 +23,6 @@ from openstack_image_manager.model import Image
 from openstack_image_manager.plan import age, markers
 from openstack_image_manager.plan.markers import UNVERIFIED
 from openstack_image_manager.plan.matching import choose_per_version, identify
-from openstack_image_manager.plan.retention import as_day
 from openstack_image_manager.site.model import Build, Distribution, Life, Offer, Place, Site, State, Verified
 
 # Spelling of distributions; by product of endoflife.date, otherwise by os_distro.

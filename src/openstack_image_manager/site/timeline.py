@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from openstack_image_manager.humanize import count
 from openstack_image_manager.site.model import Life, Offer, State
 
 PAST, FUTURE = timedelta(days=365), timedelta(days=2 * 365)  # shown at least
@@ -93,7 +94,7 @@ def timeline(offers: Iterable[Offer], today: date) -> Timeline:
                 label=life.label,
                 note=note(life),
                 short=_short(life),
-                text=f"{life.label}: {note(life)}; {_counted(sum(len(offer.builds) for offer in images))}",
+                text=f"{life.label}: {note(life)}; {count(sum(len(offer.builds) for offer in images), 'build')}",
                 state=life.state,
                 x=_percent(begin),
                 width=_percent(end - begin),
@@ -135,7 +136,3 @@ def _begin(life: Life, offers: Iterable[Offer]) -> date | None:
 
 def _percent(value: float) -> str:
     return f"{value:.2f}%"
-
-
-def _counted(number: int) -> str:
-    return f"{number} build{'' if number == 1 else 's'}"

@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from openstack_image_manager.errors import Error
+from openstack_image_manager.files import replace
 from openstack_image_manager.site.pages import ASSETS, TEMPLATES
 
 LIST = ".openstack-image-manager.json"
@@ -62,10 +63,10 @@ def write(folder: Path, files: Mapping[str, bytes]) -> Written:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # The next run knows all files of an interrupted one.
-        _replace(folder / LIST, _list(before | set(files)))
+        replace(folder / LIST, _list(before | set(files)))
         changed = sum(_put(folder / path, content) for path, content in files.items())
         gone = [path for path in sorted(before - set(files)) if _remove(folder, path)]
-        _replace(folder / LIST, _list(files))
+        replace(folder / LIST, _list(files))
     except OSError as error:
         raise Error(f"{error.filename2 or error.filename or folder}: {error.strerror}") from None
     return Written(changed, len(files) - changed, len(gone))
@@ -86,19 +87,8 @@ def _put(path: Path, content: bytes) -> bool:
         if not path.is_symlink() and path.read_bytes() == content:
             return False
     path.parent.mkdir(exist_ok=True)
-    _replace(path, content)
+    replace(path, content)
     return True
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()
-        raise
 
 
 def _remove(folder: Path, name: str) -> bool:

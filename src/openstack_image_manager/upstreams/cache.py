@@ -6,21 +6,20 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from openstack_image_manager.files import cache_directory
+from openstack_image_manager import files
 
 KEEP = 90 * 24 * 3600  # seconds since a document was last asked for
 
 
 def default_directory() -> Path:
     """Where the documents of a user are kept. Raises RuntimeError where there is no home."""
-    return cache_directory() / "documents"
+    return files.cache_directory() / "documents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +85,7 @@ class Cache:
         with suppress(OSError):
             self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.directory.mkdir(mode=0o700, exist_ok=True)
-            handle, partial = tempfile.mkstemp(dir=self.directory, prefix=".", suffix=".partial")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(head + b"\n" + data)
-                os.replace(partial, self._path(url))
-            except OSError:
-                os.unlink(partial)
-                raise
+            files.replace(Path(self._path(url)), head + b"\n" + data, 0o600)
 
     def tidy(self) -> None:
         """Remove what was not asked for in a long time, and what killed processes left."""

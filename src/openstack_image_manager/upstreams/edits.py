@@ -12,6 +12,7 @@ from openstack_image_manager.definitions import naming
 from openstack_image_manager.definitions.editing.edit import AddVersion, Edit, RemoveVersion, SetVersionField, Value
 from openstack_image_manager.definitions.model import Definition, Version, public_url
 from openstack_image_manager.errors import Error, Interrupted
+from openstack_image_manager.humanize import count
 from openstack_image_manager.plan import retention
 from openstack_image_manager.upstreams.build import (
     EVIDENCE,
@@ -169,7 +170,7 @@ def _age(each: UpdateResult, before: str = "; ") -> str:
     """How old the signature is: a site that shows the same signed file for ever shows nothing newer either."""
     if not each.signed_days or each.signed_days < 1:
         return ""
-    return f"{before}signed {each.signed_days} day{'s' if each.signed_days > 1 else ''} ago"
+    return f"{before}signed {count(each.signed_days, 'day')} ago"
 
 
 def _facts(build: Build) -> list[str]:

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.humanize import count
 from openstack_image_manager.model import Finding
 from openstack_image_manager.upstreams.build import newest_recorded
 
@@ -46,7 +47,7 @@ def days(number: int) -> str:
     """`today`, `1 day ago`, `334 days ago`."""
     if number < 1:
         return "today"
-    return f"{number} day{'s' if number > 1 else ''} ago"
+    return f"{count(number, 'day')} ago"
 
 
 def data(found: Sequence[SignatureAge]) -> list[dict[str, Any]]:

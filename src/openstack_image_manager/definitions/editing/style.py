@@ -14,6 +14,7 @@ from yaml import MappingNode, Node, ScalarNode
 from openstack_image_manager.definitions.editing.layout import Layout, key_index
 from openstack_image_manager.definitions.fields import KINDS
 from openstack_image_manager.definitions.yaml_tree import NULL, STR, InvalidYamlError, Kind, Tree, reads_alike
+from openstack_image_manager.redaction import in_yaml, printable
 
 Scalar = str | int | bool | None
 Value = Scalar | Mapping[str, Scalar]
@@ -44,8 +45,7 @@ def scalar(value: Scalar, kind: Kind, style: str | None, in_brackets: bool) -> s
 
 def _in_double_quotes(value: str) -> str:
     # JSON's escapes are YAML's too, but JSON leaves some characters as they are that YAML takes for line breaks.
-    text = json.dumps(value, ensure_ascii=False)
-    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in text)
+    return printable(json.dumps(value, ensure_ascii=False), in_yaml)
 
 
 def _read_back(text: str, kind: Kind, in_brackets: bool) -> object:
