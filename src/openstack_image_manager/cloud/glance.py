@@ -126,7 +126,7 @@ class Glance:
     def _tagged(self, tag: str | None) -> Images:
         """Hidden and visible images are two questions, so an image that is hidden or shown between them is in both
         answers or in neither. What changed since is asked for again, until nothing has. Each image is there once.
-        Images of other projects may change for ever."""
+        Images of other projects, and images without our tag, may change all the time."""
         which = {"tag": tag} if tag else {}
         images: dict[str, Image] = {}
         for number in range(MOST_ROUNDS):
@@ -142,7 +142,7 @@ class Glance:
             # Without the cloud's own time all images are asked for again.
             if len(begun) == len(answers):
                 which["updated_at"] = f"gte:{min(begun):%Y-%m-%dT%H:%M:%SZ}"
-        if not any(image.owner == self.project for image in fresh):
+        if tag is None or not any(image.owner == self.project for image in fresh):
             return [*images.values()]
         raise CloudError(f"cloud '{self.cloud}': its images change faster than they can be listed; run again")
 
