@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.services.proxy import Call
+from tests.support.proxy import Call
 
 if TYPE_CHECKING:
     from benchmarks.world import World

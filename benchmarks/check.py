@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.services.upstreams import verify
+from tests.support.upstreams import verify
 
 from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.errors import Error

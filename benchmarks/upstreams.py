@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.services import catalogue_sites
-from tests.services.upstreams import World, verify
+from tests.support import catalogue_sites
+from tests.support.upstreams import World, verify
 
 from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.upstreams.newest import newest

@@ -21,7 +21,7 @@ from typing import Any
 
 import requests
 import yaml
-from tests.services.proxy import Proxy, Rule
+from tests.support.proxy import Proxy, Rule
 
 from benchmarks.floors.plain import log_in
 from benchmarks.measure import Failed, Taken, run

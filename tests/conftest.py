@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
+# Helpers hold assertions, too.
+pytest.register_assert_rewrite("tests.support", "tests.histories")
+
 
 def pytest_configure() -> None:
     """Let the programs of the tests be interrupted, also after `script/test &`."""

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.real.s3 import remove_bucket, s3_client
-from tests.services.site import TestSite
+from tests.support.s3 import remove_bucket, s3_client
+from tests.support.site import TestSite
 
 from benchmarks.measure import Failed, Summary, Taken
 from benchmarks.table import Goal, Row
@@ -47,7 +47,7 @@ def definitions(world: World, count: int) -> Iterator[Path]:
 def mirror(world: World, size: Size) -> Row:
     """How much faster four workers are than one."""
     try:
-        from tests.real.clusters import cluster
+        from tests.support.clusters import cluster
     except ImportError:
         raise Failed("mirror has no --executor in this version") from None
     count = size.pick(12, 300)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from tests.real.s3 import remove_bucket, s3_client
+from tests.support.s3 import remove_bucket, s3_client
 
 from benchmarks.cases.glance import alternate, options
 from benchmarks.measure import Failed, Summary, Taken

@@ -15,17 +15,17 @@ import pytest
 import yaml
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
+from tests.support.attempts import Attempt, attempt_in
+from tests.support.bench import Bench, elsewhere
+from tests.support.bucket_mirrors import BIG, Mirror
+from tests.support.doctors import left
+from tests.support.proxy import Proxy
+from tests.support.s3 import remove_bucket, s3_client
+from tests.support.site import TestSite
+from tests.support.users import projects
 
 from openstack_image_manager.sandbox import Account, Sandbox
 from openstack_image_manager.sandbox.site import serving
-from tests.real.attempts import Attempt, attempt_in
-from tests.real.bench import Bench, elsewhere
-from tests.real.doctors import left
-from tests.real.mirrors import BIG, Mirror
-from tests.real.s3 import remove_bucket, s3_client
-from tests.real.users import projects
-from tests.services.proxy import Proxy
-from tests.services.site import TestSite
 
 _SERVICES = {"sandbox", "clouds_yaml", "tag", "proxy", "proxied_clouds", "connections"}
 

@@ -15,7 +15,7 @@ import yaml
 
 from openstack_image_manager.definitions.loader import load
 from tests.release.container import ROOT, of
-from tests.unit.test_automation_docs import problem
+from tests.unit.project.test_automation_docs import problem
 
 EXAMPLES = ROOT / "docs" / "examples" / "automation"
 

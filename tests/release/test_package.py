@@ -96,7 +96,7 @@ def test_the_sdist_has_what_a_rebuild_and_the_tests_need(packages: Path) -> None
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", "Containerfile", "script/bootstrap"} <= names
-    assert {"docs/index.md", "tests/unit/test_architecture.py", f"src/{PACKAGE}/sandbox/requirements.txt"} <= names
+    assert {"docs/index.md", "tests/conftest.py", f"src/{PACKAGE}/sandbox/requirements.txt"} <= names
     assert not [name for name in names if name.startswith((".ci", ".venv", ".sandbox", "build", "dist"))]
 
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support import newest_builds
+from tests.support.distribution import Distribution
+from tests.support.downloads import CONTENT
+from tests.support.linux_site import HOST
+from tests.support.signers import made
+from tests.support.site import TestSite
+from tests.support.upstreams import World
 
 from openstack_image_manager.sandbox.site import serving
-from tests.services import newest_builds
-from tests.services.distribution import Distribution
-from tests.services.downloads import CONTENT
-from tests.services.linux_site import HOST
-from tests.services.site import TestSite
-from tests.services.upstreams import World
-from tests.unit.signers import made
 
 
 @pytest.fixture

@@ -15,9 +15,6 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from openstack_image_manager.site.model import Site
 
-# They hold assertions, too.
-pytest.register_assert_rewrite("adopted", "cloud", "definition_files", "edits", "packing", "signers")
-
 settings.register_profile(
     "unit", derandomize=True, deadline=None, max_examples=int(os.environ.get("EXAMPLES", "100")), database=None
 )
@@ -36,7 +33,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 @pytest.fixture(scope="session")
 def site() -> Site:
     """The catalogue in two clouds, as tenants are offered it."""
-    from tests.unit import offered
+    from tests.support import offered
 
     return offered.surveyed(offered.definitions(2), "north", "south", title="Images & more")
 
@@ -44,6 +41,6 @@ def site() -> Site:
 @pytest.fixture(scope="session")
 def files(site: Site) -> dict[str, bytes]:
     """The files of that site."""
-    from tests.unit import offered
+    from tests.support import offered
 
     return offered.files(site)

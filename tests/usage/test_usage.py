@@ -13,8 +13,8 @@ from openstack.connection import Connection
 
 from openstack_image_manager.cloud import usage
 from openstack_image_manager.cloud.glance import Glance
-from tests.real.bench import Bench, elsewhere
-from tests.real.doctors import checks
+from tests.support.bench import Bench, elsewhere
+from tests.support.doctors import checks
 from tests.usage.services import Services
 
 

@@ -1,0 +1,101 @@
+"""The resolvers that are shipped: sound, called by name and changed in part, and which definition gets which."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.resolver_files import DEFINITION, complaints
+
+from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.resolvers import shipped, validation
+
+
+@pytest.mark.parametrize("name", shipped.shipped().resolvers)
+def test_shipped_resolvers_are_sound(name: str) -> None:
+    resolver = shipped.shipped().resolvers[name]
+    assert validation.problems(resolver) == []
+    for rule in filter(None, [resolver.signature]):
+        keys = [text for lookup in resolver.variables.values() for text in lookup.values.values()]
+        keys += [lookup.otherwise or "" for lookup in resolver.variables.values()]
+        assert all(
+            re.fullmatch("[0-9A-F]{40}", key) for key in keys if re.fullmatch("[0-9A-Fa-f]{30,}", key) and key.isupper()
+        )
+        assert rule.keys == ["{key}"]
+
+
+def test_defaults_are_shipped() -> None:
+    assert set(shipped.shipped().defaults.values()) <= set(shipped.shipped().resolvers)
+
+
+def test_names_and_parts_of_shipped_ones(tmp_path: Path) -> None:
+    assert (
+        complaints(
+            tmp_path,
+            DEFINITION.replace("linux, os_version: '1'", "ubuntu, os_version: '24.04'") + "    resolve: ubuntu\n",
+        )
+        == []
+    )
+    assert complaints(tmp_path, DEFINITION + "    resolve: ubunut\n") == [
+        "6:14: A: resolve: no resolver is called 'ubunut'; did you mean 'ubuntu'?"
+    ]
+    (said,) = complaints(tmp_path, DEFINITION + "    resolve: nothing-like-it\n")
+    assert said.startswith("6:14: A: resolve: no resolver is called 'nothing-like-it'; almalinux, centos-stream, ")
+    (said,) = complaints(tmp_path, DEFINITION + "    resolve: {use: rocky}\n")
+    assert said.startswith(
+        "6:14: A: resolve: no key is known for os_version '1', only for 8, 9, 10; set it below resolve"
+    )
+    assert complaints(tmp_path, DEFINITION + "    resolve: {use: rocky, variables: {key: '%s'}}\n" % ("AB" * 20)) == []
+    assert complaints(
+        tmp_path, DEFINITION + "    resolve: {use: rocky, variables: {key: x}, version: '{nothing}'}\n"
+    ) == ["6:57: version: nothing is known here that {nothing} could stand for"]
+    bare = DEFINITION.replace(", os_version: '1'", "").replace("architecture: x86_64, ", "")
+    said_lines = complaints(tmp_path, bare + "    resolve: rocky\n")
+    assert (
+        "6:14: A: resolve: {os_version} stands for meta.os_version, which the definition has not; add it" in said_lines
+    )
+    assert (
+        "6:14: A: resolve: {architecture} stands for meta.architecture, which the definition has not; add it"
+        in said_lines
+    )
+    # A variable that depends on what the definition does not say, and that it needs not.
+    assert complaints(tmp_path, bare + "    resolve: {use: flatcar, variables: {arch: amd64-usr}}\n") == []
+    (said,) = complaints(tmp_path, bare + "    resolve: flatcar\n")
+    assert said.endswith(
+        "the definition has no meta.architecture, which the variable arch depends on; add it, or set arch"
+    )
+    (said, _) = complaints(tmp_path, DEFINITION + "    resolve: &a [*a]\n")
+    assert said.startswith("6:14: A: resolve[0]: this alias stands within")
+    assert "6:22: steps[0]: this alias stands within what it is an alias of" in complaints(
+        tmp_path, DEFINITION + "    resolve: {steps: &a [*a]}\n"
+    )
+    assert complaints(tmp_path, DEFINITION + "    resolve: {steps: [{static: {a: {b: c}}}]}\n")
+    assert complaints(tmp_path, DEFINITION + "    resolve:\n") == []
+    shortname = "    resolve: {steps: [{static: {version: '{shortname}'}}], url: 'https://x/{shortname}'}\n"
+    assert complaints(tmp_path, DEFINITION + shortname) == [
+        "6:32: steps[0].static[0].version: {shortname} stands for shortname, which the definition has not; add it",
+        "6:65: url: {shortname} stands for shortname, which the definition has not; add it",
+    ]
+    assert complaints(tmp_path, DEFINITION + "    shortname: x\n" + shortname) == []
+
+
+def test_which_resolver_a_definition_gets() -> None:
+    def definition(**fields: Any) -> Definition:
+        return Definition.model_validate({"name": "A", "format": "raw", "versions": [], **fields})
+
+    ubuntu = {"os_distro": "ubuntu"}
+    assert shipped.resolver_of(definition(meta=ubuntu)) is shipped.shipped().resolvers["ubuntu"]
+    assert shipped.resolver_of(definition(meta=ubuntu, latest_url="https://x/1")) is None
+    assert shipped.resolver_of(definition(meta={"os_distro": None})) is None
+    assert shipped.resolver_of(definition()) is None
+    chosen = shipped.resolver_of(definition(meta=ubuntu, resolve={"use": "rocky", "variables": {"flavour": "LVM"}}))
+    assert chosen
+    assert chosen.variables["flavour"].otherwise == "LVM"
+    assert chosen.steps == shipped.shipped().resolvers["rocky"].steps
+    assert [shipped.has_default(definition(meta=meta)) for meta in (ubuntu, {"os_distro": "x"}, {})] == [
+        True,
+        False,
+        False,
+    ]

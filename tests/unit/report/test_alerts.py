@@ -1,0 +1,114 @@
+"""The example alerts, judged by Prometheus' own promtool, of the metrics that runs write."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from tests.support.plans import TODAY, definition, settled
+
+from openstack_image_manager.model import Image
+from openstack_image_manager.plan.model import Policy
+from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.report.metrics import Cloud, Run, exposition
+from openstack_image_manager.report.status import rows
+
+ROOT = Path(__file__).parents[3]
+ALERTS = ROOT / "docs" / "examples" / "alerts.yml"
+TOOLS = {**os.environ, "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+NAMES = [rule["alert"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+NOW = datetime.combine(TODAY, datetime.min.time(), UTC).timestamp()
+DAY = 86400
+AWHILE = 10  # days that promtool goes through, from 1970-01-01 on
+Alert = tuple[str, dict[str, str], str]  # name, labels, summary
+
+
+def firing(folder: Path, text: str, expected: list[Alert]) -> str:
+    """What promtool has against it that exactly these alerts fire today, when metrics have been like this all along."""
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    start = NOW - AWHILE * DAY
+    series = [
+        {
+            "series": f"{each.name}{{{','.join(f'{key}={json.dumps(value)}' for key, value in each.labels.items())}}}",
+            "values": f"{each.value - (start if each.name.endswith('timestamp_seconds') else 0):.0f}+0x{AWHILE}",
+        }
+        for each in samples
+    ]
+    alerts = [
+        {
+            "alertname": name,
+            "eval_time": f"{AWHILE}d",
+            "exp_alerts": [
+                {"exp_labels": labels, "exp_annotations": {"summary": summary}}
+                for fired, labels, summary in expected
+                if fired == name
+            ],
+        }
+        for name in NAMES
+    ]
+    path = folder / "alerts.test.yml"
+    test = {"interval": "1d", "input_series": series, "alert_rule_test": alerts}
+    path.write_text(json.dumps({"rule_files": [str(ALERTS)], "evaluation_interval": "1d", "tests": [test]}))
+    command = ["promtool", "test", "rules", str(path)]
+    done = subprocess.run(command, env=TOOLS, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+def cloud(built: date, images: list[Image] | None = None) -> Cloud:
+    """A cloud with one definition, whose build has to be replaced each week; its images, or that build."""
+    meta = {"replace_frequency": "weekly", "provided_until": "none"}
+    version = {"version": "1", "url": "https://example.org/a.img", "build_date": built.isoformat()}
+    wanted = [definition("A", [version], meta=meta)]
+    found = settled(wanted) if images is None else images
+    made = plan(wanted, found, Policy(), TODAY)
+    return Cloud("prod", made, rows(made, wanted, found, TODAY), complete=True)
+
+
+def test_no_alert_when_all_is_well(tmp_path: Path) -> None:
+    text = exposition(Run("apply", NOW - 2 * DAY, 9, 0, True, [cloud(TODAY - timedelta(3))]))
+    assert firing(tmp_path, text, []) == ""
+
+
+def test_an_alert_for_each_trouble(tmp_path: Path) -> None:
+    down = Cloud("down", failures=["cloud"])
+    before = exposition(Run("apply", NOW - 3 * DAY, 9, 0, True, [cloud(TODAY), Cloud("down", complete=True)]))
+    old = cloud(TODAY - timedelta(200))
+    text = exposition(Run("apply", NOW - DAY, 9, 1, False, [old, down], former=before))
+    of_down = {"command": "apply", "cloud": "down"}
+    of_a = {"command": "apply", "cloud": "prod", "definition": "A"}
+    not_checked = "The images of the cloud down have not been brought up to date for more than two days."
+    expected = [
+        ("ImagesNotChecked", {"cloud": "down", "severity": "warning"}, not_checked),
+        (
+            "ImagesCloudUnreachable",
+            {**of_down, "severity": "warning"},
+            "The last apply could not look at the cloud down.",
+        ),
+        (
+            "ImagesFailed",
+            {**of_down, "class": "cloud", "severity": "warning"},
+            "Failures of the class cloud in the last apply (down).",
+        ),
+        ("ImageOverdue", {**of_a, "severity": "warning"}, "A newer build of A is overdue in the cloud prod."),
+        (
+            "ImageVeryOld",
+            {**of_a, "severity": "info"},
+            "The current build of A in the cloud prod is older than 180 days.",
+        ),
+    ]
+    assert {name for name, *_ in expected} == {*NAMES} - {"ImagesDrift"}
+    assert firing(tmp_path, text, expected) == ""
+    for each in expected:
+        assert f"alertname: {each[0]}" in firing(tmp_path, text, [other for other in expected if other != each])
+
+
+def test_an_alert_for_what_a_run_left_open(tmp_path: Path) -> None:
+    text = exposition(Run("plan", NOW - DAY, 9, 0, True, [cloud(TODAY, images=[])]))
+    summary = "Images of the cloud prod differ from their definitions, as the last plan saw."
+    alert = ("ImagesDrift", {"command": "plan", "cloud": "prod", "severity": "info"}, summary)
+    assert firing(tmp_path, text, [alert]) == ""
