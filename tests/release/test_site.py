@@ -57,7 +57,7 @@ def site(shared: Path) -> Path:
     return made
 
 
-def test_every_page_stands_in_one_place_of_the_index() -> None:
+def test_every_page_is_in_the_index_once() -> None:
     assert list(TREES) == ["Tutorial", "How-to guides", "Reference", "Explanation"]
     listed = [page for pages in TREES.values() for page in pages.split()]
     pages = [path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.glob("*.md")]

@@ -51,7 +51,7 @@ def image(name: str = "Ubuntu 24.04", fields: dict[str, Any] | None = None, **pr
     return replace(made, **(fields or {}))
 
 
-def told(*images: Image, standards: tuple[str, ...] = (V1, V2)) -> list[tuple[str, str]]:
+def levels(*images: Image, standards: tuple[str, ...] = (V1, V2)) -> list[tuple[str, str]]:
     """Level and key of all that is said of them."""
     found = check.judge(images, standards, NOW, is_all=False)
     return [(verdict.level, verdict.key) for verdict in found.verdicts]

@@ -59,7 +59,7 @@ def seen(image: Image, tag: str) -> Image:
     return replace(image, properties=kept, tags=image.tags - {tag, "os:ubuntu"}, updated_at="")
 
 
-def test_images_made_by_hand_are_taken_over_as_they_are(watched: Bench, proxy: Proxy, hand: str) -> None:
+def test_images_made_by_hand_are_adopted_without_changes(watched: Bench, proxy: Proxy, hand: str) -> None:
     bench, data = watched, content(watched)
     name = f"Ubuntu {bench.tag}"
     common = {"tags": [hand], "visibility": "public", "min_disk": 1, "os_distro": "ubuntu", "hw_odd/~key": "x: y #"}
@@ -95,7 +95,7 @@ def test_images_made_by_hand_are_taken_over_as_they_are(watched: Bench, proxy: P
     bench.converged()
 
 
-def test_images_of_the_existing_tool_keep_what_they_are(bench: Bench) -> None:
+def test_images_of_the_existing_tool_are_adopted_without_changes(bench: Bench) -> None:
     """As it leaves them: its tag, image_name, internal_version and all of meta, the fourth build as community."""
     name, data = f"Ubuntu {bench.tag}", content(bench)
     for number in (1, 2, 3, 4):
@@ -129,7 +129,7 @@ def test_images_of_the_existing_tool_keep_what_they_are(bench: Bench) -> None:
     bench.converged()
 
 
-def test_what_this_tool_manages_needs_nothing_at_all(bench: Bench) -> None:
+def test_images_of_this_tool_need_no_changes(bench: Bench) -> None:
     bench.define(bench.ubuntu("1", "2", "3", "4", tags=["lts"]))
     assert bench.run().code == 0
     outcome = adopt(bench)
@@ -139,7 +139,7 @@ def test_what_this_tool_manages_needs_nothing_at_all(bench: Bench) -> None:
     assert checksums == [bench.version(number)["checksum"] for number in "4321"]
 
 
-def test_others_can_adopt_only_what_is_theirs(
+def test_other_users_can_adopt_only_their_images(
     bench: Bench, hand: str, connections: dict[str, Connection], sandbox: object
 ) -> None:
     data = content(bench)
@@ -154,7 +154,9 @@ def test_others_can_adopt_only_what_is_theirs(
     bench.converged()
 
 
-def test_an_id_that_belongs_to_others_is_not_taken(bench: Bench, hand: str, connections: dict[str, Connection]) -> None:
+def test_an_image_of_another_project_is_not_adopted_by_its_id(
+    bench: Bench, hand: str, connections: dict[str, Connection]
+) -> None:
     """Somebody's private image can't become ours by writing its id into a definition."""
     theirs = bench.make(
         content(bench), name=f"x {bench.tag}", tags=[hand], owner=connections["member"].current_project_id
@@ -167,7 +169,7 @@ def test_an_id_that_belongs_to_others_is_not_taken(bench: Bench, hand: str, conn
     assert by_hand(bench.admin, hand) == before
 
 
-def test_a_wrong_filter_is_told(bench: Bench) -> None:
+def test_an_invalid_filter_is_reported(bench: Bench) -> None:
     outcome = run_main(["adopt", "--cloud", "openstack", "--filter", "("], bench.environment)
     assert (outcome.code, outcome.out) == (2, "")
     assert "--filter '(' is not a regular expression" in outcome.err

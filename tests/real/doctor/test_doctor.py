@@ -1,4 +1,4 @@
-"""`doctor` on real clouds: login, definitions, addresses, object storage, and how it all is told."""
+"""`doctor` on real clouds: login, definitions, addresses, object storage, and the output."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_a_cloud_that_converts_and_has_limits(limited: Bench) -> None:
     assert (code, cloud["limit image_size_total"]["state"], cloud["right add_image"]["state"]) == (3, "problem", "ok")
 
 
-def test_limits_that_glance_does_not_go_by(bench: Bench, proxy: Proxy, watched: Bench) -> None:
+def test_limits_that_glance_does_not_use(bench: Bench, proxy: Proxy, watched: Bench) -> None:
     identity = bench.admin.identity
     (service,) = [each for each in identity.services() if each.type == "image"]
     limit = identity.create_registered_limit(

@@ -103,7 +103,7 @@ def test_what_a_policy_forbids(restricted: Callable[..., Bench], connections: di
 
 
 @pytest.mark.parametrize(("method", "topic"), [("POST", "right add_image"), ("DELETE", "right delete_image")])
-def test_a_glance_that_fails_says_nothing_of_rights(watched: Bench, proxy: Proxy, method: str, topic: str) -> None:
+def test_a_failing_glance_leaves_rights_unknown(watched: Bench, proxy: Proxy, method: str, topic: str) -> None:
     proxy.add(Rule(method, "/v2/images.*", status=500, body="no database", nth=1))
     if method == "POST":
         proxy.add(Rule("DELETE", "/v2/images/.*", status=500, body="no database"))
@@ -120,7 +120,7 @@ def test_a_record_that_cannot_be_deleted(watched: Bench, proxy: Proxy, sandbox: 
     assert (code, states(cloud)["right delete_image"]) == (3, "problem")
     (record,) = left(watched)
     assert f"the empty record {record} remains" in cloud["right delete_image"]["what"]
-    # Who comes later clears it away; who comes at once might take it from a run that is alive.
+    # A later run deletes it; an immediate one must not, because its run may still be alive.
     glance = Glance(watched.admin, sandbox.url("glance-one"), "openstack")
     rights(Probe(glance, watched.tag), [], [], Needs())
     assert left(watched) == [record]
@@ -128,7 +128,7 @@ def test_a_record_that_cannot_be_deleted(watched: Bench, proxy: Proxy, sandbox: 
     assert left(watched) == []
 
 
-def test_an_interrupt_leaves_nothing(watched: Bench, proxy: Proxy) -> None:
+def test_an_interrupt_leaves_no_record(watched: Bench, proxy: Proxy) -> None:
     """While Glance has the record, and is about to be asked for a right."""
     asked, go_on = threading.Event(), threading.Event()
     proxy.add(Rule("PATCH", "/v2/images/.*", before=asked.set, hold=go_on))

@@ -1,4 +1,4 @@
-"""What is in the sandbox: two clouds, with what they can do, and the site with its images."""
+"""The content of the sandbox: two clouds with their features, and the site with its images."""
 
 from __future__ import annotations
 

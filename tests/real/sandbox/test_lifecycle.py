@@ -83,7 +83,7 @@ def test_up_repair_down(own: Sandbox) -> None:
     assert run("down", *at) == (0, "The sandbox was down already.\n")
 
 
-def test_half_made_databases_two_ups_at_once_and_reset(own: Sandbox) -> None:
+def test_incomplete_databases_two_ups_at_once_and_reset(own: Sandbox) -> None:
     (own.state / "template" / "made-from").unlink()
     (own.state / "template.partial" / "keystone").mkdir(parents=True)
     (own.state / "data.partial" / "keystone").mkdir(parents=True)
@@ -123,7 +123,7 @@ def test_conversion_token_life_and_other_settings(own: Sandbox) -> None:
         assert image["size"] == 4 * 1024 * 1024
 
 
-def test_an_object_storage_joins_and_keeps_what_it_has(with_swift: Sandbox) -> None:
+def test_an_object_storage_is_added_and_keeps_its_data(with_swift: Sandbox) -> None:
     at = ("--state", with_swift.state)
     assert with_swift.up()
     assert not (with_swift.state / "swift").exists()
@@ -198,7 +198,7 @@ def test_an_object_storage_of_another_version_starts_empty(with_swift: Sandbox) 
         client.list_buckets()
 
 
-def test_a_process_with_a_reused_pid_is_left_alone(own: Sandbox) -> None:
+def test_a_process_with_a_reused_pid_is_not_stopped(own: Sandbox) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as other:
         stale = {"options": {}, "ports": {"keystone": 1}, "processes": {"keystone": [other.pid, "1"]}}
         (own.state / "running.json").write_text(json.dumps(stale))
@@ -208,7 +208,7 @@ def test_a_process_with_a_reused_pid_is_left_alone(own: Sandbox) -> None:
         other.communicate(b"\n", timeout=60)
 
 
-def test_a_half_made_installation_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_installation_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     venv, log, wanted = tmp_path / "venv", tmp_path / "pip.log", tmp_path / "requirements.txt"
     wanted.write_text("six==1.17.0\n")

@@ -1,4 +1,4 @@
-"""`scs check` on a real Glance: what the conformance test would see, and what the definitions mend."""
+"""`scs check` on a real Glance: the images that the conformance test checks, and findings that definitions fix."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def findings(bench: Bench, *arguments: str, definitions: bool = False) -> list[d
     return [each for each in found if bench.tag in each["name"]]
 
 
-def test_live_images_and_what_the_definitions_mend(bench: Bench) -> None:
+def test_live_images_and_findings_that_definitions_fix(bench: Bench) -> None:
     bench.define(good(bench))
     assert check(bench, "--standard", "0102-v2", definitions=True).code == 0
     assert bench.run().code == 0
-    assert [each["level"] for each in findings(bench)] == ["note"]  # the test's tag is no managed_by_…
+    assert [each["level"] for each in findings(bench)] == ["note"]  # the test's tag does not begin with managed_by_
     image = bench.image("1")
     bench.patch(
         image,
@@ -132,7 +132,7 @@ def test_several_clouds(bench: Bench) -> None:
     assert list(data["failed"]) == ["nowhere"]
 
 
-def test_the_environment_is_a_cloud_too(bench: Bench) -> None:
+def test_the_environment_is_a_cloud(bench: Bench) -> None:
     """openstacksdk calls it so."""
     assert "envvars" in check(bench, "--cloud", "envvars").err
     outcome = check(bench, "--cloud", "openstack", "--filter", "x")

@@ -80,7 +80,7 @@ def test_the_site_shows_what_another_project_sees(watched: Bench, ends: Path, co
     assert re.search("; (2 files written, 7|0 files written, 9) unchanged, 0 removed\n$", again.out), again.text
 
 
-def test_what_goes_out_of_sight_leaves_the_site(bench: Bench, ends: Path) -> None:
+def test_hidden_images_are_removed_from_the_site(bench: Bench, ends: Path) -> None:
     bench.define(bench.ubuntu("1", "2"))
     assert bench.run().code == 0
     assert build(bench, ends).code == 0
@@ -147,7 +147,7 @@ def test_several_clouds_and_one_that_does_not_answer(bench: Bench, ends: Path, c
     assert (bench.directory / "web" / "index.html").read_bytes() == index
 
 
-def test_a_cloud_without_a_name_is_called_by_its_region(bench: Bench, ends: Path) -> None:
+def test_a_cloud_without_a_name_has_the_name_of_its_region(bench: Bench, ends: Path) -> None:
     bench.define(bench.ubuntu("1"))
     assert bench.run().code == 0
     entry = yaml.safe_load(bench.clouds.read_text())["clouds"]["openstack"]
@@ -160,7 +160,7 @@ def test_a_cloud_without_a_name_is_called_by_its_region(bench: Bench, ends: Path
     assert [place["cloud"] for place in shown(bench)["1"]["places"]] == [entry["region_name"]]
 
 
-def test_without_ends_of_support_the_images_own_words_count(bench: Bench, tmp_path: Path) -> None:
+def test_without_end_of_life_data_provided_until_counts(bench: Bench, tmp_path: Path) -> None:
     meta = {"os_distro": "ubuntu", "os_version": "24.04", "provided_until": "2029-04-25"}
     bench.define(
         bench.ubuntu("1", meta=meta, owner="nobody-here"), bench.ubuntu("1", name=f"Other {bench.tag}", meta=meta)
@@ -177,7 +177,7 @@ def test_without_ends_of_support_the_images_own_words_count(bench: Bench, tmp_pa
     assert "provided until 2029-04-25" in page
 
 
-def test_mistakes_are_told_before_any_cloud_is_asked(bench: Bench, ends: Path) -> None:
+def test_errors_are_reported_before_any_request_to_a_cloud(bench: Bench, ends: Path) -> None:
     (bench.directory / "web").mkdir()
     (bench.directory / "web" / "letter.txt").write_text("dear")
     outcome = build(bench, ends, cloud="nowhere")

@@ -78,28 +78,28 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
 @contextmanager
 def opened(browser: Browser, site: Address, path: str = "index.html", **context: Any) -> Iterator[Page]:
     """A page in a window of its own that may go nowhere else, and that has no errors."""
-    complaints: list[str] = []
+    errors: list[str] = []
 
     def answered(answer: Any) -> None:
         if answer.status > 399 or not answer.url.startswith(site):
-            complaints.append(f"{answer.status} {answer.url}")
+            errors.append(f"{answer.status} {answer.url}")
 
     def said(message: Any) -> None:
         if message.type in ("error", "warning"):
-            complaints.append(message.text)
+            errors.append(message.text)
 
     around = browser.new_context(**{"viewport": DESKTOP, **context})
     around.set_default_timeout(20_000)
     expect.set_options(timeout=20_000)
     page = around.new_page()
     page.on("console", said)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("requestfailed", lambda request: errors.append(f"failed: {request.url}"))
     page.on("response", answered)
     try:
         page.goto(site + path)
         yield page
-        assert complaints == []
+        assert errors == []
     finally:
         around.close()
 
@@ -210,7 +210,7 @@ def test_without_scripts_everything_can_be_read(browser, site):
         assert page.locator("button").count() == 0
 
 
-def test_it_works_from_a_disk_as_well(browser, site):
+def test_it_also_works_from_a_disk(browser, site):
     at_home = Address(site.folder.as_uri() + "/")
     at_home.folder = site.folder
     with opened(browser, at_home) as page:
@@ -220,7 +220,7 @@ def test_it_works_from_a_disk_as_well(browser, site):
         expect(page.locator(".badge").first).to_have_text("ends soon")
 
 
-def test_two_thousand_images_are_no_burden(browser, tmp_path):
+def test_two_thousand_images_are_fast(browser, tmp_path):
     wanted = offered.many(2000, builds=1)
     with served(tmp_path, offered.files(offered.surveyed(wanted))) as site, opened(browser, site) as page:
         timing = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")

@@ -20,7 +20,7 @@ def yaml_of(images: list[Image]) -> str:
     return text(adopt(images, POLICY, TODAY).items)
 
 
-def test_what_somebody_wrote_where_the_address_belongs():
+def test_invalid_urls_in_image_source():
     (one,) = check([image("own", 1, disk_format="qcow2", properties={"image_source": "http://[x"})]).definitions
     assert one.format == "qcow2"
 
@@ -86,7 +86,7 @@ def test_images_of_the_existing_tool_need_no_ids():
     assert found.written == ((markers.RECORD, 2),)
 
 
-def test_builds_beyond_the_visible_ones_stay_where_they_are():
+def test_outdated_builds_keep_their_visibility():
     old = [image(f"Debian 13 ({number})", number + 1) for number in range(1, 6)]
     newest = image("Debian 13", 1, properties={"internal_version": "6"})
     found = check([newest, *old])
@@ -94,7 +94,7 @@ def test_builds_beyond_the_visible_ones_stay_where_they_are():
     assert [version.visibility for version in one.versions] == [None] + ["public"] * 5
 
 
-def test_a_build_that_was_withdrawn_hinders_no_definition():
+def test_a_withdrawn_build_does_not_prevent_a_definition():
     """Each could be defined by itself; together they can't, since the later one says what it is a build of."""
     first = settled([definition("A", ["1", "2"])], POLICY)
     images = settled([definition("A", ["1", withdrawn("2")])], POLICY, first)
@@ -103,7 +103,7 @@ def test_a_build_that_was_withdrawn_hinders_no_definition():
     assert [(each.name, why) for each, why in found.left_out] == [("A (2)", "every definition would change it")]
 
 
-def test_what_no_rotation_would_leave_alone_is_defined_by_itself():
+def test_images_that_a_rotation_would_change_get_separate_definitions():
     """A superseded build that says generic would become oldgeneric, and one without a plain name would get it."""
     generic = {"os_purpose": "generic"}
     found = check([image("A", 1, properties=generic), image("A (1)", 2, properties=generic)])
@@ -130,7 +130,7 @@ def test_what_no_rotation_would_leave_alone_is_defined_by_itself():
         ({"name": "duplicate"}, "00000000-0000-0000-0000-000000000009 has the same name and gets the definition"),
     ],
 )
-def test_what_can_have_no_definition_is_told(odd, why):
+def test_images_without_a_definition_are_reported(odd, why):
     found = check(
         [image("duplicate", 9, created_at="2026-01-01T00:00:00Z"), image(**{"name": "x", "number": 1, **odd})]
     )
@@ -159,7 +159,7 @@ def test_secrets_stay_on_the_image_and_out_of_the_file():
     assert (one.meta, one.tags, one.versions[0].source) == ({"kept": "yes"}, ["web"], "private")
 
 
-def test_what_was_verified_and_signed_is_taken_over():
+def test_verification_and_signature_are_in_the_definition():
     key = "D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81"
     version = {"version": "1", "url": "https://example.org/1.img", "checksums_url": "https://example.org/SHA256SUMS"}
     version |= {"signed_by": key, "signed_at": "2024-04-16 09:12:33", "checksum": f"sha256:{'a' * 64}"}
@@ -171,7 +171,7 @@ def test_what_was_verified_and_signed_is_taken_over():
 
 
 @pytest.mark.parametrize("said", [{}, {markers.VERIFIED: "none"}, {markers.BYTES: "sha512:00"}])
-def test_a_signer_is_taken_over_with_the_checksum_that_was_signed_only(said):
+def test_a_signer_is_written_only_with_the_signed_checksum(said):
     key = "D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81 2024-04-16 09:12:33"
     verified = {markers.VERIFIED: f"sha256:{'a' * 64} before import"} if markers.BYTES in said else {}
     found = check([image("A", 1, properties={markers.SIGNED_BY: key, **verified, **said})])
@@ -189,12 +189,12 @@ def test_a_signer_is_taken_over_with_the_checksum_that_was_signed_only(said):
         {markers.CHECKSUMS_URL: "nowhere"},
     ],
 )
-def test_what_can_t_be_understood_is_not_taken_over(properties):
+def test_invalid_properties_are_left_out(properties):
     version = check([image("A", 1, properties=properties)]).definitions[0].versions[0]
     assert (version.signed_by, version.signed_at, version.checksum, version.checksums_url) == (None, None, None, None)
 
 
-def test_a_number_does_not_become_the_truth_of_another():
+def test_equal_values_of_other_types_stay_different():
     assert yaml_of([image("A", 1, min_disk=1, min_ram=1)]).count(": true\n") == 1
 
 
@@ -202,7 +202,7 @@ def test_an_empty_cloud_gives_a_file_with_nothing_in_it():
     assert yaml_of([]) == "---\nimages: []\n"
 
 
-def test_each_image_gets_a_definition_of_a_name_of_its_own_or_is_told():
+def test_each_image_gets_a_unique_definition_or_is_reported():
     by_a_tool = [
         image(f"Flatcar {version}", version, properties={"image_name": "Flatcar", "internal_version": str(version)})
         for version in (1, 2)
@@ -224,7 +224,7 @@ def test_each_image_gets_a_definition_of_a_name_of_its_own_or_is_told():
     ]
 
 
-def test_what_an_interrupted_run_left_hinders_no_definition():
+def test_records_of_interrupted_runs_do_not_prevent_a_definition():
     """It is of no use to anyone, and the next run deletes it, as every run would."""
     properties = {"image_name": "A", "internal_version": "0"}
     left = image("A (0)", 2, status="queued", tags=frozenset({TAG}), properties=properties, updated_at="2024-01-01")
@@ -258,6 +258,6 @@ def test_an_image_that_would_not_boot_from_its_min_disk_may_get_a_larger_one():
 
 
 @pytest.mark.parametrize("key", ["yes", "null", "a: b", "#x", "-", "1.5"])
-def test_a_property_whose_name_is_no_plain_text_in_yaml_is_read_as_it_was(key):
+def test_a_property_name_that_needs_quotes_in_yaml_loads_as_the_same(key):
     (one,) = check([image("A", 1, properties={key: "x"})]).definitions
     assert one.meta == {key: "x"}

@@ -1,4 +1,4 @@
-"""What `doctor` makes of what it finds: states, reasons, and the settings to change."""
+"""The results of `doctor`: states, reasons, and the settings to change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEEN = (True, False, None)
 ROOT = Path(__file__).parents[3]
 
 
-def test_a_check_in_words() -> None:
+def test_the_text_of_a_check() -> None:
     bad = Check("quota", "problem", "too small", "imports fail", "make it larger")
     assert [text for text, _ in lines(bad)] == [
         "problem  quota: too small",
@@ -64,7 +64,7 @@ def test_the_clock(offset: float | None, state: str) -> None:
     assert advice.clock(offset).state == state
 
 
-def test_the_clock_in_words() -> None:
+def test_the_text_of_the_clock_check() -> None:
     assert advice.clock(400).what == "the cloud's clock is 400 s ahead of this machine's"
     assert advice.clock(-400).what == "the cloud's clock is 400 s behind this machine's"
 
@@ -220,20 +220,26 @@ def test_unified_limits() -> None:
     assert (size.state, size.what) == ("ok", "1000 MiB used of 1600 MiB, and the imports need 0 MiB more")
 
 
-def test_what_is_to_be_imported_and_how_large_it_is() -> None:
+def test_the_number_and_size_of_imports() -> None:
     mirrored = version("1", "http://x/1", mirror_url="http://m/1")
     others = version("2", "file:///a"), version("3", "ftp://x/3"), version("4", "http://x/4", size=7)
     answers = {"http://m/1": Answer("http://m/1", failure="404"), "http://x/1": Answer("http://x/1", 5)}
     every = definition(mirrored, *others)
-    told = needs([every], None, answers)
-    assert (told.imports, told.size, told.largest, told.unsized, told.only_local) == (4, 12, 7, 2, 2)
+    required = needs([every], None, answers)
+    assert (required.imports, required.size, required.largest, required.unsized, required.only_local) == (
+        4,
+        12,
+        7,
+        2,
+        2,
+    )
     made = plan([every], [], Policy(latest=False), date(2026, 6, 1))
     assert needs([every], made, answers).size == 12
     assert needs([every], Plan(made.changes[:1]), answers).imports == 1
     assert needs([every], Plan(()), answers).imports == 0
 
 
-def test_whether_it_can_be_checked_what_is_in_use() -> None:
+def test_the_check_of_images_in_use() -> None:
     states = {(what, seen): advice.usage(what, seen).state for what in ("servers", "volumes") for seen in SEEN}
     assert states == {
         ("servers", True): "ok",

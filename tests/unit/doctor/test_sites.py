@@ -1,4 +1,4 @@
-"""What `doctor` makes of addresses: which answer, which checksum files are there, what Glance may fetch itself."""
+"""The checks of `doctor` on URLs: answers, checksum files, and downloads by Glance."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def test_checksum_files() -> None:
         ("http://192.0.2.1", None),
     ],
 )
-def test_the_filter_that_glance_is_shipped_with(origin: str, refused: str | None) -> None:
+def test_the_default_filter_of_glance(origin: str, refused: str | None) -> None:
     assert sites.by_default(origin) == refused
 
 
-def test_web_download_is_told_of_by_site() -> None:
+def test_web_download_is_reported_by_site() -> None:
     urls = ["https://a.example/1", "https://a.example/2", "http://user:secret@b.example:81/1", "ftp://c/1", "file:///d"]
     origins = sites.origins(urls)
     assert origins == {

@@ -1,4 +1,4 @@
-"""What the documentation tells people to run exists, and its examples can be read."""
+"""The commands in the documentation exist, and its examples can be read."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_every_command_and_every_option_exists(path: Path) -> None:
         (" --imagse x plan", f"{NAME} has no --imagse"),
     ],
 )
-def test_mistakes_are_found(line: str, said: str | None) -> None:
+def test_errors_are_found(line: str, said: str | None) -> None:
     assert problem(words(line)) == said
 
 
@@ -203,12 +203,12 @@ def test_zuul_jobs_have_their_playbooks() -> None:
             assert (folder / job[key]).is_file()
 
 
-def test_the_page_on_ends_is_the_catalogue() -> None:
+def test_the_end_of_life_page_has_the_catalogue() -> None:
     text = (DOCS / "end-of-life.md").read_text(encoding="utf-8")
     table = [row.split(" | ") for row in text.splitlines() if row.startswith("| `")]
     data = json.loads((ROOT / "src/openstack_image_manager/catalogue/endoflife.json").read_text(encoding="utf-8"))
-    told = {word for row in table for word in re.findall(r"[a-z-]+", row[1])}
-    assert set(data["products"]) <= told
+    named = {word for row in table for word in re.findall(r"[a-z-]+", row[1])}
+    assert set(data["products"]) <= named
     for rule in catalogue().rules:
         assert any(row[0].strip("| `") in rule.os_distro for row in table), rule
     assert f"within {catalogue().notice} days" in text

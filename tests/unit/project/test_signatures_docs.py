@@ -28,7 +28,7 @@ def test_each_attack_has_tests_that_exist() -> None:
     assert untested == ["extraneous dependencies"]
 
 
-def test_what_is_bound_is_told_of_every_shipped_resolver() -> None:
+def test_the_page_describes_the_signature_of_every_shipped_resolver() -> None:
     rows = [line for line in section("What a signature binds").splitlines() if line.startswith("| `")]
     named = [name for row in rows for name in re.findall(r"`([\w-]+)`", row.split("|")[1])]
     assert sorted(named) == sorted(shipped.shipped().resolvers)

@@ -10,7 +10,7 @@ from openstack_image_manager.errors import Error
 from openstack_image_manager.sandbox import Sandbox
 
 
-def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_directory_with_other_content_is_not_changed(tmp_path: Path) -> None:
     precious = tmp_path / "data" / "file"
     precious.parent.mkdir()
     precious.write_text("precious")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.scs_images import NOW, image, told
+from tests.support.scs_images import NOW, image, levels
 
 from openstack_image_manager.definitions.parser import read
 from openstack_image_manager.plan.model import Create, Delete, Plan, Policy, Update
@@ -17,7 +17,7 @@ from openstack_image_manager.scs.verdict import Verdict
 
 
 def test_a_perfect_image() -> None:
-    assert told(image(), standards=STANDARDS) == []
+    assert levels(image(), standards=STANDARDS) == []
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_perfect_image() -> None:
     ],
 )
 def test_one_thing_about_a_property(changes: dict[str, str | None], said: tuple[str, str]) -> None:
-    assert told(image(**changes)) == [said]
+    assert levels(image(**changes)) == [said]
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,12 @@ def test_one_thing_about_a_property(changes: dict[str, str | None], said: tuple[
     ],
 )
 def test_one_thing_about_a_field(fields: dict[str, Any], said: tuple[str, str]) -> None:
-    assert told(image(fields=fields)) == [said]
+    assert levels(image(fields=fields)) == [said]
 
 
-def test_what_only_glance_knows_is_not_asked_of_what_is_only_wanted() -> None:
+def test_values_that_only_glance_knows_are_not_required_of_desired_images() -> None:
     wanted = {"id": "", "min_disk": 0, "size": None, "virtual_size": None, "hash_algorithm": None, "created_at": ""}
-    assert told(image(fields=wanted)) == []
+    assert levels(image(fields=wanted)) == []
 
 
 def test_values_that_are_right_and_rare() -> None:
@@ -83,7 +83,7 @@ def test_values_that_are_right_and_rare() -> None:
         {"hw_disk_bus": "virtio", "hw_scsi_model": None},
         {"license_included": "true"},
     ):
-        assert told(image(**changes)) == [], changes
+        assert levels(image(**changes)) == [], changes
 
 
 def test_the_purpose_is_recommended_by_the_first_and_demanded_by_the_second() -> None:
@@ -95,14 +95,14 @@ def test_the_purpose_is_recommended_by_the_first_and_demanded_by_the_second() ->
     assert check.judge([without], [IMAGES], NOW, is_all=False).verdicts == ()
 
 
-def test_whom_the_test_does_not_see() -> None:
+def test_images_that_the_test_does_not_check() -> None:
     bad = {"min_ram": 0}
     unseen = [{**bad, "visibility": "private"}, {**bad, "visibility": "shared"}, {**bad, "hidden": True}]
-    assert told(*(image(fields=fields) for fields in unseen)) == []
-    assert told(image(fields={**bad, "visibility": "community"})) == [("error", "min_ram")]
+    assert levels(*(image(fields=fields) for fields in unseen)) == []
+    assert levels(image(fields={**bad, "visibility": "community"})) == [("error", "min_ram")]
 
 
-def test_names_and_generic_images_are_there_once() -> None:
+def test_duplicate_names_and_generic_images() -> None:
     duplicate = replace(image(), id="other")
     found = check.judge([image(), duplicate], [V2], NOW).verdicts
     assert [(each.level, each.key) for each in found] == [
@@ -114,7 +114,7 @@ def test_names_and_generic_images_are_there_once() -> None:
     arm = image("Ubuntu 24.04 arm", architecture="aarch64")
     unknown = image("Mine", os_version=None)
     community = image("Theirs", {"visibility": "community"})
-    assert ("error", "os_purpose") not in told(image(), arm, unknown, community)
+    assert ("error", "os_purpose") not in levels(image(), arm, unknown, community)
 
 
 def test_standard_images() -> None:
@@ -133,8 +133,8 @@ def test_standard_images() -> None:
 def test_node_images() -> None:
     site = "https://nbg1.your-objectstorage.com/osism/openstack-k8s-capi-images/"
     node = image("ubuntu-capi-image v1.34.1", image_source=site + "a.qcow2", os_purpose="k8snode")
-    assert told(node, standards=(IMAGES,)) == []
-    assert told(image("ubuntu-capi-image-v1.34", image_source=site), standards=(IMAGES,)) == [("error", "os_purpose")]
+    assert levels(node, standards=(IMAGES,)) == []
+    assert levels(image("ubuntu-capi-image-v1.34", image_source=site), standards=(IMAGES,)) == [("error", "os_purpose")]
     assert [each.matches("ubuntu-capi-image v1.34.1") for each in standard.STANDARD].count(True) == 1
 
 
@@ -186,6 +186,6 @@ def test_lines_about_what_is_missing() -> None:
     assert report.line(verdict) == "note: Debian 13: name: is missing [0104: t]"
 
 
-def test_what_rules_allow_in_words() -> None:
+def test_the_text_of_allowed_values() -> None:
     assert RULES["image_source"].allowed == "private, the upstream's http, https or ftp(s) address"
     assert RULES["os_distro"].allowed == ""

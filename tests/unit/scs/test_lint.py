@@ -1,4 +1,4 @@
-"""What the SCS standards say of definitions, with the place in the file; and the report on it."""
+"""Checks of definitions against the SCS standards, with positions, and the report."""
 
 from __future__ import annotations
 
@@ -87,11 +87,11 @@ def test_other_places() -> None:
 
 
 @pytest.mark.parametrize("now", [b"images: {", b"- a", b"other: 1", b"images: 1", b"images: [1, {name: Other}]"])
-def test_a_file_that_changed_meanwhile(now: bytes) -> None:
+def test_a_file_that_changed_after_loading(now: bytes) -> None:
     assert {r.place.line for r in linted(DEFINITIONS, {"a.yml": now})} == {2, None}
 
 
-def test_a_version_that_stands_in_no_file() -> None:
+def test_a_version_that_is_not_in_a_file() -> None:
     definitions, positions = read("a.yml", DEFINITIONS)
     moved = [
         each.model_copy(update={"versions": [v.model_copy(update={"version": "3"}) for v in each.versions[:1]]})

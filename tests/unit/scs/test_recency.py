@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.scs_images import NOW, image, told
+from tests.support.scs_images import NOW, image, levels
 
 from openstack_image_manager.model import Image
 from openstack_image_manager.scs import check, recency, report
@@ -34,12 +34,12 @@ OLD = {"image_build_date": "2026-01-01"}
         (image("Ubuntu 24.04-20260101", replace_frequency="yearly", **OLD), []),
     ],
 )
-def test_recency_beside_a_current_image(old: Image, said: list[tuple[str, str]]) -> None:
+def test_recency_with_a_current_image(old: Image, said: list[tuple[str, str]]) -> None:
     old = replace(old, properties={**old.properties, "os_purpose": "oldgeneric"})
-    assert told(image(), old) == said
+    assert levels(image(), old) == said
 
 
-def test_recency_of_all_that_is_old() -> None:
+def test_recency_of_old_images() -> None:
     old = image(image_build_date="2026-01-01")
     older = image("Ubuntu 24.04 20251201", image_build_date="2025-12-01", os_purpose="oldgeneric")
     verdicts = check.judge([old, older], [V2], NOW).verdicts
@@ -59,7 +59,7 @@ def test_the_last_moment() -> None:
     assert not list(recency.judge([image()], [IMAGES], due + timedelta(days=1)))
 
 
-def test_what_has_no_last_moment() -> None:
+def test_images_without_a_last_moment() -> None:
     assert recency.outdated_from(image(image_build_date=None, replace_frequency=None)) is None
     assert recency.outdated_from(image(fields={"created_at": ""}, image_build_date=None)) is None
     assert recency.outdated_from(image(image_build_date="9999-12-30")) is None

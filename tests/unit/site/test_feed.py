@@ -50,36 +50,36 @@ def test_ids_of_entries_stay_and_new_builds_come_on_top(site, files):
     assert new[0].title == "Debian 13 20261101"
 
 
-def test_what_retires_and_what_ends_is_told():
+def test_hidden_images_and_ends_of_support_are_entries():
     meta = {"os_distro": "fedora", "os_version": "43", "uuid_validity": "none"}
     wanted = definition("Fedora 43", ("20261001", "20261101"), meta=meta)
     site = offered.surveyed([wanted])
-    told = {each.title: each for each in atom.news(site, TODAY, 90)}
-    assert list(told) == [
+    entries = {entry.title: entry for entry in atom.news(site, TODAY, 90)}
+    assert list(entries) == [
         "Fedora 43 (20261001) retired",
         "Fedora 43 20261101",
         "Fedora 43 20261001",
         "Support of Fedora 43 ends on 2026-12-09",
     ]
-    assert "Images: Fedora 43." in told["Support of Fedora 43 ends on 2026-12-09"].text
+    assert "Images: Fedora 43." in entries["Support of Fedora 43 ends on 2026-12-09"].text
     later = [each.title for each in atom.news(site, date(2026, 12, 10), 90)]
     assert later[0] == "Support of Fedora 43 has ended"
-    assert "verified before the import: sha256:" in told["Fedora 43 20261101"].text
+    assert "verified before the import: sha256:" in entries["Fedora 43 20261101"].text
 
 
-def test_entries_say_what_is_known_of_verification_and_which_cloud(site):
+def test_entries_contain_verification_and_cloud(site):
     offer = site.offers[0]
 
-    def told(**changes):
+    def entry(**changes):
         build = replace(offer.front, **changes)
         one = replace(site.distributions[0], images=(replace(offer, builds=(build,)),))
         return atom.news(replace(site, distributions=(one,)), TODAY, 90)[0]
 
-    assert "not verified" in told(verified="no").text
-    assert "verification unknown" in told(verified="unknown").text
-    assert "after the import: sha256:" in told(verified="after import").text
-    assert "signed with the key AB" in told(signed_by="AB").text
-    assert told().title.endswith((" in north", " in south"))
+    assert "not verified" in entry(verified="no").text
+    assert "verification unknown" in entry(verified="unknown").text
+    assert "after the import: sha256:" in entry(verified="after import").text
+    assert "signed with the key AB" in entry(signed_by="AB").text
+    assert entry().title.endswith((" in north", " in south"))
 
 
 def test_a_feed_without_news_is_a_feed(site):

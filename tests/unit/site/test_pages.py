@@ -85,7 +85,7 @@ def test_the_same_site_gives_the_same_bytes(site, files):
     assert {path for path in files if files[path] != later[path]} == {"index.html", "images.json"}
 
 
-def test_the_index_is_as_its_schema_says(site, files):
+def test_the_index_matches_its_schema(site, files):
     schema = json.loads(files["images.schema.json"])
     data = json.loads(files["images.json"])
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -106,7 +106,7 @@ def test_names_are_shown_as_they_are():
     assert ElementTree.fromstring(files["feed.xml"]).findtext(f"{ATOM}entry/{ATOM}title") == f"{wanted.name} 1"
 
 
-def test_words_for_promises():
+def test_texts_of_promises():
     assert [ids_stay(each) for each in ("last-3", "none", None, "forever", "notice", "2027-01-01")] == [
         "the last 3 builds stay",
         "nothing is promised",

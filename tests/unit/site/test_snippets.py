@@ -23,7 +23,7 @@ def named():
 
 
 @given(st.text(st.characters(categories=("L", "N", "P", "S", "Zs"), max_codepoint=0xFFFF), min_size=1))
-def test_snippets_take_every_name_as_it_is(site_name):
+def test_snippets_quote_every_name(site_name):
     name = site_name.strip() or "x"
     offer = named()
     place = replace(offer.front.here, name=name)
@@ -44,13 +44,13 @@ def test_snippets_take_every_name_as_it_is(site_name):
     assert not re.search(r"(?<!\$)\$\{|(?<!%)%\{", found.replace("$$", "  ").replace("%%", "  "))
 
 
-def test_what_could_be_a_template_is_none():
+def test_template_syntax_in_names_is_escaped():
     assert snippets.yaml("{{ x }}") == '!unsafe "{{ x }}"'
     assert snippets.yaml("Debian 13") == '"Debian 13"'
     assert snippets.hcl('a "b" ${c} %{d}') == r'"a \"b\" $${c} %%{d}"'
 
 
-def test_what_is_in_no_list_is_used_by_its_id():
+def test_images_that_are_not_listed_are_used_by_id():
     offer = offered.surveyed([definition("x", ("1",), visibility="community")]).offers[0]
     assert offer.login is None
     for snippet in snippets.snippets(offer):

@@ -1,4 +1,4 @@
-"""What tenants are offered: what they may see, and all of that; never more."""
+"""The data of the site: all images that tenants may use, and no others."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def build(wanted, **properties: str) -> Build:
         {"properties": {markers.VERIFIED: f"{markers.PENDING}none"}},
     ],
 )
-def test_what_not_every_tenant_may_see_and_use_is_not_shown(change):
+def test_images_that_not_every_tenant_may_use_are_not_shown(change):
     wanted = definition(versions=("1", "2"))
     older, newer = sorted(settled([wanted]), key=lambda image: image.properties["internal_version"])
     properties = {**older.properties, **change.get("properties", {})}
@@ -112,7 +112,7 @@ def test_releases_side_by_side_are_one_offer_with_the_newest_first():
     ]
 
 
-def test_what_left_the_list_says_since_when():
+def test_hidden_images_have_the_day_of_hiding():
     wanted = definition(versions=("1", "2"), meta={"uuid_validity": "none"})
     offer = one(wanted, settled([wanted]))
     assert [each.retired for each in offer.builds] == [False, True]
@@ -131,12 +131,12 @@ def test_what_left_the_list_says_since_when():
         ({}, "unknown", None),
     ],
 )
-def test_what_was_verified(said, verified, checksum):
+def test_verification(said, verified, checksum):
     found = build(definition(versions=("1",)), **said)
     assert (found.verified, found.checksum) == (verified, checksum)
 
 
-def test_who_signed():
+def test_the_signer():
     wanted = definition(versions=("1",))
     verified = {markers.VERIFIED: f"sha256:ab{markers.BEFORE}"}
     found = build(wanted, **verified, **{markers.SIGNED_BY: f"{UBUNTU_KEY} 2026-10-14 06:12:33"})
@@ -148,7 +148,7 @@ def test_who_signed():
 
 
 @pytest.mark.parametrize("said", [{}, {markers.VERIFIED: "none"}, {markers.VERIFIED: "sha256:ab yesterday"}])
-def test_nobody_signed_what_was_not_verified(said):
+def test_images_without_verification_have_no_signer(said):
     found = build(definition(versions=("1",)), **said, **{markers.SIGNED_BY: f"{UBUNTU_KEY} 2026-10-14 06:12:33"})
     assert (found.signed_by, found.signer, found.signed_at) == (None, None, None)
 
@@ -161,9 +161,9 @@ def test_several_clouds_are_one_site():
     places = {each.version: [(place.cloud, place.id[-2:]) for place in each.places] for each in offer.builds}
     assert [cloud for cloud, _ in places["1"]] == ["cloud0", "cloud1"]
     assert [cloud for cloud, _ in places["2"]] == ["cloud0"]
-    twin = replace(first[0], id="twin", visibility="community", created_at="2026-11-23T00:00:00Z")
-    offer = one(wanted, [twin, *first])
-    assert "twin" not in {place.id for each in offer.builds for place in each.places}
+    duplicate = replace(first[0], id="duplicate", visibility="community", created_at="2026-11-23T00:00:00Z")
+    offer = one(wanted, [duplicate, *first])
+    assert "duplicate" not in {place.id for each in offer.builds for place in each.places}
 
 
 def test_images_of_definitions_that_were_left_out_stay_out():
@@ -174,7 +174,7 @@ def test_images_of_definitions_that_were_left_out_stay_out():
     assert list(offers([wanted], [*images, stranger], left_out=[other])) == ["Debian"]
 
 
-def test_lives_of_releases():
+def test_support_periods_of_releases():
     data = {
         "Debian 13": ("debian", "13", {}, ("Debian 13", "2025-08-09", "2030-06-30", "supported", "endoflife.date")),
         "Debian 11": ("debian", "11", {}, ("Debian 11", "2021-08-14", "2026-08-31", "ended", "endoflife.date")),
@@ -209,7 +209,7 @@ def test_lives_of_releases():
     assert {product.name for product in asked} == {"debian", "fedora", "opnsense"}
 
 
-def test_what_is_in_the_cloud_counts_more_than_what_is_defined():
+def test_values_of_images_come_before_values_of_definitions():
     wanted = definition("Debian", ("1",), meta={"os_distro": "debian", "os_version": "12"}, login="debian")
     (image,) = settled([wanted])
     image = replace(image, properties={**image.properties, "os_version": "13", "image_original_user": "admin"})
@@ -228,7 +228,7 @@ def test_every_image_has_a_page_of_its_own():
     assert offers(wanted, settled(wanted)) == offers(list(reversed(wanted)), settled(wanted))
 
 
-def test_texts_hold_nothing_that_cannot_be_seen():
+def test_invisible_characters_are_removed():
     wanted = definition(versions=("1",))
     (image,) = settled([wanted])
     odd = replace(image, properties={**image.properties, "architecture": "x86\x08_64\n", "os_distro": ""})

@@ -30,7 +30,7 @@ def number(percent: str) -> float:
     return float(percent.removesuffix("%"))
 
 
-def test_bars_stand_where_their_days_are(site):
+def test_positions_of_bars(site):
     picture = drawn(site, life())
     (bar,) = picture.bars
     assert [tick.label for tick in picture.ticks] == ["2025", "2026", "2027", "2028", "2029", "2030"]
@@ -57,7 +57,7 @@ def test_notes(site, given_life, note, short):
     assert (bar.note, bar.short, bar.is_open) == (note, short, given_life.end is None)
 
 
-def test_long_lives_are_cut_and_get_fewer_years(site):
+def test_long_support_periods_are_cut_and_have_fewer_labels(site):
     picture = drawn(site, life(released="2004-01-01", end="2046-01-01"), life("Next", None, None, "unknown", None))
     assert len([tick for tick in picture.ticks if tick.label]) <= timeline.LABELS
     assert (picture.bars[0].x, len(picture.bars)) == ("0.00%", 2)

@@ -19,7 +19,7 @@ def there(site: Path) -> dict[str, bytes]:
     return {path.relative_to(site).as_posix(): path.read_bytes() for path in files}
 
 
-def test_files_come_change_and_go(tmp_path):
+def test_files_are_added_changed_and_removed(tmp_path):
     site = tmp_path / "new" / "site"
     assert writer.write(site, FILES) == Written(4, 0, 0)
     assert there(site) == FILES
@@ -35,7 +35,7 @@ def test_files_come_change_and_go(tmp_path):
     assert (site / "index.html").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
-def test_what_others_put_there_stays(tmp_path):
+def test_other_files_are_kept(tmp_path):
     writer.write(tmp_path, FILES)
     (tmp_path / "robots.txt").write_text("mine")
     (tmp_path / "images" / "logo.png").write_text("mine")
@@ -43,7 +43,7 @@ def test_what_others_put_there_stays(tmp_path):
     assert there(tmp_path) == {"index.html": b"i", "robots.txt": b"mine", "images/logo.png": b"mine"}
 
 
-def test_a_file_that_is_gone_is_no_error(tmp_path):
+def test_a_missing_file_is_not_an_error(tmp_path):
     writer.write(tmp_path, FILES)
     (tmp_path / "images" / "x.html").unlink()
     assert writer.write(tmp_path, {"index.html": b"i"}) == Written(0, 1, 2 - 1 + 1)
@@ -60,7 +60,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path):
     assert not (site / "index.html").is_symlink()
 
 
-def test_folders_of_others_are_refused(tmp_path):
+def test_directories_with_other_content_are_refused(tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     for use in (writer.check, lambda site: writer.write(site, FILES)):
         with pytest.raises(Error, match="is neither empty nor a site of this command"):
