@@ -1,4 +1,4 @@
-"""Carry a plan out: definitions in parallel, the steps of one in order, a result for each."""
+"""Carry out a plan: definitions in parallel, the steps of one definition in order."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Pol
 from openstack_image_manager.plan.replanning import Replanner
 from openstack_image_manager.reporter import Reporter
 
-CHANGERS = 16  # definitions worked on at once; imports among them are limited by `workers`
-LOOKS = 3  # after the last step of a definition, until what another run does is done
+CHANGERS = 16  # definitions changed at the same time; imports among them are limited by `workers`
+SETTLE_ROUNDS = 3  # checks after the last step of a definition, while another run changes it too
 PAUSE = 1.0  # seconds between them
-PATIENCE = 4.0  # seconds that an interrupted run waits for its workers to notice
+PATIENCE = 4.0  # seconds that an interrupted run waits for its workers
 
 
 @dataclass
@@ -45,51 +45,51 @@ class _CloudRun:
     imports: threading.Semaphore
     stop: threading.Event
     reporter: Reporter
-    looks: ImageLookahead
+    lookahead: ImageLookahead
     recheck: Recheck
 
     def definition(self, name: str, changes: list[Change]) -> Result:
-        """Do the changes in order; the first failure ends this definition, and only this one."""
+        """Make the changes of one definition in order; the first failure ends this definition only."""
         done: list[str] = []
         copies: list[Update] = []
-        # What an import leaves to be copied comes after all names, and before anything is deleted.
+        # Copies to other stores come after all renames and before anything is deleted.
         deletes = [change for change in changes if isinstance(change, Delete)]
         doomed = {change.found.id for change in deletes}
-        others = [change for change in changes if not isinstance(change, Delete)]
+        first = [change for change in changes if not isinstance(change, Delete)]
         decisive = any(map(replanning.is_decisive, changes))
         try:
-            unasked = self.recheck.unasked(name, changes) if decisive else set()
-            for change in chain(others, copies, deletes):
+            unapproved = self.recheck.unapproved(name, changes) if decisive else set()
+            for change in chain(first, copies, deletes):
                 if self.stop.is_set():
                     raise Interrupted("interrupted")
                 done.append(self._do(change, copies, doomed))
                 self.reporter.line(change.subject, done[-1])
             if decisive:
-                self._settle(name, unasked, done)
+                self._settle(name, unapproved, done)
         except Interrupted:
             return _skipped(name, done)
         except Error as error:
             self.reporter.line(change.subject, f"failed: {error}")
-            at = "" if change.subject == name else f"{change.subject}: "
-            return Result(name, "failed", tuple(done), f"{at}{error}", error.kind)
+            prefix = "" if change.subject == name else f"{change.subject}: "
+            return Result(name, "failed", tuple(done), f"{prefix}{error}", error.kind)
         return Result(name, "ok", tuple(done))
 
     def _do(self, change: Change, copies: list[Update], doomed: Collection[str]) -> str:
         if isinstance(change, Create):
             return self._create(change, copies)
         if change.keeper:
-            _is_another(change.keeper, change)
+            _refuse_itself(change.keeper, change)
         if isinstance(change, Delete):
             return self._delete(self.recheck.delete(change))
         try:
             return self._copy(change) if change.is_copy else self._update(change)
-        except AlreadyDoneError as settled:
-            return str(settled)
+        except AlreadyDoneError as done:
+            return str(done)
         except CloudError as error:
-            # It was hidden to be deleted next, and another run has done both.
+            # The plan hides it before it deletes it, and another run has done both.
             if error.status != 404 or change.found.id not in doomed or not self.glance.is_gone(change.found.id):
                 raise
-            return f"was deleted by someone meanwhile ({change.found.id})"
+            return f"already deleted by someone else ({change.found.id})"
 
     def _delete(self, change: Delete) -> str:
         try:
@@ -97,17 +97,17 @@ class _CloudRun:
         except CloudError as error:
             if error.status != 404:
                 raise
-            return f"was deleted by someone meanwhile ({change.found.id})"
+            return f"already deleted by someone else ({change.found.id})"
         if change.keeper:
-            _is_another(change.keeper, change)
-            keeper = _seen(self.glance.get, change.keeper.id)
+            _refuse_itself(change.keeper, change)
+            keeper = _get(self.glance.get, change.keeper.id)
             if not keeps_name(keeper, change.keeper, change.keeper.name):
-                raise CloudError(f"{keeper.id} is not what the plan has in place of it any more; plan again")
-        self.recheck.sight.changed(change.group, current.id)
+                raise CloudError(f"{keeper.id} is no longer the image that the plan keeps in its place; plan again")
+        self.recheck.current.changed(change.group, current.id)
         try:
             self.glance.delete(current.id)
         except CloudError as error:
-            # 409: Glance's store has something that hangs on it, such as a clone of a snapshot in Ceph.
+            # 409: something in Glance's store depends on it, such as a clone of a snapshot in Ceph.
             if error.status != 409:
                 raise
             return f"not deleted, it is in use ({current.id}): {error}"
@@ -118,42 +118,42 @@ class _CloudRun:
             if self.stop.is_set():
                 raise Interrupted("interrupted")
 
-            def again(_: Create, fresh: bool) -> Create:
+            def recheck(_: Create, fresh: bool) -> Create:
                 return self.recheck.create(change, fresh)
 
             try:
-                image = self.importer.bring_in(self.recheck.create(change), again)
-            except AlreadyDoneError as settled:
-                return str(settled)
+                image = self.importer.import_version(self.recheck.create(change), recheck)
+            except AlreadyDoneError as done:
+                return str(done)
             finally:
                 self.reporter.finished(change.subject)
         try:
             return self._publish(change, image.id, copies)
         except CloudError as error:
-            # Not published, so no one uses it: what Glance refuses leaves nothing half-done.
+            # Nobody uses it before it is published, so a refusal leaves nothing half-done.
             if error.status is not None and 400 <= error.status < 500:
-                self.importer.claims.give_up(image.id)
+                self.importer.records.give_up(image.id)
             raise
 
     def _publish(self, change: Create, image_id: str, copies: list[Update]) -> str:
-        """Give the imported image all that differs from what is wanted, in one go, now that Glance knows its sizes."""
+        """Make all changes that publish the imported image in one PATCH, now that Glance knows its sizes."""
         image = self.recheck.publication(change, image_id)
         image = replace(image, members=None if change.wanted.members is None else frozenset())
         carried = change.wanted.members
         wanted = desired.wanted_image(change.definition, change.version, change.role, self.policy.tag, image, carried)
         stores = (FieldChange("stores", image.stores, wanted.stores, "as defined"),)
-        between = replace(wanted, stores=image.stores)
-        if diff(between, wanted):
-            copies.append(Update(change.group, between, wanted, stores, "its stores differ"))
-        self.recheck.sight.changed(change.group, image.id)
-        image_update.apply_changes(self.glance, image, diff(image, between))
-        promise = wanted.properties.get(markers.VERIFIED, "")
-        return f"imported as {wanted.name} ({image.id}), verified: {promise or 'unknown'}"
+        published = replace(wanted, stores=image.stores)
+        if diff(published, wanted):
+            copies.append(Update(change.group, published, wanted, stores, "its stores differ"))
+        self.recheck.current.changed(change.group, image.id)
+        image_update.apply_changes(self.glance, image, diff(image, published))
+        verified = wanted.properties.get(markers.VERIFIED, "")
+        return f"imported as {wanted.name} ({image.id}), verified: {verified or 'unknown'}"
 
     def _update(self, change: Update) -> str:
-        said = f"changed {', '.join(field.field for field in change.fields)} ({change.found.id})"
+        message = f"changed {', '.join(field.field for field in change.fields)} ({change.found.id})"
         if change.proof:
-            # To read an image takes its time; whoever changes it meanwhile is seen by the look that follows.
+            # Reading an image takes long. The check that follows notices changes that others make during that time.
             self._unchanged(change.found, change.wanted)
             with self.imports:
                 stored_data.verify_stored_data(
@@ -164,22 +164,21 @@ class _CloudRun:
         if not diff(current, change.wanted):
             return f"already up to date ({change.found.id})"
         if change.keeper:
-            _is_another(change.keeper, change)
-            if not keeps_name(_seen(self.glance.get, change.keeper.id), change.keeper, current.name):
+            _refuse_itself(change.keeper, change)
+            if not keeps_name(_get(self.glance.get, change.keeper.id), change.keeper, current.name):
                 raise CloudError(f"another run gives '{current.name}' to another image; plan again")
-        self.recheck.sight.changed(change.group, current.id)
+        self.recheck.current.changed(change.group, current.id)
         image_update.apply_changes(self.glance, current, change.fields)
         if change.wanted.members is not None and current.visibility != "shared" == change.wanted.visibility:
             image_update.forget_members(self.glance, current.id, change.wanted.members)
-        return said + (f", is now {change.wanted.name}" if change.wanted.name != current.name else "")
+        return message + (f", is now {change.wanted.name}" if change.wanted.name != current.name else "")
 
-    def _settle(self, name: str, unasked: Collection[tuple[object, ...]], done: list[str]) -> None:
-        """Look once more after the last step. Another run, or a rollback, may have given the plain name to an image
-        while this one gave it to the current one: then the other one gives it up. Or it has hidden the current one at
-        the same moment as this run counted on it: then it is shown again. Raises CloudError where more than that is
-        left to be done."""
-        for _ in range(LOOKS):
-            left = self.recheck.left(name, unasked)
+    def _settle(self, name: str, unapproved: Collection[tuple[object, ...]], done: list[str]) -> None:
+        """Check the definition again after its last step. Another run may have given the plain name to another image at
+        the same moment: that image gives it up. Or it may have hidden the current image, on which this run relied: that
+        image becomes visible again. Raises CloudError where more is left to do."""
+        for _ in range(SETTLE_ROUNDS):
+            left = self.recheck.left(name, unapproved)
             if not left:
                 return
             for change in left:
@@ -195,39 +194,39 @@ class _CloudRun:
         raise CloudError("the cloud changed during this run; run again")
 
     def _show_again(self, change: Update) -> str:
-        """Make the current image as planned, where another run has changed it at the same moment."""
+        """Change the current image as planned, after another run has changed it at the same moment."""
         try:
             return f"{self._update(change)}: another run changed it"
-        except AlreadyDoneError as settled:
-            return str(settled)
+        except AlreadyDoneError as done:
+            return str(done)
 
     def _give_up_name(self, change: Update, keeper: Image) -> str:
-        """Take the plain name, and nothing else that people see, from an image that is not the current one."""
-        _is_another(keeper, change)
+        """Take only the plain name from an image that is not the current one."""
+        _refuse_itself(keeper, change)
         current = self._unchanged(change.found)
-        if not keeps_name(_seen(self.glance.get, keeper.id), keeper, current.name):
+        if not keeps_name(_get(self.glance.get, keeper.id), keeper, current.name):
             raise CloudError(f"another run gives '{current.name}' to another image; plan again")
         fields = [field for field in change.fields if field.field == "name" or field.field not in FIELDS]
         image_update.apply_changes(self.glance, current, fields)
         return f"{change.found.id} is now {change.wanted.name}: another run gave it the name too"
 
     def _copy(self, change: Update) -> str:
-        """Bring the image into the stores where it is missing, and only then take it out of others."""
+        """Copy the image to the stores where it is missing, and only then remove it from others."""
         current = self._unchanged(change.found, change.wanted)
         wanted = change.wanted.stores or frozenset()
         added, tries = wanted - (current.stores or wanted), self.importer.options.tries
         try:
             if current.status == "deactivated" and (missing := wanted - (current.stores or wanted)):
-                # To make it active for the copy would show it to its users.
+                # Activating it for the copy would make it available to its users.
                 return (
                     f"not copied to {', '.join(sorted(missing))}, because Glance copies active images only "
                     f"({current.id}): set status: active in the definition for one run, or define it as a new version"
                 )
             while (missing := wanted - (current.stores or wanted)) and tries:
-                with self._perhaps_done(current.id, partial(_is_in_one_of, missing)):
+                with self._unless_done(current.id, partial(_is_in_one_of, missing)):
                     self.glance.import_image(current.id, "copy-image", stores=missing)
                 limit = time.monotonic() + self.importer.options.timeout
-                current = self.glance.wait(current.id, limit, self.stop, self.importer.glance_says(change.subject))
+                current = self.glance.wait(current.id, limit, self.stop, self.importer.task_progress(change.subject))
                 if missing == wanted - (current.stores or wanted):
                     tries -= 1
         finally:
@@ -236,44 +235,44 @@ class _CloudRun:
             raise CloudError(f"{current.id} could not be copied to the store {', '.join(sorted(missing))}; run again")
         surplus = (current.stores or wanted) - wanted
         for store in sorted(surplus):
-            with self._perhaps_done(current.id, partial(_is_without, store)):
+            with self._unless_done(current.id, partial(_is_without, store)):
                 self.glance.drop_from_store(current.id, store)
         words = [f"copied to {', '.join(sorted(added))}"] if added else []
         words += [f"removed from {', '.join(sorted(surplus))}"] if surplus else []
-        return f"{' and '.join(words) or 'is in its stores meanwhile'} ({current.id})"
+        return f"{' and '.join(words) or 'already in its stores'} ({current.id})"
 
     @contextmanager
-    def _perhaps_done(self, image_id: str, done: Callable[[Image], bool]) -> Iterator[None]:
-        """What Glance refuses is fine when another run has done it already."""
+    def _unless_done(self, image_id: str, done: Callable[[Image], bool]) -> Iterator[None]:
+        """Ignore a refusal when another run has already done it."""
         try:
             yield
         except CloudError:
-            if not done(_seen(self.glance.get, image_id)):
+            if not done(_get(self.glance.get, image_id)):
                 raise
 
     def _unchanged(self, planned: Image, wanted: Image | None = None) -> Image:
-        """The image right before it is changed. Raises CloudError if it is not what the plan was made for; that another
-        run made it as `wanted` is fine."""
-        current = _seen(self.looks.at, planned.id)
+        """The image right before it is changed. Raises CloudError if it differs from the planned image, unless another
+        run has already made it as `wanted`."""
+        current = _get(self.lookahead.get, planned.id)
         if current.import_task:
-            self.reporter.line(current.name, "Glance still holds its import: waiting for it")
+            self.reporter.line(current.name, "Glance still holds its import: waiting")
             limit = time.monotonic() + self.importer.options.timeout
-            current = _seen(lambda one: self.glance.wait(one, limit, self.stop), current.id)
-        moved = image_update.changed_fields(planned, current)
-        if moved and not (wanted and not diff(current, wanted)):
-            raise CloudError(f"{planned.id} was changed by someone since the plan was made ({moved}); plan again")
+            current = _get(lambda image_id: self.glance.wait(image_id, limit, self.stop), current.id)
+        changed = image_update.changed_fields(planned, current)
+        if changed and not (wanted and not diff(current, wanted)):
+            raise CloudError(f"{planned.id} was changed by someone since the plan was made ({changed}); plan again")
         return replace(current, members=planned.members)
 
 
-def _is_another(keeper: Image, change: Update | Delete) -> None:
-    """Raises CloudError for a change that would keep an image by what it takes from the very same image."""
+def _refuse_itself(keeper: Image, change: Update | Delete) -> None:
+    """Raise CloudError for a change of an image that relies on the same image."""
     if keeper.id == change.found.id:
         raise CloudError(f"{keeper.id} cannot stand in place of itself; plan again")
 
 
-def _seen(look: Callable[[str], Image], image_id: str) -> Image:
+def _get(get: Callable[[str], Image], image_id: str) -> Image:
     try:
-        return look(image_id)
+        return get(image_id)
     except CloudError as error:
         if error.status == 404:
             raise CloudError(image_update.gone_message(image_id), 404) from None
@@ -290,8 +289,8 @@ def _is_without(store: str, image: Image) -> bool:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done in one cloud, and what that was decided on. `elsewhere`: ids that versions have in other
-    clouds, for `same_ids`."""
+    """The plan of one cloud and what it was decided on. `elsewhere`: ids that versions have in other clouds, for
+    `same_ids`."""
 
     plan: Plan
     glance: Glance
@@ -352,15 +351,18 @@ def _skipped(name: str, done: Sequence[str] = ()) -> Result:
 def _run(
     job: Job, options: ImportOptions, stop: threading.Event, workers: int, changes: Mapping[str, Sequence[Change]]
 ) -> _CloudRun:
-    same = job.policy.same_ids
     others = OtherRuns(job.glance, options.timeout, stop, job.reporter)
-    claims = ImageRecords(others, job.policy.tag, same, job.elsewhere)
-    importer = Importer(job.glance, options, job.plan.converts, stop, job.reporter, claims)
-    # Properties alone are what changes by the hundred; names, visibility, status, deletions are looked at one by one.
-    looks = ImageLookahead(job.glance, [first.found.id for first, *_ in changes.values() if _properties(first)])
+    records = ImageRecords(others, job.policy.tag, job.policy.same_ids, job.elsewhere)
+    importer = Importer(job.glance, options, job.plan.converts, stop, job.reporter, records)
+    # Only changes of properties come by the hundred; other changes get one request for each image.
+    lookahead = ImageLookahead(
+        job.glance, [first.found.id for first, *_ in changes.values() if _changes_properties_only(first)]
+    )
     recheck = Recheck(CurrentImages(job.glance, job.policy.tag), job.replanner)
-    return _CloudRun(job.glance, job.policy, importer, threading.Semaphore(workers), stop, job.reporter, looks, recheck)
+    return _CloudRun(
+        job.glance, job.policy, importer, threading.Semaphore(workers), stop, job.reporter, lookahead, recheck
+    )
 
 
-def _properties(change: Change) -> TypeGuard[Update]:
+def _changes_properties_only(change: Change) -> TypeGuard[Update]:
     return isinstance(change, Update) and change.names.isdisjoint(FIELDS)

@@ -1,4 +1,4 @@
-"""One image is altered: in which order, and what it shall not be for a moment."""
+"""Change one image in a safe order: no step shows it to more people than the result does."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from openstack_image_manager.errors import CloudError
 from openstack_image_manager.model import FieldChange, Image
 from openstack_image_manager.plan.diff import FIELDS, diff
 
-# What Glance answers about an image that another run is deleting at this moment.
+# Glance answers these about an image that another run is deleting at this moment.
 REFUSED = (400, 403, 404, 409)
 
 
 def apply_changes(glance: Glance, image: Image, fields: Iterable[FieldChange]) -> None:
-    """Everything that differs, in as few requests as Glance has for it. Raises CloudError."""
+    """Make all changes, in as few requests as possible. Raises CloudError."""
     fields = tuple(fields)
     after = {field.field: field.after for field in fields}
     status = after.get("status")
     with _explaining(glance, image.id, after.get("visibility", "")):
-        # What is to be deactivated must not be seen active first.
+        # An image to be deactivated must not be visible and active first.
         if status == "deactivated":
             glance.set_status(image.id, status)
         if image.visibility == "shared":
@@ -44,7 +44,7 @@ def apply_changes(glance: Glance, image: Image, fields: Iterable[FieldChange]) -
 
 @contextmanager
 def _explaining(glance: Glance, image_id: str, visibility: str = "") -> Iterator[None]:
-    """Refusals with what to do: that the image is gone, or which right is missing."""
+    """Explain refusals: the image is gone, or a right is missing."""
     try:
         yield
     except CloudError as error:
@@ -54,7 +54,7 @@ def _explaining(glance: Glance, image_id: str, visibility: str = "") -> Iterator
 
 
 def _members(glance: Glance, image_id: str, fields: tuple[FieldChange, ...]) -> None:
-    """Share with whom is missing, end it for whom is too many; only images that are shared now have members."""
+    """Add and remove members; only images that are shared now have members."""
     change = next((field for field in fields if field.field == "members"), None)
     if change is None:
         return
@@ -65,15 +65,15 @@ def _members(glance: Glance, image_id: str, fields: tuple[FieldChange, ...]) -> 
 
 
 def forget_members(glance: Glance, image_id: str, keep: Collection[str]) -> None:
-    """End what Glance keeps of an image that was shared once: it tells such members only when they see it again."""
+    """Remove the members of an image that was shared before; Glance lists them only while it is shared."""
     with _explaining(glance, image_id):
         for project in sorted(members.members(glance, image_id).keys() - set(keep)):
             members.remove(glance, image_id, project)
 
 
 def _patch(glance: Glance, image: Image, fields: tuple[FieldChange, ...]) -> None:
-    """One request. When its answer was lost, its second try is a conflict although the first one did it all; when
-    another run adds the same property at the same moment, some databases let Glance fail."""
+    """Change all in one request. A retry after a lost answer is a conflict although the first request succeeded; and
+    with some databases Glance fails when another run adds the same property at the same moment."""
     try:
         glance.patch(image.id, fields)
     except CloudError as error:
@@ -85,17 +85,17 @@ def _patch(glance: Glance, image: Image, fields: tuple[FieldChange, ...]) -> Non
 
 
 def _with(image: Image, values: dict[str, Any]) -> Image:
-    """The image with these fields and properties; None: without."""
+    """The image with these fields and properties; None removes a property."""
     properties = {**image.properties, **{key: value for key, value in values.items() if key not in FIELDS}}
     kept = {key: value for key, value in properties.items() if value is not None}
     return replace(image, properties=kept, **{key: value for key, value in values.items() if key in FIELDS})
 
 
 def gone_message(image_id: str) -> str:
-    """What is said of an image that was deleted since the plan was made."""
+    """The message about an image that was deleted since the plan was made."""
     return f"{image_id} is gone since the plan was made; plan again"
 
 
 def changed_fields(planned: Image, current: Image) -> str:
-    """What someone else changed since; empty when nothing did."""
+    """The fields that someone else has changed; empty when nothing has."""
     return ", ".join(change.field for change in diff(planned, current))

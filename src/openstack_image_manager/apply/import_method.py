@@ -1,4 +1,4 @@
-"""Choose how the bytes of a version get into Glance, and what can be promised about them."""
+"""Choose how the bytes of a version get into Glance, and what the run can promise about them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from openstack_image_manager.transfer.unpack import is_packed
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How to import. `verify`: True insists on verification, False does without, None: whenever there is a checksum.
-    `timeout` in seconds for one image, `tries`: how often an import that Glance failed is tried."""
+    """How to import. `verify`: True requires verification, False skips it, None verifies where there is a checksum.
+    `timeout`: seconds for one image; `tries`: how often an import is tried that Glance fails."""
 
     method: ImportMethod = "auto"
     verify: bool | None = None
@@ -29,29 +29,29 @@ class ImportOptions:
 
 @dataclass(frozen=True, slots=True)
 class ChosenMethod:
-    """A method and what it promises about the bytes; the promise is kept on the image."""
+    """An import method and what it promises about the bytes; the image keeps the promise."""
 
-    method: str
+    name: str
     promise: str
 
 
 def choose(version: Version, methods: frozenset[str], converts: bool | None, options: ImportOptions) -> ChosenMethod:
-    """The way for a version. Staging verifies before anything is published, at the price of our bandwidth; after
-    a web-download only `os_hash_value` (a sha512 of the data as stored) can tell, so it must be a sha512 and the cloud
-    must be known not to convert. Raises Error when a checksum would go unverified."""
+    """The method for a version. Staging verifies the bytes before Glance has them, but uses our bandwidth. After a
+    web-download only `os_hash_value` can be compared, a sha512 of the data as stored: that takes a sha512 checksum and
+    a cloud that is known not to convert. Raises Error when a checksum would not be verified."""
     checksum = version.checksum if options.verify is not False else None
     if options.verify and not checksum:
         raise VerificationError("has no checksum to verify (--verify-checksum): add one to the definition")
     at_mirror = copy_checksum(version) if version.mirror_url and options.verify is not False else None
     promised = checksum or at_mirror
-    testable = bool(checksum and checksum.startswith("sha512:")) and converts is False
-    ours_only = urlsplit(version.url.lower()).scheme not in ("http", "https") or is_packed(version.url)
+    comparable = bool(checksum and checksum.startswith("sha512:")) and converts is False
+    needs_staging = urlsplit(version.url.lower()).scheme not in ("http", "https") or is_packed(version.url)
     secret = any(has_secrets(url) for url in (version.mirror_url, version.url) if url)
-    # A mirror on this machine's disk: Glance would try the upstream instead, which may be out of reach.
-    here = (version.mirror_url or "").lower().startswith("file:") and "glance-direct" in methods
+    # A mirror on this machine's disk: Glance would try the upstream instead, which it may not reach.
+    local = (version.mirror_url or "").lower().startswith("file:") and "glance-direct" in methods
     if options.method != "auto":
         method = options.method
-    elif ours_only or secret or here or (promised and not testable):
+    elif needs_staging or secret or local or (promised and not comparable):
         method = "glance-direct"
     else:
         method = "web-download" if "web-download" in methods else "glance-direct"
@@ -60,16 +60,16 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
         raise CloudError(f"needs the import method {method}, but this cloud offers {offered}")
     if method == "glance-direct":
         return ChosenMethod(method, f"{checksum}{markers.BEFORE}" if checksum else UNVERIFIED)
-    if ours_only:
-        raise CloudError("web-download can't fetch this: Glance takes unpacked http(s) URLs; use glance-direct")
+    if needs_staging:
+        raise CloudError("web-download cannot fetch this: Glance takes unpacked http(s) URLs; use glance-direct")
     if secret:
         raise CloudError(
             "its URL holds a user, a password, or a query that may hold a secret, which Glance would show to the whole "
             "project in the tasks of the image; use --import-method auto or glance-direct"
         )
-    if promised and not testable:
+    if promised and not comparable:
         raise VerificationError(
-            "its checksum can't be verified after web-download (it takes a sha512 and a cloud known not to convert); "
+            "its checksum cannot be verified after web-download (it takes a sha512 and a cloud known not to convert); "
             "use --import-method auto, or --no-verify-checksum to publish without verification"
         )
     return ChosenMethod(method, f"{checksum}{markers.AFTER}" if checksum else UNVERIFIED)

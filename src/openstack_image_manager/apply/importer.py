@@ -1,4 +1,4 @@
-"""How the bytes of one version come into Glance: which way, with which promise, and what happens when it fails."""
+"""Import the bytes of one version into Glance, and retry, fall back or clean up when that fails."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from openstack_image_manager.transfer.checksum_files import with_checksum
 
 STAGE_TRIES = 3
 TRANSIENT = (None, 500, 502, 503, 504)  # None: no answer at all
-SHARE = 0.5  # part of --import-timeout that is left for the way through this machine, after a web-download that hung
+SHARE = 0.5  # part of --import-timeout that is left for staging after a web-download that hung
 LARGEST = 64 * 1024**4  # bytes of a disk; no server has a larger one
 
 
 class WrongBytesError(VerificationError):
-    """What Glance fetched by itself is not what the definition promises; `url`: where from."""
+    """Glance fetched other bytes than the definition promises; `url`: from where."""
 
     def __init__(self, message: str, url: str) -> None:
         super().__init__(message)
@@ -36,70 +36,72 @@ class WrongBytesError(VerificationError):
 
 
 class ConvertedError(VerificationError):
-    """Glance converted what it fetched, so its digest tells nothing."""
+    """Glance converted the image, so its digest cannot be compared."""
 
 
 @dataclass
 class Importer:
-    """Brings versions into one cloud; shared by the workers of a run."""
+    """Imports versions into one cloud; shared by the workers of a run."""
 
     glance: Glance
     options: ImportOptions
     converts: Mapping[str, bool | None]
     stop: threading.Event
     reporter: Reporter
-    claims: ImageRecords
+    records: ImageRecords
     _methods: frozenset[str] | None = None
     _converting: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def sources(self) -> Sources:
-        """Where bytes come from."""
+        """The URLs of versions."""
         return Sources(self.options, self.stop, self.reporter)
 
     def methods(self) -> frozenset[str]:
-        """The cloud's import methods, asked for once."""
+        """The cloud's import methods; asked for once."""
         with self._lock:
             if self._methods is None:
                 self._methods = self.glance.import_methods()
             return self._methods
 
-    def bring_in(self, change: Create, again: RecheckCreate) -> Image:
-        """The image, active and verified but not yet published. Whatever fails is removed again. `again`: see
+    def import_version(self, change: Create, recheck: RecheckCreate) -> Image:
+        """The image, active and verified but not yet published. A failed import leaves nothing. `recheck`: see
         `ImageRecords.record`. Raises Error."""
         deadline = time.monotonic() + self.options.timeout
         if self.options.verify is not False:
             change = replace(change, version=with_checksum(change.version, deadline=deadline, stop=self.stop))
-        way = self._way(change, self.options)
+        method = self._choose(change, self.options)
         for attempt in range(1, self.options.tries + 1):
             try:
-                if way.method == "web-download":
-                    return self._fetched_by_glance(change, way, deadline, again)
-                return self._attempt(change, way, deadline, again)
+                if method.name == "web-download":
+                    return self._fetched_by_glance(change, method, deadline, recheck)
+                return self._attempt(change, method, deadline, recheck)
             except (CloudError, WrongBytesError, ConvertedError) as error:
-                if way.method == "web-download" and self.options.method == "auto" and self.options.fall_back:
+                if method.name == "web-download" and self.options.method == "auto" and self.options.fall_back:
                     self.reporter.line(change.subject, f"{error}; now through this machine")
-                    way = self._way(change, replace(self.options, method="glance-direct"))
+                    method = self._choose(change, replace(self.options, method="glance-direct"))
                     deadline = max(deadline, time.monotonic() + SHARE * self.options.timeout)
-                    return self._attempt(change, way, deadline, again)
+                    return self._attempt(change, method, deadline, recheck)
                 if attempt == self.options.tries or not isinstance(error, CloudError) or error.status is not None:
                     raise
                 self.reporter.line(change.subject, f"{error}; next try")
         raise AssertionError("unreachable")
 
-    def _way(self, change: Create, options: ImportOptions) -> ChosenMethod:
+    def _choose(self, change: Create, options: ImportOptions) -> ChosenMethod:
         disk_format = change.definition.format
         converts = disk_format in self._converting or self.converts.get(disk_format)
         return choose(change.version, self.methods(), converts, options)
 
-    def _fetched_by_glance(self, change: Create, way: ChosenMethod, deadline: float, again: RecheckCreate) -> Image:
-        """Glance fetches the image by itself: from the next address when the bytes of one turn out to be wrong."""
-        # Before anything is made in Glance: a wrong address or a wrong file leaves no trace there.
-        urls = self.sources.worth_asking(change, deadline)
+    def _fetched_by_glance(
+        self, change: Create, method: ChosenMethod, deadline: float, recheck: RecheckCreate
+    ) -> Image:
+        """Let Glance fetch the image: from the next URL when one has the wrong bytes."""
+        # Before anything is created in Glance: a wrong URL or a wrong file leaves no trace there.
+        urls = self.sources.for_web_download(change, deadline)
         while True:
             try:
-                return self._attempt(change, way, deadline, again, urls)
+                return self._attempt(change, method, deadline, recheck, urls)
             except WrongBytesError as error:
                 urls = urls[urls.index(error.url) + 1 :]
                 if not urls:
@@ -109,26 +111,26 @@ class Importer:
     def _attempt(
         self,
         change: Create,
-        way: ChosenMethod,
+        method: ChosenMethod,
         deadline: float,
-        again: RecheckCreate,
+        recheck: RecheckCreate,
         urls: Sequence[str] = (),
         last: bool = False,
     ) -> Image:
-        """One record, filled; `urls`: where Glance fetches it. `last`: when the record is lost no other one is made."""
-        with self._opened(change, way, deadline) as source:
-            record, ours = self.claims.record(change, way, again)
+        """One record, filled. `urls`: from where Glance fetches it; `last`: create no other record if it is lost."""
+        with self._opened(change, method, deadline) as source:
+            record, ours = self.records.record(change, method, recheck)
             if record.status in WHOLE:
                 return record
             try:
-                return self._filled(change, way, deadline, record, source, urls)
+                return self._filled(change, method, deadline, record, source, urls)
             except Interrupted:
                 raise
-            except Exception as error:  # whatever went wrong, no half-made record stays behind
+            except Exception as error:  # no half-made record stays behind, whatever went wrong
                 if ours:
-                    self.claims.give_up(record.id, keep=change.version.id is not None or self.claims.same_ids)
-                # The record is gone: its run failed and took it back, or took this one's for left behind. Or two orders
-                # to import it crossed, and neither was carried out.
+                    self.records.give_up(record.id, keep=change.version.id is not None or self.records.same_ids)
+                # The record is gone: another run failed and deleted it, or considered ours abandoned. Or two import
+                # orders crossed, and Glance carried out neither.
                 status = error.status if isinstance(error, CloudError) else None
                 lost = f"{record.id} was deleted by someone during its import"
                 if status == 404 and last:
@@ -136,26 +138,26 @@ class Importer:
                 if status != 404 and (last or ours or status != 409):
                     raise
                 self.reporter.line(change.subject, f"{lost if status == 404 else error}; next try")
-        return self._attempt(change, way, deadline, again, urls, last=True)
+        return self._attempt(change, method, deadline, recheck, urls, last=True)
 
     def _filled(
         self,
         change: Create,
-        way: ChosenMethod,
+        method: ChosenMethod,
         deadline: float,
         record: Image,
         source: Source | None,
         urls: Sequence[str],
     ) -> Image:
-        """The record with its bytes."""
+        """The image: the record with its bytes."""
         url = None
-        if way.method == "web-download":
+        if method.name == "web-download":
             image, url = self._web_download(change, record.id, deadline, urls)
         else:
             if not is_staged(record):
                 self._stage(change, record.id, deadline, source or self.sources.first(change, deadline))
-            self.glance.import_image(record.id, way.method, stores=change.wanted.stores)
-            image = self.glance.wait(record.id, deadline, self.stop, self.glance_says(change.subject))
+            self.glance.import_image(record.id, method.name, stores=change.wanted.stores)
+            image = self.glance.wait(record.id, deadline, self.stop, self.task_progress(change.subject))
         if max(image.virtual_size or 0, image.size or 0) > LARGEST:
             raise VerificationError(f"it claims to be a disk of {image.virtual_size} bytes; no disk is that large")
         if markers.has_wrong_bytes(image):
@@ -172,11 +174,11 @@ class Importer:
         return image
 
     @contextmanager
-    def _opened(self, change: Create, way: ChosenMethod, deadline: float) -> Iterator[Source | None]:
-        """The open source of what goes through this machine: a wrong address or a wrong file leaves no trace in
-        Glance."""
+    def _opened(self, change: Create, method: ChosenMethod, deadline: float) -> Iterator[Source | None]:
+        """The open source of an image that is staged; opened before the record is created, so that a wrong URL or file
+        leaves no trace in Glance."""
         staged = change.leftover is not None and is_staged(change.leftover)
-        source = None if staged or way.method == "web-download" else self.sources.first(change, deadline)
+        source = None if staged or method.name == "web-download" else self.sources.first(change, deadline)
         try:
             yield source
         finally:
@@ -184,12 +186,12 @@ class Importer:
                 source.download.close()
 
     def _web_download(self, change: Create, image_id: str, deadline: float, urls: Sequence[str]) -> tuple[Image, str]:
-        """The image, and where Glance found it."""
+        """The image, and the URL from which Glance fetched it."""
         failures = []
         for url in urls:
             try:
                 self.glance.import_image(image_id, "web-download", url, change.wanted.stores)
-                return self.glance.wait(image_id, deadline, self.stop, self.glance_says(change.subject)), url
+                return self.glance.wait(image_id, deadline, self.stop, self.task_progress(change.subject)), url
             except CloudError as error:
                 if error.status not in (None, 400):
                     raise
@@ -197,8 +199,8 @@ class Importer:
         raise CloudError("; ".join(failures))
 
     def _stage(self, change: Create, image_id: str, deadline: float, source: Source) -> None:
-        """Bytes to the staging area. Begins anew when the cloud breaks off, and with the upstream when the bytes of the
-        mirror turn out to be wrong."""
+        """Upload the bytes to the staging area. Starts again when the cloud breaks the upload off, and continues with
+        the upstream when the mirror has the wrong bytes."""
         urls = source_urls(change.version)
         later, tries = urls[urls.index(source.url) + 1 :], STAGE_TRIES
         while True:
@@ -207,24 +209,24 @@ class Importer:
                     self.glance.stage(image_id, source.body)
                 return
             except Error as error:
-                # Glance needs a moment to notice, and refuses other bytes until then.
-                self.claims.others.pause(1.0)
-                image = self.claims.others.settled(image_id, 0)
+                # Glance needs a moment to notice the broken upload, and refuses other bytes until then.
+                self.records.others.pause(1.0)
+                image = self.records.others.settled(image_id, 0)
                 if image is not None and (is_staged(image) or image.status in WHOLE):
-                    return  # only Glance's answer was lost, or another run brought the bytes
+                    return  # only Glance's answer was lost, or another run uploaded the bytes
                 if isinstance(error, CloudError) and error.status in TRANSIENT and tries > 1:
                     tries -= 1
-                    again, then = source.url, "next try"
+                    url, then = source.url, "next try"
                 elif isinstance(error, FetchError | VerificationError) and later:
-                    again = later.pop(0)
-                    then = f"taken from {public_url(again)}"
+                    url = later.pop(0)
+                    then = f"taken from {public_url(url)}"
                 else:
                     raise
                 self.reporter.line(change.subject, f"{error}; {then}")
-            source = self.sources.open(again, change, deadline)
+            source = self.sources.open(url, change, deadline)
 
-    def glance_says(self, subject: str) -> Callable[[str], None] | None:
-        """Where Glance's progress goes; None where no one watches, which saves the calls that ask for it."""
+    def task_progress(self, subject: str) -> Callable[[str], None] | None:
+        """Where to report the messages of Glance's task; None without a terminal, which saves the requests for it."""
         if not self.reporter.live:
             return None
         return lambda message: self.reporter.progress(subject, message)

@@ -1,4 +1,4 @@
-"""What another run is working on: waited for, until it is done, gone, or left behind."""
+"""Wait for an image that another run is importing, until it is done, gone or abandoned."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from openstack_image_manager.model import Image
 from openstack_image_manager.plan.orphans import is_stale
 from openstack_image_manager.reporter import Reporter
 
-QUIET = 10.0  # seconds after which an empty record that nobody fills is taken for left behind
-STAGED = 3.0  # seconds after which one with all bytes is that nobody imports
+QUIET = 10.0  # seconds without a change after which an empty record counts as abandoned
+STAGED = 3.0  # the same for a record that has all its bytes
 JITTER = (
     3.0  # seconds more, at most: runs that find the same record at the same moment shall not go on at the same moment
 )
@@ -24,7 +24,7 @@ SETTLE = 60.0  # seconds for Glance to notice that an upload's client is gone
 
 @dataclass(frozen=True)
 class OtherRuns:
-    """Images of one cloud that other runs may be at. `timeout`: seconds for an import by another run."""
+    """Images of one cloud that other runs may be importing. `timeout`: seconds for such an import."""
 
     glance: Glance
     timeout: float
@@ -32,45 +32,44 @@ class OtherRuns:
     reporter: Reporter
 
     def settled(self, image_id: str, quiet: float) -> Image | None:
-        """What became of an image that another run, dead or alive, is working on; None: it is gone. It is left behind
-        when nothing happens to it for `quiet` seconds: a run that is alive fills an empty record at once, orders the
-        import of a full one at once, and takes back one that failed at once. Two orders to import at the same moment
-        would break each other in Glance."""
+        """The image once no run works on it any more; None: it is gone. It is abandoned when nothing happens to it for
+        `quiet` seconds: a live run fills an empty record, orders the import of a full one and deletes a failed one at
+        once. Two import orders at the same moment would break each other in Glance."""
         begun = time.monotonic()
-        watch, told = _QuietPeriod(quiet), set[str]()
+        period, reported = _QuietPeriod(quiet), set[str]()
 
-        def waiting(name: str, what: str) -> None:
-            if what not in told:
-                self.reporter.line(name, f"is being {what} already: waiting for it")
-            told.add(what)
+        def report(name: str, step: str) -> None:
+            if step not in reported:
+                self.reporter.line(name, f"another run is {step} it: waiting")
+            reported.add(step)
 
-        while current := self.still_there(image_id, patient=bool(told)):
-            # What nothing has happened to for days was left by a Glance that died itself.
+        while current := self.find(image_id, patient=bool(reported)):
+            # No change for days: Glance itself died during the import.
             if is_stale(current, datetime.now(UTC).date()) and current.status != "queued" and not is_staged(current):
                 return current
-            # Also a whole one: until the import has let go of it, Glance saves it once more as it was.
+            # Also a complete image: until the import releases it, Glance saves it once more as it was.
             if current.status == "importing" or current.import_task:
-                waiting(current.name, "imported")
-                if done := self._imported(image_id, begun + self.timeout):
-                    return done
-                if watch.is_over():
-                    return self.still_there(image_id)
+                report(current.name, "importing")
+                if image := self._imported(image_id, begun + self.timeout):
+                    return image
+                if period.failed_long_ago():
+                    return self.find(image_id)
             elif current.status in ("uploading", "saving") and not is_staged(current):
-                # The run that uploads it would have given up by then; Glance itself died in the middle.
+                # The run that uploads it would have given up; Glance itself died during the upload.
                 if quiet and _idle(current) > max(self.timeout, SETTLE):
                     return current
                 if quiet:
-                    waiting(current.name, "uploaded")
+                    report(current.name, "uploading")
                 elif time.monotonic() - begun > SETTLE:
                     raise CloudError(f"{image_id} is being uploaded by someone else; run again when that is done")
-            elif watch.is_left(current):
+            elif period.is_abandoned(current):
                 return current
             self.pause(0.5)
         return None
 
     def _imported(self, image_id: str, deadline: float) -> Image | None:
-        """The image when the import that another run ordered is done; None: it failed, or its own run would not wait
-        for it any more."""
+        """The image when the import that another run ordered is done; None: it failed, or took longer than its own run
+        would wait."""
         while True:
             try:
                 return self.glance.wait(image_id, deadline, self.stop)
@@ -81,8 +80,8 @@ class OtherRuns:
                     return None
                 self.pause(0.5)
 
-    def still_there(self, image_id: str, patient: bool = False) -> Image | None:
-        """The image; None: it is gone. `patient`: a Glance that fails is asked again for a while."""
+    def find(self, image_id: str, patient: bool = False) -> Image | None:
+        """The image; None: it is gone. `patient`: retry for a while when Glance fails."""
         limit = time.monotonic() + (SETTLE if patient else 0.0)
         while True:
             try:
@@ -101,32 +100,32 @@ class OtherRuns:
 
 @dataclass
 class _QuietPeriod:
-    """How long nothing has happened to an image; `quiet` seconds are enough, and for some runs a little more."""
+    """How long nothing has happened to an image. It is abandoned after `quiet` seconds plus `jitter`."""
 
     quiet: float
-    lot: float = field(default_factory=lambda: random.uniform(0, JITTER))
+    jitter: float = field(default_factory=lambda: random.uniform(0, JITTER))
     since: float = 0.0
     seen: tuple[object, ...] = ()
-    failed: float | None = None
+    failed_at: float | None = None
 
-    def is_left(self, image: Image) -> bool:
-        """True for an image that nobody goes on with: an empty record, or one that has its bytes."""
+    def is_abandoned(self, image: Image) -> bool:
+        """True for an empty record or a staged image that no run continues."""
         seen = (image.status, image.size, image.updated_at)
         if seen != self.seen:
             self.seen, self.since = seen, time.monotonic()
         if image.status != "queued" and not is_staged(image):
             return True
         patience = self.quiet if image.status == "queued" else STAGED
-        return not self.quiet or time.monotonic() - self.since >= patience + self.lot
+        return not self.quiet or time.monotonic() - self.since >= patience + self.jitter
 
-    def is_over(self) -> bool:
-        """True when the run whose import has failed does not take it back."""
-        self.failed = self.failed or time.monotonic()
-        return time.monotonic() - self.failed >= self.quiet
+    def failed_long_ago(self) -> bool:
+        """True when the run whose import failed has had the time to delete its record."""
+        self.failed_at = self.failed_at or time.monotonic()
+        return time.monotonic() - self.failed_at >= self.quiet
 
 
 def _idle(image: Image) -> float:
-    """Seconds since Glance changed it."""
+    """Seconds since Glance changed it last."""
     try:
         return (datetime.now(UTC) - datetime.fromisoformat(image.updated_at)).total_seconds()
     except (ValueError, TypeError):  # no time, or none with a zone
@@ -134,6 +133,6 @@ def _idle(image: Image) -> float:
 
 
 def is_staged(image: Image) -> bool:
-    """True when the staging area has all bytes: Glance tells the size once an upload to it is complete. Ours complete
-    only with verified bytes."""
+    """True when the staging area has all bytes: Glance shows the size once an upload to it is complete. Our uploads
+    complete only with verified bytes."""
     return image.status == "uploading" and image.size is not None

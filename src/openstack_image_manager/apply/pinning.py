@@ -1,4 +1,4 @@
-"""Pin the bytes of imports: whoever approves a plan approves the digests that checksum files give at that moment."""
+"""Pin the checksums of imports, so that the approval of a plan covers the bytes, too."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from openstack_image_manager.transfer.checksum_files import with_checksum
 from openstack_image_manager.transfer.download import fetch_text
 
 
-def pin_checksums(made: Plan) -> Plan:
-    """The plan with the checksums that its checksum files give now, each file asked for once. A definition whose file
-    gives none is left alone."""
-    urls = dict.fromkeys(url for change in made.changes if (url := _file(change)))
+def pin_checksums(plan: Plan) -> Plan:
+    """The plan with the checksums that its checksum files have now, each file fetched once. A definition whose file has
+    no checksum for it is left alone."""
+    urls = dict.fromkeys(url for change in plan.changes if (url := _file(change)))
     texts = dict(zip(urls, in_parallel(_text, urls, 8), strict=True))
     changes: list[Change] = []
     failed: dict[str, Error] = {}
-    for change in made.changes:
+    for change in plan.changes:
         if isinstance(change, Create) and (url := _file(change)):
             text = texts[url]
             try:
@@ -32,11 +32,11 @@ def pin_checksums(made: Plan) -> Plan:
             changes.append(change)
     left = tuple(change for change in changes if change.group not in failed)
     findings = [Finding("error", name, f"left alone: {error}") for name, error in failed.items()]
-    return replace(made, changes=left, findings=(*made.findings, *findings))
+    return replace(plan, changes=left, findings=(*plan.findings, *findings))
 
 
 def _file(change: Change) -> str | None:
-    """The checksum file that says which bytes are imported, where the definition does not."""
+    """The checksum file of an import whose definition has no checksum."""
     return change.version.checksum_file if isinstance(change, Create) and not change.version.checksum else None
 
 

@@ -1,4 +1,4 @@
-"""Where the bytes of an image come from: its mirror, or else its upstream, looked at before anything is begun."""
+"""Open the mirror or the upstream of a version, and inspect the first bytes before Glance is asked to do anything."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 class UploadBody:
-    """The body of an upload, whose first bytes were read before the upload begins: what is wrong from the start, Glance
-    never sees."""
+    """The body of an upload. Its first bytes are read before the upload begins, so that Glance never gets a file that
+    is wrong from the start."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._rest: Iterator[bytes] | None = iter(chunks)
@@ -31,7 +31,7 @@ class UploadBody:
     def __iter__(self) -> Iterator[bytes]:
         if self._rest is None:
             # An HTTP library that repeats its request would send an empty image.
-            raise VerificationError("the upload was interrupted and can't be repeated; run again")
+            raise VerificationError("the upload was interrupted and cannot be repeated; run again")
         rest, self._rest = self._rest, None
         yield self._first
         yield from rest
@@ -39,7 +39,7 @@ class UploadBody:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An open download and the verified body that is made of it."""
+    """An open download, and the verified upload body made of it."""
 
     url: str
     download: Download
@@ -48,15 +48,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Opens the addresses of a version."""
+    """Opens the URLs of a version."""
 
     options: ImportOptions
     stop: threading.Event
     reporter: Reporter
 
     def first(self, change: Create, deadline: float) -> Source:
-        """The first address of the version that has the beginning of an image. Raises VerificationError with what is
-        wrong with each of them when none has."""
+        """The first URL of the version whose file begins as an image. Raises VerificationError with the error of each
+        URL when there is none."""
         failures: list[Error] = []
         for url in source_urls(change.version):
             try:
@@ -70,13 +70,13 @@ class Sources:
         raise _no_usable_source(failures)
 
     def open(self, url: str, change: Create, deadline: float) -> Source:
-        """Open the address and read the first bytes. Raises FetchError, VerificationError."""
+        """Open the URL and read the first bytes. Raises FetchError, VerificationError."""
         from openstack_image_manager.transfer.download import Download
         from openstack_image_manager.transfer.verified import VerifiedImage
 
         version, verify = change.version, self.options.verify is not False
-        promised = (copy_checksum(version) if url == version.mirror_url else None) or version.checksum
-        checksum = Checksum.parse(promised) if promised and verify else None
+        expected = (copy_checksum(version) if url == version.mirror_url else None) or version.checksum
+        checksum = Checksum.parse(expected) if expected and verify else None
 
         def progress(done: int, total: int | None) -> None:
             self.reporter.progress(change.subject, "fetching", done, total)
@@ -92,15 +92,15 @@ class Sources:
             download.close()
             raise
 
-    def worth_asking(self, change: Create, deadline: float) -> list[str]:
-        """The addresses that Glance may fetch by itself: those without the ones whose beginning is no image of the
-        format, and without those that redirect to where no request may go. Raises VerificationError when none is left.
-        An address that cannot be reached from here says nothing about what Glance can reach."""
+    def for_web_download(self, change: Create, deadline: float) -> list[str]:
+        """The URLs for a web-download, without those whose file does not begin as an image of the format and those with
+        a refused redirect. Raises VerificationError when none is left. A URL that cannot be reached from here stays:
+        Glance may reach it."""
         urls: list[str] = []
         failures: list[Error] = []
         for url in source_urls(change.version):
             try:
-                self._look_at(url, change, deadline)
+                self._inspect(url, change, deadline)
             except (RefusedRedirectError, VerificationError) as error:  # Glance would follow the redirect
                 failures.append(error)
             except FetchError:
@@ -113,7 +113,7 @@ class Sources:
             self.reporter.line(change.subject, f"{failures[0]}; taken from {public_url(urls[0])}")
         return urls
 
-    def _look_at(self, url: str, change: Create, deadline: float) -> None:
+    def _inspect(self, url: str, change: Create, deadline: float) -> None:
         from openstack_image_manager.transfer.download import Download
         from openstack_image_manager.transfer.inspect import HEAD, Inspection
         from openstack_image_manager.transfer.unpack import CHUNK
@@ -130,10 +130,10 @@ class Sources:
 
 
 def _no_usable_source(failures: list[Error]) -> VerificationError:
-    """The error of a version none of whose addresses will do."""
-    none = VerificationError("; ".join(map(str, failures)))
-    none.kind = failures[-1].kind
-    return none
+    """The error of a version that has no usable URL."""
+    error = VerificationError("; ".join(map(str, failures)))
+    error.kind = failures[-1].kind
+    return error
 
 
 def source_urls(version: Version) -> list[str]:

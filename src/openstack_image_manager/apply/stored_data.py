@@ -1,4 +1,4 @@
-"""Read the bytes that Glance stores, to compare their digest; they are not kept.
+"""Read the bytes that Glance stores and compare their digest, without keeping them.
 
 API: https://docs.openstack.org/api-ref/image/v2/#download-binary-image-data
 """
@@ -19,27 +19,27 @@ from openstack_image_manager.plan.model import Update
 from openstack_image_manager.reporter import Reporter
 
 CHUNK = 1024**2
-LOOK = 0.2  # seconds between two looks at the clock
+TICK = 0.2  # seconds between two checks of the clock
 
 
 def verify_stored_data(
     glance: Glance, change: Update, timeout: float, stop: threading.Event, reporter: Reporter
 ) -> None:
-    """Read the image of a change that takes proof: what another project made is only taken when its bytes are the
-    version's. `timeout` in seconds. Raises VerificationError, and CloudError when they can't be read to the end."""
+    """Compare the bytes of an image that another project imported with the checksum of the version; only then the
+    change is made. `timeout` in seconds. Raises VerificationError; CloudError when the bytes cannot be read."""
     image, expected = change.found, change.proof or ""
 
     def progress(done: int) -> None:
         reporter.progress(change.subject, "reading", done, image.size)
 
     try:
-        got = stored_checksum(glance, image, expected.partition(":")[0], time.monotonic() + timeout, stop, progress)
+        actual = stored_checksum(glance, image, expected.partition(":")[0], time.monotonic() + timeout, stop, progress)
     finally:
         reporter.finished(change.subject)
-    if got != expected:
+    if actual != expected:
         raise VerificationError(
             f"{image.id} of project {image.owner} has other bytes than version "
-            f"{change.wanted.properties['internal_version']}: {got} instead of {expected}; it is not taken. "
+            f"{change.wanted.properties['internal_version']}: {actual} instead of {expected}; it is not taken. "
             "To have the version imported instead, take that project out of former_owners"
         )
 
@@ -53,7 +53,7 @@ def stored_checksum(
     progress: Callable[[int], None],
 ) -> str:
     """`algorithm:digest` of all stored bytes; `deadline` in seconds of time.monotonic(). Raises CloudError when they
-    can't be read to the end."""
+    cannot be read to the end."""
     digest, done = hashlib.new(algorithm), 0
 
     def read() -> None:
@@ -62,26 +62,26 @@ def stored_checksum(
             for chunk in answer.iter_content(CHUNK):
                 digest.update(chunk)
                 done += len(chunk)
-                if is_over.is_set():
+                if is_ended.is_set():
                     return
                 progress(done)
 
-    is_over = threading.Event()
+    is_ended = threading.Event()
     try:
         answer = glance.call("GET", f"/images/{image.id}/file", stream=True)
-        # A service that drips bytes never meets a timeout, and never completes a chunk either. The thread that reads
-        # them is left alone: to close what it reads from would be to wait for it.
+        # A service that sends single bytes never meets a timeout and never completes a chunk. The thread that reads
+        # them is left alone: closing the answer would wait for it.
         reading = BackgroundCall(read)
         try:
-            while not reading.wait(LOOK):
+            while not reading.wait(TICK):
                 if stop.is_set():
                     raise Interrupted("interrupted")
                 if time.monotonic() > deadline:
                     raise CloudError(f"{image.id} could not be read in time (--import-timeout)")
         finally:
-            is_over.set()
+            is_ended.set()
         reading.result()
-    except OSError as error:  # what the HTTP library raises for a connection that breaks
+    except OSError as error:  # the HTTP library raises it for a broken connection
         raise CloudError(
             f"{image.id} could not be read: the connection broke after {done} bytes ({reason(error)})"
         ) from None

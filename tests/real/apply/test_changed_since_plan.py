@@ -113,14 +113,14 @@ def test_many_are_looked_at_with_one_question(watched: Bench, proxy: Proxy, monk
     with closing(Glance.connect("openstack")) as glance:
         looks = ImageLookahead(glance, [one.id, two.id])
         proxy.clear()
-        assert [looks.at(two.id).id, looks.at(one.id).id] == [two.id, one.id]
+        assert [looks.get(two.id).id, looks.at(one.id).id] == [two.id, one.id]
         assert [call.path for call in proxy.calls] == ["/v2/images"]
         # Each answer is good for one change, and not for long.
-        assert looks.at(one.id).id == one.id
+        assert looks.get(one.id).id == one.id
         looks = ImageLookahead(glance, [one.id, two.id], fresh=-1.0)
-        looks.at(one.id)
+        looks.get(one.id)
         proxy.clear()
-        assert looks.at(two.id).id == two.id
+        assert looks.get(two.id).id == two.id
         assert [call.path for call in proxy.calls] == [f"/v2/images/{two.id}"]
 
 

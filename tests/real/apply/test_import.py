@@ -90,7 +90,7 @@ def test_ways_asked_for(bench: Bench, arguments: list[str], checksum: str | None
     ("arguments", "version", "message"),
     [
         (["--verify-checksum"], {"checksum": None}, "has no checksum to verify (--verify-checksum)"),
-        (["--import-method", "web-download"], {}, "its checksum can't be verified after web-download"),
+        (["--import-method", "web-download"], {}, "its checksum cannot be verified after web-download"),
     ],
 )
 def test_ways_that_would_not_verify_are_refused(

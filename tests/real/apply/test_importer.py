@@ -38,7 +38,7 @@ def test_an_import_of_someone_else_is_waited_for(watched: Bench, proxy: Proxy, f
     web_download(watched, left, theirs)
     until(lambda: status(watched, left) == "importing")
     proxy.add(Rule("GET", f".*/{left}", nth=2, before=hold.set))
-    assert "is being imported already: waiting for it" in made(watched).out
+    assert "another run is importing it: waiting" in made(watched).out
     assert (watched.image("1").id == left) == (not fails)
     assert len(watched.images()) == 1
 

@@ -105,7 +105,7 @@ def test_an_outdated_image_that_another_run_hides_and_deletes(watched: Bench, pr
     proxy.add(Rule("PATCH", f".*/{old}", before=lambda: watched.admin.image.delete(f"/images/{old}")))
     outcome = watched.run("--outdated", "delete", "--unknown-usage", "delete")
     assert outcome.code == 0, outcome.text
-    assert outcome.out.count(f"was deleted by someone meanwhile ({old})") == 2
+    assert outcome.out.count(f"already deleted by someone else ({old})") == 2
     assert [image.properties["internal_version"] for image in watched.images()] == ["2"]
 
 

@@ -102,7 +102,7 @@ def test_an_upload_that_takes_its_time_is_left_to_its_run(watched: Bench, proxy:
         assert order(watched, left) == 202
         said, _ = process.communicate(timeout=100)
     assert (process.returncode, proxy.count("POST")) == (0, 0), said
-    assert "is being uploaded already: waiting for it" in said
+    assert "another run is uploading it: waiting" in said
     watched.converged()
 
 
@@ -273,7 +273,7 @@ def test_a_twin_is_not_deleted_without_the_one_that_stands(watched: Bench, proxy
     proxy.add(Rule("GET", f".*/{twin}", after=meanwhile))
     said = failed(watched, "--outdated", "delete", "--unknown-usage", "delete")
     gone = f"{standing.id} is gone since the plan was made; plan again"
-    narrower = f"{standing.id} is not what the plan has in place of it any more; plan again"
+    narrower = f"{standing.id} is no longer the image that the plan keeps in its place; plan again"
     assert (gone if what == "deleted" else narrower) in said
     assert twin in [image.id for image in watched.images()]
     assert watched.run().code == 0

@@ -99,7 +99,7 @@ def test_a_copy_whose_digest_is_known_is_not_fetched_by_glance() -> None:
     assert choose(mirrored, BOTH, False, ImportOptions(verify=False)).method == "web-download"
     without_mirror = mirrored.model_copy(update={"mirror_url": None})
     assert choose(without_mirror, BOTH, False, ImportOptions()).method == "web-download"
-    with pytest.raises(VerificationError, match="can't be verified after web-download"):
+    with pytest.raises(VerificationError, match="cannot be verified after web-download"):
         choose(mirrored, WEB, False, ImportOptions(method="web-download"))
 
 
@@ -108,7 +108,7 @@ def test_a_copy_whose_digest_is_known_is_not_fetched_by_glance() -> None:
 def test_a_web_download_that_could_not_be_verified_is_refused(
     checksum: str, converts: bool | None, verify: bool | None
 ) -> None:
-    with pytest.raises(VerificationError, match=r"can't be verified after web-download.*--no-verify-checksum"):
+    with pytest.raises(VerificationError, match=r"cannot be verified after web-download.*--no-verify-checksum"):
         way("web-download", checksum, converts, verify=verify)
 
 
@@ -166,7 +166,7 @@ def test_what_glance_cannot_fetch_or_unpack_comes_through_here(url: str) -> None
     for checksum, converts in ((None, None), (SHA512, False)):
         assert way("auto", checksum, converts, url=url).method == "glance-direct"
         assert way("glance-direct", checksum, converts, url=url).method == "glance-direct"
-        with pytest.raises(CloudError, match=r"web-download can't fetch this.*use glance-direct"):
+        with pytest.raises(CloudError, match=r"web-download cannot fetch this.*use glance-direct"):
             way("web-download", checksum, converts, url=url)
     with pytest.raises(CloudError, match="needs the import method glance-direct"):
         way("auto", url=url, methods=WEB)
