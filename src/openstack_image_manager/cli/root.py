@@ -173,24 +173,20 @@ def _share(requested: list[Request], image: str, sharing: Sharing, reporting: op
 
 def _run(requested: list[Request], imports: Imports, reporting: options.Reporting, dry_run: bool) -> None:
     from openstack_image_manager.cli.plan import show
-    from openstack_image_manager.runs.connect import open_all
+    from openstack_image_manager.runs import run
 
-    with reporting.recording("run") as record:
-        openings = open_all(requested)
-        from openstack_image_manager.runs import run
-
-        with run.planned_clouds(requested, openings) as clouds:
-            record.about(clouds, applies=not dry_run)
-            show(clouds, "text")
-            code = 1 if clouds.has_errors else 0
-            if not dry_run:
-                code = run.apply_plans(clouds, imports.for_apply(), imports.workers)
-                record.look_again(clouds)
-            else:
-                code = 1 if run.report_refusals(clouds) else code
-                if clouds.several:
-                    run.show_comparison(clouds)
-            raise typer.Exit(code)
+    with reporting.recording("run") as record, run.planned_clouds(requested) as clouds:
+        record.about(clouds, applies=not dry_run)
+        show(clouds, "text")
+        code = 1 if clouds.has_errors else 0
+        if not dry_run:
+            code = run.apply_plans(clouds, imports.for_apply(), imports.workers)
+            record.look_again(clouds)
+        else:
+            code = 1 if run.report_refusals(clouds) else code
+            if clouds.several:
+                run.show_comparison(clouds)
+        raise typer.Exit(code)
 
 
 def _check(definitions: options.Definitions, checks: Checks) -> None:

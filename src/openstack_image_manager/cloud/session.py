@@ -14,7 +14,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
-from types import ModuleType
 from typing import Any
 
 from openstack_image_manager.errors import CloudError, Error, UnknownCloudError
@@ -27,7 +26,7 @@ _LOADING = threading.Lock()
 
 
 class Connection:
-    """A session with a cloud, and `config`: what openstacksdk read about it."""
+    """A session with a cloud, and `config`, its configuration from openstacksdk."""
 
     def __init__(self, config: Any) -> None:
         from keystoneauth1.identity.generic.base import BaseGenericPlugin
@@ -40,15 +39,15 @@ class Connection:
         for scheme, transport in list(http.adapters.items()):
             http.mount(scheme, BoundedAdapter(transport))
         auth = self.session.auth
-        # Where the address names the version, Keystone need not be asked which ones it has.
+        # Where the URL names the version, Keystone need not be asked for its versions.
         fresh = isinstance(auth, BaseGenericPlugin) and auth.auth_ref is None  # it may have a token of a keyring
         if fresh and str(auth.auth_url).rstrip("/").endswith("/v3"):
             self.session.auth = auth.create_plugin(self.session, (3, 0), auth.auth_url) or auth
 
     def ask_for_versions(self) -> None:
-        """Ask Keystone which versions it has, where the login depends on it; the session keeps the answer. Raises
-        MissingAuthPlugin when it wants a login first: keystoneauth would begin one within the first, and wait for ever.
-        """
+        """Ask Keystone for its versions, where the login depends on them; the session keeps the answer. Raises
+        MissingAuthPlugin when Keystone requires a login first: keystoneauth would begin one within the login, and wait
+        for ever."""
         from keystoneauth1 import discover, exceptions
         from keystoneauth1.identity.generic.base import BaseGenericPlugin
 
@@ -56,7 +55,7 @@ class Connection:
         if isinstance(auth, BaseGenericPlugin) and auth.auth_ref is None:
             bare = copy(self.session)
             bare.auth = None
-            # What else goes wrong is found by the login again, which knows what to do without the answer.
+            # The login meets every other error again, and can do without the answer.
             with suppress(exceptions.HttpError, exceptions.DiscoveryFailure):
                 discover.get_discovery(bare, auth.auth_url, authenticated=False)
 
@@ -76,37 +75,32 @@ def log_in(cloud: str | None) -> tuple[Connection, str]:
     except Error:
         raise
     except Exception as error:
-        # openstacksdk takes what it reads as it comes: a list where a mapping belongs is an AttributeError in there,
-        # and a missing password a bare Exception.
+        # openstacksdk does not check what it reads: a list instead of a mapping is an AttributeError, and a missing
+        # password a bare Exception.
         if cloud and (odd := _not_a_mapping("clouds", cloud, "auth")):
             raise CloudError(f"cloud '{name}': {odd}") from None
         hint = "check the cloud's entry in clouds.yaml" if cloud else "check the OS_* variables"
         raise CloudError(f"cloud '{name}': login is not possible: {_line(error)}; {hint}") from None
 
 
-def _openstacksdk() -> ModuleType:
-    """The package, of which only those modules are loaded that someone imports. By itself it loads those of all
-    services, which takes longer than a run that has nothing to do."""
-    if "openstack" not in sys.modules:
-        spec = importlib.util.find_spec("openstack")
-        assert spec is not None, "it is a dependency"
-        sys.modules["openstack"] = importlib.util.module_from_spec(spec)
-    return sys.modules["openstack"]
-
-
-def load() -> None:
-    """Load what every login needs."""
+def load() -> Any:
+    """openstack.config, and in memory openstack.exceptions, without the other modules of openstacksdk: its `__init__`
+    loads those of all services, which takes longer than a run with nothing to do. So the package gets into sys.modules
+    without its `__init__`. Any later import of openstack has the same small package."""
     with _LOADING:
-        _openstacksdk()
-        import openstack.config  # noqa: F401  to have it in memory
+        if "openstack" not in sys.modules:
+            spec = importlib.util.find_spec("openstack")
+            assert spec is not None, "it is a dependency"
+            sys.modules["openstack"] = importlib.util.module_from_spec(spec)
+        import openstack.config
+        import openstack.exceptions
+
+        return openstack.config
 
 
 def _configuration() -> Any:
     """All that clouds.yaml and the environment say."""
-    load()
-    from openstack.config import OpenStackConfig
-
-    return OpenStackConfig()
+    return load().OpenStackConfig()
 
 
 def _log_in(cloud: str | None, where: str) -> tuple[Connection, str]:
@@ -142,7 +136,7 @@ def _log_in(cloud: str | None, where: str) -> tuple[Connection, str]:
 
 
 def _region(cloud: str | None, where: str) -> Any:
-    """What openstacksdk reads about the cloud. A clouds.yaml that is no YAML it skips, with nothing but a log entry."""
+    """The configuration of the cloud. openstacksdk skips a clouds.yaml that is not YAML, with only a log entry."""
     skipped = _Messages(logging.WARNING)
     logger = logging.getLogger("openstack.config")
     logger.addHandler(skipped)
@@ -161,9 +155,9 @@ def _region(cloud: str | None, where: str) -> Any:
                 f"{where}: there is no readable clouds.yaml here, in ~/.config/openstack or in /etc/openstack; "
                 "set OS_CLIENT_CONFIG_FILE to its path, or OS_AUTH_URL and its like"
             )
-        there = ", ".join(sorted(set(map(str, clouds)) - {"defaults", config.envvar_key})) or "none"
+        names = ", ".join(sorted(set(map(str, clouds)) - {"defaults", config.envvar_key})) or "none"
         raise UnknownCloudError(
-            f"{where}: not in {config.config_filename}; name one with --cloud (its clouds: {there})"
+            f"{where}: not in {config.config_filename}; name one with --cloud (its clouds: {names})"
         )
     if cloud is not None and clouds[cloud] is None:
         raise CloudError(f"{where}: its entry in {config.config_filename} is empty; give it auth and region_name")
@@ -178,7 +172,7 @@ def known_clouds() -> list[str]:
         try:
             config = _configuration()
         except (AttributeError, TypeError) as error:
-            raise CloudError(_not_a_mapping("clouds") or f"clouds.yaml can't be read: {_line(error)}") from None
+            raise CloudError(_not_a_mapping("clouds") or f"clouds.yaml cannot be read: {_line(error)}") from None
     names = sorted(set(map(str, config.cloud_config["clouds"])) - {"defaults", config.envvar_key})
     if missing := _missing_file():
         raise CloudError(missing)
@@ -188,14 +182,14 @@ def known_clouds() -> list[str]:
 
 
 def _not_a_mapping(*keys: str) -> str | None:
-    """Which entry of clouds.yaml, from the outermost, is something else where a mapping belongs; None: none of them."""
+    """The message about the outermost entry of clouds.yaml that is not a mapping; None: all are."""
     from openstack.config.loader import CONFIG_FILES
 
     from openstack_image_manager.definitions.nodes import plain
     from openstack_image_manager.definitions.yaml_tree import InvalidYamlError
 
     paths = [os.environ.get("OS_CLIENT_CONFIG_FILE") or "", *CONFIG_FILES]
-    path = next((each for each in paths if os.path.isfile(each)), "")
+    path = next((path for path in paths if os.path.isfile(path)), "")
     try:
         with open(path, "rb") as file:
             value = plain(file.read(MOST))
@@ -211,7 +205,7 @@ def _not_a_mapping(*keys: str) -> str | None:
 
 
 def _missing_file() -> str | None:
-    """What is wrong with the clouds.yaml that the user named, which openstacksdk passes over in silence for others."""
+    """What is wrong with OS_CLIENT_CONFIG_FILE; openstacksdk silently reads other files instead."""
     path = os.environ.get("OS_CLIENT_CONFIG_FILE")
     try:
         if path:
@@ -219,12 +213,12 @@ def _missing_file() -> str | None:
     except FileNotFoundError:
         return f"OS_CLIENT_CONFIG_FILE names {path}, which does not exist; correct it, or unset it"
     except OSError as error:
-        return f"OS_CLIENT_CONFIG_FILE names {path}, which can't be read: {error.strerror}"
+        return f"OS_CLIENT_CONFIG_FILE names {path}, which cannot be read: {error.strerror}"
     return None
 
 
 class _Messages(logging.Handler):
-    """Keeps what is logged, a line for each."""
+    """Keeps the log messages, one line each."""
 
     def __init__(self, level: int) -> None:
         super().__init__(level)
@@ -239,9 +233,9 @@ def translated_errors(cloud: str) -> Iterator[None]:
     """Turn the exceptions of openstacksdk and keystoneauth into one readable line each."""
     from keystoneauth1 import exceptions as auth
 
-    with _LOADING:
-        _openstacksdk()
-        from openstack import exceptions as sdk
+    load()
+    from openstack import exceptions as sdk
+
     where = f"cloud '{cloud}'"
     try:
         yield
@@ -265,7 +259,7 @@ def translated_errors(cloud: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """`URL (Connection refused)`, without the exceptions that three libraries wrap around it."""
+    """`URL (Connection refused)`, without the names of the exceptions of three libraries."""
     text = _line(error, 2000)
     url = re.search(r"https?://[^\s'\"]+", text)
     cause = re.search(r"certificate verify failed: [^(\"']+|\[Errno -?\d+\] [\w ]+|Request to \S+ timed out", text)

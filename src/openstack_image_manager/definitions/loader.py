@@ -48,7 +48,7 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
     All definitions are checked, also those that the filter leaves out. Raises DefinitionErrors with every complaint,
     Error when there is nothing to read, UsageError for a wrong pattern.
     """
-    wanted = _pattern(name_filter or "")
+    wanted = check_filter(name_filter)
     follows = path.startswith(CATALOGUE)
     files = _shipped_files(path) if follows else _files(path)
     reading = Parser(alone=files == [path], complete=_complete, follows=follows)
@@ -73,11 +73,12 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
     return Loaded(chosen, tuple(warnings), positions, follows, is_part, left_out, empty)
 
 
-def _pattern(text: str) -> re.Pattern[str]:
+def check_filter(name_filter: str | None) -> re.Pattern[str]:
+    """The pattern of names; none matches all. Raises UsageError."""
     try:
-        return re.compile(text)
+        return re.compile(name_filter or "")
     except (re.error, RecursionError, OverflowError) as error:
-        raise UsageError(f"--filter '{text}' is not a regular expression: {error}") from None
+        raise UsageError(f"--filter '{name_filter}' is not a regular expression: {error}") from None
 
 
 def _shipped_files(path: str) -> list[str]:

@@ -13,21 +13,22 @@ from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import desired, matching
 
-LOOKS = 8  # images whose members are asked for at once
+REQUESTS = 8  # for members, at the same time
 
 
 @dataclass
 class References:
-    """One cloud's answers, each asked for once in a run and only when a definition needs it."""
+    """Projects, members and stores of one cloud, each asked for once and only when a definition needs it."""
 
     glance: Glance
     _projects: dict[tuple[str, str, str], dict[str, str]] = field(default_factory=dict)
     _stores: frozenset[str] | None = None
+    _members: dict[str, dict[str, str]] = field(default_factory=dict)
     troubles: list[Finding] = field(default_factory=list)
 
     def resolve(self, definitions: Iterable[Definition], force: bool) -> tuple[list[Definition], list[Finding]]:
-        """Definitions with the ids of projects instead of names. Those that name what this cloud does not have come
-        back as they were, each with a finding of the level error. Disabled ones are not looked at, unless `force`."""
+        """Definitions with the ids of projects instead of names. One that names something this cloud does not have is
+        unchanged and gets a finding of the level error. Disabled ones are skipped, unless `force`."""
         resolved: list[Definition] = []
         findings: list[Finding] = []
         for definition in definitions:
@@ -60,7 +61,7 @@ class References:
         return definition.model_copy(update=changes) if changes else definition
 
     def _former(self, definition: Definition, owner: str | None, findings: list[Finding]) -> dict[str, object]:
-        """Whose images may be taken, and who gets them: without `owner` we do."""
+        """Whose images may be taken over, and who gets them: without `owner`, this project."""
         if not self.glance.is_admin():
             message = "former_owners has no effect: only an administrator can take images of other projects"
             findings.append(Finding("warning", definition.name, message))
@@ -69,11 +70,11 @@ class References:
         return {"former_owners": sorted(ids - {owner, self.glance.project}), "owner": owner}
 
     def names(self) -> dict[str, str]:
-        """Names of projects by their ids: those that were looked up, and our own where any was."""
-        found = {key: name for its in self._projects.values() for key, name in its.items() if name != key}
+        """Names of projects by their ids: those that were looked up and, where any was, our own."""
+        names = {key: name for projects in self._projects.values() for key, name in projects.items() if name != key}
         if self._projects and self.glance.project and self.glance.project_name:
-            found.setdefault(self.glance.project, self.glance.project_name)
-        return found
+            names.setdefault(self.glance.project, self.glance.project_name)
+        return names
 
     def _ids(self, project: str | None, domain: str | None) -> Collection[str]:
         kind, target = ("domain", domain) if project is None else ("project", project)
@@ -86,29 +87,33 @@ class References:
         if self._stores is None:
             self._stores = self.glance.stores()
         if missing := set(wanted) - self._stores:
-            there = f"it has {', '.join(sorted(self._stores))}" if self._stores else "it has no stores to choose from"
-            raise CloudError(f"this cloud has no store {', '.join(sorted(missing))}; {there}")
+            hint = f"it has {', '.join(sorted(self._stores))}" if self._stores else "it has no stores to choose from"
+            raise CloudError(f"this cloud has no store {', '.join(sorted(missing))}; {hint}")
 
     def with_members(
         self, definitions: Iterable[Definition], images: Iterable[Image], carried: Collection[str] = ()
     ) -> list[Image]:
-        """The images, those that are shared with their members, as far as a plan needs to know them: of definitions
-        that name members, and of those called `carried`, whose next build shall be seen by the same projects. Those
-        that another run has deleted are left out; what else goes wrong is in `troubles`, an error of its definition."""
-        asked = {each.name: each for each in definitions if each.members is not None or each.name in carried}
-        if not asked:
+        """The images with their members, where a plan needs them: for definitions that name members and those in
+        `carried`, whose next build is shared with the same projects. Images that another run has deleted are left
+        out; other failures go to `troubles` as errors of the definition."""
+        needed = {
+            definition.name: definition
+            for definition in definitions
+            if definition.members is not None or definition.name in carried
+        }
+        if not needed:
             return list(images)
-        found = in_parallel(lambda image: self._unless_gone(image, asked), images, LOOKS)
-        return [image for image in found if image is not None]
+        answers = in_parallel(lambda image: self._unless_gone(image, needed), images, REQUESTS)
+        return [image for image in answers if image is not None]
 
-    def _unless_gone(self, image: Image, asked: dict[str, Definition]) -> Image | None:
-        key = matching.identify(image, asked)
+    def _unless_gone(self, image: Image, needed: dict[str, Definition]) -> Image | None:
+        key = matching.identify(image, needed)
         if key is None:
             return image
         try:
-            return self._with_members(image, asked[key[0]])
+            return self._with_members(image, needed[key[0]])
         except CloudError as error:
-            # Only Glance's word for the image itself makes it gone: members are refused with 404 to others too.
+            # Only a 404 for the image itself means that it is gone: Glance also hides members behind a 404.
             if error.status == 404 and self._is_gone(image.id):
                 return None
             self.troubles.append(Finding("error", key[0], f"left alone: who sees {image.id} is not known: {error}"))
@@ -124,10 +129,12 @@ class References:
         if image.visibility != "shared":
             return replace(image, members=frozenset())
         accepts = self.glance.is_admin()
-        there = members.members(self.glance, image.id)
-        # Whom we can accept for is a member only when that is done; a member that said no stays as it is.
+        if image.id not in self._members:
+            self._members[image.id] = members.members(self.glance, image.id)
+        statuses = self._members[image.id]
+        # A pending member for which this user can accept counts once that is done; one that rejected stays as it is.
         wanted = desired.members(definition)
-        if wanted is None:  # whom the next build is shared with as well
-            return replace(image, members=frozenset(p for p, status in there.items() if status != "rejected"))
-        waiting = {project for project, status in there.items() if status == "pending" and accepts} & wanted
-        return replace(image, members=frozenset(there) - waiting)
+        if wanted is None:  # the members that the next build inherits
+            return replace(image, members=frozenset(p for p, status in statuses.items() if status != "rejected"))
+        waiting = {project for project, status in statuses.items() if status == "pending" and accepts} & wanted
+        return replace(image, members=frozenset(statuses) - waiting)

@@ -1,4 +1,4 @@
-"""What one run is asked for: a cloud, definitions and a policy."""
+"""The request of one run: a cloud, definitions and a policy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from openstack_image_manager.plan.model import Policy
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Which cloud shall match which definitions. `roll_back`: definitions and the version that shall be current."""
+    """Which cloud should match which definitions. `roll_back`: definitions and the version that should be current."""
 
     cloud: str | None
     images: str

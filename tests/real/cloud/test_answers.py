@@ -442,7 +442,7 @@ def test_images_with_the_ids_of_versions_that_can_not_be_asked_for(watched: Benc
     proxy.add(Rule(*LISTING, query=".*&id=.*", times=None, status=400, body="no"))
     outcome = watched.run()
     assert outcome.code == 1
-    assert f"{watched.tag} named: left alone: the images with the ids that it names are not known: " in outcome.text
+    assert f"{watched.tag} named: left alone: cannot list the images with its ids: " in outcome.text
     assert set(watched.names().values()) == {"2"}
 
 
@@ -452,5 +452,5 @@ def test_images_of_the_same_name_that_can_not_be_asked_for(watched: Bench, proxy
     proxy.add(Rule(*LISTING, query=".*&name=.*", times=None, status=400, body="no"))
     outcome = watched.run()
     assert outcome.code == 0, outcome.text
-    assert "warning: names: which other images have these names is not known: Glance answered 400: no" in outcome.text
+    assert "warning: names: cannot check which other images have these names: Glance answered 400: no" in outcome.text
     assert set(watched.names().values()) == {"1"}

@@ -65,7 +65,7 @@ def test_the_clouds_yaml_that_a_variable_names(tmp_path: Path, arguments: list[s
         refused(outcome, f"OS_CLIENT_CONFIG_FILE names {missing}, which does not exist")
         (tmp_path / "clouds.yaml").write_text("clouds:\n  prod: {}\n")
     outcome = at_home(tmp_path, *arguments, OS_CLIENT_CONFIG_FILE=str(tmp_path))
-    refused(outcome, f"OS_CLIENT_CONFIG_FILE names {tmp_path}, which can't be read: Is a directory")
+    refused(outcome, f"OS_CLIENT_CONFIG_FILE names {tmp_path}, which cannot be read: Is a directory")
 
 
 def variables(entry: dict[str, Any]) -> dict[str, str]:
