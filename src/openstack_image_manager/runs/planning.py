@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CloudPlanner:
-    """One cloud on one day. `roll_back`: definitions and the version that should be current; `follower` gives the newest
-    builds of upstreams to definitions without versions; `left_out`: definitions that a filter excludes, with their
-    images."""
+    """One cloud on one day. `roll_back`: definitions and the version that should be current. `follower` gives the
+    newest builds of upstreams to definitions without versions. `left_out`: definitions that a filter leaves out, with
+    their images."""
 
     glance: Glance
     policy: Policy

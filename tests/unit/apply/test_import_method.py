@@ -95,10 +95,10 @@ def test_what_a_copy_must_have(url: str, checksum: str | None, at_mirror: str | 
 def test_a_copy_whose_digest_is_known_is_not_fetched_by_glance() -> None:
     """Glance would ask the mirror first, and compare nothing."""
     mirrored = Version(version="1", url=PLAIN, mirror_url="https://m/1.img", mirror_checksum=SHA512)
-    assert choose(mirrored, BOTH, False, ImportOptions()).method == "glance-direct"
-    assert choose(mirrored, BOTH, False, ImportOptions(verify=False)).method == "web-download"
+    assert choose(mirrored, BOTH, False, ImportOptions()).name == "glance-direct"
+    assert choose(mirrored, BOTH, False, ImportOptions(verify=False)).name == "web-download"
     without_mirror = mirrored.model_copy(update={"mirror_url": None})
-    assert choose(without_mirror, BOTH, False, ImportOptions()).method == "web-download"
+    assert choose(without_mirror, BOTH, False, ImportOptions()).name == "web-download"
     with pytest.raises(VerificationError, match="cannot be verified after web-download"):
         choose(mirrored, WEB, False, ImportOptions(method="web-download"))
 
@@ -131,7 +131,7 @@ def test_who_insists_on_verification_needs_a_checksum(method: ImportMethod) -> N
 def test_ways_in_a_cloud_that_offers_one(
     method: ImportMethod, checksum: str | None, methods: frozenset[str], chosen: str
 ) -> None:
-    assert way(method, checksum, methods=methods).method == chosen
+    assert way(method, checksum, methods=methods).name == chosen
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def test_ways_that_the_cloud_does_not_offer(
 )
 def test_what_glance_cannot_fetch_or_unpack_comes_through_here(url: str) -> None:
     for checksum, converts in ((None, None), (SHA512, False)):
-        assert way("auto", checksum, converts, url=url).method == "glance-direct"
-        assert way("glance-direct", checksum, converts, url=url).method == "glance-direct"
+        assert way("auto", checksum, converts, url=url).name == "glance-direct"
+        assert way("glance-direct", checksum, converts, url=url).name == "glance-direct"
         with pytest.raises(CloudError, match=r"web-download cannot fetch this.*use glance-direct"):
             way("web-download", checksum, converts, url=url)
     with pytest.raises(CloudError, match="needs the import method glance-direct"):
@@ -191,7 +191,7 @@ def test_a_mirror_on_this_disk_goes_through_here(
     mirror_url: str, methods: frozenset[str], method: ImportMethod, chosen: str
 ) -> None:
     version = Version(version="1", url=PLAIN, mirror_url=mirror_url)
-    assert choose(version, methods, None, ImportOptions(method=method)).method == chosen
+    assert choose(version, methods, None, ImportOptions(method=method)).name == chosen
 
 
 @pytest.mark.parametrize(
@@ -208,11 +208,11 @@ def test_a_mirror_on_this_disk_goes_through_here(
 )
 def test_a_url_with_secrets_goes_through_this_machine(url: str, secret: bool) -> None:
     assert has_secrets(url) == secret
-    assert way(url=url).method == ("glance-direct" if secret else "web-download")
+    assert way(url=url).name == ("glance-direct" if secret else "web-download")
     mirrored = Version(version="1", url=PLAIN, mirror_url=url)
-    assert (choose(mirrored, BOTH, None, ImportOptions()).method == "glance-direct") == secret
+    assert (choose(mirrored, BOTH, None, ImportOptions()).name == "glance-direct") == secret
     if secret:
         with pytest.raises(CloudError, match="a query that may hold a secret"):
             way("web-download", url=url)
     else:
-        assert way("web-download", url=url).method == "web-download"
+        assert way("web-download", url=url).name == "web-download"
