@@ -113,7 +113,7 @@ def test_many_are_looked_at_with_one_question(watched: Bench, proxy: Proxy, monk
     with closing(Glance.connect("openstack")) as glance:
         looks = ImageLookahead(glance, [one.id, two.id])
         proxy.clear()
-        assert [looks.get(two.id).id, looks.at(one.id).id] == [two.id, one.id]
+        assert [looks.get(two.id).id, looks.get(one.id).id] == [two.id, one.id]
         assert [call.path for call in proxy.calls] == ["/v2/images"]
         # Each answer is good for one change, and not for long.
         assert looks.get(one.id).id == one.id
