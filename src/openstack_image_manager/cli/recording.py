@@ -15,7 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from openstack_image_manager.report.content import Content
-    from openstack_image_manager.report.metrics import Cloud
+    from openstack_image_manager.report.metrics import CloudMetrics
     from openstack_image_manager.runs.run import Clouds
 
 SUFFIXES = (".json", ".md", ".xml")
@@ -34,7 +34,7 @@ class Recording:
     max_age: int | None = None
     _clouds: Clouds | None = None
     _applies: bool = False
-    down: tuple[Cloud, ...] = ()
+    down: tuple[CloudMetrics, ...] = ()
     failures: list[str] = field(default_factory=list)
 
     @property
@@ -58,7 +58,7 @@ class Recording:
         if self.metrics is not None:
             plan_again(clouds)
 
-    def measured(self) -> Sequence[Cloud]:
+    def measured(self) -> Sequence[CloudMetrics]:
         """Return the metrics of the clouds."""
         from openstack_image_manager.report import status
         from openstack_image_manager.runs import report
@@ -109,9 +109,9 @@ def _end(failure: BaseException, record: Recording) -> tuple[int, str]:
         if failure.cloud is None:
             record.failures.append(failure.kind)
         else:
-            from openstack_image_manager.report.metrics import Cloud
+            from openstack_image_manager.report.metrics import CloudMetrics
 
-            record.down = (Cloud(failure.cloud, failures=(failure.kind,)),)
+            record.down = (CloudMetrics(failure.cloud, failures=(failure.kind,)),)
         return failure.exit_code, str(failure)
     if isinstance(failure, KeyboardInterrupt):
         return 130, "interrupted"
@@ -128,13 +128,13 @@ def _write(record: Recording, started: float, seconds: float, code: int, error: 
     for path in record.reports:
         files.write(path, texts[path.suffix](record, started, seconds, code, error))
     if record.metrics is not None:
-        from openstack_image_manager.report.metrics import Run, exposition
+        from openstack_image_manager.report.metrics import RunMetrics, exposition
 
         # Findings (3) are not failures.
         clouds = record.measured()
         complete = code in (0, 3) and not record.failures and all(cloud.complete for cloud in clouds)
         former = files.read(record.metrics)
-        run = Run(record.command, started, seconds, code, complete, clouds, record.failures, former)
+        run = RunMetrics(record.command, started, seconds, code, complete, clouds, record.failures, former)
         files.write(record.metrics, exposition(run))
     if record.prints_json:
         sys.stdout.write(_json(record, started, seconds, code, error))

@@ -1,1 +1,1 @@
-"""What a run reports, to people and to programs."""
+"""Report runs to people and programs."""

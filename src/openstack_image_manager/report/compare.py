@@ -1,4 +1,4 @@
-"""Compare clouds: is it the same version, with the same bytes and the same id, in each of them?"""
+"""Compare versions, bytes and ids of images between clouds."""
 
 from __future__ import annotations
 
@@ -17,56 +17,58 @@ ABSENT, UNSEEN = "-", "?"
 def ids_elsewhere(
     cloud: str, definitions: Iterable[Definition], images: Mapping[str, Iterable[Image]]
 ) -> dict[Key, list[str]]:
-    """The ids that each (definition, version) has in the other clouds, oldest first."""
+    """Return the ids of each (definition, version) in other clouds, oldest first."""
     known = {definition.name: definition for definition in definitions}
-    found: dict[Key, list[Image]] = defaultdict(list)
-    for other, its in images.items():
-        for image in its if other != cloud else ():
+    images_by_key: dict[Key, list[Image]] = defaultdict(list)
+    for other_cloud, cloud_images in images.items():
+        for image in cloud_images if other_cloud != cloud else ():
             if is_usable(image) and (key := matching.identify(image, known)):
-                found[key].append(image)
+                images_by_key[key].append(image)
     return {
-        key: list(dict.fromkeys(image.id for image in sorted(its, key=lambda image: (image.created_at, image.id))))
-        for key, its in found.items()
+        key: list(
+            dict.fromkeys(image.id for image in sorted(cloud_images, key=lambda image: (image.created_at, image.id)))
+        )
+        for key, cloud_images in images_by_key.items()
     }
 
 
 def current(definition: Definition, images: Iterable[Image]) -> dict[str, Image]:
-    """The images that users get by the definition's names: with multi the one of the plain name, else all versions."""
+    """Return current images by name: with multi the one of the plain name, else all versions."""
     known = {definition.name: definition}
-    found: dict[str, Image] = {}
+    current_images: dict[str, Image] = {}
     keyed = [(key[1], image) for image in images if (key := matching.identify(image, known))]
     published = [(version, image) for version, image in keyed if not markers.is_pending(image)]
-    standing, _ = choose_per_version(published, definition.status)
-    for version in sorted(filter(lambda each: is_usable(standing[each]), standing), key=naming.version_key):
-        image = standing[version]
+    usable_images, _ = choose_per_version(published, definition.status)
+    for version in sorted(filter(lambda each: is_usable(usable_images[each]), usable_images), key=naming.version_key):
+        image = usable_images[version]
         name = definition.name if definition.multi else naming.image_name(definition, version, newest=False)
         if image.name == name:
-            found[name] = image
-    return found
+            current_images[name] = image
+    return current_images
 
 
 def table(
     definitions: Mapping[str, Iterable[Definition]], images: Mapping[str, Sequence[Image]], unseen: Sequence[str] = ()
 ) -> list[list[str]]:
-    """Rows for people: the name, what each cloud has (version and digest), and whether that is the same everywhere.
-    `unseen`: clouds that could not be looked at."""
+    """Return rows of names, versions and digests in each cloud, and whether these are the same everywhere. `unseen`:
+    clouds that could not be read."""
     names: dict[str, dict[str, Image]] = defaultdict(dict)
-    for cloud, its in images.items():
+    for cloud, cloud_images in images.items():
         for definition in definitions[cloud]:
-            for name, image in current(definition, its).items():
+            for name, image in current(definition, cloud_images).items():
                 names[name][cloud] = image
     rows = [["Image", *images, *unseen, "Same everywhere"]]
     for name in sorted(names):
-        found = [names[name].get(cloud) for cloud in images]
-        verdict = _verdict(found)
+        same_name = [names[name].get(cloud) for cloud in images]
+        verdict = _verdict(same_name)
         if unseen and verdict.startswith("yes"):
             verdict = "unknown: some clouds could not be read"
-        rows.append([name, *map(_cell, found), *(UNSEEN for _ in unseen), verdict])
+        rows.append([name, *map(_cell, same_name), *(UNSEEN for _ in unseen), verdict])
     return rows
 
 
 def digest(image: Image) -> str:
-    """What is known of the bytes: the checksum they were verified with, else Glance's own digest of what it stores."""
+    """Return the verified checksum of the bytes, else Glance's digest of its stored data."""
     verified = markers.verified_checksum(image)
     if ":" in verified:
         return verified
@@ -80,14 +82,14 @@ def _cell(image: Image | None) -> str:
 
 
 def _verdict(images: Sequence[Image | None]) -> str:
-    there = [image for image in images if image is not None]
-    if len(there) < len(images):
+    existing = [image for image in images if image is not None]
+    if len(existing) < len(images):
         return "no: missing"
-    if len({image.properties.get("internal_version") for image in there}) > 1:
+    if len({image.properties.get("internal_version") for image in existing}) > 1:
         return "no: versions"
-    digests = {digest(image) for image in there}
+    digests = {digest(image) for image in existing}
     if len(digests) > 1:
-        # Clouds that convert store other bytes, and other algorithms can't be compared.
-        kinds = {each.partition(":")[0] for each in digests}
-        return "no: checksums" if len(kinds) == 1 and "" not in digests else "unknown: digests cannot be compared"
-    return "yes, ids too" if len({image.id for image in there}) == 1 else "yes"
+        # Clouds that convert store other bytes, and digests of different algorithms cannot be compared.
+        algorithms = {digest_value.partition(":")[0] for digest_value in digests}
+        return "no: checksums" if len(algorithms) == 1 and "" not in digests else "unknown: digests cannot be compared"
+    return "yes, ids too" if len({image.id for image in existing}) == 1 else "yes"

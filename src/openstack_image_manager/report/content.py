@@ -1,4 +1,4 @@
-"""The content of a report, in three forms: plain values, Markdown and JUnit cases."""
+"""Hold the content of a report as plain values, Markdown and JUnit cases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from openstack_image_manager.report.junit import Case
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The same content in three forms, each made when it is asked for."""
+    """The same content in three formats, each created on demand."""
 
     data: Callable[[], dict[str, Any]]
     markdown: Callable[[], str]
@@ -22,13 +22,13 @@ class Content:
 
 @dataclass
 class Lines:
-    """What a command tells line by line: the image, whom it is about, and what became of it."""
+    """Results line by line: image, project and state."""
 
     title: str
     lines: list[tuple[str, str, str]] = field(default_factory=list)
 
     def content(self) -> Content:
-        """All lines so far, and those that come."""
+        """Return the content of these lines, including later ones."""
         keys = ("image", "project", "state")
         return Content(
             lambda: {"lines": [dict(zip(keys, line, strict=True)) for line in self.lines]},

@@ -1,4 +1,4 @@
-"""List what is defined, and how to log in to it."""
+"""List definitions and their logins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOGINS = ("Name", "Login", "Password")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One definition. `newest`: its newest version, None: it has none, or follows its upstream."""
+    """One definition. `newest`: its newest version, None without versions or with an upstream to follow."""
 
     name: str
     enabled: bool
@@ -33,9 +33,9 @@ class Entry:
 
 
 def entries(definitions: Iterable[Definition], positions: Mapping[str, Position]) -> list[Entry]:
-    """An entry for each definition, by name as people sort names."""
-    made = [_entry(each, positions[each.name]) for each in definitions]
-    return sorted(made, key=lambda entry: naming.version_key(entry.name))
+    """Return an entry for each definition, in natural order of names."""
+    unsorted = [_entry(definition, positions[definition.name]) for definition in definitions]
+    return sorted(unsorted, key=lambda entry: naming.version_key(entry.name))
 
 
 def _entry(definition: Definition, position: Position) -> Entry:
@@ -54,9 +54,9 @@ def _entry(definition: Definition, position: Position) -> Entry:
     )
 
 
-def table(found: Sequence[Entry]) -> list[tuple[str, ...]]:
-    """Rows in words, below their head."""
-    return [HEAD, *map(_cells, found)]
+def table(listed: Sequence[Entry]) -> list[tuple[str, ...]]:
+    """Return the head and a row of text for each entry."""
+    return [HEAD, *map(_cells, listed)]
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:
@@ -68,12 +68,12 @@ def _cells(entry: Entry) -> tuple[str, ...]:
 
 
 def data(found: Iterable[Entry]) -> list[dict[str, Any]]:
-    """As plain values."""
+    """Return plain values."""
     return [asdict(entry) for entry in found]
 
 
 def rst(found: Iterable[Entry]) -> str:
-    """A simple table of reStructuredText: name, login and password of all that is enabled."""
+    """Return a reStructuredText table with name, login and password of enabled definitions."""
     shown = [(entry.name, entry.login or "", entry.password or "") for entry in found if entry.enabled]
     rows = [LOGINS, *([_literal(cell) for cell in row] for row in shown)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -83,15 +83,15 @@ def rst(found: Iterable[Entry]) -> str:
 
 
 def _literal(text: str) -> str:
-    """The text so that reStructuredText gives it no meaning."""
+    """Escape a text for reStructuredText."""
     return re.sub(r"([\\*`|]|_(?!\w))", r"\\\1", text)
 
 
 def details(definition: Definition, position: Position) -> list[tuple[str, str]]:
-    """All that a definition says, as rows of names and values; without secrets."""
+    """Return the fields of a definition as rows of names and values, without secrets."""
     rows = [("file", str(position))]
-    said = definition.model_dump(exclude_unset=True, exclude={"versions", "meta", "resolve", "name"})
-    for name, value in said.items():
+    fields = definition.model_dump(exclude_unset=True, exclude={"versions", "meta", "resolve", "name"})
+    for name, value in fields.items():
         text = ", ".join(map(_member, value)) if isinstance(value, list) else _member(value)
         rows.append((name, public_urls(text)))
     if definition.resolve is not None:
@@ -113,14 +113,14 @@ def _member(value: Any) -> str:
 
 
 def described(definition: Definition, position: Position) -> dict[str, Any]:
-    """A definition as plain values; without secrets."""
-    said = definition.model_dump(mode="json", exclude_unset=True)
-    return {"file": position.file, "line": position.line, **_public(said)}
+    """Return a definition as plain values, without secrets."""
+    fields = definition.model_dump(mode="json", exclude_unset=True)
+    return {"file": position.file, "line": position.line, **_public(fields)}
 
 
 def _public(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _public(each) for key, each in value.items()}
+        return {key: _public(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_public(each) for each in value]
+        return [_public(item) for item in value]
     return public_urls(value) if isinstance(value, str) else value

@@ -9,13 +9,13 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from openstack_image_manager.redaction import in_xml, inert, printable
 
-# XML 1.0 has no way to write these.
+# XML 1.0 cannot represent these characters.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One thing that was looked at or done: failed (why), skipped (why) or fine."""
+    """One check or action: failed (reason), skipped (reason) or passed."""
 
     name: str
     classname: str
@@ -25,7 +25,7 @@ class Case:
 
 
 def suite(name: str, cases: Sequence[Case]) -> str:
-    """A document with one suite. Secrets are for the caller to leave out."""
+    """Return a document with one suite. The caller removes secrets."""
     counts = {
         "tests": len(cases),
         "failures": sum(case.failure is not None for case in cases),
@@ -33,18 +33,22 @@ def suite(name: str, cases: Sequence[Case]) -> str:
         "skipped": sum(case.failure is None and case.skipped is not None for case in cases),
     }
     root = Element("testsuites")
-    top = SubElement(root, "testsuite", {"name": _text(name), **{key: str(number) for key, number in counts.items()}})
+    suite_element = SubElement(
+        root, "testsuite", {"name": _text(name), **{key: str(number) for key, number in counts.items()}}
+    )
     for case in cases:
         seconds = {} if case.seconds is None else {"time": f"{case.seconds:.3f}"}
-        made = SubElement(top, "testcase", {"name": _text(case.name), "classname": _text(case.classname), **seconds})
+        element = SubElement(
+            suite_element, "testcase", {"name": _text(case.name), "classname": _text(case.classname), **seconds}
+        )
         if case.failure is not None:
-            _reason(made, "failure", case.failure)
+            _reason(element, "failure", case.failure)
         elif case.skipped is not None:
-            _reason(made, "skipped", case.skipped)
+            _reason(element, "skipped", case.skipped)
     indent(root)
     lines = tostring(root, encoding="unicode").split("\n")
-    shown = inert("\n".join(printable(line, in_xml) for line in lines), in_xml)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{shown}\n'
+    text = inert("\n".join(printable(line, in_xml) for line in lines), in_xml)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'
 
 
 def _reason(case: Element, kind: str, reason: str) -> None:

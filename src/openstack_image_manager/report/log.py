@@ -1,4 +1,4 @@
-"""What is logged, without secrets: for `--debug` everything, with `--log-format json` also what a run tells."""
+"""Log without secrets: everything with `--debug`, and messages of a run with `--log-format json`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from openstack_image_manager.redaction import redact
 
 
 def _cleaned(record: logging.LogRecord, text: str) -> str:
-    """The text of a record: what libraries log is without secrets, and what is ours has none and stays as it is."""
+    """Return the text of a record, without secrets if a library wrote it. Our own texts have none."""
     return text if record.name.startswith(log_context.NAME) else redact(text)
 
 
 class _Text(logging.Formatter):
-    """A line, or as many as the message has."""
+    """Formats a record as text, with all lines of its message."""
 
     def format(self, record: logging.LogRecord) -> str:
         return _cleaned(record, super().format(record))
 
 
 def set_up(debug: bool, form: str = "text") -> None:
-    """Log everything to standard error with `debug`, else nothing: what matters comes as messages. In the form `json`
-    those messages are logged as well."""
+    """Log everything to standard error with `debug`, else nothing, because messages report what matters. With the
+    format json these messages are logged too."""
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)
@@ -41,28 +41,28 @@ def set_up(debug: bool, form: str = "text") -> None:
 
 
 class _Json(logging.Formatter):
-    """One JSON object a line: time (RFC 3339), level, logger, message, and where known cloud and definition."""
+    """Formats a record as one line of JSON: time (RFC 3339), level, logger, message, cloud and definition."""
 
     def format(self, record: logging.LogRecord) -> str:
-        known: dict[str, str] = {
+        fields: dict[str, str] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _cleaned(record, record.getMessage()),
         }
-        known |= log_context.context_of(record)
+        fields |= log_context.context_of(record)
         if record.exc_info:
-            known["exception"] = redact(self.formatException(record.exc_info))
-        return json.dumps(known, ensure_ascii=False)
+            fields["exception"] = redact(self.formatException(record.exc_info))
+        return json.dumps(fields, ensure_ascii=False)
 
 
 def is_json() -> bool:
-    """True where standard error is for programs."""
+    """True if standard error is JSON."""
     return any(isinstance(handler.formatter, _Json) for handler in logging.getLogger().handlers)
 
 
 def say(level: str, message: str) -> None:
-    """An error, warning or note that a person must see: on standard error as `level: message`, or as JSON."""
+    """Print an error, warning or note to standard error, as `level: message` or JSON."""
     if is_json():
         log_context.LOG.log(logging.getLevelNamesMapping()[level.upper()], message)
     else:

@@ -1,4 +1,4 @@
-"""Write what a run found and did as metrics for the textfile collector of Prometheus' node_exporter.
+"""Write metrics of a run for the textfile collector of Prometheus' node_exporter.
 
 Format: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 """
@@ -40,9 +40,9 @@ _LAST_SUCCESS = f"{PREFIX}last_success_timestamp_seconds"
 
 
 @dataclass(frozen=True, slots=True)
-class Cloud:
-    """One cloud in the run. `plan` and `rows`: as it stands now, None and empty: it could not be looked at.
-    `failures`: the classes of what failed in it, as often as it did."""
+class CloudMetrics:
+    """One cloud in the run. `plan` and `rows`: its current state; None and empty if it could not be read. `failures`:
+    the class of each failure."""
 
     name: str
     plan: Plan | None = None
@@ -52,16 +52,16 @@ class Cloud:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """One run of a command. Times in seconds; `failures`: classes of what ended the run itself; `former`: the text of
-    the file that the run before has left."""
+class RunMetrics:
+    """One run of a command. Times in seconds. `failures`: classes of errors that ended the run; `former`: the file of
+    the previous run."""
 
     command: str
     started: float
     seconds: float
     exit_code: int
     complete: bool
-    clouds: Sequence[Cloud] = ()
+    clouds: Sequence[CloudMetrics] = ()
     failures: Sequence[str] = ()
     former: str = ""
 
@@ -92,8 +92,8 @@ class _Metrics:
         return generate_latest(registry).decode()
 
 
-def exposition(run: Run) -> str:
-    """The whole file. Each series says which command it is from, so that the files of several can lie side by side."""
+def exposition(run: RunMetrics) -> str:
+    """Return the whole file. The label `command` of each series keeps files of several commands apart."""
     metrics = _Metrics()
     here = {"command": run.command}
     metrics.add("last_run_timestamp_seconds", run.started, **here)
@@ -107,19 +107,19 @@ def exposition(run: Run) -> str:
     return metrics.text()
 
 
-def _successes(run: Run) -> Iterable[tuple[dict[str, str], float]]:
-    """When the command succeeded last: now, or as the file says that the run before has left."""
-    now = {cloud.name: run.started + run.seconds for cloud in run.clouds if cloud.complete}
+def _successes(run: RunMetrics) -> Iterable[tuple[dict[str, str], float]]:
+    """Return the last success: now, or the one in the file of the previous run."""
+    successes = {cloud.name: run.started + run.seconds for cloud in run.clouds if cloud.complete}
     if run.complete:
-        now[""] = run.started + run.seconds
-    known = {"", *(cloud.name for cloud in run.clouds)}
-    former = {
-        labels.get("cloud", ""): moment
-        for labels, moment in last_successes(run.former)
-        if labels.get("command") == run.command and (not run.clouds or labels.get("cloud", "") in known)
+        successes[""] = run.started + run.seconds
+    clouds = {"", *(cloud.name for cloud in run.clouds)}
+    previous = {
+        labels.get("cloud", ""): time
+        for labels, time in last_successes(run.former)
+        if labels.get("command") == run.command and (not run.clouds or labels.get("cloud", "") in clouds)
     }
-    for cloud, moment in sorted((former | now).items()):
-        yield {"command": run.command} | ({"cloud": cloud} if cloud else {}), moment
+    for cloud, time in sorted((previous | successes).items()):
+        yield {"command": run.command} | ({"cloud": cloud} if cloud else {}), time
 
 
 def last_successes(text: str) -> list[tuple[dict[str, str], float]]:
@@ -141,7 +141,7 @@ def _failures(metrics: _Metrics, failures: Iterable[str], labels: Labels) -> Non
         metrics.add("failures", counts[kind], **labels, **{"class": kind})
 
 
-def _cloud(metrics: _Metrics, cloud: Cloud, labels: Labels) -> None:
+def _cloud(metrics: _Metrics, cloud: CloudMetrics, labels: Labels) -> None:
     metrics.add("cloud_up", int(cloud.plan is not None), **labels)
     _failures(metrics, cloud.failures, labels)
     if cloud.plan is None:
@@ -157,23 +157,23 @@ def _cloud(metrics: _Metrics, cloud: Cloud, labels: Labels) -> None:
     levels = Counter(finding.level for finding in cloud.plan.findings)
     for level in ("note", "warning", "error"):
         metrics.add("findings", levels[level], **labels, level=level)
-    there = [row for row in cloud.rows if row.id]
-    verified = Counter(row.verified if row.verified in ("no", "unknown") else "yes" for row in there)
+    existing = [row for row in cloud.rows if row.id]
+    verified = Counter(row.verified if row.verified in ("no", "unknown") else "yes" for row in existing)
     for word in ("yes", "no", "unknown"):
         metrics.add("verified_images", verified[word], **labels, verified=word)
-    for name, row in _served(there).items():
-        about = {**labels, "definition": name}
+    for name, row in _served(existing).items():
+        build_labels = {**labels, "definition": name}
         for metric, day in (("build_timestamp_seconds", row.built), ("build_due_timestamp_seconds", row.due)):
             if day:
-                metrics.add(metric, datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp(), **about)
-        metrics.add("build_overdue", int(row.overdue), **about)
+                metrics.add(metric, datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp(), **build_labels)
+        metrics.add("build_overdue", int(row.overdue), **build_labels)
 
 
-def _served(there: Iterable[Row]) -> dict[str, Row]:
-    """The current build of each definition; while that is not there or not published yet, the one that tenants get
-    under its name."""
+def _served(existing: Iterable[Row]) -> dict[str, Row]:
+    """Return the current build of each definition. If it is missing or not published yet, return the image that has its
+    name."""
     served: dict[str, Row] = {}
-    for row in sorted(there, key=lambda row: not row.current):
+    for row in sorted(existing, key=lambda row: not row.current):
         if row.state != "unfinished" and (row.current or row.name == row.definition):
             served.setdefault(row.definition, row)
     return served

@@ -1,4 +1,4 @@
-"""Guard standard output and error: every text of this process passes through here."""
+"""Filter standard output and error of this process."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any, TextIO, cast
 
 from openstack_image_manager.redaction import in_json, inert, printable, redact, remember_environment, without_secrets
 
-_LONGEST = 128  # characters of a line that is not finished: enough to know the beginning of a command
+_LONGEST = 128  # characters of an unfinished line: enough to detect the beginning of a command
 
 
 class Output:
-    """A text stream without secrets, control characters and commands to CI runners: what is left of them after a text
-    was made is escaped here, in a form that JSON reads as the same. `styled`: the control sequences of Rich stay."""
+    """A text stream that masks secrets, and escapes control characters and commands to CI runners. JSON keeps its
+    meaning. `styled`: keep the control sequences of Rich."""
 
     def __init__(self, stream: TextIO, styled: bool = False) -> None:
         self.stream, self._styled = stream, styled
@@ -26,21 +26,21 @@ class Output:
         self._lock = threading.RLock()
 
     def write(self, text: str) -> int:
-        """Write the text; a command that comes in two pieces is none either."""
+        """Write the text. Commands in two pieces are escaped too."""
         with self._lock:
-            fit = without_secrets(text)
+            safe = without_secrets(text)
             if not self._styled:
-                fit = re.sub(r"[^\n\t]+", lambda line: printable(line[0], in_json), fit)
-            fit = inert(fit, before=self._line)
-            line = (self._line + fit).rpartition("\n")[2]
-            if len(line) >= _LONGEST:  # blanks alone may still be followed by a command
+                safe = re.sub(r"[^\n\t]+", lambda line: printable(line[0], in_json), safe)
+            safe = inert(safe, before=self._line)
+            line = (self._line + safe).rpartition("\n")[2]
+            if len(line) >= _LONGEST:  # a command may still follow blanks
                 line = f"…{line[1 - _LONGEST :]}" if line.strip() else " "
             self._line = line
-            self.stream.write(fit)
+            self.stream.write(safe)
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write them one after the other."""
+        """Write all lines."""
         for line in lines:
             self.write(line)
 
@@ -49,8 +49,7 @@ class Output:
 
 
 def guard() -> None:
-    """Let standard output and error of this process be written through `Output`, and know the secrets of its
-    environment."""
+    """Replace standard output and error by `Output`, and remember the secrets of the environment."""
     remember_environment(os.environ)
     for name in ("stdout", "stderr"):
         if not isinstance(getattr(sys, name), Output):
@@ -58,7 +57,7 @@ def guard() -> None:
 
 
 def as_json(data: Any) -> str:
-    """Plain values as a JSON document: one form for standard output and for files, without secrets."""
+    """Return plain values as a JSON document without secrets, for standard output and for files."""
     text = without_secrets(json.dumps(data, indent=2, ensure_ascii=False))
     return re.sub(r"[^\n]+", lambda line: printable(line[0], in_json), text)
 
@@ -69,12 +68,12 @@ def print_json(data: Any) -> None:
 
 
 def crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Write a traceback as Python does, without secrets: for sys.excepthook."""
+    """Write a traceback without secrets, for sys.excepthook."""
     from traceback import format_exception
 
     sys.stderr.write(redact("".join(format_exception(kind, error, trace))))
 
 
 def styled(stream: TextIO) -> TextIO:
-    """The stream for the texts of Rich, whose names and messages have no control characters."""
+    """Return the stream for Rich. Names and messages in its texts have no control characters."""
     return cast("TextIO", Output(stream.stream if isinstance(stream, Output) else stream, styled=True))

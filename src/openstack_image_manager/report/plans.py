@@ -1,4 +1,4 @@
-"""Plans, progress and results for people (text, Markdown) and programs (JSON)."""
+"""Present plans and results as text, Markdown and plain values."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from openstack_image_manager.model import FieldChange, Image
 from openstack_image_manager.plan import markers, serialize
 from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Result, Update
 from openstack_image_manager.redaction import public_urls
-from openstack_image_manager.report.console import Out, _row, findings, heading, markdown, say, table
+from openstack_image_manager.report.console import Out, findings, heading, markdown, row_markdown, say, table
 
 
 def plan_text(plan: Plan, cloud: str, out: Out, with_heading: bool = False) -> None:
-    """The plan as `+ ~ -` lines: before → after, with reasons; then counts and the checksum. `with_heading`: say first
-    which cloud it is for."""
+    """Print the plan as `+ ~ -` lines with before → after and reasons, then counts and the checksum. `with_heading`:
+    print the cloud first."""
     if with_heading:
         heading(f"Cloud {cloud}", out)
-    for each in plan.changes:
-        change(each, out, plan.projects)
+    for planned in plan.changes:
+        change(planned, out, plan.projects)
     findings(plan.findings, out)
     say(out, summary(plan, cloud))
 
 
-def change(made: Change, out: Out, names: Mapping[str, str]) -> None:
-    """One change, with all that it changes. `names` of projects by their ids."""
-    if isinstance(made, Create):
-        _create_text(made, names, out)
-    elif isinstance(made, Update):
-        _update_text(made, names, out)
+def change(planned: Change, out: Out, names: Mapping[str, str]) -> None:
+    """Print one change with its fields. `names` of projects by their ids."""
+    if isinstance(planned, Create):
+        _create_text(planned, names, out)
+    elif isinstance(planned, Update):
+        _update_text(planned, names, out)
     else:
-        say(out, (f"- {made.subject}", "red"), f"  {made.found.id}: delete: {made.reason}")
+        say(out, (f"- {planned.subject}", "red"), f"  {planned.found.id}: delete: {planned.reason}")
 
 
 def summary(plan: Plan, cloud: str) -> str:
-    """One line: how much there is to do, and the checksum."""
+    """Return one line with the number of changes and the checksum."""
     scope = f"{cloud}: {count(plan.definitions, 'definition')}, {count(plan.images, 'managed image')}"
     errors = sum(finding.level == "error" for finding in plan.findings)
     if not plan.changes:
-        # What an error concerns was not compared, so that nobody can say that nothing would change.
+        # Definitions with errors were not compared, so "no changes" is unknown.
         return f"{scope}; {count(errors, 'error')}, nothing else to do" if errors else f"{scope}; no changes"
     imports, updates, deletes = (sum(isinstance(c, kind) for c in plan.changes) for kind in (Create, Update, Delete))
     numbers = f"{imports} to import, {updates} to change, {deletes} to delete"
@@ -71,8 +71,8 @@ def _create_text(change: Create, names: Mapping[str, str], out: Out) -> None:
         if (value := getattr(wanted, name)) is not None:
             parts = value if isinstance(value, frozenset) else {value}
             rows.append((name, ", ".join(sorted(_project(part, names) for part in parts))))
-    shown = {key: value for key, value in wanted.properties.items() if key != markers.RECORD}
-    rows += [(key, public_urls(value)) for key, value in sorted(shown.items())]
+    properties = {key: value for key, value in wanted.properties.items() if key != markers.RECORD}
+    rows += [(key, public_urls(value)) for key, value in sorted(properties.items())]
     width = max(len(key) for key, _ in rows)
     for key, value in rows:
         say(out, f"    {key:{width}}  {value}")
@@ -92,24 +92,26 @@ def _update_text(change: Update, names: Mapping[str, str], out: Out) -> None:
 
 
 def shown(field: FieldChange, names: Mapping[str, str] | None = None) -> str:
-    """before → after; of a set only what comes and goes. `names` of projects by their ids."""
+    """Return before → after; for sets, only additions and removals. `names` of projects by their ids."""
     return " → ".join(side for side in _sides(field, names or {}) if side)
 
 
 def _project(project: str, names: Mapping[str, str]) -> str:
-    """A project by its name, where that is known, and its id."""
+    """Return the name of a project, if known, and its id."""
     return f"{names[project]} ({project})" if project in names else project
 
 
 def _sides(field: FieldChange, names: Mapping[str, str]) -> tuple[str, str]:
-    """What it is and what it shall be; the first is empty where only the second says something."""
+    """Return the value before and after. The first is empty if it has no information."""
     if field.field not in ("owner", "members"):
         names = {}
     if field.field == markers.RECORD:
         return ("(none)", "(written)") if field.before is None else ("", "(rewritten)")
     if isinstance(field.before, frozenset) and isinstance(field.after, frozenset):
-        gone = [f"-{_project(each, names)}" for each in sorted(field.before - field.after)]
-        return "", " ".join(gone + [f"+{_project(each, names)}" for each in sorted(field.after - field.before)])
+        removed = [f"-{_project(project, names)}" for project in sorted(field.before - field.after)]
+        return "", " ".join(
+            removed + [f"+{_project(project, names)}" for project in sorted(field.after - field.before)]
+        )
     before = "(none)" if field.before is None else _value(field.before, names)
     after = "(removed)" if field.after is None else _value(field.after, names)
     return before + (" (with a query that is not shown)" if before == after else ""), after
@@ -120,7 +122,7 @@ def _value(value: object, names: Mapping[str, str]) -> str:
 
 
 def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
-    """The plan as plain values; without secrets."""
+    """Return the plan as plain values, without secrets."""
     return {
         "cloud": cloud,
         "checksum": serialize.checksum(plan),
@@ -133,25 +135,25 @@ def plan_data(plan: Plan, cloud: str) -> dict[str, Any]:
 
 
 def plan_markdown(plan: Plan, cloud: str) -> str:
-    """The plan as a Markdown note, fit for a merge request."""
+    """Return the plan as a Markdown note for a merge request."""
     lines = [f"## Image plan for {markdown(cloud)}", "", markdown(summary(plan, cloud)), ""]
     if plan.changes:
         lines += ["| image | field | before | after | reason |", "| --- | --- | --- | --- | --- |"]
     for change in plan.changes:
         if isinstance(change, Create):
             cells = [change.subject, "import", "", change.version.version, change.reason]
-            lines.append(_row(cells))
+            lines.append(row_markdown(cells))
         elif isinstance(change, Delete):
-            lines.append(_row([change.subject, "delete", change.found.id, "", change.reason]))
+            lines.append(row_markdown([change.subject, "delete", change.found.id, "", change.reason]))
         else:
             for field in change.fields:
-                lines.append(_row([change.subject, field.field, *_sides(field, plan.projects), field.reason]))
+                lines.append(row_markdown([change.subject, field.field, *_sides(field, plan.projects), field.reason]))
     lines += ["", *(f"- **{f.level}** {markdown(f.subject)}: {markdown(f.message)}" for f in plan.findings)]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def results_text(results: Sequence[Result], out: Out, cloud: str | None = None) -> None:
-    """What became of each definition; then a line with the counts."""
+    """Print failed and skipped definitions, then a line with counts."""
     where = f"{cloud}: " if cloud else ""
     for result in results:
         if result.state != "ok":
@@ -161,13 +163,13 @@ def results_text(results: Sequence[Result], out: Out, cloud: str | None = None) 
 
 
 def counts(results: Sequence[Result]) -> str:
-    """`4 ok, 1 failed, 0 skipped`."""
+    """Return counts such as `4 ok, 1 failed, 0 skipped`."""
     states = ("ok", "failed", "skipped")
     return ", ".join(f"{sum(result.state == state for result in results)} {state}" for state in states)
 
 
 def images_table(images: Sequence[Image], out: Out) -> None:
-    """Images in columns: what a cloud has."""
+    """Print the images of a cloud in columns."""
     rows = [("Name", "ID", "Status", "Visibility", "Hidden", "Min disk", "Size")]
     for image in sorted(images, key=lambda each: each.name):
         size = "" if image.size is None else humanize.size(image.size)

@@ -1,4 +1,4 @@
-"""Progress of a run: bars on a terminal, lines elsewhere."""
+"""Show progress: bars on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,36 +9,35 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from openstack_image_manager.log_context import LOG
-from openstack_image_manager.report.console import Out, clean, say
-from openstack_image_manager.report.plain import Plain
+from openstack_image_manager.report.console import Out, PlainOutput, clean, say
 
 
-class Named:
-    """A reporter that says first which cloud it is about."""
+class CloudReporter:
+    """A reporter that adds the name of the cloud."""
 
     def __init__(self, reporter: Lines | Bars, cloud: str) -> None:
         self._reporter, self._cloud = reporter, cloud
         self.live = reporter.live
 
     def line(self, subject: str, message: str) -> None:
-        """A line of its own."""
+        """Print a line."""
         self._reporter.line(subject, message, self._cloud)
 
     def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
-        """Move the subject's bar."""
+        """Move the bar of the subject."""
         self._reporter.progress(f"{self._cloud}: {subject}", message, done, total)
 
     def finished(self, subject: str) -> None:
-        """Take the subject's bar away."""
+        """Remove the bar of the subject."""
         self._reporter.finished(f"{self._cloud}: {subject}")
 
     def expect(self, count: int) -> None:
-        """Tell of a total."""
+        """Set the total."""
         self._reporter.expect(count)
 
 
 class Lines:
-    """Progress for logs: a line per event, none for bytes."""
+    """Progress for logs: a line for each event, none for bytes."""
 
     live = False
 
@@ -46,28 +45,28 @@ class Lines:
         self._out = out
 
     def line(self, subject: str, message: str, cloud: str = "") -> None:
-        """A line of its own."""
+        """Print a line."""
         say(self._out, f"{_prefix(cloud)}{subject}: {message}")
         _log(subject, message)
 
     def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
-        """Bytes are not told here."""
+        """Print nothing for bytes."""
 
     def finished(self, subject: str) -> None:
-        """Nothing to take away."""
+        """Do nothing: there are no bars."""
 
     def expect(self, count: int) -> None:
-        """Nothing to add up."""
+        """Do nothing: there is no total."""
 
     def __enter__(self) -> Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 class Bars:
-    """Progress for a terminal: a bar per image and, where a number is expected, one for all; lines above the bars."""
+    """Progress for a terminal: lines, then a bar for each image, and one for all if a total is expected."""
 
     live = True
 
@@ -82,12 +81,12 @@ class Bars:
         self._lock = threading.Lock()
 
     def line(self, subject: str, message: str, cloud: str = "") -> None:
-        """A line above the bars."""
+        """Print a line above the bars."""
         say(self._progress.console, f"{_prefix(cloud)}{subject}: {message}")
         _log(subject, message)
 
     def progress(self, subject: str, message: str, done: int | None = None, total: int | None = None) -> None:
-        """Move the subject's bar."""
+        """Move the bar of the subject."""
         if done is not None:
             message = f"{message} {done / 1024**2:.0f} MiB" + (f" of {total / 1024**2:.0f} MiB" if total else "")
         with self._lock:
@@ -98,7 +97,7 @@ class Bars:
             self._add_up()
 
     def expect(self, count: int) -> None:
-        """A bar for all, of so many images."""
+        """Add a bar for the total of images."""
         with self._lock:
             self._expected = count
             if count > 1:
@@ -112,7 +111,7 @@ class Bars:
             self._progress.update(self._total, completed=self._finished, message=message)
 
     def finished(self, subject: str) -> None:
-        """Take the subject's bar away."""
+        """Remove the bar of the subject."""
         with self._lock:
             task = self._tasks.pop(subject, None)
             if task is not None:
@@ -138,5 +137,5 @@ def _log(subject: str, message: str) -> None:
 
 
 def reporter(out: Out) -> Lines | Bars:
-    """Bars on a terminal, lines elsewhere."""
-    return Lines(out) if isinstance(out, Plain) or not out.is_terminal else Bars(out)
+    """Return bars for a terminal, else lines."""
+    return Lines(out) if isinstance(out, PlainOutput) or not out.is_terminal else Bars(out)

@@ -1,4 +1,4 @@
-"""Describe how each version of each definition stands in one cloud: age, due date, drift, verification."""
+"""Describe age, due date, drift and verification of each version in one cloud."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from openstack_image_manager.plan.model import Create, Delete, Plan, Update
 
 UNFINISHED = "unfinished"
 HEAD = ("Image", "Version", "Built", "Age", "Due", "State", "Verified")
-SIGNED = "Signed"  # one more column, where something is
+SIGNED = "Signed"  # an extra column if any image has a signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,12 @@ class Row:
 
     @property
     def lacks(self) -> bool:
-        """True for a current build that is not there, or not published yet."""
+        """True for a current build that is missing or not published yet."""
         return self.current and (self.id is None or self.state == UNFINISHED)
 
     @property
     def late(self) -> str:
-        """Why the build is overdue; empty when it is not."""
+        """Return the reason why the build is overdue, else an empty text."""
         if not self.overdue or self.built is None or self.age is None:
             return ""
         today = date.fromisoformat(self.built) + timedelta(days=self.age)
@@ -61,7 +61,7 @@ class Row:
 
     @property
     def words(self) -> str:
-        """The state, and what it means."""
+        """Return the state with details."""
         if self.lacks:
             return f"{self.state}: the current build"
         words = f"{self.state}: {', '.join(self.drift)}" if self.drift else self.state
@@ -71,32 +71,35 @@ class Row:
 def rows(
     plan: Plan, definitions: Iterable[Definition], images: Iterable[Image], today: date, max_age: int | None = None
 ) -> list[Row]:
-    """A row for each version that is defined or in the cloud, in the order of the definitions, newest first. `max_age`:
-    days after which a current build is overdue in any case."""
-    known = {definition.name: definition for definition in definitions}
-    missing = {name: [c for c in plan.changes if isinstance(c, Create) and c.group == name] for name in known}
+    """Return a row for each version that is defined or in the cloud, in the order of the definitions, newest first.
+    `max_age`: days after which every current build is overdue."""
+    by_name = {definition.name: definition for definition in definitions}
+    creates = {name: [c for c in plan.changes if isinstance(c, Create) and c.group == name] for name in by_name}
     changes = {change.found.id: change for change in plan.changes if not isinstance(change, Create)}
-    later = [change for change in plan.changes if isinstance(change, Update)]
+    updates = [change for change in plan.changes if isinstance(change, Update)]
     fields = {
-        change.found.id: [f.field for c in later if c.found.id == change.found.id for f in c.fields] for change in later
+        change.found.id: [f.field for c in updates if c.found.id == change.found.id for f in c.fields]
+        for change in updates
     }
     result: list[Row] = []
-    by_definition: dict[str, list[tuple[str, Image]]] = {name: [] for name in known}
+    by_definition: dict[str, list[tuple[str, Image]]] = {name: [] for name in by_name}
     for image in images:
-        if key := matching.identify(image, known):
+        if key := matching.identify(image, by_name):
             by_definition[key[0]].append((key[1], image))
-    for name, definition in known.items():
-        there = by_definition[name]
-        here = [
+    for name, definition in by_name.items():
+        existing = by_definition[name]
+        definition_rows = [
             _row(definition, version, image, changes.get(image.id), fields.get(image.id, []), today, max_age)
-            for version, image in there
+            for version, image in existing
             if is_usable(image)
         ]
-        here += [_missing(c.definition, c.version, c.role.newest, c.leftover) for c in missing[name]]
-        here += [
-            _missing(definition, each.missing, True) for each in plan.behind if each.missing and each.definition == name
+        definition_rows += [_missing(c.definition, c.version, c.role.newest, c.leftover) for c in creates[name]]
+        definition_rows += [
+            _missing(definition, behind.missing, True)
+            for behind in plan.behind
+            if behind.missing and behind.definition == name
         ]
-        result += sorted(here, key=lambda row: naming.version_key(row.version), reverse=True)
+        result += sorted(definition_rows, key=lambda row: naming.version_key(row.version), reverse=True)
     return result
 
 
@@ -110,13 +113,15 @@ def _row(
     max_age: int | None,
 ) -> Row:
     day = age.built(version, image.properties.get("image_build_date"))
-    wanted = change.wanted.name if isinstance(change, Update) else image.name
-    current = _is_current(definition, version, image, wanted) and not isinstance(change, Delete)
-    serves = current or image.name == definition.name
-    due = age.due(image.properties, day) if day and serves else None
+    name = change.wanted.name if isinstance(change, Update) else image.name
+    current = _is_current(definition, version, image, name) and not isinstance(change, Delete)
+    is_served = current or image.name == definition.name
+    due = age.due(image.properties, day) if day and is_served else None
     days = (today - day).days if day else None
-    overdue = bool(due and today > due) or bool(serves and max_age is not None and days is not None and days > max_age)
-    # What is to be deleted is hidden first, if it is not yet; that is no drift.
+    overdue = bool(due and today > due) or bool(
+        is_served and max_age is not None and days is not None and days > max_age
+    )
+    # Images to be deleted are hidden first; that is not drift.
     drift = () if isinstance(change, Delete) else drift
     state = "differs" if drift else "to be deleted" if isinstance(change, Delete) else "ok"
     if markers.is_pending(image):
@@ -125,9 +130,9 @@ def _row(
         state = "disabled"
     verified = image.properties.get(markers.VERIFIED, "unknown").removeprefix(markers.PENDING)
     if ":" in verified and not markers.verified_checksum(image):
-        verified = "unknown"  # it was said of other bytes
+        verified = "unknown"  # it belongs to other bytes
     signed_by, signed_at = markers.signature(image)
-    signed = age.built("", signed_at)
+    signed_day = age.built("", signed_at)
     return Row(
         definition=definition.name,
         name=image.name,
@@ -143,13 +148,13 @@ def _row(
         verified="no" if verified == UNVERIFIED else verified,
         signed_by=signed_by or None,
         signed_at=signed_at or None,
-        signed_days=(today - signed).days if signed else None,
+        signed_days=(today - signed_day).days if signed_day else None,
         standing=_standing(image),
     )
 
 
 def _standing(image: Image) -> str:
-    """What a rollback or retention has made of an image that is as it should be."""
+    """Return the effect of a rollback or of retention."""
     if over := image.properties.get(markers.PINNED_OVER):
         return f"in place of {over}"
     if markers.ROLLED_BACK in image.properties:
@@ -158,14 +163,14 @@ def _standing(image: Image) -> str:
 
 
 def _is_current(definition: Definition, version: str, image: Image, name: str) -> bool:
-    """True for the build of the plain name; of versions that stand side by side, for those defined and in sight."""
+    """True for the build of the plain name; without multi, for all defined and visible versions."""
     if definition.multi:
         return name == definition.name
     return version in {each.version for each in definition.offered} and markers.HIDDEN_SINCE not in image.properties
 
 
 def _missing(definition: Definition, version: Version, newest: bool, left: Image | None = None) -> Row:
-    """A version that is not in the cloud; `left`: what an interrupted run left of it."""
+    """Return the row of a version that is not in the cloud. `left`: the record of an interrupted import."""
     day = age.build_day(version)
     built = day.isoformat() if day else None
     state = "missing" if left is None else UNFINISHED
@@ -174,7 +179,7 @@ def _missing(definition: Definition, version: Version, newest: bool, left: Image
 
 
 def table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """The rows in words, below their head."""
+    """Return the head and the cells of each row."""
     if not any(row.signed_by for row in rows):
         return [HEAD, *(cells(row) for row in rows)]
     return [(*HEAD, SIGNED), *((*cells(row), _signed(row)) for row in rows)]
@@ -185,12 +190,12 @@ def _signed(row: Row) -> str:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """A row in words, below HEAD."""
+    """Return the cells of a row below HEAD."""
     days = "" if row.age is None else f"{row.age} d"
     due = f"{row.due or ''}{' OVERDUE' if row.overdue else ''}".strip()
     return row.name, row.version, row.built or "unknown", days, due, row.words, row.verified[:40]
 
 
 def data(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """The rows as plain values."""
+    """Return the rows as plain values."""
     return [asdict(row) for row in rows]

@@ -13,7 +13,7 @@ from openstack_image_manager.plan.model import Result
 from openstack_image_manager.report import console, plans
 from openstack_image_manager.report.content import Content
 from openstack_image_manager.report.junit import Case
-from openstack_image_manager.report.metrics import Cloud
+from openstack_image_manager.report.metrics import CloudMetrics
 from openstack_image_manager.report.status import Row, table
 from openstack_image_manager.report.status import data as row_data
 from openstack_image_manager.runs.run import CloudPlan, Clouds
@@ -81,7 +81,7 @@ def _cases(each: CloudPlan, results: Sequence[Result] | None, applies: bool) -> 
         yield Case(name, each.glance.cloud, failure, skipped)
 
 
-def metrics(clouds: Clouds, applies: bool, rows: Callable[[CloudPlan], Sequence[Row]]) -> list[Cloud]:
+def metrics(clouds: Clouds, applies: bool, rows: Callable[[CloudPlan], Sequence[Row]]) -> list[CloudMetrics]:
     """The clouds as they stand after the run, for metrics; complete are those whose plans were carried out, where the
     run `applies` them."""
     found, failed = [], _failed(clouds)
@@ -94,9 +94,9 @@ def metrics(clouds: Clouds, applies: bool, rows: Callable[[CloudPlan], Sequence[
         now = clouds.after.get(each.glance.cloud, each)
         done = not applies or each.glance.cloud in clouds.results
         complete = done and not failures and all(r.state == "ok" for r in results)
-        found.append(Cloud(each.glance.cloud, now.plan, rows(now), failures, complete))
+        found.append(CloudMetrics(each.glance.cloud, now.plan, rows(now), failures, complete))
     ready = {each.name for each in found}
-    return found + [Cloud(name, None, (), [e.kind]) for name, e in failed.items() if name not in ready]
+    return found + [CloudMetrics(name, None, (), [e.kind]) for name, e in failed.items() if name not in ready]
 
 
 def of_status(

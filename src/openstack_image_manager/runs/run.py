@@ -198,7 +198,7 @@ def _applied(clouds: Clouds, allowed: Sequence[CloudPlan], options: ImportOption
                 each.plan,
                 each.glance,
                 each.request.policy,
-                progress.Named(reporter, each.glance.cloud) if clouds.several else reporter,
+                progress.CloudReporter(reporter, each.glance.cloud) if clouds.several else reporter,
                 _replanner(each),
                 compare.ids_elsewhere(each.glance.cloud, each.definitions, images),
             )

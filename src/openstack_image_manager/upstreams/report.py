@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from openstack_image_manager.report.console import _row, markdown
+from openstack_image_manager.report.console import markdown, row_markdown
 from openstack_image_manager.report.content import Content
 from openstack_image_manager.report.junit import Case
 from openstack_image_manager.upstreams import edits as words
@@ -18,7 +18,12 @@ def news_markdown(found: Sequence[UpdateResult]) -> str:
     head, *rows = edits.markdown(found)
     lines = ["## Image updates", "", markdown(edits.counts(found)), ""]
     if rows:
-        lines += [_row(head), _row(["---"] * len(head)).replace("\\", ""), *(_row(row) for row in rows), ""]
+        lines += [
+            row_markdown(head),
+            row_markdown(["---"] * len(head)).replace("\\", ""),
+            *(row_markdown(row) for row in rows),
+            "",
+        ]
     lines += [f"- **warning** {markdown(each.name)}: {markdown(each.warning)}" for each in found if each.warning]
     lines += [f"- **{each.state}** {markdown(each.name)}: {markdown(str(each.error))}" for each in found if each.error]
     return "\n".join(lines).rstrip() + "\n"

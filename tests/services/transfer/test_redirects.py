@@ -19,7 +19,7 @@ from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.errors import Error
 from openstack_image_manager.model import Image
 from openstack_image_manager.plan.model import Create, Role, Stage
-from openstack_image_manager.report.plain import Plain
+from openstack_image_manager.report.console import PlainOutput
 from openstack_image_manager.report.progress import Lines
 from openstack_image_manager.sandbox.site import serving
 from openstack_image_manager.transfer.redirects import ALLOWED_HOSTS
@@ -94,7 +94,7 @@ def for_glance(*urls: str) -> list[str]:
     wanted = Definition(name="A", format="raw", versions=[version])
     role = Role(True, False, False, Stage.KEEP, "", "private", False)
     create = Create(wanted, version, role, Image("A", "private"), "new")
-    sources = Sources(ImportOptions(), threading.Event(), Lines(Plain("stdout")))
+    sources = Sources(ImportOptions(), threading.Event(), Lines(PlainOutput("stdout")))
     return sources.worth_asking(create, time.monotonic() + 60)
 
 

@@ -15,7 +15,7 @@ from tests.support.plans import TODAY, definition, settled
 from openstack_image_manager.model import Image
 from openstack_image_manager.plan.model import Policy
 from openstack_image_manager.plan.planner import plan
-from openstack_image_manager.report.metrics import Cloud, Run, exposition
+from openstack_image_manager.report.metrics import CloudMetrics, RunMetrics, exposition
 from openstack_image_manager.report.status import rows
 
 ROOT = Path(__file__).parents[3]
@@ -59,26 +59,28 @@ def firing(folder: Path, text: str, expected: list[Alert]) -> str:
     return done.stdout + done.stderr if done.returncode else ""
 
 
-def cloud(built: date, images: list[Image] | None = None) -> Cloud:
+def cloud(built: date, images: list[Image] | None = None) -> CloudMetrics:
     """A cloud with one definition, whose build has to be replaced each week; its images, or that build."""
     meta = {"replace_frequency": "weekly", "provided_until": "none"}
     version = {"version": "1", "url": "https://example.org/a.img", "build_date": built.isoformat()}
     wanted = [definition("A", [version], meta=meta)]
     found = settled(wanted) if images is None else images
     made = plan(wanted, found, Policy(), TODAY)
-    return Cloud("prod", made, rows(made, wanted, found, TODAY), complete=True)
+    return CloudMetrics("prod", made, rows(made, wanted, found, TODAY), complete=True)
 
 
 def test_no_alert_when_all_is_well(tmp_path: Path) -> None:
-    text = exposition(Run("apply", NOW - 2 * DAY, 9, 0, True, [cloud(TODAY - timedelta(3))]))
+    text = exposition(RunMetrics("apply", NOW - 2 * DAY, 9, 0, True, [cloud(TODAY - timedelta(3))]))
     assert firing(tmp_path, text, []) == ""
 
 
 def test_an_alert_for_each_trouble(tmp_path: Path) -> None:
-    down = Cloud("down", failures=["cloud"])
-    before = exposition(Run("apply", NOW - 3 * DAY, 9, 0, True, [cloud(TODAY), Cloud("down", complete=True)]))
+    down = CloudMetrics("down", failures=["cloud"])
+    before = exposition(
+        RunMetrics("apply", NOW - 3 * DAY, 9, 0, True, [cloud(TODAY), CloudMetrics("down", complete=True)])
+    )
     old = cloud(TODAY - timedelta(200))
-    text = exposition(Run("apply", NOW - DAY, 9, 1, False, [old, down], former=before))
+    text = exposition(RunMetrics("apply", NOW - DAY, 9, 1, False, [old, down], former=before))
     of_down = {"command": "apply", "cloud": "down"}
     of_a = {"command": "apply", "cloud": "prod", "definition": "A"}
     not_checked = "The images of the cloud down have not been brought up to date for more than two days."
@@ -108,7 +110,7 @@ def test_an_alert_for_each_trouble(tmp_path: Path) -> None:
 
 
 def test_an_alert_for_what_a_run_left_open(tmp_path: Path) -> None:
-    text = exposition(Run("plan", NOW - DAY, 9, 0, True, [cloud(TODAY, images=[])]))
+    text = exposition(RunMetrics("plan", NOW - DAY, 9, 0, True, [cloud(TODAY, images=[])]))
     summary = "Images of the cloud prod differ from their definitions, as the last plan saw."
     alert = ("ImagesDrift", {"command": "plan", "cloud": "prod", "severity": "info"}, summary)
     assert firing(tmp_path, text, [alert]) == ""

@@ -16,7 +16,7 @@ from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import markers
 from openstack_image_manager.plan.model import Plan, Policy
 from openstack_image_manager.plan.planner import plan
-from openstack_image_manager.report.metrics import HELP, PREFIX, Cloud, Run, exposition, last_successes
+from openstack_image_manager.report.metrics import HELP, PREFIX, CloudMetrics, RunMetrics, exposition, last_successes
 from openstack_image_manager.report.status import rows
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -32,7 +32,7 @@ def labels(known: dict[str, str]) -> list[str]:
     return [known[name] for name in sorted(known, key=lambda name: (name != "command", name != "cloud"))]
 
 
-def cloud(name: str = "prod", complete: bool = True) -> Cloud:
+def cloud(name: str = "prod", complete: bool = True) -> CloudMetrics:
     """A cloud with the builds of two definitions; a third is missing."""
     meta = {"replace_frequency": "weekly", "provided_until": "none"}
     version = {"version": "20240416", "url": "https://example.org/a.img", "build_date": "2024-04-16"}
@@ -40,12 +40,12 @@ def cloud(name: str = "prod", complete: bool = True) -> Cloud:
     images = settled(there)
     wanted = [*there, definition("C")]
     found = plan(wanted, images, Policy(), TODAY, [Finding("warning", "B", "odd")])
-    return Cloud(name, found, rows(found, wanted, images, TODAY), (), complete)
+    return CloudMetrics(name, found, rows(found, wanted, images, TODAY), (), complete)
 
 
 def test_a_run_in_numbers() -> None:
-    failed = Cloud("down", failures=["cloud"])
-    text = exposition(Run("apply", 1000.5, 2.5, 1, False, [cloud(), failed], ["other"]))
+    failed = CloudMetrics("down", failures=["cloud"])
+    text = exposition(RunMetrics("apply", 1000.5, 2.5, 1, False, [cloud(), failed], ["other"]))
     found = parsed(text)
     assert {key: value for key, value in found.items() if value and key[0] != "failures"} == {
         ("last_run_timestamp_seconds", "apply"): 1000.5,
@@ -76,8 +76,8 @@ def ages(images: list[Image]) -> dict[str, float]:
     meta = {"replace_frequency": "weekly", "provided_until": "none"}
     wanted = [definition("A", ["20240416", "20261116"], meta=meta)]
     found = plan(wanted, images, Policy(), TODAY)
-    here = Cloud("prod", found, rows(found, wanted, images, TODAY))
-    sample = parsed(exposition(Run("apply", 1, 1, 1, False, [here])))
+    here = CloudMetrics("prod", found, rows(found, wanted, images, TODAY))
+    sample = parsed(exposition(RunMetrics("apply", 1, 1, 1, False, [here])))
     return {key[0]: value for key, value in sample.items() if key[-1] == "A"}
 
 
@@ -100,29 +100,31 @@ def test_ages_are_those_of_the_build_that_tenants_get() -> None:
 
 
 def test_the_last_success_survives_what_fails_after_it() -> None:
-    first = exposition(Run("apply", 100, 1, 0, True, [cloud("a"), cloud("b"), cloud("gone")]))
-    second = exposition(Run("apply", 200, 1, 1, False, [cloud("a"), Cloud("b", failures=["cloud"])], former=first))
+    first = exposition(RunMetrics("apply", 100, 1, 0, True, [cloud("a"), cloud("b"), cloud("gone")]))
+    second = exposition(
+        RunMetrics("apply", 200, 1, 1, False, [cloud("a"), CloudMetrics("b", failures=["cloud"])], former=first)
+    )
     assert {key[2:]: value for key, value in parsed(second).items() if key[0] == "last_success_timestamp_seconds"} == {
         (): 101,
         ("a",): 201,
         ("b",): 101,
     }
     # A run that does not even get to its clouds knows nothing better than before.
-    third = exposition(Run("apply", 300, 1, 1, False, former=second))
+    third = exposition(RunMetrics("apply", 300, 1, 1, False, former=second))
     assert last_successes(third) == last_successes(second)
-    other = exposition(Run("plan", 300, 1, 1, False, former=second))
+    other = exposition(RunMetrics("plan", 300, 1, 1, False, former=second))
     assert last_successes(other) == []
 
 
 def test_a_broken_file_is_no_reason_to_write_none() -> None:
     former = f'{PREFIX}last_success_timestamp_seconds{{command="apply"}} 1.2.3\n\x00nonsense'
     assert last_successes(former) == []
-    assert ("run_exit_code", "apply") in parsed(exposition(Run("apply", 1, 1, 1, False, former=former)))
+    assert ("run_exit_code", "apply") in parsed(exposition(RunMetrics("apply", 1, 1, 1, False, former=former)))
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"), min_size=1))
 def test_names_of_clouds_come_back_as_they_were(name: str) -> None:
-    text = exposition(Run("apply", 1, 1, 0, True, [Cloud(name, Plan(()), complete=True)]))
+    text = exposition(RunMetrics("apply", 1, 1, 0, True, [CloudMetrics(name, Plan(()), complete=True)]))
     assert ({"command": "apply", "cloud": name}, 2.0) in last_successes(text)
     assert ("cloud_up", "apply", name) in parsed(text)
 
