@@ -12,6 +12,7 @@ from openstack_image_manager.definitions import values
 from openstack_image_manager.definitions.resolvers.model import Resolve
 
 MOST = 2**31 - 1  # Glance takes no greater number
+LATEST = "latest"  # the version of a moving URL
 LONGEST = 255  # characters of a version, which becomes a part of the image's name
 
 

@@ -20,7 +20,7 @@ from openstack_image_manager.definitions.diagnostics import (
     suggestion,
 )
 from openstack_image_manager.definitions.image_properties import unusual
-from openstack_image_manager.definitions.model import Definition, Version
+from openstack_image_manager.definitions.model import LATEST, Definition, Version
 from openstack_image_manager.definitions.nodes import record
 from openstack_image_manager.definitions.resolvers.model import Resolver
 from openstack_image_manager.definitions.values import UNSUPPORTED_SCHEME, USE_HTTPS, like_secrets
@@ -192,12 +192,12 @@ class _DefinitionParser:
             self._check_validity(version, loc)
             name, wanted_id = version.get("version"), version.get("id")
             if isinstance(name, str):
-                again = "only one version can be latest; the first stands at {}" if name == "latest" else None
+                again = "only one version can be latest; the first stands at {}" if name == LATEST else None
                 if not self._first(seen, name, (*loc, "version"), again or "this version is defined already at {}"):
                     self._first(orders, str(naming.version_key(name)), (*loc, "version"), EQUAL)
             if isinstance(wanted_id, str):
                 self._first(self.parser.ids, wanted_id.lower(), (*loc, "id"), "this id is given already at {}")
-            if name == "latest" and not (version.get("checksums_url") or version.get("checksum_url")):
+            if name == LATEST and not (version.get("checksums_url") or version.get("checksum_url")):
                 self._complain((*loc, "version"), "version latest follows a checksum file; add checksums_url: URL")
 
     def _check_withdrawn(self, versions: list[Any]) -> None:

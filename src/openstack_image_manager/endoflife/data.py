@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from openstack_image_manager.background import in_parallel
@@ -70,30 +70,28 @@ def from_files(path: Path) -> Source:
     if path.is_dir():
         return lambda product: _read(_text(path / f"{product.name}.json"), product, str(path / f"{product.name}.json"))
     text = _text(path)
-    try:
+    with _located(str(path)):
         documents = by_product(decode(text))
-    except Error as error:
-        raise Error(f"{path}: {error}") from None
 
     def get(product: Product) -> tuple[Release, ...]:
         if product.name not in documents:
             raise Error(f"{path}: contains nothing about '{product.name}'")
-        return _releases(documents[product.name], product, str(path))
+        with _located(str(path)):
+            return releases(documents[product.name], product)
 
     return get
 
 
 def _read(text: str, product: Product, where: str) -> tuple[Release, ...]:
-    try:
-        document = decode(text)
-    except Error as error:
-        raise Error(f"{where}: {error}") from None
-    return _releases(document, product, where)
+    with _located(where):
+        return releases(decode(text), product)
 
 
-def _releases(document: Any, product: Product, where: str) -> tuple[Release, ...]:
+@contextmanager
+def _located(where: str) -> Iterator[None]:
+    """Put the place of the document in front of errors."""
     try:
-        return releases(document, product)
+        yield
     except Error as error:
         raise Error(f"{where}: {error}") from None
 

@@ -17,7 +17,7 @@ from openstack_image_manager.mirror.digests import Digests
 from openstack_image_manager.mirror.location import INDEX_FILE, RECORD, Item
 from openstack_image_manager.mirror.plan import Comparison, Contents, StoredObject, Verdict, compare, contradiction
 from openstack_image_manager.mirror.provenance import VERIFIED, Proof, Prover
-from openstack_image_manager.mirror.record import Record, decode, encode, object_metadata
+from openstack_image_manager.mirror.record import Record, decode, description, encode, object_metadata
 from openstack_image_manager.mirror.store import EXISTS, OTHER_RUN, Store, write_record
 from openstack_image_manager.reporter import Reporter
 from openstack_image_manager.transfer.checksum_files import copy_checksum
@@ -185,7 +185,7 @@ class Copier:
 
 
 def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests) -> Record:
-    version, meta = proof.version, item.definition.meta
+    version = proof.version
     is_signed = proof.signature == VERIFIED or version.is_signed
     promised = "definition" if item.version.checksum else "checksums_url" if version.checksum else "computed"
     if (
@@ -195,7 +195,6 @@ def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests)
     return Record(
         name=item.definition.name,
         version=version.version,
-        source=public_url(version.url),
         source_digest=source[0],
         source_size=source[1],
         checksum=version.checksum,
@@ -207,10 +206,7 @@ def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests)
         size=digests.size,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         signature=proof.signature,
-        disk_format=item.definition.format,
-        architecture=meta.get("architecture"),
-        os_distro=meta.get("os_distro"),
-        os_version=version.os_version or meta.get("os_version"),
+        **description(item.definition, version),
     )
 
 

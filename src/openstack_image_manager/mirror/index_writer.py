@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import Error, StorageError, VerificationError
 from openstack_image_manager.mirror import index
 from openstack_image_manager.mirror.location import SUMS, Item, Target
 from openstack_image_manager.mirror.plan import Contents, defined_digests
-from openstack_image_manager.mirror.record import Record
+from openstack_image_manager.mirror.record import Record, description
 from openstack_image_manager.mirror.store import Store
 from openstack_image_manager.signatures import armor
 from openstack_image_manager.signatures.signer import Signer
@@ -202,15 +201,7 @@ class Publisher:
 
 def with_definition(record: Record, item: Item) -> Record:
     """Return the record with the current description from the definition: other runs may have written the record."""
-    version, meta = item.version, item.definition.meta
-    return replace(
-        record,
-        source=public_url(version.url),
-        disk_format=item.definition.format,
-        architecture=meta.get("architecture"),
-        os_distro=meta.get("os_distro"),
-        os_version=version.os_version or meta.get("os_version"),
-    )
+    return replace(record, **description(item.definition, item.version))
 
 
 class _ForeignError(StorageError):

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, urlsplit
 
 from openstack_image_manager.definitions import naming
-from openstack_image_manager.definitions.model import Definition, Version, public_url
+from openstack_image_manager.definitions.model import LATEST, Definition, Version, public_url
 from openstack_image_manager.errors import Error, UsageError
 
 RECORD = ".mirror.json"  # suffix of a record, after the name of its object
 LONGEST_KEY = 1024 - len(RECORD)  # bytes of a key
-LATEST = "latest"
 SUMS = "SHA256SUMS"
 STREAMS = "streams/v1/"
 INDEX_FILE = f"{STREAMS}index.json"

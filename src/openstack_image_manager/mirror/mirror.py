@@ -17,12 +17,12 @@ from openstack_image_manager.definitions.diagnostics import Position
 from openstack_image_manager.definitions.editing.edit import SetVersionField, edit
 from openstack_image_manager.definitions.editing.locked_rewrite import rewrite
 from openstack_image_manager.definitions.loader import Loaded
-from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.model import LATEST, Definition
 from openstack_image_manager.definitions.parser import read
 from openstack_image_manager.errors import Error, Interrupted, StorageError
 from openstack_image_manager.mirror import unneeded as memo
 from openstack_image_manager.mirror.copier import COPIED_BY_ANOTHER_RUN, Copier, delete_object, list_contents
-from openstack_image_manager.mirror.location import LATEST, UNNEEDED_FILE, Item, Target, items
+from openstack_image_manager.mirror.location import UNNEEDED_FILE, Item, Target, items
 from openstack_image_manager.mirror.plan import (
     Comparison,
     Contents,

@@ -17,8 +17,7 @@ from typing import Any
 from openstack_image_manager.checksum import BROKEN, Checksum
 from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.definitions.resolvers import shipped, variables
-from openstack_image_manager.definitions.resolvers.model import POLICIES, Resolver, SignatureRule
-from openstack_image_manager.definitions.resolvers.placeholders import fill
+from openstack_image_manager.definitions.resolvers.model import Resolver, SignatureRule
 from openstack_image_manager.errors import Error, FetchError, VerificationError
 from openstack_image_manager.signatures.evidence import SignatureVerifier, format_time
 from openstack_image_manager.signatures.keyring import Keyring, keyring
@@ -27,7 +26,7 @@ from openstack_image_manager.transfer import checksum_files
 from openstack_image_manager.transfer.checksum_files import with_checksum
 from openstack_image_manager.transfer.unpack import CHUNK
 from openstack_image_manager.upstreams.build import Signature, file_name, with_address
-from openstack_image_manager.upstreams.resolve import CLEARSIGNED, GONE
+from openstack_image_manager.upstreams.resolve import CLEARSIGNED, GONE, signature_policy, signature_to_verify
 from openstack_image_manager.upstreams.sites import Sites, sites_from_environment
 
 VERIFIED, RECORDED = "verified", "recorded"
@@ -126,9 +125,7 @@ class Prover:
         known = variables.evaluate(resolver, variables.initial(definition))
         known |= {"url": version.url, "file": file_name(version.url), "version": version.version}
         known |= {"checksum_url": version.checksum_file} if version.checksum_file else {}
-        policy = fill(rule.policy, known)
-        if policy not in POLICIES:
-            raise Error(f"'{policy}' is not a valid signature policy; use one of {', '.join(POLICIES)}")
+        policy = signature_policy(rule, known)
         if policy == "none":
             return Proof(_with_checksum(version, self.stop))
         try:
@@ -149,13 +146,13 @@ class Prover:
         if subject is None or (rule.over == "index" and resolver.checksum):
             raise _UnprovableError(f"the definition does not say where the signed {rule.over} is")
         try:
-            url = fill(rule.url, known) if rule.url else None
-            keys = tuple(key for text in rule.keys for key in fill(text, known).split())
+            wanted = signature_to_verify(rule, rule.over, subject, known)
         except Error as error:
             raise _UnprovableError(f"the URL of its signature is unknown: {error}") from None
-        wanted = Signature(rule.kind, rule.over, subject, url, keys)
         if over_image:
-            return Proof(_with_checksum(version, self.stop), None, wanted, self._document(url or ""), self.keyring)
+            return Proof(
+                _with_checksum(version, self.stop), None, wanted, self._document(wanted.url or ""), self.keyring
+            )
         data, signed_by, signed_at = self._read(wanted, self._document(subject))
         return _signed(_with_signed_checksum(version, data.decode("utf-8-sig", "replace")), signed_by, signed_at)
 

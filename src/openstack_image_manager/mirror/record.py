@@ -7,7 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from openstack_image_manager.definitions.model import Version, public_url
+from openstack_image_manager.definitions.model import Definition, Version, public_url
 
 MAKER = "openstack-image-manager"
 MADE_BY = "made-by"
@@ -86,6 +86,18 @@ def decode(data: bytes) -> Record | None:
         return record if is_valid and record.time.tzinfo else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def description(definition: Definition, version: Version) -> dict[str, Any]:
+    """Return the fields of a record that describe the image as its definition does."""
+    meta = definition.meta
+    return {
+        "source": public_url(version.url),
+        "disk_format": definition.format,
+        "architecture": meta.get("architecture"),
+        "os_distro": meta.get("os_distro"),
+        "os_version": version.os_version or meta.get("os_version"),
+    }
 
 
 def object_metadata(version: Version) -> dict[str, str]:

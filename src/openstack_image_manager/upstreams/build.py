@@ -1,4 +1,4 @@
-"""Describe a build that an upstream publishes, and what of it may be recorded."""
+"""Describe a build that an upstream publishes, and decide what may be recorded."""
 
 from __future__ import annotations
 
@@ -11,46 +11,43 @@ from urllib.parse import unquote
 
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.definitions import values
-from openstack_image_manager.definitions.model import Definition, Version, public_url
+from openstack_image_manager.definitions.model import LATEST, Definition, Version, public_url
 from openstack_image_manager.errors import Error, VerificationError
 from openstack_image_manager.redaction import printable
 from openstack_image_manager.transfer.unpack import is_packed
 from openstack_image_manager.upstreams.candidates import order
 
-# What is kept of a build beside its version and URL, in this order.
+# The recorded fields of a build, next to its version and URL, in this order.
 EVIDENCE = ("checksum", "checksums_url", "size", "build_date", "signed_by", "signed_at")
-# A version is announced before its images are signed; mirrors and clocks are given a day.
+# A version is announced before its images are signed; a day allows for mirrors and clocks.
 SIGNING_TOLERANCE = timedelta(days=1)
 MAGIC = {"qcow2": b"QFI\xfb"}
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What an upstream publishes now. `checksum` and `size` are of the file at `url`, packed where it is packed."""
+    """The current build of an upstream. `checksum` and `size` are of the file at `url`, packed or not."""
 
     version: str
     url: str
     checksum: Checksum | None
-    checksums_url: str | None  # the checksum file or index that says so
+    checksums_url: str | None  # the checksum file or index with the checksum
     size: int | None  # bytes
     build_date: str | None  # YYYY-MM-DD or YYYY-MM-DD hh:mm:ss, UTC
     signed_by: str | None  # fingerprint of the primary key, upper-case
     signed_at: str | None  # YYYY-MM-DD hh:mm:ss, UTC
-    other_digests: tuple[
-        Checksum, ...
-    ] = ()  # of the same file, by other algorithms: only to compare with what is recorded
-    stale_warning: str | None = None  # that its signature is older than the resolver allows
+    other_digests: tuple[Checksum, ...] = ()  # of the same file; only to compare with recorded versions
+    stale_warning: str | None = None  # its signature is older than the resolver allows
 
     @property
     def digests(self) -> tuple[Checksum, ...]:
-        """All digests of the file at `url`."""
+        """Return all digests of the file at `url`."""
         return (*((self.checksum,) if self.checksum else ()), *self.other_digests)
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What is to be verified. `over`: index (any document), checksum, image or unpacked-image, whose address is
-    `subject`."""
+    """A signature to verify. `over`: index (any document), checksum, image or unpacked-image; `subject` is its URL."""
 
     kind: str  # detached, clearsigned or openssl-rsa
     over: str
@@ -61,33 +58,33 @@ class Signature:
 
 
 Fetch = Callable[[str], bytes]
-# Takes what is to be verified, the document (nothing for images, which are streamed) and a way to fetch more; gives the
-# bytes that may be read (of an image: the checksum of the file that was verified, algorithm:digest), the fingerprint of
-# the primary key and the time of the signature. Raises VerificationError.
-# A FetchError with status 404 from `fetch` is to be let through: there is no signature.
+# Takes the signature, the document (empty for images, which are streamed) and a function that fetches more. Returns the
+# bytes that may be read (of an image: the checksum of the verified file, algorithm:digest), the fingerprint of the
+# primary key and the time of the signature. Raises VerificationError.
+# It passes on a FetchError with status 404 from `fetch`: there is no signature.
 Verify = Callable[[Signature, bytes, Fetch], tuple[bytes, str | None, str | None]]
 
 
 def version_of(build: Build) -> Version:
-    """The build as a version of a definition, with all its evidence."""
+    """Return the build as a version of a definition, with all its evidence."""
     fields = {name: getattr(build, name) for name in EVIDENCE}
     checksum = str(build.checksum) if build.checksum else None
     return Version.model_validate({"version": build.version, "url": build.url, **fields, "checksum": checksum})
 
 
 def file_name(url: str) -> str:
-    """The last segment of an address, decoded."""
+    """Return the last segment of a URL, decoded."""
     return unquote(url.partition("?")[0].partition("#")[0].rpartition("/")[2])
 
 
 def with_address(url: str, error: Error) -> str:
-    """The message of an error with the address in front, if it does not have it yet."""
+    """Return the error message, prefixed with the URL if it does not start with it."""
     place, message = public_url(url), printable(str(error))
     return message if message.startswith(place) else f"{place}: {message}"
 
 
 def parse_day(text: str) -> str | None:
-    """The day that a text begins with (`20260712-2537`, `2026-07-22T…`), or of an HTTP date; None if there is none."""
+    """Return the day at the start of a text (`20260712-2537`, `2026-07-22T…`) or of an HTTP date, or None."""
     if match := re.match(r"(\d{4})-?(\d\d)-?(\d\d)(?!\d)", text):
         try:
             return date(*map(int, match.groups())).isoformat()
@@ -101,8 +98,8 @@ def parse_day(text: str) -> str | None:
 
 
 def check_address(url: str, sources: Iterable[str | None], own: bool) -> None:
-    """Refuse an address that no upstream may send us to: local files, and unprotected ones by way of protected ones,
-    unless the definition itself says so (`own`). Raises VerificationError."""
+    """Refuse URLs that an upstream must not lead to: local files, and http after https, unless the definition itself
+    names them (`own`). Raises VerificationError."""
     try:
         values.url(url)
     except ValueError:
@@ -116,43 +113,59 @@ def check_address(url: str, sources: Iterable[str | None], own: bool) -> None:
 
 
 def check_beginning(url: str, data: bytes, disk_format: str) -> None:
-    """Refuse a file that does not begin like its format, where that can be told. Raises VerificationError."""
+    """Refuse a file that does not begin like its format, if this can be checked. Raises VerificationError."""
     magic = MAGIC.get(disk_format, b"")
     if not is_packed(url) and not data.startswith(magic):
         raise VerificationError(f"{public_url(url)}: does not begin like a {disk_format} image")
 
 
+def check_size(url: str, actual: int | None, published: int | None, source: str | None) -> None:
+    """Refuse a file that has another size than the document `source` says. Raises VerificationError."""
+    if actual is not None and published is not None and actual != published:
+        raise VerificationError(f"{public_url(url)}: has {actual} bytes, {public_url(source or '')} says {published}")
+
+
+def days_since(moment: str, today: date) -> int:
+    """Return the number of days since a moment that begins with YYYY-MM-DD."""
+    return (today - date.fromisoformat(moment[:10])).days
+
+
 def newest_recorded(definition: Definition) -> Version | None:
-    """The newest version that the definition has; `latest` is none."""
-    versions = [version for version in definition.versions if version.version != "latest"]
+    """Return the newest version of the definition, except `latest`."""
+    versions = [version for version in definition.versions if version.version != LATEST]
     return max(versions, key=lambda version: order(version.version), default=None)
 
 
 def is_new(definition: Definition, build: Build) -> bool:
-    """True if the definition has neither a version of this name yet nor one of the same bytes."""
+    """Return True if the definition has neither a version of this name nor one with the same bytes."""
     return not any(is_same(definition, version, build) for version in definition.versions)
 
 
 def has_same_bytes(version: Version, build: Build) -> bool | None:
-    """True: it has the bytes of the build; False: it has others; None: that can't be known, for want of digests of one
-    algorithm."""
-    had = recorded_checksum(version)
-    return next((had == digest for digest in build.digests if had and had.algorithm == digest.algorithm), None)
+    """Return True if the version has the bytes of the build, False if not, None if no digests of one algorithm can be
+    compared."""
+    recorded = recorded_checksum(version)
+    return next(
+        (recorded == digest for digest in build.digests if recorded and recorded.algorithm == digest.algorithm), None
+    )
 
 
 def recorded_checksum(version: Version) -> Checksum | None:
-    """The checksum of a version, if it has one."""
+    """Return the checksum of a version, if it has one."""
     return Checksum.parse(version.checksum) if version.checksum else None
 
 
 def has_moving_url(definition: Definition, version: Version) -> bool:
-    """True for a version whose address stands for other bytes one day."""
-    return definition.latest_url is not None and version.url == definition.latest_url and version.version != "latest"
+    """Return True for a version whose URL will serve other bytes one day."""
+    return definition.latest_url is not None and version.url == definition.latest_url and version.version != LATEST
 
 
 def is_same(definition: Definition, version: Version, build: Build) -> bool:
-    """True if the version of the definition is the build, under whatever name. Where no digest tells, an address does
-    that has the build in it, or that moves: then it is of the day on which it was recorded, and not an older one."""
+    """Return True if the version of the definition is the build, under any name.
+
+    Without comparable digests, a URL decides that contains the build or that moves: a moving URL has the build of the
+    day it was recorded, not an older one.
+    """
     if version.version == build.version:
         return True
     known = has_same_bytes(version, build)
@@ -160,14 +173,14 @@ def is_same(definition: Definition, version: Version, build: Build) -> bool:
         return known
     if has_moving_url(definition, version):
         return order(version.version) > order(build.version)
-    can_not_tell = bool(version.checksum and build.checksum)
+    is_undecided = bool(version.checksum and build.checksum)
     name = rf"(?<![0-9]){re.escape(build.version)}(?![0-9])"
-    return can_not_tell and version.url == build.url and bool(re.search(name, build.url))
+    return is_undecided and version.url == build.url and bool(re.search(name, build.url))
 
 
 def check_recorded(definition: Definition, build: Build) -> None:
-    """Refuse to go back: raises Error for a build that is older than what the definition has, VerificationError for
-    one that was replaced under its name."""
+    """Refuse a rollback. Raises Error for a build that is older than the recorded ones, VerificationError for one that
+    was replaced under its name."""
     newest = newest_recorded(definition)
     is_older = newest is not None and order(build.version) < order(newest.version)
     if newest is not None and is_older and not is_same(definition, newest, build):
@@ -180,11 +193,11 @@ def check_recorded(definition: Definition, build: Build) -> None:
         of_image = is_packed(build.url) and version.size is None
         if version.version != build.version or of_image or has_same_bytes(version, build) is not False:
             continue
-        had = recorded_checksum(version)
-        now = next(digest for digest in build.digests if had and digest.algorithm == had.algorithm)
+        recorded = recorded_checksum(version)
+        now = next(digest for digest in build.digests if recorded and digest.algorithm == recorded.algorithm)
         raise VerificationError(
             f"the upstream has replaced build {build.version}: {public_url(build.url)} has {now} now, "
-            f"the definition has {had}; find out why, then remove the version or its checksum"
+            f"the definition has {recorded}; find out why, then remove the version or its checksum"
         )
 
 
@@ -224,7 +237,7 @@ def check_signed(definition: Definition, build: Build, policy: str, documents_si
 
 
 def stale_warning(signed_at: str | None, max_age: int | None, now: datetime) -> str | None:
-    """What to warn of when the signature is older than `max_age` days: the site may show no newer document any more."""
+    """Return a warning if the signature is older than `max_age` days: the site may withhold newer documents."""
     days = (now - _moment(signed_at)).days if signed_at else 0
     if max_age is None or days <= max_age:
         return None
@@ -239,17 +252,19 @@ def _moment(text: str) -> datetime:
 
 
 def comparable_algorithms(definition: Definition, build: Build) -> list[str]:
-    """The algorithms by which versions could be compared with the build that has no digest of these yet: of those that
-    may be the build, or that would be newer."""
+    """Return the algorithms by which recorded versions could be compared with the build, and which it has no digest of.
+
+    Only versions count that may be the build, or that would be newer.
+    """
     known = {digest.algorithm for digest in build.digests}
-    found = [
-        had.algorithm
+    algorithms = [
+        recorded.algorithm
         for version in definition.versions
-        if (had := recorded_checksum(version)) is not None
+        if (recorded := recorded_checksum(version)) is not None
         and (
             version.url == build.url
             or has_moving_url(definition, version)
             or order(version.version) >= order(build.version)
         )
     ]
-    return [algorithm for algorithm in dict.fromkeys(found) if known and algorithm not in known]
+    return [algorithm for algorithm in dict.fromkeys(algorithms) if known and algorithm not in known]

@@ -1,4 +1,4 @@
-"""Keep documents that were fetched before, in a directory that several processes can use at once."""
+"""Cache fetched documents in a directory that several processes can use at once."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from pathlib import Path
 
 from openstack_image_manager import files
 
-KEEP = 90 * 24 * 3600  # seconds since a document was last asked for
+KEEP = 90 * 24 * 3600  # seconds since the last use of a document
 
 
 def default_directory() -> Path:
-    """Where the documents of a user are kept. Raises RuntimeError where there is no home."""
+    """Return the user's directory of cached documents. Raises RuntimeError if there is no home directory."""
     return files.cache_directory() / "documents"
 
 
 @dataclass(frozen=True, slots=True)
 class CachedDocument:
-    """A document, and the validators that the site gave with it."""
+    """A document, and its validators from the site."""
 
     data: bytes
     validators: Mapping[str, str]  # ETag, Last-Modified
 
     def conditions(self) -> dict[str, str]:
-        """The headers that ask for it only if it has changed (RFC 9110, 13.1)."""
+        """Return the headers of a conditional request (RFC 9110, 13.1)."""
         names = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
         return {names[name]: value for name, value in self.validators.items()}
 
 
 class Cache:
-    """Documents by address. What cannot be read or written is as if it were not there: nothing depends on it.
+    """Documents by URL. Unreadable or unwritable entries count as missing: nothing depends on them.
 
-    A file is written beside its place and then moved there, so that a reader sees the old one or the new one.
+    Each file is written under a temporary name and then renamed, so a reader sees the old or the new one.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def unsafe_reason(self) -> str | None:
-        """Why this directory is not to be used: others could put documents there that nobody signed. None: it may be,
-        or it is not there yet."""
+        """Return why this directory must not be used: others could write documents into it. None if it is safe, or does
+        not exist yet."""
         for folder in (self.directory, self.directory.parent):
             with suppress(OSError):
-                found = folder.stat()
-                if not _is_ours(found):
-                    mode, owner = stat.S_IMODE(found.st_mode), found.st_uid
+                status = folder.stat()
+                if not _is_ours(status):
+                    mode, owner = stat.S_IMODE(status.st_mode), status.st_uid
                     return (
                         f"{folder}: mode {mode:04o}, owner {owner}: others can write there, so its documents are "
                         f"not used and are fetched again; remove it: rm -r {folder}"
@@ -59,7 +59,7 @@ class Cache:
         return None
 
     def get(self, url: str) -> CachedDocument | None:
-        """What is kept of that address, if it is whole."""
+        """Return the cached document of that URL, if it is complete."""
         path = self._path(url)
         try:
             with path.open("rb") as file:
@@ -76,11 +76,11 @@ class Cache:
         return CachedDocument(data, validators)
 
     def put(self, url: str, data: bytes, headers: Mapping[str, str]) -> None:
-        """Keep a document, if the site gave anything to ask for changes with."""
+        """Store a document, if the site sent a validator."""
         validators = {name: headers[name] for name in ("ETag", "Last-Modified") if headers.get(name)}
         if not validators:
             return
-        # The address may hold a password: only its digest is written.
+        # The URL may contain a password: only its digest is written.
         head = json.dumps({"url": _digest(url.encode()), "sha256": _digest(data), **validators}).encode()
         with suppress(OSError):
             self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ class Cache:
             files.replace(Path(self._path(url)), head + b"\n" + data, 0o600)
 
     def tidy(self) -> None:
-        """Remove what was not asked for in a long time, and what killed processes left."""
+        """Remove documents that were not used for a long time, and files of killed processes."""
         before = time.time() - KEEP
         with suppress(OSError):
             for path in self.directory.iterdir():
@@ -100,9 +100,9 @@ class Cache:
         return self.directory / _digest(url.encode())
 
 
-def _is_ours(found: os.stat_result) -> bool:
-    """True if nobody but this user, and root, can write there."""
-    return found.st_uid in (os.geteuid(), 0) and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+def _is_ours(status: os.stat_result) -> bool:
+    """Return True if only this user and root can write there."""
+    return status.st_uid in (os.geteuid(), 0) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _digest(data: bytes) -> str:

@@ -17,9 +17,9 @@ _PRERELEASE = re.compile(r"(?i)(?<![a-z])(alpha|beta|rc|pre|preview|dev)(?![a-z]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One build, as a step found it: `variables` hold also what is not repeated in the other fields.
+    """One build that a step found; `variables` also contain values that are not in the other fields.
 
-    `name` is what is sorted by where nothing else is said. `source` is the document that tells the checksum.
+    `name` is the default sort key. `source` is the document with the checksum.
     """
 
     name: str
@@ -30,12 +30,12 @@ class Candidate:
 
 
 def is_prerelease(version: str) -> bool:
-    """True for alpha, beta, rc and dev versions, whatever stands around the word: `1.14.0-beta.1`, `41 Beta`."""
+    """Return True for alpha, beta, rc and dev versions, wherever the word is: `1.14.0-beta.1`, `41 Beta`."""
     return bool(_PRERELEASE.search(version))
 
 
 def order(version: str) -> tuple[Any, ...]:
-    """The key to sort versions by: their natural order, and a release after its own pre-releases."""
+    """Return the sort key of a version: natural order, and a release after its own pre-releases."""
     mark = _PRERELEASE.search(version)
     if not mark:
         return version_key(version), True, ()
@@ -43,17 +43,17 @@ def order(version: str) -> tuple[Any, ...]:
 
 
 def newest_first(keyed: Iterable[tuple[str, Candidate]]) -> list[tuple[str, Candidate]]:
-    """Candidates by what they are sorted by, each of them once. Raises VerificationError when one version stands for
-    several files: nobody can tell which is meant."""
-    found: dict[str, Candidate] = {}
+    """Sort candidates by their sort keys, without duplicates. Raises VerificationError if one version has several
+    files, as the choice is ambiguous."""
+    builds: dict[str, Candidate] = {}
     for key, candidate in keyed:
-        before = found.setdefault(key, candidate)
+        before = builds.setdefault(key, candidate)
         if before != candidate:
             raise VerificationError(
                 f"two different builds are called {key}: {_shown(before)} and {_shown(candidate)}; "
                 "narrow match, or make version distinguish them"
             )
-    return sorted(found.items(), key=lambda item: order(item[0]), reverse=True)
+    return sorted(builds.items(), key=lambda item: order(item[0]), reverse=True)
 
 
 def _shown(candidate: Candidate) -> str:

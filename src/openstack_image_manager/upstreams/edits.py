@@ -1,4 +1,4 @@
-"""Turn a newer build of an upstream into edits of its definition file, and into words."""
+"""Turn a newer build into edits of its definition file, and into messages."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from openstack_image_manager.plan import retention
 from openstack_image_manager.upstreams.build import (
     EVIDENCE,
     Build,
+    days_since,
     has_moving_url,
     has_same_bytes,
     is_same,
@@ -26,9 +27,11 @@ from openstack_image_manager.upstreams.build import (
 
 @dataclass(frozen=True, slots=True)
 class UpdateResult:
-    """What became of one definition: a `build` that its file has (now), or the `error` because of which nothing is
-    known. `before`: the newest version until now; `edits`: what changes in the file, `dropped` versions included;
-    `warning`: what could not be seen."""
+    """The result of one definition: the `build` in its file (after the edits), or an `error`.
+
+    `before`: the newest version before the update. `edits`: the changes of the file, including `dropped` versions.
+    `warning`: facts that could not be verified.
+    """
 
     name: str
     file: str
@@ -41,17 +44,17 @@ class UpdateResult:
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        """The versions that leave the file."""
-        return tuple(each.version for each in self.edits if isinstance(each, RemoveVersion))
+        """Return the versions that are removed from the file."""
+        return tuple(edit.version for edit in self.edits if isinstance(edit, RemoveVersion))
 
     @property
     def is_newer(self) -> bool:
-        """True for a build that the file did not have."""
-        return any(isinstance(each, AddVersion) for each in self.edits)
+        """Return True for a build that the file did not have."""
+        return any(isinstance(edit, AddVersion) for edit in self.edits)
 
     @property
     def state(self) -> str:
-        """updated (a newer build), completed (evidence of the same build), current, failed or interrupted."""
+        """Return updated (a newer build), completed (evidence for the same build), current, failed or interrupted."""
         if self.error is not None:
             return "interrupted" if isinstance(self.error, Interrupted) else "failed"
         if self.is_newer:
@@ -60,57 +63,51 @@ class UpdateResult:
 
 
 def update_result(definition: Definition, file: str, build: Build, keep: int | None, today: date) -> UpdateResult:
-    """What the build changes. `keep`: how many versions stay; None: as many as retention still needs."""
+    """Return the changes for a build. `keep`: the number of versions to keep; None: as many as retention needs."""
     newest = newest_recorded(definition)
     before = newest.version if newest else None
     same = [version for version in definition.versions if is_same(definition, version, build)]
     if same:
-        version = next((each for each in same if each.version == build.version), same[0])
-        if has_moving_url(
-            definition, version
-        ):  # it was recorded before the build had a name of its own, and keeps that name
+        version = next((version for version in same if version.version == build.version), same[0])
+        if has_moving_url(definition, version):  # recorded before the build had its own name
             build = replace(build, version=version.version)
         edits = tuple(_missing_fields(definition, version, build)) if version.version == build.version else ()
-        days = _days_since(build.signed_at, today)
+        days = days_since(build.signed_at, today) if build.signed_at else None
         warning = "; ".join(filter(None, (_incomparable_digest(version, build), build.stale_warning))) or None
         return UpdateResult(definition.name, file, before, build, edits, warning=warning, signed_days=days)
     fields: dict[str, Value] = {"version": build.version, "url": build.url, **_evidence(build)}
     added = AddVersion(definition.name, fields)
     edits = (added, *_obsolete_versions(definition, build, keep, today))
-    days = _days_since(build.signed_at, today)
+    days = days_since(build.signed_at, today) if build.signed_at else None
     return UpdateResult(definition.name, file, before, build, edits, warning=build.stale_warning, signed_days=days)
 
 
-def _days_since(signed_at: str | None, today: date) -> int | None:
-    return (today - date.fromisoformat(signed_at[:10])).days if signed_at else None
-
-
 def _evidence(build: Build) -> dict[str, Value]:
-    found: dict[str, Value] = {}
+    evidence: dict[str, Value] = {}
     for name in EVIDENCE:
         value = getattr(build, name)
         if value is not None:
-            found[name] = value if isinstance(value, int) else str(value)
-    return found
+            evidence[name] = value if isinstance(value, int) else str(value)
+    return evidence
 
 
 def _missing_fields(definition: Definition, version: Version, build: Build) -> Iterable[Edit]:
-    """What is missing at a version that the file has already; nothing that is there is changed but a moving URL."""
+    """Yield the fields that a recorded version lacks; existing fields stay, except a moving URL."""
     if version.url != build.url:
         if not has_moving_url(definition, version) or (version.checksum and not has_same_bytes(version, build)):
             return
         yield SetVersionField(definition.name, version.version, "url", build.url)
     if version.checksum and version.checksum != str(build.checksum):
         return
-    there = {name for name in EVIDENCE if getattr(version, name) is not None}
-    there |= {"checksums_url"} if version.checksum_file else set()
+    present = {name for name in EVIDENCE if getattr(version, name) is not None}
+    present |= {"checksums_url"} if version.checksum_file else set()
     for name, value in _evidence(build).items():
-        if name not in there:
+        if name not in present:
             yield SetVersionField(definition.name, version.version, name, value)
 
 
 def _incomparable_digest(version: Version, build: Build) -> str | None:
-    """What can't be known of a version that the file has already, and what to do about it."""
+    """Return a warning if the recorded and the published digest cannot be compared."""
     if not version.checksum or build.checksum is None or has_same_bytes(version, build) is not None:
         return None
     return (
@@ -120,8 +117,11 @@ def _incomparable_digest(version: Version, build: Build) -> str | None:
 
 
 def _obsolete_versions(definition: Definition, build: Build, keep: int | None, today: date) -> Iterable[Edit]:
-    """Versions that no promise keeps: beyond the last N, the new one counted. What has a visibility of its own is never
-    outdated, and releases that stand side by side are each an image of their own: they stay unless `keep` is given."""
+    """Yield versions beyond the number to keep, the new one included.
+
+    A version with its own visibility is never outdated. Side-by-side releases are images of their own: they stay unless
+    `keep` is given.
+    """
     if keep is None:
         if not definition.multi or definition.keep:
             return
@@ -134,43 +134,43 @@ def _obsolete_versions(definition: Definition, build: Build, keep: int | None, t
         yield RemoveVersion(definition.name, name)
 
 
-def data(each: UpdateResult) -> dict[str, Any]:
-    """As plain values; without secrets."""
-    build = each.build
-    known: dict[str, Any] = {"image": each.name, "file": each.file, "state": each.state, "from": each.before}
+def data(result: UpdateResult) -> dict[str, Any]:
+    """Return the result as plain values without secrets."""
+    build = result.build
+    known: dict[str, Any] = {"image": result.name, "file": result.file, "state": result.state, "from": result.before}
     if build is not None:
         evidence = {**_evidence(build), "checksums_url": public_url(build.checksums_url or "") or None}
-        known |= {"to": build.version, "url": public_url(build.url), **evidence, "dropped": list(each.dropped)}
-    known |= {"signed_days": each.signed_days} if each.signed_days is not None else {}
-    known |= {"warning": each.warning} if each.warning else {}
-    return known | ({"error": str(each.error)} if each.error else {})
+        known |= {"to": build.version, "url": public_url(build.url), **evidence, "dropped": list(result.dropped)}
+    known |= {"signed_days": result.signed_days} if result.signed_days is not None else {}
+    known |= {"warning": result.warning} if result.warning else {}
+    return known | ({"error": str(result.error)} if result.error else {})
 
 
-def counts(found: Sequence[UpdateResult]) -> str:
-    """`3 updated, 8 current, 1 failed`, in that order, without what there is none of."""
+def counts(results: Sequence[UpdateResult]) -> str:
+    """Count the states in a fixed order, without zeros: `3 updated, 8 current, 1 failed`."""
     states = ("updated", "completed", "current", "failed", "interrupted")
-    numbers = {state: sum(each.state == state for each in found) for state in states}
+    numbers = {state: sum(result.state == state for result in results) for state in states}
     return ", ".join(f"{number} {state}" for state, number in numbers.items() if number) or "nothing to ask about"
 
 
-def line(each: UpdateResult) -> str:
+def line(result: UpdateResult) -> str:
     """One line for people."""
-    if each.error is not None:
-        return f"{each.name}: {each.state}: {each.error}"
-    build = each.build
-    warning = f"; warning: {each.warning}" if each.warning else ""
-    if build is None or not each.edits:
-        return f"{each.name}: {build.version if build else each.before} is the newest build{_age(each)}{warning}"
-    what = f"{each.before or 'nothing'} → {build.version}" if each.is_newer else f"{build.version}, completed"
-    drops = f"; {', '.join(each.dropped)} dropped" if each.dropped else ""
-    return f"{each.name}: {what} ({', '.join(_facts(build))}{_age(each, ', ')}){drops}{warning}"
+    if result.error is not None:
+        return f"{result.name}: {result.state}: {result.error}"
+    build = result.build
+    warning = f"; warning: {result.warning}" if result.warning else ""
+    if build is None or not result.edits:
+        return f"{result.name}: {build.version if build else result.before} is the newest build{_age(result)}{warning}"
+    what = f"{result.before or 'nothing'} → {build.version}" if result.is_newer else f"{build.version}, completed"
+    drops = f"; {', '.join(result.dropped)} dropped" if result.dropped else ""
+    return f"{result.name}: {what} ({', '.join(_facts(build))}{_age(result, ', ')}){drops}{warning}"
 
 
-def _age(each: UpdateResult, before: str = "; ") -> str:
+def _age(result: UpdateResult, before: str = "; ") -> str:
     """How old the signature is: a site that shows the same signed file for ever shows nothing newer either."""
-    if not each.signed_days or each.signed_days < 1:
+    if not result.signed_days or result.signed_days < 1:
         return ""
-    return f"{before}signed {count(each.signed_days, 'day')} ago"
+    return f"{before}signed {count(result.signed_days, 'day')} ago"
 
 
 def _facts(build: Build) -> list[str]:
@@ -182,15 +182,15 @@ def _facts(build: Build) -> list[str]:
     ]
 
 
-def markdown(found: Sequence[UpdateResult]) -> list[list[str]]:
+def markdown(results: Sequence[UpdateResult]) -> list[list[str]]:
     """Rows of a table for a merge request: what is new, below its head."""
     rows = [["Image", "From", "To", "Built", "Size", "Checksum", "Signed by"]]
-    for each in found:
-        if (build := each.build) is not None and each.edits:
+    for result in results:
+        if (build := result.build) is not None and result.edits:
             cells = [
                 build.build_date or "",
                 humanize.size(build.size) if build.size else "",
                 str(build.checksum or "none"),
             ]
-            rows.append([each.name, each.before or "", build.version, *cells, build.signed_by or "not signed"])
+            rows.append([result.name, result.before or "", build.version, *cells, build.signed_by or "not signed"])
     return rows

@@ -1,4 +1,4 @@
-"""Definitions of the catalogue have no versions of their own: theirs is what the upstream has now."""
+"""Resolve definitions of the catalogue, which have no versions: they use the newest build of the upstream."""
 
 from __future__ import annotations
 
@@ -20,55 +20,59 @@ from openstack_image_manager.upstreams.sites import Sites
 
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """Asks the upstreams of one run, whose documents all clouds share."""
+    """Query the upstreams for one run; all clouds share the documents."""
 
     sites: Sites
     verify: Verify
 
     def resolve(
-        self, definitions: Sequence[Definition], there: Mapping[str, Mapping[str, Image]]
+        self, definitions: Sequence[Definition], images: Mapping[str, Mapping[str, Image]]
     ) -> tuple[dict[str, Definition | Error], dict[str, str]]:
-        """By name: the definitions with their upstream's newest build as their one version, or why it is not known; and
-        what to warn of. `there`: the cloud's images by definition and version. A build that is older than the newest of
-        them is an Error. Raises Interrupted."""
-        newest = {each.name: _newest(there.get(each.name, {})) for each in definitions}
-        asked = [each.model_copy(update={"versions": _recorded(newest[each.name])}) for each in definitions]
-        found: dict[str, Definition | Error] = {}
+        """Return the definitions by name with the newest build as their only version, or an error; and the warnings.
+
+        `images`: the images in the cloud by definition and version. A build that is older than the newest image is an
+        Error. Raises Interrupted.
+        """
+        newest = {definition.name: _newest(images.get(definition.name, {})) for definition in definitions}
+        recorded = [
+            definition.model_copy(update={"versions": _recorded(newest[definition.name])}) for definition in definitions
+        ]
+        resolved: dict[str, Definition | Error] = {}
         warnings: dict[str, str] = {}
-        for definition, answer in upstream.check_all(asked, self.sites, self.verify):
+        for definition, answer in upstream.check_all(recorded, self.sites, self.verify):
             if isinstance(answer, Interrupted):
                 raise Interrupted("interrupted while the upstreams were queried; nothing was changed, run again")
             if isinstance(answer, Error):
-                found[definition.name] = answer
+                resolved[definition.name] = answer
             else:
                 version = pinned(definition, answer, newest[definition.name])
                 real = self.sites.request_url(version.url)
                 if real != version.url:
                     version = version.model_copy(update={"mirror_url": real})
-                found[definition.name] = definition.model_copy(update={"versions": [version]})
+                resolved[definition.name] = definition.model_copy(update={"versions": [version]})
                 warnings |= {definition.name: answer.stale_warning} if answer.stale_warning else {}
-        return found, warnings
+        return resolved, warnings
 
 
 def _newest(images: Mapping[str, Image]) -> tuple[str, Image] | None:
-    """The newest version that the cloud has, and its image; what an interrupted run left does not count."""
+    """Return the newest version in the cloud with its image; images of interrupted runs do not count."""
     usable = [
         (version, image)
         for version, image in images.items()
-        # Anybody who may write the property can call it what no definition may.
+        # Anyone who may write the property can choose a name that no definition may have.
         if is_usable(image) and not markers.is_pending(image) and 0 < len(version) <= LONGEST
     ]
-    return max(usable, key=lambda each: order(each[0]), default=None)
+    return max(usable, key=lambda pair: order(pair[0]), default=None)
 
 
 def _recorded(newest: tuple[str, Image] | None) -> list[Version]:
-    """The cloud's newest version as a definition would have it, so that no upstream can take the cloud back."""
+    """Return the newest version in the cloud as a definition would have it, to prevent a rollback."""
     if newest is None:
         return []
     version, image = newest
     try:
         url = values.url(image.properties.get("image_source", ""))
-    except ValueError:  # private, or changed by somebody
+    except ValueError:  # private, or changed by a user
         url = values.UNKNOWN_SOURCE
     verified = markers.verified_checksum(image)
     try:
@@ -82,9 +86,12 @@ def _recorded(newest: tuple[str, Image] | None) -> list[Version]:
 
 
 def pinned(definition: Definition, build: Build, newest: tuple[str, Image] | None) -> Version:
-    """The build as a version. Where the image is in the cloud already, under this or another name, it is that
-    version, and what the image tells of the build stays: indexes are signed anew each day, and the time of a file on a
-    mirror says when it was copied, but that makes no other image."""
+    """Return the build as a version.
+
+    If its image is already in the cloud, under this or another name, the version is that image's, and its recorded
+    dates stay. Indexes are signed again each day, and a mirror's file time is that of the copy; neither makes a new
+    image.
+    """
     version = version_of(build)
     if newest is None or is_new(definition, build):
         return version

@@ -20,8 +20,11 @@ _KEY = re.compile(r"[A-Za-z_][\w.-]*")
 
 
 def simplestreams(text: str, product: str, item: str, root: str) -> list[Candidate]:
-    """The builds of a product (format products:1.0): attributes may stand at the product, the version or the item, and
-    the nearest counts. Paths begin at `root`. Versions without such an item are left out. Raises VerificationError."""
+    """Return the builds of a product (format products:1.0).
+
+    An attribute may be in the product, the version or the item; the most specific one applies. Paths are relative to
+    `root`. Versions without such an item are skipped. Raises VerificationError.
+    """
     document = documents.mapping(documents.load_json(text), "the document")
     if document.get("format") != "products:1.0":
         raise VerificationError(f"is not a simplestreams products file: its format is {document.get('format')!r:.40}")
@@ -29,17 +32,17 @@ def simplestreams(text: str, product: str, item: str, root: str) -> list[Candida
     if product not in products:
         raise VerificationError(f"has no product {product}{suggestion(product, products)}")
     attributes = documents.mapping(products[product], product)
-    found = []
+    candidates = []
     for serial, value in documents.mapping(attributes.get("versions"), "versions").items():
         version = documents.mapping(value, f"version {documents.shown(serial)}")
         chosen = _item(documents.mapping(version.get("items"), f"the items of {documents.shown(serial)}"), item)
         if chosen is not None:
-            found.append(_streamed(serial, {**attributes, **version, **chosen}, root))
-    return found
+            candidates.append(_streamed(serial, {**attributes, **version, **chosen}, root))
+    return candidates
 
 
 def _item(items: Mapping[str, Any], wanted: str) -> Mapping[str, Any] | None:
-    """The item of that name, or else the only one of that ftype."""
+    """Return the item of that name, or else the only one with that ftype."""
     if wanted in items:
         return documents.mapping(items[wanted], f"item {wanted}")
     typed = [item for item in items.values() if documents.mapping(item, "an item").get("ftype") == wanted]
@@ -71,10 +74,10 @@ def _streamed(serial: str, attributes: Mapping[str, Any], root: str) -> Candidat
 
 
 def debian_manifest(text: str, root: str, disk_format: str) -> list[Candidate]:
-    """The image of a manifest of Debian's cloud images, under its lasting name below `root`, with its digest (base64
+    """Return the image of a Debian cloud image manifest, with its permanent URL below `root` and its digest (base64
     without padding). Raises VerificationError."""
     document = documents.mapping(documents.load_json(text), "the manifest")
-    found = []
+    candidates = []
     for value in documents.sequence(document.get("items"), "items"):
         item = documents.mapping(value, "an item")
         if item.get("kind") != "Upload":
@@ -89,12 +92,12 @@ def debian_manifest(text: str, root: str, disk_format: str) -> list[Candidate]:
         data = documents.mapping(item.get("data"), "data")
         place = documents.path(documents.text(data.get("ref"), "the ref"), "the ref")
         variables = {"version": version, "file": place.rpartition("/")[2], "url": address(root, place)}
-        found.append(Candidate(version, variables, checksum))
-    return found
+        candidates.append(Candidate(version, variables, checksum))
+    return candidates
 
 
 def _digest(text: str) -> Checksum:
-    """`sha512:` and base64 with or without padding."""
+    """Parse `sha512:` and base64 with or without padding."""
     algorithm, _, encoded = text.partition(":")
     try:
         raw = base64.b64decode(encoded.rstrip("=") + "=" * (-len(encoded.rstrip("=")) % 4), validate=True)
@@ -107,7 +110,7 @@ def _digest(text: str) -> Checksum:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release of a project: its tag, the day it was published, and its files."""
+    """A release of a project: its tag, its publication date, and its files."""
 
     tag: str
     published: str
@@ -115,9 +118,11 @@ class Release:
 
 
 def github_releases(text: str, prereleases: bool) -> list[Release]:
-    """The releases in GitHub's answer (REST API, "List releases"), without drafts; those that GitHub knows as
-    pre-releases only on request. Files of releases before mid-2025 have no digest. Raises VerificationError."""
-    found = []
+    """Return the releases in GitHub's answer (REST API, "List releases"), without drafts; pre-releases only on request.
+
+    Files of releases before mid-2025 have no digest. Raises VerificationError.
+    """
+    releases = []
     for value in documents.sequence(documents.load_json(text), "the answer"):
         release = documents.mapping(value, "a release")
         if release.get("draft") or (release.get("prerelease") and not prereleases):
@@ -125,8 +130,10 @@ def github_releases(text: str, prereleases: bool) -> list[Release]:
         tag = documents.text(release.get("tag_name"), "a tag")
         published = documents.text(release.get("published_at") or "", f"the date of {tag}")
         assets = documents.sequence(release.get("assets"), f"the files of {tag}")
-        found.append(Release(tag, published, tuple(_asset(documents.mapping(each, "a file"), tag) for each in assets)))
-    return found
+        releases.append(
+            Release(tag, published, tuple(_asset(documents.mapping(asset, "a file"), tag) for asset in assets))
+        )
+    return releases
 
 
 def _asset(asset: Mapping[str, Any], tag: str) -> Candidate:
@@ -140,10 +147,10 @@ def _asset(asset: Mapping[str, Any], tag: str) -> Candidate:
 def json_items(
     document: Any, items: str, where: Mapping[str, str], fields: Mapping[str, str]
 ) -> Iterator[tuple[str, dict[str, str], Checksum | None, int | None]]:
-    """For each item at the path `items` that is equal to `where`: its name, variables, checksum and size.
+    """Yield name, variables, checksum and size of each item at the path `items` that matches `where`.
 
-    Items that lack a field are left out. The name is the field `file`, the last segment of the field `url`, the item
-    itself where it is a text, or else its key. Raises VerificationError.
+    Items that lack a field are skipped. The name is the field `file`, the last segment of the field `url`, the item
+    itself if it is a text, or else its key. Raises VerificationError.
     """
     for key, row in documents.rows(document, items):
         if any(_plain(documents.value_at(row, path)) != value for path, value in where.items()):
@@ -166,9 +173,9 @@ def _plain(value: Any) -> str | None:
 
 
 def key_values(text: str, keys: Mapping[str, str]) -> dict[str, str]:
-    """Variables of a file of KEY=VALUE lines, whose values may be quoted. Raises VerificationError for a key that is
-    missing, or that has two values."""
-    found: dict[str, str] = {}
+    """Return the variables of a file of KEY=VALUE lines, whose values may be quoted. Raises VerificationError for a
+    missing key, and for a key with two values."""
+    values: dict[str, str] = {}
     for line in text.split("\n"):
         key, equals, rest = line.partition("=")
         name, value = key.strip(), rest.strip()
@@ -176,14 +183,14 @@ def key_values(text: str, keys: Mapping[str, str]) -> dict[str, str]:
             continue
         if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
             value = value[1:-1]
-        if found.setdefault(name, value) != value:
+        if values.setdefault(name, value) != value:
             raise VerificationError(f"has two values of {name}")
-    missing = [key for key in keys.values() if not found.get(key)]
+    missing = [key for key in keys.values() if not values.get(key)]
     if missing:
         raise VerificationError(f"has no value of {', '.join(missing)}")
-    return {name: documents.text(found[key], key) for name, key in keys.items()}
+    return {name: documents.text(values[key], key) for name, key in keys.items()}
 
 
 def lines(text: str) -> Sequence[str]:
-    """The lines of a small text, without blanks around them, and without lines that can't be shown."""
-    return [line for each in text.split("\n") if (line := each.strip()) and line.isprintable()]
+    """Return the printable lines of a small text, stripped."""
+    return [line for raw_line in text.split("\n") if (line := raw_line.strip()) and line.isprintable()]

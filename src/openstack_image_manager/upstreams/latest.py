@@ -1,4 +1,4 @@
-"""Versions called `latest`, and definitions that follow their upstreams: what those have now decides the version."""
+"""Resolve versions called `latest`, and definitions that follow their upstreams: the upstream decides the version."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager.background import in_parallel
 from openstack_image_manager.checksum import Checksum
-from openstack_image_manager.definitions.model import Definition, Version, public_url
+from openstack_image_manager.definitions.model import LATEST, Definition, Version, public_url
 from openstack_image_manager.errors import Error
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import matching
@@ -19,13 +18,12 @@ from openstack_image_manager.plan.matching import is_usable
 if TYPE_CHECKING:
     from openstack_image_manager.upstreams.follow import Follower
 
-LATEST = "latest"
 UPSTREAM_CHECKSUM = "upstream_checksum"
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamState:
-    """What an upstream has under a moving URL: its checksum and the day it is of (YYYYMMDD)."""
+    """The file that an upstream serves at a moving URL: its checksum and its day (YYYYMMDD)."""
 
     checksum: Checksum
     day: str
@@ -33,35 +31,36 @@ class UpstreamState:
 
 def resolve(
     definitions: Iterable[Definition],
-    found: Iterable[Image],
+    cloud_images: Iterable[Image],
     force: bool = False,
     follower: Follower | None = None,
 ) -> tuple[list[Definition], list[Finding]]:
-    """Definitions with `latest` replaced by what it stands for and, with a `follower`, those without versions with
-    their upstream's newest build. Those whose upstream can't be asked come back as they were, each with a finding of
-    the level error: they must be left alone. Signatures that are too old are warnings. Disabled ones are not asked
-    about, unless `force` says so."""
+    """Replace `latest` by the current version; with a `follower`, add the newest build to definitions without versions.
+
+    Definitions whose upstream cannot be queried are returned unchanged, each with a finding of the level error: they
+    must be left alone. Old signatures are warnings. Disabled definitions are skipped unless `force` is set.
+    """
     definitions = list(definitions)
     enabled = [definition for definition in definitions if definition.enable or force]
-    moving = [d for d in enabled if any(version.version == LATEST for version in d.versions)]
-    followed = [d for d in enabled if follower is not None and not d.versions]
+    moving = [definition for definition in enabled if any(version.version == LATEST for version in definition.versions)]
+    followed = [definition for definition in enabled if follower is not None and not definition.versions]
     if not moving and not followed:
         return definitions, []
     known = {definition.name: definition for definition in (*moving, *followed)}
-    there: dict[str, dict[str, Image]] = {name: {} for name in known}
-    for image in found:
+    images: dict[str, dict[str, Image]] = {name: {} for name in known}
+    for image in cloud_images:
         key = matching.identify(image, known)
-        if key and (is_usable(image) or key[1] not in there[key[0]]):
-            there[key[0]][key[1]] = image
+        if key and (is_usable(image) or key[1] not in images[key[0]]):
+            images[key[0]][key[1]] = image
     answers: dict[str, Definition | Error] = {}
     warnings: dict[str, str] = {}
     for definition, answer in zip(moving, ask_upstreams(moving), strict=True):
         if isinstance(answer, UpstreamState):
-            answers[definition.name] = pin(definition, answer, there[definition.name])
+            answers[definition.name] = pin(definition, answer, images[definition.name])
         else:
             answers[definition.name] = answer
     if follower is not None and followed:
-        newest, warnings = follower.resolve(followed, there)
+        newest, warnings = follower.resolve(followed, images)
         answers |= newest
     resolved: list[Definition] = []
     findings = [Finding("warning", name, message) for name, message in warnings.items()]
@@ -75,7 +74,7 @@ def resolve(
 
 
 def ask_upstreams(moving: Sequence[Definition]) -> list[UpstreamState | Error]:
-    """What the upstreams of definitions with a version `latest` have now, or why that is not known, in their order."""
+    """Query the upstreams of definitions with a version `latest`; return their states or errors in order."""
 
     def answer(definition: Definition) -> UpstreamState | Error:
         try:
@@ -89,33 +88,35 @@ def ask_upstreams(moving: Sequence[Definition]) -> list[UpstreamState | Error]:
 def _ask(definition: Definition) -> UpstreamState:
     from openstack_image_manager.transfer import checksum_files, download
     from openstack_image_manager.upstreams.budget import is_local
-    from openstack_image_manager.upstreams.build import parse_day
+    from openstack_image_manager.upstreams.build import file_name, parse_day
 
     version = next(version for version in definition.versions if version.version == LATEST)
     if is_local(version.checksum_file or "") and not is_local(version.url):
-        # Whether the web is asked must not depend on what is in a local file, which may be any.
+        # A web request must not depend on the content of a local file.
         raise Error(f"{version.checksum_file} is a local file, and {public_url(version.url)} is not; use one site")
-    name = unquote(urlsplit(version.url).path.rpartition("/")[2])
+    name = file_name(version.url)
     checksum = checksum_files.find(download.fetch_text(version.checksum_file or ""), name)
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     modified = parse_day(download.last_modified(version.url) or "") or today
     return UpstreamState(checksum, min(modified[:10], today).replace("-", ""))  # the clock of a site may be wrong
 
 
-def pin(definition: Definition, upstream: UpstreamState, there: Mapping[str, Image]) -> Definition:
-    """The definition with `latest` as a version of its own: the one in the cloud that has the upstream's
-    checksum, or else a new one, called by the day."""
+def pin(definition: Definition, upstream: UpstreamState, images: Mapping[str, Image]) -> Definition:
+    """Replace `latest` by a named version: the image in the cloud with the upstream's checksum, or else a new version
+    named by the day."""
     return pin_version(
-        definition, upstream, {v: image.properties.get(UPSTREAM_CHECKSUM, "") for v, image in there.items()}
+        definition,
+        upstream,
+        {version: image.properties.get(UPSTREAM_CHECKSUM, "") for version, image in images.items()},
     )
 
 
-def pin_version(definition: Definition, upstream: UpstreamState, there: Mapping[str, str]) -> Definition:
-    """See `pin`; `there`: the upstream's checksums of the versions that there are."""
+def pin_version(definition: Definition, upstream: UpstreamState, checksums: Mapping[str, str]) -> Definition:
+    """Do the same as `pin` with the upstream checksums of the existing versions."""
     digest = upstream.checksum.digest
-    name = next((version for version, known in there.items() if known.endswith(digest)), None)
+    name = next((version for version, known in checksums.items() if known.endswith(digest)), None)
     if name is None:
-        taken = set(there) | {version.version for version in definition.versions}
+        taken = set(checksums) | {version.version for version in definition.versions}
         candidates = [upstream.day, *(f"{upstream.day}.{number}" for number in range(1, len(taken) + 2))]
         name = next(candidate for candidate in candidates if candidate not in taken)
 
@@ -125,6 +126,6 @@ def pin_version(definition: Definition, upstream: UpstreamState, there: Mapping[
         meta = {**version.meta, UPSTREAM_CHECKSUM: digest}
         return version.model_copy(update={"version": name, "checksum": str(upstream.checksum), "meta": meta})
 
-    # A version that is defined under that name as well would be the same image twice.
+    # A version that is defined under the same name would duplicate the image.
     versions = [pinned(version) for version in definition.versions if version.version != name]
     return definition.model_copy(update={"versions": versions})

@@ -1,4 +1,4 @@
-"""Read the names of a directory from the web pages and tables that sites make of it."""
+"""Read the names of a directory from the web pages and tables of download sites."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ _CONTAINERS = ("html", "body", "table", "pre", "ul")
 
 
 def names(text: str) -> list[str]:
-    """The names in a listing, directories with a '/' at the end, each once, in the order of the page.
+    """Return the unique names in a listing in page order; directories end with '/'.
 
-    Takes every link to one segment below the page, and never its text, which servers cut short. Takes MirrorCache's
-    `?jsontable` as well. Raises VerificationError for what is no listing, and for one that was cut off.
+    Only the links to one segment below the page count, never their texts, which servers truncate. MirrorCache's
+    `?jsontable` is supported as well. Raises VerificationError if the page is not a listing, or was cut off.
     """
     if text.lstrip()[:1] in ("{", "["):
         table = mapping(load_json(text), "the table")
         rows = sequence(table.get("data"), "its data")
-        found = [_segment(quote(str(mapping(row, "a row of it").get("name") or ""), safe="/")) for row in rows]
+        segments = [_segment(quote(str(mapping(row, "a row of it").get("name") or ""), safe="/")) for row in rows]
     else:
         page = _without_comments(text)
         _must_be_whole(page)
         links = (_HREF.search(tag) for tag in _TAG.findall(page))
-        found = [_segment(html.unescape(next(filter(None, link.groups()), ""))) for link in links if link]
-    return list(dict.fromkeys(name for name in found if name))
+        segments = [_segment(html.unescape(next(filter(None, link.groups()), ""))) for link in links if link]
+    return list(dict.fromkeys(name for name in segments if name))
 
 
 def _segment(href: str) -> str:
-    """The name that a link stands for; '' where it leads elsewhere than one segment down."""
+    """Return the name of a link; '' if it does not lead one segment down."""
     if re.search(r"[?#\\\s]", href) or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", href):
         return ""
     name = unquote(href.removeprefix("./"))
     bare = name.removesuffix("/")
-    # U+FFFD is what is left of bytes that are no UTF-8: the address could not be made of it again.
+    # U+FFFD replaces bytes that are not UTF-8: no URL can be built from it.
     if not bare or bare in (".", "..") or "/" in bare or "\ufffd" in bare or not bare.isprintable():
         return ""
     return name
@@ -58,7 +58,7 @@ def _without_comments(page: str) -> str:
 
 
 def _must_be_whole(page: str) -> None:
-    """Raises VerificationError for a page that begins something and never ends it: newer names may be missing."""
+    """Raise VerificationError for a page with an unclosed element: newer names may be missing."""
     lower = page.lower()
     if lower.rfind("<") > lower.rfind(">"):
         raise VerificationError("the listing is cut off in a tag")
@@ -70,8 +70,7 @@ def _must_be_whole(page: str) -> None:
 
 
 def address(listing: str, name: str) -> str:
-    """The address of a name of a listing (or of a checksum file: of what stands beside it). Raises
-    VerificationError."""
+    """Return the URL of a name in a listing, or of a file next to a checksum file. Raises VerificationError."""
     try:
         return urljoin(listing, quote(name, safe="/"))
     except ValueError as error:

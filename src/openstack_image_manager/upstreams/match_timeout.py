@@ -1,5 +1,4 @@
-"""Limit the time of a pattern of a resolver: one that would try for ever is an error, and not a program that
-hangs."""
+"""Limit the time of a resolver's patterns: an endless match is an error, and does not hang the program."""
 
 from __future__ import annotations
 
@@ -10,18 +9,18 @@ import regex
 from openstack_image_manager.errors import Error
 from openstack_image_manager.upstreams.documents import shown
 
-SECONDS = 2.0  # of computing, for all patterns of one look at an upstream; a name takes some microseconds
+SECONDS = 2.0  # of CPU time for all patterns of one definition; a name takes some microseconds
 
 
 class MatchTimer:
-    """What is left of the time that the patterns of one definition may take. For one thread."""
+    """The remaining time for the patterns of one definition. For one thread."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = self._left = seconds
 
     def match(self, wanted: regex.Pattern[str], text: str, place: str, written: str) -> regex.Match[str] | None:
-        """The match of the whole text. `place` and `written`: where the pattern stands, and how. Raises Error when
-        time is up."""
+        """Match the whole text. `place` and `written`: where the pattern is defined, and its text. Raises Error when
+        the time is up."""
         begin = time.thread_time()
         try:
             if self._left <= 0:

@@ -1,6 +1,6 @@
-"""Definitions that only know a moving address (`latest_url`): the lasting name of what it stands for now.
+"""Find the permanent URL of the build that a moving URL (`latest_url`) currently serves.
 
-A name is the one that is looked for if it has the same digest: never because it looks like the newest.
+A file is that build if it has the same digest, never because its name looks newest.
 """
 
 from __future__ import annotations
@@ -11,26 +11,33 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from openstack_image_manager.checksum import Checksum
-from openstack_image_manager.definitions.model import Definition, public_url
+from openstack_image_manager.definitions.model import LATEST, Definition, public_url
 from openstack_image_manager.errors import FetchError, VerificationError
 from openstack_image_manager.transfer import checksum_files
 from openstack_image_manager.upstreams import listings
 from openstack_image_manager.upstreams.budget import UpstreamClient
-from openstack_image_manager.upstreams.build import Build, check_beginning, file_name, parse_day, with_address
+from openstack_image_manager.upstreams.build import (
+    Build,
+    check_beginning,
+    check_size,
+    file_name,
+    parse_day,
+    with_address,
+)
 from openstack_image_manager.upstreams.candidates import order
 
 DIRECTORIES_TRIED = 3  # of the newest directories
 GONE = (404, 410)
 HIDDEN = (401, 403)
 _MOVES = re.compile(r"latest|current|release", re.IGNORECASE)
-# What tells a build from others in names: a day with or without a number, or a version of at least two parts.
+# The build in a name: a day with or without a number, or a version of at least two parts.
 _BUILD = re.compile(r"(?<![0-9])(?:20\d{6}(?:[.-]\d+)?|\d+(?:\.\d+)+)(?![0-9])")
 _DIRECTORY = re.compile(r"(?:v|release-)?(?P<build>(?:20\d{6}(?:[.-]\d+)?|\d+(?:\.\d+)+))/")
 
 
 @dataclass(frozen=True, slots=True)
 class _FixedFile:
-    """A name with the digest: its address, its version, and who says so."""
+    """A file with the digest: its URL, its version, and the document that lists it."""
 
     url: str
     version: str
@@ -38,7 +45,7 @@ class _FixedFile:
 
 
 class MovingUrl:
-    """One look at a moving address and its checksum file."""
+    """One lookup of a moving URL and its checksum file."""
 
     def __init__(self, definition: Definition, client: UpstreamClient, fresh: bool) -> None:
         self.definition = definition
@@ -49,7 +56,7 @@ class MovingUrl:
         self.name = file_name(self.url)
 
     def find(self) -> Build:
-        """The build that the address stands for now. Raises FetchError, VerificationError."""
+        """Return the build that the URL currently serves. Raises FetchError, VerificationError."""
         text = self.client.document(self.sums_url, fresh=self.fresh).text
         try:
             entries = checksum_files.parse(text)
@@ -67,13 +74,13 @@ class MovingUrl:
         return moving
 
     def _digest(self, text: str, entries: Mapping[str, Checksum]) -> Checksum:
-        # A checksum file of one file is called like it, and may know only the lasting name.
+        # The checksum file of one file has its name, and may contain only the permanent name.
         if len(entries) == 1 and file_name(self.sums_url).startswith(f"{self.name}."):
             return next(iter(entries.values()))
         return checksum_files.find(text, self.name)
 
     def _fixed_files(self, entries: Mapping[str, Checksum], checksum: Checksum) -> Iterator[_FixedFile]:
-        """Lasting names: beside it in the checksum file, or in a directory beside the one that moves."""
+        """Yield permanent names: from the same checksum file, or from a directory next to the moving one."""
         yield from self._matching_files(entries, checksum, self.url, self.sums_url, "")
         segments = self.url.split("/")
         moves = next((at for at, segment in enumerate(segments) if at > 2 and _MOVES.fullmatch(segment)), None)
@@ -95,7 +102,7 @@ class MovingUrl:
                     break
 
     def _directory_names(self, parent: str) -> list[str]:
-        """The names in a directory; none where the site shows no directories."""
+        """Return the names in a directory; none if the site lists no directories."""
         try:
             return listings.names(self.client.document(parent, page=True, fresh=self.fresh).text)
         except VerificationError as error:
@@ -106,7 +113,8 @@ class MovingUrl:
             raise
 
     def _file_pairs(self, below: str, sums: str, build: str) -> Iterator[tuple[str, str]]:
-        """Names of the file and of its checksum file in the directory of a build: as they are, or with the build."""
+        """Yield the names of the file and its checksum file in the directory of a build: unchanged, or with the build
+        inserted."""
         yield below, sums
         stem, dot, suffix = below.rpartition(".")
         if dot and sums.startswith(below):
@@ -116,16 +124,21 @@ class MovingUrl:
     def _matching_files(
         self, entries: Mapping[str, Checksum], checksum: Checksum, url: str, source: str, build: str
     ) -> Iterator[_FixedFile]:
-        """Entries with the digest whose names, or whose directory, tell the build."""
+        """Yield entries with the digest whose name or directory contains the build."""
         suffix = self.name.rpartition(".")[2]
         for name, digest in entries.items():
-            told = _BUILD.findall(name.removesuffix(suffix))
+            builds = _BUILD.findall(name.removesuffix(suffix))
             fits = digest == checksum and name.endswith(suffix) and "/" not in name and "latest" not in name
-            if not fits or not (told or build):
+            if not fits or not (builds or build):
                 continue
             address = listings.address(url, name)
             if address != self.url:
-                yield _FixedFile(address, build or next((t for t in reversed(told) if t[:2] == "20"), told[-1]), source)
+                yield _FixedFile(
+                    address,
+                    build
+                    or next((name_build for name_build in reversed(builds) if name_build[:2] == "20"), builds[-1]),
+                    source,
+                )
 
     def _document(self, url: str) -> str | None:
         try:
@@ -143,24 +156,22 @@ class MovingUrl:
                 return None
             raise
         check_beginning(url, beginning.data, self.definition.format)
-        if size is not None and beginning.size is not None and size != beginning.size:
-            raise VerificationError(f"{public_url(url)}: has {beginning.size} bytes, {public_url(source)} says {size}")
+        check_size(url, beginning.size, size, source)
         modified = beginning.modified
         if not version:
-            version = self._recorded_version(checksum) or (modified or datetime.now(UTC).strftime("%Y-%m-%d"))[
-                :10
-            ].replace("-", "")
+            today = datetime.now(UTC).strftime("%Y-%m-%d")
+            version = self._recorded_version(checksum) or (modified or today)[:10].replace("-", "")
         build_date = parse_day(version) or modified
         return Build(version, url, checksum, source, size or beginning.size, build_date, None, None)
 
     def _recorded_version(self, checksum: Checksum) -> str | None:
-        """The version that the definition has these bytes as."""
-        same = (v.version for v in self.definition.versions if v.checksum == str(checksum) and v.version != "latest")
+        """Return the version that the definition has with these bytes."""
+        same = (v.version for v in self.definition.versions if v.checksum == str(checksum) and v.version != LATEST)
         return next(same, None)
 
 
 def _named(text: str, name: str, url: str) -> Mapping[str, Checksum]:
-    """The entries of the checksum file at `url`; a bare digest is that of the file it belongs to."""
+    """Return the entries of the checksum file at `url`; a bare digest belongs to the file `name`."""
     try:
         entries = checksum_files.parse(text)
     except VerificationError as error:

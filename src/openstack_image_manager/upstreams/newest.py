@@ -1,4 +1,4 @@
-"""What upstreams publish now, for one definition or for many at once."""
+"""Find the newest build of the upstream, for one definition or for many at once."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from openstack_image_manager.upstreams.sites import Sites
 
 T = TypeVar("T")
 UNANSWERED = "its upstream had not answered yet; nothing was changed"
-WORKERS = 64  # definitions; how many requests a host gets at a time, the sites see to
+WORKERS = 64  # definitions at a time; `Sites` limits the requests to one host
 
 
 def has_upstream(definition: Definition) -> bool:
-    """True if the definition, or its distribution, tells where newer builds are found."""
+    """Return True if the definition, or its distribution, says where newer builds are published."""
     return definition.resolve is not None or shipped.has_default(definition) or _moves(definition)
 
 
@@ -42,10 +42,11 @@ def _moves(definition: Definition) -> bool:
 
 
 def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
-    """The newest build of the upstream: signed as the policy says, there, and not older than what the definition has.
+    """Return the newest existing build of the upstream that is signed as the policy requires and not older than the
+    recorded ones.
 
-    A signature over the image is verified only for a build that the definition does not have yet (`is_new`). Raises
-    Error, FetchError, VerificationError; each message is one line.
+    A signature over the image is verified only for a new build (`is_new`). Raises Error, FetchError, VerificationError;
+    each message is one line.
     """
     resolver, client = shipped.resolver_of(definition), UpstreamClient(sites)
     if resolver is None:
@@ -62,22 +63,24 @@ def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
     def search(fresh: bool) -> Search:
         return Search(resolver, definition.format, client, verify, fresh)
 
-    found = _with_retry(lambda fresh: search(fresh).find(known), client)
-    found = replace(found, build=with_other_digests(definition, found.build, client))
-    check_recorded(definition, found.build)
-    if is_new(definition, found.build):
-        build = search(False).with_verified_image(found)
-        check_signed(definition, build, found.policy, found.documents_signed_at)
-    elif found.image_signature:  # what only that signature would prove is not told of one that is not read again
-        build = replace(found.build, checksum=None, checksums_url=None, other_digests=())
+    found_build = _with_retry(lambda fresh: search(fresh).find(known), client)
+    found_build = replace(found_build, build=with_other_digests(definition, found_build.build, client))
+    check_recorded(definition, found_build.build)
+    if is_new(definition, found_build.build):
+        build = search(False).with_verified_image(found_build)
+        check_signed(definition, build, found_build.policy, found_build.documents_signed_at)
+    elif (
+        found_build.image_signature
+    ):  # the image is not read again, so nothing is recorded that only its signature would prove
+        build = replace(found_build.build, checksum=None, checksums_url=None, other_digests=())
     else:
-        build = found.build
+        build = found_build.build
     max_age = resolver.signature.max_age if resolver.signature else None
     return replace(build, stale_warning=stale_warning(build.signed_at, max_age, datetime.now(UTC)))
 
 
 def _checked_variables(resolver: Resolver, definition: Definition) -> dict[str, str]:
-    """The variables to begin with. Raises Error for a resolver that can't be carried out for this definition."""
+    """Return the initial variables. Raises Error if the resolver is not valid for this definition."""
     known = variables.initial(definition)
     problems = validation.problems(resolver, known)
     if problems:
@@ -87,11 +90,11 @@ def _checked_variables(resolver: Resolver, definition: Definition) -> dict[str, 
 
 
 def _with_retry(find: Callable[[bool], T], client: UpstreamClient) -> T:
-    """Documents that contradict each other may have been fetched while a new build was uploaded: look once more."""
+    """Try again with fresh documents: contradictory ones may have been fetched during the upload of a new build."""
     try:
         return find(False)
     except VerificationError:
-        if client.read_local:  # nobody is asked again because of what a local file says
+        if client.read_local:  # the content of a local file must not cause requests
             raise
         return find(True)
 
@@ -99,8 +102,10 @@ def _with_retry(find: Callable[[bool], T], client: UpstreamClient) -> T:
 def check_all(
     definitions: Sequence[Definition], sites: Sites, verify: Verify
 ) -> list[tuple[Definition, Build | Error]]:
-    """The newest build of each definition, or why it is not known, in their order; one that fails stops no other. When
-    the user wants to stop, what is not known yet is Interrupted, and what is known stays."""
+    """Return the newest build or the error of each definition, in order; a failure stops no other.
+
+    After Ctrl-C, unknown results are Interrupted, and known results stay.
+    """
 
     def check(definition: Definition) -> Build | Error:
         try:

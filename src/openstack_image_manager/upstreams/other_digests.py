@@ -1,4 +1,4 @@
-"""Digests of other algorithms than the one that is published first, to compare a build with what was recorded."""
+"""Find digests of other algorithms, to compare a build with recorded versions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from openstack_image_manager.upstreams.build import Build, comparable_algorithms
 
 
 def with_other_digests(definition: Definition, build: Build, client: UpstreamClient) -> Build:
-    """The build with digests by the algorithms that versions of the definition have, as far as its upstream publishes
-    them: in the same checksum file, or in its sibling (SHA512SUMS beside SHA256SUMS). Where nothing is to be had it is
-    as it was: that stops no update. Raises Interrupted."""
+    """Add digests by the algorithms of recorded versions, if the upstream publishes them.
+
+    They are in the same checksum file, or in its sibling (SHA512SUMS next to SHA256SUMS). A missing digest stops no
+    update. Raises Interrupted.
+    """
     if client.read_local and not is_local(build.checksums_url or ""):
         return build
-    found = (_digest(build, algorithm, client) for algorithm in comparable_algorithms(definition, build))
-    return replace(build, other_digests=tuple(digest for digest in found if digest is not None))
+    digests = (_digest(build, algorithm, client) for algorithm in comparable_algorithms(definition, build))
+    return replace(build, other_digests=tuple(digest for digest in digests if digest is not None))
 
 
 def _digest(build: Build, algorithm: str, client: UpstreamClient) -> Checksum | None:

@@ -1,4 +1,4 @@
-"""What upstreams published as Markdown, as plain values and as JUnit cases."""
+"""Format published builds as Markdown, plain values and JUnit cases."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from openstack_image_manager.upstreams import edits as words
 from openstack_image_manager.upstreams.edits import UpdateResult
 
 
-def news_markdown(found: Sequence[UpdateResult]) -> str:
-    """What upstreams published, as a Markdown note fit for a merge request."""
+def news_markdown(results: Sequence[UpdateResult]) -> str:
+    """Format published builds as a Markdown note for a merge request."""
     from openstack_image_manager.upstreams import edits
 
-    head, *rows = edits.markdown(found)
-    lines = ["## Image updates", "", markdown(edits.counts(found)), ""]
+    head, *rows = edits.markdown(results)
+    lines = ["## Image updates", "", markdown(edits.counts(results)), ""]
     if rows:
-        lines += [
-            row_markdown(head),
-            row_markdown(["---"] * len(head)).replace("\\", ""),
-            *(row_markdown(row) for row in rows),
-            "",
-        ]
-    lines += [f"- **warning** {markdown(each.name)}: {markdown(each.warning)}" for each in found if each.warning]
-    lines += [f"- **{each.state}** {markdown(each.name)}: {markdown(str(each.error))}" for each in found if each.error]
+        rule = row_markdown(["---"] * len(head)).replace("\\", "")
+        lines += [row_markdown(head), rule, *(row_markdown(row) for row in rows), ""]
+    for result in results:
+        if result.warning:
+            lines.append(f"- **warning** {markdown(result.name)}: {markdown(result.warning)}")
+    for result in results:
+        if result.error:
+            lines.append(f"- **{result.state}** {markdown(result.name)}: {markdown(str(result.error))}")
     return "\n".join(lines).rstrip() + "\n"
 
 
-def of_news(found: Sequence[UpdateResult]) -> Content:
-    """What upstreams published."""
+def of_news(results: Sequence[UpdateResult]) -> Content:
+    """Build the report of published builds."""
     return Content(
-        lambda: {"definitions": [words.data(each) for each in found]},
-        lambda: news_markdown(found),
-        lambda: [_news_case(each) for each in found],
+        lambda: {"definitions": [words.data(result) for result in results]},
+        lambda: news_markdown(results),
+        lambda: [_news_case(result) for result in results],
     )
 
 
-def _news_case(each: UpdateResult) -> Case:
-    why = str(each.error) if each.error else None
-    return Case(each.name, each.file, *((None, why) if each.state == "interrupted" else (why, None)))
+def _news_case(result: UpdateResult) -> Case:
+    why = str(result.error) if result.error else None
+    return Case(result.name, result.file, *((None, why) if result.state == "interrupted" else (why, None)))

@@ -1,4 +1,4 @@
-"""Carrying out a resolver: step by step to the newest build that is signed as it must be, and that is there."""
+"""Run a resolver step by step, to the newest existing build that is signed as required."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from openstack_image_manager.checksum import BROKEN, Checksum
-from openstack_image_manager.definitions.model import LONGEST, public_url
+from openstack_image_manager.definitions.model import LATEST, LONGEST, public_url
 from openstack_image_manager.definitions.resolvers.model import POLICIES, DocumentSignature, Resolver, Step
 from openstack_image_manager.definitions.resolvers.placeholders import Variables, fill, pattern, used
 from openstack_image_manager.errors import Error, FetchError, VerificationError
@@ -20,6 +20,7 @@ from openstack_image_manager.upstreams.build import (
     Verify,
     check_address,
     check_beginning,
+    check_size,
     file_name,
     parse_day,
     with_address,
@@ -29,20 +30,22 @@ from openstack_image_manager.upstreams.match_timeout import MatchTimer
 from openstack_image_manager.upstreams.sites import Document
 from openstack_image_manager.upstreams.steps import StepRun
 
-CANDIDATES_TRIED = 3  # of the newest ones, when there is nothing below the newest
+CANDIDATES_TRIED = 3  # newest first, if the newest leads to no build
 GONE = (404, 410)
 _UNCOUNTED = "only builds that are never taken (pre-releases, `latest`, and what exclude matches)"
 CLEARSIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 
 class NothingFoundError(Error):
-    """There is no build where the resolver looks."""
+    """The resolver finds no build."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundBuild:
-    """A build, the signature of its image that is still to be verified, if there is one, and the signature's policy.
-    `documents_signed_at`: when the newest signed document that led to it was signed."""
+    """A build, the signature of its image that must still be verified, and the signature policy.
+
+    `documents_signed_at`: when the newest signed document that led to it was signed.
+    """
 
     build: Build
     image_signature: Signature | None
@@ -51,7 +54,7 @@ class FoundBuild:
 
 
 class Search:
-    """One search of one definition. `fresh`: documents as the sites have them now."""
+    """One search for one definition. `fresh`: fetch all documents again."""
 
     def __init__(
         self, resolver: Resolver, disk_format: str, client: UpstreamClient, verify: Verify, fresh: bool
@@ -64,17 +67,17 @@ class Search:
         self.timer = MatchTimer()
         self._missing: list[str] = []
         self._signed: tuple[str | None, str | None] = (None, None)
-        self._signed_at: dict[int, str] = {}  # by step: when the document that was read last was signed
+        self._signed_at: dict[int, str] = {}  # by step: the time of the signature of its last document
 
     def find(self, known: Variables) -> FoundBuild:
-        """The newest build. Raises FetchError, VerificationError, NothingFoundError."""
+        """Return the newest build. Raises FetchError, VerificationError, NothingFoundError."""
         found = self._search_step(0, known)
         if found is None:
             raise NothingFoundError("; ".join(dict.fromkeys(self._missing[:CANDIDATES_TRIED])))
         return found
 
     def _search_step(self, index: int, known: Variables) -> FoundBuild | None:
-        """The newest build that the steps from here lead to; None: there is none below what was chosen before."""
+        """Return the newest build of the steps from here on; None if there is none below the chosen candidate."""
         step, is_last = self.resolver.steps[index], index == len(self.resolver.steps) - 1
         for candidate in self._newest_candidates(step, index, known, is_last):
             below = self._finish(candidate) if is_last else self._search_step(index + 1, candidate.variables)
@@ -83,8 +86,9 @@ class Search:
         return None
 
     def _newest_candidates(self, step: Step, index: int, known: Variables, is_last: bool) -> list[Candidate]:
-        """The newest few that a step finds. Only they are kept: each step may find as many as memory has room for."""
-        asking = StepRun(
+        """Return the newest few candidates of a step. Only these are kept: a step may find as many as fit into
+        memory."""
+        step_run = StepRun(
             step,
             known,
             self.client,
@@ -95,23 +99,23 @@ class Search:
             signed=self._verified if is_last and not step.signature else partial(self._verified_step, index),
         )
         try:
-            found = asking.candidates()
+            candidates = step_run.candidates()
         except FetchError as error:
             if index == 0 or error.status not in GONE:
                 raise
             self._missing.append(str(error))
             return []
-        chosen = newest_first(self._with_sort_keys(found, step.order, is_last))
+        chosen = newest_first(self._with_sort_keys(candidates, step.order, is_last))
         if not chosen:
             where = public_url(fill(str(step.value(step.kind)), known)) if step.kind != "static" else "static"
-            self._missing.append(f"{where}: {'nothing matches' if not found else _UNCOUNTED}")
+            self._missing.append(f"{where}: {'nothing matches' if not candidates else _UNCOUNTED}")
         return [candidate for _, candidate in chosen[:CANDIDATES_TRIED]]
 
     def _with_sort_keys(
-        self, found: Sequence[Candidate], order: str | None, is_last: bool
+        self, candidates: Sequence[Candidate], order: str | None, is_last: bool
     ) -> Iterable[tuple[str, Candidate]]:
-        """Candidates that count, each with what it is sorted by."""
-        for candidate in found:
+        """Yield eligible candidates with their sort keys."""
+        for candidate in candidates:
             if not is_last:
                 yield (fill(order, candidate.variables) if order else candidate.name), candidate
                 continue
@@ -133,8 +137,8 @@ class Search:
                 yield (fill(order, known) if order else version), replace(candidate, variables=known)
 
     def _is_eligible(self, version: str, known: Variables) -> bool:
-        """False for what is never taken: names that move on, pre-releases and what the resolver excludes."""
-        if version == "latest" or (is_prerelease(version) and not self.resolver.prereleases):
+        """Return False for moving names, pre-releases and versions that the resolver excludes."""
+        if version == LATEST or (is_prerelease(version) and not self.resolver.prereleases):
             return False
         return not any(
             self.timer.match(pattern(text, known), version, f"exclude[{index}]", text)
@@ -142,8 +146,8 @@ class Search:
         )
 
     def _finish(self, candidate: Candidate) -> FoundBuild | None:
-        """The build of a candidate, checked as far as it can be without reading all of it; None: its file, or its
-        checksum file, is not there (yet)."""
+        """Return the build of a candidate, checked without reading the whole image; None if its file or checksum file
+        does not exist (yet)."""
         known = candidate.variables
         url = known["url"]
         sources, own = (candidate.source, self._first_url(known)), self._names_site()
@@ -159,29 +163,31 @@ class Search:
             self._missing.append(str(error))
             return None
         check_beginning(url, beginning.data, self.disk_format)
-        if size is not None and beginning.size is not None and size != beginning.size:
-            raise VerificationError(
-                f"{public_url(url)}: has {beginning.size} bytes, {public_url(source or '')} says {size}"
-            )
+        check_size(url, beginning.size, size, source)
         signed_by, signed_at = self._signed
         self._must_be_signed(url, signed_by, known)
         if signed_by:
             _must_name_bytes(url, checksum, source, known["file"])
-        told = parse_day(fill(self.resolver.build_date, known)) if self.resolver.build_date else None
-        build_date = told or beginning.modified or signed_at
+        stated_date = parse_day(fill(self.resolver.build_date, known)) if self.resolver.build_date else None
+        build_date = stated_date or beginning.modified or signed_at
         version = fill(self.resolver.version, known)
         source = source if checksum else None
         build = Build(version, url, checksum, source, size or beginning.size, build_date, signed_by, signed_at)
         return self._with_image_signature(build, known)
 
     def _must_be_signed(self, url: str, signed_by: str | None, known: Variables) -> None:
-        """Whatever way led here: where a signed document is required, one was read. Raises VerificationError."""
+        """Check that a signed document was read, if one is required. Raises VerificationError."""
         rule = self.resolver.signature
-        if rule and rule.over in ("index", "checksum") and not signed_by and self._policy(rule, known) == "required":
+        if (
+            rule
+            and rule.over in ("index", "checksum")
+            and not signed_by
+            and signature_policy(rule, known) == "required"
+        ):
             raise VerificationError(f"{public_url(url)}: no signed {rule.over} was read, and its signature is required")
 
     def _names_site(self) -> bool:
-        """True if the resolver itself says on which site images are, and no document of a site does."""
+        """Return True if the resolver itself names the site of the images, not a document of a site."""
         begin = used(self.resolver.url)[:1] if self.resolver.url.startswith("{") else []
         return not begin or begin[0] in self.resolver.variables
 
@@ -192,7 +198,7 @@ class Search:
     def _checksum(
         self, candidate: Candidate, known: Variables
     ) -> tuple[Checksum | None, int | None, str | None, Variables]:
-        """Digest, size, the document that tells them, and what is known with its address."""
+        """Return the digest, the size, the document with both, and the variables with its URL."""
         rule = self.resolver.checksum
         if rule is None:
             return candidate.checksum, candidate.size, candidate.source, known
@@ -205,15 +211,15 @@ class Search:
             size = checksum_files.sizes(document.text).get(name, candidate.size)
         except VerificationError as error:
             raise VerificationError(with_address(address, error)) from None
-        other = candidate.checksum
-        if other and other.algorithm == checksum.algorithm and other != checksum:
+        step_checksum = candidate.checksum
+        if step_checksum and step_checksum.algorithm == checksum.algorithm and step_checksum != checksum:
             raise VerificationError(
                 f"{public_url(address)} and {public_url(candidate.source or '')} contradict each other on {name}"
             )
         return checksum, size, address, known
 
     def _verified(self, over: str, document: Document, known: Variables) -> Document:
-        """The part of a document that may be read: all of it, unless a signature must be over it."""
+        """Return the part of a document that may be read: all of it, unless it must be signed."""
         rule = self.resolver.signature
         if rule is None or rule.over != over:
             return document
@@ -223,7 +229,7 @@ class Search:
         return document
 
     def _verified_step(self, index: int, _over: str, document: Document, known: Variables) -> Document:
-        """The same of a document that a step with a signature of its own reads, or one that is not the last."""
+        """Do the same for a document of a step with its own signature, or of a step that is not the last."""
         self._signed_at.pop(index, None)
         rule = self.resolver.steps[index].signature
         if rule is None:
@@ -236,22 +242,23 @@ class Search:
     def _signed_part(
         self, rule: DocumentSignature, over: str, document: Document, known: Variables
     ) -> tuple[Document, str | None, str | None]:
-        """The part of the document that is signed, by whom and when; the whole one where the policy allows that."""
-        policy = self._policy(rule, known)
+        """Return the signed part of the document, the signer and the time; the whole document if the policy allows
+        that."""
+        policy = signature_policy(rule, known)
         if policy == "none":
             return document, None, None
-        wanted = self._signature(rule, over, document.url, {"checksum_url": document.url, **known})
+        wanted = signature_to_verify(rule, over, document.url, {"checksum_url": document.url, **known})
         is_unsigned = rule.kind == "clearsigned" and CLEARSIGNED not in document.data
-        told = None if is_unsigned else self._verify(wanted, document.data, policy)
-        if told is None:
+        verified = None if is_unsigned else self._verify(wanted, document.data, policy)
+        if verified is None:
             if policy == "required":
                 raise VerificationError(f"{public_url(document.url)}: is not signed, and its signature is required")
             return document, None, None
-        data, signed_by, signed_at = told
+        data, signed_by, signed_at = verified
         return replace(document, data=data), signed_by.upper() if signed_by else None, signed_at
 
     def _verify(self, wanted: Signature, data: bytes, policy: str) -> tuple[bytes, str | None, str | None] | None:
-        """What the verifier says; None: there is no signature, and the policy allows that."""
+        """Return the result of the verifier; None if there is no signature and the policy allows that."""
         if is_local(wanted.url or "") and not is_local(wanted.subject):
             where = f"{public_url(wanted.subject)}: its signature is a local file"
             raise Error(f"{where}, but a file on the web needs a signature on the web")
@@ -267,49 +274,53 @@ class Search:
         except VerificationError as error:
             raise VerificationError(with_address(wanted.subject, error)) from None
 
-    def _signature(self, rule: DocumentSignature, over: str, subject: str, known: Variables) -> Signature:
-        keys = tuple(key for text in rule.keys for key in fill(text, known).split())
-        return Signature(rule.kind, over, subject, fill(rule.url, known) if rule.url else None, keys)
-
-    def _policy(self, rule: DocumentSignature, known: Variables) -> str:
-        policy = fill(rule.policy, known)
-        if policy not in POLICIES:
-            raise Error(f"'{policy}' is not a valid signature policy; use one of {', '.join(POLICIES)}")
-        return policy
-
     def _with_image_signature(self, build: Build, known: Variables) -> FoundBuild:
         rule = self.resolver.signature
         if rule is None:
             return FoundBuild(build, None, "none")
-        policy, documents_signed_at = self._policy(rule, known), max(self._signed_at.values(), default=None)
+        policy, documents_signed_at = signature_policy(rule, known), max(self._signed_at.values(), default=None)
         if rule.over not in ("image", "unpacked-image"):
             return FoundBuild(build, None, policy, documents_signed_at)
-        wanted = replace(self._signature(rule, rule.over, build.url, known), checksum=_unforgeable(build.checksum))
+        wanted = replace(signature_to_verify(rule, rule.over, build.url, known), checksum=_unforgeable(build.checksum))
         return FoundBuild(build, wanted if policy != "none" else None, policy, documents_signed_at)
 
-    def with_verified_image(self, found: FoundBuild) -> Build:
-        """The build, once its image is verified as it must be. Raises VerificationError."""
-        if found.image_signature is None:
-            return found.build
-        told = self._verify(found.image_signature, b"", found.policy)
-        if told is None:
-            return found.build
-        data, signed_by, signed_at = told
-        # The signature is about bytes: what was verified is recorded, or other bytes could take their place later.
-        build = replace(found.build, signed_by=signed_by.upper() if signed_by else None, signed_at=signed_at)
+    def with_verified_image(self, found_build: FoundBuild) -> Build:
+        """Return the build after its image is verified as required. Raises VerificationError."""
+        if found_build.image_signature is None:
+            return found_build.build
+        verified = self._verify(found_build.image_signature, b"", found_build.policy)
+        if verified is None:
+            return found_build.build
+        data, signed_by, signed_at = verified
+        # Record the verified bytes; otherwise other bytes could replace them later.
+        build = replace(found_build.build, signed_by=signed_by.upper() if signed_by else None, signed_at=signed_at)
         if _unforgeable(build.checksum):
             return build
         checksum = documents.checksum(data.decode("ascii"), "the verified image")
         return replace(build, checksum=checksum, checksums_url=None, other_digests=build.digests)
 
 
+def signature_policy(rule: DocumentSignature, known: Variables) -> str:
+    """Return the policy of a resolver's signature. Raises Error."""
+    policy = fill(rule.policy, known)
+    if policy not in POLICIES:
+        raise Error(f"'{policy}' is not a valid signature policy; use one of {', '.join(POLICIES)}")
+    return policy
+
+
+def signature_to_verify(rule: DocumentSignature, over: str, subject: str, known: Variables) -> Signature:
+    """Return the signature that a resolver asks for. Raises Error."""
+    keys = tuple(key for text in rule.keys for key in fill(text, known).split())
+    return Signature(rule.kind, over, subject, fill(rule.url, known) if rule.url else None, keys)
+
+
 def _unforgeable(checksum: Checksum | None) -> Checksum | None:
-    """The checksum, unless other bytes of the same digest can be made."""
+    """Return the checksum, unless its algorithm is broken."""
     return None if checksum is None or checksum.algorithm in BROKEN else checksum
 
 
 def _must_name_bytes(url: str, checksum: Checksum | None, source: str | None, file: str) -> None:
-    """Refuse a signed document that does not tell which bytes it is about. Raises VerificationError."""
+    """Refuse a signed document that does not determine the bytes of the image. Raises VerificationError."""
     if checksum is None:
         raise VerificationError(
             f"{public_url(source or url)}: has no digest of {file}, so its signature does not vouch for the image"

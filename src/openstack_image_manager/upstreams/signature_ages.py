@@ -1,4 +1,4 @@
-"""Tell how old the signatures are that definitions record."""
+"""Report the age of the signatures that definitions record."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.humanize import count
 from openstack_image_manager.model import Finding
-from openstack_image_manager.upstreams.build import newest_recorded
+from openstack_image_manager.upstreams.build import days_since, newest_recorded
 
 
 @dataclass(frozen=True, slots=True)
 class SignatureAge:
-    """The signature of the newest version of a definition. `signed_days`: how old it is."""
+    """The signature of the newest version of a definition. `signed_days`: its age."""
 
     image: str
     version: str
@@ -25,31 +25,33 @@ class SignatureAge:
 
 
 def signatures(definitions: Iterable[Definition], today: date) -> list[SignatureAge]:
-    """Those of enabled definitions that record when their newest version was signed."""
-    found = []
+    """Return the signatures of the newest versions of enabled definitions, if their time is recorded."""
+    ages = []
     for definition in definitions:
         newest = newest_recorded(definition) if definition.enable else None
         if newest and newest.is_signed and newest.signed_by and newest.signed_at:
-            days = (today - date.fromisoformat(newest.signed_at[:10])).days
-            found.append(SignatureAge(definition.name, newest.version, newest.signed_by, newest.signed_at, days))
-    return found
+            days = days_since(newest.signed_at, today)
+            ages.append(SignatureAge(definition.name, newest.version, newest.signed_by, newest.signed_at, days))
+    return ages
 
 
-def findings(found: Iterable[SignatureAge]) -> list[Finding]:
-    """In words: a site that withholds newer builds shows a signature that only gets older."""
+def findings(ages: Iterable[SignatureAge]) -> list[Finding]:
+    """Return the ages as notes: a site that withholds newer builds shows an ever older signature."""
     return [
-        Finding("note", each.image, f"{each.version} was signed {days(each.signed_days)}, on {each.signed_at[:10]}")
-        for each in found
+        Finding(
+            "note", result.image, f"{result.version} was signed {days(result.signed_days)}, on {result.signed_at[:10]}"
+        )
+        for result in ages
     ]
 
 
 def days(number: int) -> str:
-    """`today`, `1 day ago`, `334 days ago`."""
+    """Format an age: `today`, `1 day ago`, `334 days ago`."""
     if number < 1:
         return "today"
     return f"{count(number, 'day')} ago"
 
 
-def data(found: Sequence[SignatureAge]) -> list[dict[str, Any]]:
-    """As plain values."""
-    return [asdict(each) for each in found]
+def data(ages: Sequence[SignatureAge]) -> list[dict[str, Any]]:
+    """Return the ages as plain values."""
+    return [asdict(result) for result in ages]

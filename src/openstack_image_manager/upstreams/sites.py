@@ -1,4 +1,4 @@
-"""Fetch small documents from download sites, and see where they redirect to and how their files begin."""
+"""Fetch small documents from download sites, and read redirects and the first bytes of files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from openstack_image_manager.transfer.web_page import is_web_page
 from openstack_image_manager.upstreams.build import parse_day
 from openstack_image_manager.upstreams.cache import Cache, default_directory
 
-KEPT = 128 * 1024 * 1024  # bytes of documents, so that others of the same run need not ask again
+KEPT = 128 * 1024 * 1024  # bytes of documents in memory, so that each is fetched once per run
 LIMIT = 32 * 1024 * 1024  # bytes of a document: product files of simplestreams have a few MiB
 TIMEOUT = 120.0  # seconds for one document, all retries together
 PER_HOST = 4  # requests to one host at a time
@@ -32,7 +32,7 @@ HOPS = 5
 BEGINNING = 1024  # bytes
 MIRRORS = "OPENSTACK_IMAGE_MANAGER_MIRRORS"  # URL=URL, with blanks in between
 T = TypeVar("T")
-# The only page that resolvers need a token for. With it any other one of the API could show what is not public.
+# Resolvers need a token only for this page. Other pages of the API could reveal private data with it.
 RELEASES = re.compile(
     r"https://api\.github\.com/repos/[A-Za-z0-9-]+/(?!\.{1,2}/)[A-Za-z0-9._-]+/releases(\?per_page=\d+)?"
 )
@@ -40,7 +40,7 @@ RELEASES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What stands at an address."""
+    """The document at a URL."""
 
     url: str
     data: bytes
@@ -48,13 +48,13 @@ class Document:
 
     @property
     def text(self) -> str:
-        """The document as text; bytes that are no UTF-8 can't be taken for anything else."""
+        """Return the document as text; bytes that are not UTF-8 become replacement characters."""
         return self.data.decode("utf-8-sig", "replace")
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """How a file begins, and what the site says of it."""
+    """The first bytes of a file, and the headers of the site."""
 
     data: bytes
     size: int | None
@@ -62,20 +62,19 @@ class Beginning:
 
     @property
     def modified(self) -> str | None:
-        """When it was last modified, as definitions write it; None where the site does not say, or says a day that is
-        yet to come."""
-        found = parse_day(self.last_modified or "")
-        return found if found and found[:10] <= datetime.now(UTC).strftime("%Y-%m-%d") else None
+        """Return when it was last modified, in the format of definitions; None if the site does not say, or names a day
+        in the future."""
+        modified = parse_day(self.last_modified or "")
+        return modified if modified and modified[:10] <= datetime.now(UTC).strftime("%Y-%m-%d") else None
 
 
 class Sites:
-    """All sites of one run; each document is fetched once, however many ask for it.
+    """The download sites of one run; each document is fetched once for all threads.
 
-    `mirrors` maps the beginnings of addresses to others: for users behind a mirror, whose requests go there, while the
-    addresses that are recorded stay those of the upstream. `cache`: None fetches all documents anew. `token` is for
-    lists of releases in GitHub's API, and goes nowhere else. `local_files`: resolvers may read files of this machine.
-    At most `per_host` requests are under way to one host, and `kept` bytes of documents stay in memory. `warnings`: why
-    the cache is not used. Thread-safe.
+    `mirrors` maps URL prefixes to mirrors: requests go to the mirror, but recorded URLs stay those of the upstream.
+    `cache`: None fetches all documents again. `token` is only for release lists in GitHub's API, and is sent nowhere
+    else. `local_files`: resolvers may read local files. `per_host`: requests to one host at a time. `kept`: bytes of
+    documents in memory. `warnings`: why the cache is not used. Thread-safe.
     """
 
     def __init__(
@@ -91,7 +90,7 @@ class Sites:
         kept: int = KEPT,
         stop: threading.Event | None = None,
     ) -> None:
-        # The longest beginning is the most exact one.
+        # The longest prefix is the most specific one.
         self._mirrors = sorted((mirrors or {}).items(), key=lambda item: -len(item[0].rstrip("/")))
         self.warnings = tuple(filter(None, (cache.unsafe_reason(),))) if cache else ()
         cache = None if self.warnings else cache
@@ -108,41 +107,44 @@ class Sites:
         self._sizes: dict[Hashable, int] = {}
 
     def stop(self) -> None:
-        """End what is under way, with Interrupted."""
+        """Stop the requests in progress with Interrupted."""
         self._stop.set()
 
     def document(self, url: str, page: bool = False, fresh: bool = False) -> Document:
-        """The document, from the cache if the site says that it has not changed. `page`: web pages are welcome; else
-        they are an error. `fresh`: as the site has it now, whatever was fetched before. Raises FetchError."""
+        """Return the document, from the cache if the site says that it has not changed.
+
+        `page`: web pages are allowed; otherwise they are an error. `fresh`: ignore earlier fetches. Raises FetchError.
+        """
         return self._fetch_once(("document", url, page), fresh, lambda: self._document(url, page, fresh))
 
     def redirects(self, url: str, fresh: bool = False) -> list[str]:
-        """Where a request of the address is sent to, one after the other; the target need not exist. Raises
-        FetchError."""
+        """Return the redirects of a URL in order; the target need not exist. Raises FetchError."""
         return self._fetch_once(("redirects", url), fresh, lambda: self._redirects(url))
 
     def _redirects(self, url: str) -> list[str]:
-        found: list[str] = []
+        targets: list[str] = []
         trail = RedirectTrail()
-        while len(found) < HOPS:
+        while len(targets) < HOPS:
             try:
                 with self._open(url, follow=False, trail=trail) as download:
                     location, trail = download.location, download.trail
             except FetchError:
-                if found:  # a directory that was redirected to need not let itself be listed
+                if targets:  # the target of a redirect may forbid a listing
                     break
                 raise
             if location is None:
                 break
             url = self._upstream_url(location)
-            found.append(url)
-            if self.request_url(url) != url:  # to a mirror it is not the site that sends us
+            targets.append(url)
+            if self.request_url(url) != url:  # the redirect to a mirror is not the site's
                 trail = RedirectTrail()
-        return found
+        return targets
 
     def beginning(self, url: str) -> Beginning:
-        """The first bytes of a file. Never with HEAD, which sites answer in other ways than GET. Raises FetchError,
-        VerificationError for a web page."""
+        """Return the first bytes of a file, with GET: many sites answer HEAD differently.
+
+        Raises FetchError, and VerificationError for a web page.
+        """
         with self._open(url, {"Range": f"bytes=0-{BEGINNING - 1}"}) as download:
             data = io.BufferedReader(download).read(BEGINNING)
             size = download.size
@@ -153,28 +155,28 @@ class Sites:
             return Beginning(data, size, download.last_modified)
 
     def _fetch_once(self, key: Hashable, fresh: bool, make: Callable[[], T]) -> T:
-        """What was made before under this key, or is being made, unless it shall be fresh."""
+        """Return the earlier or pending result for this key, unless it must be fresh."""
         with self._lock:
             known = None if fresh else self._known.get(key)
             future = known or Future()
             self._known[key] = future
         if known is None:
             try:
-                found = make()
-                future.set_result(found)
-                if isinstance(found, Document):
-                    self._keep_document(key, len(found.data))
+                made = make()
+                future.set_result(made)
+                if isinstance(made, Document):
+                    self._keep_document(key, len(made.data))
             except BaseException as error:
                 future.set_exception(error)
         try:
-            made: T = future.result()
-            return made
+            value: T = future.result()
+            return value
         except Error as error:
             # A copy: threads that raise one exception at the same moment would mix their tracebacks.
             raise _copy(error) from None
 
     def _keep_document(self, key: Hashable, size: int) -> None:
-        """Keep this document, and the newest others that there is room for."""
+        """Keep this document, and the newest others that fit into memory."""
         with self._lock:
             self._sizes.pop(key, None)
             self._sizes[key] = size
@@ -217,20 +219,20 @@ class Sites:
                 raise Interrupted("interrupted")
         try:
             deadline = time.monotonic() + self._timeout
-            asked = {**secret, **(headers or {})}
+            sent = {**secret, **(headers or {})}
             with Download(
-                real, deadline=deadline, stop=self._stop, headers=asked, follow=follow, hint="", trail=trail
+                real, deadline=deadline, stop=self._stop, headers=sent, follow=follow, hint="", trail=trail
             ) as download:
                 yield download
         finally:
             slot.release()
 
     def request_url(self, url: str) -> str:
-        """Where requests of an address go to."""
+        """Return the URL that requests go to: the mirror's, if there is one."""
         return next(filter(None, (_rebased(url, *pair) for pair in self._mirrors)), url)
 
     def _upstream_url(self, url: str) -> str:
-        """The address of the upstream for one of a mirror."""
+        """Return the upstream's URL for a URL of a mirror."""
         return next(filter(None, (_rebased(url, mirror, upstream) for upstream, mirror in self._mirrors)), url)
 
 
@@ -240,8 +242,8 @@ def sites_from_environment(
     stop: threading.Event | None = None,
     local_files: bool = False,
 ) -> Sites:
-    """Sites with the cache of the user, the GITHUB_TOKEN and the mirrors of the environment, which `mirrors` come
-    before. Raises UsageError."""
+    """Create sites with the user's cache, GITHUB_TOKEN and the mirrors of the environment; `mirrors` take precedence.
+    Raises UsageError."""
     cache = None
     # A user without a home, as in some containers, has no cache either.
     with suppress(RuntimeError):
@@ -254,24 +256,24 @@ def sites_from_environment(
 
 
 def parse_mirrors(pairs: Iterable[str], where: str) -> dict[str, str]:
-    """Mirrors as people write them: URL=URL. Raises UsageError, which names `where` they stand."""
+    """Parse mirrors in the form URL=URL. Raises UsageError, which names the source `where`."""
     mirrors = dict(pair.partition("=")[::2] for pair in pairs)
-    if not all(there for pair in mirrors.items() for there in pair):
+    if not all(url for pair in mirrors.items() for url in pair):
         raise UsageError(f"{where} needs two URLs, like https://download.example.org/=http://mirror.internal/")
     return mirrors
 
 
-def _rebased(url: str, begin: str, other: str) -> str | None:
-    """The address below `other` instead of below `begin`; None if it is not below that, as /ab is not below /a."""
-    begin, other = begin.rstrip("/"), other.rstrip("/")
-    rest = url.removeprefix(begin)
-    if not url.startswith(begin) or rest[:1] not in ("", "/", "?", "#"):
+def _rebased(url: str, prefix: str, replacement: str) -> str | None:
+    """Replace the prefix of the URL; return None if it is not below `prefix` (/ab is not below /a)."""
+    prefix, replacement = prefix.rstrip("/"), replacement.rstrip("/")
+    rest = url.removeprefix(prefix)
+    if not url.startswith(prefix) or rest[:1] not in ("", "/", "?", "#"):
         return None
-    if ".." in unquote(rest).split("/"):  # it would lead out of what the mirror holds, or to any file of this machine
+    if ".." in unquote(rest).split("/"):  # it would leave the mirror, or reach any local file
         raise FetchError(
-            f"{public_url(url)}: points outside {public_url(begin)}, the part that {public_url(other)} mirrors"
+            f"{public_url(url)}: points outside {public_url(prefix)}, the part that {public_url(replacement)} mirrors"
         )
-    return other + rest
+    return replacement + rest
 
 
 def _copy(error: Error) -> Error:

@@ -1,4 +1,4 @@
-"""Carrying out one step of a resolver: ask its site, and find the builds in what it answers."""
+"""Run one step of a resolver: fetch its document, and find the builds in it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from openstack_image_manager.upstreams.candidates import Candidate
 from openstack_image_manager.upstreams.match_timeout import MatchTimer
 from openstack_image_manager.upstreams.sites import Document
 
-# What a signature can be over, by kind of step.
+# The document that a signature covers, by kind of step.
 SIGNED = {
     "checksum-file": "checksum",
     "json": "index",
@@ -34,8 +34,10 @@ Signed = Callable[[str, Document, Variables], Document]
 
 
 class StepRun:
-    """One step with the variables known before it; `index`: which one of the resolver's. `signed` gives the part of a
-    document that may be read."""
+    """One step with the known variables; `index`: its position in the resolver.
+
+    `signed` returns the part of a document that may be read.
+    """
 
     def __init__(
         self,
@@ -59,9 +61,9 @@ class StepRun:
         self.signed = signed
 
     def candidates(self) -> list[Candidate]:
-        """All that the step finds, in no order. Raises FetchError, VerificationError."""
+        """Return all builds that the step finds, unordered. Raises FetchError, VerificationError."""
         kind = self.step.kind
-        ways = {
+        handlers = {
             "listing": self._listing,
             "checksum-file": self._checksum_file,
             "json": self._json,
@@ -74,11 +76,11 @@ class StepRun:
             return [self._static(entry) for entry in self.step.static or []]
         url = fill(str(self.step.value(kind)), self.variables)
         try:
-            found = self._github_release(github_releases(url)) if kind == "github-release" else ways[kind](url)
-            most = list(islice(found, limits.BUILDS + 1))
-            if len(most) > limits.BUILDS:
+            candidates = self._github_release(github_releases(url)) if kind == "github-release" else handlers[kind](url)
+            kept = list(islice(candidates, limits.BUILDS + 1))
+            if len(kept) > limits.BUILDS:
                 raise VerificationError(f"more than {limits.BUILDS} builds fit; narrow match")
-            return most
+            return kept
         except VerificationError as error:
             raise VerificationError(with_address(url, error)) from None
 
@@ -87,9 +89,9 @@ class StepRun:
         over = SIGNED.get(self.step.kind)
         return self.signed(over, document, self.variables) if over and self.signed else document
 
-    def _candidate(self, name: str, found: Variables, **more: Any) -> Candidate:
-        limits.check_build(name, found)
-        return Candidate(name, {**self.variables, **found}, **more)
+    def _candidate(self, name: str, variables: Variables, **more: Any) -> Candidate:
+        limits.check_build(name, variables)
+        return Candidate(name, {**self.variables, **variables}, **more)
 
     def _match(self, wanted: regex.Pattern[str], text: str, option: str = "match") -> regex.Match[str] | None:
         if len(text) > limits.LINE:
@@ -100,8 +102,8 @@ class StepRun:
         wanted = pattern(self.step.match or "", self.variables)
         for name in listings.names(self._document(url, page=True).text):
             if match := self._match(wanted, name):
-                found = {"file": name.removesuffix("/"), "url": listings.address(url, name), **groups(match)}
-                yield self._candidate(name, found)
+                variables = {"file": name.removesuffix("/"), "url": listings.address(url, name), **groups(match)}
+                yield self._candidate(name, variables)
 
     def _checksum_file(self, url: str) -> Iterator[Candidate]:
         text = self._document(url).text
@@ -112,8 +114,8 @@ class StepRun:
             base = name.rpartition("/")[2]
             if match := self._match(wanted, name) or self._match(wanted, base):
                 place = listings.address(url, documents.path(name, "a name"))
-                found = {"checksum_url": url, "file": base, "url": place, **groups(match)}
-                yield self._candidate(base, found, checksum=checksum, size=sizes.get(name), source=url)
+                variables = {"checksum_url": url, "file": base, "url": place, **groups(match)}
+                yield self._candidate(base, variables, checksum=checksum, size=sizes.get(name), source=url)
 
     def _json(self, url: str) -> Iterator[Candidate]:
         text = self._document(url).text
@@ -121,11 +123,11 @@ class StepRun:
         wanted = pattern(self.step.match, self.variables) if self.step.match else None
         items = fill(self.step.items or "", self.variables)
         where = {path: fill(value, self.variables) for path, value in self.step.where.items()}
-        for name, found, checksum, size in indexes.json_items(document, items, where, self.step.fields):
+        for name, variables, checksum, size in indexes.json_items(document, items, where, self.step.fields):
             match = self._match(wanted, name) if wanted else None
             if match or not wanted:
                 more = groups(match) if match else {}
-                yield self._candidate(name, {**found, **more}, checksum=checksum, size=size, source=url)
+                yield self._candidate(name, {**variables, **more}, checksum=checksum, size=size, source=url)
 
     def _simplestreams(self, url: str) -> Iterator[Candidate]:
         step = self.step
@@ -140,13 +142,15 @@ class StepRun:
         disk_format = fill(self.step.format or "", self.variables)
         yield from self._matching(indexes.debian_manifest(text, root, disk_format), url)
 
-    def _matching(self, found: list[Candidate], url: str) -> Iterator[Candidate]:
+    def _matching(self, candidates: list[Candidate], url: str) -> Iterator[Candidate]:
         wanted = pattern(self.step.match, self.variables) if self.step.match else None
-        for each in found:
-            match = self._match(wanted, each.name) if wanted else None
+        for candidate in candidates:
+            match = self._match(wanted, candidate.name) if wanted else None
             if match or not wanted:
-                more = {**each.variables, **(groups(match) if match else {})}
-                yield self._candidate(each.name, more, checksum=each.checksum, size=each.size, source=url)
+                more = {**candidate.variables, **(groups(match) if match else {})}
+                yield self._candidate(
+                    candidate.name, more, checksum=candidate.checksum, size=candidate.size, source=url
+                )
 
     def _github_release(self, url: str) -> Iterator[Candidate]:
         tag = pattern(self.step.tag or ".*", self.variables)
@@ -168,26 +172,26 @@ class StepRun:
         else:
             text = self._document(url).text
             if step.keys:
-                found = indexes.key_values(text, step.keys)
-                yield self._candidate(" ".join(found.values()), found)
+                variables = indexes.key_values(text, step.keys)
+                yield self._candidate(" ".join(variables.values()), variables)
                 return
             wanted = pattern(step.match or "", self.variables)
             texts = list(indexes.lines(text))
-        for each in texts:
-            if match := self._match(wanted, each, option):
-                yield self._candidate(each, groups(match))
-                if step.redirect:  # the first that fits: later ones may lead to storage that expires
+        for text in texts:
+            if match := self._match(wanted, text, option):
+                yield self._candidate(text, groups(match))
+                if step.redirect:  # only the first match: later ones may lead to storage that expires
                     return
 
     def _static(self, entry: dict[str, str]) -> Candidate:
-        found = {name: fill(value, self.variables) for name, value in entry.items()}
-        checksum = documents.checksum(found.pop("checksum"), "checksum") if "checksum" in found else None
-        size = documents.size(found.pop("size", None))
-        return self._candidate(" ".join(found.values()), found, checksum=checksum, size=size)
+        variables = {name: fill(value, self.variables) for name, value in entry.items()}
+        checksum = documents.checksum(variables.pop("checksum"), "checksum") if "checksum" in variables else None
+        size = documents.size(variables.pop("size", None))
+        return self._candidate(" ".join(variables.values()), variables, checksum=checksum, size=size)
 
 
 def github_releases(project: str) -> str:
-    """The address of the newest releases of OWNER/PROJECT. Raises VerificationError for anything else."""
+    """Return the URL of the newest releases of OWNER/PROJECT. Raises VerificationError for any other value."""
     if not re.fullmatch(r"[A-Za-z0-9-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+", project):
         raise VerificationError("is not OWNER/PROJECT")
     return f"https://api.github.com/repos/{project}/releases?per_page=100"

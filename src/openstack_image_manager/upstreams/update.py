@@ -1,4 +1,4 @@
-"""Definitions follow their upstreams: ask all of them, then edit the files that must change."""
+"""Update definitions from their upstreams: query all of them, then edit the files that change."""
 
 from __future__ import annotations
 
@@ -28,55 +28,65 @@ def update(
     keep: int | None = None,
     dry_run: bool = False,
 ) -> list[UpdateResult]:
-    """What is new for each definition whose upstream can be asked, in their order; the files are changed unless
-    `dry_run`. An upstream that fails, or a file that can't be edited, stops no other. `positions`: where each one
-    stands; `keep`: see `news`. Who wants to stop gets what was answered until then written: the rest is Interrupted."""
-    asked = [definition for definition in definitions if newest.has_upstream(definition)]
-    answers = newest.check_all(asked, sites, verify)
+    """Return the result of each definition that has an upstream, in order, and edit the files unless `dry_run` is set.
+
+    A failed upstream, or a file that cannot be edited, stops no other. `positions`: where each definition is. `keep`:
+    see `update_result`. After Ctrl-C, the results so far are written; the others are Interrupted.
+    """
+    followed = [definition for definition in definitions if newest.has_upstream(definition)]
+    answers = newest.check_all(followed, sites, verify)
     builds: dict[str, dict[str, Build]] = defaultdict(dict)
-    found: dict[str, UpdateResult] = {}
+    results: dict[str, UpdateResult] = {}
     for definition, answer in answers:
         file = positions[definition.name].file
         if isinstance(answer, Error):
             error = Interrupted(newest.UNANSWERED) if isinstance(answer, Interrupted) else answer
-            found[definition.name] = UpdateResult(definition.name, file, error=error)
+            results[definition.name] = UpdateResult(definition.name, file, error=error)
         else:
             builds[file][definition.name] = answer
     try:
-        for file, its in builds.items():
-            found |= {each.name: each for each in _update_file(file, its, keep, today, dry_run)}
+        for file, file_builds in builds.items():
+            results |= {result.name: result for result in _update_file(file, file_builds, keep, today, dry_run)}
     except KeyboardInterrupt:
-        found |= {name: _interrupted(name, file) for file, its in builds.items() for name in its if name not in found}
-    return [found[definition.name] for definition in asked]
+        results |= {
+            name: _interrupted(name, file)
+            for file, file_builds in builds.items()
+            for name in file_builds
+            if name not in results
+        }
+    return [results[definition.name] for definition in followed]
 
 
 def _update_file(
     file: str, builds: Mapping[str, Build], keep: int | None, today: date, dry_run: bool
 ) -> Sequence[UpdateResult]:
-    """Edit one file. What is to be edited is decided with the file in hand, since another update may have been there
-    in between; definitions that can't be edited are left as they are, and told."""
-    done: list[UpdateResult] = []
+    """Edit one file.
+
+    The edits are computed from the current text, as another update may have changed it; definitions that cannot be
+    edited stay unchanged and are reported.
+    """
+    results: list[UpdateResult] = []
 
     def change(text: str) -> str:
         known = {definition.name: definition for definition in read(file, text.encode())[0]}
-        done[:] = [
+        results[:] = [
             update_result(known[name], file, build, keep, today) if name in known else _not_in_file(name, file)
             for name, build in builds.items()
         ]
         try:
-            return edit(text, [each for its in done for each in its.edits], file)
+            return edit(text, [field_edit for result in results for field_edit in result.edits], file)
         except Error:
-            return _one_by_one(text, done, file)
+            return _one_by_one(text, results, file)
 
     try:
         rewrite(file, change, only_try=dry_run)
     except Error as error:
         return [UpdateResult(name, file, error=error) for name in builds]
-    return done
+    return results
 
 
 def _interrupted(name: str, file: str) -> UpdateResult:
-    """A file is replaced whole or not at all, but which of both it was, who is interrupted meanwhile can't tell."""
+    """Report that it is unknown whether the file was replaced; it is never replaced in part."""
     return UpdateResult(name, file, error=Interrupted(f"{file}: stopped, and this file may not be written; run again"))
 
 
@@ -84,11 +94,11 @@ def _not_in_file(name: str, file: str) -> UpdateResult:
     return UpdateResult(name, file, error=Error(f"{file}: {name} is no longer in this file; run again"))
 
 
-def _one_by_one(text: str, done: list[UpdateResult], file: str) -> str:
-    """The edits of each definition by themselves, so that those that can't be made stop no others."""
-    for index, each in enumerate(done):
+def _one_by_one(text: str, results: list[UpdateResult], file: str) -> str:
+    """Apply the edits of each definition alone, so that a failed edit stops no other."""
+    for index, result in enumerate(results):
         try:
-            text = edit(text, each.edits, file)
+            text = edit(text, result.edits, file)
         except Error as error:
-            done[index] = UpdateResult(each.name, file, each.before, error=error)
+            results[index] = UpdateResult(result.name, file, result.before, error=error)
     return text

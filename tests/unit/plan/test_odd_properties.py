@@ -77,7 +77,7 @@ def used(images: list[Image], policy: Policy, today: date) -> None:
         plan_markdown(made, "north")
         status.data(status.rows(made, definitions, images, today, max_age=30))
         compare.table({"north": definitions, "south": definitions}, {"north": images, "south": []}, [])
-        check.mended(check.judge(images, STANDARDS, now), check.judge(check.after(images, made), STANDARDS, now))
+        check.fixed(check.judge(images, STANDARDS, now), check.judge(check.after(images, made), STANDARDS, now))
         pages(survey("Images", definitions, {"north": images}, knowledge(), now), writer.texts(), 90)
     with suppress(Error):
         explain.data(explain.explain(WANTED, plan([WANTED], images, policy, today), images, policy, today, lambda _: 0))
