@@ -62,7 +62,7 @@ def adopt(images: Iterable[Image], policy: Policy, today: date, only: re.Pattern
         else:
             usable.append(image)
     first, duplicates = unique_names(usable)
-    left_out += [(image, f"{other} has the same name and gets the definition") for image, other in duplicates]
+    left_out += [(image, f"{first_id} has the same name and gets the definition") for image, first_id in duplicates]
     chosen = [g for g in groups(first) if only is None or only.search(g.name)]
     if only is not None:
         left_out = [(image, reason) for image, reason in left_out if only.search(image.name)]
@@ -72,8 +72,8 @@ def adopt(images: Iterable[Image], policy: Policy, today: date, only: re.Pattern
     candidates, rejected = _fitting(unique, managed, policy, today)
     left_out += [(image, "every definition would change it") for image in rejected]
     definitions = tuple(candidate.definition for candidate in candidates)
-    made = _plan(candidates, managed, policy, today)
-    fields = Counter(f.field for change in made.changes if isinstance(change, Update) for f in change.fields)
+    result = _plan(candidates, managed, policy, today)
+    fields = Counter(f.field for change in result.changes if isinstance(change, Update) for f in change.fields)
     items = tuple(candidate.item for candidate in candidates)
     return Adopted(items, definitions, tuple(left_out), tuple(sorted(fields.items())))
 
@@ -81,15 +81,15 @@ def adopt(images: Iterable[Image], policy: Policy, today: date, only: re.Pattern
 def _unique(chosen: Sequence[Group]) -> tuple[list[Group], list[Image]]:
     """Return groups with unique names, and images without a free name. Of several groups with one name the largest
     keeps it, and the others are split into single images."""
-    taken: dict[str, Group] = {}
+    by_name: dict[str, Group] = {}
     rest: list[Group] = []
     for group in sorted(chosen, key=lambda group: (-len(group.builds), group.name)):
-        if group.name in taken:
+        if group.name in by_name:
             rest += [single(image) for _, image in group.builds]
         else:
-            taken[group.name] = group
-    free = [group for group in rest if group.name not in taken]
-    return [*taken.values(), *free], [image for g in rest if g not in free for _, image in g.builds]
+            by_name[group.name] = group
+    free = [group for group in rest if group.name not in by_name]
+    return [*by_name.values(), *free], [image for g in rest if g not in free for _, image in g.builds]
 
 
 def _fitting(
@@ -151,8 +151,8 @@ def _plan(candidates: Sequence[_Candidate], managed: Sequence[Image], policy: Po
 
 
 def _fits(candidate: _Candidate, policy: Policy, today: date) -> bool:
-    made = _plan([candidate], [], policy, today)
-    return made.images == len(candidate.group.builds) and all(map(_only_writes, made.changes))
+    result = _plan([candidate], [], policy, today)
+    return result.images == len(candidate.group.builds) and all(map(_only_writes, result.changes))
 
 
 def _only_writes(change: Change) -> bool:

@@ -65,13 +65,13 @@ def unique_names(images: Iterable[Image]) -> tuple[list[Image], list[tuple[Image
     by_name: dict[str, list[Image]] = defaultdict(list)
     for image in images:
         by_name[image.name].append(image)
-    first, others = [], []
+    first, duplicates = [], []
     for same_name in by_name.values():
         same_name.sort(key=lambda image: (image.created_at, image.id), reverse=True)
         same_name.sort(key=lambda image: (image.status != "active", retention.WIDEST_FIRST.index(image.visibility)))
         first.append(same_name[0])
-        others += [(image, same_name[0].id) for image in same_name[1:]]
-    return first, others
+        duplicates += [(image, same_name[0].id) for image in same_name[1:]]
+    return first, duplicates
 
 
 def version_of(image: Image) -> str:

@@ -152,8 +152,8 @@ def no_limits(registered: Mapping[str, int] | None, used: int | None, needs: Nee
         listed = ", ".join(f"{name} {limit}" for name, limit in sorted(registered.items()))
         what = f"Keystone has limits ({listed}), but Glance does not use them"
         return Check("quota", "warning", what, why, f"[DEFAULT] use_keystone_limits = true, or else {change}")
-    taken = "" if used is None else f"this project's images take {humanize.size(used)}; "
-    what = f"user_storage_quota cannot be read; {taken}{room(needs)}"
+    usage = "" if used is None else f"this project's images take {humanize.size(used)}; "
+    what = f"user_storage_quota cannot be read; {usage}{room(needs)}"
     return Check("quota", "unknown", what, why, change)
 
 
@@ -170,13 +170,13 @@ def room(needs: Needs) -> str:
 
 def limits(usage: Mapping[str, tuple[int, int]], needs: Needs, workers: int) -> list[Check]:
     """Judge unified limits. `usage`: used and limit by name, as Glance counts them (sizes in MiB, -1: no limit)."""
-    wanted = {
+    needed = {
         "image_size_total": -(-needs.size // MIB),
         "image_count_total": needs.imports,
         "image_stage_total": -(-needs.largest // MIB),
         "image_count_uploading": min(workers, needs.imports),
     }
-    return [_limit(name, used, limit, wanted[name]) for name, (used, limit) in usage.items() if name in wanted]
+    return [_limit(name, used, limit, needed[name]) for name, (used, limit) in usage.items() if name in needed]
 
 
 def _limit(name: str, used: int, limit: int, more: int) -> Check:

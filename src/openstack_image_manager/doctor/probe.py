@@ -102,8 +102,8 @@ def _sweep(probe: Probe) -> None:
     with suppress(CloudError):
         query = {"tag": TAG, "os_hidden": "true", "owner": probe.glance.project or ""}
         for image in list(probe.glance.found(query)):
-            made = datetime.fromisoformat(image.created_at)
-            if image.name == f"doctor of {probe.tag}" and (now - made).total_seconds() >= probe.stale:
+            created = datetime.fromisoformat(image.created_at)
+            if image.name == f"doctor of {probe.tag}" and (now - created).total_seconds() >= probe.stale:
                 probe.glance.delete(image.id)
 
 

@@ -59,13 +59,13 @@ def rows(checks: Iterable[Check]) -> list[list[str]]:
     return [head, *([c.state, c.topic, c.what, c.why, "" if c.state == "ok" else c.change] for c in checks)]
 
 
-def cases(where: str, checks: Iterable[Check]) -> list[Case]:
+def cases(place: str, checks: Iterable[Check]) -> list[Case]:
     """Return a test case for each check: a problem is a failure, a warning or an unknown state is skipped."""
     result = []
     for check in checks:
         text = "\n".join([f"{check.state}: {check.what}", *(line.strip() for line, _ in lines(check)[1:])])
         failure = text if check.state == "problem" else None
-        result.append(Case(check.topic, where, failure, text if check.state in ("warning", "unknown") else None))
+        result.append(Case(check.topic, place, failure, text if check.state in ("warning", "unknown") else None))
     return result
 
 

@@ -98,7 +98,7 @@ def discard(directory: Path) -> None:
 
 def _pip(command: list[str], total: int, log: Path, say: Say) -> None:
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    found = 0
+    count = 0
     with (
         log.open("w") as record,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) as pip,
@@ -106,9 +106,9 @@ def _pip(command: list[str], total: int, log: Path, say: Say) -> None:
         for line in pip.stdout or ():
             record.write(line)
             if line.startswith(("Collecting ", "Processing ")):
-                found += 1
-                if found % 25 == 0:
-                    say(f"  pip has found {found} of {total} packages")
+                count += 1
+                if count % 25 == 0:
+                    say(f"  pip has found {count} of {total} packages")
             elif line.startswith("Installing collected packages"):
                 say("  pip is unpacking them")
     if pip.returncode:

@@ -92,7 +92,7 @@ class Sandbox:
         """
         if convert and not shutil.which("qemu-img"):
             raise Error("--convert needs the program qemu-img; install it (Debian and Ubuntu: apt install qemu-utils)")
-        wanted = Options(convert, token_expiration, keystone or {}, glance or {}, object_storage)
+        options = Options(convert, token_expiration, keystone or {}, glance or {}, object_storage)
         with process.locked(self.state / "lock", say):
             if object_storage:
                 self.object_store.check()
@@ -102,7 +102,7 @@ class Sandbox:
             if len(running) == len(services(record.options)) and self.clouds_yaml.exists() and not joins:
                 return False
             if not running:
-                record.options = wanted
+                record.options = options
             elif joins:
                 record.options = replace(record.options, object_storage=True)
             self._start(record, running, say)
@@ -229,11 +229,11 @@ class Sandbox:
 
     def _is_current(self, options: Options) -> bool:
         """Return whether this version of the sandbox made everything, so that running services may stay."""
-        made = template.wanted()
+        current = template.wanted()
         if options.object_storage and self.object_store.is_outdated():
             return False
         return is_complete(self.state / "venv", fingerprint(REQUIREMENTS)) and all(
-            is_complete(self.state / name, made) for name in ("template", "data")
+            is_complete(self.state / name, current) for name in ("template", "data")
         )
 
     def _fill(self, data: Path, say: Say) -> None:

@@ -77,10 +77,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        wanted = part if part is not None else range(stat.st_size)
+        span = part if part is not None else range(stat.st_size)
         self.send_response(200 if part is None else 206)
         self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Content-Length", str(len(wanted)))
+        self.send_header("Content-Length", str(len(span)))
         if part is not None:
             self.send_header("Content-Range", f"bytes {part.start}-{part.stop - 1}/{stat.st_size}")
         if self.ranges:
@@ -89,8 +89,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Last-Modified", modified)
         self.end_headers()
         if self.command == "GET":
-            file.seek(wanted.start)
-            self.send_body(file, len(wanted))
+            file.seek(span.start)
+            self.send_body(file, len(span))
 
     def send_body(self, file: BinaryIO, length: int) -> None:
         """Send the next `length` bytes of the file."""

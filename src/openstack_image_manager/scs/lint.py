@@ -43,7 +43,7 @@ def lint(
     that several versions share is returned once. `is_all`: there are no other definitions."""
     creates = {change.wanted.name: change for change in plan.changes if isinstance(change, Create)}
     report = judge([change.wanted for change in creates.values()], standards, now, is_all)
-    known = {definition.name: definition for definition in definitions}
+    by_name = {definition.name: definition for definition in definitions}
     trees = {file: _read(data) for file, data in files.items()}
     remarks: dict[tuple[object, ...], Remark] = {}
     for verdict in report.verdicts:
@@ -52,7 +52,7 @@ def lint(
             path = next(iter(files), "")
             place = Diagnostic(path if len(files) == 1 else "", None, None, verdict.name, None, verdict.message)
         else:
-            definition = known[create.group]
+            definition = by_name[create.group]
             loc = _loc(definition, create.version.version, verdict.key)
             position = _position(trees, positions[definition.name], loc)
             field = field_path(loc) if loc and loc[-1] == verdict.key else verdict.key

@@ -95,8 +95,8 @@ def judge(images: Sequence[Image], standards: Sequence[str], now: datetime) -> I
             yield verdict("warning", RECENCY, by_name[name], "name", message)
     for key, duplicates in _generic(images).items():
         if len(duplicates) > 1:
-            others = ", ".join(sorted(f"{image.name} ({image.id})" for image in duplicates))
-            message = f"only one public image may be generic for {' '.join(key)}; there are {others}"
+            listed = ", ".join(sorted(f"{image.name} ({image.id})" for image in duplicates))
+            message = f"only one public image may be generic for {' '.join(key)}; there are {listed}"
             yield from (verdict("error", UNIQUENESS, image, "os_purpose", message) for image in duplicates)
 
 

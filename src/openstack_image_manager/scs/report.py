@@ -66,17 +66,22 @@ def data(report: Report, fixed: Collection[Verdict] = ()) -> dict[str, Any]:
 def lint_data(report: Report, remarks: Iterable[Remark]) -> dict[str, Any]:
     """Return the report on definitions as plain values."""
     findings = [
-        {**asdict(each.verdict), "file": each.place.file or None, "line": each.place.line, "column": each.place.column}
-        | {"definition": each.place.image, "key": each.place.field or each.verdict.key}
-        for each in remarks
+        {
+            **asdict(remark.verdict),
+            "file": remark.place.file or None,
+            "line": remark.place.line,
+            "column": remark.place.column,
+        }
+        | {"definition": remark.place.image, "key": remark.place.field or remark.verdict.key}
+        for remark in remarks
     ]
     return {"images": len(report.images), "findings": findings, "forecast": _forecasts(report)}
 
 
 def _forecasts(report: Report) -> list[dict[str, Any]]:
     return [
-        {**asdict(each), "since": each.since.date().isoformat(), "on": each.on.date().isoformat()}
-        for each in report.forecast
+        {**asdict(forecast), "since": forecast.since.date().isoformat(), "on": forecast.on.date().isoformat()}
+        for forecast in report.forecast
     ]
 
 

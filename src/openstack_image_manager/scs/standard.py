@@ -76,8 +76,8 @@ def judge(images: Sequence[Image], standards: Sequence[str], is_all: bool = True
     for standard in STANDARD if IMAGES in standards else ():
         existing = [image for image in images if standard.matches(image.name)]
         if not existing and is_all and standard.missing:
-            what = "must" if standard.missing == "error" else "should"
-            message = f"is missing; there {what} be an image of exactly this name"
+            verb = "must" if standard.missing == "error" else "should"
+            message = f"is missing; there {verb} be an image of exactly this name"
             if standard.pattern:
                 message = "is missing; there should be a node image for Cluster API, of this or another version"
             yield Verdict(

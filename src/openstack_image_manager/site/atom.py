@@ -52,12 +52,12 @@ def news(site: Site, today: date, notice: int) -> list[News]:
 def _of(offer: Offer, site: Site, today: date, notice: int) -> Iterator[News]:
     for build in offer.builds:
         for place in build.places:
-            where = f" in {place.cloud}" if len(site.clouds) > 1 else ""
-            yield _arrived(offer, build, place, where)
+            suffix = f" in {place.cloud}" if len(site.clouds) > 1 else ""
+            yield _arrived(offer, build, place, suffix)
             if place.retired:
                 text = f"{place.name} ({place.id}) is no longer a current build. Its id can still be used."
                 about = ("retired", place.cloud, place.id)
-                yield News(about, f"{place.retired}T00:00:00Z", f"{place.name} retired{where}", text, offer.page)
+                yield News(about, f"{place.retired}T00:00:00Z", f"{place.name} retired{suffix}", text, offer.page)
     life = offer.life
     if life.end:
         end = date.fromisoformat(life.end)
@@ -72,8 +72,8 @@ def _of(offer: Offer, site: Site, today: date, notice: int) -> Iterator[News]:
                 yield News((kind, life.label, life.end), f"{day}T00:00:00Z", what, text, offer.page)
 
 
-def _arrived(offer: Offer, build: Build, place: Place, where: str) -> News:
-    title = f"{offer.name} {build.version}{where}"
+def _arrived(offer: Offer, build: Build, place: Place, suffix: str) -> News:
+    title = f"{offer.name} {build.version}{suffix}"
     verification = {
         "before import": f"verified before the import: {build.checksum}",
         "after import": f"verified after the import: {build.checksum}",

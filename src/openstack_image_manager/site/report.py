@@ -28,21 +28,21 @@ def of_site(made: Site, folder: Path, findings: Sequence[Finding], result: Writt
 
     def cases() -> list[Case]:
         errors: dict[str, list[str]] = {}
-        for each in findings:
-            if each.level == "error":
-                errors.setdefault(each.subject, []).append(each.message)
+        for finding in findings:
+            if finding.level == "error":
+                errors.setdefault(finding.subject, []).append(finding.message)
         missing = None if result else "not written"
         images = [Case(offer.name, str(folder), _joined(errors.pop(offer.name, ())), missing) for offer in made.offers]
         return images + [Case(name, str(folder), _joined(messages)) for name, messages in errors.items()]
 
-    images = [{"name": each.name, "versions": [build.version for build in each.builds]} for each in made.offers]
+    images = [{"name": offer.name, "versions": [build.version for build in offer.builds]} for offer in made.offers]
     return Content(
         lambda: {
             "site": str(folder),
             "clouds": list(made.clouds),
             "images": images,
             "files": asdict(result) if result else None,
-            "findings": [asdict(each) for each in findings],
+            "findings": [asdict(finding) for finding in findings],
         },
         markdown,
         cases,

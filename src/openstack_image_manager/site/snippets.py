@@ -40,7 +40,7 @@ def _command(image: str, login: str | None) -> str:
 
 
 def _terraform(name: str, image_id: str | None) -> str:
-    found = f"""data "openstack_images_image_v2" "image" {{
+    lookup = f"""data "openstack_images_image_v2" "image" {{
   name        = {hcl(name)}
   visibility  = "public"
   most_recent = true
@@ -48,7 +48,7 @@ def _terraform(name: str, image_id: str | None) -> str:
 
 """
     reference = "data.openstack_images_image_v2.image.id" if image_id is None else hcl(image_id)
-    return f"""{found if image_id is None else ""}resource "openstack_compute_instance_v2" "server" {{
+    return f"""{lookup if image_id is None else ""}resource "openstack_compute_instance_v2" "server" {{
   name        = "my-server"
   image_id    = {reference}
   flavor_name = "FLAVOR"

@@ -244,12 +244,12 @@ def _iso(day: date | None) -> str | None:
     return day.isoformat() if day else None
 
 
-def _page(folder: str, name: str, taken: set[str]) -> str:
+def _page(folder: str, name: str, paths: set[str]) -> str:
     """Return the path of a page. It depends only on the name, unless the names of two pages look alike."""
     path = f"{folder}/{_slug(name)}.html"
-    if path in taken:
+    if path in paths:
         path = f"{folder}/{_slug(name)}-{_digest(name)}.html"
-    taken.add(path)
+    paths.add(path)
     return path
 
 

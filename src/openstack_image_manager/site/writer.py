@@ -65,11 +65,11 @@ def write(folder: Path, files: Mapping[str, bytes]) -> Written:
         # The next run knows all files of an interrupted one.
         replace(folder / LIST, _list(before | set(files)))
         changed = sum(_put(folder / path, content) for path, content in files.items())
-        gone = [path for path in sorted(before - set(files)) if _remove(folder, path)]
+        removed = [path for path in sorted(before - set(files)) if _remove(folder, path)]
         replace(folder / LIST, _list(files))
     except OSError as error:
         raise Error(f"{error.filename2 or error.filename or folder}: {error.strerror}") from None
-    return Written(changed, len(files) - changed, len(gone))
+    return Written(changed, len(files) - changed, len(removed))
 
 
 def _is_inside(name: str) -> bool:
