@@ -36,7 +36,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def completed(place: Path, shell: str, line: list[str], **environment: str) -> list[str]:
-    """What the program gives the shell for the last word of a line, by the way that each shell asks."""
+    """Return the completions of the last word, requested as each shell does."""
     words = [PROGRAM, *line]
     asked = {
         "bash": {"COMP_WORDS": "\n".join(word.replace(" ", "\\ ") for word in words), "COMP_CWORD": str(len(line))},
@@ -116,7 +116,7 @@ def test_a_real_fish_completes(place: Path, installed: dict[str, str]) -> None:
 
 
 def test_a_real_zsh_completes(place: Path, installed: dict[str, str]) -> None:
-    """What it shows to someone who presses the tab key twice."""
+    """Return the output after pressing the tab key twice."""
     main, terminal = pty.openpty()
     shell = subprocess.Popen(
         ["zsh", "-f", "-i"], cwd=place, env=installed, stdin=terminal, stdout=terminal, stderr=terminal
@@ -174,7 +174,7 @@ def test_every_command_shows_an_example_of_itself(path: str) -> None:
 
 
 def in_a_terminal(place: Path, **environment: str) -> str:
-    """What `list` writes to a terminal."""
+    """Return the output of `list` on a terminal."""
     main, terminal = pty.openpty()
     clean = {key: value for key, value in os.environ.items() if key not in COLOURS}
     process = subprocess.Popen(
@@ -198,7 +198,7 @@ def in_a_terminal(place: Path, **environment: str) -> str:
     return written.decode()
 
 
-def test_colours_are_for_terminals_and_for_those_who_want_them(place: Path) -> None:
+def test_colours_need_a_terminal_or_a_variable(place: Path) -> None:
     assert "\x1b[1m" in in_a_terminal(place)
     plain = in_a_terminal(place, NO_COLOR="1")
     assert "Debian 13" in plain
@@ -233,8 +233,8 @@ def test_output_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["schema"], ["--help"], ["list", "--images", "/nonexistent"]])
-def test_output_that_nobody_reads_is_dropped(arguments: list[str]) -> None:
-    """As in `… 2>&1 | head -1`: the exit code is that of the work, and nothing is told of the pipe."""
+def test_output_without_a_reader_is_dropped(arguments: list[str]) -> None:
+    """As in `… 2>&1 | head -1`: the exit code is that of the work, and no message is about the pipe."""
     command = [sys.executable, "-m", "openstack_image_manager", *arguments]
     read = subprocess.run(command, capture_output=True, timeout=60, check=False)
     for err in (subprocess.STDOUT, subprocess.PIPE):

@@ -37,7 +37,7 @@ def content() -> Content:
 
 
 def run(tmp_path: Path, end: Callable[[Recording], Any]) -> tuple[dict[str, Any], str, dict[str, str | None], str]:
-    """What the files say of a run with that end: JSON, Markdown, the messages of the cases, metrics."""
+    """Return the files of a run with this end: JSON, Markdown, the messages of the cases, metrics."""
     paths = [tmp_path / f"r.{suffix}" for suffix in ("json", "md", "xml")]
     ends = (typer.Exit, typer.Abort, Error, KeyboardInterrupt, ZeroDivisionError)
     with suppress(*ends), recording("mirror", paths, tmp_path / "r.prom") as record:
@@ -110,18 +110,18 @@ def test_json_on_standard_output_is_the_report(
 
 def test_lines_as_they_come() -> None:
     lines = Lines("Members of x")
-    told = lines.content()
+    report = lines.content()
     lines.lines.append(("x", "shop (1)", "shared, invited"))
-    assert told.data() == {"lines": [{"image": "x", "project": "shop (1)", "state": "shared, invited"}]}
-    assert "| x | shop (1) | shared, invited |" in told.markdown()
-    assert told.cases() == [Case("shop (1)", "x")]
+    assert report.data() == {"lines": [{"image": "x", "project": "shop (1)", "state": "shared, invited"}]}
+    assert "| x | shop (1) | shared, invited |" in report.markdown()
+    assert report.cases() == [Case("shop (1)", "x")]
 
 
-def test_what_upstreams_published() -> None:
-    told = of_news([UpdateResult("A", "a.yml"), UpdateResult("B", "a.yml", error=FetchError("404"))])
-    assert [each["state"] for each in told.data()["definitions"]] == ["current", "failed"]
-    assert told.cases() == [Case("A", "a.yml"), Case("B", "a.yml", failure="404")]
-    assert "1 failed" in told.markdown()
+def test_news_of_upstreams() -> None:
+    report = of_news([UpdateResult("A", "a.yml"), UpdateResult("B", "a.yml", error=FetchError("404"))])
+    assert [each["state"] for each in report.data()["definitions"]] == ["current", "failed"]
+    assert report.cases() == [Case("A", "a.yml"), Case("B", "a.yml", failure="404")]
+    assert "1 failed" in report.markdown()
 
 
 def test_a_site() -> None:
@@ -133,53 +133,53 @@ def test_a_site() -> None:
         Finding("error", "Other", "nor there"),
         Finding("warning", second, "is odd"),
     ]
-    told = of_site(made, Path("web"), findings, Written(3, 2, 1))
-    data = told.data()
+    report = of_site(made, Path("web"), findings, Written(3, 2, 1))
+    data = report.data()
     assert (data["site"], data["clouds"]) == ("web", ["north", "south"])
     assert data["files"] == {"written": 3, "same": 2, "removed": 1}
     assert [each["name"] for each in data["images"]] == [first, second]
     assert data["images"][0]["versions"] == [build.version for build in made.offers[0].builds]
     assert data["findings"][3] == {"level": "warning", "subject": second, "message": "is odd"}
-    assert told.cases() == [
+    assert report.cases() == [
         Case(first, "web", "no such owner"),
         Case(second, "web"),
         Case("Other", "web", "no such owner\nnor there"),
     ]
-    note = told.markdown()
+    note = report.markdown()
     assert f"- **warning** {second}: is odd\n" in note
     assert "in north, south; 3 files written, 2 unchanged, 1 removed\n" in note
 
 
 def test_a_site_that_could_not_be_written() -> None:
     made = offered.surveyed(offered.definitions(1)[:1])
-    told = of_site(made, Path("web"), [])
-    assert (told.data()["files"], told.data()["findings"]) == (None, [])
-    assert [(case.failure, case.skipped) for case in told.cases()] == [(None, "not written")]
-    assert "in north; not written\n" in told.markdown()
+    report = of_site(made, Path("web"), [])
+    assert (report.data()["files"], report.data()["findings"]) == (None, [])
+    assert [(case.failure, case.skipped) for case in report.cases()] == [(None, "not written")]
+    assert "in north; not written\n" in report.markdown()
 
 
 def test_a_key_without_the_secrets_of_its_address() -> None:
-    told = of_key("https://u:hunter2@example.org/key.asc", "AB" * 20, Path("keys/x.asc"))
+    report = of_key("https://u:hunter2@example.org/key.asc", "AB" * 20, Path("keys/x.asc"))
     where = "https://example.org/key.asc"
-    assert told.data() == {"url": where, "fingerprint": "AB" * 20, "file": "keys/x.asc"}
-    assert told.cases() == [Case("AB" * 20, where)]
-    assert "hunter2" not in told.markdown()
-    assert f"| {'AB' * 20} | keys/x.asc |" in told.markdown()
+    assert report.data() == {"url": where, "fingerprint": "AB" * 20, "file": "keys/x.asc"}
+    assert report.cases() == [Case("AB" * 20, where)]
+    assert "hunter2" not in report.markdown()
+    assert f"| {'AB' * 20} | keys/x.asc |" in report.markdown()
 
 
 def test_checks_of_clouds_and_from_here() -> None:
     good, bad = Check("login", "ok", "fine", "needed"), Check("addresses", "problem", "gone", "needed", "the address")
     clouds: dict[str, list[Check]] = {}
     here: list[Check] = []
-    told = of_checks(clouds, here, "from this machine")
-    assert (told.data(), told.cases(), told.markdown()) == ({"clouds": {}, "here": []}, [], "")
+    report = of_checks(clouds, here, "from this machine")
+    assert (report.data(), report.cases(), report.markdown()) == ({"clouds": {}, "here": []}, [], "")
     clouds["one"] = [good]
     here.append(bad)
-    assert told.data()["clouds"]["one"][0]["state"] == "ok"
-    assert told.data()["here"][0]["change"] == "the address"
-    assert [(case.name, case.classname, case.failure is None) for case in told.cases()] == [
+    assert report.data()["clouds"]["one"][0]["state"] == "ok"
+    assert report.data()["here"][0]["change"] == "the address"
+    assert [(case.name, case.classname, case.failure is None) for case in report.cases()] == [
         ("login", "one", True),
         ("addresses", "from this machine", False),
     ]
-    assert "## one\n\n1 ok, 0 warnings, 0 problems, 0 unknown\n" in told.markdown()
-    assert "| problem | addresses | gone | needed | the address |" in told.markdown()
+    assert "## one\n\n1 ok, 0 warnings, 0 problems, 0 unknown\n" in report.markdown()
+    assert "| problem | addresses | gone | needed | the address |" in report.markdown()

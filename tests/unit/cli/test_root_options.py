@@ -36,7 +36,7 @@ def test_options_that_exclude_each_other_are_refused(
 
 
 @pytest.mark.parametrize("command", [(), ("plan",), ("catalogue", "list")])
-def test_a_wrong_value_is_told_in_words_of_the_command_line(command: tuple[str, ...]) -> None:
+def test_a_wrong_value_is_reported_without_names_of_exceptions(command: tuple[str, ...]) -> None:
     option, said = ("--output", "'purge' is not one of ") if "list" in command else ("--outdated", OUTDATED)
     outcome = CliRunner().invoke(app, [*command, option, "purge"])
     assert outcome.exit_code == 2

@@ -20,7 +20,7 @@ from openstack_image_manager.definitions.resolvers.model import KINDS
 from openstack_image_manager.errors import UsageError
 
 
-def test_the_schema_takes_what_load_takes() -> None:
+def test_the_schema_accepts_valid_definitions() -> None:
     schema = json_schema()
     Draft202012Validator.check_schema(schema)
     validator = Draft202012Validator(schema)
@@ -53,7 +53,7 @@ def command(*arguments: str) -> Any:
     return CliRunner().invoke(app, arguments)
 
 
-def test_validate_says_what_is_valid(tmp_path: Path) -> None:
+def test_validate_counts_valid_definitions(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text(UBUNTU)
     result = command("validate", str(tmp_path))
     assert (result.exit_code, result.stdout) == (0, "1 definition in 1 file is valid\n")

@@ -29,7 +29,7 @@ Alert = tuple[str, dict[str, str], str]  # name, labels, summary
 
 
 def firing(folder: Path, text: str, expected: list[Alert]) -> str:
-    """What promtool has against it that exactly these alerts fire today, when metrics have been like this all along."""
+    """Return errors of promtool unless exactly these alerts fire today, with these metrics all the time."""
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     start = NOW - AWHILE * DAY
     series = [
@@ -109,7 +109,7 @@ def test_an_alert_for_each_trouble(tmp_path: Path) -> None:
         assert f"alertname: {each[0]}" in firing(tmp_path, text, [other for other in expected if other != each])
 
 
-def test_an_alert_for_what_a_run_left_open(tmp_path: Path) -> None:
+def test_an_alert_for_pending_changes(tmp_path: Path) -> None:
     text = exposition(RunMetrics("plan", NOW - DAY, 9, 0, True, [cloud(TODAY, images=[])]))
     summary = "Images of the cloud prod differ from their definitions, as the last plan saw."
     alert = ("ImagesDrift", {"command": "plan", "cloud": "prod", "severity": "info"}, summary)

@@ -24,7 +24,7 @@ def verdict(first: list[Image], second: list[Image]) -> str:
     return table({"a": [WANTED], "b": [WANTED]}, {"a": first, "b": second})[1][-1]
 
 
-def test_what_differs_is_said():
+def test_differences():
     same = cloud("1", "2")
     assert verdict(same, same) == "yes, ids too"
     assert verdict(same, [replace(image, id=image.id + "x") for image in same]) == "yes"

@@ -111,9 +111,9 @@ def test_details_hold_everything_but_secrets(folder: Path) -> None:
     (folder / "c.yml").write_text(yaml.safe_dump({"images": [more, own]}))
     loaded = load("c.yml")
     first, second = loaded.definitions
-    told = inventory.details(first, loaded.positions["x"])
-    assert ("members", "project shop, project a of domain b, domain c") in told
-    assert {name: value for name, value in told if name not in ("file", "members")} == {
+    details = inventory.details(first, loaded.positions["x"])
+    assert ("members", "project shop, project a of domain b, domain c") in details
+    assert {name: value for name, value in details if name not in ("file", "members")} == {
         "format": "qcow2",
         "multi": "true",
         "stores": "fast",
@@ -132,4 +132,4 @@ def test_details_hold_everything_but_secrets(folder: Path) -> None:
     ]
     described = inventory.described(second, loaded.positions["y"])
     assert described["versions"][0]["url"] == "https://example.org/9.img"
-    assert "hunter2" not in f"{told}{described}"
+    assert "hunter2" not in f"{details}{described}"

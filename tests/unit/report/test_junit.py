@@ -20,7 +20,7 @@ def test_a_suite() -> None:
     assert [(each.tag, each.attrib["message"]) for each in skipped] == [("skipped", "later")]
 
 
-def test_each_case_says_what_became_of_it() -> None:
+def test_results_of_cases() -> None:
     cases = [
         Case("Debian 13", "prod", seconds=1.25),
         Case("Ubuntu", "prod", failure="404\nfor https://example.org/"),

@@ -1,4 +1,4 @@
-"""What --debug shows, and what nothing ever shows."""
+"""--debug shows requests, but never secrets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def root() -> Iterator[logging.Logger]:
 
 def test_without_debug_nothing_is_logged(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
     set_up(debug=False)
-    logging.getLogger("keystoneauth").error("no one shall see this")
+    logging.getLogger("keystoneauth").error("this must stay hidden")
     assert capsys.readouterr() == ("", "")
     assert len(root.handlers) == 1
 
@@ -80,7 +80,7 @@ def test_json_is_one_object_a_line_with_the_place_and_without_secrets(
     assert (fifth["level"], fifth["message"], "cloud" in fifth) == ("error", "a password: ubuntu", False)
 
 
-def test_json_without_debug_has_what_a_run_tells_and_what_others_warn_of(
+def test_json_without_debug_has_messages_and_warnings_of_libraries(
     root: logging.Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     set_up(debug=False, form="json")
@@ -91,7 +91,7 @@ def test_json_without_debug_has_what_a_run_tells_and_what_others_warn_of(
     assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == ["this", "and this"]
 
 
-def test_what_a_person_must_see_is_a_line_of_text(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_message_is_a_line_of_text(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
     set_up(debug=False)
     say("warning", "My token: versions is empty")
     assert capsys.readouterr().err == "warning: My token: versions is empty\n"

@@ -1,4 +1,4 @@
-"""Metrics as Prometheus reads them, and what survives a run that fails."""
+"""Metrics as Prometheus reads them, and the last success after a failed run."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_run_in_numbers() -> None:
 
 
 def ages(images: list[Image]) -> dict[str, float]:
-    """What is told of the age of A, of which there are two builds."""
+    """Return the metrics about the age of A, which has two builds."""
     meta = {"replace_frequency": "weekly", "provided_until": "none"}
     wanted = [definition("A", ["20240416", "20261116"], meta=meta)]
     found = plan(wanted, images, Policy(), TODAY)
@@ -99,7 +99,7 @@ def test_ages_are_those_of_the_build_that_tenants_get() -> None:
     assert ages([unpublished]) == {}
 
 
-def test_the_last_success_survives_what_fails_after_it() -> None:
+def test_the_last_success_survives_later_failures() -> None:
     first = exposition(RunMetrics("apply", 100, 1, 0, True, [cloud("a"), cloud("b"), cloud("gone")]))
     second = exposition(
         RunMetrics("apply", 200, 1, 1, False, [cloud("a"), CloudMetrics("b", failures=["cloud"])], former=first)
@@ -116,7 +116,7 @@ def test_the_last_success_survives_what_fails_after_it() -> None:
     assert last_successes(other) == []
 
 
-def test_a_broken_file_is_no_reason_to_write_none() -> None:
+def test_a_broken_file_is_replaced() -> None:
     former = f'{PREFIX}last_success_timestamp_seconds{{command="apply"}} 1.2.3\n\x00nonsense'
     assert last_successes(former) == []
     assert ("run_exit_code", "apply") in parsed(exposition(RunMetrics("apply", 1, 1, 1, False, former=former)))

@@ -1,4 +1,4 @@
-"""What standard output and error write."""
+"""Standard output and error mask secrets and escape commands."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def written(*pieces: str, into: type[Output] = Output) -> str:
         (("", "ä\n"), "ä\n"),
     ],
 )
-def test_what_is_written(pieces: tuple[str, ...], text: str) -> None:
+def test_escaped_output(pieces: tuple[str, ...], text: str) -> None:
     assert written(*pieces) == text
 
 
@@ -70,7 +70,7 @@ def test_colours_stay_and_commands_do_not(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_traceback_has_no_secret() -> None:
-    """Errors are no tracebacks; should one come, the password of this process is not in it."""
+    """Errors are not tracebacks; if there is one, it has no password of this process."""
     code = (
         "import sys; sys.argv = ['x', 'validate', 'nowhere']\n"
         "from openstack_image_manager.cli import start, app\n"
@@ -91,7 +91,7 @@ def test_a_traceback_has_no_secret() -> None:
     assert SECRET not in done.stderr.replace(code, "")
 
 
-def test_json_is_the_same_for_who_reads_it() -> None:
+def test_json_keeps_its_meaning() -> None:
     data = {"name": "##[error]x\x7f\u202e", "more": ["::x", "\U000e0001"]}
     text = written(json.dumps(data, indent=2, ensure_ascii=False))
     assert json.loads(text) == data

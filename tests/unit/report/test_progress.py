@@ -22,7 +22,7 @@ def test_logs_get_a_line_for_each_event_and_none_for_bytes() -> None:
     assert shown(out) == f"{ODD}: {ODD} fetched\n"
 
 
-def test_a_terminal_gets_a_total_of_what_is_expected(terminal: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_a_total(terminal: pytest.MonkeyPatch) -> None:
     terminal.setenv("COLUMNS", "200")
     out = console(force_terminal=True, width=200)
     with progress.reporter(out) as bars:

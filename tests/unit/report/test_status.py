@@ -37,7 +37,7 @@ def test_a_row_for_every_version():
     assert (older.current, older.due, older.overdue, older.verified) == (False, None, False, "no")
 
 
-def test_what_is_not_as_it_shall_be():
+def test_drift():
     wanted = definition(versions=("1", "2"), meta=META)
     one, two = settled([wanted])
     assert rows(wanted, [one])[next(v for v in "12" if v != one.properties["internal_version"])].state == "missing"
@@ -83,9 +83,9 @@ def test_a_current_build_that_is_not_there():
     stands = rows(wanted, [found["2"]])
     assert (stands["1"].lacks, status.cells(stands["1"])[5]) == (False, "missing")
     assert rows(wanted, [found["1"], replace(found["2"], status="queued")])["2"].lacks
-    beside = definition(versions=("1", "2"), multi=False)
-    (one, _) = settled([beside])
-    stands = rows(beside, [one])
+    both = definition(versions=("1", "2"), multi=False)
+    (image, _) = settled([both])
+    stands = rows(both, [image])
     assert sorted(row.lacks for row in stands.values()) == [False, True]
 
 
@@ -98,7 +98,7 @@ def test_a_current_build_that_is_not_published():
 
 
 def test_builds_side_by_side_that_are_retired_are_not_overdue():
-    """What left the definition was hidden, and so was a second image of a version."""
+    """Versions without a definition and duplicates are hidden."""
     both = definition(versions=("20240416", "20261101"), multi=False, meta=META)
     newest = definition(versions=("20261101",), multi=False, meta=META)
     found = settled([newest], found=settled([both]))
@@ -109,9 +109,9 @@ def test_builds_side_by_side_that_are_retired_are_not_overdue():
     }
     old = definition(versions=("20240416",), multi=False, meta=META)
     (image,) = settled([old])
-    twins = settled([old], found=[image, replace(image, id="twin", created_at="2030-01-01T00:00:00Z")])
-    made = plan([old], twins, DEFAULT, TODAY, usage=lambda _: 0)
-    assert sorted(row.overdue for row in status.rows(made, [old], twins, TODAY)) == [False, True]
+    duplicates = settled([old], found=[image, replace(image, id="duplicate", created_at="2030-01-01T00:00:00Z")])
+    made = plan([old], duplicates, DEFAULT, TODAY, usage=lambda _: 0)
+    assert sorted(row.overdue for row in status.rows(made, [old], duplicates, TODAY)) == [False, True]
 
 
 def test_why_a_build_is_overdue():
@@ -124,13 +124,13 @@ def test_why_a_build_is_overdue():
     assert row.late == ""
 
 
-def test_the_build_that_has_the_name_meanwhile_can_be_overdue():
+def test_a_previous_build_that_still_has_the_name_can_be_overdue():
     before = settled([definition(versions=("20240416",), meta=META)])
     row = rows(definition(versions=("20240416", "20261101"), meta=META), before)["20240416"]
     assert (row.current, row.due, row.overdue) == (False, "2024-05-20", True)
 
 
-def test_what_is_to_be_deleted():
+def test_images_to_be_deleted():
     found = settled([definition(versions=("1", "2"), meta={"uuid_validity": "none"})])
     wanted = definition(versions=("2",), meta={"uuid_validity": "none"})
     assert rows(wanted, found, Policy(outdated="delete"))["1"].state == "to be deleted"
@@ -212,7 +212,7 @@ def test_how_old_a_signature_is():
         assert (row.signed_by, row.signed_at, row.signed_days, table[0][-1]) == (None, None, None, "Verified")
 
 
-def test_what_a_rollback_and_retention_have_made_of_an_image():
+def test_effects_of_rollback_and_retention():
     wanted = definition(versions=("1", "2", "3"), meta={"uuid_validity": "last-1"})
     before = settled([wanted])
     assert {version: row.words for version, row in rows(wanted, before).items()} == {
