@@ -187,7 +187,7 @@ def test_wrong_shares(bench: Bench, shared: Image) -> None:
         (("--share-target", "member", "--share-domain", "nowhere"), 2, "no domain 'nowhere' in cloud 'openstack'"),
         (("--share-target", "nowhere", "--share-type", "domain"), 2, "no domain 'nowhere'"),
         (("--share-target", "member", "--share-image", "Nothing"), 2, "there is no managed image 'Nothing'"),
-        (("--share-target", "member", "--tag", "other"), 2, "there is none"),
+        (("--share-target", "member", "--tag", "other"), 2, "there is no managed image"),
         (("--share-target", "member", "--share-action", "steal"), 2, "steal"),
         (("--share-target", "member", "--dry-run"), 2, "--share-image and --dry-run exclude each other"),
     ]:
