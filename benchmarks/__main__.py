@@ -75,7 +75,7 @@ def main() -> int:
     finally:
         if not was_up:
             sandbox.down()
-    print(markdown(rows, about, "Measured"))
+    print(markdown(rows, about, "Benchmark results"))
     return 1 if any(row.failed for row in rows) else 0
 
 
@@ -101,7 +101,7 @@ def _row(name: str, world: World, size: Size) -> Row:
 def _write(folder: Path, name: str, rows: list[Row], about: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     data = {"machine": about, "rows": [row.data() for row in rows]}
-    texts = {".json": json.dumps(data, indent=1) + "\n", ".md": markdown(rows, about, f"Measured ({name})")}
+    texts = {".json": json.dumps(data, indent=1) + "\n", ".md": markdown(rows, about, f"Benchmark results ({name})")}
     for suffix, text in texts.items():
         partial = folder / f".{name}{suffix}"
         partial.write_text(text, encoding="utf-8")
