@@ -29,5 +29,5 @@ def go_on() -> None:
         if stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
             raw = _DiscardingFile(stream.fileno(), "wb", closefd=False)
             at_once = stream.line_buffering or stream.write_through
-            made = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=at_once)
-            setattr(sys, name, made)
+            wrapper = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=at_once)
+            setattr(sys, name, wrapper)

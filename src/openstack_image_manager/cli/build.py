@@ -127,9 +127,9 @@ def _survey(
     from openstack_image_manager.site import clouds as look
     from openstack_image_manager.site.survey import Knowledge, products, survey
 
-    known = data.catalogue()
-    releases, failed = data.load(products(known, loaded.definitions, images), source)
-    knowledge = Knowledge(known, releases, look.signers())
+    catalogue = data.catalogue()
+    releases, failed = data.load(products(catalogue, loaded.definitions, images), source)
+    knowledge = Knowledge(catalogue, releases, look.signers())
     heading = title or f"Images of {', '.join(images)}"
     site_data = survey(heading, loaded.definitions, images, knowledge, datetime.now(UTC), loaded.left_out)
     message = "its end of life is unknown"

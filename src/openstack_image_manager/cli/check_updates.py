@@ -46,10 +46,10 @@ def check_updates(
     today = datetime.now(UTC).date()
     loaded = load(definitions.images)
     selected = load(definitions.images, name_filter=definitions.name_filter) if definitions.name_filter else loaded
-    known = eoldata.catalogue()
-    products = check.products_of(known, selected.definitions)
+    catalogue = eoldata.catalogue()
+    products = check.products_of(catalogue, selected.definitions)
     releases, failed = eoldata.load(products, source)
-    checks = check.check(known, selected.definitions, loaded.definitions, releases, today)
+    checks = check.check(catalogue, selected.definitions, loaded.definitions, releases, today)
     signatures = signature_ages.signatures(selected.definitions, today)
     findings = [*check.findings(checks), *signature_ages.findings(signatures)]
     errors = {name: str(error) for name, error in failed.items()}

@@ -62,8 +62,8 @@ def clouds(
     """Return the reports and errors of all clouds. Raises the Error of a single cloud."""
     if requests[0].images:
         with run.planned_clouds(requests) as planned_clouds:
-            answers = results_or_errors(lambda planned: _with_plan(planned, standards, now), planned_clouds.ready)
-            names = [planned.glance.cloud for planned in planned_clouds.ready]
+            answers = results_or_errors(lambda cloud: _with_plan(cloud, standards, now), planned_clouds.ready)
+            names = [cloud.glance.cloud for cloud in planned_clouds.ready]
             failed = dict(planned_clouds.failed)
     else:
         answers = results_or_errors(lambda request: _without(request, standards, now), requests)

@@ -39,8 +39,10 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(**values: Any) -> None:
-        made = {name: group(**{field: values.pop(field) for field in names}) for name, (group, names) in groups.items()}
-        command(**values, **made)
+        grouped = {
+            name: group(**{field: values.pop(field) for field in names}) for name, (group, names) in groups.items()
+        }
+        command(**values, **grouped)
 
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     vars(run)["__signature__"] = Signature(parameters)

@@ -149,18 +149,21 @@ def mirror_command(
         if not dry_run:
             with progress.reporter(out) as reporter:
                 copier = Copier(store, stop, reporter, prover)
-                known = (*(each.item for each in plan.comparisons), *location.items(loaded.left_out, target))
-                publisher = Publisher(store, target, signer, known)
+                items = (
+                    *(comparison.item for comparison in plan.comparisons),
+                    *location.items(loaded.left_out, target),
+                )
+                publisher = Publisher(store, target, signer, items)
                 unread |= withdraw(plan, contents, publisher) if index else {}
                 outcomes = mirror.copy(plan, copier, workers, unread, _shared(cluster, copier))
                 record.content = of_mirror(plan, target, outcomes, dry_run, failed)
                 completion = Completion(loaded, plan, notes, outcomes, target, store, reporter)
                 if not stop.is_set():  # do not wait for a storage that hangs
                     _follow(completion, contents, publisher, failed, write=write, prune=prune, index=index)
-        record.failures += ["storage" for each in outcomes if each.state == "failed"]
-        record.failures += [each.kind for each in failed.values()]
+        record.failures += ["storage" for outcome in outcomes if outcome.state == "failed"]
+        record.failures += [error.kind for error in failed.values()]
         _print_results(record.content, outcomes, output, dry_run)
-        has_errors = bool(failed) or any(each.is_hopeless for each in plan.comparisons)
+        has_errors = bool(failed) or any(comparison.is_hopeless for comparison in plan.comparisons)
         raise typer.Exit(_code(outcomes, has_errors))
 
 
@@ -185,7 +188,7 @@ def _follow(
 
 def _code(outcomes: Sequence[Outcome], has_errors: bool) -> int:
     """Return the exit code. `wrong`: something other than a copy failed."""
-    states = {each.state for each in outcomes}
+    states = {outcome.state for outcome in outcomes}
     return 130 if "skipped" in states else 1 if has_errors or "failed" in states else 0
 
 
@@ -230,8 +233,8 @@ def _show(plan: Plan, target: Target, now: datetime) -> None:
     from openstack_image_manager.report import console
 
     out = console.console()
-    for each in plan.comparisons:
-        console.say(out, (report.line(each), report.STYLES[each.verdict]))
+    for comparison in plan.comparisons:
+        console.say(out, (report.line(comparison), report.STYLES[comparison.verdict]))
     for stored in plan.unneeded:
         console.say(out, report.unneeded_line(stored, plan.since.get(stored.key, now), now))
     console.say(out, f"{target}: {report.counts(plan)}")
@@ -245,7 +248,7 @@ def _print_results(content: Content, outcomes: Sequence[Outcome], output: str, d
         typer.echo(content.markdown(), nl=False)
     elif output == "text":
         out = console.console()
-        for each in outcomes:
-            if each.state != "ok":
-                console.say(out, (f"{each.state}: {each.comparison.item.subject}: {each.message}", "red"))
+        for outcome in outcomes:
+            if outcome.state != "ok":
+                console.say(out, (f"{outcome.state}: {outcome.comparison.item.subject}: {outcome.message}", "red"))
         console.say(out, "Nothing was changed (--dry-run)." if dry_run else report.result_counts(outcomes))

@@ -22,10 +22,10 @@ def find_definition(name: str, images: str) -> tuple[Definition, Position]:
     from openstack_image_manager.definitions.loader import load
 
     loaded = load(images)
-    definition = next((known for known in loaded.definitions if known.name == name), None)
+    definition = next((candidate for candidate in loaded.definitions if candidate.name == name), None)
     if definition is None:
         # The name of an image may be that of its definition with a version.
-        prefixes = [known for known in loaded.positions if re.match(rf"{re.escape(known)}\b", name)]
+        prefixes = [candidate for candidate in loaded.positions if re.match(rf"{re.escape(candidate)}\b", name)]
         hint = f"; did you mean '{max(prefixes, key=len)}'?" if prefixes else suggestion(name, loaded.positions)
         hint = hint or "; see: openstack-image-manager list"
         raise UsageError(f"there is no definition '{name}' in {images}{hint}")

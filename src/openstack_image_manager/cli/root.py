@@ -78,9 +78,9 @@ class Imports(options.Imports):
 
     def for_apply(self) -> ImportOptions:
         """`always` is glance-direct; `never` does not fall back to it."""
-        made = super().for_apply()
-        method = "glance-direct" if self.prefetch == "always" else made.method
-        return replace(made, method=method, fall_back=self.prefetch != "never")
+        base = super().for_apply()
+        method = "glance-direct" if self.prefetch == "always" else base.method
+        return replace(base, method=method, fall_back=self.prefetch != "never")
 
 
 def _version(wanted: bool) -> None:

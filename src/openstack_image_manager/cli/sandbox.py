@@ -75,12 +75,12 @@ def status(state: State = None) -> None:
     Example:
       openstack-image-manager sandbox status
     """
-    found = _sandbox(state).status()
-    width = max(len(service.name) for service in found)
-    for service in found:
+    services = _sandbox(state).status()
+    width = max(len(service.name) for service in services)
+    for service in services:
         pid = f"pid {service.pid}" if service.pid else ""
         typer.echo(f"{service.name:<{width}} {'up' if service.up else 'down':<5} {service.url:<23} {pid}".rstrip())
-    if not all(service.up for service in found):
+    if not all(service.up for service in services):
         raise typer.Exit(1)
 
 

@@ -116,19 +116,19 @@ def _definitions(request: Request, standards: Sequence[str], now: datetime, stri
     from openstack_image_manager.scs import report
 
     definitions_report, remarks, errors = conformance.definitions(request, standards, now)
-    verdicts = [each.verdict for each in remarks]
+    verdicts = [remark.verdict for remark in remarks]
     if output == "json":
-        failed = {each.subject: each.message for each in errors}
+        failed = {error.subject: error.message for error in errors}
         data = {"standards": standards, "definitions": report.lint_data(definitions_report, remarks), "failed": failed}
         print_json(data)
     elif output == "junit":
-        lines = [(each.verdict, console.clean(report.remark_line(each))) for each in remarks]
+        lines = [(remark.verdict, console.clean(report.remark_line(remark))) for remark in remarks]
         cases = report.cases("definitions", lines, standards, strict)
-        _junit([*cases, *(_failed("definitions", each.subject, each.message) for each in errors)])
+        _junit([*cases, *(_failed("definitions", error.subject, error.message) for error in errors)])
     else:
         out = console.console()
-        for each in remarks:
-            console.say(out, (report.remark_line(each), report.STYLES[each.verdict.level]))
+        for remark in remarks:
+            console.say(out, (report.remark_line(remark), report.STYLES[remark.verdict.level]))
         for expected in definitions_report.forecast:
             console.say(out, report.forecast_line(expected))
         console.findings(errors, out)
@@ -151,58 +151,58 @@ def _clouds(
 
     if output == "json":
         data = {
-            each.cloud: {
-                **report.data(each.report, each.fixed),
-                "plan": each.plan and plans.plan_data(each.plan, each.cloud),
+            cloud.cloud: {
+                **report.data(cloud.report, cloud.fixed),
+                "plan": cloud.plan and plans.plan_data(cloud.plan, cloud.cloud),
             }
-            for each in reports
+            for cloud in reports
         }
         print_json(
             {"standards": standards, "clouds": data, "failed": {name: str(error) for name, error in failed.items()}}
         )
     elif output == "junit":
         cases: list[Case] = []
-        for each in reports:
-            lines = [(v, console.clean(report.line(v, v in each.fixed))) for v in each.report.verdicts]
-            cases += report.cases(each.cloud, lines, standards, strict)
-            cases += [_failed(each.cloud, error.subject, error.message) for error in _errors(each)]
+        for cloud in reports:
+            lines = [(v, console.clean(report.line(v, v in cloud.fixed))) for v in cloud.report.verdicts]
+            cases += report.cases(cloud.cloud, lines, standards, strict)
+            cases += [_failed(cloud.cloud, error.subject, error.message) for error in _errors(cloud)]
         _junit([*cases, *(_failed(name, "the cloud", str(error)) for name, error in failed.items())])
     else:
         from openstack_image_manager.report.log import say
 
-        for each in reports:
-            _cloud_text(each, standards, several=len(reports) + len(failed) > 1)
+        for cloud in reports:
+            _cloud_text(cloud, standards, several=len(reports) + len(failed) > 1)
         for error in failed.values():
             say("error", str(error))
     if failed or any(map(_errors, reports)):
         # With several clouds, an unknown cloud is a failed cloud, as in a run.
         return 1 if reports or len(failed) > 1 else next(iter(failed.values())).exit_code
-    return FOUND if any(report.is_finding(v, strict) for each in reports for v in each.report.verdicts) else 0
+    return FOUND if any(report.is_finding(v, strict) for cloud in reports for v in cloud.report.verdicts) else 0
 
 
-def _errors(each: CloudReport) -> list[Finding]:
+def _errors(cloud: CloudReport) -> list[Finding]:
     """Return the errors of the plan."""
-    return [finding for finding in each.plan.findings if finding.level == "error"] if each.plan else []
+    return [finding for finding in cloud.plan.findings if finding.level == "error"] if cloud.plan else []
 
 
-def _cloud_text(each: CloudReport, standards: Sequence[str], several: bool) -> None:
+def _cloud_text(cloud: CloudReport, standards: Sequence[str], several: bool) -> None:
     from openstack_image_manager.humanize import count
     from openstack_image_manager.report import console, plans
     from openstack_image_manager.scs import report
 
     out = console.console()
     if several:
-        console.heading(f"Cloud {each.cloud}", out)
-    for verdict in each.report.verdicts:
-        console.say(out, (report.line(verdict, verdict in each.fixed), report.STYLES[verdict.level]))
-    for expected in each.report.forecast:
+        console.heading(f"Cloud {cloud.cloud}", out)
+    for verdict in cloud.report.verdicts:
+        console.say(out, (report.line(verdict, verdict in cloud.fixed), report.STYLES[verdict.level]))
+    for expected in cloud.report.forecast:
         console.say(out, report.forecast_line(expected))
-    if each.plan is not None and each.fixed:
-        console.heading(f"The plan, which fixes {count(len(each.fixed), 'finding')}:", out)
-        plans.plan_text(each.plan, each.cloud, out)
-    elif each.plan is not None:
-        console.findings(each.plan.findings, out)
-    console.say(out, report.summary(each.cloud, each.report, each.report.verdicts, standards))
+    if cloud.plan is not None and cloud.fixed:
+        console.heading(f"The plan, which fixes {count(len(cloud.fixed), 'finding')}:", out)
+        plans.plan_text(cloud.plan, cloud.cloud, out)
+    elif cloud.plan is not None:
+        console.findings(cloud.plan.findings, out)
+    console.say(out, report.summary(cloud.cloud, cloud.report, cloud.report.verdicts, standards))
 
 
 def _failed(where: str, what: str, message: str) -> Case:

@@ -87,10 +87,10 @@ def _command(
     reporting.set_up_log()
     if project is None and domain is None:
         raise UsageError("add --project, or --domain for all its projects")
-    (one,) = cloud_names([cloud] if cloud else None)
+    (cloud_name,) = cloud_names([cloud] if cloud else None)
     if project is not None:
-        return share(one, tag, name, project, "project", domain or "default", ending, reporting)
-    return share(one, tag, name, domain or "", "domain", "default", ending, reporting)
+        return share(cloud_name, tag, name, project, "project", domain or "default", ending, reporting)
+    return share(cloud_name, tag, name, domain or "", "domain", "default", ending, reporting)
 
 
 def share(
@@ -144,10 +144,12 @@ def _unshare(glance: Glance, name: str, builds: list[Image], projects: dict[str,
         raise Error(f"{name}: no build has the visibility shared; only such images have members")
     member_ids = {image.id: members.members(glance, image.id) for image in shared}
     for project, title in projects.items():
-        ended = [each for each in shared if project in member_ids[each.id] and members.remove(glance, each.id, project)]
-        for each in ended:
-            lines.lines.append((each.name, f"{title} ({project})", "no longer shared"))
-            console.say(out, f"{each.name}: no longer shared with {title} ({project})")
+        ended = [
+            image for image in shared if project in member_ids[image.id] and members.remove(glance, image.id, project)
+        ]
+        for image in ended:
+            lines.lines.append((image.name, f"{title} ({project})", "no longer shared"))
+            console.say(out, f"{image.name}: no longer shared with {title} ({project})")
         if not ended and project != builds[0].owner:
             lines.lines.append((name, f"{title} ({project})", "was not shared"))
             console.say(out, f"{name}: was not shared with {title} ({project})")

@@ -52,9 +52,10 @@ def show_command(
     today = datetime.now(UTC).date()
     with run.planned_clouds(requests(clouds, images, exact_filter(name), policy.for_plan(force=True))) as planned:
         rows = {
-            each.glance.cloud: status.rows(each.plan, each.definitions, each.images, today) for each in planned.ready
+            cloud.glance.cloud: status.rows(cloud.plan, cloud.definitions, cloud.images, today)
+            for cloud in planned.ready
         }
-        failed = {each: str(error) for each, error in planned.failed.items()}
+        failed = {name: str(error) for name, error in planned.failed.items()}
         if output == "json":
             about = inventory.described(definition, position)
             print_json({"definition": about, "clouds": _data(planned, rows), "failed": failed})
@@ -62,11 +63,11 @@ def show_command(
             out = console.console()
             console.heading(name, out)
             console.pairs(inventory.details(definition, position), out)
-            for each in planned.ready:
-                console.heading(f"Cloud {each.glance.cloud}", out)
-                by_id = {image.id: image for image in each.images}
-                console.table([HEAD, *(_cells(row, by_id) for row in rows[each.glance.cloud])], out)
-                console.findings(each.plan.findings, out)
+            for cloud in planned.ready:
+                console.heading(f"Cloud {cloud.glance.cloud}", out)
+                by_id = {image.id: image for image in cloud.images}
+                console.table([HEAD, *(_cells(row, by_id) for row in rows[cloud.glance.cloud])], out)
+                console.findings(cloud.plan.findings, out)
             for error in failed.values():
                 say("error", error)
         code = 1 if planned.has_errors else 0
@@ -85,10 +86,10 @@ def _data(planned: Clouds, rows: Mapping[str, Sequence[Row]]) -> dict[str, list[
     from dataclasses import asdict
 
     data = {}
-    for each in planned.ready:
-        by_id = {image.id: image for image in each.images}
-        data[each.glance.cloud] = [
-            {**asdict(row), **_image(by_id.get(row.id or ""))} for row in rows[each.glance.cloud]
+    for cloud in planned.ready:
+        by_id = {image.id: image for image in cloud.images}
+        data[cloud.glance.cloud] = [
+            {**asdict(row), **_image(by_id.get(row.id or ""))} for row in rows[cloud.glance.cloud]
         ]
     return data
 

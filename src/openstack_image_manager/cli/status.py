@@ -53,18 +53,18 @@ def status_command(
         record.about(planned, applies=False)
         record.max_age = max_age
         rows = {
-            each.glance.cloud: status.rows(each.plan, each.definitions, each.images, today, max_age)
-            for each in planned.ready
+            cloud.glance.cloud: status.rows(cloud.plan, cloud.definitions, cloud.images, today, max_age)
+            for cloud in planned.ready
         }
         failed = {name: str(error) for name, error in planned.failed.items()}
-        findings = {each.glance.cloud: each.plan.findings for each in planned.ready}
+        findings = {cloud.glance.cloud: cloud.plan.findings for cloud in planned.ready}
         record.content = content.of_status(rows, failed, findings)
         if output == "text":
-            for each in planned.ready:
+            for cloud in planned.ready:
                 if planned.several:
-                    console.heading(f"Cloud {each.glance.cloud}", out)
-                console.table(status.table(rows[each.glance.cloud]), out)
-                console.findings(each.plan.findings, out)
+                    console.heading(f"Cloud {cloud.glance.cloud}", out)
+                console.table(status.table(rows[cloud.glance.cloud]), out)
+                console.findings(cloud.plan.findings, out)
             if planned.several:
                 run.show_comparison(planned)
             for error in planned.failed.values():

@@ -78,7 +78,7 @@ for command in commands:
     print(json.dumps([command, out.getvalue().lstrip(), sorted(sys.modules)]))
 """
 HEAVY = {"boto3", "botocore", "distributed", "openstack", "keystoneauth1", "requests", "yaml", "rich", "oslo_utils"}
-HEAVY |= {"zstandard", "cryptography", "jinja2"}
+HEAVY |= {"zstandard", "cryptography", "jinja2", "prometheus_client"}
 
 
 # Before a subcommand Typer reads the options of the root command, for which it takes pydantic itself.
