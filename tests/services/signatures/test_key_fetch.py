@@ -29,7 +29,7 @@ def test_a_fetched_key_verifies(site: TestSite, tmp_path: Path) -> None:
         verify_detached(b"data", by_other, [FINGERPRINT], Keyring([path.parent]))
 
 
-def test_what_is_no_key_is_not_stored(site: TestSite, tmp_path: Path) -> None:
+def test_invalid_keys_are_not_stored(site: TestSite, tmp_path: Path) -> None:
     site.put("/key.asc", BUNDLE)
     site.put("/large.asc", bytes(LARGEST + 1))
     for url, message in (

@@ -29,7 +29,7 @@ def test_each_attack_has_tests_that_exist() -> None:
 
 
 def test_the_page_describes_the_signature_of_every_shipped_resolver() -> None:
-    rows = [line for line in section("What a signature binds").splitlines() if line.startswith("| `")]
+    rows = [line for line in section("Signature coverage").splitlines() if line.startswith("| `")]
     named = [name for row in rows for name in re.findall(r"`([\w-]+)`", row.split("|")[1])]
     assert sorted(named) == sorted(shipped.shipped().resolvers)
     signed = {name for name, resolver in shipped.shipped().resolvers.items() if resolver.signature}

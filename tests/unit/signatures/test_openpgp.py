@@ -182,7 +182,7 @@ def test_signatures_are_found_by_content() -> None:
         (packet(2, bytes(300_000)), "larger than 262144 bytes"),
     ],
 )
-def test_what_is_no_detached_signature_is_refused(data: bytes, message: str) -> None:
+def test_invalid_detached_signatures_are_refused(data: bytes, message: str) -> None:
     with pytest.raises(VerificationError, match=message):
         signatures(data)
 
