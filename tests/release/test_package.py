@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -175,3 +176,56 @@ def test_the_help_of_every_command_is_there(installed: Path, tmp_path: Path) -> 
     lengths = [int(line.rpartition(" ")[2]) for line in helped.stdout.splitlines()]
     assert len(lengths) > 20
     assert min(lengths) > 100
+
+
+def release(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHON": sys.executable, "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org"}
+    env |= {"GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org"}
+    command = [clone / "script" / "release", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=110, check=False)
+
+
+def git(directory: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=directory, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_release_writes_version_and_changelog_commits_tags_and_builds(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{ROOT}", str(clone))
+    changelog = clone / "CHANGELOG.md"
+    text = changelog.read_text()
+    empty = re.sub(r"(?s)## Unreleased\n.*?(?=\n## [0-9])", "## Unreleased\n", text)
+    changelog.write_text(empty.replace("## Unreleased\n", "## Unreleased\n\n### Fixed\n\n* A line.\n"))
+    git(clone, "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-a", "--allow-empty", "-m", "x")
+    done = release(clone, "99.0.0")
+    assert done.returncode == 0, done.stderr
+    assert git(clone, "log", "-1", "--format=%s %(describe:tags)").strip() == "Release 99.0.0 v99.0.0"
+    assert git(clone, "status", "--porcelain") == ""
+    assert re.search(
+        r"## Unreleased\n\n## 99\.0\.0 \(\d{4}-\d\d-\d\d\)\n\n### Fixed\n\n\\* A line", changelog.read_text()
+    )
+    name = "openstack_image_manager-99.0.0"
+    assert {path.name for path in (clone / "dist").iterdir()} == {f"{name}-py3-none-any.whl", f"{name}.tar.gz"}
+    shown = git(clone, "grep", "-hF", "99.0.0", "--", "docs")
+    assert len(shown.splitlines()) == 3, shown
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        ("", "give the new version, such as 0.3.0"),
+        ("1.0", "give the new version"),
+        ("0.0.1", "0.0.1 is not newer than"),
+        ("99.0.0", "has no entries below Unreleased"),
+    ],
+)
+def test_a_release_that_is_refused_changes_nothing(tmp_path: Path, version: str, message: str) -> None:
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{ROOT}", str(clone))
+    text = (clone / "CHANGELOG.md").read_text()
+    (clone / "CHANGELOG.md").write_text(re.sub(r"(?s)## Unreleased\n.*?(?=\n## [0-9])", "## Unreleased\n", text))
+    git(clone, "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-a", "--allow-empty", "-m", "x")
+    before = git(clone, "rev-parse", "HEAD")
+    done = release(clone, version)
+    assert (done.returncode, message in done.stderr) == (1, True), done.stderr
+    assert (git(clone, "rev-parse", "HEAD"), git(clone, "status", "--porcelain"), git(clone, "tag")) == (before, "", "")
