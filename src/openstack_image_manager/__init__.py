@@ -1,3 +1,3 @@
 """Keeps the images of OpenStack clouds as their definitions say."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
