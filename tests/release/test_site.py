@@ -58,7 +58,7 @@ def site(shared: Path) -> Path:
 
 
 def test_every_page_is_in_the_index_once() -> None:
-    assert list(TREES) == ["Tutorial", "How-to guides", "Reference", "Explanation"]
+    assert list(TREES) == ["Tutorial", "Guides", "Reference", "Explanation"]
     listed = [page for pages in TREES.values() for page in pages.split()]
     pages = [path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.glob("*.md")]
     assert sorted(listed) == sorted(
