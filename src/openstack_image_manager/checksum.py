@@ -18,7 +18,7 @@ class Checksum:
 
     @classmethod
     def parse(cls, text: str) -> Checksum:
-        """Read `algorithm:hex` or bare hex, whose length tells the algorithm. Raises ValueError."""
+        """Read `algorithm:hex` or bare hex, whose length determines the algorithm. Raises ValueError."""
         algorithm, _, digest = text.strip().rpartition(":")
         algorithm, digest = algorithm.strip().lower().replace("-", ""), digest.strip().lower()
         if not re.fullmatch(r"[0-9a-f]+", digest):

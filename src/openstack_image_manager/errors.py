@@ -7,8 +7,8 @@ from openstack_image_manager.redaction import public_url, redact
 
 
 class Error(Exception):
-    """Something a user can cause or mend. The command line ends with `exit_code`; metrics count it as `kind`, of the
-    `cloud` that could not be looked at, where that is what ended the run."""
+    """A problem that a user can cause or fix. The command line ends with `exit_code`; metrics count it as `kind`, of
+    the `cloud` that could not be looked at, where that is what ended the run."""
 
     exit_code = 1
     kind = "other"

@@ -39,7 +39,7 @@ def check_writable(path: Path, suffixes: tuple[str, ...], option: str) -> None:
     try:
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             raise Error(f"{option} {path}: exists and is not a file; nothing was done")
-        # Only writing shows it: rights of the directory alone do not tell.
+        # Only a write shows it: the rights of the directory are not enough.
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:

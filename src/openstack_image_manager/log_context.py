@@ -1,4 +1,4 @@
-"""What a run tells, for logs that programs read: each record knows the cloud and the definition that it is about."""
+"""Add the cloud and the definition to log records, for logs that programs read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEFINITION: ContextVar[str] = ContextVar("definition", default="")
 
 @contextmanager
 def about(cloud: str | None = None, definition: str | None = None) -> Iterator[None]:
-    """Whatever this thread logs meanwhile is about that cloud and that definition; None: as before."""
+    """Log records of this thread in the block are about that cloud and that definition; None: as before."""
     tokens = [
         (variable, variable.set(value))
         for variable, value in ((_CLOUD, cloud), (_DEFINITION, definition))
@@ -29,6 +29,6 @@ def about(cloud: str | None = None, definition: str | None = None) -> Iterator[N
 
 
 def context_of(record: logging.LogRecord) -> dict[str, str]:
-    """What is known of where a record belongs; to be asked in the thread that logs it."""
+    """The cloud, definition and image of a record; call it in the thread that logs the record."""
     context = {"cloud": _CLOUD.get(), "definition": _DEFINITION.get(), "image": getattr(record, "image", "")}
     return {name: value for name, value in context.items() if value}

@@ -1,4 +1,4 @@
-"""The words of the project as frozen types: what is found, what is to change, what came of it.
+"""Images, differences and findings as frozen types.
 
 `Image` describes an image as wanted and as found alike, so that a plan is nothing but the difference between the two.
 """
@@ -16,10 +16,9 @@ GONE = ("deleted", "pending_delete")  # statuses that Glance shows for the momen
 class Image:
     """An image as wanted or as found. Sizes: min_disk GiB, min_ram MiB, size and virtual_size bytes.
 
-    What only Glance can know (id, created_at, updated_at, size, virtual_size, hash_*, import_task) has its default in a
-    wanted image and is no part of any difference. `owner` is a project's id, `members` those the image is shared with,
-    `stores` the backends that hold its bytes; None: not asked for, so no difference either.
-    """
+    Fields that only Glance can know (id, created_at, updated_at, size, virtual_size, hash_*, import_task) have their
+    defaults in a wanted image and are not part of any difference. `owner` is a project's id, `members` those the image
+    is shared with, `stores` the backends that hold its bytes; None: not asked for, so no difference either."""
 
     name: str
     visibility: str
@@ -46,7 +45,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field or property of one image: what it is, what it shall be (None: absent), and why."""
+    """One field or property of one image: its value, the desired value (None: absent), and the reason."""
 
     field: str
     before: Any

@@ -32,7 +32,7 @@ SECRET_PARAMETER = re.compile(
     r"|^(?:pass|pw|pin|code|sid|sess|hash|md5|st|e|nonce|otp|ticket)$",
     re.IGNORECASE,
 )
-# Parameters that choose a file, and are no secrets: the only ones that a stored address keeps.
+# Parameters that choose a file and hold no secret: a stored address keeps only these.
 _HARMLESS = frozenset(
     {"arch", "architecture", "branch", "build", "channel", "date", "dist", "distribution", "distro", "download", "file"}
     | {"filename", "flavor", "flavour", "format", "image", "name", "os", "part", "path", "platform", "product", "raw"}
@@ -64,7 +64,7 @@ _BARE_FIELD = re.compile(
     rf"((?<![\w/])\w*{_FIELD}(?:\s*=\s*|\s*:\s*(?![a-z]{{1,15}} +\w+(?![\w:=]))))(?:{_QUOTED}|[^\"'\s,;{{}}\[\]]+)",
     re.IGNORECASE | re.DOTALL,
 )
-# What GitHub, Azure, TeamCity and others take for a command; the last character is the one to escape.
+# Texts that GitHub, Azure, TeamCity and others take for a command; the last character is the one to escape.
 _COMMAND = re.compile(r"^(?:[^\S\n]|\x1b\[[0-?]*[ -/]*[@-~])*::|##\w{0,40}\[", re.MULTILINE)
 
 _known: set[str] = set()
@@ -188,7 +188,7 @@ def in_xml(character: str) -> str:
 
 
 def printable(text: str, escape: Callable[[str], str] = in_python) -> str:
-    """The text on one line, without characters that a terminal obeys or that nobody sees."""
+    """The text on one line, without characters that a terminal obeys or that are invisible."""
     return text if text.isprintable() else "".join(c if c.isprintable() else escape(c) for c in text)
 
 

@@ -1,4 +1,4 @@
-"""The protocol of whoever shows the progress of a run."""
+"""Define the protocol for showing the progress of a run."""
 
 from __future__ import annotations
 

@@ -372,7 +372,7 @@ def _changed(step: Step) -> set[str]:
 
 
 def _many(definition: Definition) -> int:
-    """How many builds stay in sight."""
+    """How many builds stay visible."""
     validity = definition.meta.get("uuid_validity") or ""
     return 1 if validity == "none" else int(validity[5:]) if validity.startswith("last-") else 3
 

@@ -31,7 +31,7 @@ class Entry:
 
 
 def entries(definitions: Iterable[Definition], positions: Mapping[str, Position]) -> list[Entry]:
-    """What there is to know of each definition."""
+    """Describe each definition."""
     return [
         _entry(definition, definition.resolve, Path(positions[definition.name].file).stem)
         for definition in definitions

@@ -18,7 +18,7 @@ def files(path: str = CATALOGUE) -> list[str]:
     if asked == [""]:
         return list(known.values())
     if "" in asked:
-        raise UsageError(f"{path}: there is no name between two commas, or at an end; write {CATALOGUE}debian,ubuntu")
+        raise UsageError(f"{path}: a name is missing between two commas or at an end; write {CATALOGUE}debian,ubuntu")
     for name in asked:
         if name not in known:
             hint = suggestion(name, known) or f"; there are {', '.join(known)}"

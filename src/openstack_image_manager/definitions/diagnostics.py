@@ -1,4 +1,4 @@
-"""What is wrong with definitions, in our own sentences, and where it stands."""
+"""Describe errors of definitions, with their positions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from openstack_image_manager.errors import Error
 from openstack_image_manager.redaction import printable
 
 Loc = tuple[str | int, ...]
-SHOWN, MOST_SHOWN = 300, 2000  # characters of a name and of a message, both of which may come from a file
+SHOWN, MOST_SHOWN = 300, 2000  # characters of a name and of a message; both may come from a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing to mend, and where: as text one line, `file:line:column: image: field: message`, less what is None."""
+    """One error or warning, and where: as text one line, `file:line:column: image: field: message`, less what is
+    None."""
 
     file: str
     line: int | None
@@ -61,13 +62,13 @@ def _shortened(text: str | None, most: int) -> str | None:
 
 
 class DefinitionErrors(Error):
-    """Definitions that cannot be used; `complaints` are all there are, in the order of files and lines."""
+    """Definitions that cannot be used; `diagnostics` are all errors, in the order of files and lines."""
 
     kind = "definition"
 
-    def __init__(self, complaints: tuple[Diagnostic, ...]) -> None:
-        super().__init__("\n".join(str(complaint) for complaint in complaints))
-        self.diagnostics = complaints
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        super().__init__("\n".join(map(str, diagnostics)))
+        self.diagnostics = diagnostics
 
 
 def field_path(loc: Loc) -> str | None:
@@ -78,7 +79,7 @@ def field_path(loc: Loc) -> str | None:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`; did you mean '…'?` when a known word is close to this one, else nothing."""
-    # Long words are no slips of the fingers, and comparing them takes its time.
+    # Long words are not typing errors, and comparing them is slow.
     matches = get_close_matches(word, islice(known, 1000), 1) if len(word) <= 40 else []
     return f"; did you mean '{matches[0]}'?" if matches else ""
 

@@ -1,4 +1,4 @@
-"""The fields of a definition as data: which there are, and of which kind."""
+"""List the fields of a definition and their kinds."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ KINDS: dict[str, Kind] = {
     for name, info in fields.items()
     if info.annotation in (bool, int, bool | None, int | None)
 }
-# Texts that load takes without quotes when YAML can't lose anything of them (to YAML 1.2, dates are texts anyway).
+# Texts that need no quotes, because YAML loses nothing of them (to YAML 1.2, dates are texts anyway).
 UNQUOTED = {"text": ["string", "number"], "version": ["string", "integer"], "date": ["string"]}

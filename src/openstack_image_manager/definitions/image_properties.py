@@ -1,4 +1,4 @@
-"""List the properties of the SCS image metadata standard (scs-0102), and tell what is unusual about a set of them.
+"""List the properties of the SCS image metadata standard (scs-0102), and report unusual values.
 
 Source: Sovereign Cloud Stack, scs-0102 v1.1 "Image Properties"; values of `hw_*`, `os_*`, `architecture` and
 `hypervisor_type` as OpenStack Nova and Glance document them. A value that OpenStack allows is never unusual.
@@ -19,7 +19,8 @@ Level = Literal["mandatory", "recommended", "where applicable", "optional"]
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """What is known of a property: `values` and/or a full-match `pattern` (in words: `form`); neither: free text."""
+    """The allowed values of a property: `values` and/or a full-match `pattern` (in words: `form`); neither: free
+    text."""
 
     level: Level
     values: tuple[str, ...] = ()
@@ -119,8 +120,8 @@ def unusual(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
             continue
         near = get_close_matches(value[:50], known.values, 1)
         meant = f"; did you mean '{near[0]}'?" if near else ""
-        # A promise that can't be understood is kept rather than broken.
-        until = "; until that is mended, all builds stay in sight" if key == "uuid_validity" else ""
+        # An invalid promise is kept rather than broken.
+        until = "; until that is corrected, all builds stay visible" if key == "uuid_validity" else ""
         messages.append((key, f"'{value}' is unusual, known are {known.allowed}{meant}{until}"))
     if all(
         (meta.get(f"license_{word}") or "").lower() in ("true", "yes", "on", "1") for word in ("included", "required")

@@ -1,4 +1,4 @@
-"""The format of definition files as data: which fields there are, of which kind, and the JSON Schema for editors."""
+"""Generate the JSON Schema of definition files for editors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def json_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Image definitions of openstack-image-manager",
-        "description": "A list of the images that a cloud shall have.",
+        "description": "A list of the images that a cloud should have.",
         "type": "object",
         "properties": {
             "images": {"type": ["array", "null"], "items": {"$ref": "#/$defs/Definition"}, "description": "The images."}
@@ -100,7 +100,7 @@ def _part(raw: dict[str, Any]) -> dict[str, Any]:
     if "enum" in schema:
         return {"enum": schema["enum"], **about}
     if schema.get("type") == "array":
-        # One of something stands for a list of it.
+        # A single value means a list of one.
         item = _TEXT if schema["items"].get("type") == "string" else {"type": "object", "additionalProperties": _TEXT}
         several = {"type": "array", "items": item}
         return {**(several if "$ref" in schema["items"] else {"anyOf": [item, several]}), **about}

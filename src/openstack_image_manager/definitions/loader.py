@@ -26,9 +26,9 @@ MAX_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What was read: the definitions, what is odd about them, and where each one stands (by name).
+    """The definitions, the warnings about them, and their positions (by name).
 
-    `follows`: they come from the catalogue, and those without versions stand for the newest builds of their upstreams.
+    `follows`: they come from the catalogue, and those without versions follow the newest builds of their upstreams.
     `is_part`: there are more, which were not asked for; `left_out`: those of them that were read; `empty`: files
     in which there is none."""
 
@@ -45,7 +45,7 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
     """Read one file, the `*.yml`/`*.yaml` of a directory, a `**` pattern, or (a part of) the `catalogue:` that comes
     with this package; keep names that match `name_filter`.
 
-    All definitions are checked, also those that the filter leaves out. Raises DefinitionErrors with every complaint,
+    All definitions are checked, also those that the filter leaves out. Raises DefinitionErrors with every error,
     Error when there is nothing to read, UsageError for a wrong pattern.
     """
     wanted = check_filter(name_filter)
@@ -53,7 +53,7 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
     files = _shipped_files(path) if follows else _files(path)
     reading = Parser(alone=files == [path], complete=_complete, follows=follows)
     collecting = gc.isenabled()
-    # Trees hold no cycles, and looking for some among a million nodes doubles the time.
+    # A tree has no cycles. The search for them would take 0.2 of 0.5 seconds for 300 definitions.
     gc.disable()
     try:
         for file in files:
@@ -119,10 +119,10 @@ def _read(reading: Parser, path: str) -> None:
             data = stream.read(MAX_BYTES + 1)
             size = max(len(data), os.fstat(stream.fileno()).st_size)
     except OSError as error:
-        reading.complain(path, f"cannot be read: {error.strerror}")
+        reading.add_problem(path, f"cannot be read: {error.strerror}")
         return
     if size > MAX_BYTES:
-        reading.complain(
+        reading.add_problem(
             path, f"has {size / 1024**2:.1f} MiB, at most {MAX_BYTES // 1024**2} MiB can be read; split it"
         )
         return

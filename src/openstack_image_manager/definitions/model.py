@@ -117,7 +117,7 @@ class Version(_Record):
         examples=["2024-04-16 09:12:33"],
     )
     source: PropertyValue | None = Field(
-        None, description="What image_source says instead of url: a URL or private.", examples=["private"]
+        None, description="The value of image_source instead of url: a URL or private.", examples=["private"]
     )
     os_version: PropertyValue | None = Field(None, description="os_version of this version.", examples=["24.04"])
     image_description: PropertyValue | None = Field(
@@ -134,12 +134,12 @@ class Version(_Record):
     )
     withdrawn: bool | None = Field(
         None,
-        description="true: never import this version; its image is hidden, and goes as far as --outdated says.",
+        description="true: never import this version; its image is hidden, then handled as --outdated says.",
         examples=[True],
     )
     id: Annotated[str, AfterValidator(values.uuid)] | None = Field(
         None,
-        description="The id that the image has or shall get; an id once deleted can't be used again.",
+        description="The id of the image; Glance never reuses the id of a deleted image.",
         examples=["6d1b3c1e-0f5a-4c0e-9a36-0a1b2c3d4e5f"],
     )
 
@@ -150,12 +150,12 @@ class Version(_Record):
 
     @property
     def is_signed(self) -> bool:
-        """True if `signed_by` vouches for bytes: those of a checksum that nobody can forge."""
+        """True if `signed_by` vouches for bytes: those of a checksum that cannot be forged."""
         return self.signed_by is not None and self.checksum is not None and not self.checksum.startswith(BROKEN)
 
 
 class Definition(_Record):
-    """An image that the cloud shall have, in one or more versions."""
+    """An image that the cloud should have, in one or more versions."""
 
     name: Annotated[str, AfterValidator(values.name)] = Field(
         min_length=1, max_length=255, description="Name of the image.", examples=["Ubuntu 24.04"]
@@ -180,14 +180,14 @@ class Definition(_Record):
     status: Literal["active", "deactivated"] = Field(
         "active", description="active, or deactivated: no one can use it.", examples=["deactivated"]
     )
-    visibility: Visibility = Field("private", description="Who sees the image.", examples=["public"])
+    visibility: Visibility = Field("private", description="The projects that see the image.", examples=["public"])
     members: list[Annotated[Member, BeforeValidator(_member)]] | None = Field(
         None,
         description="With visibility shared: the projects that see the image; these and no others.",
         examples=[["shop", {"domain": "customers"}]],
     )
     protected: bool | None = Field(
-        None, description="true: nobody can delete the image; false: everybody may again.", examples=[True]
+        None, description="true: the image cannot be deleted; false: it can be deleted again.", examples=[True]
     )
     owner: str | None = Field(
         None, min_length=1, description="Name or id of the project that the image belongs to.", examples=["service"]
@@ -226,7 +226,7 @@ class Definition(_Record):
     )
     latest_checksum_url: Url | None = Field(
         None,
-        description="The checksum file beside latest_url (for updates).",
+        description="The checksum file next to latest_url (for updates).",
         examples=["https://cloud-images.ubuntu.com/noble/current/SHA256SUMS"],
     )
     resolve: Resolve | None = Field(

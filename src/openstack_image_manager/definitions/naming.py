@@ -10,7 +10,7 @@ from openstack_image_manager.definitions.model import LONGEST, Definition
 
 
 def version_key(version: str) -> tuple[Any, ...]:
-    """What versions are compared by: the natural order of their first 255 characters, as natsort has it."""
+    """The sort key of versions: the natural order of their first 255 characters, as natsort has it."""
     # Anybody's property may be a version, and Python makes no number of thousands of digits.
     version = version[:LONGEST]
     # Most are days. For them alone, loading the library would take as long as the plan.

@@ -13,7 +13,8 @@ MAY_BE_EMPTY = {"meta": dict, "tags": list, "versions": list}
 
 
 def record(tree: Tree, node: MappingNode, loc: Loc = ()) -> dict[str, Any]:
-    """The values of a definition (or, below `versions`, of a version); what can't be read is a problem of the tree."""
+    """The values of a definition (or, below `versions`, of a version); values that cannot be read are problems of the
+    tree."""
     values: dict[str, Any] = {}
     for key, (_, value) in tree.entries(node, loc).items():
         if value.tag == STR and value.__class__ is ScalarNode:
@@ -55,7 +56,7 @@ def _texts(tree: Tree, node: MappingNode, loc: Loc) -> dict[str, Any]:
 def nested(tree: Tree, node: Node, loc: Loc, around: tuple[int, ...] = ()) -> Any:
     """The values of a mapping or list of any depth: texts, but for fields that are numbers or true and false."""
     if id(node) in around:
-        tree.problem(node, loc, "this alias stands within what it is an alias of")
+        tree.problem(node, loc, "this alias refers to a mapping or list that contains it")
         return None
     inner = (*around, id(node))
     if isinstance(node, MappingNode):
@@ -64,7 +65,7 @@ def nested(tree: Tree, node: Node, loc: Loc, around: tuple[int, ...] = ()) -> An
     if isinstance(node, SequenceNode):
         return [nested(tree, item, spot, inner) for item, spot in tree.items(node, loc)]
     value = tree.scalar(node, KINDS.get(str(loc[-1]), "text"), loc)
-    # What could not be read is a problem already, and needs no second complaint that it is empty.
+    # A value that could not be read is a problem already, and needs no second error that it is empty.
     return "" if value is None and node.tag != NULL else value
 
 
@@ -80,7 +81,7 @@ def plain(data: bytes) -> Any:
 
 def _plain(tree: Tree, node: Node, around: tuple[int, ...]) -> Any:
     if id(node) in around:
-        raise InvalidYamlError("an alias stands within what it is an alias of")
+        raise InvalidYamlError("an alias refers to a mapping or list that contains it")
     if isinstance(node, MappingNode):
         entries = tree.entries(node, ()).items()
         return {key: _plain(tree, value, (*around, id(node))) for key, (_, value) in entries}
@@ -90,7 +91,7 @@ def _plain(tree: Tree, node: Node, around: tuple[int, ...]) -> Any:
 
 
 def keys_below(data: bytes, name: str) -> list[str]:
-    """The keys of the mapping that a key at the top of a YAML file has; none where there is no such thing."""
+    """The keys of the mapping that a key at the top of a YAML file has; none where there is no such key."""
     try:
         tree = Tree(data)
         root = tree.root

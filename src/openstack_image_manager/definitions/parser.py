@@ -48,9 +48,9 @@ def read(path: str, data: bytes) -> tuple[tuple[Definition, ...], dict[str, Posi
 
 @dataclass
 class Parser:
-    """What was found so far, and where each name and id was first seen. `alone`: there is only one file. `complete`
-    gives resolvers what they take over from shipped ones; without it they are not looked into. `follows`: definitions
-    without versions get one when they are used."""
+    """Parse files into definitions, and note where each name and id was first seen. `alone`: there is only one file.
+    `complete` gives resolvers what they take over from shipped ones; without it they are not looked into. `follows`:
+    definitions without versions get one when they are used."""
 
     alone: bool
     complete: Callable[[Resolver], Resolver] | None = None
@@ -70,53 +70,53 @@ class Parser:
             for index, node in enumerate(images):
                 _DefinitionParser(self, path, tree, node, index).check()
         except InvalidYamlError as error:
-            self.complain(path, str(error), error.line, error.column)
+            self.add_problem(path, str(error), error.line, error.column)
 
-    def complain(self, path: str, message: str, line: int | None = None, column: int | None = None) -> None:
+    def add_problem(self, path: str, message: str, line: int | None = None, column: int | None = None) -> None:
         """Note what is wrong with a whole file, or with a place in it that belongs to no definition."""
         self.diagnostics.append(Diagnostic(path, line, column, None, None, message))
 
     def result(self, files: Sequence[str]) -> tuple[tuple[Definition, ...], list[Diagnostic]]:
-        """The definitions and the warnings, in the order of `files`. Raises DefinitionErrors with every complaint."""
+        """The definitions and the warnings, in the order of `files`. Raises DefinitionErrors with every error."""
         place = {file: index for index, file in enumerate(files)}
 
-        def order(complaint: Diagnostic) -> tuple[int, int, int]:
-            return place[complaint.file], complaint.line or 0, complaint.column or 0
+        def order(diagnostic: Diagnostic) -> tuple[int, int, int]:
+            return place[diagnostic.file], diagnostic.line or 0, diagnostic.column or 0
 
         if self.diagnostics:
             raise DefinitionErrors(tuple(sorted(self.diagnostics, key=order)))
         return tuple(self.definitions), sorted(self.warnings, key=order)
 
     def _images(self, path: str, tree: Tree) -> list[Node]:
-        """The nodes of the definitions in a file; complains when they can't be found."""
+        """The nodes of the definitions in a file; adds a problem when there are none."""
         root, images, count = tree.root, None, len(self.diagnostics)
 
-        def complain(place: tuple[int, int], name: str | None, message: str) -> None:
+        def add_problem(place: tuple[int, int], name: str | None, message: str) -> None:
             self.diagnostics.append(Diagnostic(path, *place, None, name, message))
 
         if isinstance(root, MappingNode):
             entries = tree.entries(root, ())
             for key in entries:
                 if key != "images":
-                    complain(tree.find(root, (key,), key=True), key, "unknown field" + suggestion(key, ["images"]))
+                    add_problem(tree.find(root, (key,), key=True), key, "unknown field" + suggestion(key, ["images"]))
             images = entries["images"][1] if "images" in entries else None
             if isinstance(images, SequenceNode):
                 nodes = [node for node, _ in tree.items(images, ("images",))]
             else:
                 nodes = []
                 if images is not None and images.tag != NULL:
-                    complain(tree.find(root, ("images",)), "images", "must be a list: '- name: …' for each image")
+                    add_problem(tree.find(root, ("images",)), "images", "must be a list: '- name: …' for each image")
         else:
             nodes = []
             if root is not None and root.tag != NULL:
-                complain((1, 1), None, "must be a mapping with 'images:' and a list of definitions")
+                add_problem((1, 1), None, "must be a mapping with 'images:' and a list of definitions")
         self.diagnostics += [
             Diagnostic(path, p.line, p.column, None, field_path(p.loc), p.message) for p in tree.problems
         ]
         tree.problems.clear()
         if not nodes and len(self.diagnostics) == count:
-            complaints = self.diagnostics if self.alone else self.warnings
-            complaints.append(Diagnostic(path, None, None, None, None, "holds no definitions"))
+            diagnostics = self.diagnostics if self.alone else self.warnings
+            diagnostics.append(Diagnostic(path, None, None, None, None, "contains no definitions"))
         return nodes
 
 
@@ -135,11 +135,11 @@ class _DefinitionParser:
     def check(self) -> None:
         """Add the definition to the reading, or what is wrong with it."""
         if not isinstance(self.node, MappingNode):
-            self._complain((), "must be a mapping that begins with '- name: …'")
+            self._add_problem((), "must be a mapping that begins with '- name: …'")
             return
         values = record(self.tree, self.node)
         self.image = values["name"] if isinstance(values.get("name"), str) and values["name"] else None
-        # What could not be read needs no second complaint about its value.
+        # A field that could not be read needs no second error about its value.
         seen = {problem.loc for problem in self.tree.problems}
         for problem in self.tree.problems:
             self._add((problem.line, problem.column), problem.loc, problem.message)
@@ -152,7 +152,7 @@ class _DefinitionParser:
             for details in error.errors(include_url=False):
                 loc = tuple(step for step in details["loc"] if step != "[key]")
                 if loc not in seen:
-                    self._complain(loc, error_message(details, loc), key=details["type"] == "extra_forbidden")
+                    self._add_problem(loc, error_message(details, loc), key=details["type"] == "extra_forbidden")
             return
         self.parser.definitions.append(definition)
         if not self.twice:
@@ -163,24 +163,24 @@ class _DefinitionParser:
 
     def _add(self, place: tuple[int, int], loc: Loc, message: str, warning: bool = False) -> None:
         name = field_path(loc if self.image else ("images", self.index, *loc)) or None
-        complaint = Diagnostic(self.path, *place, self.image, name, message)
-        (self.parser.warnings if warning else self.parser.diagnostics).append(complaint)
+        diagnostic = Diagnostic(self.path, *place, self.image, name, message)
+        (self.parser.warnings if warning else self.parser.diagnostics).append(diagnostic)
 
-    def _complain(self, loc: Loc, message: str, key: bool = False, warning: bool = False) -> None:
+    def _add_problem(self, loc: Loc, message: str, key: bool = False, warning: bool = False) -> None:
         self._add(self.tree.find(self.node, loc, key), loc, message, warning)
 
     def _first(self, seen: dict[str, Position], text: str, loc: Loc, message: str) -> bool:
-        """Complain if a text that must be unique was seen before (True): `message` with `{}` for where."""
+        """Add a problem if a text that must be unique was seen before (True): `message` with `{}` for where."""
         position = Position(self.path, *self.tree.find(self.node, loc))
         before = seen.setdefault(text, position)
         if before is not position:
-            self._complain(loc, message.replace("{}", str(before)))
+            self._add_problem(loc, message.replace("{}", str(before)))
         return before is not position
 
     def _check_names(self, values: dict[str, Any], versions: list[Any]) -> None:
-        """What must be unique, and what belongs together."""
+        """Check names and ids that must be unique, and fields that belong together."""
         if self.image:
-            self.twice = self._first(self.parser.names, self.image, ("name",), "this image is defined already at {}")
+            self.twice = self._first(self.parser.names, self.image, ("name",), "this image is already defined at {}")
         self._check_validity(values, ())
         self._check_withdrawn(versions)
         seen: dict[str, Position] = {}
@@ -193,27 +193,27 @@ class _DefinitionParser:
             name, wanted_id = version.get("version"), version.get("id")
             if isinstance(name, str):
                 again = "only one version can be latest; the first stands at {}" if name == LATEST else None
-                if not self._first(seen, name, (*loc, "version"), again or "this version is defined already at {}"):
+                if not self._first(seen, name, (*loc, "version"), again or "this version is already defined at {}"):
                     self._first(orders, str(naming.version_key(name)), (*loc, "version"), EQUAL)
             if isinstance(wanted_id, str):
-                self._first(self.parser.ids, wanted_id.lower(), (*loc, "id"), "this id is given already at {}")
+                self._first(self.parser.ids, wanted_id.lower(), (*loc, "id"), "this id is already used at {}")
             if name == LATEST and not (version.get("checksums_url") or version.get("checksum_url")):
-                self._complain((*loc, "version"), "version latest follows a checksum file; add checksums_url: URL")
+                self._add_problem((*loc, "version"), "version latest follows a checksum file; add checksums_url: URL")
 
     def _check_withdrawn(self, versions: list[Any]) -> None:
         if versions and all(isinstance(version, dict) and version.get("withdrawn") is True for version in versions):
             message = (
-                "all versions are withdrawn, and nothing would become of their images; keep one, or remove the image"
+                "all versions are withdrawn, so nothing would happen to their images; keep one, or remove the image"
             )
-            self._complain(("versions",), message)
+            self._add_problem(("versions",), message)
 
     def _check_validity(self, values: dict[str, Any], loc: Loc) -> None:
         meta = values.get("meta")
         validity = meta.get("uuid_validity") if isinstance(meta, dict) else None
-        # Retention is decided by this, so a mistyped number is no mere oddity.
+        # Retention depends on this, so a mistyped number is an error.
         if isinstance(validity, str) and re.fullmatch(r"last-(?![1-9][0-9]{0,8}\Z).*", validity, re.DOTALL):
             message = f"'{validity[:40]}' must be last-N with a whole number N from 1, such as last-3"
-            self._complain((*loc, "meta", "uuid_validity"), message)
+            self._add_problem((*loc, "meta", "uuid_validity"), message)
 
     def _check_glance_names(self, definition: Definition) -> None:
         """No two images may get the same name in Glance, whichever definitions they come from."""
@@ -224,13 +224,13 @@ class _DefinitionParser:
             # While it is imported, the newest one has its dated name too.
             length = len(max(name, naming.image_name(definition, version, newest=False), key=len))
             if length > MAX_NAME:
-                self._complain(loc, f"the image's name would have {length} characters, at most {MAX_NAME} can be")
+                self._add_problem(loc, f"the image's name would have {length} characters, at most {MAX_NAME} can be")
             self._first(self.parser.glance_names, name, loc, "another image gets the same name, from {}")
 
     def _check_resolver(
         self, definition: Definition, resolver_given: Resolver, complete: Callable[[Resolver], Resolver]
     ) -> None:
-        """What can be told of `resolve` without asking the upstream."""
+        """Check `resolve` as far as possible without asking the upstream."""
         from openstack_image_manager.definitions.resolvers import validation, variables
 
         known = variables.initial(definition)
@@ -244,24 +244,24 @@ class _DefinitionParser:
         except Error as error:
             problems = [((), str(error))]
         for loc, message in problems:
-            # What the shipped one says does not stand in this file.
+            # The text of the shipped resolver is not in this file.
             is_here = loc and loc[0] in resolver_given.model_fields_set
-            self._complain(("resolve", *(loc if is_here else ())), message)
+            self._add_problem(("resolve", *(loc if is_here else ())), message)
 
     def _warn_of_ftp(self, record: Definition | Version, loc: Loc) -> None:
         for name in sorted(URLS & type(record).model_fields.keys()):
             if (getattr(record, name) or "").lower().startswith(f"{UNSUPPORTED_SCHEME}:"):
-                self._complain((*loc, name), USE_HTTPS, warning=True)
+                self._add_problem((*loc, name), USE_HTTPS, warning=True)
 
     def _warn_of_ours(self, meta: Mapping[str, Any], loc: Loc) -> None:
-        known_by = "has no effect: the tool sets it, to know its images by"
+        known_by = "has no effect: the tool sets it to identify its images"
         own_field = "has no effect: it is the url of the version; write source: below the version for another one"
         for key, message in {"image_name": known_by, "internal_version": known_by, "image_source": own_field}.items():
             if key in meta:
-                self._complain((*loc, "meta", key), message, warning=True)
+                self._add_problem((*loc, "meta", key), message, warning=True)
 
     def _warn_of_quotas(self, definition: Definition) -> None:
-        """What a cloud with Glance's default limits refuses."""
+        """Warn of definitions that a cloud with Glance's default limits refuses."""
         counts: dict[Loc, tuple[int, str]] = {
             ("tags",): (len(definition.tags), "tags"),
             ("members",): (len(definition.members or ()), "members"),
@@ -274,35 +274,37 @@ class _DefinitionParser:
         for loc, (count, what) in counts.items():
             if count > QUOTA - (OURS if what == PROPERTIES else 0):
                 message = f"has {count} {what}; Glance allows {QUOTA} for an image, unless the cloud sets another limit"
-                self._complain(loc, message, warning=True)
+                self._add_problem(loc, message, warning=True)
 
     def _warn(self, definition: Definition) -> None:
         seen_by_members = {definition.visibility, *(version.visibility for version in definition.versions)}
         if definition.members and "shared" not in seen_by_members:
-            self._complain(("members",), "has no effect: only images of visibility shared have members", warning=True)
+            self._add_problem(
+                ("members",), "has no effect: only images of visibility shared have members", warning=True
+            )
         follows = definition.resolve or (definition.latest_url and definition.latest_checksum_url)
         if not definition.versions and not follows and not self.parser.follows:
-            self._complain(("versions",), "is empty: no image is wanted", warning=True)
+            self._add_problem(("versions",), "is empty: no image is wanted", warning=True)
         self._warn_of_quotas(definition)
         self._warn_of_ours(definition.meta, ())
         self._warn_of_ftp(definition, ())
         remarks = [*unusual(definition.meta), *like_secrets(definition.meta)]
         for key, message in remarks:
-            self._complain(("meta", key), message, warning=True)
+            self._add_problem(("meta", key), message, warning=True)
         for index, version in enumerate(definition.versions):
             loc: Loc = ("versions", index)
             self._warn_of_ftp(version, loc)
             self._warn_of_ours(version.meta, loc)
             if version.signed_by and not version.is_signed:
-                self._complain((*loc, "signed_by"), NOT_SIGNED, warning=True)
+                self._add_problem((*loc, "signed_by"), NOT_SIGNED, warning=True)
             for key, message in unusual({**definition.meta, **version.meta}) if version.meta else ():
                 if (key, message) not in remarks:
-                    self._complain((*loc, "meta", key), message, warning=True)
+                    self._add_problem((*loc, "meta", key), message, warning=True)
             for key, message in like_secrets(version.meta):
-                self._complain((*loc, "meta", key), message, warning=True)
+                self._add_problem((*loc, "meta", key), message, warning=True)
             if version.source:
                 for _, message in unusual({"image_source": version.source}):
-                    self._complain((*loc, "source"), message, warning=True)
+                    self._add_problem((*loc, "source"), message, warning=True)
 
 
 def _set(meta: Mapping[str, str | None]) -> list[str]:

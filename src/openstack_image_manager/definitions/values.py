@@ -18,7 +18,7 @@ RESERVED = frozenset(
     # Names of its database, and what this tool calls os_hidden.
     | {"location", "deleted", "deleted_at", "hidden"}
 )
-# Where an image is from of which nobody knows it: no host can have a name that ends in .invalid (RFC 6761).
+# The source of images whose source is unknown: no host name ends in .invalid (RFC 6761).
 UNKNOWN_SOURCE = "https://unknown.invalid/"
 URL_SCHEMES = ("http", "https", "file")
 MOST_BYTES = 65_535  # of a property's value in Glance's database
@@ -39,7 +39,7 @@ def text(value: Any) -> Any:
 def storable(value: str | None) -> str | None:
     """A text that Glance can keep."""
     if max(value or "", default="") > "\uffff":
-        raise ValueError("holds a character that Glance has no place for, such as an emoji; remove it")
+        raise ValueError("contains a character that Glance cannot store, such as an emoji; remove it")
     return value
 
 
@@ -77,7 +77,7 @@ def name(value: str) -> str:
 def part_of_name(value: str) -> str:
     """A part of a name that Glance can keep and a person can read."""
     if not value.isprintable():
-        raise ValueError("holds a character that cannot be seen; remove it")
+        raise ValueError("contains an invisible character; remove it")
     storable(value)
     return value
 
@@ -110,13 +110,13 @@ def uuid(value: str) -> str:
 def property_name(value: str) -> str:
     """A name that a property can have."""
     if value in RESERVED or value.startswith(("os_glance_", "image_manager_")):
-        raise ValueError("is no property: Glance or this tool has another use for the name; leave it out")
+        raise ValueError("is not a valid property: the name is reserved for Glance or this tool; remove it")
     storable(value)
     return value
 
 
 def like_secrets(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
-    """Properties whose names say that they hold a secret: (property, message, which does not tell it)."""
+    """Properties whose names say that they hold a secret: (property, message without the value)."""
     message = (
         "looks like a secret, and becomes a property that all who see the image can read; plans and reports show it "
         "too. Take it out"
@@ -128,7 +128,7 @@ def like_secrets(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
     ]
 
 
-# What models have where nothing is said. Of `dict` and `list` themselves pydantic reads the signatures as source text,
+# Defaults of models. Of `dict` and `list` themselves pydantic reads the signatures as source text,
 # which takes longer than to make a model.
 def empty_mapping() -> dict[str, Any]:
     """No entries."""

@@ -29,7 +29,7 @@ Loc = tuple[str | int, ...]
 
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CONSTRUCT = SafeConstructor()
-# What libyaml says, and what a person can do about it.
+# Messages of libyaml, and what to do about them.
 _HINTS = {
     "mapping values are not allowed": "a ': ' where none can be; check the indentation, and quote texts that hold ': '",
     "could not find expected ':'": "a key needs a ': ' after it",
@@ -43,7 +43,7 @@ _HINTS = {
 
 
 class InvalidYamlError(Exception):
-    """The bytes are no tree that can be used: why, and where (line and column count from 1)."""
+    """The bytes are not YAML that can be used: why, and where (line and column count from 1)."""
 
     def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
         super().__init__(message)
@@ -78,12 +78,6 @@ def composer(base: Any, most: int = MAX_VALUES) -> Any:
 
         def ascend_resolver(self) -> None:
             self.depth -= 1
-
-        def resolve(self, kind: type, value: Any, implicit: Any) -> Any:
-            # Most scalars are texts at first sight, and the resolver's way to that answer is long.
-            if kind is ScalarNode and (not implicit[0] or value[:1] not in base.yaml_implicit_resolvers):
-                return STR
-            return super().resolve(kind, value, implicit)
 
         def compose_scalar_node(self, anchor: Any) -> ScalarNode:
             # Only PyYAML without libyaml comes here; unlike libyaml it takes escapes of half a character.
@@ -145,7 +139,7 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> InvalidYamlError:
 class Tree:
     """The nodes of one file. `root` is None for a file without content; `problems` grows as nodes are read.
 
-    Raises Broken when the bytes are no YAML, or more than can be read in bounded time and memory.
+    Raises InvalidYamlError when the bytes are not valid YAML, or more than can be read in bounded time and memory.
     """
 
     def __init__(self, data: bytes, loader: Any = _Composer) -> None:
@@ -254,7 +248,7 @@ def _tag_message(node: Node) -> str:
 
 
 def _value(node: ScalarNode, kind: Kind, name: str) -> Any:
-    """What a scalar stands for, or ValueError with the way to write it."""
+    """The value of a scalar; raises ValueError with the way to write it."""
     tag, text = node.tag.removeprefix(PREFIX), node.value
     if tag in ("str", "merge", "value"):
         return text
@@ -273,7 +267,7 @@ def _value(node: ScalarNode, kind: Kind, name: str) -> Any:
         iso = _iso(value) if isinstance(value, date) else ""
     except (ValueError, AttributeError, KeyError, IndexError, OverflowError):
         what = "date" if tag == "timestamp" else "number"
-        if kind == "plain" or name in DATES:  # which is no text, or not any
+        if kind == "plain" or name in DATES:  # not a text, or not any text
             raise ValueError(f"{shown} is not a valid {what}; correct it") from None
         raise ValueError(f"{shown} is not a valid {what}; correct it, or {quoted}") from None
     if isinstance(value, date):

@@ -1,1 +1,1 @@
-"""The plan: the difference between the images wanted and the images found. Pure: no I/O."""
+"""Plans: the difference between the images wanted and the images found."""

@@ -1,4 +1,4 @@
-"""Tell how old builds are, and when the next one is due (scs-0102, replace_frequency)."""
+"""Determine how old builds are, and when the next one is due (scs-0102, replace_frequency)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def due(properties: Mapping[str, str], day: date) -> date | None:
 
 
 def built(version: str, build_date: str | None) -> date | None:
-    """A day from a build date (YYYY-MM-DD …), else from a version such as 20240416; None: neither tells."""
+    """A day from a build date (YYYY-MM-DD …), else from a version such as 20240416; None: unknown."""
     if build_date:
         return as_day(build_date)
     dated = re.search(r"(?<!\d)(20\d\d)(\d\d)(\d\d)(?!\d)", version)

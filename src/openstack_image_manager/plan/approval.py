@@ -1,7 +1,7 @@
 """Compare an approved plan with the one of now: what is to be done as approved, and what differs.
 
 Changes are compared as plain values, in their order: a definition's changes are done when there are exactly these to do
-now, and else none of them. What is not in the approved plan is never done.
+now, and else none of them. A change that is not in the approved plan is never made.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from openstack_image_manager.plan.model import Plan, Policy
 from openstack_image_manager.plan.serialize import change_data, plain
 
 Data = Mapping[str, Any]
-MOST = 3  # differences that are told of one definition
+MOST = 3  # differences that are reported of one definition
 DAY = "the day of the run"
 AGAIN = "make a new plan"
 
@@ -38,7 +38,7 @@ class Approved:
 
     def validate(self) -> None:
         """Look at all that is ever looked at. Raises KeyError, TypeError or AttributeError where something is missing
-        or of the wrong kind, so that a damaged plan is told from a cloud that changed."""
+        or of the wrong kind, so that a damaged plan is not taken for a cloud that changed."""
         _groups(self.changes)
         _touched(self.changes)
         _differences(self.changes, self.changes, self.day, "")
@@ -89,7 +89,7 @@ def approved_part(
             findings.append(Finding("note", name, text))
         elif [_key(change, approved.day) for change in old] != [_key(change, day) for change in new]:
             if not new and _are_done(old, images_by_id, approved.day):
-                findings.append(Finding("note", name, "is done already, as approved"))
+                findings.append(Finding("note", name, "is already done, as approved"))
                 continue
             refused[name] = "is not done"
             what = f"{_cause(name, old, new, approved, prints)} changed since the plan was made"
@@ -102,7 +102,7 @@ def approved_part(
 
 
 def _cause(name: str, old: Sequence[Data], new: Sequence[Data], approved: Approved, prints: Mapping[str, str]) -> str:
-    """What changed since the plan was made."""
+    """Return the part that changed since the plan was made."""
     if prints.get(name) != approved.definitions.get(name):
         return "its definition"
     before, now = (
@@ -125,8 +125,8 @@ def _groups(changes: Iterable[Data]) -> dict[str, list[Data]]:
 def _dependent(
     before: Mapping[str, list[Data]], now: Mapping[str, list[Data]], refused: dict[str, str]
 ) -> list[Finding]:
-    """Refuse as well what touches an image or a name that one that is `away` touches: whoever approved both together
-    has not approved the one without the other. Adds them to `away`."""
+    """Also refuse definitions that touch an image or a name of a `refused` one: both were approved together, and not
+    one without the other. Adds them to `refused`."""
     touched = {name: _touched([*before.get(name, []), *now.get(name, [])]) for name in {*before, *now}}
     findings: list[Finding] = []
     waiting = list(refused)
@@ -142,7 +142,7 @@ def _dependent(
 
 
 def _touched(changes: Iterable[Data]) -> set[str]:
-    """The ids and names of images that the changes are about: before, after, and meanwhile."""
+    """The ids and names of images that the changes are about: before, between and after."""
     names: set[str | None] = set()
     for change in changes:
         names |= {change["image"], change.get("id"), change.get("left"), change.get("name")}
@@ -204,7 +204,7 @@ def _shortened(differences: Sequence[str]) -> str:
 
 
 def _differences(before: Sequence[Data], now: Sequence[Data], then: str, day: str) -> list[str]:
-    """What differs, in words."""
+    """Describe the differences."""
     old, new = ({_target(change): change for change in changes} for changes in (before, now))
     differences = [f"{_named(old[key])} was approved and is not to be done now" for key in old if key not in new]
     differences += [f"{_named(new[key])} is to be done now and was not approved" for key in new if key not in old]

@@ -69,7 +69,7 @@ class DefinitionPlanner:
     takeovers: Mapping[str, Takeover] = field(default_factory=dict)
 
     def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding], list[OutdatedDefinition]]:
-        """Changes in the order in which they are made, what else is to be told, and whether the cloud is ahead."""
+        """Changes in the order in which they are made, other findings, and whether the cloud is ahead."""
         believed_of = [(build, without_untrusted(image, self.policy.project)) for build, image in found]
         state = self.state(believed_of)
         if state is None:
@@ -100,8 +100,8 @@ class DefinitionPlanner:
                 findings += build_findings.other_checksum(self.definition, version, image)
                 findings += self._held(roles[build], image)
         planned = {change.found.id: change for change in (*updates, *late) if not isinstance(change, Create)}
-        beside = [(build, image) for build, image in state.untrusted if build in roles]
-        for build, image in (*state.duplicates, *beside):
+        doubles = [(build, image) for build, image in state.untrusted if build in roles]
+        for build, image in (*state.duplicates, *doubles):
             if build in order.ahead:
                 continue
             more, remarks = self._duplicate(build, images.get(build), image, order, roles.get(build))
@@ -119,7 +119,7 @@ class DefinitionPlanner:
         later_kept, later_copies = without_copies(change for change in late if isinstance(change, Update))
         # The current one first, then the names of the others, then what is older and missing: its upstream is the
         # likeliest to be gone, and must not stand in the way of the rotation; what is hidden to make place for it waits
-        # for it. A store may be down for days, so copies come after all names. Whatever is deleted comes last of all.
+        # for it. A store may be down for days, so copies come after all names. Deletions come last of all.
         first: list[Change] = [change for change in creates if change.role.newest]
         missing: list[Change] = [change for change in creates if not change.role.newest]
         changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
@@ -128,8 +128,8 @@ class DefinitionPlanner:
         return changes, findings, [OutdatedDefinition(self.definition.name, order.withheld)] if newer else []
 
     def state(self, found: Sequence[tuple[str, Image]]) -> DefinitionState | None:
-        """Who is who among the images found, of which only what is believed counts: the ground of all changes. None:
-        every build there is was rolled back from."""
+        """The roles of the images found, the base of all changes. Only trusted properties count. None: every build was
+        rolled back from."""
         if self.roll_back_to is not None and self.definition.owner not in (None, self.policy.project or None):
             raise Error(
                 f"{self.definition.name}: its images belong to project {self.definition.owner}, and a rollback is kept "
@@ -189,7 +189,7 @@ class DefinitionPlanner:
         return state.roles[build].stage < Stage.HIDE and not is_visible_as_defined(self.definition, version, image)
 
     def _narrowed(self, found: Sequence[tuple[str, Image]]) -> list[Change]:
-        """What holds for an image even where none is current: no one sees it whom the definition does not name."""
+        """Narrow the visibility of images to the defined one; this holds even where no build is current."""
         versions = {version.version: version for version in self.definition.versions}
         named = desired.members(self.definition)
         changes: list[Change] = []
@@ -212,10 +212,10 @@ class DefinitionPlanner:
         image: Image,
         carried: frozenset[str] | None,
     ) -> tuple[list[Change], list[Change]]:
-        """What changes at once, and what only after older versions that are missing have been imported: a build makes
-        place for them when they are there, and not before."""
+        """Changes that are made at once, and those that wait until missing older versions are imported: a build is
+        hidden for them when they exist, and not before."""
         early = self._role(order, build, image, with_missing=False)
-        # What is hidden already stays so, for it would only be hidden again.
+        # A hidden image stays hidden: it would only be hidden again.
         if early.stage >= role.stage or markers.HIDDEN_SINCE in image.properties:
             return self._change(build, version, order, role, image, carried), []
         at_once = self._change(build, version, order, early, image, carried)
@@ -233,7 +233,7 @@ class DefinitionPlanner:
         return made
 
     def _pins_first(self, updates: Sequence[Update]) -> tuple[list[Update], list[Update]]:
-        """What a rollback that takes another one back has to change first, and the rest: from then on no other run
+        """The changes that undo an earlier rollback, which come first, and the rest: from then on no other run
         believes in the earlier one, whichever of the two images it looks at."""
         if self.roll_back_to is None:
             return [], [*updates]
@@ -284,7 +284,7 @@ class DefinitionPlanner:
         stage, why = retention.decide(situation, policy, self.day)
         outdated = retention.is_outdated(situation)
         if stage >= Stage.HIDE:
-            visibility, hidden = self._out_of_sight(visibility, hidden, situation)
+            visibility, hidden = self._hidden(visibility, hidden, situation)
         current = build == order.current
         superseded = not current
         if version is not None and not definition.multi:
@@ -294,7 +294,7 @@ class DefinitionPlanner:
         return Role(current, superseded, outdated, stage, why, visibility, hidden, since, pinned, rolled_back)
 
     def _visible(self, order: BuildOrder) -> int | None:
-        """How many of the newest builds stay in sight; None: all of them."""
+        """How many of the newest builds stay visible; None: all of them."""
         validity = {**self.definition.meta, **order.newest.meta}.get("uuid_validity")
         return retention.visible_builds(validity, self.day)
 
@@ -305,7 +305,7 @@ class DefinitionPlanner:
         recorded = image.properties.get(markers.ROLLED_BACK) if image else None
         return recorded or (self.day.isoformat() if build in order.bad else None)
 
-    def _out_of_sight(self, visibility: str, hidden: bool, situation: retention.Situation) -> tuple[str, bool]:
+    def _hidden(self, visibility: str, hidden: bool, situation: retention.Situation) -> tuple[str, bool]:
         # An image of another project is ours to look after only as long as it is public.
         os_hidden = self.policy.use_os_hidden or situation.foreign
         return retention.hide(visibility, hidden, self.policy.hidden_visibility, os_hidden)
@@ -314,7 +314,7 @@ class DefinitionPlanner:
         return situation_of(image, rank, visible, self.policy, self.usage, self.definition.owner)
 
     def _carried(self, usable: Iterable[Image]) -> frozenset[str] | None:
-        """Whom the images with the plain name are shared with by hand: whoever sees one shall see its successor."""
+        """The projects that images with the plain name are shared with by hand: they keep access to the next build."""
         plain = [image for image in usable if self.definition.multi and image.name == self.definition.name]
         known = [image.members for image in plain if image.members is not None and not markers.is_pending(image)]
         return frozenset().union(*known) if known else None
@@ -361,7 +361,7 @@ class DefinitionPlanner:
         reasons = reasons_for(self.definition, order.current, role, image, wanted)
         if takeover := self.takeovers.get(image.id):
             fields = diff(takeover.found, wanted, {**reasons, **reasons_for_taking(takeover, wanted)})
-            return [Update(name, takeover.found, wanted, fields, "given over by its former owner", takeover.proof)]
+            return [Update(name, takeover.found, wanted, fields, "transferred from its former owner", takeover.proof)]
         fields = diff(image, wanted, reasons)
         if not fields:
             return []
@@ -399,7 +399,7 @@ class DefinitionPlanner:
         if definition.multi and properties.get("os_purpose") == before:
             properties["os_purpose"] = after
         properties |= markers.kept_on_image(role)
-        if name != image.name:  # the name may have been all that told which version it is
+        if name != image.name:  # maybe only the name identified the version
             properties |= {"image_name": definition.name, "internal_version": build}
         named = desired.members(definition)
         if not role.newest:
@@ -417,10 +417,10 @@ class DefinitionPlanner:
         )
 
     def _duplicate(
-        self, build: str, state: Image | None, image: Image, order: BuildOrder, kept_role: Role | None
+        self, build: str, kept: Image | None, image: Image, order: BuildOrder, kept_role: Role | None
     ) -> tuple[list[Change], list[Finding]]:
-        """A second image of one version: it goes the way of outdated ones, and stops where anyone depends on it. It is
-        seen by no more people than the one that stands, whose role is `its`."""
+        """A second image of one version: it is hidden and deleted like an outdated one, unless it is in use. It is
+        visible to no more people than the image that is `kept`, whose role is `kept_role`."""
         findings: list[Finding] = []
         if not self._is_usable(build, image):
             return list(self._clear(image, findings)), findings
@@ -430,23 +430,23 @@ class DefinitionPlanner:
             stage, why = Stage.HIDE, "its id is promised to stay"
         visibility, hidden = image.visibility, image.hidden
         if stage >= Stage.HIDE and not is_hidden(image):
-            visibility, hidden = self._out_of_sight(visibility, hidden, situation)
+            visibility, hidden = self._hidden(visibility, hidden, situation)
         if not situation.foreign:  # of another project's it is ours to hide only as long as it is public
             visibility = retention.narrower(visibility, kept_role.visibility if kept_role else visibility)
-        stands = f"{state.id} stands" if state else "the one to be imported stands"
-        if state:
-            message = f"version {build} is there twice: {stands} for it, {image.id} does not"
+        why_duplicate = f"duplicate of {kept.id if kept else 'the image to be imported'}"
+        if kept:
+            message = f"version {build} exists twice: {kept.id} is kept, {image.id} is a duplicate"
             findings.append(Finding("warning", self.definition.name, message))
-        # What others have hidden gets no mark of ours, by which a run would know that it may show it again.
+        # An image that others have hidden gets no mark of ours: with it a run would show the image again.
         hidden_by_others = situation.foreign and is_hidden_by_others(image)
         since = None if hidden_by_others else hidden_since(image, stage, True, self.day)
-        role = Role(False, True, True, stage, f"{stands} for version {build}", visibility, hidden, since)
+        role = Role(False, True, True, stage, why_duplicate, visibility, hidden, since)
         findings += self._held(replace(role, why=why), image)
         changes = self._change(build, None, order, role, image)
-        return [replace(change, reason=f"{stands} for its version") for change in changes], findings
+        return [replace(change, reason=why_duplicate) for change in changes], findings
 
     def _names_of_others(self, state: DefinitionState) -> list[Change]:
-        """Older images of other projects that stand for nothing give the plain name up, so that it is found once."""
+        """Older untrusted images of other projects lose the plain name, so that it is unique."""
         order, changes = state.order, list[Change]()
         for build, image in state.untrusted:
             older = build not in state.roles and build_key(build) < build_key(order.newest.version)
@@ -460,15 +460,15 @@ class DefinitionPlanner:
         return clear_leftover(self.definition.name, image, foreign, self.day, findings)
 
     def _held(self, role: Role, image: Image) -> list[Finding]:
-        """What keeps an outdated image from going as far as asked."""
+        """Report why an outdated image does not reach the requested stage."""
         asked = Stage[self.policy.outdated.upper()]
         if not role.outdated or role.stage >= asked or role.why == retention.STILL_DEFINED:
             return []
-        return [Finding("note", self.definition.name, f"{image.name} ({image.id}) goes no further: {role.why}")]
+        return [Finding("note", self.definition.name, f"{image.name} ({image.id}) is kept: {role.why}")]
 
 
-def _with_keeper(change: Change, state: Image, planned: Change | None) -> Change:
-    """A twin is deleted only while the image is there that stands for it, as the plan has it; unless that goes, too."""
+def _with_keeper(change: Change, kept: Image, planned: Change | None) -> Change:
+    """A duplicate is deleted only while the image that is kept exists as planned, unless that is deleted, too."""
     if isinstance(planned, Delete) or not isinstance(change, Delete):
         return change
-    return replace(change, keeper=planned.wanted if planned else state)
+    return replace(change, keeper=planned.wanted if planned else kept)

@@ -35,7 +35,7 @@ GIB = 1024**3
 
 
 def is_superseded(definition: Definition, version: Version, newest: Version) -> bool:
-    """True when another version stands for the same system: only one of them may be os_purpose generic (SCS-0102)."""
+    """True when another version is the same system: only one of them may be os_purpose generic (SCS-0102)."""
     if version.version == newest.version:
         return False
     same = os_version(definition, version) == os_version(definition, newest)
@@ -68,7 +68,7 @@ def properties(definition: Definition, version: Version, superseded: bool) -> di
         wanted["image_build_date"] = version.build_date
     if (system := os_version(definition, version)) is not None:
         wanted["os_version"] = system
-    # The upstream's address, never the mirror's; what can't be fetched by others is "private".
+    # The upstream's address, never the mirror's; a local file is "private".
     is_local = version.url.lower().startswith("file:")
     source = version.source or ("private" if is_local else version.url)
     wanted["image_source"] = public_urls(source)
@@ -117,8 +117,8 @@ def wanted_image(
     found: Image | None = None,
     carried: frozenset[str] | None = None,
 ) -> Image:
-    """The image as it shall be; what others set on the `found` one stays. `carried`: members of the build before, for a
-    new one whose definition names none."""
+    """The desired image; properties that others set on the `found` one stay. `carried`: members of the build before,
+    for a new one whose definition names none."""
     set_properties = properties(definition, version, role.superseded)
     if found is not None and SIGNED_BY in set_properties and not _has_signed_bytes(found, version):
         set_properties[SIGNED_BY] = None
@@ -147,7 +147,7 @@ def wanted_image(
     gone = (old_properties | set(set_properties)) - set(set_by_us)
     kept = {key: value for key, value in found.properties.items() if key not in {*gone, *MARKS, RUN}}
     merged = {**kept, **wanted.properties}
-    # What is not published yet is private for now only.
+    # An unpublished image is private only for now.
     narrow = role.outdated and not is_pending(found)
     visibility = narrower(wanted.visibility, found.visibility) if narrow else wanted.visibility
     if verified := found.properties.get(VERIFIED):

@@ -81,7 +81,7 @@ def _rules(definition: Definition, order: BuildOrder, policy: Policy, today: dat
         statements.insert(0, ("disabled", "enable is false: nothing of what follows is done without --force"))
     statements.append(("current", f"{order.current}: {_why_current(definition, order)}"))
     statements.append(("retention", retention.describe_rule(validity, today)))
-    statements.append(("outdated", f"builds beyond that go as far as {policy.outdated} (--outdated)"))
+    statements.append(("outdated", f"older builds are handled by --outdated {policy.outdated}"))
     return statements
 
 
@@ -91,7 +91,7 @@ def _why_current(definition: Definition, order: BuildOrder) -> str:
     if order.current in order.pins:
         return f"a rollback made it current in place of {order.pins[order.current]}"
     if order.current != order.newest.version:
-        return f"{order.newest.version} is newer, but a rollback took it back"
+        return f"{order.newest.version} is newer, but was rolled back"
     return "the newest version that is defined" if definition.multi else "the newest version"
 
 
@@ -107,7 +107,7 @@ def _builds(
         name = originals.get(usable.id, usable).name if usable else naming.image_name(definition, build, role.newest)
         statements = [("place", _place(state.order, build, role)), *_state(state, build, image)]
         if usable and usable.id in originals:
-            statements.append(("owner", f"given over by its former owner {originals[usable.id].owner}"))
+            statements.append(("owner", f"transferred from its former owner {originals[usable.id].owner}"))
         statements.append(("name", _name(definition, state, build, role, usable)))
         statements.append(("visibility", _visibility(state, build, role)))
         statements.append(("stage", f"{role.stage.name.lower()}: {role.why}"))
@@ -116,8 +116,8 @@ def _builds(
 
 
 def _others(state: DefinitionState, changes: Sequence[Change]) -> list[Build]:
-    """Images that stand for no build: second ones, and what interrupted runs left."""
-    others = [(build, image, f"{state.images[build].id} stands for this version") for build, image in state.duplicates]
+    """Images outside of the builds: duplicates, and records that interrupted runs left."""
+    others = [(build, image, f"duplicate of {state.images[build].id}") for build, image in state.duplicates]
     others += [
         (build, image, f"it is {image.status}, and was left by an interrupted run")
         for build, image in state.images.items()
@@ -139,9 +139,9 @@ def _place(order: BuildOrder, build: str, role: Role) -> str:
     if role.newest:
         return "the current build"
     if build in order.bad:
-        return f"taken back by a rollback on {role.rolled_back}: it takes no place"
+        return f"rolled back on {role.rolled_back}: not counted"
     if build in order.withdrawn:
-        return "withdrawn in the definition: it takes no place"
+        return "withdrawn in the definition: not counted"
     if build in order.ahead:
         return "newer than every defined version: left as it is"
     return f"{count(order.rank(build), 'build')} before it"

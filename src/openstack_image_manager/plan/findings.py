@@ -76,8 +76,8 @@ def untrusted(definition: Definition, images: Iterable[tuple[str, Image]]) -> li
         Finding(
             "warning",
             definition.name,
-            f"{image.id} of project {image.owner} claims to be version {build}: not believed, for its bytes cannot be "
-            "compared with the definition's checksum, or are others, or more people are to see it",
+            f"{image.id} of project {image.owner} claims to be version {build}: not trusted, because its bytes "
+            "cannot be compared with the definition's checksum, or differ, or more projects would see it",
         )
         for build, image in images
     ]
@@ -90,6 +90,6 @@ def other_checksum(definition: Definition, version: Version | None, image: Image
         return []
     message = (
         f"the definition's checksum of version {version.version} is {version.checksum}, but {image.id} was verified "
-        f"with {stored}; an image's bytes can't change: define them as a new version"
+        f"with {stored}; the bytes of an image cannot change: define a new version"
     )
     return [Finding("warning", definition.name, message)]

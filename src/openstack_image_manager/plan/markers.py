@@ -19,9 +19,9 @@ ROLLED_BACK = "image_manager_rolled_back"
 MARKS = (HIDDEN_SINCE, PINNED_OVER, ROLLED_BACK)
 RUN = "image_manager_run"  # on unpublished images only: which run made the record
 SIGNED_BY = "image_manager_signed_by"  # fingerprint of the key, and when
-CHECKSUMS_URL = "image_manager_checksums_url"  # the file that told the checksum
+CHECKSUMS_URL = "image_manager_checksums_url"  # the file with the checksum
 # The digest that Glance had when VERIFIED was written. Nova copies properties to snapshots of servers, where VERIFIED
-# would be false: it counts only beside the bytes that it is about.
+# would be false: it counts only with the bytes that it is about.
 BYTES = "image_manager_bytes"
 OWN = (
     RECORD,
@@ -64,7 +64,7 @@ def verified_checksum(image: Image) -> str:
 
 
 def names_its_bytes(image: Image) -> bool:
-    """True for an image whose evidence says of which bytes it is, and it is of the bytes that the image has."""
+    """True for an image whose evidence names bytes, and the image has these bytes."""
     return image.properties.get(BYTES) == digest(image)
 
 
@@ -74,7 +74,7 @@ def is_imported(image: Image) -> bool:
 
 
 def signature(image: Image) -> tuple[str, str]:
-    """Who signed the bytes that the image was verified with, and when; empty where it does not say."""
+    """The signer of the verified bytes, and when they were signed; empty if unknown."""
     signed_by, _, signed_at = image.properties.get(SIGNED_BY, "").partition(" ")
     return (signed_by, signed_at) if verified_checksum(image) else ("", "")
 

@@ -17,7 +17,7 @@ def identify(image: Image, definitions: Mapping[str, Definition]) -> Key | None:
     """(definition, version) of an image: by its properties, else by its id, else by its name; None: none of these.
 
     Never by the Glance name when properties say otherwise: names are not unique. Images of earlier tools may lack
-    `image_name`; their `image_description` was the definition's name unless told otherwise.
+    `image_name`; their `image_description` is the definition's name by default.
     """
     properties = image.properties
     name = properties.get("image_name")
@@ -46,7 +46,7 @@ def _by_source(source: str, definition: Definition) -> str | None:
 
 
 def belongs(image: Image, definition: Definition, project: str | None) -> bool:
-    """True for an image that we may look after: public, of our own project (None: whoever's), or of the project that
+    """True for an image that we may manage: public, of our own project (None: of any), or of the project that
     the definition gives its images to."""
     return image.visibility == "public" or project is None or image.owner in (project, definition.owner)
 
@@ -95,16 +95,16 @@ def _other_id(version: str, named: str, existing: str, named_key: Key | None) ->
 
 
 def namesake_findings(namesakes: Iterable[Image], tag: str, project: str | None) -> list[Finding]:
-    """What to know of images that are called as ours are to be, but are not looked after: they stay as they are. No
-    word about one that a run is just making: Glance writes its tags after all else."""
+    """Report images that have the name of a managed one, but are not managed: they stay as they are. An image that a
+    run is just creating is left out: Glance writes its tags last."""
     findings = []
     foreign: dict[tuple[str, str], list[Image]] = defaultdict(list)
     for image in namesakes:
         if image.status == "queued" and markers.is_pending(image):
             continue
         if image.owner == project:
-            message = f"{image.id} is called that too, but has not the tag {tag}: not touched"
-            hint = f"to have it looked after: openstack image set --tag {tag} {image.id}"
+            message = f"{image.id} has the same name, but not the tag {tag}: not changed"
+            hint = f"to manage it: openstack image set --tag {tag} {image.id}"
             findings.append(Finding("warning", image.name, f"{message}; {hint}"))
         elif image.visibility in ("public", "community"):
             foreign[image.name, image.visibility].append(image)
@@ -117,11 +117,11 @@ def _theirs_message(visibility: str, images: Sequence[Image]) -> str:
     """One line, however many images strangers make."""
     first = images[0]
     if len(images) == 1:
-        return f"the {visibility} image {first.id} of project {first.owner} is called that too: not touched"
+        return f"the {visibility} image {first.id} of project {first.owner} has the same name: not changed"
     ids, projects = sorted(image.id for image in images), len({image.owner for image in images})
     some = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
     of = f"project {first.owner}" if projects == 1 else f"{projects} projects"
-    return f"{len(images)} {visibility} images of {of} are called that too ({some}): not touched"
+    return f"{len(images)} {visibility} images of {of} have the same name ({some}): not changed"
 
 
 def _others_message(images: Sequence[Image]) -> str:
@@ -167,8 +167,8 @@ def choose_per_version(
     claim: Callable[[str, Image], int] = lambda _build, _image: 0,
     usable: Callable[[str, Image], bool] = lambda _build, image: is_usable(image),
 ) -> tuple[dict[str, Image], list[tuple[str, Image]]]:
-    """The image that stands for each version (`usable`, of the best `claim`, of the status that the definition wants,
-    seen by most, oldest), and the others with their versions. Images are told apart by their ids."""
+    """The image to use for each version (`usable`, of the best `claim`, of the status that the definition wants,
+    seen by most, oldest), and the others with their versions. Images are identified by their ids."""
 
     # One that has the status already, not the active one: what a run deactivates would not be the one of the next run.
     def standing(version: str, image: Image) -> tuple[bool, int, bool, int, bool, str, str]:

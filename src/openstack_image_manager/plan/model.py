@@ -13,7 +13,7 @@ from openstack_image_manager.model import FieldChange, Finding, Image
 
 
 class Stage(IntEnum):
-    """How far an image has come on its way out; each stage includes the ones before it."""
+    """The stages of retention; each includes the ones before it."""
 
     KEEP = 0
     HIDE = 1
@@ -23,10 +23,10 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What one version is within its definition.
+    """The role of one version within its definition.
 
-    `superseded`: another version stands for the same system. `outdated`: no longer one of the builds that stay in
-    sight; `stage`: how far it may go for that, `why`: what holds it there. `hidden_since`: the day of hiding.
+    `superseded`: another version is the same system. `outdated`: not one of the visible builds. `stage`: the stage of
+    retention, `why`: the reason. `hidden_since`: the day of hiding.
     After a rollback, `pinned_over`: the newer version that this one stays current in place of, `rolled_back`: the day
     on which another one took this one's place."""
 
@@ -89,7 +89,7 @@ class Update:
 
     @property
     def deactivates(self) -> bool:
-        """True if nobody can use the image afterwards."""
+        """True if the image cannot be used afterwards."""
         return "status" in self.names and self.wanted.status == "deactivated"
 
     @property
@@ -101,8 +101,8 @@ class Update:
 @dataclass(frozen=True, slots=True)
 class Delete:
     """Delete one image. `junk`: it was never published, and holds nothing that anyone could use. `keeper`: the image
-    that stands for its version, or the current one, under its name and seen by as many as the plan says; or else
-    nothing is deleted."""
+    that is kept for its version, or the current one. Unless it has its name and visibility as planned, nothing is
+    deleted."""
 
     group: str
     found: Image
@@ -136,14 +136,14 @@ class Plan:
     findings: tuple[Finding, ...] = ()
     definitions: int = 0
     images: int = 0
-    converts: Mapping[str, bool | None] = field(default_factory=dict)  # by format, None: nothing tells
+    converts: Mapping[str, bool | None] = field(default_factory=dict)  # by format, None: unknown
     projects: Mapping[str, str] = field(default_factory=dict)  # names by ids, those that are known
     behind: tuple[OutdatedDefinition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the command line decides, beside the definitions."""
+    """The options of the command line that decide a plan."""
 
     tag: str = DEFAULT_TAG
     latest: bool = False
@@ -157,12 +157,12 @@ class Policy:
     unknown_usage: UnknownUsage = "keep"
     max_deletes: int = 5
     same_ids: bool = False  # a version has the same image id in every cloud
-    project: str | None = None  # whose images are deleted at most; None: whoever's
+    project: str | None = None  # images of other projects are never deleted; None: of any
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one definition; `kind`: the class of its failure (errors.KINDS)."""
+    """The result of one definition; `kind`: the class of its failure (errors.KINDS)."""
 
     definition: str
     state: Literal["ok", "failed", "skipped"]

@@ -35,8 +35,8 @@ def plan(
     usage: Usage,
     behind: Sequence[str] = (),
 ) -> tuple[list[Change], list[Finding]]:
-    """What becomes of images that belong to none of the definitions `names`: nothing, unless --orphans says so. What
-    the image itself promises (uuid_validity, provided_until) is kept. `behind`: definitions that the cloud is ahead of;
+    """Changes of images that belong to none of the definitions `names`: none, unless --orphans asks for them. A promise
+    of the image itself (uuid_validity, provided_until) is kept. `behind`: definitions that the cloud is ahead of;
     then this run may lack whole definitions, too."""
     changes: list[Change] = []
     findings: list[Finding] = []
@@ -81,7 +81,7 @@ def _left(number: int, behind: Sequence[str]) -> list[Finding]:
 
 
 def _version(image: Image) -> Any:
-    # What was never published takes no place of what was.
+    # An unpublished image does not count before a published one.
     version = naming.version_key(image.properties.get("internal_version") or image.name)
     return not markers.is_pending(image), version, image.created_at
 
@@ -93,22 +93,22 @@ def _orphan(
     if behind and policy.orphans != "keep":
         stage, why = Stage.KEEP, "these definitions are behind the cloud"
     if stage is Stage.KEEP:
-        message = f"{image.name} ({image.id}) has no definition (any more) and is left alone: {why}"
+        message = f"{image.name} ({image.id}) has no definition and is kept: {why}"
         return [], [Finding("note", name, message)]
-    reason = "it has no definition (any more)"
+    reason = "it has no definition"
     if stage is Stage.DELETE:
         # Glance may refuse to delete it: then it is hidden at least.
         before = [] if is_hidden(image) else _hide(name, image, Stage.HIDE, policy, today, reason)
         changes: list[Change] = [*before, Delete(name, before[-1].wanted if before else image, reason)]
         return changes, []
     short = stage.name.lower() != policy.orphans
-    findings = [Finding("note", name, f"{image.name} ({image.id}) goes no further: {why}")] if short else []
+    findings = [Finding("note", name, f"{image.name} ({image.id}) is kept: {why}")] if short else []
     return [*_hide(name, image, stage, policy, today, reason)], findings
 
 
 def _stage(image: Image, rank: int, policy: Policy, today: date, usage: Usage) -> tuple[Stage, str]:
     if policy.orphans == "keep":
-        return Stage.KEEP, "--orphans hide or delete takes it away"
+        return Stage.KEEP, "--orphans hide or delete removes it"
     if promise := retention.promise(image.properties, rank, today):
         return Stage.KEEP, promise
     situation = situation_of(image, 0, 0, policy, usage)

@@ -23,12 +23,12 @@ from openstack_image_manager.plan.rotation import build_key
 from openstack_image_manager.transfer.checksum_files import copy_checksum
 from openstack_image_manager.transfer.unpack import is_packed
 
-# What a run reads from an image to decide about others, and what another project could therefore tell it.
+# Properties of an image by which a run decides about others; another project could therefore forge them.
 UNTRUSTED = (markers.PINNED_OVER, markers.ROLLED_BACK, markers.RUN)
 
 
 class Claim(IntEnum):
-    """How good an image's claim is to stand for its version, the best first. From FOREIGN on it stands for none."""
+    """How good an image's claim to a version is, the best first. From FOREIGN on the image counts for none."""
 
     NAMED = 0  # ours, and the definition gives its id
     RIGHT = 1  # ours, with the right bytes
@@ -41,8 +41,7 @@ class Claim(IntEnum):
 
 
 def claim_of(definition: Definition, version: Version | None, image: Image, project: str | None) -> Claim:
-    """How good the claim of an image is to stand for a version; `version` None: it is not defined. `project`: ours,
-    None: whoever's."""
+    """How good the claim of an image to a version is; `version` None: it is not defined. `project`: ours, None: any."""
     is_ours = project is None or image.owner == project
     right = _has_right_bytes(definition, version, image, is_ours)
     if is_ours and right is not False and version is not None and version.id == image.id:
@@ -96,7 +95,7 @@ def weigh(definition: Definition, images: Mapping[str, Image], claims: Mapping[s
     ignored = {
         build for build in claims if claims[build] >= Claim.FOREIGN or (build in owners and build_key(build) > last)
     }
-    # Published images whose claim does not rest on what it wrote, or of which nothing has to be widened.
+    # Published images whose claim does not rest on what it wrote, or that need not be shown to more people.
     solid = {
         build
         for build, image in images.items()
@@ -150,7 +149,7 @@ def is_hidden_by_others(image: Image) -> bool:
 def not_wider(wanted: Image, found: Image) -> Image:
     """The wanted image, but seen by no more people than the one that was found."""
     members = wanted.members
-    # Everybody may see a public or community image already, so members of it are no wider.
+    # A public or community image is visible to everyone already, so its members add nobody.
     if members is not None and found.members is not None and found.visibility in ("shared", "private"):
         members &= found.members
     visibility = max(wanted.visibility, found.visibility, key=WIDEST_FIRST.index)
@@ -159,7 +158,7 @@ def not_wider(wanted: Image, found: Image) -> Image:
 
 
 def as_found(change: Change, images: Mapping[str, Image]) -> Change:
-    """The first change of an image of which not all was believed, as a difference from what it really is (`images`, by
+    """The first change of an image that is not fully trusted, as a difference from the real image (`images`, by
     their ids)."""
     if isinstance(change, Create) or change.found.id not in images:
         return change
@@ -225,7 +224,7 @@ def choose_takeovers(
         takeovers.sort(key=lambda takeover: (takeover.proof is not None, takeover.found.created_at, takeover.found.id))
         if takeovers[0].proof is None or len(takeovers) == 1:
             chosen[build] = takeovers.pop(0)
-        others = "another one stands for" if build in chosen else f"{len(takeovers)} claim to be"
+        others = "another image is used for" if build in chosen else f"{len(takeovers)} claim to be"
         why = f"{others} version {build}"
         findings += [_left(definition, takeover.found, why) for takeover in takeovers]
     return chosen, findings
@@ -240,19 +239,19 @@ def _left(definition: Definition, image: Image, why: str) -> Finding:
 
 
 def _objection(definition: Definition, version: Version, image: Image) -> str:
-    """What speaks against taking the image; empty: nothing does."""
+    """The reason not to take the image; empty: there is none."""
     if image.status not in WHOLE or image.import_task:
         return f"it is {image.status}, not whole"
     if desired.visibility(definition, version) == "shared" and definition.members is None:
-        return "whom it shall be shared with is not defined (members)"
+        return "its members are not defined"
     if version.checksum is None:
         return "the definition has no checksum to know its bytes by"
     if image.disk_format != definition.format:
-        return f"its bytes can't be compared: it is {image.disk_format} by now, not {definition.format}"
+        return f"its bytes cannot be compared: its format is {image.disk_format}, not {definition.format}"
     if _is_right(version, image):
         return ""
     if is_packed(version.url):
-        return "its bytes can't be compared: the checksum may be that of the packed file"
+        return "its bytes cannot be compared: the checksum may be that of the packed file"
     if version.checksum.partition(":")[0] == image.hash_algorithm:
         return f"wrong bytes: {image.hash_algorithm}:{image.hash_value} instead of {version.checksum}"
     return ""

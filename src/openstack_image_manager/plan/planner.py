@@ -32,8 +32,8 @@ def plan(
     """The plan for all definitions. `findings` of the level error name definitions that must be left alone.
 
     `names`: all definitions there are, filtered out ones too; images of none of them are orphans. None: nothing is an
-    orphan. `usage`: how many servers, volumes and snapshots came from the image with an id; None: can't be seen.
-    `roll_back`: definitions and the version that shall be current. `given`: images of former owners."""
+    orphan. `usage`: how many servers, volumes and snapshots came from the image with an id; None: unknown.
+    `roll_back`: definitions and the version that should be current. `given`: images of former owners."""
     known = {definition.name: definition for definition in definitions}
     found = one_by_id(found)
     broken = {finding.subject for finding in findings if finding.level == "error"}
@@ -70,8 +70,8 @@ def plan(
     changes, remarks = _limited(changes, policy)
     all_findings += remarks
     images = sum(map(len, by_definition.values())) + (len(rest) if names is not None else 0)
-    telling = [(known[name].format, image) for name, builds in by_definition.items() for _, image in builds]
-    converts = _converts({definition.format for definition in known.values()}, telling, policy.project)
+    imported = [(known[name].format, image) for name, builds in by_definition.items() for _, image in builds]
+    converts = _converts({definition.format for definition in known.values()}, imported, policy.project)
     return Plan(tuple(changes), tuple(all_findings), len(known), images, converts, behind=tuple(behind))
 
 
@@ -108,7 +108,7 @@ def _usable(definition: Definition, found: Iterable[tuple[str, Image]]) -> set[s
 
 
 def _limited(changes: Sequence[Change], policy: Policy) -> tuple[list[Change], list[Finding]]:
-    """The changes without the deletes of another project's images where these are more than --max-deletes: whoever can
+    """The changes without the deletes of another project's images where these are more than --max-deletes: users who
     make images there must not stop a run with them."""
     deletes = Counter(change.found.owner for change in changes if _is_of_others(change, policy))
     spared = {owner: number for owner, number in deletes.items() if number > policy.max_deletes}
@@ -153,16 +153,16 @@ def is_final(change: Change) -> TypeGuard[Update | Delete]:
 def _converts(
     formats: Iterable[str], images: Iterable[tuple[str, Image]], project: str | None
 ) -> dict[str, bool | None]:
-    """Whether the cloud converts what it imports, for each format, as its newest image that can tell shows; None: none
-    can. Glance converts neither iso nor raw, and nothing that was uploaded and not imported: only images that carry our
-    record of an import tell."""
-    telling: dict[str, list[tuple[str, bool]]] = defaultdict(list)
+    """Whether the cloud converts what it imports, for each format, as its newest imported image shows; None: there is
+    none. Glance converts neither iso nor raw, and nothing that was uploaded and not imported: only images with our
+    record of an import count."""
+    imported: dict[str, list[tuple[str, bool]]] = defaultdict(list)
     for defined, image in images:
         is_ours = project is None or image.owner == project
         if defined not in ("raw", "iso") and image.status in WHOLE and is_ours and markers.VERIFIED in image.properties:
-            telling[defined].append((image.created_at, image.disk_format != defined))
-    every = [shown for samples in telling.values() for shown in samples]
+            imported[defined].append((image.created_at, image.disk_format != defined))
+    every = [shown for samples in imported.values() for shown in samples]
     return {
-        image_format: max(telling[image_format] or every)[1] if telling[image_format] or every else None
+        image_format: max(imported[image_format] or every)[1] if imported[image_format] or every else None
         for image_format in formats
     }

@@ -18,14 +18,14 @@ from openstack_image_manager.plan.planner import is_final, plan
 
 # Fields that decide who finds which image under which name.
 DECISIVE = ("name", "visibility", "hidden", "status", markers.PINNED_OVER, markers.ROLLED_BACK)
-# Properties that Nova and Cinder write on images they make of servers and volumes, beside those of the first image.
+# Properties that Nova and Cinder write on images of servers and volumes, in addition to those of the first image.
 COPIED = ("base_image_ref", "instance_uuid", "image_id")
 Values = Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class Replanner:
-    """What a plan was made of. `images`: those it was made of; `admin`: may the user change images of other projects;
+    """The inputs of a plan. `images`: those it was made of; `admin`: may the user change images of other projects;
     `names`: all definitions there are, None: unknown, so no image is one without a definition."""
 
     plan: Plan
@@ -100,7 +100,7 @@ class Replanner:
         policy, known = self.policy, self._known[name]
         owners = {policy.project, *((definition.owner, *definition.former_owners) if definition else ())}
         return [
-            # Of what was given away since, nobody asked whom it is shared with now.
+            # The members of an image that was transferred since are unknown.
             replace(image, members=known[image.id].members)
             if image.id in known and known[image.id].owner == image.owner
             else image
@@ -159,7 +159,7 @@ def outcome(image: Image, changes: Iterable[Change]) -> Values | None:
 
 
 def change_key(change: Change) -> tuple[object, ...]:
-    """What makes two changes the same one, in what is decisive."""
+    """The identity of a change, in its decisive fields."""
     if isinstance(change, Create):
         return ("import", change.version.version, *decisive_fields(change.wanted).values())
     if isinstance(change, Delete):

@@ -18,9 +18,9 @@ from openstack_image_manager.plan import markers
 from openstack_image_manager.plan.model import Policy, Role, Stage
 
 DEFAULT_VISIBLE = 3
-LAST = re.compile(r"last-0*(\d{1,9})")  # no cloud has more images; a longer number can't be understood
+LAST = re.compile(r"last-0*(\d{1,9})")  # no cloud has more images; a longer number is not valid
 STILL_DEFINED = "still defined"
-OUTDATED = "older than the builds that stay in sight"
+OUTDATED = "older than the visible builds"
 WITHDRAWN = "withdrawn in the definition"
 WIDEST_FIRST = ("public", "community", "shared", "private")
 Usage = Callable[[str], int | None]
@@ -28,9 +28,9 @@ Usage = Callable[[str], int | None]
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What decides about one build. `rank`: 0 is the current one; `visible`: how many stay in sight, None: all.
+    """The facts that decide about one build. `rank`: 0 is the current one; `visible`: how many stay visible, None: all.
 
-    `uses`: servers, volumes and snapshots made from it, None: can't be seen. `hidden_since`: the day it was hidden.
+    `uses`: servers, volumes and snapshots made from it, None: unknown. `hidden_since`: the day it was hidden.
     `bad`: the definition was rolled back from this build; `withdrawn`: the definition says so of its version;
     `ahead`: it is newer than every defined version."""
 
@@ -54,25 +54,25 @@ def decide(situation: Situation, policy: Policy, today: date) -> tuple[Stage, st
     s = situation
     if not is_outdated(s):
         return Stage.KEEP, "not outdated"
-    # A build that was taken back or withdrawn is hidden even where outdated ones stay as they are.
+    # A build that was rolled back from or withdrawn is hidden even where outdated ones stay as they are.
     asked = max(Stage[policy.outdated.upper()], Stage.HIDE if s.bad or s.withdrawn else Stage.KEEP)
     limit, why = _limit(s, asked, policy, today)
     return (limit, why) if limit < asked else (asked, _cause(s) or OUTDATED)
 
 
 def is_outdated(s: Situation) -> bool:
-    """True for a build that no promise and no definition keeps in sight."""
+    """True for a build that no promise and no definition keeps visible."""
     if s.bad or s.withdrawn:
         return True
     if s.visible is None or s.rank < s.visible or s.explicit or s.kept:
         return False
-    # What is not rotated stays as long as it is defined.
+    # A version without rotation stays as long as it is defined.
     return s.multi or not s.defined
 
 
 def _cause(s: Situation) -> str:
     """Why a build is hidden whatever its place; empty: for its place only."""
-    return WITHDRAWN if s.withdrawn else "taken back by a rollback" if s.bad else ""
+    return WITHDRAWN if s.withdrawn else "rolled back" if s.bad else ""
 
 
 def _limit(s: Situation, asked: Stage, policy: Policy, today: date) -> tuple[Stage, str]:
@@ -90,7 +90,7 @@ def _limit(s: Situation, asked: Stage, policy: Policy, today: date) -> tuple[Sta
     if s.uses:
         return Stage.HIDE, f"in use by {s.uses}"
     if asked is Stage.DELETE and s.uses is None and policy.unknown_usage != "delete":
-        return Stage.HIDE, "whether it is in use can't be seen (--unknown-usage delete goes on all the same)"
+        return Stage.HIDE, "cannot check whether it is in use (--unknown-usage delete deletes it anyway)"
     if policy.grace and asked > Stage.HIDE:
         if s.hidden_since is None:
             return Stage.HIDE, f"to be hidden for {count(policy.grace, 'day')} first"
@@ -107,7 +107,7 @@ def narrower(first: str, second: str) -> str:
 
 
 def visible_builds(uuid_validity: str | None, today: date) -> int | None:
-    """How many of the newest builds stay in sight; None: all of them."""
+    """How many of the newest builds stay visible; None: all of them."""
     if uuid_validity is None:
         return DEFAULT_VISIBLE
     if uuid_validity == "none":
@@ -115,25 +115,25 @@ def visible_builds(uuid_validity: str | None, today: date) -> int | None:
     if last := LAST.fullmatch(uuid_validity):
         return max(1, int(last.group(1)))
     until = as_day(uuid_validity)
-    # notice, forever, and whatever can't be understood: a mistyped promise is kept rather than broken.
+    # notice, forever and invalid values: a mistyped promise is kept rather than broken.
     return DEFAULT_VISIBLE if until and until < today else None
 
 
 def describe_rule(uuid_validity: str | None, today: date) -> str:
-    """What visible_builds makes of a value, and why, in words."""
+    """Describe what visible_builds makes of a value, and why."""
     visible = visible_builds(uuid_validity, today)
     if uuid_validity is None:
-        return f"no uuid_validity: the newest {visible} builds stay in sight"
+        return f"no uuid_validity: the newest {visible} builds stay visible"
     if visible is None:
         until = f" until {day}" if (day := as_day(uuid_validity)) else ""
-        return f"uuid_validity {uuid_validity}: all builds stay in sight{until}"
+        return f"uuid_validity {uuid_validity}: all builds stay visible{until}"
     builds = "only the current build stays" if visible == 1 else f"the newest {visible} builds stay"
     over = ", a day that has passed" if as_day(uuid_validity) else ""
-    return f"uuid_validity {uuid_validity}{over}: {builds} in sight"
+    return f"uuid_validity {uuid_validity}{over}: {builds} visible"
 
 
 def promise(properties: Mapping[str, str], rank: int, today: date) -> str | None:
-    """What an image whose definition is gone promises by itself, so that it stays; None: nothing. `rank`: 0 is the
+    """The promise on an image without definition that keeps it; None: there is none. `rank`: 0 is the
     newest of its kind. A date in `provided_until` that has passed ends what `last-N` promises."""
     validity, provided = properties.get("uuid_validity"), properties.get("provided_until")
     for name, value in (("uuid_validity", validity), ("provided_until", provided)):
@@ -144,7 +144,7 @@ def promise(properties: Mapping[str, str], rank: int, today: date) -> str | None
         return None
     last, ended = LAST.fullmatch(validity), as_day(provided) is not None
     if last is None:
-        return f"its uuid_validity is {validity}, which can't be understood"
+        return f"its uuid_validity is {validity}, which is not a valid value"
     return f"its uuid_validity is {validity}" if rank < int(last[1]) and not ended else None
 
 
@@ -166,7 +166,7 @@ def is_foreign(image: Image, policy: Policy, owner: str | None) -> bool:
 def situation_of(
     image: Image | None, rank: int, visible: int | None, policy: Policy, usage: Usage, owner: str | None = None
 ) -> Situation:
-    """What is known of an image, for the rule of retention; None: it is not in the cloud yet. `owner`: the project that
+    """The facts about an image for the rule of retention; None: it is not in the cloud yet. `owner`: the project that
     the definition gives its images to."""
     if image is None:
         return Situation(rank, visible)
@@ -195,7 +195,7 @@ def is_hidden(image: Image) -> bool:
 
 
 def outdated_image(image: Image, role: Role, name: str, properties: dict[str, str]) -> Image:
-    """The image on its way out; never seen by more than before."""
+    """The outdated image in its stage; never visible to more people than before."""
     return replace(
         image,
         name=name,

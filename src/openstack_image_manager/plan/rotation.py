@@ -47,7 +47,7 @@ class BuildOrder:
 
 
 def build_key(build: str) -> Any:
-    """What builds are compared by; builds that compare equal have an order too."""
+    """The sort key of builds; versions that compare equal have an order, too."""
     return naming.version_key(build), build
 
 
@@ -75,7 +75,7 @@ def order_builds(
     if multi and to is not None:
         served = _served(good, current or newest.version, bad)
         current = _chosen(definition, good, to, served, bad)
-        # What is not in the cloud yet is no bad build, and ends the rollback once it is there.
+        # A build that is not in the cloud yet is not bad, and ends the rollback once it exists.
         over = max(served, newest.version, key=build_key) if newest.version in {*good, *bad} else served
         pins = {current: over} if build_key(current) < build_key(over) else {}
         later = {build for build in {*defined, *good} if build_key(current) < build_key(build) <= build_key(over)}
@@ -91,7 +91,7 @@ def order_builds(
     missing.sort(key=lambda version: build_key(version.version), reverse=True)
     withheld = None if newest.version in {*usable, *bad, *(version.version for version in missing)} else newest
     present = {*usable, *(version.version for version in missing)}
-    # Withdrawn builds come last: whoever withdrew one wants it hidden before the others.
+    # Withdrawn builds come last: they are hidden before the others.
     rest = sorted(present - {current}, key=lambda build: (build not in withdrawn, build_key(build)), reverse=True)
     out = {*bad, *withdrawn, *weak, *_kept_from_users(definition)} - {current}
     places = frozenset({current, *rest} - out)
@@ -128,8 +128,8 @@ def _visibility(definition: Definition, version: Version) -> str:
 def _rollbacks(
     usable: Mapping[str, Image], newest: str, builds: Iterable[str]
 ) -> tuple[dict[str, str], frozenset[str]]:
-    """What earlier rollbacks left on images: builds that are current in place of a newer version, and the bad ones. A
-    pin lasts until a version is defined that is newer than the one it was made over; what was bad stays bad."""
+    """The marks of earlier rollbacks on images: builds that are current in place of a newer version, and the bad ones.
+    A pin lasts until a version is defined that is newer than the one it was made over; what was bad stays bad."""
     marks = {build: image.properties.get(markers.PINNED_OVER, "") for build, image in usable.items()}
     pins = {build: over for build, over in marks.items() if over and build_key(over) >= build_key(newest)}
     bad = {build for build, image in usable.items() if markers.ROLLED_BACK in image.properties}

@@ -45,13 +45,13 @@ def test_explain_has_the_reasons_of_the_plan(bench: Bench) -> None:
     outcome = bench.run("explain", name)
     assert outcome.code == 0, outcome.text
     for part in (
-        "no uuid_validity: the newest 3 builds stay in sight",
+        "no uuid_validity: the newest 3 builds stay visible",
         "current    5: the newest version that is defined",
         "place       the current build",
         f"+ {name}  import version 5: version 5 is not in the cloud",
         "place       1 build before it",
         "debian → ubuntu",
-        "visibility  community: older than the builds that stay in sight",
+        "visibility  community: older than the visible builds",
         "is          no longer defined, and active in the cloud",
         "nothing to do",
     ):

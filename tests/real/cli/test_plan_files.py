@@ -63,7 +63,7 @@ def test_exactly_the_plan_of_a_file_is_applied(bench: Bench) -> None:
     # Once more, as after a run that was killed: what is done is done.
     outcome = apply(bench, path, "--yes")
     assert outcome.code == 0, outcome.text
-    assert f"note: Ubuntu {bench.tag}: is done already, as approved\n" in outcome.out
+    assert f"note: Ubuntu {bench.tag}: is already done, as approved\n" in outcome.out
 
 
 @pytest.mark.parametrize(

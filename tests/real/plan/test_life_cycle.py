@@ -80,7 +80,7 @@ def test_what_is_in_use_goes_no_further_than_hidden(
         number += 1
     outcome = seeing.run(*DELETE)
     assert outcome.code == 0, outcome.text
-    assert f"({used}) goes no further: in use by {number}" in outcome.out
+    assert f"({used}) is kept: in use by {number}" in outcome.out
     assert versions(seeing) == {"1", "3", "4", "5"}
     assert state(seeing, "1") == ("community", False, "active")
     outcome = seeing.run("--outdated", "deactivate")
@@ -93,7 +93,7 @@ def test_where_usage_cannot_be_seen_nothing_is_deleted_without_a_word(seeing: Be
     outcome = seeing.run(*DELETE)
     assert outcome.code == 0
     assert "cannot check which images are in use: Nova answered 403" in outcome.out
-    assert "--unknown-usage delete goes on all the same" in outcome.out
+    assert "--unknown-usage delete deletes it anyway" in outcome.out
     assert len(versions(seeing)) == 5
     assert seeing.run(*DELETE, *UNSEEN).code == 0
     assert versions(seeing) == {"3", "4", "5"}
@@ -134,7 +134,7 @@ def test_protected_images_stay(aged: Bench) -> None:
     aged.patch(image, {"op": "replace", "path": "/protected", "value": True})
     outcome = aged.run(*DELETE, *UNSEEN)
     assert outcome.code == 0, outcome.text
-    assert f"({image.id}) goes no further: protected" in outcome.out
+    assert f"({image.id}) is kept: protected" in outcome.out
     assert versions(aged) == {"1", "3", "4", "5"}
     assert state(aged, "1") == ("community", False, "active")
 
@@ -149,7 +149,7 @@ def test_images_of_other_projects_are_never_deleted(aged: Bench, connections: di
     )
     outcome = aged.run(*DELETE, *UNSEEN)
     assert outcome.code == 0, outcome.text
-    assert f"{image.id} of project {other} claims to be version 1: not believed" in outcome.out
+    assert f"{image.id} of project {other} claims to be version 1: not trusted" in outcome.out
     assert versions(aged) == {"1", "3", "4", "5"}
 
 
@@ -210,7 +210,7 @@ def test_orphans_are_told_and_touched_only_when_asked(bench: Bench) -> None:
     bench.define(bench.ubuntu("1"))
     outcome = bench.run(*DELETE, *UNSEEN)
     assert f"{gone}: " in outcome.out
-    assert "has no definition (any more) and is left alone: --orphans hide or delete takes it away" in outcome.out
+    assert "has no definition and is kept: --orphans hide or delete removes it" in outcome.out
     assert len(bench.images()) == 2
     # A filter hides definitions from the plan; it makes no orphans.
     assert "no definition" not in bench.run("--filter", "nothing", "--orphans", "delete", *UNSEEN).out
@@ -236,7 +236,7 @@ def test_the_second_image_of_a_version_goes_the_way_of_outdated_ones(bench: Benc
     twin = bench.make(content, name=one.name, image_name=one.properties["image_name"], internal_version="1")
     outcome = bench.run()
     assert outcome.code == 0, outcome.text
-    assert f"version 1 is there twice: {one.id} stands for it, {twin} does not" in outcome.out
+    assert f"version 1 exists twice: {one.id} is kept, {twin} is a duplicate" in outcome.out
     hidden = {image.id: (image.name, image.hidden) for image in bench.images()}
     assert hidden == {one.id: (one.name, False), twin: (f"{one.name} (1)", True)}
     assert bench.run("plan", "--exit-code").code == 0
@@ -248,5 +248,5 @@ def test_the_second_image_of_a_version_goes_the_way_of_outdated_ones(bench: Benc
 def test_no_definitions_at_all_make_no_orphans(aged: Bench, text: str) -> None:
     (aged.directory / "images" / "images.yml").write_text(text)
     outcome = aged.run("--orphans", "delete", *UNSEEN, "--max-deletes", "99")
-    assert "holds no definitions" in outcome.out
+    assert "contains no definitions" in outcome.out
     assert len(versions(aged)) == 5

@@ -140,9 +140,9 @@ def test_images_of_our_names_that_are_not_ours_are_told_and_left(bench: Bench, m
     try:
         bench.define(bench.ubuntu("1"))
         outcome = bench.run("plan")
-        assert f"{ids[0]} is called that too, but has not the tag {bench.tag}: not touched" in outcome.out
-        assert f"the public image {ids[1]} of project {member.current_project_id} is called that too" in outcome.out
-        assert f"the community image {ids[3]} of project {member.current_project_id} is called that too" in outcome.out
+        assert f"{ids[0]} has the same name, but not the tag {bench.tag}: not changed" in outcome.out
+        assert f"the public image {ids[1]} of project {member.current_project_id} has the same name" in outcome.out
+        assert f"the community image {ids[3]} of project {member.current_project_id} has the same name" in outcome.out
         assert ids[2] not in outcome.out
         before = [bench.admin.image.get(f"/images/{each}").json() for each in ids]
         assert bench.run().code == 0
@@ -158,6 +158,6 @@ def test_names_with_marks_are_found_too(bench: Bench) -> None:
     other = bench.make((bench.site.directory / "1.img").read_bytes(), name=name, tags=[])
     try:
         bench.define(bench.ubuntu("1", name=name))
-        assert f"{other} is called that too" in bench.run("plan").out
+        assert f"{other} has the same name" in bench.run("plan").out
     finally:
         bench.admin.image.delete(f"/images/{other}")

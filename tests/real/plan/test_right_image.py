@@ -157,7 +157,7 @@ def test_evidence_counts_beside_the_bytes_that_it_names(bench: Bench) -> None:
     copy = bench.make(bytes_of(bench, "evil"), name=image.name, visibility="public", **image.properties)
     bench.patch(image, {"op": "replace", "path": "/visibility", "value": "community"})
     said = done(bench)
-    assert f"version 1 is there twice: {image.id} stands for it, {copy} does not" in said
+    assert f"version 1 exists twice: {image.id} is kept, {copy} is a duplicate" in said
     assert (state(bench)[image.id][1], state(bench)[copy][1]) == ("public", "community")
     bench.admin.image.delete(f"/images/{image.id}")
     done(bench)

@@ -109,7 +109,7 @@ def test_what_another_project_forges(bench: Bench, member: Connection, owner: st
     theirs_are_as_they_were()
     assert "no changes" in bench.run("plan", *DELETE).out
     if owner:
-        assert f"of project {member.current_project_id} claims to be version 9: not believed" in outcome.out
+        assert f"of project {member.current_project_id} claims to be version 9: not trusted" in outcome.out
 
 
 def test_images_to_be_deleted_of_another_project_do_not_stop_a_run(bench: Bench, member: Connection) -> None:

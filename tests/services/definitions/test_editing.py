@@ -170,7 +170,7 @@ def directory(file: Path) -> None:
         (read_only, "{}: is read-only; chmod u+w lets it be changed"),
         (not_utf8, "{}: byte 0xff at offset 1 is not UTF-8"),
         (directory, "{}: is not a file"),
-        (Path.unlink, "{}: can't be changed: No such file or directory; look at its permissions and disk"),
+        (Path.unlink, "{}: cannot be changed: No such file or directory; check its permissions and the disk"),
     ],
 )
 def test_what_cannot_be_rewritten(file: Path, prepare: Callable[[Path], None], message: str) -> None:
@@ -181,12 +181,14 @@ def test_what_cannot_be_rewritten(file: Path, prepare: Callable[[Path], None], m
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(Error, match=r"none/a.yml: can't be changed: No such file or directory"):
+    with pytest.raises(Error, match=r"none/a.yml: cannot be changed: No such file or directory"):
         rewrite(str(tmp_path / "none" / "a.yml"), more)
 
 
 def test_a_program_that_does_not_lock_is_not_overwritten(file: Path) -> None:
-    with pytest.raises(Error, match="was changed by another program meanwhile, so this change was not made; try again"):
+    with pytest.raises(
+        Error, match="was changed by another program at the same time, so this change was not made; try again"
+    ):
         rewrite(str(file), partial(other_program, file))
     assert file.read_text("utf-8").endswith("# by hand")
     assert os.listdir(file.parent) == ["a.yml"]
@@ -199,7 +201,7 @@ def test_directories_and_files_that_may_not_be_written() -> None:
         path.write_text("a", "utf-8")
         path.chmod(0o666)
         folder.chmod(0o555)
-        with without_rights(), pytest.raises(Error, match=r"a.yml: can't be changed: Permission denied; look at its"):
+        with without_rights(), pytest.raises(Error, match=r"a.yml: cannot be changed: Permission denied; check its"):
             rewrite(str(path), more)
         folder.chmod(0o777)
         path.chmod(0o444)

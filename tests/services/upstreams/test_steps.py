@@ -56,7 +56,7 @@ def test_an_address_from_an_index(world: World) -> None:
     message = refused(world, linux(steps=[{**JSON, "syntax": "yaml"}]))
     assert message.startswith(f"{BASE}/index.json: not valid YAML")
     site.put("/index.json", b"- &a [*a]\n")
-    assert "alias stands within" in refused(world, linux(steps=[{**JSON, "syntax": "yaml"}]))
+    assert "alias refers to a mapping or list" in refused(world, linux(steps=[{**JSON, "syntax": "yaml"}]))
     site.put("/index.json", b"a: 1\na: 2\n")
     assert "'a' stands here a second time" in refused(world, linux(steps=[{**JSON, "syntax": "yaml"}]))
     site.put("/index.json", b"")
@@ -141,12 +141,12 @@ def test_releases_at_github(world: World) -> None:
         (
             definition("debian", None),
             Error,
-            "{os_version} stands for meta.os_version, which the definition has not; add it",
+            "{os_version} is meta.os_version, which the definition does not have; add it",
         ),
         (
             definition("x", "1", resolve={"steps": [{"static": {"version": "1"}}], "url": "{nothing}"}),
             Error,
-            "resolve.url: nothing is known here that {nothing} could stand for",
+            "resolve.url: {nothing} is unknown here",
         ),
         (definition("x", "1", resolve="rockyy"), Error, "no resolver is called 'rockyy'; did you mean 'rocky'?"),
     ],

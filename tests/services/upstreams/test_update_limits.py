@@ -125,7 +125,7 @@ def test_a_dry_run_tells_that_a_directory_can_t_be_written() -> None:
             with without_rights():
                 real, dry = distribution.run(), distribution.run("--dry-run")
             distribution.images.chmod(0o755)
-    expected = f"A: failed: {file}: can't be changed: Permission denied; look at its permissions and disk\n"
+    expected = f"A: failed: {file}: cannot be changed: Permission denied; check its permissions and the disk\n"
     assert (real.code, dry.code) == (1, 1)
     assert expected in real.out
     assert expected in dry.out

@@ -130,8 +130,8 @@ def test_a_part_of_it(path: str, files: list[str]) -> None:
     ("path", "message"),
     [
         ("catalogue:debain", "catalogue:debain: the catalogue has no file 'debain'; did you mean 'debian'?"),
-        ("catalogue:debian,", "there is no name between two commas, or at an end; write catalogue:debian,ubuntu"),
-        ("catalogue:debian,,ubuntu", "catalogue:debian,,ubuntu: there is no name between two commas"),
+        ("catalogue:debian,", "a name is missing between two commas or at an end; write catalogue:debian,ubuntu"),
+        ("catalogue:debian,,ubuntu", "catalogue:debian,,ubuntu: a name is missing between two commas"),
         ("catalogue:debian,fuchsia", "the catalogue has no file 'fuchsia'; there are almalinux, alpine, "),
         ("catalogue:../resolvers", "the catalogue has no file '../resolvers'"),
     ],

@@ -50,14 +50,12 @@ def test_names_and_parts_of_shipped_ones(tmp_path: Path) -> None:
     assert complaints(tmp_path, DEFINITION + "    resolve: {use: rocky, variables: {key: '%s'}}\n" % ("AB" * 20)) == []
     assert complaints(
         tmp_path, DEFINITION + "    resolve: {use: rocky, variables: {key: x}, version: '{nothing}'}\n"
-    ) == ["6:57: version: nothing is known here that {nothing} could stand for"]
+    ) == ["6:57: version: {nothing} is unknown here"]
     bare = DEFINITION.replace(", os_version: '1'", "").replace("architecture: x86_64, ", "")
     said_lines = complaints(tmp_path, bare + "    resolve: rocky\n")
+    assert "6:14: A: resolve: {os_version} is meta.os_version, which the definition does not have; add it" in said_lines
     assert (
-        "6:14: A: resolve: {os_version} stands for meta.os_version, which the definition has not; add it" in said_lines
-    )
-    assert (
-        "6:14: A: resolve: {architecture} stands for meta.architecture, which the definition has not; add it"
+        "6:14: A: resolve: {architecture} is meta.architecture, which the definition does not have; add it"
         in said_lines
     )
     # A variable that depends on what the definition does not say, and that it needs not.
@@ -67,16 +65,16 @@ def test_names_and_parts_of_shipped_ones(tmp_path: Path) -> None:
         "the definition has no meta.architecture, which the variable arch depends on; add it, or set arch"
     )
     (said, _) = complaints(tmp_path, DEFINITION + "    resolve: &a [*a]\n")
-    assert said.startswith("6:14: A: resolve[0]: this alias stands within")
-    assert "6:22: steps[0]: this alias stands within what it is an alias of" in complaints(
+    assert said.startswith("6:14: A: resolve[0]: this alias refers to")
+    assert "6:22: steps[0]: this alias refers to a mapping or list that contains it" in complaints(
         tmp_path, DEFINITION + "    resolve: {steps: &a [*a]}\n"
     )
     assert complaints(tmp_path, DEFINITION + "    resolve: {steps: [{static: {a: {b: c}}}]}\n")
     assert complaints(tmp_path, DEFINITION + "    resolve:\n") == []
     shortname = "    resolve: {steps: [{static: {version: '{shortname}'}}], url: 'https://x/{shortname}'}\n"
     assert complaints(tmp_path, DEFINITION + shortname) == [
-        "6:32: steps[0].static[0].version: {shortname} stands for shortname, which the definition has not; add it",
-        "6:65: url: {shortname} stands for shortname, which the definition has not; add it",
+        "6:32: steps[0].static[0].version: {shortname} is shortname, which the definition does not have; add it",
+        "6:65: url: {shortname} is shortname, which the definition does not have; add it",
     ]
     assert complaints(tmp_path, DEFINITION + "    shortname: x\n" + shortname) == []
 

@@ -109,16 +109,16 @@ WARNINGS = [
     (
         "    meta: {uuid_validity: soon}\n" + TAIL + "        meta: {a: b}\n",
         "a.yml:4:27: A: meta.uuid_validity: 'soon' is unusual, known are none, notice, forever, last-N (the newest N "
-        "builds), a date YYYY-MM-DD; until that is mended, all builds stay in sight",
+        "builds), a date YYYY-MM-DD; until that is corrected, all builds stay visible",
     ),
     (
         "    meta: {uuid_validity: '2027-02-30'}\n" + TAIL,
         "a.yml:4:27: A: meta.uuid_validity: '2027-02-30' is unusual, known are none, notice, forever, last-N (the "
-        "newest N builds), a date YYYY-MM-DD; until that is mended, all builds stay in sight",
+        "newest N builds), a date YYYY-MM-DD; until that is corrected, all builds stay visible",
     ),
     (
         "    meta: {image_name: B}\n" + TAIL,
-        "a.yml:4:24: A: meta.image_name: has no effect: the tool sets it, to know its images by",
+        "a.yml:4:24: A: meta.image_name: has no effect: the tool sets it to identify its images",
     ),
     (
         "    meta: {license_included: true}\n" + TAIL + "        meta: {license_required: yes}\n",
@@ -162,7 +162,7 @@ def test_a_directory_holds_definitions_and_other_things(tmp_path: Path) -> None:
     (tmp_path / "sub" / "c.yaml").write_text(RANCHER)
     loaded = read(tmp_path, UBUNTU, "# later\n")
     assert [definition.name for definition in loaded.definitions] == ["Ubuntu 24.04"]
-    assert [str(warning) for warning in loaded.warnings] == [f"{tmp_path / 'b.yml'}: holds no definitions"]
+    assert [str(warning) for warning in loaded.warnings] == [f"{tmp_path / 'b.yml'}: contains no definitions"]
     for pattern in ("**", "**/*.y*ml"):
         found = load(str(tmp_path / pattern)).definitions
         assert [definition.name for definition in found] == ["Ubuntu 24.04", "RancherOS"]

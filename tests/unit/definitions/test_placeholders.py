@@ -18,7 +18,7 @@ def test_placeholders() -> None:
     assert placeholders.used(r"{a}-\d{8}-{b_2}{A}{}") == ["a", "b_2"]
     assert [placeholders.has_stray_brace(text) for text in ("{a}b", "{A}", "a}", "")] == [False, True, True, False]
     assert placeholders.fill("{a}-{b}", {"a": "1", "b": "{a}"}) == "1-{a}"
-    with pytest.raises(Error, match=r"'x\{c\}': nothing is known that \{c\} could stand for"):
+    with pytest.raises(Error, match=r"'x\{c\}': \{c\} is unknown"):
         placeholders.fill("x{c}", {})
     wanted = placeholders.pattern(r"{a}-\d{2}(?P<x>y)?", {"a": "1.5+"})
     match = wanted.fullmatch("1.5+-12")

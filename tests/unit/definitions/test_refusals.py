@@ -13,11 +13,11 @@ from openstack_image_manager.definitions.loader import DefinitionErrors, load
 FORMATS = "aki, ari, ami, raw, iso, vhd, vhdx, vdi, qcow2, vmdk, ploop"
 NAME = "images:\n  - format: raw\n    versions: []\n"
 FILE_COMPLAINTS: list[tuple[str | bytes, str]] = [
-    ("", "a.yml: holds no definitions"),
-    ("# nothing\n", "a.yml: holds no definitions"),
-    ("---\n", "a.yml: holds no definitions"),
-    ("images:\n", "a.yml: holds no definitions"),
-    ("{}", "a.yml: holds no definitions"),
+    ("", "a.yml: contains no definitions"),
+    ("# nothing\n", "a.yml: contains no definitions"),
+    ("---\n", "a.yml: contains no definitions"),
+    ("images:\n", "a.yml: contains no definitions"),
+    ("{}", "a.yml: contains no definitions"),
     ("image: []\n", "a.yml:1:1: image: unknown field; did you mean 'images'?"),
     ("x: 1\nimages: []\n", "a.yml:1:1: x: unknown field"),
     ("- a\n", "a.yml:1:1: must be a mapping with 'images:' and a list of definitions"),
@@ -29,7 +29,7 @@ FILE_COMPLAINTS: list[tuple[str | bytes, str]] = [
     (NAME + "    name: ''\n", "a.yml:4:11: images[0].name: must not be empty"),
     (NAME + "    name: [a]\n", "a.yml:4:11: images[0].name: must be a text, not a list"),
     (NAME + "    name: ' a'\n", "a.yml:4:11:  a: name: begins or ends with a blank; remove it"),
-    (NAME + '    name: "a\\e\\nb"\n', "a.yml:4:11: a\\x1b\\nb: name: holds a character that cannot be seen; remove it"),
+    (NAME + '    name: "a\\e\\nb"\n', "a.yml:4:11: a\\x1b\\nb: name: contains an invisible character; remove it"),
     (NAME + f"    name: {'n' * 256}\n", f"a.yml:4:11: {'n' * 256}: name: has 256 characters, at most 255 can be"),
     (HEAD, "a.yml:2:5: A: versions: is missing; add it"),
     (HEAD + "    versions: x\n", "a.yml:4:15: A: versions: must be a list, not a text"),
@@ -94,11 +94,11 @@ def test_what_must_be_unique_names_both_places(tmp_path: Path) -> None:
     with pytest.raises(DefinitionErrors) as caught:
         read(tmp_path, first, second, third)
     assert str(caught.value).splitlines() == [
-        f"{place}a.yml:6:39: A: versions[1].version: this version is defined already at {place}a.yml:5:39",
+        f"{place}a.yml:6:39: A: versions[1].version: this version is already defined at {place}a.yml:5:39",
         f"{place}a.yml:8:39: A: versions[3].version: only one version can be latest; "
         f"the first stands at {place}a.yml:7:39",
-        f"{place}b.yml:2:11: A: name: this image is defined already at {place}a.yml:2:11",
-        f"{place}c.yml:5:48: B: versions[0].id: this id is given already at {place}b.yml:5:48",
+        f"{place}b.yml:2:11: A: name: this image is already defined at {place}a.yml:2:11",
+        f"{place}c.yml:5:48: B: versions[0].id: this id is already used at {place}b.yml:5:48",
     ]
 
 

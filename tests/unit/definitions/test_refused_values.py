@@ -13,7 +13,7 @@ from tests.support.definition_files import HEAD, TAIL, read, refused
 from openstack_image_manager.errors import Error
 from openstack_image_manager.runs.planfile import read as read_plan
 
-PLACE = "holds a character that Glance has no place for, such as an emoji; remove it"
+PLACE = "contains a character that Glance cannot store, such as an emoji; remove it"
 
 
 def versions(*lines: str) -> str:
@@ -23,7 +23,7 @@ def versions(*lines: str) -> str:
 @pytest.mark.parametrize("name", ["hidden", "location", "locations", "deleted", "deleted_at", "direct_url", "self"])
 def test_no_property_has_a_name_that_glance_reserves(tmp_path: Path, name: str) -> None:
     (complaint,) = refused(tmp_path, f"{HEAD}    meta: {{{name}: x}}\n{TAIL}")
-    assert complaint.startswith(f"a.yml:4:{14 + len(name)}: A: meta.{name}: is no property: ")
+    assert complaint.startswith(f"a.yml:4:{14 + len(name)}: A: meta.{name}: is not a valid property: ")
 
 
 def test_characters_of_four_bytes(tmp_path: Path) -> None:
@@ -35,8 +35,8 @@ def test_characters_of_four_bytes(tmp_path: Path) -> None:
     ("version", "complaint"),
     [
         ("1😀", PLACE),
-        ("1\\n2", "holds a character that cannot be seen; remove it"),
-        ("1\\u202e2", "holds a character that cannot be seen; remove it"),
+        ("1\\n2", "contains an invisible character; remove it"),
+        ("1\\u202e2", "contains an invisible character; remove it"),
         (" 1", "begins or ends with a blank; remove it"),
     ],
 )

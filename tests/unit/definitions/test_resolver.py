@@ -18,8 +18,8 @@ def test_a_good_one_loads(tmp_path: Path) -> None:
 
 # What replaces what in the good one, and the complaint: line, column, field and message.
 MISTAKES = [
-    ("site: https://x", "Site: https://x", "8:15: variables.Site: 'Site' is no name of a variable"),
-    ("by: architecture,", "by: arcitecture,", "9:20: variables.arch.by: nothing is known here that {arcitecture}"),
+    ("site: https://x", "Site: https://x", "8:15: variables.Site: 'Site' is not a valid variable name"),
+    ("by: architecture,", "by: arcitecture,", "9:20: variables.arch.by: {arcitecture} is unknown here"),
     ("by: architecture,", "bi: architecture,", "9:16: variables.arch.bi: unknown field; known are by, values, oth"),
     (
         "{by: architecture, values: {x86_64: amd64}}",
@@ -31,14 +31,14 @@ MISTAKES = [
         "{aarch64: arm64}",
         "9:15: variables.arch: no arch is known for architecture 'x86_64', only for aarch64",
     ),
-    ("{x86_64: amd64}", "{x86_64: '{nothing}'}", "9:15: variables.arch: nothing is known here that {nothing}"),
+    ("{x86_64: amd64}", "{x86_64: '{nothing}'}", "9:15: variables.arch: {nothing} is unknown here"),
     (
         "'{site}/{minor}",
         "'{sit}/{minor}",
-        "13:26: steps[1].checksum-file: nothing is known here that {sit} could stand for; did you mean 'site'?",
+        "13:26: steps[1].checksum-file: {sit} is unknown here; did you mean 'site'?",
     ),
-    ("'{site}/{minor}", "'{site}/{version}", "13:26: steps[1].checksum-file: nothing is known here that {version}"),
-    ("'{site}/{minor}", "'{site}/{Minor}", "13:26: steps[1].checksum-file: has a brace that is no placeholder"),
+    ("'{site}/{minor}", "'{site}/{version}", "13:26: steps[1].checksum-file: {version} is unknown here"),
+    ("'{site}/{minor}", "'{site}/{Minor}", "13:26: steps[1].checksum-file: has a brace outside of a placeholder"),
     ("'{site}/{minor}", "'ssh://x/{minor}", "13:26: steps[1].checksum-file: is not a URL; it must begin with https://"),
     ("'{site}/{minor}", "'FTP://x/{minor}", f"13:26: steps[1].checksum-file: {FTP}"),
     ("- listing: '{site}/'", "- listing: 'ftp://x/'", f"11:20: steps[0].listing: {FTP}"),
@@ -48,12 +48,12 @@ MISTAKES = [
     (
         "(?P<minor>",
         "(?P<Minor>",
-        "12:18: steps[0].match: 'Minor' is no name of a variable: lower-case letters, digits and _",
+        "12:18: steps[0].match: 'Minor' is not a valid variable name: lower-case letters, digits and _",
     ),
     (
         "a-{arch}-",
         "a-{arc}-",
-        "14:18: steps[1].match: nothing is known here that {arc} could stand for; did you mean 'arch'?",
+        "14:18: steps[1].match: {arc} is unknown here; did you mean 'arch'?",
     ),
     (
         "          match: '(?P<minor>[0-9]+)/'\n",
@@ -75,18 +75,18 @@ MISTAKES = [
     (
         "- listing: '{site}/'",
         "- listing: '{site}/'\n          product: x",
-        "12:20: steps[0].product: is no option of listing; it takes match, order",
+        "12:20: steps[0].product: is not an option of listing; it takes match, order",
     ),
     (
         "- listing: '{site}/'",
         "- listing: '{site}/'\n          order: '{x}'",
-        "12:18: steps[0].order: nothing is known here that {x}",
+        "12:18: steps[0].order: {x} is unknown here",
     ),
     ("- listing: '{site}/'", "- listing: [a]", "11:20: steps[0].listing: must be a text, not a list"),
     ("- listing: '{site}/'", "- listing:", "11:11: steps[0]: must have exactly one of"),
-    ("build_date: '{version}'", "build_date: '{day}'", "15:19: build_date: nothing is known here that {day}"),
-    ("build_date: '{version}'", "version: '{day}'", "15:16: version: nothing is known here that {day}"),
-    ("build_date: '{version}'", "url: '{day}/a'", "15:12: url: nothing is known here that {day}"),
+    ("build_date: '{version}'", "build_date: '{day}'", "15:19: build_date: {day} is unknown here"),
+    ("build_date: '{version}'", "version: '{day}'", "15:16: version: {day} is unknown here"),
+    ("build_date: '{version}'", "url: '{day}/a'", "15:12: url: {day} is unknown here"),
     ("build_date: '{version}'", "exclude: ['1', '(']", "15:22: exclude[1]: '(' is not a regular expression"),
     ("build_date: '{version}'", "prereleases: maybe", "15:20: prereleases: must be true or false, not a text"),
     ("build_date: '{version}'", "buildate: x", "15:7: buildate: unknown field; did you mean 'build_date'?"),
@@ -94,7 +94,7 @@ MISTAKES = [
     (
         "checksum: {url: '{url}.sums'}",
         "checksum: {url: '{x}.sums'}",
-        "16:23: checksum.url: nothing is known here that {x}",
+        "16:23: checksum.url: {x} is unknown here",
     ),
     ("checksum: {url: '{url}.sums'}", "checksum: {ulr: x}", "16:17: checksum.url: is missing; add it"),
     (
@@ -126,14 +126,14 @@ MISTAKES = [
     (
         "{checksum_url}.asc",
         "{checksum}.asc",
-        "17:56: signature.url: nothing is known here that {checksum} could stand for; did you mean 'checksum_url'?",
+        "17:56: signature.url: {checksum} is unknown here; did you mean 'checksum_url'?",
     ),
     (
         "'" + "AB" * 20 + "'",
         "'1234'",
         "17:84: signature.keys[0]: must be the whole fingerprint of a primary key: 40 or 64 digits",
     ),
-    ("'" + "AB" * 20 + "'", "['{key}']", "17:85: signature.keys[0]: nothing is known here that {key}"),
+    ("'" + "AB" * 20 + "'", "['{key}']", "17:85: signature.keys[0]: {key} is unknown here"),
     (", keys: '" + "AB" * 20 + "'", "", "17:18: signature: needs keys, who may sign; add them, or 'policy: none'"),
     (
         "kind: detached",
@@ -164,7 +164,7 @@ MISTAKES = [
     (
         "- listing: '{site}/'",
         "- listing: '{site}/'\n          signature: {kind: detached}",
-        "12:22: steps[0].signature: is no option of listing; it takes match, order",
+        "12:22: steps[0].signature: is not an option of listing; it takes match, order",
     ),
     (
         "- listing: '{site}/'\n",

@@ -15,22 +15,22 @@ STEPS = [
     ({"debian-manifest": "https://x/y", "root": "x", "format": "qcow2"}, ("root",), "is not a URL; it must begin "),
     ({"github-release": "project", "match": "x"}, ("github-release",), "must be OWNER/PROJECT"),
     ({"github-release": "a/b", "match": "x", "tag": "("}, ("tag",), "'(' is not a regular expression"),
-    ({"github-release": "{x}", "match": "x"}, ("github-release",), "nothing is known here that {x} could stand for"),
+    ({"github-release": "{x}", "match": "x"}, ("github-release",), "{x} is unknown here"),
     ({"pointer": "https://x/y"}, (), "pointer needs exactly one of keys, match, redirect"),
     (
         {"pointer": "https://x/y", "match": "x", "redirect": "y"},
         (),
         "pointer needs exactly one of keys, match, redirect",
     ),
-    ({"pointer": "https://x/y", "keys": {"A": "B"}}, ("keys", "A"), "'A' is no name of a variable"),
+    ({"pointer": "https://x/y", "keys": {"A": "B"}}, ("keys", "A"), "'A' is not a valid variable name"),
     ({"json": "https://x/y"}, (), "json needs fields, or match for a list of texts"),
-    ({"json": "https://x/y", "fields": {"A": "b"}}, ("fields", "A"), "'A' is no name of a variable"),
+    ({"json": "https://x/y", "fields": {"A": "b"}}, ("fields", "A"), "'A' is not a valid variable name"),
     (
         {"json": "https://x/y", "fields": {"a": "b"}, "where": {"c": "{d}"}},
         ("where", "c"),
-        "nothing is known here that {d}",
+        "{d} is unknown here",
     ),
-    ({"json": "https://x/y", "fields": {"a": "b"}, "items": "{d}"}, ("items",), "nothing is known here that {d}"),
+    ({"json": "https://x/y", "fields": {"a": "b"}, "items": "{d}"}, ("items",), "{d} is unknown here"),
 ]
 
 
@@ -73,7 +73,7 @@ NO_DIGESTS = "reads no index that has digests; json, simplestreams, debian-manif
         ({"pointer": "https://x/", "redirect": "(?P<a>.*)"}, None, f"the last step (redirect) {NO_DIGESTS}"),
         ({"pointer": "https://x/", "match": "(?P<a>.*)"}, None, f"the last step (pointer) {NO_DIGESTS}"),
         ({"json": "https://x/", "fields": {"a": "b"}}, None, "the index has no digests, so its signature does not "),
-        ({"json": "https://x/", "fields": {"a": "b", "checksum": "c"}}, {"url": "https://x/S"}, "which nobody signs"),
+        ({"json": "https://x/", "fields": {"a": "b", "checksum": "c"}}, {"url": "https://x/S"}, "which is not signed"),
         ({"json": "https://x/", "fields": {"a": "b", "checksum": "c"}}, None, None),
         ({"github-release": "a/b", "match": "(?P<a>.*)"}, None, None),
     ],
@@ -121,7 +121,7 @@ def test_signatures_of_steps() -> None:
     assert signed_step() == []
     at = ("steps", 0, "signature")
     assert signed_step({"url": "{nothing}"}) == [
-        ((*at, "url"), "nothing is known here that {nothing} could stand for"),
+        ((*at, "url"), "{nothing} is unknown here"),
     ]
     assert signed_step({"keys": "ab"}) == [
         ((*at, "keys", 0), "must be the whole fingerprint of a primary key: 40 or 64 digits")
@@ -135,7 +135,7 @@ def test_signatures_of_steps() -> None:
     redirect = {"pointer": "https://x/y", "redirect": "(?P<a>.*)"}
     assert signed_step(step=redirect) == [(at, "a redirect has no document that could be signed")]
     listing = {"listing": "https://x/", "match": "(?P<a>.*)"}
-    assert signed_step(step=listing) == [(at, "is no option of listing; it takes match, order")]
+    assert signed_step(step=listing) == [(at, "is not an option of listing; it takes match, order")]
 
 
 @pytest.mark.parametrize(("over", "own_sums", "twice"), [("checksum", False, True), ("checksum", True, False)])

@@ -57,7 +57,7 @@ def test_marks_of_the_day_may_be_of_another_day():
     again = settled(definitions, HARD, cloud)
     nothing = plan(definitions, again, HARD, tomorrow)
     result = approved_part(approved, nothing, definitions, again, tomorrow.isoformat())
-    assert (result.changes, told(result, "A")) == ((), "note: is done already, as approved")
+    assert (result.changes, told(result, "A")) == ((), "note: is already done, as approved")
     hidden = [definition("A", [{"version": "1", "url": "https://example.org/1", "hidden": True}])]
     first = plan(hidden, [], HARD, TODAY)
     assert approved_part(approved_of(first, hidden), first, hidden, [], DAY) == first
@@ -86,7 +86,7 @@ def test_an_orphan_with_changes_of_its_own():
     assert "the cloud changed" in told(result, "Gone")
     assert "the deletion of Gone (stray) was approved and is not to be done now" in told(result, "Gone")
     result = approved_part(approved, plan(definitions, [], policy, TODAY, names={"A"}), definitions, [], DAY)
-    assert told(result, "Gone") == "note: is done already, as approved"
+    assert told(result, "Gone") == "note: is already done, as approved"
 
 
 Edit = Callable[[Image], Image]

@@ -24,13 +24,13 @@ def test_of_two_images_of_one_version_the_one_in_use_stands():
     }
     assert sorted(f.message for f in result.findings) == [
         "queued is queued and was left by an interrupted run; it is removed when it is two days old",
-        f"version 20240416 is there twice: {image.id} stands for it, twin does not",
+        f"version 20240416 exists twice: {image.id} is kept, twin is a duplicate",
     ]
     deleting = Policy(outdated="delete", unknown_usage="delete")
     *_, change = planned([definition()], [twin, image], deleting).changes
-    assert (type(change), change.found.id, change.reason) == (Delete, "twin", f"{image.id} stands for its version")
+    assert (type(change), change.found.id, change.reason) == (Delete, "twin", f"duplicate of {image.id}")
     unseen = plan([definition()], [twin, image], Policy(outdated="delete"), TODAY, usage=lambda _: None)
-    assert "Ubuntu 24.04 (twin) goes no further: whether it is in use can't be seen" in unseen.findings[1].message
+    assert "Ubuntu 24.04 (twin) is kept: cannot check whether it is in use" in unseen.findings[1].message
 
 
 def test_the_image_that_stands_is_the_same_one_in_the_next_run():
@@ -61,7 +61,7 @@ def test_a_twin_that_is_to_be_deleted_leaves_the_list_first():
     twin = replace(image, id="twin", created_at="2030-01-01T00:00:00Z")
     update, delete = plan([definition()], [image, twin], DELETE, TODAY, usage=lambda _: 0).changes
     assert (update.found.id, update.wanted.visibility, delete.found) == ("twin", "community", update.wanted)
-    assert {update.reason, delete.reason} == {f"{image.id} stands for its version"}
+    assert {update.reason, delete.reason} == {f"duplicate of {image.id}"}
 
 
 def test_a_twin_goes_only_while_the_image_that_stands_is_there_as_planned():
@@ -101,7 +101,7 @@ def test_a_twin_whose_id_is_promised_is_hidden_only(promised):
     twin = replace(image, id="twin", created_at="2030-01-01T00:00:00Z")
     result = plan(wanted, [image, twin], DELETE, TODAY, usage=lambda _: 0)
     assert [type(change) for change in result.changes] == [Update]
-    assert "Ubuntu 24.04 (twin) goes no further: its id is promised to stay" in str(result.findings)
+    assert "Ubuntu 24.04 (twin) is kept: its id is promised to stay" in str(result.findings)
 
 
 def test_a_twin_stays_where_nothing_may_be_hidden_and_says_so():
@@ -109,7 +109,7 @@ def test_a_twin_stays_where_nothing_may_be_hidden_and_says_so():
     twin = replace(image, id="twin", visibility="private", name="Ubuntu 24.04 (20240416)")
     result = plan([definition()], [image, twin], Policy(outdated="keep"), TODAY)
     assert not result.changes
-    assert "twin does not" in result.findings[0].message
+    assert "twin is a duplicate" in result.findings[0].message
 
 
 def test_a_twin_is_seen_by_no_more_people_than_the_image_that_stands():

@@ -48,8 +48,8 @@ def test_the_current_build_and_those_before_and_after_it():
     assert said(explanation) == {
         "names": "multi: the newest build has the plain name",
         "current": "4: the newest version that is defined",
-        "retention": "uuid_validity last-2: the newest 2 builds stay in sight",
-        "outdated": "builds beyond that go as far as hide (--outdated)",
+        "retention": "uuid_validity last-2: the newest 2 builds stay visible",
+        "outdated": "older builds are handled by --outdated hide",
     }
     assert [build.version for build in explanation.builds] == ["4", "3", "2", "1", "5"]
     assert said(explanation, "4") == {
@@ -64,11 +64,11 @@ def test_the_current_build_and_those_before_and_after_it():
         "place": "2 builds before it",
         "is": "defined, and active in the cloud",
         "name": "Ubuntu 24.04 (2): superseded by 4",
-        "visibility": "community: older than the builds that stay in sight",
-        "stage": "hide: older than the builds that stay in sight",
+        "visibility": "community: older than the visible builds",
+        "stage": "hide: older than the visible builds",
     }
     assert said(explanation, "1")["is"] == "no longer defined, and active in the cloud"
-    assert said(explanation, "5")["place"] == "withdrawn in the definition: it takes no place"
+    assert said(explanation, "5")["place"] == "withdrawn in the definition: not counted"
 
 
 def test_a_build_that_is_ahead_says_so():
@@ -90,13 +90,13 @@ def test_a_rollback_says_so():
     found = [change.wanted for change in rolled.changes]
     explanation = explained(wanted, found)
     assert said(explanation)["current"] == "1: a rollback made it current in place of 2"
-    assert said(explanation, "2")["place"] == f"taken back by a rollback on {TODAY}: it takes no place"
+    assert said(explanation, "2")["place"] == f"rolled back on {TODAY}: not counted"
     # The bad one stays bad when its successor in the line is gone.
     unpinned = [
         replace(each, properties={k: v for k, v in each.properties.items() if k != markers.PINNED_OVER})
         for each in found
     ]
-    assert said(explained(wanted, unpinned))["current"] == "1: 2 is newer, but a rollback took it back"
+    assert said(explained(wanted, unpinned))["current"] == "1: 2 is newer, but was rolled back"
 
 
 def test_versions_side_by_side_and_one_with_a_visibility_of_its_own():
@@ -118,7 +118,7 @@ def test_second_images_and_what_was_left_are_there_too():
     places = {build.id: dict(build.said)["place"] for build in explanation.builds}
     assert places == {
         one.id: "the current build",
-        "twin": f"{one.id} stands for this version",
+        "twin": f"duplicate of {one.id}",
         "left": "it is queued, and was left by an interrupted run",
     }
     pending = replace(one, properties={**one.properties, markers.VERIFIED: "pending sha256:1 after import"})
@@ -147,13 +147,13 @@ def test_images_of_others_are_none_of_it():
 @pytest.mark.parametrize(
     ("validity", "words"),
     [
-        (None, "no uuid_validity: the newest 3 builds stay in sight"),
-        ("none", "uuid_validity none: only the current build stays in sight"),
-        ("last-1", "uuid_validity last-1: only the current build stays in sight"),
-        ("last-4", "uuid_validity last-4: the newest 4 builds stay in sight"),
-        ("forever", "uuid_validity forever: all builds stay in sight"),
-        ("2030-01-01", "uuid_validity 2030-01-01: all builds stay in sight until 2030-01-01"),
-        ("2020-01-01", "uuid_validity 2020-01-01, a day that has passed: the newest 3 builds stay in sight"),
+        (None, "no uuid_validity: the newest 3 builds stay visible"),
+        ("none", "uuid_validity none: only the current build stays visible"),
+        ("last-1", "uuid_validity last-1: only the current build stays visible"),
+        ("last-4", "uuid_validity last-4: the newest 4 builds stay visible"),
+        ("forever", "uuid_validity forever: all builds stay visible"),
+        ("2030-01-01", "uuid_validity 2030-01-01: all builds stay visible until 2030-01-01"),
+        ("2020-01-01", "uuid_validity 2020-01-01, a day that has passed: the newest 3 builds stay visible"),
     ],
 )
 def test_the_rule_of_retention_in_words(validity, words):
@@ -172,4 +172,4 @@ def test_an_image_of_a_former_owner_says_where_it_comes_from():
     explanation = explain(wanted, made, [theirs], policy, TODAY, lambda _: 0)
     (build,) = explanation.builds
     assert (build.name, build.id, build.changes) == ("x", "theirs", made.changes)
-    assert dict(build.said)["owner"] == "given over by its former owner a"
+    assert dict(build.said)["owner"] == "transferred from its former owner a"

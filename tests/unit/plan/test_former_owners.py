@@ -45,7 +45,7 @@ def test_right_bytes_are_taken_in_one_change_and_then_all_is_well():
     (change,) = result.changes
     assert isinstance(change, Update)
     assert (change.proof, change.wanted.owner, change.wanted.id, change.wanted.name) == (None, "b", "theirs-1", NAME)
-    assert change.reason == "given over by its former owner"
+    assert change.reason == "transferred from its former owner"
     assert change.wanted.properties[markers.VERIFIED] == f"{SHA512} after import"
     assert plan([wanted], [change.wanted], OURS, TODAY).changes == ()
 
@@ -67,11 +67,11 @@ PACKED = "https://example.org/x.img.xz"
         (version("1", None), theirs(), "the definition has no checksum"),
         (version("1", SHA256, PACKED), theirs(), "the checksum may be that of the packed file"),
         (version("1", f"sha512:{'3' * 128}", PACKED), theirs(), "the checksum may be that of the packed file"),
-        (version("1", SHA256), theirs(disk_format="raw"), "it is raw by now, not qcow2"),
+        (version("1", SHA256), theirs(disk_format="raw"), "its format is raw, not qcow2"),
         (version("1"), theirs(status="queued"), "it is queued, not whole"),
         (version("1"), theirs(import_task="x"), "not whole"),
         (version("2"), theirs(), "version 1 is not defined"),
-        ({**version("1"), "visibility": "shared"}, theirs(), "whom it shall be shared with is not defined"),
+        ({**version("1"), "visibility": "shared"}, theirs(), "its members are not defined"),
     ],
 )
 def test_what_can_not_be_known_stays_and_is_imported(defined: dict[str, Any], image: Image, why: str):
@@ -93,7 +93,7 @@ def test_of_several_only_one_is_taken_and_only_when_it_is_right():
     again = theirs(id="again")
     result = plan([new_owner(version("1"))], [], OURS, TODAY, given=[theirs(), again])
     assert [change.found.id for change in result.changes if isinstance(change, Update)] == ["again"]
-    assert "another one stands for version 1" in result.findings[0].message
+    assert "another image is used for version 1" in result.findings[0].message
     result = plan([new_owner(version("1", SHA256))], [], OURS, TODAY, given=[theirs(), again])
     assert [type(change).__name__ for change in result.changes] == ["Create"]
     assert all("2 claim to be version 1" in finding.message for finding in result.findings)

@@ -68,21 +68,21 @@ def test_no_word_about_a_record_that_another_run_is_just_making() -> None:
     made = Image("Ubuntu", "private", status="queued", owner="ours", id="1", properties={VERIFIED: PENDING + "none"})
     assert namesake_findings([made], "tag", "ours") == []
     (finding,) = namesake_findings([replace(made, status="active")], "tag", "ours")
-    assert finding.message.startswith("1 is called that too, but has not the tag tag: not touched")
+    assert finding.message.startswith("1 has the same name, but not the tag tag: not changed")
 
 
 @pytest.mark.parametrize("visibility", ["public", "community"])
 def test_an_image_of_another_project_that_everybody_finds_under_the_name_is_told(visibility: Any) -> None:
     (finding,) = namesake_findings([Image("Ubuntu", visibility, owner="theirs", id="1")], "tag", "ours")
     assert (finding.level, finding.subject) == ("note", "Ubuntu")
-    assert finding.message == f"the {visibility} image 1 of project theirs is called that too: not touched"
+    assert finding.message == f"the {visibility} image 1 of project theirs has the same name: not changed"
 
 
 @pytest.mark.parametrize(
     ("owners", "said"),
     [
-        (["a", "a"], "2 community images of project a are called that too (00, 01): not touched"),
-        (["a"] * 39 + ["b"], "40 community images of 2 projects are called that too (00, 01, 02, …): not touched"),
+        (["a", "a"], "2 community images of project a have the same name (00, 01): not changed"),
+        (["a"] * 39 + ["b"], "40 community images of 2 projects have the same name (00, 01, 02, …): not changed"),
     ],
 )
 def test_many_images_of_others_are_one_line(owners: list[str], said: str) -> None:
@@ -90,7 +90,7 @@ def test_many_images_of_others_are_one_line(owners: list[str], said: str) -> Non
     one = Image("Ubuntu", "public", owner="b", id="99")
     assert [each.message for each in namesake_findings([*images, one], "tag", "ours")] == [
         said,
-        "the public image 99 of project b is called that too: not touched",
+        "the public image 99 of project b has the same name: not changed",
     ]
 
 

@@ -140,7 +140,7 @@ def test_the_last_few_stay(value: str, count: int) -> None:
 
 def test_a_number_that_is_too_long_keeps_all() -> None:
     assert retention.visible_builds(f"last-{DIGITS}", TODAY) is None
-    assert "can't be understood" in str(retention.promise({"uuid_validity": f"last-{DIGITS}"}, 0, TODAY))
+    assert "is not a valid value" in str(retention.promise({"uuid_validity": f"last-{DIGITS}"}, 0, TODAY))
 
 
 def test_what_no_version_can_be_is_not_followed() -> None:

@@ -21,13 +21,13 @@ def orphan(**properties: str) -> Image:
 @pytest.mark.parametrize(
     ("policy", "properties", "expected"),
     [
-        (Policy(), {}, "left alone: --orphans hide or delete"),
-        (Policy(orphans="hide"), {"uuid_validity": "forever"}, "left alone: its uuid_validity is forever"),
-        (Policy(orphans="delete"), {"provided_until": "2027-01-01"}, "left alone: its provided_until is 2027-01-01"),
+        (Policy(), {}, "is kept: --orphans hide or delete"),
+        (Policy(orphans="hide"), {"uuid_validity": "forever"}, "is kept: its uuid_validity is forever"),
+        (Policy(orphans="delete"), {"provided_until": "2027-01-01"}, "is kept: its provided_until is 2027-01-01"),
         (Policy(orphans="hide"), {}, [Update]),
         (Policy(orphans="hide"), {"provided_until": "2020-01-01", "uuid_validity": "last-3"}, [Update]),
         (Policy(orphans="delete"), {}, [Update, Delete]),
-        (Policy(outdated="delete"), {}, "left alone"),
+        (Policy(outdated="delete"), {}, "is kept"),
     ],
 )
 def test_orphans(policy, properties, expected):
@@ -60,7 +60,7 @@ def test_protected_junk_stays():
         ({"uuid_validity": "last-2", "provided_until": "2026-11-22"}, 0, "its provided_until is 2026-11-22"),
         ({"uuid_validity": "none", "provided_until": "none"}, 0, None),
         ({"uuid_validity": "2020-01-01"}, 0, None),
-        ({"uuid_validity": "forver"}, 9, "its uuid_validity is forver, which can't be understood"),
+        ({"uuid_validity": "forver"}, 9, "its uuid_validity is forver, which is not a valid value"),
         ({"provided_until": "notice"}, 9, "its provided_until is notice"),
         ({}, 0, None),
     ],
@@ -91,10 +91,10 @@ def test_orphans_that_are_in_use_or_junk():
     result = plan([definition()], [dated], policy, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 2)
     assert [type(change) for change in result.changes if change.group == "Gone"] == [Update]
     notes = [finding.message for finding in result.findings]
-    assert f"Gone (1) ({dated.id}) goes no further: in use by 2" in notes
+    assert f"Gone (1) ({dated.id}) is kept: in use by 2" in notes
     notes = [f.message for f in plan([], [dated], Policy(), TODAY, names=set()).findings]
-    why = "--orphans hide or delete takes it away"
-    assert notes == [f"Gone (1) ({dated.id}) has no definition (any more) and is left alone: {why}"]
+    why = "--orphans hide or delete removes it"
+    assert notes == [f"Gone (1) ({dated.id}) has no definition and is kept: {why}"]
     junk = replace(orphan(), status="queued", updated_at="2020-01-01T00:00:00Z")
     result = plan([definition()], [junk], Policy(), TODAY, names={"Ubuntu 24.04"})
     assert [type(change) for change in result.changes if change.group == "Gone"] == [Delete]
@@ -124,10 +124,7 @@ def test_a_run_that_is_behind_the_cloud_takes_no_orphans(orphans):
         "too; update the checkout, or say 'withdrawn: true' there, and run again"
     ]
     notes = [finding.message for finding in result.findings if finding.level == "note"]
-    assert (
-        "Gone (0) (second) has no definition (any more) and is left alone: these definitions are behind the cloud"
-        in notes
-    )
+    assert "Gone (0) (second) has no definition and is kept: these definitions are behind the cloud" in notes
     assert plan([NEW], found, policy, TODAY, names=names, usage=lambda _: 0).changes
     told = plan([OLD], found[:2], policy, TODAY, names=names, usage=lambda _: 0).findings
     assert not [finding for finding in told if finding.subject == "orphans"]

@@ -275,7 +275,7 @@ def test_what_the_owner_planted_before_the_import_does_not_replace_it() -> None:
     image = replace(own(wanted)[0], id="forged", owner="x", visibility="private")
     result = plan([wanted], [marked(image, **FORGED)], OURS, TODAY)
     assert [change.version.version for change in result.changes if isinstance(change, Create)] == ["1"]
-    assert any("forged of project x claims to be version 1: not believed" in f.message for f in result.findings)
+    assert any("forged of project x claims to be version 1: not trusted" in f.message for f in result.findings)
     narrowed = [change.wanted for change in result.changes if isinstance(change, Update)]
     assert [(each.visibility, each.name == NAME) for each in narrowed] == [("private", False)]
     assert not {*FORGED} & narrowed[0].properties.keys()
@@ -514,7 +514,7 @@ def test_a_bad_build_that_is_ahead_is_hidden_and_not_deleted() -> None:
     cloud = made(plan([two], cloud, replace(OURS, latest=True), TODAY, roll_back={NAME: ""}), cloud)
     result = plan([definition(versions=["1"])], cloud, DELETING, TODAY, usage=lambda _: 0)
     assert result.changes == ()
-    assert "goes no further: newer than every defined version" in str(result.findings)
+    assert "is kept: newer than every defined version" in str(result.findings)
 
 
 def test_a_run_that_is_behind_knows_it_after_a_rollback() -> None:

@@ -37,7 +37,7 @@ OLD = Situation(rank=3, visible=3, uses=0)
         (replace(OLD, uses=7), DELETE, Stage.HIDE, "in use by 7"),
         (replace(OLD, uses=7), Policy(outdated="deactivate"), Stage.HIDE, "in use by 7"),
         (replace(OLD, uses=7), replace(DELETE, unknown_usage="delete"), Stage.HIDE, "in use by 7"),
-        (replace(OLD, uses=None), DELETE, Stage.HIDE, "can't be seen"),
+        (replace(OLD, uses=None), DELETE, Stage.HIDE, "cannot check"),
         (replace(OLD, uses=None), Policy(outdated="deactivate"), Stage.DEACTIVATE, "older than"),
         (replace(OLD, uses=None), replace(DELETE, unknown_usage="delete"), Stage.DELETE, "older than"),
         (OLD, replace(DELETE, grace=30), Stage.HIDE, "to be hidden for 30 days first"),
@@ -45,7 +45,7 @@ OLD = Situation(rank=3, visible=3, uses=0)
         (replace(OLD, hidden_since=TODAY - timedelta(30)), replace(DELETE, grace=30), Stage.DELETE, "older than"),
         (replace(OLD, hidden_since=date.max), replace(DELETE, grace=30), Stage.HIDE, "due on 9999-12-31"),
         (replace(OLD, uses=7), Policy(outdated="hide"), Stage.HIDE, "older than"),
-        (Situation(rank=0, visible=3, bad=True), Policy(outdated="keep"), Stage.HIDE, "taken back by a rollback"),
+        (Situation(rank=0, visible=3, bad=True), Policy(outdated="keep"), Stage.HIDE, "rolled back"),
     ],
 )
 def test_how_far_a_build_goes(situation, policy, stage, why):
@@ -100,7 +100,7 @@ def test_the_plan_says_what_holds_an_image():
     uses = {by_version(found)["1"].id: 3}
     result = planned(found, DELETE, usage=lambda image_id: uses.get(image_id, 0))
     assert [change.subject for change in result.changes] == ["Ubuntu 24.04 (2)"]
-    assert "goes no further: in use by 3" in result.findings[0].message
+    assert "is kept: in use by 3" in result.findings[0].message
     unseen = planned(found, DELETE, usage=lambda _: None)
     assert not unseen.changes
     assert "--unknown-usage delete" in unseen.findings[0].message

@@ -83,7 +83,7 @@ def test_every_field_says_why():
     result = plan([wanted], settled([wanted]), LATEST, TODAY, roll_back={NAME: ""})
     good, bad = result.changes
     assert {field.field: field.reason for field in good.fields}["name"] == "rolled back from 2"
-    assert {field.field: field.reason for field in bad.fields}["visibility"] == "taken back by a rollback"
+    assert {field.field: field.reason for field in bad.fields}["visibility"] == "rolled back"
     assert {field.field: field.reason for field in bad.fields}["name"] == "superseded by 1"
 
 
@@ -108,13 +108,13 @@ def test_the_bad_build_is_promised_to_stay_by_its_validity():
     policy = Policy(outdated="delete")
     result = plan([gone], after, policy, TODAY, usage=lambda _: 0)
     assert result.changes == ()
-    assert "taken back by a rollback, but its id is promised to stay" in str(result.findings)
+    assert "rolled back, but its id is promised to stay" in str(result.findings)
 
 
 def test_how_far_a_bad_build_goes():
     bad = retention.Situation(rank=0, visible=3, uses=0, bad=True)
-    assert retention.decide(bad, Policy(), TODAY) == (Stage.HIDE, "taken back by a rollback")
-    assert retention.decide(bad, Policy(outdated="delete"), TODAY) == (Stage.DELETE, "taken back by a rollback")
+    assert retention.decide(bad, Policy(), TODAY) == (Stage.HIDE, "rolled back")
+    assert retention.decide(bad, Policy(outdated="delete"), TODAY) == (Stage.DELETE, "rolled back")
     assert retention.decide(replace(bad, defined=True), Policy(outdated="delete"), TODAY)[0] is Stage.HIDE
     assert retention.decide(replace(bad, kept=True), Policy(outdated="delete"), TODAY)[0] is Stage.HIDE
     assert retention.decide(bad, Policy(outdated="keep"), TODAY)[0] is Stage.HIDE

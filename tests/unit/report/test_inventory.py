@@ -86,7 +86,7 @@ def test_warnings_stand_apart(folder: Path, capsys: pytest.CaptureFixture[str]) 
         main(["list", "--images", "images", "--output", "json"])
     out, err = capsys.readouterr()
     assert len(json.loads(out)) == 3
-    assert err == "warning: images/b.yml: holds no definitions\n"
+    assert err == "warning: images/b.yml: contains no definitions\n"
 
 
 def test_details_hold_everything_but_secrets(folder: Path) -> None:

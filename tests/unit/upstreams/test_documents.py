@@ -24,7 +24,7 @@ def test_yaml_of_sites() -> None:
     assert plain(b"a: [1.10, {b: ~}]\nc: 2026-01-01\n") == {"a": ["1.10", {"b": None}], "c": "2026-01-01"}
     assert plain(b"# nothing\n") is None
     for wrong, message in (
-        (b"&a [*a]", "an alias stands within"),
+        (b"&a [*a]", "an alias refers to"),
         (b"{a: 1, a: 2}", "a second time"),
         (b"!x {}", "tag"),
     ):

@@ -47,7 +47,7 @@ class AddVersion:
 
 @dataclass(frozen=True, slots=True)
 class RemoveVersion:
-    """A version and the comments that belong to it leave the list; the only version can't."""
+    """A version and the comments that belong to it leave the list; the only version cannot."""
 
     image: str
     version: str
@@ -78,10 +78,9 @@ Edit = AddVersion | RemoveVersion | SetVersionField | SetImageField
 def edit(text: str, edits: Iterable[Edit], file: str = "<text>") -> str:
     """The text of a definition file after some edits, one after the other; `file` is its name for messages.
 
-    Raises DefinitionErrors for a text that is not valid before, Error for an edit that makes no sense, that leads to
-    an invalid file, or whose place can't be told without a guess. Edits of different images, and of fields of different
-    versions, share one reading of the text; other edits of one image cost one each.
-    """
+    Raises DefinitionErrors for a text that is not valid before, Error for an edit that makes no sense, that leads to an
+    invalid file, or whose place cannot be determined without a guess. Edits of different images, and of fields of
+    different versions, share one reading of the text; other edits of one image cost one each."""
     bom, text = (BOM, text[1:]) if text.startswith(BOM) else ("", text)
     before, positions = read(file, _encoded(text, file))
     wanted = {definition.name: definition for definition in before}
@@ -107,7 +106,7 @@ def _encoded(text: str, file: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise Error(f"{file}: holds half a character (surrogate), which is no UTF-8; remove it") from None
+        raise Error(f"{file}: contains half a character (surrogate), which is not valid UTF-8; remove it") from None
 
 
 def _batches(edits: Sequence[Edit]) -> list[list[Edit]]:
@@ -158,7 +157,7 @@ def _values(image: dict[str, Any], change: Edit) -> dict[str, Any]:
     versions: list[dict[str, Any]] = image["versions"]
     names = [version["version"] for version in versions]
     if isinstance(change, SetVersionField | SetImageField) and change.field in _FIXED:
-        raise _InvalidEditError(change.field, "can't be set by an edit")
+        raise _InvalidEditError(change.field, "cannot be set by an edit")
     if isinstance(change, SetImageField):
         return _changed(image, {change.field: change.value})
     if isinstance(change, AddVersion):
@@ -184,7 +183,7 @@ def _changed(values: dict[str, Any], fields: Mapping[str, Value]) -> dict[str, A
         parts = list(value.values()) if isinstance(value, Mapping) else [value]
         if not all(isinstance(part, str | int | None) for part in parts):
             raise _InvalidEditError(
-                field, "can't be set by an edit: lists, and what is nested deeper, are for a person"
+                field, "cannot be set by an edit: lists, and what is nested deeper, are for a person"
             )
         old = changed.get(field)
         changed[field] = {**(old if isinstance(old, dict) else {}), **value} if isinstance(value, Mapping) else value

@@ -1,8 +1,7 @@
 """Find where in the text of a definition file a field goes; no other line changes.
 
-The file is known to be valid, and the change to make sense as values. What cannot be changed without a guess, because
-it is shared through an anchor or written in an unusual way, is refused with an Error that names the place.
-"""
+The file is known to be valid, and the change to make sense as values. A field that cannot be changed without a guess,
+because it is shared through an anchor or written in an unusual way, is refused with an Error that names the place."""
 
 from __future__ import annotations
 
@@ -54,7 +53,7 @@ class DefinitionEditor:
         self.layout.fail(place.start_mark.index, self.image, field, message)
 
     def check_alone(self, node: Node, field: str | None) -> None:
-        """Refuse what is seen in several places."""
+        """Refuse a node that is used in several places."""
         if self.layout.is_shared(node):
             self.fail(
                 node, field, "is used in several places through an anchor; write each of them out, then try again"
@@ -77,7 +76,7 @@ class DefinitionEditor:
         return key, node
 
     def names(self, items: Node) -> list[str]:
-        """What the versions of a list are called."""
+        """The names of the versions in a list."""
         return [self.layout.version_name(item) for item in items.value]
 
     def foreign_versions(self) -> list[MappingNode]:
@@ -123,10 +122,10 @@ class DefinitionEditor:
     def _insert(self, mapping: MappingNode, field: str, value: Value, order: Sequence[str], style: Style) -> Splice:
         """Put a field behind the one that it follows in the order; without an order, behind all others."""
         if self.layout.is_merged(mapping):
-            self.fail(mapping, field, "can't be added: others take this mapping over with '<<'; write them out first")
+            self.fail(mapping, field, "cannot be added: other mappings merge this one with '<<'; write them out first")
         simple = [index for index in range(len(mapping.value)) if self.layout.is_simple(mapping, index)]
         if not simple or any(key.start_mark.index < mapping.start_mark.index for key, _ in mapping.value):
-            self.fail(mapping, field, "can't be added beside aliases; write them out first")
+            self.fail(mapping, field, "cannot be added next to aliases; write them out first")
         ranks = {index: self._rank(mapping.value[index][0].value, order) for index in simple}
         before = [index for index in simple if ranks[index] < self._rank(field, order)]
         index = max(before, key=lambda candidate: (ranks[candidate], candidate), default=simple[-1])

@@ -46,7 +46,7 @@ def spliced(text: str, splices: Iterable[Splice]) -> str:
 
 
 class Brackets(NamedTuple):
-    """What stands in the brackets of a list: the start of its first item, the ends of the last one and of a comma."""
+    """The positions in the brackets of a list: the start of its first item, the ends of the last one and of a comma."""
 
     start: int
     end: int
@@ -87,7 +87,7 @@ class Layout:
         return {name: value for name, (_, value) in self.tree.entries(node, ()).items()}
 
     def version_name(self, item: Node) -> str:
-        """What a version is called."""
+        """The name of a version."""
         if id(item) not in self._names:
             value = self._entries(item)["version"]
             self._names[id(item)] = self.tree.scalar(value, "version", ("version",))
@@ -227,7 +227,7 @@ class Layout:
         blanks = re.match(" *", self.text[body:]) if body is not None else None
         return header[0], (body or start) + (blanks.end() if blanks else 0)
 
-    # What is shared
+    # Sharing through anchors
 
     def is_shared(self, node: Node) -> bool:
         """True when a change in a node would be seen in more than one place."""

@@ -1,4 +1,5 @@
-"""Split a YAML text into lines, and tell what its comments belong to. Offsets count characters from the beginning."""
+"""Split a YAML text into lines, and determine the entries that its comments belong to. Offsets count characters from
+the beginning."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ class Lines:
         return offset - self.line_start(offset)
 
     def indentation(self, offset: int) -> str:
-        """What stands before an offset in its line."""
+        """The text before an offset in its line."""
         return self.text[self.line_start(offset) : offset]
 
     def line(self, offset: int) -> str:

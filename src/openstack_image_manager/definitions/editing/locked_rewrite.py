@@ -26,13 +26,12 @@ def rewrite(path: str, edit: Callable[[str], str], *, wait: float = LOCK_SECONDS
     at most `wait` seconds. False: nothing was to be changed, and the file was not touched. A symbolic link stays, and
     the file that it names is replaced, with mode, owner and group (where permitted) as before; another hard link keeps
     the old text. A killed process leaves the old file and no lock. `only_try`: nothing is written, and all else is the
-    same, errors too. Raises Error when the file can't be read, written or locked, or was changed meanwhile by a program
-    that does not lock; what `edit` raises passes through.
-    """
+    same, errors too. Raises Error when the file cannot be read, written or locked, or was changed in the meantime by a
+    program that does not lock; what `edit` raises passes through."""
     target = os.path.realpath(path)
     with _locked(path, os.path.dirname(target), wait) as directory:
         name = os.path.basename(target)
-        with _complaining(path):
+        with _readable_errors(path):
             before, data = _read(path, name, directory)
         try:
             text = data.decode("utf-8")
@@ -41,7 +40,7 @@ def rewrite(path: str, edit: Callable[[str], str], *, wait: float = LOCK_SECONDS
         new = edit(text)
         if new == text:
             return False
-        with _complaining(path):
+        with _readable_errors(path):
             _must_be_writable(path, name, directory)
             if not only_try:
                 _replace(path, name, directory, before, new.encode("utf-8"))
@@ -49,18 +48,20 @@ def rewrite(path: str, edit: Callable[[str], str], *, wait: float = LOCK_SECONDS
 
 
 @contextmanager
-def _complaining(path: str) -> Iterator[None]:
+def _readable_errors(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Error(f"{path}: can't be changed: {error.strerror or error}; look at its permissions and disk") from None
+        raise Error(
+            f"{path}: cannot be changed: {error.strerror or error}; check its permissions and the disk"
+        ) from None
 
 
 @contextmanager
 def _locked(path: str, folder: str, wait: float) -> Iterator[int]:
     """The directory, opened and locked for this process alone."""
     give_up = time.monotonic() + wait
-    with _complaining(path):
+    with _readable_errors(path):
         directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         while not _lock(path, directory):
@@ -76,7 +77,7 @@ def _locked(path: str, folder: str, wait: float) -> Iterator[int]:
 
 
 def _lock(path: str, directory: int) -> bool:
-    with _complaining(path):
+    with _readable_errors(path):
         try:
             fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -118,7 +119,9 @@ def _replace(path: str, name: str, directory: int, before: os.stat_result, data:
             os.fsync(stream.fileno())
         now = os.stat(name, dir_fd=directory)
         if (now.st_ino, now.st_size, now.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
-            raise Error(f"{path}: was changed by another program meanwhile, so this change was not made; try again")
+            raise Error(
+                f"{path}: was changed by another program at the same time, so this change was not made; try again"
+            )
         os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)
     finally:

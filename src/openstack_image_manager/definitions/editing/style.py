@@ -1,6 +1,6 @@
 """Write new entries of a YAML mapping in the style of their neighbours.
 
-What is written without quotes, or in single ones, was read back first with the rules of the loader.
+Text without quotes, or in single ones, was read back first with the rules of the loader.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STEP = 2  # columns, where the file shows no other habit
 
 
 def as_read(value: Scalar, kind: Kind) -> Scalar:
-    """What the loader makes of a value: all values of meta are texts, or null."""
+    """The value as the loader reads it: all values of meta are texts, or null."""
     if kind != "meta" or value is None:
         return value
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -49,7 +49,8 @@ def _in_double_quotes(value: str) -> str:
 
 
 def _read_back(text: str, kind: Kind, in_brackets: bool) -> object:
-    """What the loader reads where a text stands as a value; None when it does not stay that one value in its line."""
+    """Read a text as the value of a field, as the loader does; None when it does not stay that one value in its
+    line."""
     if len(text.splitlines()) > 1:
         return None
     around = f"{{k: {text}, l: m}}" if in_brackets else f"k: {text}\nl: m\n"
@@ -117,7 +118,7 @@ class Style:
         return scalar(name, "text", keys[0].style or None if keys else None, True)
 
     def _gap(self, name: str, key: str) -> str:
-        """What stands between a key and its value: as in the nearest mapping, whose values may stand in a column."""
+        """The text between a key and its value: as in the nearest mapping, whose values may stand in a column."""
         gaps: dict[str, str] = {}
         columns: dict[int, int] = {}  # of values, by the length of the key
         for sample in self.samples[:1]:
@@ -177,7 +178,7 @@ class Style:
         return "{" + pad + separator.join(self.entry(*field, 0, True) for field in fields.items()) + pad + "}"
 
     def separator(self, mapping: MappingNode) -> str:
-        """What stands between two entries of a mapping in brackets."""
+        """The text between two entries of a mapping in brackets."""
         if len(mapping.value) > 1:
             between = self.layout.text[self.layout.pair_end(mapping, 0) : mapping.value[1][0].start_mark.index]
             if re.fullmatch(" *, *((\r\n|[\r\n]) *)?", between):

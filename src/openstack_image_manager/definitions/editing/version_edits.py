@@ -1,7 +1,7 @@
 """Find where in the text of a definition file a whole version is added or removed.
 
 A new version is written like its neighbour. A version that is removed takes its comments along: those right above it
-that are indented like it, and those right below it that are indented deeper. What stands above the first version is
+that are indented like it, and those right below it that are indented deeper. The text above the first version is
 the list's own heading, from the line on that names the version its comment; so it stays where it is.
 """
 
@@ -76,7 +76,7 @@ def _blank_lines(editor: DefinitionEditor, items: SequenceNode, column: int) -> 
 
 
 def _lead(editor: DefinitionEditor, offset: int) -> str:
-    """What stands before an item in brackets that is not the first: a new line where this one begins its line."""
+    """The text before an item in brackets that is not the first: a new line where this one begins its line."""
     indentation = editor.layout.lines.indentation(offset)
     return " " if indentation.strip(" ") else editor.line_break + indentation
 
@@ -140,7 +140,7 @@ def remove_version(editor: DefinitionEditor, version: str) -> list[Splice]:
 def _without_brackets(editor: DefinitionEditor, items: SequenceNode, index: int, version: str) -> list[Splice]:
     layout, item = editor.layout, items.value[index]
     dash = layout.dash(item)
-    assert dash is not None, "an item that is no alias has a dash"
+    assert dash is not None, "an item has a dash unless it is an alias"
     column = layout.lines.column(dash)
     start = layout.lines.top(dash, column, version if index == 0 else None)
     last = layout.lines.tail(layout.end(item), column)
@@ -180,5 +180,5 @@ def _from_brackets(editor: DefinitionEditor, items: SequenceNode, index: int, ve
         start, stop = before - 1, end
         between = layout.text[start : item.start_mark.index]
     if "#" in between:
-        editor.fail(item, "versions", "can't be removed from between comments; put it on a line of its own first")
+        editor.fail(item, "versions", "cannot be removed from between comments; put it on a line of its own first")
     return [(start, stop, "")]

@@ -1,1 +1,1 @@
-"""What `resolve:` in a definition may say."""
+"""The language of `resolve:` in definitions."""

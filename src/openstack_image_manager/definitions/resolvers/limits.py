@@ -54,7 +54,7 @@ def _length(pattern: Any) -> int:
 def _length_of(operator: Any, argument: Any) -> int:
     """The length of one element of a parsed expression.
 
-    Operators are told apart by identity: they are integers too, and equal to group numbers and characters.
+    Operators are compared by identity: they are integers too, and equal to group numbers and characters.
     """
     if any(operator is part for part in _REPEATS):
         low, high, repeated = argument

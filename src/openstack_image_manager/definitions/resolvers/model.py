@@ -36,22 +36,22 @@ class _Block(BaseModel):
 
 
 def _listed(value: Any) -> Any:
-    """One of something stands for a list of it."""
+    """A single value means a list of one."""
     return [value] if isinstance(value, str | dict) else value
 
 
 def _lookup(value: Any) -> Any:
-    """A text stands for a variable that has the same value always."""
+    """A text means a variable with a constant value."""
     return {"otherwise": value} if isinstance(value, str) else value
 
 
 def _named(value: Any) -> Any:
-    """A text stands for the resolver of that name."""
+    """A text means the resolver of that name."""
     return {"use": value} if isinstance(value, str) else value
 
 
 class Lookup(_Block):
-    """What a variable stands for: a text, or a text for each value of another variable."""
+    """The value of a variable: a text, or a text for each value of another variable."""
 
     by: str | None = Field(None, description="The variable that decides.", examples=["architecture"])
     values: dict[str, str] = Field(
@@ -69,7 +69,7 @@ Encoding = Literal["hex", "base64"]
 
 
 class DocumentSignature(_Block):
-    """Who must have signed a document."""
+    """The required signature of a document."""
 
     kind: Literal["detached", "clearsigned", "openssl-rsa"] = Field(
         description="detached, clearsigned (the signed text is all that is read) or openssl-rsa.",
@@ -115,7 +115,7 @@ class Step(_Block):
     debian_manifest: str | None = Field(
         None,
         alias="debian-manifest",
-        description="The manifest beside a Debian cloud image.",
+        description="The manifest next to a Debian cloud image.",
         examples=["https://cloud.debian.org/images/cloud/trixie/latest/debian-13-genericcloud-amd64.json"],
     )
     github_release: str | None = Field(
@@ -126,7 +126,7 @@ class Step(_Block):
     )
     pointer: str | None = Field(
         None,
-        description="A small file or a redirect that tells a version or name.",
+        description="A small file or a redirect that contains a version or name.",
         examples=["https://stable.release.flatcar-linux.net/amd64-usr/current/version.txt"],
     )
     static: Annotated[list[dict[str, str]] | None, BeforeValidator(_listed)] = Field(
@@ -179,7 +179,7 @@ class Step(_Block):
     )
     signature: DocumentSignature | None = Field(
         None,
-        description="Who must have signed the document of this step, beside what signature below resolve is over.",
+        description="Who must have signed the document of this step, in addition to signature below resolve.",
         examples=[{"kind": "detached", "url": "{site}/version.txt.sig", "keys": ["{key}"]}],
     )
 
@@ -189,7 +189,7 @@ class Step(_Block):
         return next((kind for kind in KINDS if self.value(kind) is not None), "")
 
     def value(self, name: str) -> Any:
-        """What is given under a name of the format."""
+        """The value of a name of the format."""
         return getattr(self, ATTRIBUTES[name])
 
     @property
@@ -211,7 +211,7 @@ class ChecksumRule(_Block):
 
 
 class SignatureRule(DocumentSignature):
-    """Who must have signed what."""
+    """The required signature of an index, a checksum or an image."""
 
     over: Literal["index", "checksum", "image", "unpacked-image"] = Field(
         description="What is signed.", examples=["checksum"]
@@ -222,10 +222,10 @@ class SignatureRule(DocumentSignature):
 
 
 class Resolver(_Block):
-    """How the newest build of an image is found; a name stands for one that is shipped."""
+    """How the newest build of an image is found; a name means one that is shipped."""
 
     use: str | None = Field(
-        None, description="A shipped resolver, of which the other fields replace parts.", examples=["rocky"]
+        None, description="A shipped resolver; the other fields replace parts of it.", examples=["rocky"]
     )
     variables: dict[str, Table] = Field(
         default_factory=empty_mapping,
@@ -240,7 +240,7 @@ class Resolver(_Block):
     url: str = Field("{url}", description="Address of the image.", examples=["https://example.org/{file}"])
     version: str = Field("{version}", description="The version.", examples=["{date}.{respin}"])
     build_date: str | None = Field(
-        None, description="When it was built; else Last-Modified or the signature tells.", examples=["{date}"]
+        None, description="When it was built; else Last-Modified or the signature shows it.", examples=["{date}"]
     )
     exclude: Texts = Field(
         default_factory=empty_list,
@@ -253,7 +253,7 @@ class Resolver(_Block):
     )
     signature: SignatureRule | None = Field(
         None,
-        description="Who must have signed what.",
+        description="The required signature of an index, a checksum or an image.",
         examples=[{"kind": "clearsigned", "over": "checksum", "keys": ["36F612DCF27F7D1A48A835E4DBFCF71C6D9F90A6"]}],
     )
 

@@ -34,7 +34,7 @@ def fill(text: str, variables: Variables) -> str:
 
 
 def pattern(text: str, variables: Variables) -> regex.Pattern[str]:
-    """A regular expression whose placeholders stand for their values, character by character. Raises Error.
+    """A regular expression whose placeholders are replaced with their values, character by character. Raises Error.
 
     Of the library regex, which can be stopped: what `re` matches it matches too, but `re` never ends early.
     """
@@ -55,7 +55,7 @@ def _filled(text: str, variables: Variables, form: Callable[[str], str], most: i
         nonlocal length
         name = match[1]
         if name not in variables:
-            raise Error(f"'{text}': nothing is known that {{{name}}} could stand for")
+            raise Error(f"'{text}': {{{name}}} is unknown")
         filled = form(variables[name])
         length += len(filled) - len(match[0])
         # Counted on the way: what is built of values that are built of values grows tenfold with each.

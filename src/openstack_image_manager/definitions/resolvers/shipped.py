@@ -28,7 +28,7 @@ class Shipped:
 
 @cache
 def shipped() -> Shipped:
-    """What catalogue/resolvers.yml holds."""
+    """The content of catalogue/resolvers.yml."""
     file = resources.files("openstack_image_manager") / "catalogue" / "resolvers.yml"
     return read(file.read_bytes())
 
@@ -59,7 +59,7 @@ def complete(resolver: Resolver) -> Resolver:
 
 def resolver_of(definition: Definition) -> Resolver | None:
     """The resolver that a definition says or, when it says nothing of updates, the default of its distribution. None:
-    there is none; latest_url may tell. Raises Error."""
+    there is none; latest_url may be used. Raises Error."""
     if definition.resolve is not None:
         return complete(definition.resolve)
     name = shipped().defaults.get(definition.meta.get("os_distro") or "")

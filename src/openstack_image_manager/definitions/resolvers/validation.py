@@ -40,7 +40,7 @@ def problems(resolver: Resolver, known: Iterable[str] = INITIAL) -> list[Problem
     """Paths and messages: wrong patterns, placeholders that nothing gives, options of other steps. `known` are the
     variables that the definition gives."""
     if too_much := list(islice(limits.problems(resolver.model_dump(exclude_unset=True)), MOST)):
-        # Most variables are texts, which `otherwise` stands for.
+        # Most variables are texts, which are kept in `otherwise`.
         return [(loc[:-1] if loc[-1] == "otherwise" else loc, message) for loc, message in too_much]
     return list(islice(_Check(set(known)).resolver(resolver), MOST))
 
@@ -78,13 +78,13 @@ class _Check:
         for name, lookup in resolver.variables.items():
             loc: Loc = ("variables", name)
             if not _NAME.fullmatch(name):
-                yield loc, f"'{name}' is no name of a variable: lower-case letters, digits and _"
+                yield loc, f"'{name}' is not a valid variable name: lower-case letters, digits and _"
             if lookup.by is None and (lookup.values or lookup.otherwise is None):
                 yield loc, "must be a text, or have 'by: VARIABLE' and 'values:'"
             elif lookup.by is not None and lookup.by not in self.known | set(INITIAL):
                 yield (*loc, "by"), self._unknown(lookup.by)
             for value in (*lookup.values.values(), lookup.otherwise or ""):
-                # What the definition does not say may be for other images: evaluating tells.
+                # A missing value may be for other images: evaluating shows it.
                 yield from self._template(loc, value, self.known | set(INITIAL))
                 if _is_ftp(value):
                     yield loc, USE_HTTPS
@@ -99,7 +99,7 @@ class _Check:
         kind = kinds[0]
         takes, needs, gives = KINDS[kind]
         for name in sorted(step.given - takes - {kind}):
-            yield (name,), f"is no option of {kind}; it takes {', '.join(sorted(takes))}"
+            yield (name,), f"is not an option of {kind}; it takes {', '.join(sorted(takes))}"
         for name in sorted(needs - step.given):
             yield (), f"{kind} needs {name}; add it"
         yield from self._source(step, kind)
@@ -142,7 +142,7 @@ class _Check:
             self.known |= set.intersection(*(set(entry) for entry in entries))
         for name in (*step.fields, *step.keys):
             if not _NAME.fullmatch(name):
-                yield ("fields" if name in step.fields else "keys", name), f"'{name}' is no name of a variable"
+                yield ("fields" if name in step.fields else "keys", name), f"'{name}' is not a valid variable name"
         self.known |= set(step.fields) | set(step.keys)
         if "url" in step.fields:
             self.known.add("file")
@@ -152,7 +152,7 @@ class _Check:
                 self.known |= {"tag"} if name == "tag" else set()
 
     def _signed_document(self, resolver: Resolver, rule: SignatureRule) -> Iterator[Problem]:
-        """What is signed must be what the digest comes from, and that digest must not be one that can be forged."""
+        """The signed document must give the digest, and that digest must not be one that can be forged."""
         last = resolver.steps[-1]
         loc: Loc = ("signature", "over")
         if rule.over == "checksum" and resolver.checksum is None and last.kind != "checksum-file":
@@ -174,7 +174,10 @@ class _Check:
         elif last.kind == "json" and "checksum" not in last.fields:
             yield loc, "the index has no digests, so its signature does not vouch for the image; add fields: checksum"
         elif resolver.checksum is not None:
-            yield loc, "the digest comes from the file that checksum names, which nobody signs then; use over: checksum"
+            yield (
+                loc,
+                "the digest comes from the file that checksum names, which is not signed then; use over: checksum",
+            )
 
     def _digest(self, resolver: Resolver) -> tuple[Loc, str | None]:
         """Where the resolver chooses which digest is taken, and which one."""
@@ -215,7 +218,7 @@ class _Check:
             return
         for name in names:
             if not _NAME.fullmatch(name):
-                yield loc, f"'{name}' is no name of a variable: lower-case letters, digits and _"
+                yield loc, f"'{name}' is not a valid variable name: lower-case letters, digits and _"
         self.known |= set(names)
 
     def _address(self, loc: Loc, text: str) -> Iterator[Problem]:
@@ -230,7 +233,7 @@ class _Check:
     def _template(self, loc: Loc, text: str, known: Set[str] | None = None) -> Iterator[Problem]:
         yield from self._placeholders(loc, text, self.known if known is None else known)
         if has_stray_brace(text):
-            yield loc, "has a brace that is no placeholder; placeholders are written {like_this}"
+            yield loc, "has a brace outside of a placeholder; placeholders are written {like_this}"
 
     def _placeholders(self, loc: Loc, text: str, known: Set[str]) -> Iterator[Problem]:
         for name in dict.fromkeys(used(text)):
@@ -239,10 +242,10 @@ class _Check:
 
     def _unknown(self, name: str) -> str:
         if name in ("os_version", "os_distro", "architecture"):
-            return f"{{{name}}} stands for meta.{name}, which the definition has not; add it"
+            return f"{{{name}}} is meta.{name}, which the definition does not have; add it"
         if name == "shortname":
-            return "{shortname} stands for shortname, which the definition has not; add it"
-        return f"nothing is known here that {{{name}}} could stand for" + suggestion(name, sorted(self.known))
+            return "{shortname} is shortname, which the definition does not have; add it"
+        return f"{{{name}}} is unknown here" + suggestion(name, sorted(self.known))
 
 
 def _is_ftp(text: str) -> bool:

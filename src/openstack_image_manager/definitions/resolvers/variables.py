@@ -21,7 +21,7 @@ class VariableError(Error):
 
 
 def initial(definition: Definition) -> dict[str, str]:
-    """What a definition says about itself; what it does not say is missing."""
+    """The variables of a definition; those without a value are missing."""
     known = {"name": definition.name, "shortname": definition.shortname}
     known |= {key: definition.meta.get(key) for key in _OF_META}
     return {name: value for name, value in known.items() if value}

@@ -73,9 +73,9 @@ images:
 """
 TWICE = "is used in several places through an anchor; write each of them out, then try again"
 UNUSUAL = "is an alias or has a '?' before it; write it as 'key: value', then try again"
-MERGED = "can't be added: others take this mapping over with '<<'; write them out first"
+MERGED = "cannot be added: other mappings merge this one with '<<'; write them out first"
 OUT = "are taken over with '<<'; write them out here, then try again"
-COMMENTS = "can't be removed from between comments; put it on a line of its own first"
+COMMENTS = "cannot be removed from between comments; put it on a line of its own first"
 NEW = {"version": "9", "url": "https://x/9"}
 
 
@@ -117,7 +117,10 @@ REFUSED: list[tuple[Edit, str]] = [
     (SetVersionField("A", "3", "meta", {"a": "c"}), f"12:66: A: meta: {TWICE}"),
     (SetVersionField("A", "3", "meta", {"z": "c"}), f"12:66: A: meta: {TWICE}"),
     (set_mirror("A", "4"), f"16:11: A: mirror_url: {UNUSUAL}"),
-    (SetVersionField("A", "5", "meta", {"z": "c"}), "20:15: A: z: can't be added beside aliases; write them out first"),
+    (
+        SetVersionField("A", "5", "meta", {"z": "c"}),
+        "20:15: A: z: cannot be added next to aliases; write them out first",
+    ),
     (SetImageField("B", "format", "qcow2"), f"23:13: B: format: {TWICE}"),
     (SetImageField("B", "min_ram", 3), f"21:5: B: min_ram: {MERGED}"),
     (add_to("B"), f"24:15: B: versions: {TWICE}"),
@@ -143,16 +146,16 @@ WRONG: list[tuple[Edit, str]] = [
     (add("9", colour_="3"), "a.yml:2:11: A: versions.colour_: unknown field; properties of the image go below meta"),
     (
         add("9", meta={"name": "3"}),
-        "a.yml:2:11: A: versions.meta.name: is no property: Glance or this tool has another",
+        "a.yml:2:11: A: versions.meta.name: is not a valid property: the name is reserved",
     ),
     (SetVersionField("A", "1", "url", "x"), "a.yml:2:11: A: versions.url: is not a URL; it must begin with http://"),
     (SetVersionField("A", "1", "hidden", "yes"), "a.yml:2:11: A: versions.hidden: must be true or false, not a text"),
     (SetVersionField("A", "1", "url", {"a": "b"}), "a.yml:2:11: A: versions.url: must be a text, not a mapping"),
-    (SetVersionField("A", "1", "version", "8"), "a.yml:2:11: A: version: can't be set by an edit"),
+    (SetVersionField("A", "1", "version", "8"), "a.yml:2:11: A: version: cannot be set by an edit"),
     (SetImageField("A", "tags", "x"), "a.yml:2:11: A: tags: must be a list, not a text"),
     (SetImageField("A", "tags", {"x": "y"}), "a.yml:2:11: A: tags: must be a list, not a mapping"),
-    (SetImageField("A", "tags", cast("str", ["x"])), "a.yml:2:11: A: tags: can't be set by an edit: lists, and what"),
-    (add("9", meta={"a": ["x"]}), "a.yml:2:11: A: meta: can't be set by an edit: lists, and what is nested deeper"),
+    (SetImageField("A", "tags", cast("str", ["x"])), "a.yml:2:11: A: tags: cannot be set by an edit: lists, and what"),
+    (add("9", meta={"a": ["x"]}), "a.yml:2:11: A: meta: cannot be set by an edit: lists, and what is nested deeper"),
     (SetImageField("A", "meta", "x"), "a.yml:2:11: A: meta: must be a mapping of keys to values, not a text"),
 ]
 
@@ -192,10 +195,10 @@ def test_what_stands_beside_anchors_can_be_changed(change: Edit, old: str, new: 
     ("text", "message"),
     [
         ("\ufeff\ufeff" + ONE, "a.yml: begins with two byte order marks; remove one"),
-        (ONE + "# \ud800", "a.yml: holds half a character (surrogate), which is no UTF-8; remove it"),
+        (ONE + "# \ud800", "a.yml: contains half a character (surrogate), which is not valid UTF-8; remove it"),
         (ONE + "\turl: x", "a.yml:7:1: line 7 is indented with a tab; YAML allows only spaces"),
         (ONE + "        url: x", "a.yml:7:9: A: versions[0].url: 'url' stands here a second time; first at 6:9"),
-        ("", "a.yml: holds no definitions"),
+        ("", "a.yml: contains no definitions"),
     ],
 )
 def test_a_file_with_mistakes_is_not_edited(text: str, message: str) -> None:
