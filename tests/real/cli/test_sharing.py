@@ -72,7 +72,7 @@ def test_all_projects_of_a_domain(bench: Bench, member: Connection) -> None:
 def test_an_image_that_becomes_shared_gets_its_members(bench: Bench, member: Connection) -> None:
     bench.define(bench.ubuntu("1", visibility="private", members=["member"]))
     outcome = bench.run()
-    assert "members: has no effect: only images with the visibility shared have members" in outcome.out
+    assert "members: has no effect: only images of visibility shared have members" in outcome.out
     bench.define(bench.ubuntu("1", visibility="shared", members=["member"]))
     assert bench.run().code == 0
     assert members(bench, bench.image("1").id) == {member.current_project_id: "accepted"}
