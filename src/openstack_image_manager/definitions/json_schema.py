@@ -9,8 +9,6 @@ from openstack_image_manager.definitions.image_properties import PROPERTIES
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.definitions.resolvers.model import KINDS as STEPS
 
-KINDS |= {"version": "version", "build_date": "date", "signed_at": "date", "prereleases": "plain", "max_age": "plain"}
-
 _TEXT = {"type": UNQUOTED["text"]}
 _RULES = ("Lookup", "ChecksumRule", "DocumentSignature", "SignatureRule")
 

@@ -200,7 +200,7 @@ def test_what_a_site_may_say(world: World) -> None:
     site.on("/list/", Switches(html=pre_listing([f"{number}" for number in range(limits.BUILDS + 1)])))
     assert refused(world, linux(steps=[listing])) == f"{BASE}/list/: more than 10000 builds fit; narrow match"
     site.on("/list/", Switches(html=pre_listing(["9" * 256])))
-    assert "its version has 256 characters, at most 255 can be" in refused(world, linux(steps=[listing]))
+    assert "its version has 256 characters; at most 255 are allowed" in refused(world, linux(steps=[listing]))
     pointer = {"pointer": f"{BASE}/last", "match": "(?P<version>.)+"}
     site.put("/last", b"x" * limits.LINE)
     assert refused(world, linux(steps=[pointer], url=f"{BASE}/x")) == (
@@ -208,7 +208,7 @@ def test_what_a_site_may_say(world: World) -> None:
     )
     site.put("/last", b"x" * (limits.LINE + 1))
     assert refused(world, linux(steps=[pointer], url=f"{BASE}/x")) == (
-        f"{BASE}/last: has a name or line of 16385 characters, at most 16384 can be"
+        f"{BASE}/last: has a name or line of 16385 characters; at most 16384 are allowed"
     )
     site.put("/last", b"x" * 5000)
     step = {"pointer": f"{BASE}/last", "match": "(?P<version>.*)"}
