@@ -130,7 +130,7 @@ class _CloudRun:
         try:
             return self._publish(change, image.id, copies)
         except CloudError as error:
-            # Nobody uses it before it is published, so a refusal leaves nothing half-done.
+            # It is not used before it is published, so a refusal leaves nothing half-done.
             if error.status is not None and 400 <= error.status < 500:
                 self.importer.records.give_up(image.id)
             raise

@@ -185,7 +185,7 @@ class ImageRecords:
         return records[0] if records else None
 
     def _earlier(self, created: Image) -> Image | None:
-        """An older record of the same version, in favour of which this run gives up its own; None: there is none."""
+        """An older record of the same version, after this run has given up its own for it; None: there is none."""
         self.others.pause(SECOND)
         records = self._records(created)
         if not records or records[0].id == created.id:

@@ -16,9 +16,8 @@ from openstack_image_manager.reporter import Reporter
 
 QUIET = 10.0  # seconds without a change after which an empty record counts as abandoned
 STAGED = 3.0  # the same for a record that has all its bytes
-JITTER = (
-    3.0  # seconds more, at most: runs that find the same record at the same moment shall not go on at the same moment
-)
+# Seconds more, at most: runs that find the same record must not continue at the same moment.
+JITTER = 3.0
 SETTLE = 60.0  # seconds for Glance to notice that an upload's client is gone
 
 

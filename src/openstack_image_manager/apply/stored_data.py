@@ -68,7 +68,7 @@ def stored_checksum(
 
     is_ended = threading.Event()
     try:
-        answer = glance.call("GET", f"/images/{image.id}/file", stream=True)
+        answer = glance.request("GET", f"/images/{image.id}/file", stream=True)
         # A service that sends single bytes never meets a timeout and never completes a chunk. The thread that reads
         # them is left alone: closing the answer would wait for it.
         reading = BackgroundCall(read)

@@ -55,7 +55,7 @@ def adopt_command(
     (name,) = cloud_names([cloud] if cloud else None)
     today = datetime.now(UTC).date()
     with closing(Glance.connect(name)) as glance:
-        adopted = adopt(glance.ours(None), Policy(tag=tag, project=glance.project), today, pattern)
+        adopted = adopt(glance.managed(None), Policy(tag=tag, project=glance.project), today, pattern)
         cloud_name = glance.cloud
     head = f"Images of the cloud {cloud_name} as they were on {today}; made by openstack-image-manager adopt."
     typer.echo(text(adopted.items, [head]), nl=False)

@@ -159,7 +159,7 @@ def _builds(glance: Glance, tag: str, name: str) -> tuple[Image, list[Image]]:
     """Return the active managed image of the name, and all builds of its definition, that image first."""
     from openstack_image_manager.errors import Error, UsageError
 
-    managed = glance.ours(tag, None)
+    managed = glance.managed(tag, None)
     named = [image for image in managed if image.name == name and image.status == "active"]
     # Any project can use the name and the tag: images of our project come first, and several are an error.
     images = [image for image in named if image.owner == glance.project] or named

@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _open_closed() -> None:
-    """Redirect closed standard streams to /dev/null; otherwise the next opened file would take their place."""
+    """Redirect closed standard streams to /dev/null; otherwise the next opened file would become one of them."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  until the process ends

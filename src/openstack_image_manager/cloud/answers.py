@@ -1,4 +1,4 @@
-"""Bounds on what a service answers: size, time, and no redirect for a request that carries a token or a password."""
+"""Limit the answers of services in size and time, and refuse redirects of requests with a token or a password."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from openstack_image_manager.background import BackgroundCall
 from openstack_image_manager.redaction import public_url
 
 LARGEST = 64 * 1024 * 1024  # bytes: 1,000 images with all the properties that Glance allows by default are half of it
-LONGEST = 300.0  # seconds for an answer, besides the pause that the caller allows between two bytes of it
+LONGEST = 300.0  # seconds for an answer, plus the pause that the caller allows between two bytes of it
 _CHUNK = 64 * 1024
-_LOOK = 1.0  # seconds between two looks at an upload
+_TICK = 1.0  # seconds between two checks of an upload
 _LOGIN = "/auth/tokens"
 
 
 class RefusedAnswerError(requests.RequestException):
-    """An answer that is not read further, or not followed."""
+    """An answer that is too long or too late, or a redirect that is not followed."""
 
 
 class _ReadBody(io.BytesIO):
-    """A body that was read; requests looks for cookies in what http.client made of the head."""
+    """A body that was read completely; requests finds the cookies in the original response of http.client."""
 
     _original_response: Any = None
 
 
 class _UploadBody:
-    """The pieces of an upload. `idle_since`: since when the other side has not asked for the next one; None: one is on
-    its way from its source, which has deadlines of its own."""
+    """The pieces of an upload. `idle_since`: since when the service has not asked for the next one; None: one is being
+    read from its source, which has deadlines of its own."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = pieces
@@ -50,8 +50,8 @@ class _UploadBody:
 
 
 class BoundedAdapter(BaseAdapter):
-    """Passes requests on to `transport`. Raises Refused for an answer without end, and for a redirect of a request with
-    credentials: keystoneauth would send them to wherever it points. `longest`: seconds, see LONGEST."""
+    """Passes requests to `transport`. Raises RefusedAnswerError for an answer without end, and for a redirect of a
+    request with credentials: keystoneauth would send them to the new URL. `longest`: seconds, see LONGEST."""
 
     def __init__(self, transport: Any, longest: float = LONGEST) -> None:
         super().__init__()
@@ -59,10 +59,10 @@ class BoundedAdapter(BaseAdapter):
         self._longest = longest
 
     def send(self, request: requests.PreparedRequest, stream: bool = False, *rest: Any, **options: Any) -> Any:
-        """The answer; its body is read to the end, unless it is to be a stream.
+        """The answer; its body is read to the end, unless it is a stream.
 
-        The timeout of a socket counts from the last byte, and a service that drips bytes never meets it. So the answer
-        comes in a thread, which is left alone when time is up."""
+        The timeout of a socket counts from the last byte, so a service that sends single bytes never meets it. So a
+        thread gets the answer, and is left alone when time is up."""
         body: Any = request.body
         upload = _UploadBody(() if body is None or isinstance(body, str | bytes) else body)
         if body is not None and not isinstance(body, str | bytes):
@@ -72,7 +72,7 @@ class BoundedAdapter(BaseAdapter):
         left = longest
         while not answering.wait(left):
             idle_since = upload.idle_since
-            left = _LOOK if idle_since is None else idle_since + longest - time.monotonic()
+            left = _TICK if idle_since is None else idle_since + longest - time.monotonic()
             if left <= 0:
                 raise RefusedAnswerError(f"the answer of {_shown(request.url)} takes longer than {longest:.0f} s")
         return answering.result()
@@ -83,11 +83,11 @@ class BoundedAdapter(BaseAdapter):
         is_login = urlsplit(url).path.endswith(_LOGIN)
         if answer.is_redirect and (is_login or "X-Auth-Token" in request.headers):
             answer.close()
-            there = _shown(urljoin(url, answer.headers["location"]))
+            target = _shown(urljoin(url, answer.headers["location"]))
             hint = "correct the endpoint in the service catalogue"
             if is_login:
-                hint = f"set auth_url to {there.removesuffix(_LOGIN)} in clouds.yaml if that is right"
-            raise RefusedAnswerError(f"{_shown(url)} redirects to {there}, and credentials are not sent there; {hint}")
+                hint = f"set auth_url to {target.removesuffix(_LOGIN)} in clouds.yaml if that is right"
+            raise RefusedAnswerError(f"{_shown(url)} redirects to {target}, and credentials are not sent there; {hint}")
         if not stream:
             body = _ReadBody(b"".join(_pieces(answer)))
             body._original_response = getattr(answer.raw, "_original_response", None)

@@ -19,18 +19,19 @@ from openstack_image_manager.redaction import redact
 
 _PATHS = {"hidden": "os_hidden"}
 MARGIN = timedelta(seconds=10)  # between the clocks of a cloud's Glance servers
-LONGEST = 500  # characters of what a server says
-MOST_SAID = 8 * 1024  # bytes of an error page that are looked through
-NAMES = 20  # names in one question, so that its URL stays short
+LONGEST = 500  # characters of a server's message
+LONGEST_BODY = 8 * 1024  # bytes of an error page that are searched
+NAMES = 20  # names in one request, so that its URL stays short
 NOT_PATCHED = ("status", "members", "stores")  # these have requests of their own
 
 
 def as_image(data: dict[str, Any]) -> Image:
-    """An image from the API's JSON; what is none of the base attributes is a property.
+    """An image from the API's JSON; every key that is not a base attribute is a property.
 
-    Raises ValueError for base attributes that Glance can not have written. A listing with such an image is refused as a
-    whole: no user can write them, so whatever answers is not Glance; and an image that was left out would look missing,
-    be imported again, and have others deleted in its favour. Properties, which users write, are refused never."""
+    Raises ValueError for base attributes that Glance cannot have written. A listing with such an image is refused
+    completely: users cannot write these attributes, so the service is not Glance. Without the image the version would
+    look missing, be imported again, and have other images deleted in its favour. Properties, which users write, are
+    never refused."""
     if wrong := [key for key, fits in _ATTRIBUTES.items() if not fits(data.get(key))]:
         name = data.get("id") if is_id(data.get("id")) else "an image"
         raise ValueError(f"{name} is not described as Glance describes images: {', '.join(wrong)}")
@@ -63,7 +64,7 @@ def as_image(data: dict[str, Any]) -> Image:
 
 
 def is_id(value: object) -> bool:
-    """True for what can be an id, which becomes a part of addresses."""
+    """True for a valid id, which can be a part of a URL."""
     return isinstance(value, str) and bool(re.fullmatch(r"[0-9A-Za-z_-]{1,64}", value))
 
 
@@ -88,7 +89,7 @@ def _names(value: object) -> bool:
 
 
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})?"
-# What each base attribute may be; the numbers are those of Glance's columns.
+# The values that each base attribute may have; the numbers are those of Glance's columns.
 _ATTRIBUTES: dict[str, Callable[[object], bool]] = {
     "id": is_id,
     "name": _text(255),
@@ -113,14 +114,14 @@ _ATTRIBUTES: dict[str, Callable[[object], bool]] = {
 
 
 def refuse_deleted(image: Image) -> None:
-    """Raise CloudError with status 404 where Glance has written that it is deleted: it does so before it deletes, and
-    until then it still shows such an image and changes it when asked to."""
+    """Raise CloudError with status 404 for an image that Glance is deleting: until that is done, Glance still shows the
+    image and changes it on request."""
     if image.status in GONE:
         raise CloudError(f"Glance says that it is {image.status}", 404)
 
 
 def creation_body(image: Image, container_format: str) -> dict[str, Any]:
-    """The body of the POST that makes the record of an image."""
+    """The body of the POST that creates an image record."""
     return {
         **image.properties,
         "id": image.id,
@@ -136,13 +137,13 @@ def creation_body(image: Image, container_format: str) -> dict[str, Any]:
 
 
 def import_body(method: str, uri: str | None, stores: Collection[str] | None) -> dict[str, Any]:
-    """The body of the POST that asks for an import."""
+    """The body of the POST that orders an import."""
     body: dict[str, Any] = {"method": {"name": method, **({"uri": uri} if uri else {})}}
     return body | ({"stores": sorted(stores), "all_stores_must_succeed": False} if stores else {})
 
 
 def patch_operation(change: FieldChange) -> dict[str, Any]:
-    """One JSON patch operation; `add` creates or replaces, `replace` of what is missing would be a 409."""
+    """One JSON patch operation; `add` creates or replaces, `replace` of a missing property would be a 409."""
     path = "/" + _PATHS.get(change.field, change.field).replace("~", "~0").replace("/", "~1")
     if change.after is None:
         return {"op": "remove", "path": path}
@@ -151,11 +152,11 @@ def patch_operation(change: FieldChange) -> dict[str, Any]:
 
 
 def error_sentence(answer: Any, who: str) -> str:
-    """What it says, without the HTML around it, and without saying its status twice; no secrets."""
+    """The message of an error, without HTML, without secrets, and with the status only once."""
     from html import unescape
 
-    said = redact(_beginning(answer))
-    text = re.sub(r"<(title|style|script)\b.*?</\1>|<h1>.*?</h1>", " ", said, flags=re.S | re.I)
+    body = redact(_beginning(answer))
+    text = re.sub(r"<(title|style|script)\b.*?</\1>|<h1>.*?</h1>", " ", body, flags=re.S | re.I)
     text = " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())[:LONGEST]
     status = rf"{answer.status_code}\b[\s:]*(?:{re.escape((answer.reason or '')[:LONGEST])}[\s:.]*|$)"
     text = re.sub(rf"^{status}", "", text, flags=re.IGNORECASE)
@@ -163,22 +164,22 @@ def error_sentence(answer: Any, who: str) -> str:
 
 
 def _beginning(answer: Any) -> str:
-    """The first part of a body. The rest could only take time: of a sentence 500 characters are shown."""
-    data = answer.content[:MOST_SAID]
+    """The first part of a body; only 500 characters of it are shown."""
+    data = answer.content[:LONGEST_BODY]
     try:
         return str(data.decode(answer.encoding or "utf-8", "replace"))
-    except LookupError:  # an encoding that nobody knows
+    except LookupError:  # an unknown encoding
         return str(data.decode("utf-8", "replace"))
 
 
 def id_filters(ids: Collection[str]) -> list[str]:
-    """Values of the filter `id` that together find all of the ids."""
-    every = sorted(ids)
-    return [f"in:{','.join(every[start : start + NAMES])}" for start in range(0, len(every), NAMES)]
+    """Values of the filter `id` that together find all ids."""
+    sorted_ids = sorted(ids)
+    return [f"in:{','.join(sorted_ids[start : start + NAMES])}" for start in range(0, len(sorted_ids), NAMES)]
 
 
 def name_filters(names: Collection[str]) -> list[str]:
-    """Values of the filter `name` that together find all of the names, in few requests with short URLs."""
+    """Values of the filter `name` that together find all names, in few requests with short URLs."""
     # Glance takes quotes around a name, but no quote or backslash in it.
     plain = sorted(name for name in names if not re.search(r'["\\]', name))
     groups = [plain[start : start + NAMES] for start in range(0, len(plain), NAMES)]
@@ -187,7 +188,7 @@ def name_filters(names: Collection[str]) -> list[str]:
 
 
 _NAMED: dict[str, type] = {"id": str, "name": str}
-# What the rows of an answer must hold, and those of an answer whose rows have names.
+# The keys that the rows of an answer must have: in lists, in mappings by name, and in single objects.
 _ROWS: dict[str, dict[str, type]] = {
     "images": {},
     "members": {"member_id": str, "status": str},
@@ -202,7 +203,7 @@ _OBJECTS: dict[str, dict[str, type]] = {"domain": _NAMED, "project": _NAMED}
 
 
 def is_shaped(data: object, key: str) -> bool:
-    """True for an object with that key, whose value is what Glance or Keystone has under it."""
+    """True for an object with that key and a value of the shape that Glance or Keystone gives it."""
     if not isinstance(data, dict) or key not in data:
         return False
     value = data[key]
@@ -222,7 +223,7 @@ def _holds(row: object, wanted: dict[str, type]) -> bool:
 
 
 def success_statuses(method: str, path: str) -> tuple[int, ...]:
-    """The statuses that Glance answers with when it has done what was asked."""
+    """The statuses with which Glance answers a request that succeeded."""
     if method == "DELETE" or (method == "PUT" and path.endswith("/stage")) or "/actions/" in path:
         return (204,)
     if method == "POST" and path.endswith("/import"):
@@ -233,7 +234,7 @@ def success_statuses(method: str, path: str) -> tuple[int, ...]:
 
 
 def next_page(link: object) -> tuple[str, str] | None:
-    """The path below /v2 of the next page that `link` names, and its marker; None: it is no page of a listing."""
+    """The path below /v2 of the next page that `link` names, and its marker; None: it is not a page of a listing."""
     if not isinstance(link, str):
         return None
     try:
@@ -247,15 +248,15 @@ def next_page(link: object) -> tuple[str, str] | None:
 
 
 def keep_newer(images: dict[str, Image], image: Image) -> None:
-    """Keep what is newer of an image; of two answers of one second, the later one."""
+    """Keep the newer state of an image; of two answers of one second, the later one."""
     before = images.get(image.id)
     if before is None or before.updated_at <= image.updated_at:
         images[image.id] = image
 
 
 def server_time(date: str, took: float) -> datetime | None:
-    """When Glance began with an answer of that `Date` which `took` so many seconds, by its own clock and a bit earlier;
-    None: it does not say."""
+    """When Glance began an answer with this `Date` that took `took` seconds, by its own clock minus a margin;
+    None: the header is missing."""
     try:
         return parsedate_to_datetime(date).astimezone(UTC) - timedelta(seconds=took) - MARGIN
     except (ValueError, TypeError, OverflowError):

@@ -1,4 +1,4 @@
-"""Find images of any project in Glance by name or by what they are offered as.
+"""List images of any project in Glance by name, id or visibility.
 
 API: https://docs.openstack.org/api-ref/image/v2/#list-images
 """
@@ -15,19 +15,19 @@ from openstack_image_manager.model import Image
 def images_named(glance: Glance, names: Collection[str]) -> Iterator[Image]:
     """All images that this user sees, managed or not, with one of the names."""
     for value in name_filters(names):
-        yield from glance.found({"name": value, "visibility": "all"})
+        yield from glance.find({"name": value, "visibility": "all"})
 
 
 def images_with_ids(glance: Glance, ids: Collection[str]) -> Iterator[Image]:
     """All images that this user sees, managed or not, hidden or not, with one of the ids; each image once."""
-    seen: dict[str, Image] = {}
+    images: dict[str, Image] = {}
     for value in id_filters(ids):
-        for hidden in ("false", "true", "false"):  # one that is hidden or shown in between is in one of the lists
-            found = glance.found({"id": value, "visibility": "all", "os_hidden": hidden})
-            seen |= {image.id: image for image in found}
-    yield from seen.values()
+        for hidden in ("false", "true", "false"):  # finds also one that is hidden or shown in between
+            listed = glance.find({"id": value, "visibility": "all", "os_hidden": hidden})
+            images |= {image.id: image for image in listed}
+    yield from images.values()
 
 
 def offered_images(glance: Glance) -> Sequence[Image]:
-    """All public and community images that are not hidden, of whichever project."""
-    return [image for value in ("public", "community") for image in glance.found({"visibility": value})]
+    """All public and community images of any project that are not hidden."""
+    return [image for value in ("public", "community") for image in glance.find({"visibility": value})]

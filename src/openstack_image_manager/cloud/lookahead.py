@@ -44,6 +44,6 @@ class ImageLookahead:
         begun = time.monotonic()
         with suppress(CloudError):
             for value in id_filters(ids):
-                for image in self._glance.found({"id": value}):
+                for image in self._glance.find({"id": value}):
                     if image.status not in GONE:
                         self._images[image.id] = begun, image

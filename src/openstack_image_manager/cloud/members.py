@@ -15,8 +15,8 @@ from openstack_image_manager.errors import CloudError, UsageError
 def projects(glance: Glance, target: str, kind: str, domain: str) -> dict[str, str]:
     """Ids and names of the project `target` of the `domain`, or (kind 'domain') of all projects of the domain `target`.
 
-    Raises UsageError when there is none of that name or id. An ordinary user may not look for projects: an id is taken
-    as it is then."""
+    Raises UsageError when none has that name or id. An ordinary user may not look up projects: then an id is used as it
+    is."""
     try:
         return _projects(glance, target, kind, domain)
     except CloudError as error:
@@ -43,23 +43,23 @@ def _projects(glance: Glance, target: str, kind: str, domain: str) -> dict[str, 
     return dict([project])
 
 
-def _find(glance: Glance, kind: str, target: str, **which: str) -> tuple[str, str] | None:
-    """Id and name of the domain or project with this id or, among those of `which`, this name."""
+def _find(glance: Glance, kind: str, target: str, **query: str) -> tuple[str, str] | None:
+    """Id and name of the domain or project with this id, or with this name among those that `query` finds."""
     if is_id(target):
         try:
-            found = glance.keystone(f"/{kind}s/{target}", kind)[kind]
+            answer = glance.keystone(f"/{kind}s/{target}", kind)[kind]
         except CloudError as error:
             if error.status not in (400, 403, 404):
                 raise
         else:
-            return found["id"], found["name"]
-    # Some databases find names of another case too.
-    named = [row for row in _rows(glance, f"{kind}s", name=target, **which) if row["name"] == target]
+            return answer["id"], answer["name"]
+    # Some databases ignore the case of names.
+    named = [row for row in _rows(glance, f"{kind}s", name=target, **query) if row["name"] == target]
     return (named[0]["id"], named[0]["name"]) if named else None
 
 
-def _rows(glance: Glance, kinds: str, **which: str) -> list[dict[str, str]]:
-    answer = glance.keystone(f"/{kinds}", kinds, **which)
+def _rows(glance: Glance, kinds: str, **query: str) -> list[dict[str, str]]:
+    answer = glance.keystone(f"/{kinds}", kinds, **query)
     links = answer.get("links")
     if answer.get("truncated") or (isinstance(links, dict) and links.get("next")):
         raise CloudError(f"cloud '{glance.cloud}': Keystone does not list all {kinds} at once; name them one by one")
@@ -69,21 +69,21 @@ def _rows(glance: Glance, kinds: str, **which: str) -> list[dict[str, str]]:
 
 def members(glance: Glance, image_id: str) -> dict[str, str]:
     """Project ids the image is shared with, and whether they are pending, accepted or rejected."""
-    answer = glance.ask("GET", f"/images/{image_id}/members", "members")
+    answer = glance.request_json("GET", f"/images/{image_id}/members", "members")
     return {member["member_id"]: member["status"] for member in answer["members"]}
 
 
 def add(glance: Glance, image_id: str, project: str) -> bool:
-    """Invite the project and accept for it where this user may; True when it was accepted."""
+    """Add the project as a member and accept for it where this user may; True when it is accepted."""
     if members(glance, image_id).get(project) is None:
         try:
-            glance.ask("POST", f"/images/{image_id}/members", "member_id", json={"member": project})
+            glance.request_json("POST", f"/images/{image_id}/members", "member_id", json={"member": project})
         except CloudError as error:
-            # 409: another run was quicker.
+            # 409: another run has added it.
             if error.status != 409:
                 raise
     try:
-        glance.ask("PUT", f"/images/{image_id}/members/{project}", "member_id", json={"status": "accepted"})
+        glance.request_json("PUT", f"/images/{image_id}/members/{project}", "member_id", json={"status": "accepted"})
     except CloudError as error:
         # By default only the invited project itself and administrators may accept.
         if error.status not in (403, 404):
@@ -93,9 +93,9 @@ def add(glance: Glance, image_id: str, project: str) -> bool:
 
 
 def remove(glance: Glance, image_id: str, project: str) -> bool:
-    """End the sharing; False when there was none."""
+    """Remove the member; False when there was none."""
     try:
-        glance.call("DELETE", f"/images/{image_id}/members/{project}")
+        glance.request("DELETE", f"/images/{image_id}/members/{project}")
     except CloudError as error:
         if error.status == 404:
             return False

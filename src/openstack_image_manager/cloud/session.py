@@ -205,7 +205,7 @@ def _not_a_mapping(*keys: str) -> str | None:
 
 
 def _missing_file() -> str | None:
-    """What is wrong with OS_CLIENT_CONFIG_FILE; openstacksdk silently reads other files instead."""
+    """The error of OS_CLIENT_CONFIG_FILE; openstacksdk silently reads other files instead."""
     path = os.environ.get("OS_CLIENT_CONFIG_FILE")
     try:
         if path:

@@ -1,4 +1,4 @@
-"""Ask Nova and Cinder what came from an image and would miss it.
+"""Count the servers, volumes and snapshots that were created from an image, with Nova and Cinder.
 
 APIs: https://docs.openstack.org/api-ref/compute/ (servers, filter `image`), https://docs.openstack.org/api-ref/block-storage/
 (volumes with `volume_image_metadata`, snapshots of them).
@@ -18,8 +18,8 @@ from openstack_image_manager.model import Finding
 PAGE = 1000
 MOST_PAGES = 300  # of one listing; services answer 1000 entries in a page unless they are set to less
 NOVA, CINDER = ("v2", "v2.1"), ("v2", "v3")  # versions of the APIs; the last one is the current one
-# With changes-since Nova leaves out no deleted servers. Its filters `deleted` and `soft_deleted` do the same, but are
-# dropped without a word for users without the right allow_all_filters.
+# With changes-since Nova also lists deleted servers. Its filters `deleted` and `soft_deleted` do the same, but Nova
+# silently ignores them for users without the right allow_all_filters.
 RESTORABLE = "&status=SOFT_DELETED&changes-since=1970-01-01T00:00:00Z"
 UNPROVEN = (
     "Cinder does not take this user for an administrator, and shows the volumes of its own project only; "
@@ -28,7 +28,7 @@ UNPROVEN = (
 
 
 def count_usage(glance: Glance, image_ids: Iterable[str]) -> tuple[Callable[[str], int | None], list[Finding]]:
-    """How many servers, volumes and snapshots of all projects came from each of the images.
+    """A function for the number of servers, volumes and snapshots of all projects that were created from an image.
 
     Where that cannot be checked (no compute service in the catalogue, no right to see all projects) every count is
     None, and a finding says why. A cloud without block storage has no volumes."""
@@ -59,11 +59,12 @@ def check_volumes(glance: Glance, storage: str) -> None:
 
 def _see(glance: Glance, endpoint: str, kind: str, who: str) -> None:
     url = f"{endpoint}/{kind}?all_tenants=1&limit=1"
-    _objects(glance.ask("GET", url, kind, who=who, redirect=False), kind, who)
+    _objects(glance.request_json("GET", url, kind, who=who, redirect=False), kind, who)
 
 
 def _servers(glance: Glance, compute: str, ids: set[str]) -> Iterator[str]:
-    """Without /detail, which needs Neutron. Deleted servers that can be restored are in a listing of their own."""
+    """The image of each server. Not with /detail, which needs Neutron; deleted servers that can be restored are listed
+    separately."""
     for image_id in sorted(ids):
         seen: set[str] = set()
         for only in ("", RESTORABLE):
@@ -73,7 +74,7 @@ def _servers(glance: Glance, compute: str, ids: set[str]) -> Iterator[str]:
 
 
 def _volumes(glance: Glance, storage: str, ids: set[str]) -> Iterator[str]:
-    """The image of each volume that was made from one, and once more for each snapshot of it."""
+    """The image of each volume that was created from one, and again for each of its snapshots."""
     endpoint = _versioned(storage, CINDER)
     _prove_administrator(glance, endpoint)
     origin: dict[str, str] = {}
@@ -100,11 +101,11 @@ def _versioned(endpoint: str, versions: tuple[str, ...]) -> str:
 
 
 def _prove_administrator(glance: Glance, endpoint: str) -> None:
-    """Cinder ignores all_tenants, without a word, unless context_is_admin holds. No other policy tells whether it does
-    (os-services and the attributes of volumes have policies of their own), but this filter is read for nobody else:
-    administrators get 400 for a value that it cannot have, others the list of types."""
+    """Raise CloudError unless context_is_admin holds in Cinder, which otherwise silently ignores all_tenants. No other
+    policy shows that (os-services and the attributes of volumes have their own), but Cinder reads this filter for
+    administrators only: they get 400 for an invalid value, other users the list of types."""
     try:
-        glance.call("GET", f"{endpoint}/types?is_public=unknown", who="Cinder", redirect=False)
+        glance.request("GET", f"{endpoint}/types?is_public=unknown", who="Cinder", redirect=False)
     except CloudError as error:
         if error.status == 400 and "is_public" in str(error):
             return
@@ -113,19 +114,19 @@ def _prove_administrator(glance: Glance, endpoint: str) -> None:
 
 
 def _pages(glance: Glance, endpoint: str, path: str, key: str, who: str) -> Iterator[dict[str, Any]]:
-    """All pages of a listing. Of a link to the next one only the marker is taken: services behind a proxy write
-    addresses that are not theirs, and the token must not go to another one."""
-    asked: set[str] = set()
+    """All objects of a listing, page by page. Only the marker of a next link is used: services behind a proxy write
+    internal addresses, and the token must not go to another host."""
+    markers: set[str] = set()
     url = endpoint + path
     for _ in range(MOST_PAGES):
-        page = glance.ask("GET", url, key, who=who, redirect=False)
+        page = glance.request_json("GET", url, key, who=who, redirect=False)
         yield from _objects(page, key, who)
         marker = _marker(page.get(f"{key}_links", []), who)
         if marker is None:
             return
-        if marker in asked:
+        if marker in markers:
             raise CloudError(f"{who} answers the same page again")
-        asked.add(marker)
+        markers.add(marker)
         url = f"{endpoint}{path}&{urlencode({'marker': marker})}"
     raise CloudError(f"{who} answers more than {MOST_PAGES} pages")
 
@@ -138,14 +139,17 @@ def _marker(links: Any, who: str) -> str | None:
             try:
                 return parse_qs(urlsplit(str(link.get("href"))).query)["marker"][0]
             except (ValueError, KeyError) as error:
-                told = "a link to the next page without a marker"
-                raise CloudError(f"{who} does not answer as the API says: {told}") from error
+                raise CloudError(
+                    f"{who} does not answer as the API says: a link to the next page without a marker"
+                ) from error
     return None
 
 
 def _objects(page: dict[str, Any], key: str, who: str) -> list[dict[str, Any]]:
-    """The objects of a page, each of which has an id."""
-    found = page[key]
-    if not isinstance(found, list) or not all(isinstance(e, dict) and isinstance(e.get("id"), str) for e in found):
+    """The objects of a page; each has an id."""
+    objects = page[key]
+    if not isinstance(objects, list) or not all(
+        isinstance(entry, dict) and isinstance(entry.get("id"), str) for entry in objects
+    ):
         raise CloudError(f"{who} does not answer as the API says: {key} is not a list of objects with ids")
-    return found
+    return objects

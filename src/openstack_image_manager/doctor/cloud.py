@@ -30,7 +30,7 @@ def login(glance: Glance) -> Check:
 def clock(glance: Glance) -> Check:
     """Compare the clock of the cloud with ours, halfway between request and answer. Raises CloudError."""
     before = datetime.now(UTC)
-    date = glance.call("GET", "/info/import").headers.get("Date", "")
+    date = glance.request("GET", "/info/import").headers.get("Date", "")
     now = before + (datetime.now(UTC) - before) / 2
     try:
         return advice.clock((parsedate_to_datetime(date) - now).total_seconds())
@@ -41,7 +41,7 @@ def clock(glance: Glance) -> Check:
 def store_kinds(glance: Glance) -> Mapping[str, str] | None:
     """Return the type of each store (file, rbd, s3 …); None: unknown, since only administrators may ask."""
     try:
-        stores = glance.ask("GET", "/info/stores/detail", "stores")["stores"]
+        stores = glance.request_json("GET", "/info/stores/detail", "stores")["stores"]
     except CloudError as error:
         if error.status is None:
             raise
@@ -52,7 +52,7 @@ def store_kinds(glance: Glance) -> Mapping[str, str] | None:
 def limits(glance: Glance, needs: Needs, workers: int) -> list[Check]:
     """Check quota and usage. Raises CloudError."""
     try:
-        usage = glance.ask("GET", "/info/usage", "usage")["usage"]
+        usage = glance.request_json("GET", "/info/usage", "usage")["usage"]
     except CloudError as error:
         if error.status is None:
             raise
@@ -81,7 +81,7 @@ def _used(glance: Glance) -> int | None:
     """Return the bytes of the images of this project; None: they cannot be listed."""
     own = {"owner": glance.project or ""}
     try:
-        images = [image for hidden in ("false", "true") for image in glance.found({**own, "os_hidden": hidden})]
+        images = [image for hidden in ("false", "true") for image in glance.find({**own, "os_hidden": hidden})]
     except CloudError as error:
         if error.status is None:
             raise

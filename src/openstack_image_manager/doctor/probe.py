@@ -101,7 +101,7 @@ def _sweep(probe: Probe) -> None:
     now = datetime.now(UTC)
     with suppress(CloudError):
         query = {"tag": TAG, "os_hidden": "true", "owner": probe.glance.project or ""}
-        for image in list(probe.glance.found(query)):
+        for image in list(probe.glance.find(query)):
             created = datetime.fromisoformat(image.created_at)
             if image.name == f"doctor of {probe.tag}" and (now - created).total_seconds() >= probe.stale:
                 probe.glance.delete(image.id)
@@ -113,7 +113,7 @@ def _visibility(glance: Glance, image_id: str, name: str, visibility: str, needs
         {"op": "remove", "path": f"/{NOTHING}"},
     ]
     try:
-        glance.call("PATCH", f"/images/{image_id}", json=changes, headers=PATCH_TYPE)
+        glance.request("PATCH", f"/images/{image_id}", json=changes, headers=PATCH_TYPE)
     except CloudError as error:
         allowed = {403: False, 409: True}.get(error.status or 0)
         return advice.right(name, allowed, needs, str(error))
@@ -123,7 +123,7 @@ def _visibility(glance: Glance, image_id: str, name: str, visibility: str, needs
 def _deactivate(glance: Glance, image_id: str, needs: Needs) -> Check:
     """Glance checks the policy first, and then the status, which must not be queued."""
     try:
-        glance.call("POST", f"/images/{image_id}/actions/deactivate")
+        glance.request("POST", f"/images/{image_id}/actions/deactivate")
     except CloudError as error:
         message = str(error)
         allowed = True if "in status" in message else False if "not authorized" in message else None
@@ -139,7 +139,7 @@ def _copy(glance: Glance, needs: Needs) -> Check:
         return advice.right("copy_image", None, needs, "this project has no active image to check with")
     body = {"method": {"name": "copy-image"}, "stores": [NOTHING]}
     try:
-        glance.call("POST", f"/images/{image['id']}/import", json=body)
+        glance.request("POST", f"/images/{image['id']}/import", json=body)
     except CloudError as error:
         allowed = {403: False, 409: True}.get(error.status or 0)
         return advice.right("copy_image", allowed, needs, str(error))

@@ -37,7 +37,7 @@ def _connect(cloud: str | None, tag: str) -> Glance:
         from openstack_image_manager.cloud.glance import Glance
 
         glance = Glance(*logged_in, cloud or session.ENVIRONMENT)
-        glance.begin(tag)
+        glance.start_listing(tag)
         return glance
 
 

@@ -1,4 +1,4 @@
-"""Plan files: what was asked for and what was approved, so that `apply FILE` does exactly that."""
+"""Write and read plan files: the request and the approved plan, which `apply FILE` carries out."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class _Request(_Strict):
 
 
 class _Content(_Strict):
-    """All that a plan file holds. The changes are looked at where they are compared."""
+    """The content of a plan file. The changes are validated where they are compared."""
 
     format: Literal[3]
     request: _Request
@@ -102,7 +102,7 @@ def _absolute(images: str) -> str:
 
 
 def read(path: Path) -> tuple[Request, tuple[Where, Approved]]:
-    """What was asked, where, and what was approved. Raises Error."""
+    """The request, its project and region, and the approved plan. Raises Error."""
     from openstack_image_manager.plan.approval import Approved
     from openstack_image_manager.plan.model import Policy
     from openstack_image_manager.runs.request import Request
@@ -135,14 +135,14 @@ def _data(path: Path) -> bytes:
         with open(descriptor, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise Error(f"{path}: the plan can't be read: {error.strerror}") from None
+        raise Error(f"{path}: cannot read the plan: {error.strerror}") from None
     if len(data) > MAX_BYTES:
         raise Error(f"{path}: has more than {MAX_BYTES // 1024**2} MiB: {_INVALID}")
     return data
 
 
 def agreed(plan_file: tuple[Where, Approved], ready: CloudPlan) -> CloudPlan:
-    """What of the plan is to be done as it was approved. Raises Error where it is for something else altogether."""
+    """The approved part of the plan. Raises Error where the plan file is for another project, region or policy."""
     from dataclasses import replace
 
     from openstack_image_manager.plan import approval

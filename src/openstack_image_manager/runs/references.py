@@ -61,7 +61,7 @@ class References:
         return definition.model_copy(update=changes) if changes else definition
 
     def _former(self, definition: Definition, owner: str | None, findings: list[Finding]) -> dict[str, object]:
-        """Whose images may be taken over, and who gets them: without `owner`, this project."""
+        """The projects from which images may be taken over, and the new owner: without `owner`, this project."""
         if not self.glance.is_admin():
             message = "former_owners has no effect: only an administrator can take images of other projects"
             findings.append(Finding("warning", definition.name, message))

@@ -1,4 +1,4 @@
-"""What a command tells, once for people and programs alike: plain values, Markdown, and cases of JUnit."""
+"""The report of a run as plain values, Markdown and JUnit cases; also its metrics."""
 
 from __future__ import annotations
 

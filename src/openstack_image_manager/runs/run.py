@@ -222,7 +222,7 @@ def _compare_after(clouds: Clouds) -> None:
 
     def images(each: CloudPlan) -> Sequence[Image]:
         owners = {definition.owner for definition in each.definitions}
-        return each.glance.ours(each.request.policy.tag, owners)
+        return each.glance.managed(each.request.policy.tag, owners)
 
     answers = results_or_errors(images, clouds.ready)
     now = {

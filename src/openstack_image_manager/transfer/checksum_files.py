@@ -1,4 +1,4 @@
-"""Read checksum files of every kind that distributions publish."""
+"""Read the checksum files that distributions publish."""
 
 from __future__ import annotations
 
@@ -23,26 +23,25 @@ _SIZE = re.compile(r"#\s*(?P<name>\S.*): (?P<size>[0-9]{1,18}) bytes")
 _BASE64 = r"(?P<digest>[A-Za-z0-9+/]{22,86}={0,2})"
 _ENCODINGS = {
     "hex": (_BSD, _COREUTILS, _BARE),
-    "base64": tuple(re.compile(each.pattern.replace(_HEX, _BASE64)) for each in (_BSD, _COREUTILS, _BARE)),
+    "base64": tuple(re.compile(pattern.pattern.replace(_HEX, _BASE64)) for pattern in (_BSD, _COREUTILS, _BARE)),
 }
 _BY_LENGTH = {length: algorithm for algorithm, length in DIGEST_LENGTHS.items()}
 
 
 def parse(text: str, algorithm: str | None = None, encoding: str = "hex") -> dict[str, Checksum]:
-    """Names and digests of a checksum file; a file that holds nothing but one digest has it under the name ''.
+    """Names and digests of a checksum file; a file with nothing but one digest has it under the name ''.
 
     Reads coreutils lines (`HEX  NAME`, `HEX *NAME`), BSD lines (`SHA256 (NAME) = HEX`), sections (`# SHA512 HASH`)
-    and bare digests, in hex or base64. Where a name has digests of several algorithms the longest stands, or only those
-    of `algorithm`. Raises VerificationError when one name has two digests of one algorithm: nobody can tell which is
-    right.
+    and bare digests, in hex or base64. Where a name has digests of several algorithms, the longest one counts, or that
+    of `algorithm`. Raises VerificationError when one name has two digests of one algorithm: the right one is unknown.
     """
     bsd, coreutils, single = _ENCODINGS[encoding]
     # Not splitlines(): it also splits at control characters, which would cut a name short.
-    lines = [line for each in text.split("\n") if (line := each.strip())]
+    lines = [line for raw in text.split("\n") if (line := raw.strip())]
     if len(lines) == 1 and (bare := single.fullmatch(lines[0])):
         checksum = _checksum(bare["digest"], None, encoding)
         return {"": checksum} if checksum and algorithm in (None, checksum.algorithm) else {}
-    found: dict[tuple[str, str], Checksum] = {}
+    checksums: dict[tuple[str, str], Checksum] = {}
     section = None
     for line in lines:
         if heading := _SECTION.fullmatch(line):
@@ -52,17 +51,17 @@ def parse(text: str, algorithm: str | None = None, encoding: str = "hex") -> dic
             checksum = _checksum(match["digest"], match.groupdict().get("algorithm") or section, encoding)
             if checksum is None or not name or algorithm not in (None, checksum.algorithm):
                 continue
-            if found.setdefault((name, checksum.algorithm), checksum) != checksum:
+            if checksums.setdefault((name, checksum.algorithm), checksum) != checksum:
                 raise VerificationError(f"the checksum file has two different {checksum.algorithm} digests of {name}")
     best: dict[str, Checksum] = {}
-    for (name, _), checksum in found.items():
+    for (name, _), checksum in checksums.items():
         if name not in best or len(checksum.digest) > len(best[name].digest):
             best[name] = checksum
     return best
 
 
 def _checksum(digest: str, algorithm: str | None, encoding: str) -> Checksum | None:
-    """None where the digest's length is not that of the algorithm, or of any."""
+    """None where the length of the digest does not fit the algorithm, or any."""
     if encoding == "base64":
         try:
             bare = digest.rstrip("=")
@@ -74,14 +73,14 @@ def _checksum(digest: str, algorithm: str | None, encoding: str) -> Checksum | N
 
 
 def sizes(text: str) -> dict[str, int]:
-    """The sizes in bytes that comments (`# NAME: N bytes`) tell. Raises VerificationError when one name has two."""
-    found: dict[str, int] = {}
+    """The sizes in bytes from comments (`# NAME: N bytes`). Raises VerificationError when one name has two."""
+    sizes_by_name: dict[str, int] = {}
     for line in text.split("\n"):
         if match := _SIZE.fullmatch(line.strip()):
             size = int(match["size"])
-            if found.setdefault(match["name"], size) != size:
+            if sizes_by_name.setdefault(match["name"], size) != size:
                 raise VerificationError(f"the checksum file has two different sizes of {match['name']}")
-    return found
+    return sizes_by_name
 
 
 def find(text: str, name: str, algorithm: str | None = None, encoding: str = "hex") -> Checksum:
@@ -106,8 +105,8 @@ def with_checksum(
     deadline: float | None = None,
     stop: threading.Event | None = None,
 ) -> Version:
-    """The version with the checksum from its checksum file, where it names the file only. `text`: the file, where it
-    was fetched already; `deadline`, `stop`: see `fetch_text`. Raises FetchError, VerificationError, Interrupted."""
+    """The version with the checksum from its checksum file, where it has only the file. `text`: the file, if it is
+    already fetched; `deadline`, `stop`: see `fetch_text`. Raises FetchError, VerificationError, Interrupted."""
     if version.checksum or not version.checksum_file:
         return version
     from openstack_image_manager.transfer.download import fetch_text
@@ -119,8 +118,8 @@ def with_checksum(
 
 
 def copy_checksum(version: Version) -> str | None:
-    """The checksum that the bytes at `mirror_url` must have; None where the definition does not tell. A mirror
-    holds what was in a packed file; of one that is not packed, `checksum` counts whatever `mirror_checksum` says."""
+    """The checksum that the bytes at `mirror_url` must have; None: unknown. A mirror holds the unpacked image. Where
+    the upstream is not packed, `checksum` counts, and `mirror_checksum` is ignored."""
     if version.checksum and not is_packed(version.url):
         return version.checksum
     return version.mirror_checksum

@@ -1,4 +1,4 @@
-"""Ends connections at a deadline, or when the user stops, whatever is being read from them."""
+"""End connections at a deadline or when the user stops, whatever is being read from them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any, TypeVar
 
 from openstack_image_manager.background import BackgroundCall
 
-TICK = 0.2  # seconds between two looks at the clock
-GRACE = 1.0  # seconds: a wait that ends by itself at the deadline says better what it waited for
+TICK = 0.2  # seconds between two checks of the clock
+GRACE = 1.0  # seconds: a wait that ends by itself at the deadline has the better message
 T = TypeVar("T")
 
 
 class ConnectionWatch:
     """Watches the connections of one download.
 
-    A timeout of a socket counts from the last byte: a site that drips bytes, or answers `100 Continue` for ever, never
-    meets one. The watch shuts the connections down, so that every read of them ends. `ended`: it has done so.
+    The timeout of a socket counts from the last byte, so a site that sends single bytes, or `100 Continue` for ever,
+    never meets it. The watch shuts the connections down, so that every read ends. `ended`: it has done so.
     """
 
     def __init__(self, deadline: float | None, stop: threading.Event) -> None:
@@ -34,8 +34,8 @@ class ConnectionWatch:
         self._guard: threading.Thread | None = None
 
     def add(self, connection: socket.socket) -> None:
-        """Watch this connection too. Raises OSError when it comes too late."""
-        # A copy, for the TLS of the standard library takes the connection out of the object it is given.
+        """Watch this connection, too. Raises OSError after the end of the watch."""
+        # A copy, because the TLS of the standard library detaches the connection from the object that it gets.
         copy = connection.dup()
         with self._lock:
             if not self.ended:
@@ -45,8 +45,8 @@ class ConnectionWatch:
         raise ConnectionAbortedError("it is too late for another connection")
 
     def run(self, call: Callable[[], T]) -> T:
-        """Call it in a thread of its own, and leave it alone when time is up: names are resolved, and many addresses
-        are tried, without a connection that could be shut down. Raises TimeoutError."""
+        """Call it in a thread, and leave it alone when time is up: the resolver and the attempts at many addresses have
+        no connection that could be shut down. Raises TimeoutError."""
         running = BackgroundCall(call)
         while not running.wait(TICK):
             if self._is_over():
@@ -55,12 +55,12 @@ class ConnectionWatch:
                 raise TimeoutError("it did not answer in time")
         answer = running.result()
         if self._guard is None:
-            self._guard = threading.Thread(target=self._look, daemon=True)
+            self._guard = threading.Thread(target=self._watch, daemon=True)
             self._guard.start()
         return answer
 
     def release(self) -> None:
-        """Shut down the connections there are; others may follow."""
+        """Shut down the current connections; others may follow."""
         with self._lock:
             connections, self._connections = self._connections, []
         for connection in connections:
@@ -68,11 +68,11 @@ class ConnectionWatch:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Watch no longer."""
+        """End the watch."""
         self._closed.set()
         self.release()
 
-    def _look(self) -> None:
+    def _watch(self) -> None:
         while not self._closed.wait(TICK):
             if self._is_over():
                 self._end()
@@ -89,6 +89,6 @@ class ConnectionWatch:
 
 
 def _close(future: Future[Any]) -> None:
-    """Close the answer that comes when nobody waits for it any more."""
+    """Close an answer that comes after the deadline."""
     if future.exception() is None:
         future.result().close()

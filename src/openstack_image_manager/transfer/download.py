@@ -1,4 +1,4 @@
-"""Reads web addresses and local files: checks answers, bounds every wait, retries, resumes, hashes as bytes pass."""
+"""Read URLs and local files: check answers, limit every wait, retry, resume, and hash the bytes."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ READ_TIMEOUT = 60.0  # seconds without a byte
 TIMEOUT = 120.0  # seconds for a small file, retries and all
 TRIES = 5  # in a row without progress
 PAUSE = 0.5  # seconds before the first retry, doubled each time
-LONGEST_PAUSE = 30.0  # seconds; a Retry-After beyond it is not waited for
-KERNEL = ("/proc/", "/sys/")  # files there are made when they are read, of any length
+LONGEST_PAUSE = 30.0  # seconds, also for Retry-After
+KERNEL = ("/proc/", "/sys/")  # the kernel generates these files, of any length, when they are read
 REDIRECTS = (301, 302, 303, 307, 308)
-LONGEST_REASON = 200  # characters of what a site says
+LONGEST_REASON = 200  # characters of a site's message
 NUMBER = re.compile(r"[0-9]{1,18}")  # of bytes or seconds, in a header
 RETRIABLE = (408, 429, 500, 502, 503, 504)
 CHUNK = 1024 * 1024
@@ -43,16 +43,15 @@ Progress = Callable[[int, int | None], None]
 
 
 class Download(io.RawIOBase):
-    """The bytes of a URL as published, read once, hashed in passing, with memory for one chunk.
+    """The bytes of a URL as published, read and hashed once, with memory for one chunk.
 
-    A broken connection is resumed with Range and If-Range; where the site can't resume, what was read already is read
-    again and compared, so that the bytes handed on always belong to one file. `deadline` is in seconds of
-    time.monotonic(), and holds for all of it, redirects and headers included. Raises FetchError when it gives up,
-    Interrupted when `stop` is set.
+    A broken connection is resumed with Range and If-Range. Where the site does not resume, the first part is read again
+    and compared, so that all bytes belong to one file. `deadline`: seconds of time.monotonic() for everything, also
+    redirects and headers. Raises FetchError when it gives up, Interrupted when `stop` is set.
 
-    `headers` go along with requests over HTTP; where they ask for a part or on conditions, the answer can be 206 or 304
-    (`status`). Without `follow`, a redirect is an answer too, whose `location` tells where to; the download of that
-    takes the `trail` of this one. `hint`: what the user can do about the deadline.
+    `headers` are sent with HTTP requests; if they ask for a part or on conditions, the answer can be 206 or 304
+    (`status`). Without `follow`, a redirect is an answer, too, with a `location`; its download continues the `trail` of
+    this one. `hint`: what the user can do about the deadline.
     """
 
     def __init__(
@@ -95,11 +94,11 @@ class Download(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer, as far as one read gives; 0 at the end of the file, all of it."""
+        """Fill the buffer with one read; 0 at the end of the complete file."""
         while True:
             self.check()
             try:
-                # Not read(): a slow site would have to fill the whole buffer before anyone looks at `stop` again.
+                # Not read(): a slow site would have to fill the whole buffer before `stop` is checked again.
                 chunk: bytes = self._body.read1(len(buffer))
                 self._check_watch()
                 if not chunk and self.size is not None and self.done < self.size:
@@ -124,7 +123,7 @@ class Download(io.RawIOBase):
 
     @property
     def location(self) -> str | None:
-        """Where a redirect leads that was not followed."""
+        """The target of a redirect that was not followed."""
         try:
             return urljoin(self.url, self.answer["Location"]) if self.status in REDIRECTS else None
         except ValueError as error:
@@ -141,14 +140,14 @@ class Download(io.RawIOBase):
         super().close()
 
     def check(self) -> None:
-        """Raise FetchError if time is up, Interrupted if the user stopped: for who makes much of few bytes."""
+        """Raise FetchError if time is up, Interrupted if the user stopped; unpackers call it for every chunk."""
         if self._stop.is_set():
             raise Interrupted("interrupted")
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise self._late()
 
     def _check_watch(self) -> None:
-        """Tell the end of a file from that of a connection that was shut down."""
+        """Raise the error of the watch if it has shut the connection down: this is not the end of the file."""
         if self._watch.ended:
             self.check()
 
@@ -159,7 +158,7 @@ class Download(io.RawIOBase):
         self._watch.release()
 
     def _again(self, error: Exception | str, pause: float | None = None) -> None:
-        """Wait and open again where we were; gives up when tries or time are used up."""
+        """Wait and open again at the same place; gives up when tries or time are used up."""
         while True:
             self._drop()
             self._failures += 1
@@ -181,7 +180,7 @@ class Download(io.RawIOBase):
         return self._failed(f"not finished in time, after {self.done} bytes{self._hint}{last}")
 
     def _patience(self, most: float) -> float:
-        """Seconds to wait for the other side: not beyond the deadline, but at least one."""
+        """Seconds to wait for the site: not beyond the deadline, but at least one."""
         return most if self._deadline is None else min(most, max(1.0, self._deadline - time.monotonic()))
 
     def _failed(self, message: str, status: int | None = None) -> FetchError:
@@ -221,7 +220,7 @@ class Download(io.RawIOBase):
             raise _RetryError(reason(error)) from None
         except RedirectError as error:
             raise RefusedRedirectError(f"{public_url(self.url)}: {reason(error)}") from None
-        except (requests.exceptions.RequestException, ValueError) as error:  # ValueError: a redirect to no URL at all
+        except (requests.exceptions.RequestException, ValueError) as error:  # ValueError: a redirect to an invalid URL
             raise self._failed(reason(error)) from None
         status = redact(f"{answer.status_code} {answer.reason[:LONGEST_REASON]}")
         if answer.status_code in RETRIABLE:
@@ -244,14 +243,14 @@ class Download(io.RawIOBase):
         self.status, self.answer = answer.status_code, answer.headers
         self.trail = trail
         etag = answer.headers.get("ETag", "")
-        # A part is small, and would have to be asked for in another way.
+        # A part is small, and resuming it would need another request.
         self._validator = None if self.status == 206 else etag if etag.startswith('"') else self.last_modified
         return 0
 
     def _ask(
         self, headers: Mapping[str, str], patience: tuple[float, float]
     ) -> tuple[requests.Response, RedirectTrail]:
-        """The answer, and the way to it; both are waited for no longer than the watch does."""
+        """The answer and the redirects to it, not later than the deadline of the watch."""
         url, watch, follow, trail = self.url, self._watch, self._follow, self._from
 
         def ask() -> redirects.Answer:
@@ -261,7 +260,7 @@ class Download(io.RawIOBase):
         return answer.response, answer.trail
 
     def _wanted(self, headers: Mapping[str, str]) -> set[int]:
-        """Status codes that answer what was asked (RFC 9110, 14 and 13)."""
+        """Status codes that fit the request (RFC 9110, 14 and 13)."""
         wanted = {200}
         if "Range" in self._extra and headers.get("Content-Range", "").startswith("bytes 0-"):
             wanted.add(206)
@@ -270,7 +269,7 @@ class Download(io.RawIOBase):
         return wanted if self._follow or "Location" not in headers else wanted | set(REDIRECTS)
 
     def _is_rest(self, headers: Mapping[str, str]) -> bool:
-        """True if the part that came begins where we are, of a file as long as it was (RFC 9110, 14.4)."""
+        """True if the part begins at the current position of a file of the same length (RFC 9110, 14.4)."""
         part = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d+|\*)", headers.get("Content-Range", ""))
         if part is None or int(part[1]) != self.done:
             return False
@@ -284,20 +283,20 @@ class Download(io.RawIOBase):
         if os.path.realpath(path.partition("\0")[0]).startswith(KERNEL):
             raise self._failed("is not a regular file")
         try:
-            # O_NONBLOCK: whoever opens a named pipe would wait for somebody to write to it.
+            # O_NONBLOCK: the open of a named pipe would wait for a writer.
             file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise self._failed(reason(error)) from None
-        found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
             os.close(file)
             raise self._failed("is not a regular file")
         self._body = open(file, "rb")  # noqa: SIM115  closed by close()
-        self.size = found.st_size
+        self.size = status.st_size
         return 0
 
     def _skip_again(self) -> None:
-        """Read what was handed on already once more: it must be the same, or the file has changed meanwhile."""
+        """Read the first part again and compare it: the file may have changed in between."""
         again, left = hashlib.new(self._algorithm), self.done
         while left:
             self.check()
@@ -332,8 +331,8 @@ def fetch_bytes(
     deadline: float | None = None,
     stop: threading.Event | None = None,
 ) -> bytes:
-    """A small file, such as a signature or a key. `deadline`: that of the import which needs it, where it comes before
-    the `timeout`. Raises FetchError, also when it is larger than `limit` bytes; Interrupted when `stop` is set."""
+    """A small file, such as a signature or a key. `deadline`: that of the import, if it comes before the `timeout`.
+    Raises FetchError, also for more than `limit` bytes; Interrupted when `stop` is set."""
     with _small(url, timeout, deadline, stop) as download:
         data = io.BufferedReader(download).read(limit + 1)
     if len(data) > limit:
@@ -357,7 +356,7 @@ def fetch_text(
 
 
 def last_modified(url: str, timeout: float = TIMEOUT, *, stop: threading.Event | None = None) -> str | None:
-    """The Last-Modified header. HEAD is answered differently, or not at all, by many sites: open and close instead."""
+    """The Last-Modified header. Many sites answer HEAD differently or not at all, so this opens and closes a GET."""
     with _small(url, timeout, None, stop) as download:
         return download.last_modified
 

@@ -1,4 +1,4 @@
-"""Asks a web address and follows its redirects, one by one and only to where they may lead."""
+"""Request a URL and follow its redirects one by one, and only to allowed hosts."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from openstack_image_manager.transfer.addresses import is_allowed, is_internal, 
 from openstack_image_manager.transfer.deadline import ConnectionWatch
 
 MOST = 10
-ALLOWED_HOSTS = "OPENSTACK_IMAGE_MANAGER_ALLOWED_HOSTS"  # names, addresses and networks, with blanks in between
+ALLOWED_HOSTS = "OPENSTACK_IMAGE_MANAGER_ALLOWED_HOSTS"  # names, addresses and networks, separated by blanks
 
 
 class RedirectError(ValueError):
-    """A redirect leads where it must not."""
+    """A redirect to a host or scheme that is not allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RedirectTrail:
-    """The addresses that a request was sent to, the first one first. `internal`: that one is no public address, so
-    that redirects may lead to others of the kind."""
+    """The URLs that a request was sent to, in order. `internal`: the first one is internal, so that redirects may lead
+    to other internal addresses."""
 
     hops: tuple[str, ...] = ()
     internal: bool = False
 
     def check(self, url: str) -> None:
-        """Refuse an address that no request may be redirected to. Raises RedirectError."""
+        """Raise RedirectError for a URL to which no request may be redirected."""
         parts = urlsplit(url)
         scheme, host = parts.scheme.lower(), parts.hostname or ""
         if scheme not in ("http", "https"):
             raise RedirectError(f"redirected to {public_url(url)}, which is neither http: nor https:, and not followed")
         if not self.hops:
             return
-        # What came unprotected on the last part of the way could have been replaced there.
+        # Bytes of an unprotected connection could have been replaced.
         if scheme == "http" and not self.hops[0].lower().startswith("http:"):
             raise RedirectError("redirected from https to http; use an address without that")
         if len(self.hops) > MOST:
@@ -50,7 +50,7 @@ class RedirectTrail:
             self.check_peer(url, address)
 
     def check_peer(self, url: str, address: str) -> None:
-        """Refuse what a host turns out to be. Raises RedirectError."""
+        """Raise RedirectError for an internal address of a host."""
         if self.internal or not self.hops or not is_internal(address):
             return
         host = urlsplit(url).hostname or ""
@@ -63,7 +63,7 @@ class RedirectTrail:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came, and by which way."""
+    """The response and the redirects to it."""
 
     response: requests.Response
     trail: RedirectTrail
@@ -74,7 +74,7 @@ class Answer:
 
 
 class _Session(requests.Session):
-    """A session that reads no body by itself: requests reads those of redirects whole, also when not to follow."""
+    """A session that reads no body by itself: requests reads the bodies of redirects completely, also unfollowed."""
 
     def __init__(self, trail: RedirectTrail, watch: ConnectionWatch) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class _Session(requests.Session):
             self.mount(scheme, _Adapter(self))
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  as requests has it
-        """Nothing, for requests."""
+        """None, so that requests follows no redirect."""
         return None
 
     def target(self, answer: requests.Response) -> str | None:
@@ -94,7 +94,7 @@ class _Session(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """Makes connections that are watched, and whose other side is looked at before anything is sent."""
+    """Makes connections that are watched and whose peer is checked before anything is sent."""
 
     def __init__(self, session: _Session) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class _Adapter(HTTPAdapter):
                 try:
                     session.watch.add(connection)
                     if direct:
-                        _look_at(session, url, connection.getpeername()[0])
+                        _check_peer(session, url, connection.getpeername()[0])
                 except BaseException:
                     connection.close()
                     raise
@@ -124,7 +124,7 @@ class _Adapter(HTTPAdapter):
         return pool
 
 
-def _look_at(session: _Session, url: str, address: str) -> None:
+def _check_peer(session: _Session, url: str, address: str) -> None:
     session.trail.check_peer(url, address)
     if not session.trail.hops and is_internal(address):
         session.trail = replace(session.trail, internal=True)
@@ -138,9 +138,9 @@ def send(
     follow: bool,
     trail: RedirectTrail,
 ) -> Answer:
-    """The answer, whose body is not yet read, and the way to it; `trail`: the way on which `url` was come to. Without
+    """The answer, with its body unread, and the redirects to it; `trail`: the redirects that led to `url`. Without
     `follow` a redirect is the answer. Raises exceptions of requests, and RedirectError."""
-    asked = dict(headers)
+    sent = dict(headers)
     with _Session(trail, watch) as session:
         while True:
             session.trail.check(url)
@@ -148,8 +148,8 @@ def send(
             if not session.trail.hops and is_internal(literal_address(urlsplit(url).hostname or "") or "1.1.1.1"):
                 session.trail = replace(session.trail, internal=True)
             user = get_auth_from_url(url)
-            session.auth = user if any(user) else _nobody
-            answer = session.get(url, headers=asked, stream=True, timeout=patience, allow_redirects=False)
+            session.auth = user if any(user) else _no_credentials
+            answer = session.get(url, headers=sent, stream=True, timeout=patience, allow_redirects=False)
             session.trail = replace(session.trail, hops=(*session.trail.hops, answer.url))
             try:
                 target = session.target(answer) if follow else None
@@ -158,24 +158,24 @@ def send(
                 raise
             if target is None:
                 return Answer(answer, session.trail)
-            # Unread: a body without an end would fill the memory. The watch holds a copy of the connection.
+            # Unread: a body without end would fill the memory. The watch holds a copy of the connection.
             answer.close()
             watch.release()
             secret = answer.request.headers.get("Authorization")
             if secret and _is_same_host(answer.url, target):
-                asked["Authorization"] = secret
+                sent["Authorization"] = secret
             else:
-                asked.pop("Authorization", None)
+                sent.pop("Authorization", None)
             url = target
 
 
-def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Add no credentials: requests would add those that ~/.netrc has for a host, whoever wrote the address."""
+def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Add no credentials: requests would add those of ~/.netrc, also for a URL that someone else wrote."""
     return request
 
 
 def _is_same_host(before: str, after: str) -> bool:
-    """True if what was sent to one address may be sent to the other: the same server, or the same with TLS."""
+    """True if credentials for one URL may be sent to the other: the same server, or the same with TLS."""
     ports = {"http": 80, "https": 443}
     one, other = (
         (parts.hostname, parts.scheme, parts.port or ports[parts.scheme]) for parts in map(urlsplit, (before, after))

@@ -1,6 +1,6 @@
-"""Reads the members of a tar as they come, in a bounded memory.
+"""Read the members of a tar from a stream, in bounded memory.
 
-The standard library reads extended headers whole, of any length, and makes up the holes of sparse members. Layout:
+The standard library reads extended headers of any length completely, and fills the holes of sparse members. Layout:
 POSIX pax (ustar, extended headers) and GNU tar (long names, numbers in base 256).
 """
 
@@ -14,8 +14,8 @@ from typing import IO
 from openstack_image_manager.errors import VerificationError
 
 BLOCK = 512
-MOST_EXTENDED = 1024 * 1024  # bytes of one extended header: names and times have some hundred
-MOST_IN_A_ROW = 16  # extended headers before one member: three are in use
+MOST_EXTENDED = 1024 * 1024  # bytes of one extended header: names and times take some hundred
+MOST_IN_A_ROW = 16  # extended headers before one member: up to three are common
 CHUNK = 1024 * 1024
 _FILES = (b"0", b"\0", b"7")
 _WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")  # links, devices, folders, pipes
@@ -25,7 +25,7 @@ _SPARSE = "the tar holds a sparse member ({}): pack the image without --sparse, 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member; its data come next in the stream. `is_file`: it has a name and contents of its own."""
+    """A member; its data follow in the stream. `is_file`: it is a regular file."""
 
     name: str
     size: int
@@ -33,13 +33,12 @@ class Member:
 
 
 def broken(reason: object) -> VerificationError:
-    """What is said of a packed file that cannot be read."""
+    """The error of a packed file that cannot be read."""
     return VerificationError(f"the packed file is broken: {reason}")
 
 
 def members(source: IO[bytes]) -> Iterator[Member]:
-    """The members in order. Before the next one is asked for, `data` of this one must have been read to the end. Raises
-    VerificationError."""
+    """The members in order. Read `data` of a member to the end before the next one. Raises VerificationError."""
     name, size, in_a_row = None, None, 0
     while (header := source.read(BLOCK)) and any(header):
         _check(header)
@@ -66,7 +65,7 @@ def members(source: IO[bytes]) -> Iterator[Member]:
 
 
 def data(source: IO[bytes], member: Member) -> Iterator[bytes]:
-    """The contents of a member, in chunks. Raises VerificationError if they end too early."""
+    """The contents of a member in chunks. Raises VerificationError if they end too early."""
     left = member.size
     while left:
         chunk = source.read(min(CHUNK, left))
@@ -80,7 +79,7 @@ def data(source: IO[bytes], member: Member) -> Iterator[bytes]:
 def _check(header: bytes) -> None:
     if len(header) < BLOCK:
         raise broken("it ends too early")
-    # The sum counts its own field as blanks; old programs took bytes as signed numbers.
+    # The sum counts its own field as blanks; old programs use signed bytes.
     counted = header[:148] + b" " * 8 + header[156:]
     signed = sum(counted) - 256 * sum(byte > 127 for byte in counted)
     if _number(header[148:156]) not in (sum(counted), signed):
@@ -110,24 +109,24 @@ def _extended(source: IO[bytes], length: int, in_a_row: int) -> bytes:
 
 def _pax(text: bytes) -> dict[str, str]:
     """Keys and values of records `LENGTH KEY=VALUE\\n`, whose length counts all of the record."""
-    found: dict[str, str] = {}
-    at = 0
-    while at < len(text):
-        head = re.compile(rb"([1-9][0-9]{0,6}) ([^=\n]{1,255})=").match(text, at)
-        end = at + int(head[1]) if head else 0
+    values: dict[str, str] = {}
+    position = 0
+    while position < len(text):
+        head = re.compile(rb"([1-9][0-9]{0,6}) ([^=\n]{1,255})=").match(text, position)
+        end = position + int(head[1]) if head else 0
         if head is None or not head.end() < end <= len(text) or text[end - 1 : end] != b"\n":
             raise broken("an extended header of the tar has a wrong record")
         key, value = _text(head[2]), _text(text[head.end() : end - 1])
         if key == "size" and not re.fullmatch(r"[0-9]{1,18}", value):
             raise broken("a header of the tar has a wrong number")
-        found[key] = value
-        at = end
-    return found
+        values[key] = value
+        position = end
+    return values
 
 
 def _plain_name(header: bytes) -> str:
     name, prefix = (field.partition(b"\0")[0] for field in (header[:100], header[345:500]))
-    is_posix = header[257:263] == b"ustar\0"  # in GNU's layout other things stand there
+    is_posix = header[257:263] == b"ustar\0"  # GNU's layout has other fields there
     return _text(prefix + b"/" + name if prefix and is_posix else name)
 
 

@@ -1,4 +1,4 @@
-"""Unpack images while they pass: gz, bz2, xz, zst, zip and tar."""
+"""Unpack images in a stream: gz, bz2, xz, zst, zip and tar."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from openstack_image_manager.transfer import tar
 
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".txz", ".tbz", ".tbz2", ".tzst")
 CHUNK = 1024 * 1024
-ZST_STEP = 256  # of packed bytes: zstandard can't limit what it returns, 128 KiB for every 4 bytes at the most
-# A raw disk of zeros and 10 MB of files is packed 1000:1 and rightly so: RATIO lets a disk of 32 GiB with 17 MB of
-# files pass. It counts while bytes come, so FLOOR is for zeros before the first files: FreeBSD's images begin with a
-# swap partition of 1 GiB. FLOOR is also what a site can make of a few bytes in Glance's staging area. Systems that are
-# packed to less than 1 MB (iPXE) need a few MiB.
+ZST_STEP = 256  # of packed bytes: zstandard cannot limit its output, at most 128 KiB for every 4 bytes
+# A raw disk of zeros with 10 MB of files legitimately packs 1000:1; RATIO allows a disk of 32 GiB with 17 MB of files.
+# It is checked while bytes arrive, so FLOOR allows zeros before the first files: FreeBSD's images begin with a swap
+# partition of 1 GiB. FLOOR is also the most that a site can put into Glance's staging area with a few bytes. Systems
+# that pack to less than 1 MB (iPXE) need a few MiB.
 FLOOR = 1024**3  # bytes that any file may unpack to
 RATIO = 2000  # and more than those, for each byte of the file that was read
 XZ_MEMORY = 128 * CHUNK  # xz -9 takes 65 MiB
-ZST_WINDOW = 128 * CHUNK  # what zstd itself takes without --long or --memory; the most that --ultra asks for
-LAYERS = 2  # what is in use (tar.xz); a third one would be a trick
-WITH_WINDOW = {"xz", "zst"}  # packers that take as much memory as the packed file asks for
+ZST_WINDOW = 128 * CHUNK  # the limit of zstd itself without --long or --memory; --ultra needs no more
+LAYERS = 2  # as in tar.xz; a third one would be suspicious
+WITH_WINDOW = {"xz", "zst"}  # formats whose memory is set by the packed file
 IMAGE_SUFFIXES = (".qcow2", ".raw", ".img", ".vmdk", ".vhd", ".vhdx", ".vdi", ".iso")
 _MAGIC = re.compile(
     rb"(?P<gz>\x1f\x8b\x08)|(?P<bz2>BZh[1-9](?:1AY&SY|\x17rE8P\x90))|(?P<xz>\xfd7zXZ\x00)"
@@ -51,8 +51,8 @@ def unpacked(
 ) -> io.BufferedReader:
     """The image in the stream: gz, bz2, xz, zst, zip with one member, tar with one image; by magic number.
 
-    Reading from it raises VerificationError when the packed file is broken, ends too early, is packed too often, or
-    grows beyond all likelihood (FLOOR, RATIO). `check` is called with every chunk, and ends it by raising.
+    Reading from it raises VerificationError when the packed file is broken, ends too early, has too many layers, or
+    grows too much (FLOOR, RATIO). `check` is called for every chunk, and can raise to end it.
     """
     kinds: list[str] = []
     growth = _Growth(check, floor)
@@ -69,7 +69,7 @@ def unpacked(
 
 
 class _Growth:
-    """Looks at what comes out of packed bytes: whether time is up, and whether they grow beyond all likelihood."""
+    """Checks while bytes are unpacked that time is not up and that they do not grow too much."""
 
     def __init__(self, check: Callable[[], None], floor: int) -> None:
         self._check = check
@@ -77,19 +77,19 @@ class _Growth:
         self._read = 0
 
     def packed(self, source: IO[bytes]) -> Iterator[bytes]:
-        """Count what goes in."""
+        """Count the packed bytes."""
         for chunk in _chunks(source):
             self._read += len(chunk)
             yield chunk
 
     def unpacked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Count what comes out of one layer. Raises VerificationError."""
-        made = 0
+        """Count the unpacked bytes of one layer. Raises VerificationError."""
+        size = 0
         for chunk in chunks:
             self._check()
-            made += len(chunk)
-            if made > self._floor + RATIO * self._read:
-                raise VerificationError(f"{self._read} bytes unpack to more than {made}, which no image does: refused")
+            size += len(chunk)
+            if size > self._floor + RATIO * self._read:
+                raise VerificationError(f"{self._read} bytes unpack to more than {size}, which no image does: refused")
             yield chunk
 
 
@@ -134,10 +134,9 @@ def _streams(source: IO[bytes], start: Callable[[], Any], *limit: int) -> Iterat
 
 
 def _stream(source: IO[bytes], engine: Any, data: bytes, *limit: int) -> Iterator[bytes]:
-    """One packed stream that begins with `data`; what was read behind it is in the engine's `unused_data`.
+    """One packed stream that begins with `data`; bytes after it are in the engine's `unused_data`.
 
-    The files of the standard library are no help here: they take a broken second stream for rubbish behind the
-    first, and zstandard's takes a truncated file for a whole one.
+    The file classes of the standard library ignore a broken second stream, and zstandard's accepts a truncated file.
     """
     while not engine.eof:
         if not data and getattr(engine, "needs_input", True):
@@ -146,31 +145,31 @@ def _stream(source: IO[bytes], engine: Any, data: bytes, *limit: int) -> Iterato
                 raise tar.broken("it ends too early")
         try:
             chunk = engine.decompress(data, *limit)
-        except Exception as error:  # every library has a class of its own
+        except Exception as error:  # every library has its own class
             raise tar.broken(error) from None
         data = getattr(engine, "unconsumed_tail", b"")
         yield chunk
 
 
 def _tar_image(source: IO[bytes]) -> Iterator[bytes]:
-    """The one image in a tar; other members, such as logs, are passed over."""
-    found = None
+    """The one image in a tar; other members, such as logs, are skipped."""
+    name = None
     for member in tar.members(source):
         contents = tar.data(source, member)
         if not member.is_file or not member.name.lower().endswith(IMAGE_SUFFIXES):
             for _ in contents:
                 pass
             continue
-        if found:
-            raise VerificationError(f"the tar holds more than one image: {found} and {member.name}")
-        found = member.name
+        if name:
+            raise VerificationError(f"the tar holds more than one image: {name} and {member.name}")
+        name = member.name
         yield from contents
-    if not found:
+    if not name:
         raise VerificationError(f"the tar holds no image ({', '.join(IMAGE_SUFFIXES)})")
 
 
 def _zip_member(source: IO[bytes]) -> Iterator[bytes]:
-    """The one member of a zip, read forward: its directory is at the end, which zipfile would have to seek to.
+    """The one member of a zip, read forward: zipfile would have to seek to the directory at the end.
 
     Layout: PKWARE APPNOTE 4.3 (local file header, data, data descriptor, central directory).
     """
@@ -178,7 +177,7 @@ def _zip_member(source: IO[bytes]) -> Iterator[bytes]:
     if len(header) < 30:
         raise tar.broken("it ends too early")
     flags, method, size, name_length, extra_length = struct.unpack("<6x2H12xI2H", header)
-    # Where a stored member ends is in its header, unless it was written to a pipe or has 4 GiB or more.
+    # The header has the size of a stored member, unless it was written to a pipe or has 4 GiB or more.
     if flags & 1 or method not in (0, 8) or (method == 0 and (flags & 8 or size == 2**32 - 1)):
         raise VerificationError("the zip's member is neither deflated nor plain: encrypted or packed in another way")
     source.read(name_length + extra_length)
@@ -186,7 +185,7 @@ def _zip_member(source: IO[bytes]) -> Iterator[bytes]:
     for chunk in _stream(source, engine, b"", CHUNK) if method else _exactly(source, size):
         crc = zlib.crc32(chunk, crc)
         yield chunk
-    # At most 24 bytes of a data descriptor, then the directory, whose CRC stands 16 bytes behind its signature.
+    # At most 24 bytes of a data descriptor, then the directory, with the CRC 16 bytes after its signature.
     follows = re.search(rb"PK\x03\x04|PK\x01\x02.{12}(.{4})", (engine.unused_data + source.read(64))[:64], re.DOTALL)
     if follows is None:
         raise tar.broken("it ends too early")

@@ -1,6 +1,6 @@
-"""Verify bytes on their way from an upstream to Glance: unpack by magic number, inspect, compare.
+"""Verify an image in a stream from an upstream to Glance: unpack, inspect, compare the digest.
 
-Nothing touches a disk, and in memory are a few MiB and the packer's window, at any size of the image.
+Nothing is written to a disk. Memory holds a few MiB and the packer's window, for any size of image.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.transfer.inspect import AS_PUBLISHED, Inspection
 from openstack_image_manager.transfer.unpack import CHUNK, FLOOR, _chunks, _reader, unpacked
 
-CAP = 512 * 1024**3  # bytes: no cloud image unpacks to more; what does is a bomb
+CAP = 512 * 1024**3  # bytes: no cloud image unpacks to more
 
 
 class VerifiedImage:
-    """An iterator over the image's bytes that ends only if they are what was promised.
+    """An iterator over the image's bytes that ends only if they are right.
 
     `source` is the raw file as published, with `hexdigest()` in the checksum's algorithm and `check()`, which raises
     when time is up. The checksum may be of the file as published or of the image in it. Raises VerificationError before
@@ -34,12 +34,12 @@ class VerifiedImage:
         self._cap = cap
         self._floor = floor
         self._started = False
-        self.packed = False  # known when the first chunk is
+        self.packed = False  # known with the first chunk
 
     def __iter__(self) -> Iterator[bytes]:
         if self._started:
             # An HTTP library that repeats the request would send an empty image.
-            raise VerificationError("the upload would have to start anew, but the download is already in progress")
+            raise VerificationError("the upload would have to start again, but the download is already in progress")
         self._started = True
         published = _reader(_chunks(self._source))
         stream = published
@@ -55,7 +55,7 @@ class VerifiedImage:
                 raise VerificationError(f"unpacked it has more than {self._cap} bytes: refused")
             if digest:
                 digest.update(chunk)
-            # One chunk stays behind until all is known to be right, so that the upload can't end by itself.
+            # One chunk is kept until everything is verified, so that the upload cannot end by itself.
             if inspection.head_is_read:
                 yield held
                 held = b""
@@ -70,5 +70,5 @@ class VerifiedImage:
     def _compare(self, image_digest: str | None) -> None:
         digests = [self._source.hexdigest(), image_digest]
         if self._checksum is not None and self._checksum.digest not in digests:
-            got = f"{self._checksum.algorithm}:{digests[0]}"
-            raise VerificationError(f"wrong checksum: expected {self._checksum}, got {got}; nothing was published")
+            actual = f"{self._checksum.algorithm}:{digests[0]}"
+            raise VerificationError(f"wrong checksum: expected {self._checksum}, got {actual}; nothing was published")

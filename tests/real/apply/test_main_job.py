@@ -171,7 +171,7 @@ def test_an_id_can_be_chosen(bench: Bench) -> None:
     bench.admin.image.delete(f"/images/{chosen}")
     outcome = bench.run()
     assert outcome.code == 1
-    assert "an id can never be used again" in outcome.out
+    assert "Glance never reuses an image id" in outcome.out
 
 
 def test_min_disk_is_raised_to_the_virtual_size(bench: Bench) -> None:

@@ -79,7 +79,7 @@ def test_a_cloud_that_fails_stops_no_other(watched: Bench, proxy: Proxy, connect
     assert "no database" in data["failed"]["openstack"]
     outcome = watched.run(*BOTH)
     assert outcome.code == 1
-    assert "error: cloud 'openstack': its images can't be listed: Glance answered 500: no database" in outcome.err
+    assert "error: cloud 'openstack': cannot list its images: Glance answered 500: no database" in outcome.err
     assert "second: 1 ok, 0 failed, 0 skipped" in outcome.out
     row = next(line for line in outcome.out.splitlines() if line.endswith("unknown: some clouds could not be read"))
     assert " ?  " in row

@@ -64,7 +64,7 @@ def test_any_algorithm(algorithm: str) -> None:
 def test_an_upload_can_not_start_anew() -> None:
     chunks = VerifiedImage(Source(PLAIN), "raw", None)
     assert b"".join(chunks) == PLAIN
-    with pytest.raises(VerificationError, match="would have to start anew"):
+    with pytest.raises(VerificationError, match="would have to start again"):
         next(iter(chunks))
 
 
