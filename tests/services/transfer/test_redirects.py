@@ -95,7 +95,7 @@ def for_glance(*urls: str) -> list[str]:
     role = Role(True, False, False, Stage.KEEP, "", "private", False)
     create = Create(wanted, version, role, Image("A", "private"), "new")
     sources = Sources(ImportOptions(), threading.Event(), Lines(PlainOutput("stdout")))
-    return sources.worth_asking(create, time.monotonic() + 60)
+    return sources.for_web_download(create, time.monotonic() + 60)
 
 
 @pytest.mark.parametrize("target", ["http://127.0.0.1:9/", "http://169.254.169.254/x", "ftp://example.org/x"])
