@@ -65,7 +65,7 @@ def test_an_image_that_another_run_is_deleting(watched: Bench, proxy: Proxy, san
     assert (outcome.code, rule.seen > 0) == (0, True), outcome.text
     refused = [call.status for call in proxy.calls if call.method == "DELETE"]
     assert refused == ([] if method == "GET" else [400])
-    assert f"deleted {'by someone meanwhile ' if method == 'GET' else ''}({old})" in outcome.text
+    assert f"deleted {'by someone else ' if method == 'GET' else ''}({old})" in outcome.text
     assert watched.run("plan", "--outdated", "delete", "--exit-code").code == 0
     change(sandbox, status, "active", old)
 
