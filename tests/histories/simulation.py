@@ -201,7 +201,7 @@ class Run:
     def _fill(self, change: Create, image_id: str, way: ChosenMethod) -> Steps:
         url = change.version.url
         wrong = self.cloud.upstream.get(url) == "wrong"
-        if way.method == "glance-direct" and not _is_staged(self.cloud.get(image_id)):
+        if way.name == "glance-direct" and not _is_staged(self.cloud.get(image_id)):
             yield
             if wrong and change.version.checksum:
                 raise Refused(400)
