@@ -227,9 +227,12 @@ class DefinitionPlanner:
         doubtful = {image.id: image for _, image in found if without_untrusted(image, self.policy.project) is not image}
         made: list[Change] = []
         for change in changes:
-            made.append(as_found(change, doubtful))
-            if not isinstance(change, Create):
-                doubtful.pop(change.found.id, None)
+            real = as_found(change, doubtful)
+            if not isinstance(real, Create):
+                doubtful.pop(real.found.id, None)
+            # A property that is not trusted may have the wanted value already.
+            if not isinstance(real, Update) or real.fields:
+                made.append(real)
         return made
 
     def _pins_first(self, updates: Sequence[Update]) -> tuple[list[Update], list[Update]]:

@@ -1,13 +1,14 @@
 """Random histories of a simulated cloud, with the laws checked at every step of every run.
 
 Every test run takes a hundred histories, the same number from each policy, and more until what matters has happened in
-them. With `OIM_HISTORIES=20000` in the environment it is as many others as that says; what fails is shown
-as a short history.
+them. With `OIM_HISTORIES=20000` in the environment it is as many others as that says; `OIM_FIRST` repeats them. What
+fails is shown as a short history.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,8 @@ from openstack_image_manager.model import Image
 from openstack_image_manager.plan.markers import is_pending
 
 WANTED = int(os.environ.get("OIM_HISTORIES", "0"))
+# Without OIM_HISTORIES the histories are the same every time.
+FIRST = int(os.environ.get("OIM_FIRST", "0")) or (secrets.randbelow(2**40) if WANTED else 0)
 BATCH = 14
 BATCHES = -(-WANTED // BATCH) or len(STARTS)
 MORE = 16 * len(STARTS)
@@ -148,12 +151,12 @@ def order_of(told: Told, cloud: Cloud) -> Order:
 
 
 def batch(number: int, seen: Counter[str]) -> None:
-    """Run histories that begin with one policy. Without `OIM_HISTORIES` they are the same every time."""
+    """Run histories that begin with one policy."""
 
     def begun() -> Histories:
         return Histories(Simulated(seen=seen), (STARTS[number % len(STARTS)],))
 
-    run_state_machine_as_test(begun if WANTED else seed(number)(begun), settings=PROFILE)
+    run_state_machine_as_test(seed(FIRST + number)(begun), settings=PROFILE)
 
 
 @pytest.mark.no_cover
@@ -164,5 +167,5 @@ def test_random_histories_keep_the_laws_and_get_to_where_it_matters() -> None:
         if number >= BATCHES and all(seen[event] for event in EVENTS):
             break
         batch(number, seen)
-    print(number, seen)
+    print(f"OIM_FIRST={FIRST}: {(number + 1) * BATCH} histories, {seen}")
     assert not [event for event in EVENTS if not seen[event]]

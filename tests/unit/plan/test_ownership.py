@@ -468,6 +468,17 @@ def test_what_the_owner_was_given_makes_place_for_what_is_newer() -> None:
     assert {build for build, image in after.items() if image.visibility == "public"} == {"3", "4", "5"}
 
 
+def test_a_rollback_from_an_image_of_another_project_is_planned_once() -> None:
+    """Its mark is not trusted, so each plan wants to write it; it is there already."""
+    wanted = definition(versions=[version("1"), version("2"), version("3")])
+    cloud = [
+        replace(image, owner="theirs" if name == "3" else "ours") for name, image in by_version(own(wanted)).items()
+    ]
+    cloud = made(plan([wanted], cloud, replace(OURS, latest=True), TODAY, roll_back={NAME: ""}), cloud)
+    assert by_version(cloud)["3"].properties[markers.ROLLED_BACK] == TODAY.isoformat()
+    assert not plan([wanted], cloud, OURS, TODAY).changes
+
+
 def test_a_rollback_is_not_kept_where_others_could_write_it() -> None:
     wanted = definition(versions=["1", "2"], owner="x")
     with pytest.raises(Error, match="say 'withdrawn: true' on the version instead"):
