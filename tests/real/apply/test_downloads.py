@@ -109,7 +109,7 @@ def test_bytes_that_turn_out_wrong_late_are_not_imported_and_the_upstream_is_tri
     assert "wrong checksum" in refused(watched)
 
 
-def test_a_digest_at_the_mirror_is_no_way_round_the_checksum(bench: Bench) -> None:
+def test_a_digest_at_the_mirror_does_not_replace_the_checksum(bench: Bench) -> None:
     content = random.Random(1).randbytes(1024**2)
     wrong = content[:-1] + b"x"
     version = {

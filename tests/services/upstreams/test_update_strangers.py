@@ -146,7 +146,7 @@ def test_local_files_that_contradict_each_other_are_read_once(world: World, tmp_
     assert [request.path for request in site.requests[before:]] == ["/last", "/SUMS"]  # and no SHA512SUMS
 
 
-def test_a_mirror_of_the_operator_is_no_way_to_other_files(tmp_path: Path) -> None:
+def test_a_mirror_of_the_operator_does_not_reach_other_files(tmp_path: Path) -> None:
     (tmp_path / "mirror").mkdir()
     (tmp_path / "secret").write_text("geheim")
     (tmp_path / "mirror" / "a").write_text("public")

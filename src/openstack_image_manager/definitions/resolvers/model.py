@@ -138,7 +138,7 @@ class Step(_Block):
         examples=[r"image-(?P<version>\d+)\.qcow2"],
     )
     order: str | None = Field(
-        None, description="What decides which one is the newest.", examples=["{release}-{respin}"]
+        None, description="Sort key: the largest is the newest.", examples=["{release}-{respin}"]
     )
     algorithm: Algorithm | None = Field(None, description="Which digests to take.", examples=["sha512"])
     encoding: Encoding = Field("hex", description="How digests are written.", examples=["base64"])
@@ -159,7 +159,7 @@ class Step(_Block):
     )
     item: str | None = Field(None, description="Name or ftype of the item.", examples=["disk1.img"])
     root: str | None = Field(
-        None, description="What paths begin at.", examples=["https://cloud.debian.org/images/cloud/"]
+        None, description="Base URL of relative paths.", examples=["https://cloud.debian.org/images/cloud/"]
     )
     format: str | None = Field(None, description="Which of the image formats.", examples=["qcow2"])
     tag: str | None = Field(
@@ -179,7 +179,7 @@ class Step(_Block):
     )
     signature: DocumentSignature | None = Field(
         None,
-        description="Who must have signed the document of this step, in addition to signature below resolve.",
+        description="Required signature of the document of this step, in addition to signature below resolve.",
         examples=[{"kind": "detached", "url": "{site}/version.txt.sig", "keys": ["{key}"]}],
     )
 
@@ -214,7 +214,7 @@ class SignatureRule(DocumentSignature):
     """The required signature of an index, a checksum or an image."""
 
     over: Literal["index", "checksum", "image", "unpacked-image"] = Field(
-        description="What is signed.", examples=["checksum"]
+        description="The signed document or file.", examples=["checksum"]
     )
     max_age: int | None = Field(
         None, gt=0, description="Days after which a signature is too old: a warning.", examples=[30]
