@@ -137,9 +137,7 @@ class Step(_Block):
         description="Regular expression for the whole name (or line); named groups become variables.",
         examples=[r"image-(?P<version>\d+)\.qcow2"],
     )
-    order: str | None = Field(
-        None, description="Sort key: the largest is the newest.", examples=["{release}-{respin}"]
-    )
+    order: str | None = Field(None, description="Sort key: the largest is the newest.", examples=["{release}-{respin}"])
     algorithm: Algorithm | None = Field(None, description="Which digests to take.", examples=["sha512"])
     encoding: Encoding = Field("hex", description="How digests are written.", examples=["base64"])
     syntax: Literal["json", "yaml"] = Field("json", description="Language of the document.", examples=["yaml"])
