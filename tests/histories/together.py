@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
-from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +24,7 @@ from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.plan.model import Plan, Policy, Result
 from openstack_image_manager.plan.planner import beyond_limit
+from openstack_image_manager.plan.replanning import Replanner
 from openstack_image_manager.reporter import Reporter
 from openstack_image_manager.runs.planning import CloudPlanner
 from tests.histories.schedule import Ended, Schedule, Strand
@@ -221,12 +221,8 @@ def planned(glance: Glance, order: Order, reporter: Reporter) -> Job:
     policy, back = replace(order.policy, project=glance.project), dict(order.roll_back)
     names = None if left_out else [each.name for each in order.definitions]
     made, known, images = CloudPlanner(glance, policy, order.day, back, None, left_out).plan(mine, [], names)
-    given: dict[str, Any] = {}
-    if "decisions" in {each.name for each in fields(Job)}:
-        replanning = import_module("openstack_image_manager.plan.replanning")
-        admin = glance.is_admin()
-        given["decisions"] = replanning.Decisions(made, known, images, policy, order.day, admin, names, back)
-    return Job(made, glance, policy, reporter, **given)
+    replanner = Replanner(made, known, images, policy, order.day, glance.is_admin(), names, back)
+    return Job(made, glance, policy, reporter, replanner)
 
 
 def _body(request: Request) -> str:

@@ -101,7 +101,7 @@ def test_a_build_is_deleted_only_while_the_current_one_is_there(upstream: Upstre
     situation.end()(together)
     knows, behind = together.outcomes
     assert [result.state for result in knows.results] == ["failed"]
-    assert "in place of it any more; plan again" in knows.results[0].message
+    assert "is no longer the image that the plan keeps in its place; plan again" in knows.results[0].message
     assert behind.went_well
 
 

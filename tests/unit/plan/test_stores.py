@@ -34,6 +34,7 @@ def test_an_image_changes_at_once_and_is_copied_after_the_names_of_all_images() 
         FAST,
         False,
     )
+    assert [change.is_copy for change in (renamed, copied)] == [False, True]
     assert (copied.found, fields(copied)) == (renamed.wanted, {"stores": (FAST, BOTH)})
     assert made(rotated, found)[0].stores == BOTH
 
