@@ -148,7 +148,9 @@ def test_an_interrupt(
         assert isinstance(create, Create)
         claims = ImageRecords(OtherRuns(glance, 60.0, stop, Watcher()), watched.tag)
         with pytest.raises(Interrupted):
-            Importer(glance, ImportOptions(), {}, stop, Watcher(), claims).bring_in(create, lambda change, _: change)
+            Importer(glance, ImportOptions(), {}, stop, Watcher(), claims).import_version(
+                create, lambda change, _: change
+            )
     hold.set()
     assert [image.visibility for image in watched.images()] in ([], ["private"])
     if answer is None:  # else it would wait first whether somebody fills the empty record

@@ -170,7 +170,7 @@ def test_the_limit_of_deletes_is_that_of_the_whole_plan(bench: Bench) -> None:
     (failure,) = ElementTree.parse(files[1]).getroot().iter("failure")
     assert failure.text == told["failed"]["openstack"]
     assert "it would be refused" in files[2].read_text()
-    assert 'failures{command="run",cloud="openstack",class="other"} 1\n' in files[3].read_text()
+    assert 'failures{class="other",cloud="openstack",command="run"} 1.0\n' in files[3].read_text()
     assert "last_success" not in files[3].read_text()
     path = planned(bench, *deleting)
     path.write_text(path.read_text().replace('"max_deletes": 5', '"max_deletes": 1'))

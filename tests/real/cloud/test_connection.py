@@ -221,7 +221,7 @@ def test_nothing_secret_is_told_or_stored(watched: Bench, entry: dict[str, Any],
         assert SECRET not in text
         assert entry["auth"]["password"] not in text
         assert "gAAAA" not in text  # every Fernet token begins with it
-    assert json.loads(told[1])["changes"][0]["url"] == f"{open_url}?part=1"
+    assert json.loads(told[1])["clouds"][0]["changes"][0]["url"] == f"{open_url}?part=1"
     assert watched.image("1").properties["image_source"] == f"{open_url}?part=1"
 
 

@@ -136,4 +136,4 @@ def test_the_environment_is_a_cloud(bench: Bench) -> None:
     """openstacksdk calls it so."""
     assert "envvars" in check(bench, "--cloud", "envvars").err
     outcome = check(bench, "--cloud", "openstack", "--filter", "x")
-    assert (outcome.code, "give them with --images" in outcome.err) == (2, True)
+    assert (outcome.code, "--filter selects definitions; add --images" in outcome.err) == (2, True)
