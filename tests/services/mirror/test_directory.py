@@ -144,7 +144,7 @@ def test_what_fails_after_the_copies_is_in_the_reports(mirror: Carried, tmp_path
         "run": [],
     }
     assert cases["index"][0].attrib["message"] == foreign
-    assert 'failures{command="mirror",class="storage"} 1\n' in (tmp_path / "r.prom").read_text()
+    assert 'failures{class="storage",command="mirror"} 1.0\n' in (tmp_path / "r.prom").read_text()
     mirror.file.chmod(0o644)
     (mirror.tree / "a/SHA256SUMS").unlink()
     code, text = mirror.run("--write", *options)
