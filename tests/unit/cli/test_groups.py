@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -63,14 +64,15 @@ def test_a_group_arrives_as_one_value(words: tuple[str, ...], output: str) -> No
     ("words", "message"),
     [
         (("whole", "front", "--coats", "0"), "Invalid value for '--coats'"),
-        (("part", "--coats", "1"), "No such option: --coats"),
-        (("part", "--gloss"), "No such option: --gloss"),
+        (("part", "--coats", "1"), "No such option --coats"),
+        (("part", "--gloss"), "No such option --gloss"),
     ],
 )
 def test_options_that_are_not_offered_or_have_wrong_values_are_refused(words: tuple[str, ...], message: str) -> None:
     code, output = run(*words)
     assert code == 2
-    assert message in output
+    # Versions of Typer write it in different ways.
+    assert message.replace("'", "") in re.sub("[:']", "", output)
 
 
 def test_help_lists_the_options_where_the_group_stands() -> None:
