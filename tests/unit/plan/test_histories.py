@@ -162,10 +162,11 @@ def batch(number: int, seen: Counter[str]) -> None:
 @pytest.mark.no_cover
 @pytest.mark.timeout(600 + WANTED)
 def test_random_histories_keep_the_laws_and_get_to_where_it_matters() -> None:
+    print(f"OIM_FIRST={FIRST}")
     seen: Counter[str] = Counter()
     for number in range(BATCHES + MORE):
         if number >= BATCHES and all(seen[event] for event in EVENTS):
             break
         batch(number, seen)
-    print(f"OIM_FIRST={FIRST}: {(number + 1) * BATCH} histories, {seen}")
+    print(f"{(number + 1) * BATCH} histories, {seen}")
     assert not [event for event in EVENTS if not seen[event]]
