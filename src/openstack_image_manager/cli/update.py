@@ -69,6 +69,7 @@ def update_command(
     from datetime import UTC, datetime
 
     from openstack_image_manager.definitions.loader import load
+    from openstack_image_manager.definitions.resolvers.shipped import not_followed
     from openstack_image_manager.errors import Interrupted, UsageError
     from openstack_image_manager.report.log import say
     from openstack_image_manager.signatures import keyring as keyrings
@@ -108,6 +109,12 @@ def update_command(
         # Warnings about single definitions belong to `validate`.
         for warning in (*(each for each in loaded.warnings if each.line is None), *upstream_sites.warnings):
             say("warning", str(warning))
+        for each in selected:
+            if resolver := not_followed(each):
+                where = "its newest version is not from a site of its distribution"
+                say(
+                    "note", f"{each.name}: not updated: {where}; add resolve: {resolver} to follow it, or resolve: none"
+                )
         _show(news, len(selected) - len(news), output, dry_run)
         if any(isinstance(each.error, Interrupted) for each in news):
             done = "all answers so far are written" if any(each.edits for each in news) and not dry_run else ""

@@ -231,7 +231,7 @@ class Definition(_Record):
     )
     resolve: Resolve | None = Field(
         None,
-        description="How the newest build is found (for updates): a shipped resolver's name, or one of its own.",
+        description="How the newest build is found (for updates): a shipped resolver's name, one of its own, or none.",
         examples=["ubuntu"],
     )
     versions: list[Version] = Field(

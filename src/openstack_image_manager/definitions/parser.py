@@ -33,6 +33,7 @@ NOT_SIGNED = (
     "has no effect: the signature vouches for no checksum of this version (there is none, or it is MD5 or SHA-1); run "
     "update, or remove signed_by"
 )
+NO_VERSIONS_YET = "no versions yet, so no image is wanted: run openstack-image-manager update"
 QUOTA = 128  # properties, tags and members of an image, by Glance's default
 OURS = 12  # properties that this tool adds at most
 PROPERTIES = f"properties, and this tool adds up to {OURS}"
@@ -157,7 +158,7 @@ class _DefinitionParser:
         self.parser.definitions.append(definition)
         if not self.twice:
             self._check_glance_names(definition)
-        if definition.resolve is not None and self.parser.complete:
+        if definition.resolve is not None and not definition.resolve.is_none and self.parser.complete:
             self._check_resolver(definition, definition.resolve, self.parser.complete)
         self._warn(definition)
 
@@ -282,9 +283,9 @@ class _DefinitionParser:
             self._add_problem(
                 ("members",), "has no effect: only images of visibility shared have members", warning=True
             )
-        follows = definition.resolve or (definition.latest_url and definition.latest_checksum_url)
-        if not definition.versions and not follows and not self.parser.follows:
-            self._add_problem(("versions",), "is empty: no image is wanted", warning=True)
+        if not definition.versions and not self.parser.follows:
+            message = NO_VERSIONS_YET if _has_upstream(definition) else "is empty: no image is wanted"
+            self._add_problem(("versions",), message, warning=True)
         self._warn_of_quotas(definition)
         self._warn_of_ours(definition.meta, ())
         self._warn_of_ftp(definition, ())
@@ -305,6 +306,13 @@ class _DefinitionParser:
             if version.source:
                 for _, message in unusual({"image_source": version.source}):
                     self._add_problem((*loc, "source"), message, warning=True)
+
+
+def _has_upstream(definition: Definition) -> bool:
+    """True for a definition that `update` adds versions to."""
+    from openstack_image_manager.definitions.resolvers.shipped import has_upstream
+
+    return has_upstream(definition)
 
 
 def _set(meta: Mapping[str, str | None]) -> list[str]:

@@ -118,7 +118,8 @@ class Prover:
         Raises FetchError, and VerificationError for a bad signature. A missing signature is an error if it is required
         and the definition records none.
         """
-        resolver = shipped.complete(definition.resolve) if definition.resolve else None
+        given = definition.resolve
+        resolver = shipped.complete(given) if given is not None and not given.is_none else None
         rule = resolver.signature if resolver else None
         if resolver is None or rule is None:
             return Proof(_with_checksum(version, self.stop))

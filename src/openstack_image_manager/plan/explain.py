@@ -19,6 +19,7 @@ from openstack_image_manager.plan.retention import Usage
 from openstack_image_manager.plan.rotation import BuildOrder
 from openstack_image_manager.plan.serialize import change_data
 
+NO_VERSIONS = "none is wanted, so nothing is changed; update adds the newest build of a definition with an upstream"
 Statement = tuple[str, str]  # what it is about, and what there is to say
 
 
@@ -49,8 +50,10 @@ def explain(
     changes = [change for change in plan.changes if change.group == definition.name]
     findings = [f for f in plan.findings if f.subject == definition.name]
     statements = [(finding.level, finding.message) for finding in findings]
-    if any(level == "error" for level, _ in statements) or not definition.offered:
+    if any(level == "error" for level, _ in statements):
         return Explanation(definition.name, (("left alone", "nothing is changed, whatever it is"), *statements), ())
+    if not definition.offered:
+        return Explanation(definition.name, (("no versions", NO_VERSIONS), *statements), ())
     known = {definition.name: definition}
     identified = [
         (key[1], image) for image in images if image.status not in GONE and (key := matching.identify(image, known))

@@ -32,15 +32,6 @@ UNANSWERED = "its upstream had not answered yet; nothing was changed"
 WORKERS = 64  # definitions at a time; `Sites` limits the requests to one host
 
 
-def has_upstream(definition: Definition) -> bool:
-    """Return True if the definition, or its distribution, says where newer builds are published."""
-    return definition.resolve is not None or shipped.has_default(definition) or _moves(definition)
-
-
-def _moves(definition: Definition) -> bool:
-    return bool(definition.latest_url and definition.latest_checksum_url)
-
-
 def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
     """Return the newest existing build of the upstream that is signed as the policy requires and not older than the
     recorded ones.
@@ -50,7 +41,7 @@ def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
     """
     resolver, client = shipped.resolver_of(definition), UpstreamClient(sites)
     if resolver is None:
-        if not _moves(definition):
+        if not shipped.moves(definition):
             what = "add resolve, or latest_url and latest_checksum_url"
             raise UsageError(f"no upstream is known; {what}")
         build = with_other_digests(

@@ -11,6 +11,7 @@ from openstack_image_manager.definitions.editing.edit import edit
 from openstack_image_manager.definitions.editing.locked_rewrite import rewrite
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.definitions.parser import read
+from openstack_image_manager.definitions.resolvers.shipped import has_upstream
 from openstack_image_manager.errors import Error, Interrupted
 from openstack_image_manager.upstreams import newest
 from openstack_image_manager.upstreams.build import Build, Verify
@@ -33,7 +34,7 @@ def update(
     A failed upstream, or a file that cannot be edited, stops no other. `positions`: where each definition is. `keep`:
     see `update_result`. After Ctrl-C, the results so far are written; the others are Interrupted.
     """
-    followed = [definition for definition in definitions if newest.has_upstream(definition)]
+    followed = [definition for definition in definitions if has_upstream(definition)]
     answers = newest.check_all(followed, sites, verify)
     builds: dict[str, dict[str, Build]] = defaultdict(dict)
     results: dict[str, UpdateResult] = {}

@@ -15,9 +15,10 @@ from tests.support.upstreams import SIGNED_AT, World, ask, definition, signature
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.definitions.loader import load
 from openstack_image_manager.definitions.resolvers import shipped
+from openstack_image_manager.definitions.resolvers.shipped import has_upstream
 from openstack_image_manager.errors import Error
 from openstack_image_manager.upstreams.build import Build, is_new
-from openstack_image_manager.upstreams.newest import check_all, has_upstream
+from openstack_image_manager.upstreams.newest import check_all
 from openstack_image_manager.upstreams.sites import Sites
 
 # The digest of cirros is pinned in the shipped data, which no small file of a test has.
@@ -46,7 +47,7 @@ def test_cirros_is_pinned(whole_world: World) -> None:
 
 def test_every_shipped_resolver_is_tried_here(whole_world: World) -> None:
     used = {each.wanted.resolve.use for each in NEWEST.values() if each.wanted.resolve}
-    used |= {shipped.shipped().defaults[each.wanted.meta["os_distro"] or ""] for each in NEWEST.values()}
+    used |= {shipped.shipped().defaults[each.wanted.meta["os_distro"] or ""].resolver for each in NEWEST.values()}
     assert set(shipped.shipped().resolvers) - used == {"cirros"}
 
 

@@ -12,9 +12,9 @@ from tests.support.site import Switches
 from tests.support.upstreams import World, ask, definition
 
 from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.resolvers.shipped import has_upstream
 from openstack_image_manager.definitions.resolvers.variables import VariableError
 from openstack_image_manager.errors import Error, FetchError, UsageError
-from openstack_image_manager.upstreams.newest import has_upstream
 from openstack_image_manager.upstreams.resolve import NothingFoundError
 
 

@@ -65,6 +65,26 @@ def test_versions_that_retention_needs_stay(distribution: Distribution) -> None:
     assert file.read_text().count("version: '2024") == 1
 
 
+def test_an_own_image_is_not_replaced_by_the_build_of_its_distribution(distribution: Distribution) -> None:
+    golden = f"""\
+  - name: Golden
+    format: qcow2
+    meta: {{architecture: x86_64, os_distro: cirros}}
+    versions: [{{version: '0.1', url: {distribution.site.url}/golden.qcow2}}]
+"""
+    silent = golden.replace("Golden", "Silent").replace("    versions", "    resolve: none\n    versions")
+    file = distribution.write(golden, silent)
+    before = file.read_text()
+    outcome = distribution.run("--mirror", f"https://github.com/={distribution.site.url}/github/")
+    assert outcome.code == 0, outcome.text
+    assert (file.read_text(), distribution.site.requests) == (before, [])
+    assert outcome.err == (
+        "note: Golden: not updated: its newest version is not from a site of its distribution; add resolve: cirros to "
+        "follow it, or resolve: none\n"
+    )
+    assert outcome.out == "0 definitions asked: nothing to ask about; 2 without an upstream\n"
+
+
 def test_one_that_fails_stops_no_other(distribution: Distribution) -> None:
     distribution.publish(**{"20240416": image("one")})
     distribution.publish("/b", **{"20240416": image("two")})

@@ -27,7 +27,17 @@ def test_shipped_resolvers_are_sound(name: str) -> None:
 
 
 def test_defaults_are_shipped() -> None:
-    assert set(shipped.shipped().defaults.values()) <= set(shipped.shipped().resolvers)
+    known = shipped.shipped()
+    assert {default.resolver for default in known.defaults.values()} <= set(known.resolvers)
+
+
+@pytest.mark.parametrize(("distro", "default"), shipped.shipped().defaults.items())
+def test_the_mirror_of_a_resolver_is_a_site_of_its_distribution(distro: str, default: shipped.Default) -> None:
+    mirror = shipped.shipped().resolvers[default.resolver].variables["mirror"].otherwise
+    assert mirror
+    host = mirror.partition("://")[2].partition("/")[0].replace("{channel}", "stable")
+    assert host in {site.partition("/")[0] for site in default.sites}
+    assert all(site.endswith("/") and site == site.lower() for site in default.sites)
 
 
 def test_names_and_parts_of_shipped_ones(tmp_path: Path) -> None:
@@ -92,8 +102,44 @@ def test_which_resolver_a_definition_gets() -> None:
     assert chosen
     assert chosen.variables["flavour"].otherwise == "LVM"
     assert chosen.steps == shipped.shipped().resolvers["rocky"].steps
-    assert [shipped.has_default(definition(meta=meta)) for meta in (ubuntu, {"os_distro": "x"}, {})] == [
-        True,
-        False,
-        False,
-    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "follows"),
+    [
+        ("https://cloud-images.ubuntu.com/noble/20240416/noble.img", True),
+        ("HTTP://Cloud-Images.Ubuntu.Com/noble/20240416/noble.img", True),
+        ("https://images.example.org/hardened/noble.img", False),
+        ("https://cloud-images.ubuntu.com.example.org/noble.img", False),
+        ("file:///srv/images/noble.img", False),
+    ],
+)
+def test_an_image_from_elsewhere_does_not_follow_its_distribution(url: str, follows: bool) -> None:
+    def definition(**fields: Any) -> Definition:
+        elsewhere = {"version": "1", "url": "https://images.example.org/1.img"}
+        newest = {"version": "20240416", "url": url}
+        meta = {"os_distro": "ubuntu"}
+        return Definition.model_validate(
+            {"name": "A", "format": "raw", "meta": meta, "versions": [elsewhere, newest], **fields}
+        )
+
+    ubuntu = shipped.shipped().resolvers["ubuntu"]
+    assert shipped.resolver_of(definition()) is (ubuntu if follows else None)
+    assert shipped.has_upstream(definition()) is follows
+    assert shipped.not_followed(definition()) == (None if follows else "ubuntu")
+    # What the definition itself says holds wherever its image is from.
+    assert shipped.resolver_of(definition(resolve="ubuntu")) is not None
+    assert shipped.not_followed(definition(resolve="ubuntu")) is None
+    for silent in (definition(resolve="none"), definition(resolve={"use": "none"}, versions=[])):
+        assert shipped.resolver_of(silent) is None
+        assert not shipped.has_upstream(silent)
+        assert shipped.not_followed(silent) is None
+    moving = {"latest_url": url, "latest_checksum_url": f"{url}.sha256"}
+    assert shipped.has_upstream(definition(**moving))
+    assert not shipped.has_upstream(definition(**moving, resolve="none"))
+    assert shipped.not_followed(definition(**moving)) is None
+    assert shipped.not_followed(definition(meta={"os_distro": "mylinux"})) is None
+
+
+def test_no_resolver_is_asked_for(tmp_path: Path) -> None:
+    assert complaints(tmp_path, DEFINITION + "    resolve: none\n") == []

@@ -95,11 +95,23 @@ NOT_SIGNED = (
     "has no effect: the signature vouches for no checksum of this version (there is none, or it is MD5 or SHA-1); run "
     "update, or remove signed_by"
 )
+YET = "no versions yet, so no image is wanted: run openstack-image-manager update"
 WARNINGS = [
     ("    versions: []\n", "a.yml:4:15: A: versions: is empty: no image is wanted"),
     ("    versions:\n", "a.yml:4:5: A: versions: is empty: no image is wanted"),
-    ("    resolve: debian\n    meta: {os_version: 13, architecture: x86_64}\n    versions: []\n", None),
-    ("    latest_url: https://a.b/c\n    latest_checksum_url: https://a.b/SHA256SUMS\n    versions: []\n", None),
+    (
+        "    resolve: debian\n    meta: {os_version: 13, architecture: x86_64}\n    versions: []\n",
+        f"a.yml:6:15: A: versions: {YET}",
+    ),
+    ("    meta: {os_distro: debian}\n    versions: []\n", f"a.yml:5:15: A: versions: {YET}"),
+    (
+        "    meta: {os_distro: debian}\n    resolve: none\n    versions: []\n",
+        "a.yml:6:15: A: versions: is empty: no image is wanted",
+    ),
+    (
+        "    latest_url: https://a.b/c\n    latest_checksum_url: https://a.b/SHA256SUMS\n    versions: []\n",
+        f"a.yml:6:15: A: versions: {YET}",
+    ),
     ("    latest_url: https://a.b/c\n    versions: []\n", "a.yml:5:15: A: versions: is empty: no image is wanted"),
     (
         "    meta: {os_purpose: generik}\n" + TAIL,

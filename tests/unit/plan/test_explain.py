@@ -133,7 +133,8 @@ def test_what_is_left_alone():
     trouble = Finding("error", wanted.name, "its project is not known")
     explanation = explained(definition(), found, findings=[trouble])
     assert (explanation.builds, said(explanation)["error"]) == ((), "its project is not known")
-    assert said(explained(definition(versions=[]), found))["left alone"] == "nothing is changed, whatever it is"
+    assert said(explanation)["left alone"] == "nothing is changed, whatever it is"
+    assert "update adds the newest build" in said(explained(definition(versions=[]), found))["no versions"]
 
 
 def test_images_of_others_are_none_of_it():

@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[frozenset[str], frozenset[str], frozenset[str]]] = {
     )
 }
 INITIAL = ("name", "shortname", "os_version", "os_distro", "architecture")
+NONE = "none"  # in place of a resolver's name: no upstream is followed
 POLICIES = ("required", "optional", "none")
 
 
@@ -254,6 +255,11 @@ class Resolver(_Block):
         description="The required signature of an index, a checksum or an image.",
         examples=[{"kind": "clearsigned", "over": "checksum", "keys": ["36F612DCF27F7D1A48A835E4DBFCF71C6D9F90A6"]}],
     )
+
+    @property
+    def is_none(self) -> bool:
+        """True for `resolve: none`."""
+        return self.use == NONE
 
 
 Resolve = Annotated[Resolver, BeforeValidator(_named)]

@@ -12,6 +12,7 @@ from yaml import MappingNode
 
 from openstack_image_manager.definitions.diagnostics import suggestion
 from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.naming import version_key
 from openstack_image_manager.definitions.nodes import nested
 from openstack_image_manager.definitions.resolvers.model import Resolver
 from openstack_image_manager.definitions.yaml_tree import Tree
@@ -19,11 +20,23 @@ from openstack_image_manager.errors import Error
 
 
 @dataclass(frozen=True, slots=True)
+class Default:
+    """The resolver of a distribution, by name, and the sites of its upstream (host and path)."""
+
+    resolver: str
+    sites: tuple[str, ...]
+
+    def has(self, url: str) -> bool:
+        """True for an address at one of the sites."""
+        return url.partition("://")[2].lower().startswith(self.sites)
+
+
+@dataclass(frozen=True, slots=True)
 class Shipped:
-    """Resolvers by name, and names by meta.os_distro."""
+    """Resolvers by name, and defaults by meta.os_distro."""
 
     resolvers: Mapping[str, Resolver]
-    defaults: Mapping[str, str]
+    defaults: Mapping[str, Default]
 
 
 @cache
@@ -40,7 +53,10 @@ def read(data: bytes) -> Shipped:
     values: dict[str, Any] = {key: nested(tree, node, (key,)) for key, (_, node) in tree.entries(tree.root, ()).items()}
     assert not tree.problems, tree.problems
     resolvers = {name: Resolver.model_validate(value) for name, value in values["resolvers"].items()}
-    return Shipped(resolvers, values["defaults"])
+    defaults = {
+        distro: Default(value["resolver"], tuple(value["sites"])) for distro, value in values["defaults"].items()
+    }
+    return Shipped(resolvers, defaults)
 
 
 def complete(resolver: Resolver) -> Resolver:
@@ -58,14 +74,43 @@ def complete(resolver: Resolver) -> Resolver:
 
 
 def resolver_of(definition: Definition) -> Resolver | None:
-    """The resolver that a definition says or, when it says nothing of updates, the default of its distribution. None:
-    there is none; latest_url may be used. Raises Error."""
+    """The resolver that a definition says or, when it says nothing of updates, the one of its distribution, if its
+    newest version is from there or it has none. None: there is none; latest_url may be used. Raises Error."""
     if definition.resolve is not None:
-        return complete(definition.resolve)
-    name = shipped().defaults.get(definition.meta.get("os_distro") or "")
-    return shipped().resolvers[name] if name and not definition.latest_url else None
+        return None if definition.resolve.is_none else complete(definition.resolve)
+    default = _default(definition)
+    if default is None or definition.latest_url or _is_from_elsewhere(definition, default):
+        return None
+    return shipped().resolvers[default.resolver]
 
 
-def has_default(definition: Definition) -> bool:
-    """True if there is a default for the definition's distribution."""
-    return (definition.meta.get("os_distro") or "") in shipped().defaults
+def has_upstream(definition: Definition) -> bool:
+    """True if the definition, or its distribution, says where newer builds are published."""
+    given = definition.resolve
+    return moves(definition) or (not given.is_none if given is not None else resolver_of(definition) is not None)
+
+
+def moves(definition: Definition) -> bool:
+    """True if a moving URL is followed."""
+    if definition.resolve is not None and definition.resolve.is_none:
+        return False
+    return bool(definition.latest_url and definition.latest_checksum_url)
+
+
+def not_followed(definition: Definition) -> str | None:
+    """The resolver of a definition's distribution that is not used, as the image is from elsewhere; None: not so."""
+    default = _default(definition)
+    if default is None or definition.resolve or definition.latest_url or not _is_from_elsewhere(definition, default):
+        return None
+    return default.resolver
+
+
+def _default(definition: Definition) -> Default | None:
+    return shipped().defaults.get(definition.meta.get("os_distro") or "")
+
+
+def _is_from_elsewhere(definition: Definition, default: Default) -> bool:
+    """True if the newest version comes from another site: an operator's own image of a distribution, for example."""
+    if not definition.versions:
+        return False
+    return not default.has(max(definition.versions, key=lambda version: version_key(version.version)).url)
