@@ -159,6 +159,7 @@ def _sharing(order: Order, was: Image, now: Image) -> Iterator[str]:
         plain = [
             i for i in order.found.values() if key and order.key(i) == (key[0], i.properties.get("internal_version"))
         ]
+        plain = [i for i in plain if order.ours(i)]
         heirs = {
             p for i in plain if i.name == definition.name and usable(i) and i.visibility == "shared" for p in members(i)
         }
@@ -214,10 +215,17 @@ def settled(order: Order, after: Cloud) -> None:
             now = current(then, name)
             # Of what is newer than all it knows a run changes nothing: neither second images, nor a rotation half done.
             alone = now in plain and set(plain) <= set(later[name]) if now in later[name] else plain == [now]
+            # Where fewer see the newer one, who finds another by the name still does.
+            seen = [image for (build, image) in named if build == now]
+            alone = alone or (now in later[name] and all(i in seen or _more_find(i, seen) for _, i in named))
             law(alone or not now, f"{now} alone is called {name}", plain)
     for (name, build), image in mine:
         named = order.definitions[name].members
         touched = not order.left_alone(name) and build not in later[name]
+        version = order.versions(name).get(build)
+        says_shared = ((version and version.visibility) or order.definitions[name].visibility) in ("shared", "private")
+        # Whom others share their own image with is their choice where no version of the definition is it.
+        touched = touched and says_shared and not unheard(order, image)
         if named is not None and image.visibility == "shared" and touched:
             says = {each.project for each in named}
             law(members(image) <= says, "an image is shared with no one else than the definition says", image, says)
@@ -252,6 +260,12 @@ def _holders(order: Order, name: str, cloud: Cloud) -> list[Image]:
     named = [image for image in cloud.values() if image.name == name and usable(image) and not pending(image)]
     tagged = [image for image in named if order.policy.tag in image.tags]
     return [image for image in tagged if (key := order.key(image)) and key[0] == name]
+
+
+def _more_find(image: Image, others: list[Image]) -> bool:
+    """True for an image in sight that more people see than any of the others."""
+    widths = [WIDTH[other.visibility] for other in others if not other.hidden]
+    return not image.hidden and WIDTH[image.visibility] > max(widths, default=-1)
 
 
 def _in_sight(image: Image) -> bool:

@@ -168,6 +168,8 @@ def better(order: Order, image: Image) -> bool:
         return not usable(i), known, i.status != "active", seen_by, HIDDEN_SINCE in i.properties, i.created_at, i.id
 
     me = order.found.get(image.id, image)
+    if not usable(me):  # it was imported since
+        me = image
     return key is not None and any(
         order.key(other) == key and standing(other) < standing(me)
         for other in order.found.values()

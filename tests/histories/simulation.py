@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -44,8 +45,8 @@ class Run:
         if beyond_limit(made, self.order.policy):
             self.cloud.events["too many"] += 1
             return made
-        deletes = [change for change in made.changes if isinstance(change, Delete) and not change.junk]
-        assert len(deletes) <= self.order.policy.max_deletes
+        deletes = Counter(c.found.owner for c in made.changes if isinstance(c, Delete) and not c.junk)
+        assert all(number <= self.order.policy.max_deletes for number in deletes.values())
         groups: dict[str, list[Change]] = {}
         for change in made.changes:
             groups.setdefault(change.group, []).append(change)
@@ -135,22 +136,29 @@ class Run:
         status = next((change.after for change in changes if change.field == "status"), None)
         others = any(change.field not in ("status", "members") for change in changes)
         shares = list(self._shares(image.id, changes))
+        given = [change for change in changes if change.field == "owner" and image.owner == self.order.project]
+        given = given if shares else []
+        taken = image.owner != self.order.project and any(change.field == "owner" for change in changes)
+        shared_first = image.visibility == "shared" and not taken
         if status == "deactivated":
             self._set_status(image.id, status)
             if others:
                 yield
-        if image.visibility == "shared":
+        if shared_first:
             for share in shares:
                 share()
                 yield
         if others:
-            self.cloud.patch(image.id, changes)
+            self.cloud.patch(image.id, [change for change in changes if change not in given])
             if status == "active":
                 yield
-        if image.visibility != "shared":
+        if not shared_first:
             for share in shares:
                 yield
                 share()
+        if given:
+            yield
+            self.cloud.patch(image.id, given)
         if status == "active":
             self._set_status(image.id, status)
 

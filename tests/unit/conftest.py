@@ -10,13 +10,18 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from openstack_image_manager.site.model import Site
 
 settings.register_profile(
-    "unit", derandomize=True, deadline=None, max_examples=int(os.environ.get("EXAMPLES", "100")), database=None
+    "unit",
+    derandomize=True,
+    deadline=None,
+    max_examples=int(os.environ.get("EXAMPLES", "100")),
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],  # it judges the machine
 )
 settings.load_profile("unit")
 

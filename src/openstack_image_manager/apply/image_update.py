@@ -28,15 +28,17 @@ def apply_changes(glance: Glance, image: Image, fields: Iterable[FieldChange]) -
         # An image to be deactivated must not be visible and active first.
         if status == "deactivated":
             glance.set_status(image.id, status)
-        if image.visibility == "shared":
+        # No run adds members to an image of another project: one that is taken is ours before, and the transfer to
+        # another project comes last.
+        members_first = image.visibility == "shared" and not ("owner" in after and image.owner != glance.project)
+        if members_first:
             _members(glance, image.id, fields)
-        # The transfer to another project comes last: no run adds members to an image of another project.
         last = {"owner"} if "members" in after and image.owner == glance.project else set()
         first = tuple(field for field in fields if field.field not in last)
         for part in (first, tuple(field for field in fields if field.field in last)):
             if any(field.field not in NOT_PATCHED for field in part):
                 _patch(glance, image, part)
-            if image.visibility != "shared":
+            if not members_first:
                 _members(glance, image.id, part)
         if status == "active":
             glance.set_status(image.id, status)

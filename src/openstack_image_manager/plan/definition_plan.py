@@ -31,6 +31,7 @@ from openstack_image_manager.plan.ownership import (
     without_untrusted,
 )
 from openstack_image_manager.plan.retention import (
+    WIDEST_FIRST,
     Usage,
     hidden_since,
     is_foreign,
@@ -99,13 +100,15 @@ class DefinitionPlanner:
                 late += later
                 findings += build_findings.other_checksum(self.definition, version, image)
                 findings += self._held(roles[build], image)
+                if version and self._keeps_rollback(roles[build], image):
+                    findings += build_findings.not_given(self.definition, image)
         planned = {change.found.id: change for change in (*updates, *late) if not isinstance(change, Create)}
         doubles = [(build, image) for build, image in state.untrusted if build in roles]
         for build, image in (*state.duplicates, *doubles):
             if build in order.ahead:
                 continue
-            more, remarks = self._duplicate(build, images.get(build), image, order, roles.get(build))
             stays = usable.get(build)
+            more, remarks = self._duplicate(build, stays, image, order, roles.get(build))
             updates += [_with_keeper(change, stays, planned.get(stays.id)) if stays else change for change in more]
             findings += remarks
         updates += self._names_of_others(state)
@@ -124,6 +127,8 @@ class DefinitionPlanner:
         missing: list[Change] = [change for change in creates if not change.role.newest]
         changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
         current = usable.get(order.current)
+        if current and order.current in order.ahead:
+            changes = [change for change in changes if not self._is_found_instead(change, current)]
         changes = self._as_found([self._given_up(change, current, planned) for change in changes], found)
         return changes, findings, [OutdatedDefinition(self.definition.name, order.withheld)] if newer else []
 
@@ -155,16 +160,24 @@ class DefinitionPlanner:
     ) -> DefinitionState | None:
         """See `standing`."""
         ignored = weight.ignored
-        untrusted = [(build, image) for build, image in (*images.items(), *duplicates) if build in ignored]
-        images = {build: image for build, image in images.items() if build not in ignored}
+        counting = {build: image for build, image in images.items() if build not in ignored}
+        untrusted: list[tuple[str, Image]] = []
+        others: list[tuple[str, Image]] = []
+        for build, image in (*images.items(), *duplicates):
+            if build in counting:
+                others += [] if image is counting[build] else [(build, image)]
+            elif self.policy.project in (None, image.owner) and not self._is_usable(build, image):
+                counting[build] = image  # an import of our own that was interrupted
+            else:
+                untrusted.append((build, image))
+        images = counting
         usable = {build: image for build, image in images.items() if self._is_usable(build, image)}
         weak = weight.weak & usable.keys()
         order = order_builds(self.definition, usable, self.policy, self.roll_back_to, weak, weight.lesser)
         if order is None:
             return None
         roles = {build: self._role(order, build, images.get(build)) for build in order.builds}
-        others = tuple((build, image) for build, image in duplicates if build not in ignored)
-        return DefinitionState(images, others, tuple(untrusted), usable, order, roles)
+        return DefinitionState(images, tuple(others), tuple(untrusted), usable, order, roles)
 
     @cached_property
     def _checksums(self) -> Mapping[str, str | None]:
@@ -263,6 +276,15 @@ class DefinitionPlanner:
             return change if change.keeper or change.junk else _with_keeper(change, current, planned.get(current.id))
         return replace(change, keeper=current) if change.found.name == name != change.wanted.name else change
 
+    def _is_found_instead(self, change: Change, current: Image) -> bool:
+        """True for a change of an image that more users find by the plain name than the `current` one. A run whose
+        definitions do not know the current build does not know why, so both stay as they are."""
+        if isinstance(change, Create) or not self.definition.multi or change.found.name != self.definition.name:
+            return False
+        found = change.found
+        wider = WIDEST_FIRST.index(found.visibility) < WIDEST_FIRST.index(current.visibility)
+        return found.id != current.id and not found.hidden and (current.hidden or wider)
+
     def _role(self, order: BuildOrder, build: str, image: Image | None, with_missing: bool = True) -> Role:
         definition, policy, version = self.definition, self.policy, order.defined.get(build)
         if image is not None and build in order.ahead:
@@ -309,8 +331,9 @@ class DefinitionPlanner:
         return recorded or (self.day.isoformat() if build in order.bad else None)
 
     def _hidden(self, visibility: str, hidden: bool, situation: retention.Situation) -> tuple[str, bool]:
-        # An image of another project is ours to look after only as long as it is public.
-        os_hidden = self.policy.use_os_hidden or situation.foreign
+        # An image of another project is ours to look after only as long as it is public, unless this change takes it.
+        taken = situation.defined and self.definition.owner == self.policy.project
+        os_hidden = self.policy.use_os_hidden or (situation.foreign and not taken)
         return retention.hide(visibility, hidden, self.policy.hidden_visibility, os_hidden)
 
     def _situation(self, image: Image | None, rank: int, visible: int | None) -> retention.Situation:
@@ -361,6 +384,8 @@ class DefinitionPlanner:
             claim is Claim.PROVEN and is_hidden_by_others(image)
         ):
             wanted = not_wider(wanted, image)
+        if self._keeps_rollback(role, image):
+            wanted = replace(wanted, owner=image.owner)
         reasons = reasons_for(self.definition, order.current, role, image, wanted)
         if takeover := self.takeovers.get(image.id):
             fields = diff(takeover.found, wanted, {**reasons, **reasons_for_taking(takeover, wanted)})
@@ -380,6 +405,10 @@ class DefinitionPlanner:
             gone = retention.WITHDRAWN if build in order.withdrawn else "its version is no longer defined"
             reason = "differs from its definition" if version else gone
         return [Update(name, image, wanted, fields, reason)]
+
+    def _keeps_rollback(self, role: Role, image: Image) -> bool:
+        """True for an image of ours with the mark of a rollback: in another project it would not be trusted."""
+        return bool(role.pinned_over or role.rolled_back) and self.policy.project in (None, image.owner)
 
     def _hidden_first(self, build: str, order: BuildOrder, role: Role, image: Image) -> list[Update]:
         """An image that is to be deleted gives its name up and leaves the list before: Glance may refuse to delete it,

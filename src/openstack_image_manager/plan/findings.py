@@ -39,6 +39,17 @@ def rolled_back(definition: Definition, current: str, over: str | None, image: I
     return [Finding("note", definition.name, message)]
 
 
+def not_given(definition: Definition, image: Image) -> list[Finding]:
+    """Report an image that stays with our project because the mark of a rollback is on it."""
+    if definition.owner in (None, image.owner):
+        return []
+    message = (
+        f"{image.id} stays with this project: a rollback is kept on it, where project {definition.owner} could write "
+        "it; to transfer it, take 'owner' out, undo the rollback with: rollback --to VERSION, and set 'owner' again"
+    )
+    return [Finding("note", definition.name, message)]
+
+
 def ahead(definition: Definition, builds: Mapping[str, Image], withheld: Version | None) -> list[Finding]:
     """Report builds that are newer than all that this run knows. `withheld`: the newest version that it knows, if it is
     not imported for that reason."""

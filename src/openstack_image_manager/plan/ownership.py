@@ -105,7 +105,9 @@ def weigh(definition: Definition, images: Mapping[str, Image], claims: Mapping[s
     }
     newest = max(map(build_key, {*(solid - ignored), *(version.version for version in definition.offered)}))
     weak = owners - solid
-    ignored |= {build for build in weak if build_key(build) >= newest}
+    # A withdrawn version is only hidden, and no other depends on it.
+    withdrawn = {version.version for version in definition.versions if version.withdrawn}
+    ignored |= {build for build in weak - withdrawn if build_key(build) >= newest}
     # Bytes that are known to be wrong by now stay visible where they are, and are shown to nobody else. So is what
     # another project, or somebody for it, has hidden.
     weak |= {

@@ -114,6 +114,23 @@ def test_an_image_is_given_away_once_all_its_members_see_it(watched: Bench, prox
     bench.converged()
 
 
+def test_an_image_is_shared_with_more_projects_only_once_it_is_taken(
+    watched: Bench, proxy: Proxy, member: Connection, project: Any
+) -> None:
+    """Of its former owner, it would be shared with them by the words of that project alone."""
+    bench, owners = watched, list[str | None]()
+    ours = bench.admin.current_project_id
+    bench.define(bench.ubuntu(sha512(bench, "1"), visibility="shared", members=["service"], owner="member"))
+    assert bench.run().code == 0
+    shared = ["service", project.name]
+    bench.define(bench.ubuntu(sha512(bench, "1"), visibility="shared", members=shared, former_owners=["member"]))
+    proxy.add(Rule("POST", ".*/members", before=lambda: owners.append(bench.image("1").owner)))
+    outcome = bench.run()
+    assert outcome.code == 0, outcome.text
+    assert owners == [ours]
+    bench.converged()
+
+
 def test_what_someone_does_while_the_bytes_are_read_is_not_overwritten(
     watched: Bench, proxy: Proxy, member: Connection, project: Any
 ) -> None:

@@ -479,6 +479,73 @@ def test_a_rollback_from_an_image_of_another_project_is_planned_once() -> None:
     assert not plan([wanted], cloud, OURS, TODAY).changes
 
 
+def test_what_is_taken_from_another_project_is_hidden_as_ours_at_once() -> None:
+    """Once it is ours, a later run would hide it once more in another way."""
+    wanted = definition(
+        versions=[version("1"), version("2")], owner="ours", former_owners=["x"], meta={"uuid_validity": "none"}
+    )
+    cloud = [replace(image, owner="x", visibility="public") for image in own(wanted)]
+    cloud = made(plan([wanted], cloud, OURS, TODAY), cloud)
+    assert {(image.owner, image.visibility) for image in cloud} == {("ours", "public"), ("ours", "community")}
+    assert plan([wanted], cloud, OURS, TODAY).changes == ()
+
+
+def test_what_a_rollback_is_kept_on_is_not_given_away() -> None:
+    """Its marks would no longer be trusted, and what was rolled back from would be current again."""
+    ours = definition(versions=[version("1"), version("2"), version("3")])
+    cloud = [replace(image, owner="ours") for image in own(ours)]
+    cloud = made(plan([ours], cloud, replace(OURS, latest=True), TODAY, roll_back={NAME: ""}), cloud)
+    given = ours.model_copy(update={"owner": "x"})
+    result = plan([given], cloud, OURS, TODAY)
+    after = by_version(made(result, cloud))
+    assert {build: image.owner for build, image in after.items()} == {"1": "x", "2": "ours", "3": "ours"}
+    assert after["2"].name == NAME
+    assert plan([given], list(after.values()), OURS, TODAY).changes == ()
+    kept = [finding.message for finding in result.findings if "stays with this project" in finding.message]
+    assert len(kept) == 2
+    assert after["3"].id in kept[-1]
+
+
+@pytest.mark.parametrize("seen", [{"hidden": True}, {"visibility": "private"}])
+def test_what_users_find_under_the_plain_name_stays_where_the_newer_build_is_hidden(seen: dict[str, Any]) -> None:
+    """A run that is behind does not know why somebody has hidden the newest build."""
+    meta = {"uuid_validity": "last-2"}
+    cloud = by_version(settled([definition(versions=["1", "2", "3"], meta={"uuid_validity": "last-3"})]))
+    cloud["3"] = replace(cloud["3"], **seen)
+    cloud["1"] = replace(cloud["1"], name=NAME)
+    behind = definition(versions=["1", "2"], meta=meta)
+    for policy in (OURS, replace(OURS, outdated="delete")):
+        result = plan([behind], list(cloud.values()), policy, TODAY, usage=lambda _: 0)
+        after = by_version(made(result, list(cloud.values())))
+        assert after["1"] == cloud["1"]
+    cloud["1"] = replace(cloud["1"], **seen)
+    assert by_version(made(plan([behind], list(cloud.values()), OURS, TODAY), list(cloud.values())))["1"].name != NAME
+
+
+def test_our_own_interrupted_import_is_continued_beside_what_is_not_trusted() -> None:
+    wanted = definition(versions=[version("1"), version("2")], owner="x")
+    one, two = (replace(image, owner="x") for image in by_version(own(wanted)).values())
+    theirs = replace(one, visibility="private")
+    record = replace(one, id="ours", owner="ours", status="importing", visibility="private", hash_value=None)
+    record = marked(record, **{markers.VERIFIED: f"pending sha512:{GOOD} before import"})
+    result = plan([wanted], [theirs, record, two], OURS, TODAY)
+    (create,) = [change for change in result.changes if isinstance(change, Create)]
+    assert (create.leftover and create.leftover.id, create.reason) == (
+        "ours",
+        "ours is importing: an interrupted run left it",
+    )
+    assert [finding.message.partition(" ")[0] for finding in result.findings] == [theirs.id]
+
+
+def test_a_withdrawn_version_of_the_owner_loses_the_plain_name_however_few_see_it() -> None:
+    wanted = definition(versions=[version("1"), version("2")], owner="x", meta={"uuid_validity": "none"})
+    cloud = by_version([replace(image, owner="x", visibility="public") for image in own(wanted)])
+    cloud["2"] = replace(cloud["2"], visibility="shared", members=frozenset())
+    now = definition(versions=[version("1"), version("2", withdrawn=True)], owner="x", meta={"uuid_validity": "none"})
+    after = by_version(made(plan([now], list(cloud.values()), OURS, TODAY), list(cloud.values())))
+    assert {build: image.name for build, image in after.items()} == {"1": NAME, "2": f"{NAME} (2)"}
+
+
 def test_a_rollback_is_not_kept_where_others_could_write_it() -> None:
     wanted = definition(versions=["1", "2"], owner="x")
     with pytest.raises(Error, match="say 'withdrawn: true' on the version instead"):
