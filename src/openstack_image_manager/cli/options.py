@@ -116,6 +116,9 @@ class Policy:
         defaults.Outdated,
         typer.Option("--outdated", help="What to do with outdated images."),
     ] = "hide"
+    retire_expired: Annotated[
+        bool, typer.Option("--retire-expired", help="Past provided_until: import none, all are outdated.")
+    ] = False
     grace: Annotated[
         str,
         typer.Option("--grace", metavar="DAYS", help="Days (30 or 30d) from one stage to the next."),
@@ -151,9 +154,11 @@ def days(option: str, text: str, example: int) -> int:
 
 _VISIBILITY = ("hidden_visibility", "use_os_hidden", "outdated")
 # Commands that look at clouds take the options that a run has, so that hidden images are not drift.
-StatusPolicy = Annotated[Policy, Only("tag", "force", "latest", "keep", *_VISIBILITY)]
+StatusPolicy = Annotated[Policy, Only("tag", "force", "latest", "keep", *_VISIBILITY, "retire_expired")]
 ImagePolicy = Annotated[Policy, Only("tag", "latest", "keep", *_VISIBILITY)]
-ExplainPolicy = Annotated[Policy, Only("tag", "latest", "keep", "force", *_VISIBILITY, "grace", "unknown_usage")]
+ExplainPolicy = Annotated[
+    Policy, Only("tag", "latest", "keep", "force", *_VISIBILITY, "retire_expired", "grace", "unknown_usage")
+]
 RollbackPolicy = Annotated[Policy, Only("tag", "keep", *_VISIBILITY)]
 
 

@@ -40,6 +40,7 @@ def status_command(
       openstack-image-manager status --cloud openstack --images images/
     """
     from openstack_image_manager.cli.request import requests
+    from openstack_image_manager.plan import expiry
     from openstack_image_manager.report import console, status
     from openstack_image_manager.report.log import say
     from openstack_image_manager.runs import report as content
@@ -57,14 +58,17 @@ def status_command(
             for cloud in planned.ready
         }
         failed = {name: str(error) for name, error in planned.failed.items()}
-        findings = {cloud.glance.cloud: cloud.plan.findings for cloud in planned.ready}
+        findings = {
+            cloud.glance.cloud: (*cloud.plan.findings, *expiry.ending(cloud.definitions, today))
+            for cloud in planned.ready
+        }
         record.content = content.of_status(rows, failed, findings)
         if output == "text":
             for cloud in planned.ready:
                 if planned.several:
                     console.heading(f"Cloud {cloud.glance.cloud}", out)
                 console.table(status.table(rows[cloud.glance.cloud]), out)
-                console.findings(cloud.plan.findings, out)
+                console.findings(findings[cloud.glance.cloud], out)
             if planned.several:
                 run.show_comparison(planned)
             for error in planned.failed.values():

@@ -30,9 +30,12 @@ def validate(
     Example:
       openstack-image-manager validate images/
     """
+    from datetime import UTC, datetime
+
     from openstack_image_manager.definitions.loader import DefinitionErrors, load
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.humanize import count
+    from openstack_image_manager.plan import expiry
 
     if path is not None and images is not None:
         raise UsageError("PATH and --images mean the same; give one of them")
@@ -44,6 +47,9 @@ def validate(
         raise typer.Exit(1) from None
     for warning in loaded.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    for finding in expiry.of_definitions(loaded.definitions, datetime.now(UTC).date()):
+        position = loaded.positions[finding.subject]
+        typer.echo(f"{finding.level}: {position}: {finding.subject}: {finding.message}", err=True)
     number, files = len(loaded.definitions), len({position.file for position in loaded.positions.values()})
     typer.echo(f"{count(number, 'definition')} in {count(files, 'file')} {'is' if number == 1 else 'are'} valid")
 

@@ -11,7 +11,7 @@ from openstack_image_manager.definitions import naming
 from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.errors import Error
 from openstack_image_manager.model import WHOLE, Finding, Image
-from openstack_image_manager.plan import desired, markers, retention
+from openstack_image_manager.plan import desired, expiry, markers, retention
 from openstack_image_manager.plan import findings as build_findings
 from openstack_image_manager.plan.diff import diff, reasons_for, without_copies
 from openstack_image_manager.plan.matching import choose_per_version, is_usable
@@ -60,7 +60,8 @@ class DefinitionState:
 @dataclass(frozen=True)
 class DefinitionPlanner:
     """Plans one definition. `roll_back_to`: the version that a person wants to be the current one. `takeovers`: the
-    images of former owners among those it gets, by their ids."""
+    images of former owners among those it gets, by their ids. `closed`: nothing is imported, published or shown to
+    more people, because the definition's time is over; see `for_images`."""
 
     definition: Definition
     policy: Policy
@@ -68,6 +69,26 @@ class DefinitionPlanner:
     usage: Usage
     roll_back_to: str | None = None
     takeovers: Mapping[str, Takeover] = field(default_factory=dict)
+    closed: bool = False
+
+    def for_images(self, found: Sequence[tuple[str, Image]]) -> DefinitionPlanner:
+        """This planner, or a closed one: where the definition's time is over, and its images are to be retired, were
+        retired, or are not in the cloud."""
+        if expiry.ended_on(self.definition, self.day) is None:
+            return self
+        served = [(build, image) for build, image in found if self._is_served(build, image)]
+        if self.policy.retire_expired or not served:
+            return replace(self, closed=True)
+        build, image = max(served, key=lambda pair: build_key(pair[0]))
+        version = next((version for version in self.definition.offered if version.version == build), None)
+        retired = image.status != self.definition.status == "active"
+        return replace(self, closed=retired or not is_visible_as_defined(self.definition, version, image))
+
+    def _is_served(self, build: str, image: Image) -> bool:
+        """True for an image that was published, and not rolled back from or withdrawn since."""
+        withdrawn = any(version.withdrawn and version.version == build for version in self.definition.versions)
+        marked = markers.is_pending(image) or markers.ROLLED_BACK in image.properties
+        return is_usable(image) and not marked and not withdrawn
 
     def plan(self, found: Sequence[tuple[str, Image]]) -> tuple[list[Change], list[Finding], list[OutdatedDefinition]]:
         """Changes in the order in which they are made, other findings, and whether the cloud is ahead."""
@@ -85,7 +106,7 @@ class DefinitionPlanner:
         late: list[Change] = []
         newer = {build: usable[build] for build in order.newer & usable.keys()}
         findings = [
-            *build_findings.ended(self.definition, order.newest, self.day),
+            *expiry.ended(self.definition, self.day, self._after_the_end(state)),
             *build_findings.ahead(self.definition, newer, order.withheld),
             *build_findings.rolled_back(
                 self.definition, order.current, order.pins.get(order.current), usable.get(order.current)
@@ -173,7 +194,9 @@ class DefinitionPlanner:
         images = counting
         usable = {build: image for build, image in images.items() if self._is_usable(build, image)}
         weak = weight.weak & usable.keys()
-        order = order_builds(self.definition, usable, self.policy, self.roll_back_to, weak, weight.lesser)
+        order = order_builds(
+            self.definition, usable, self.policy, self.roll_back_to, weak, weight.lesser, imports=not self.closed
+        )
         if order is None:
             return None
         roles = {build: self._role(order, build, images.get(build)) for build in order.builds}
@@ -186,7 +209,8 @@ class DefinitionPlanner:
     def _is_usable(self, build: str, image: Image) -> bool:
         """True for an image with bytes that may be published; one that never was is so only for a version on offer."""
         offered = build in self._checksums or not markers.is_pending(image)
-        return offered and is_usable(image, self._checksums.get(build))
+        unpublished = self.closed and markers.is_pending(image)
+        return offered and not unpublished and is_usable(image, self._checksums.get(build))
 
     def _claim(self, version: Version | None, image: Image) -> Claim:
         # Of what changes hands nothing is believed but its bytes, which are compared before anything is changed.
@@ -299,12 +323,13 @@ class DefinitionPlanner:
             defined=version is not None,
             multi=definition.multi,
             explicit=version is not None and version.visibility is not None,
-            kept=version is None and (policy.keep or definition.keep),
+            kept=(version is None or self._retired is not None) and (policy.keep or definition.keep),
             bad=rolled_back is not None,
             withdrawn=build in order.withdrawn,
             ahead=version is None
             and build not in order.withdrawn
             and build_key(build) > build_key(order.newest.version),
+            retired=self._retired,
         )
         stage, why = retention.decide(situation, policy, self.day)
         outdated = retention.is_outdated(situation)
@@ -314,14 +339,28 @@ class DefinitionPlanner:
         superseded = not current
         if version is not None and not definition.multi:
             superseded = desired.is_superseded(definition, version, order.newest)
-        since = hidden_since(image, stage, (outdated or situation.kept) and not current, self.day)
+        keeps = self.closed or ((outdated or situation.kept) and not current)
+        since = hidden_since(image, stage, keeps, self.day)
         pinned = order.pins.get(build)
         return Role(current, superseded, outdated, stage, why, visibility, hidden, since, pinned, rolled_back)
 
     def _visible(self, order: BuildOrder) -> int | None:
         """How many of the newest builds stay visible; None: all of them."""
         validity = {**self.definition.meta, **order.newest.meta}.get("uuid_validity")
-        return retention.visible_builds(validity, self.day)
+        return (retention.promised_builds if self._retired else retention.visible_builds)(validity, self.day)
+
+    @cached_property
+    def _retired(self) -> date | None:
+        """The last day of the definition's time, if its images are to be retired now."""
+        return expiry.ended_on(self.definition, self.day) if self.policy.retire_expired else None
+
+    def _after_the_end(self, state: DefinitionState) -> str:
+        """What becomes of the images where the definition's time is over."""
+        if self._retired:
+            return "its images are retired (--retire-expired), and none is imported"
+        if not self.closed:
+            return "its images stay as they are; --retire-expired retires them"
+        return "its images stay retired, and none is imported" if state.usable else "no image is imported"
 
     def _rolled_back(self, order: BuildOrder, build: str, image: Image | None) -> str | None:
         """The day on which the definition was rolled back from a build; it stays hidden for good."""
@@ -370,7 +409,8 @@ class DefinitionPlanner:
         if role.stage is Stage.DELETE:
             before = [] if image.id in self.takeovers else self._hidden_first(build, order, role, image)
             found = before[-1].wanted if before else image
-            reason = role.why if build in order.withdrawn else f"its version is no longer defined; {role.why}"
+            because = build in order.withdrawn or self._retired
+            reason = role.why if because else f"its version is no longer defined; {role.why}"
             return [*before, Delete(name, found, reason)]
         if version is None:
             wanted = self._undefined(build, role, image)
@@ -386,6 +426,9 @@ class DefinitionPlanner:
             wanted = not_wider(wanted, image)
         if self._keeps_rollback(role, image):
             wanted = replace(wanted, owner=image.owner)
+        if self.closed:
+            wanted = not_wider(wanted, image)
+            wanted = replace(wanted, status=image.status if image.status == "deactivated" else wanted.status)
         reasons = reasons_for(self.definition, order.current, role, image, wanted)
         if takeover := self.takeovers.get(image.id):
             fields = diff(takeover.found, wanted, {**reasons, **reasons_for_taking(takeover, wanted)})
@@ -399,6 +442,8 @@ class DefinitionPlanner:
             reason = f"superseded by {order.current}"
         elif markers.is_pending(image):
             reason = "an interrupted run left it unpublished"
+        elif role.outdated and self._retired:
+            reason = f"its provided_until was {self._retired}"
         elif self.policy.tag not in image.tags:
             reason = "taken over: it has the id of the version"
         else:

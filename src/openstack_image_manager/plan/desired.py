@@ -27,7 +27,7 @@ from openstack_image_manager.plan.markers import (
     recorded,
     verified_checksum,
 )
-from openstack_image_manager.plan.model import Role
+from openstack_image_manager.plan.model import Role, Stage
 from openstack_image_manager.plan.retention import narrower
 from openstack_image_manager.redaction import public_urls
 
@@ -129,7 +129,7 @@ def wanted_image(
     wanted = Image(
         name=image_name(definition, version.version, role.newest),
         visibility=role.visibility,
-        status=definition.status,
+        status="deactivated" if role.stage >= Stage.DEACTIVATE else definition.status,
         hidden=role.hidden,
         min_disk=min_disk(definition, found),
         min_ram=definition.min_ram,

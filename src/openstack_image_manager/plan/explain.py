@@ -64,7 +64,7 @@ def explain(
     takeovers, _ = ownership.choose_takeovers(definition, offered, ())
     found += [(build, takeover.trusted) for build, takeover in takeovers.items()]
     found = [(build, ownership.without_untrusted(image, policy.project)) for build, image in found]
-    state = DefinitionPlanner(definition, policy, today, usage).state(found)
+    state = DefinitionPlanner(definition, policy, today, usage).for_images(found).state(found)
     if state is None:
         return Explanation(definition.name, tuple(statements), ())
     originals = {takeover.found.id: takeover.found for takeover in takeovers.values()}

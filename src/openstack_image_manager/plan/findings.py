@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
 
-from openstack_image_manager.dates import as_day
 from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.humanize import count
 from openstack_image_manager.model import Finding, Image
@@ -20,15 +18,6 @@ def all_bad(definition: Definition) -> Finding:
         "version, or choose one with: rollback --to VERSION"
     )
     return Finding("warning", definition.name, message)
-
-
-def ended(definition: Definition, newest: Version, today: date) -> list[Finding]:
-    """Report a definition whose promised time is over; a person decides what becomes of it."""
-    until = as_day({**definition.meta, **newest.meta}.get("provided_until"))
-    if until is None or until >= today:
-        return []
-    message = f"its provided_until was {until}: set a later date, or remove the definition"
-    return [Finding("warning", definition.name, message)]
 
 
 def rolled_back(definition: Definition, current: str, over: str | None, image: Image | None) -> list[Finding]:

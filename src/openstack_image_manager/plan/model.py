@@ -152,6 +152,7 @@ class Policy:
     hidden_visibility: Visibility = "community"
     use_os_hidden: bool = False
     outdated: Outdated = "hide"
+    retire_expired: bool = False  # a definition past its provided_until has no current build
     grace: int = 0  # days from one stage to the next
     orphans: Orphans = "keep"
     unknown_usage: UnknownUsage = "keep"

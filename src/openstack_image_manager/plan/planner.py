@@ -57,7 +57,8 @@ def plan(
             builds += [(build, takeover.trusted) for build, takeover in takeovers.items()]
             all_findings += remarks
             by_id = {takeover.found.id: takeover for takeover in takeovers.values()}
-            more, remarks, ahead = DefinitionPlanner(definition, policy, today, usage, to, by_id).plan(builds)
+            planner = DefinitionPlanner(definition, policy, today, usage, to, by_id).for_images(builds)
+            more, remarks, ahead = planner.plan(builds)
             changes += more
             all_findings += remarks
             behind += ahead

@@ -32,7 +32,8 @@ class Situation:
 
     `uses`: servers, volumes and snapshots made from it, None: unknown. `hidden_since`: the day it was hidden.
     `bad`: the definition was rolled back from this build; `withdrawn`: the definition says so of its version;
-    `ahead`: it is newer than every defined version."""
+    `ahead`: it is newer than every defined version; `retired`: the last day of its definition, whose images are
+    retired: then `visible` says how many ids are promised to stay."""
 
     rank: int
     visible: int | None
@@ -47,6 +48,7 @@ class Situation:
     bad: bool = False
     withdrawn: bool = False
     ahead: bool = False
+    retired: date | None = None
 
 
 def decide(situation: Situation, policy: Policy, today: date) -> tuple[Stage, str]:
@@ -62,7 +64,7 @@ def decide(situation: Situation, policy: Policy, today: date) -> tuple[Stage, st
 
 def is_outdated(s: Situation) -> bool:
     """True for a build that no promise and no definition keeps visible."""
-    if s.bad or s.withdrawn:
+    if s.bad or s.withdrawn or s.retired:
         return True
     if s.visible is None or s.rank < s.visible or s.explicit or s.kept:
         return False
@@ -72,14 +74,16 @@ def is_outdated(s: Situation) -> bool:
 
 def _cause(s: Situation) -> str:
     """Why a build is hidden whatever its place; empty: for its place only."""
+    if s.retired:
+        return f"its provided_until was {s.retired}"
     return WITHDRAWN if s.withdrawn else "rolled back" if s.bad else ""
 
 
 def _limit(s: Situation, asked: Stage, policy: Policy, today: date) -> tuple[Stage, str]:
     """How far an outdated build may go at most: whatever speaks against more than hiding it."""
-    if s.defined:
+    if s.defined and not s.retired:
         return Stage.HIDE, STILL_DEFINED
-    if s.visible is None or s.kept:
+    if s.visible is None or s.kept or (s.retired and s.rank < s.visible):
         return Stage.HIDE, f"{_cause(s)}, but its id is promised to stay"
     if s.ahead:
         return Stage.HIDE, "newer than every defined version"
@@ -117,6 +121,12 @@ def visible_builds(uuid_validity: str | None, today: date) -> int | None:
     until = as_day(uuid_validity)
     # notice, forever and invalid values: a mistyped promise is kept rather than broken.
     return DEFAULT_VISIBLE if until and until < today else None
+
+
+def promised_builds(uuid_validity: str | None, today: date) -> int | None:
+    """How many of the newest builds keep their ids once the definition's time is over; None: all of them."""
+    until = as_day(uuid_validity)
+    return 0 if uuid_validity == "none" or (until and until < today) else visible_builds(uuid_validity, today)
 
 
 def describe_rule(uuid_validity: str | None, today: date) -> str:

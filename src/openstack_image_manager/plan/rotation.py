@@ -58,11 +58,12 @@ def order_builds(
     to: str | None = None,
     weak: frozenset[str] = frozenset(),
     lesser: frozenset[str] = frozenset(),
+    imports: bool = True,
 ) -> BuildOrder | None:
     """Put the builds in line; None: every build there is was rolled back from. `usable`: the images of the definition
     by version; `weak`: those of them that take no place of another one, `lesser`: those that take one only of
     each other. `to`: make this version current, '': the one before the current one; raises Error when the cloud does
-    not have it."""
+    not have it. `imports`: missing versions are imported."""
     defined = {version.version: version for version in definition.offered}
     newest = max(definition.offered, key=lambda version: build_key(version.version))
     withdrawn = frozenset(version.version for version in definition.versions if version.withdrawn)
@@ -72,6 +73,8 @@ def order_builds(
     newer = frozenset(build for build in good if build not in defined and build_key(build) > build_key(newest.version))
     trusted = {build: image for build, image in good.items() if build not in lesser}
     current = _current(definition, trusted, pins, bad, newer - bad - weak - lesser)
+    if not imports and current not in usable:
+        current = max(trusted.keys() - bad, key=build_key, default=current)
     if multi and to is not None:
         served = _served(good, current or newest.version, bad)
         current = _chosen(definition, good, to, served, bad)
@@ -89,12 +92,15 @@ def order_builds(
         if build not in usable and build not in bad and (build == current or not (multi and (policy.latest or newer)))
     ]
     missing.sort(key=lambda version: build_key(version.version), reverse=True)
+    missing = missing if imports else []
     withheld = None if newest.version in {*usable, *bad, *(version.version for version in missing)} else newest
     present = {*usable, *(version.version for version in missing)}
     # Withdrawn builds come last: they are hidden before the others.
     rest = sorted(present - {current}, key=lambda build: (build not in withdrawn, build_key(build)), reverse=True)
     out = {*bad, *withdrawn, *weak, *_kept_from_users(definition)} - {current}
     places = frozenset({current, *rest} - out)
+    if not imports:
+        places &= usable.keys()
     return BuildOrder(
         defined=defined,
         newest=newest,

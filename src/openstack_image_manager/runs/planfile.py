@@ -38,6 +38,7 @@ class _Policy(_Strict):
     hidden_visibility: Visibility
     use_os_hidden: bool
     outdated: Literal["keep", "hide", "deactivate", "delete"]
+    retire_expired: bool = False  # plans of older releases do not have it
     grace: int = Field(ge=0, le=9999)
     orphans: Literal["keep", "hide", "delete"]
     unknown_usage: Literal["keep", "delete"]

@@ -14,6 +14,7 @@ from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import CloudError
 from openstack_image_manager.model import WHOLE, Finding, Image
 from openstack_image_manager.plan import markers
+from openstack_image_manager.plan.definition_plan import DefinitionPlanner
 from openstack_image_manager.plan.matching import foreign_image_errors, id_conflicts, identify, namesake_findings
 from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Policy, Update
 from openstack_image_manager.plan.ownership import split_by_owner
@@ -59,7 +60,7 @@ class CloudPlanner:
         others = [image for image in found if not admin and image.owner != policy.project]
         ours, given = split_by_owner([i for i in found if admin or i.owner == policy.project], known, policy.project)
         notes = [*findings, *taken_ids.values(), *troubles, *foreign_image_errors(others, known, policy.force)]
-        known, troubles = resolve(known, ours, policy.force, self.follower)
+        known, troubles = resolve(known, ours, policy.force, self.follower, self._is_closed)
         notes += troubles
         images, given = references.with_members(known, ours), references.with_members(known, given)
         notes += references.troubles
@@ -68,6 +69,10 @@ class CloudPlanner:
         result = replace(result, findings=(*result.findings, *remarks), projects=references.names())
         taken = {change.found.id for change in result.changes if not isinstance(change, Create)}
         return result, known, [*images, *(image for image in given if image.id in taken)]
+
+    def _is_closed(self, definition: Definition, found: Sequence[tuple[str, Image]]) -> bool:
+        """True for a definition whose time is over, and that gets no image from its upstream any more."""
+        return DefinitionPlanner(definition, self.policy, self.day, lambda _: None).for_images(found).closed
 
     def _decided(
         self,

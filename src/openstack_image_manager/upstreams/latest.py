@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from openstack_image_manager.background import in_parallel
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.definitions.model import LATEST, Definition, Version, public_url
+from openstack_image_manager.definitions.naming import version_key
 from openstack_image_manager.errors import Error
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import matching
@@ -34,11 +35,13 @@ def resolve(
     cloud_images: Iterable[Image],
     force: bool = False,
     follower: Follower | None = None,
+    is_closed: Callable[[Definition, Sequence[tuple[str, Image]]], bool] = lambda *_: False,
 ) -> tuple[list[Definition], list[Finding]]:
     """Replace `latest` by the current version; with a `follower`, add the newest build to definitions without versions.
 
     Definitions whose upstream cannot be queried are returned unchanged, each with a finding of the level error: they
     must be left alone. Old signatures are warnings. Disabled definitions are skipped unless `force` is set.
+    `is_closed`: the definition imports nothing more into a cloud with these images, so that `latest` is what it has.
     """
     definitions = list(definitions)
     enabled = [definition for definition in definitions if definition.enable or force]
@@ -53,6 +56,10 @@ def resolve(
         if key and (is_usable(image) or key[1] not in images[key[0]]):
             images[key[0]][key[1]] = image
     answers: dict[str, Definition | Error] = {}
+    for definition in moving:
+        if is_closed(definition, list(images[definition.name].items())):
+            answers[definition.name] = pin_to_cloud(definition, images[definition.name])
+    moving = [definition for definition in moving if definition.name not in answers]
     warnings: dict[str, str] = {}
     for definition, answer in zip(moving, ask_upstreams(moving), strict=True):
         if isinstance(answer, UpstreamState):
@@ -99,6 +106,21 @@ def _ask(definition: Definition) -> UpstreamState:
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     modified = parse_day(download.last_modified(version.url) or "") or today
     return UpstreamState(checksum, min(modified[:10], today).replace("-", ""))  # the clock of a site may be wrong
+
+
+def pin_to_cloud(definition: Definition, images: Mapping[str, Image]) -> Definition:
+    """Replace `latest` by the newest version that the cloud has, if any."""
+    if not images:
+        return definition
+    newest = max(images, key=version_key)
+    digest = images[newest].properties.get(UPSTREAM_CHECKSUM)
+
+    def pinned(version: Version) -> Version:
+        changes = {"version": newest, "meta": {**version.meta, UPSTREAM_CHECKSUM: digest}}
+        return version.model_copy(update=changes) if version.version == LATEST else version
+
+    versions = [pinned(version) for version in definition.versions if version.version != newest]
+    return definition.model_copy(update={"versions": versions})
 
 
 def pin(definition: Definition, upstream: UpstreamState, images: Mapping[str, Image]) -> Definition:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from openstack.connection import Connection
-from tests.support.bench import Bench, elsewhere
+from tests.support.bench import Bench, elsewhere, run_main
 from tests.support.consumers import Consumers
 from tests.support.proxy import Proxy, Rule
 
@@ -250,3 +251,64 @@ def test_no_definitions_at_all_make_no_orphans(aged: Bench, text: str) -> None:
     outcome = aged.run("--orphans", "delete", *UNSEEN, "--max-deletes", "99")
     assert "contains no definitions" in outcome.out
     assert len(versions(aged)) == 5
+
+
+def ending(bench: Bench, last_day: str) -> None:
+    """Define two builds whose time is over after this day."""
+    definition = bench.ubuntu("1", "2")
+    meta = {**definition["meta"], "provided_until": last_day, "uuid_validity": "none"}
+    bench.define({**definition, "meta": meta})
+
+
+def test_an_expired_definition_is_not_imported_and_its_images_are_retired_if_asked(bench: Bench) -> None:
+    ending(bench, "2026-01-31")
+    outcome = bench.run()
+    assert (outcome.code, bench.images()) == (0, []), outcome.text
+    assert "its provided_until was 2026-01-31: no image is imported" in outcome.text
+    ending(bench, "2999-12-31")
+    assert bench.run().code == 0
+    ending(bench, "2026-01-31")
+    assert "its images stay as they are; --retire-expired retires them" in bench.run().text
+    assert state(bench, "2")[0] == "public"
+    saved = str(bench.directory / "retire.plan")
+    assert bench.run("plan", "--retire-expired", "--out", saved).code == 0
+    assert run_main(["apply", saved, "--yes"], bench.environment).code == 0
+    assert {state(bench, "1")[0], state(bench, "2")[0]} == {"community"}
+    outcome = bench.run("plan", "--exit-code")
+    assert "its images stay retired, and none is imported" in outcome.text
+    assert outcome.code == 0
+    assert bench.run("status", "--retire-expired").code == 0
+    outcome = bench.run("--retire-expired", *DELETE, *UNSEEN)
+    assert (outcome.code, bench.images()) == (0, []), outcome.text
+    bench.converged()
+
+
+def test_what_another_tool_retired_is_not_shown_again(bench: Bench) -> None:
+    ending(bench, "2999-12-31")
+    assert bench.run().code == 0
+    bench.patch(bench.image("2"), {"op": "replace", "path": "/visibility", "value": "community"})
+    bench.patch(bench.image("2"), {"op": "replace", "path": "/min_ram", "value": 1})
+    ending(bench, "2026-01-31")
+    assert bench.run().code == 0
+    assert state(bench, "2") == ("community", False, "active")
+    assert bench.image("2").min_ram == 64
+    bench.converged()
+
+
+def test_an_upstream_that_is_gone_does_not_keep_an_expired_image(bench: Bench) -> None:
+    moving = {"version": "latest", "url": bench.publish("/moving.img"), "checksums_url": bench.site.url + "/SUMS"}
+    digest = hashlib.sha256((bench.site.directory / "moving.img").read_bytes()).hexdigest()
+    bench.site.put("/SUMS", f"{digest}  moving.img\n".encode())
+    definition = bench.ubuntu(moving)
+    meta = definition["meta"]
+    bench.define({**definition, "meta": {**meta, "provided_until": "2999-12-31"}})
+    assert bench.run().code == 0
+    (bench.site.directory / "SUMS").unlink()
+    bench.define({**definition, "meta": {**meta, "provided_until": "2026-01-31"}})
+    outcome = bench.run("--retire-expired")
+    assert outcome.code == 0, outcome.text
+    (image,) = bench.images()
+    assert (image.name, image.visibility) == (definition["name"], "community")
+    (bench.site.directory / "moving.img").unlink()
+    assert bench.run("--retire-expired").code == 0
+    assert "images stay retired" in bench.run("plan").text

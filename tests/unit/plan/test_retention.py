@@ -16,6 +16,7 @@ from openstack_image_manager.plan.retention import DEFAULT_VISIBLE, Situation, d
 from openstack_image_manager.plan.serialize import change_data
 
 OLD = Situation(rank=3, visible=3, uses=0)
+RETIRED = Situation(rank=0, visible=3, uses=0, defined=True, retired=TODAY)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,14 @@ OLD = Situation(rank=3, visible=3, uses=0)
         (replace(OLD, hidden_since=date.max), replace(DELETE, grace=30), Stage.HIDE, "due on 9999-12-31"),
         (replace(OLD, uses=7), Policy(outdated="hide"), Stage.HIDE, "older than"),
         (Situation(rank=0, visible=3, bad=True), Policy(outdated="keep"), Stage.HIDE, "rolled back"),
+        (replace(RETIRED, visible=0), Policy(outdated="keep"), Stage.KEEP, "its provided_until was 2026-11-22"),
+        (replace(RETIRED, visible=0), Policy(), Stage.HIDE, "its provided_until was 2026-11-22"),
+        (replace(RETIRED, visible=0), DELETE, Stage.DELETE, "its provided_until was 2026-11-22"),
+        (replace(RETIRED, visible=0, uses=1), DELETE, Stage.HIDE, "in use by 1"),
+        (replace(RETIRED, visible=0, protected=True), DELETE, Stage.HIDE, "protected"),
+        (replace(RETIRED, visible=1), DELETE, Stage.HIDE, "its id is promised to stay"),
+        (replace(RETIRED, visible=None), DELETE, Stage.HIDE, "its id is promised to stay"),
+        (replace(RETIRED, visible=1, rank=1), DELETE, Stage.DELETE, "its provided_until was 2026-11-22"),
     ],
 )
 def test_how_far_a_build_goes(situation, policy, stage, why):
@@ -174,9 +183,9 @@ def test_a_withdrawn_build_leaves_before_those_that_are_defined():
 @pytest.mark.parametrize(("until", "told"), [("2026-11-21", True), ("2026-11-22", False), ("none", False)])
 def test_a_promised_time_that_is_over_is_told(until, told):
     wanted = definition(meta={"provided_until": until})
-    result = plan([wanted], settled([wanted]), Policy(), TODAY)
-    assert result.changes == ()
-    message = "its provided_until was 2026-11-21: set a later date, or remove the definition"
+    result = plan([wanted], settled([definition()]), Policy(), TODAY)
+    then = "its images stay as they are; --retire-expired retires them"
+    message = f"its provided_until was 2026-11-21: {then}; set a later date, or remove the definition"
     assert [finding.message for finding in result.findings] == ([message] if told else [])
 
 

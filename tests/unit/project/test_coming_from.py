@@ -37,6 +37,7 @@ OPTIONS = (
     "--force",
     "--delete",
     "--yes-i-really-know-what-i-do",
+    "--retire-expired",
     "--use-os-hidden",
     "--hidden-visibility community",
     "--hidden-visibility private",

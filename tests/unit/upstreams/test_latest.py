@@ -16,7 +16,7 @@ from openstack_image_manager.model import Image
 from openstack_image_manager.plan.model import Policy
 from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.upstreams.follow import Follower
-from openstack_image_manager.upstreams.latest import UpstreamState, pin, resolve
+from openstack_image_manager.upstreams.latest import UpstreamState, pin, pin_to_cloud, resolve
 from openstack_image_manager.upstreams.sites import Sites
 
 DAY = "20261122"
@@ -102,6 +102,15 @@ def test_a_pinned_definition_converges_and_rotates(multi: bool) -> None:
     assert sorted(image.properties["internal_version"] for image in cloud) == ["20261101", DAY]
     settled_again = pin(given, UPSTREAM, by_version(cloud))
     assert plan([settled_again], cloud, Policy(), TODAY).changes == ()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_closed_definition_has_what_the_cloud_has(order: int) -> None:
+    versions = ["20261101", MOVING][::order]
+    closed = pin_to_cloud(definition(versions=versions), there(("20261101", NEW.digest), ("20261001", OLD.digest)))
+    assert [(version.version, version.url) for version in closed.versions] == [("20261101", MOVING["url"])]
+    assert closed.versions[0].meta == {"upstream_checksum": NEW.digest}
+    assert pin_to_cloud(definition(versions=versions), {}) == definition(versions=versions)
 
 
 def by_version(images: list[Image]) -> dict[str, Image]:
