@@ -223,7 +223,7 @@ class DefinitionPlanner:
         if build not in state.usable or build not in state.order.defined:
             return False
         version, image = state.order.defined[build], state.usable[build]
-        return state.roles[build].stage < Stage.HIDE and not is_visible_as_defined(self.definition, version, image)
+        return not state.roles[build].outdated and not is_visible_as_defined(self.definition, version, image)
 
     def _narrowed(self, found: Sequence[tuple[str, Image]]) -> list[Change]:
         """Narrow the visibility of images to the defined one; this holds even where no build is current."""

@@ -490,6 +490,14 @@ def test_what_is_taken_from_another_project_is_hidden_as_ours_at_once() -> None:
     assert plan([wanted], cloud, OURS, TODAY).changes == ()
 
 
+def test_what_was_hidden_before_it_was_given_away_is_not_imported_again() -> None:
+    meta = {"uuid_validity": "none"}
+    wanted = definition(versions=[version("1"), version("2")], owner="x", meta=meta)
+    cloud = [replace(image, owner="x") for image in own(wanted)]
+    assert {image.visibility for image in cloud} == {"public", "community"}
+    assert plan([wanted], cloud, replace(OURS, outdated="keep"), TODAY).changes == ()
+
+
 def test_what_a_rollback_is_kept_on_is_not_given_away() -> None:
     """Its marks would no longer be trusted, and what was rolled back from would be current again."""
     ours = definition(versions=[version("1"), version("2"), version("3")])
