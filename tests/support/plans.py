@@ -51,6 +51,8 @@ def steps(plan_: Plan, found: list[Image]) -> Iterator[list[Image]]:
         if isinstance(change, Create):
             if change.leftover is not None:
                 cloud.pop(change.leftover.id, None)
+            checksum = change.version.checksum
+            verified = f"{checksum}{markers.BEFORE}" if checksum else markers.UNVERIFIED
             fresh = replace(
                 change.wanted,
                 id=f"new-{number}-{change.version.version}-{len(cloud)}",
@@ -59,7 +61,7 @@ def steps(plan_: Plan, found: list[Image]) -> Iterator[list[Image]]:
                 virtual_size=3 * GIB,
                 size=GIB,
                 owner="ours",
-                properties={**change.wanted.properties, markers.VERIFIED: markers.PENDING + "none"},
+                properties={**change.wanted.properties, markers.VERIFIED: markers.PENDING + verified},
             )
             # As importer does: unpublished under another name first.
             unpublished = naming.image_name(change.definition, change.version.version, newest=False)

@@ -119,7 +119,8 @@ class DefinitionPlanner:
                 at_once, later = self._in_turn(build, version, order, roles[build], image, carried)
                 updates += at_once
                 late += later
-                findings += build_findings.other_checksum(self.definition, version, image)
+                findings += build_findings.other_bytes(self.definition, version, image)
+                findings += build_findings.unverified(self.definition, version, image)
                 findings += self._held(roles[build], image)
                 if version and self._keeps_rollback(roles[build], image):
                     findings += build_findings.not_given(self.definition, image)

@@ -12,7 +12,9 @@ from math import ceil
 from openstack_image_manager.definitions.model import Definition, Version, public_url
 from openstack_image_manager.definitions.naming import image_name
 from openstack_image_manager.model import Image
+from openstack_image_manager.plan import origin
 from openstack_image_manager.plan.markers import (
+    AFTER,
     BYTES,
     CHECKSUMS_URL,
     MARKS,
@@ -29,7 +31,6 @@ from openstack_image_manager.plan.markers import (
 )
 from openstack_image_manager.plan.model import Role, Stage
 from openstack_image_manager.plan.retention import narrower
-from openstack_image_manager.redaction import public_urls
 
 GIB = 1024**3
 
@@ -68,10 +69,7 @@ def properties(definition: Definition, version: Version, superseded: bool) -> di
         wanted["image_build_date"] = version.build_date
     if (system := os_version(definition, version)) is not None:
         wanted["os_version"] = system
-    # The upstream's address, never the mirror's; a local file is "private".
-    is_local = version.url.lower().startswith("file:")
-    source = version.source or ("private" if is_local else version.url)
-    wanted["image_source"] = public_urls(source)
+    wanted[origin.SOURCE] = origin.source_of(version)
     wanted["image_name"] = definition.name
     wanted["internal_version"] = version.version
     if version.checksums_url is not None:
@@ -120,12 +118,22 @@ def wanted_image(
     """The desired image; properties that others set on the `found` one stay. `carried`: members of the build before,
     for a new one whose definition names none."""
     set_properties = properties(definition, version, role.superseded)
-    if found is not None and SIGNED_BY in set_properties and not _has_signed_bytes(found, version):
-        set_properties[SIGNED_BY] = None
+    if found is not None:
+        if SIGNED_BY in set_properties and not _has_signed_bytes(found, version):
+            set_properties[SIGNED_BY] = None
+        set_properties |= origin.kept_properties(version, found)
     our_tags = tags(definition, version, managed_tag)
     set_by_us = {key: value for key, value in set_properties.items() if value is not None}
     shared = role.visibility == "shared"
-    record = json.dumps({"properties": sorted(set_by_us), "tags": sorted(our_tags)}, separators=(",", ":"))
+    came_from = origin.origin_of(definition, version) if found is None else origin.recorded_origin(found)
+    record = json.dumps(
+        {
+            "properties": sorted(set_by_us),
+            "tags": sorted(our_tags),
+            **({"origin": came_from} if came_from else {}),
+        },
+        separators=(",", ":"),
+    )
     wanted = Image(
         name=image_name(definition, version.version, role.newest),
         visibility=role.visibility,
@@ -154,6 +162,8 @@ def wanted_image(
         merged[VERIFIED] = verified.removeprefix(PENDING)
         if is_pending(found) and found.hash_value and ":" in verified:
             merged[BYTES] = digest(found)
+        elif origin.proves_later(version, found):
+            merged |= {VERIFIED: f"{version.checksum}{AFTER}", BYTES: digest(found)}
     return replace(
         found,
         name=wanted.name,

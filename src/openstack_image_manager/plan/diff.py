@@ -40,7 +40,8 @@ def reasons_for(definition: Definition, current: str, role: Role, found: Image, 
     if wanted.min_disk > definition.min_disk:
         reasons["min_disk"] = "raised to the virtual size of the image"
     reasons[markers.RECORD] = "record of what is managed"
-    reasons[markers.VERIFIED] = "the import is complete"
+    unverified = found.properties.get(markers.VERIFIED) == markers.UNVERIFIED
+    reasons[markers.VERIFIED] = "Glance has this digest of its bytes" if unverified else "the import is complete"
     if role.pinned_over and role.newest:
         reasons["name"] = reasons["visibility"] = reasons[markers.PINNED_OVER] = f"rolled back from {role.pinned_over}"
     elif role.newest:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.humanize import count
 from openstack_image_manager.model import Finding, Image
-from openstack_image_manager.plan import markers
+from openstack_image_manager.plan import markers, origin
 from openstack_image_manager.plan.rotation import build_key
 
 
@@ -83,13 +83,26 @@ def untrusted(definition: Definition, images: Iterable[tuple[str, Image]]) -> li
     ]
 
 
-def other_checksum(definition: Definition, version: Version | None, image: Image) -> list[Finding]:
-    """Report a checksum that was edited after the import: bytes of an image never change."""
-    stored = markers.verified_checksum(image)
-    if version is None or not version.checksum or not stored or stored == version.checksum:
+def other_bytes(definition: Definition, version: Version | None, image: Image) -> list[Finding]:
+    """Report what was edited after the import: bytes of an image never change."""
+    words = [] if version is None else origin.differences(definition, version, image)
+    if version is None or not words:
         return []
     message = (
-        f"the definition's checksum of version {version.version} is {version.checksum}, but {image.id} was verified "
-        f"with {stored}; the bytes of an image cannot change: define a new version"
+        f"version {version.version} was edited: {'; '.join(words)}; the bytes of an image cannot change: define a new "
+        "version"
     )
     return [Finding("warning", definition.name, message)]
+
+
+def unverified(definition: Definition, version: Version | None, image: Image) -> list[Finding]:
+    """Report an image that was imported unverified, where the checksum that its version has by now proves nothing."""
+    if version is None or version.checksum is None or image.properties.get(markers.VERIFIED) != markers.UNVERIFIED:
+        return []
+    if origin.proves_later(version, image) or origin.comparable(definition, version, image):
+        return []
+    message = (
+        f"{image.id} was imported without a checksum and is not verified: Glance keeps {image.hash_algorithm} of the "
+        f"image as stored, which cannot be compared with the checksum that version {version.version} has by now"
+    )
+    return [Finding("note", definition.name, message)]

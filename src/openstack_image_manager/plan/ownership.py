@@ -14,7 +14,7 @@ from enum import IntEnum
 
 from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.model import WHOLE, Finding, Image
-from openstack_image_manager.plan import desired, markers
+from openstack_image_manager.plan import desired, markers, origin
 from openstack_image_manager.plan.diff import FIELDS, diff
 from openstack_image_manager.plan.matching import belongs, identify, is_usable
 from openstack_image_manager.plan.model import Change, Create, Delete
@@ -69,10 +69,9 @@ def _has_right_bytes(definition: Definition, version: Version | None, image: Ima
         return is_ours or image.disk_format == definition.format
     if proven == version.checksum:
         return True
-    alike = version.checksum.partition(":")[0] == image.hash_algorithm and image.disk_format == definition.format
     # Evidence that names no bytes proves none, but says with which checksum they came.
     differs = recorded not in ("", version.checksum)
-    return False if differs or (alike and not is_packed(version.url)) else None
+    return False if differs or origin.comparable(definition, version, image) else None
 
 
 @dataclass(frozen=True, slots=True)
