@@ -90,6 +90,7 @@ images:
 FULL = """\
 images:
   - name: Everything
+    former_names: [Every Thing, 7]
     enable: no
     shortname: all
     format: raw

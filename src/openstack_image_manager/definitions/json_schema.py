@@ -51,7 +51,7 @@ def _field(name: str, raw: dict[str, Any]) -> dict[str, Any]:
         return {"$ref": "#/$defs/Meta", **about}
     if name == "versions":
         return {"type": ["array", "null"], "items": {"$ref": "#/$defs/Version"}, **about}
-    if name in ("tags", "former_owners"):
+    if name in ("tags", "former_owners", "former_names"):
         return {"type": ["array", "null"], "items": {**schema["items"], "type": UNQUOTED["text"]}, **about}
     if name == "members":
         return {"type": ["array", "null"], "items": {"$ref": "#/$defs/Member"}, **about}

@@ -160,6 +160,11 @@ class Definition(_Record):
     name: Annotated[str, AfterValidator(values.name)] = Field(
         min_length=1, max_length=255, description="Name of the image.", examples=["Ubuntu 24.04"]
     )
+    former_names: list[Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=values.empty_list,
+        description="Names that this definition had before: its images are renamed and keep their ids.",
+        examples=[["Ubuntu Noble"]],
+    )
     enable: bool = Field(
         True, description="false: the image is left exactly as it is (--force overrides).", examples=[False]
     )
@@ -237,6 +242,11 @@ class Definition(_Record):
     versions: list[Version] = Field(
         description="The versions to have.", examples=[[{"version": "1.0", "url": "https://example.org/1.0.img"}]]
     )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name, and those that the definition had before."""
+        return (self.name, *self.former_names)
 
     @property
     def offered(self) -> list[Version]:

@@ -32,7 +32,7 @@ def _value(tree: Tree, key: str, value: Node, loc: Loc) -> Any:
     if key == "meta" and isinstance(value, MappingNode):
         items = tree.entries(value, loc).items()
         return {name: tree.scalar(item, "meta", (*loc, name)) for name, (_, item) in items}
-    if key in ("tags", "stores", "former_owners") and isinstance(value, SequenceNode):
+    if key in ("tags", "stores", "former_owners", "former_names") and isinstance(value, SequenceNode):
         return [tree.scalar(item, "text", spot) for item, spot in tree.items(value, loc)]
     if key == "versions" and isinstance(value, SequenceNode):
         return [

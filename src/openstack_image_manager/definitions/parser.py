@@ -60,6 +60,7 @@ class Parser:
     warnings: list[Diagnostic] = field(default_factory=list)
     definitions: list[Definition] = field(default_factory=list)
     names: dict[str, Position] = field(default_factory=dict)
+    former_names: dict[str, Position] = field(default_factory=dict)
     glance_names: dict[str, Position] = field(default_factory=dict)
     ids: dict[str, Position] = field(default_factory=dict)
 
@@ -182,6 +183,7 @@ class _DefinitionParser:
         """Check names and ids that must be unique, and fields that belong together."""
         if self.image:
             self.twice = self._first(self.parser.names, self.image, ("name",), "this image is already defined at {}")
+        self._check_former_names(values)
         self._check_validity(values, ())
         self._check_withdrawn(versions)
         seen: dict[str, Position] = {}
@@ -200,6 +202,21 @@ class _DefinitionParser:
                 self._first(self.parser.ids, wanted_id.lower(), (*loc, "id"), "this id is already used at {}")
             if name == LATEST and not (version.get("checksums_url") or version.get("checksum_url")):
                 self._add_problem((*loc, "version"), "version latest follows a checksum file; add checksums_url: URL")
+
+    def _check_former_names(self, values: dict[str, Any]) -> None:
+        """Check that a former name leads to one definition."""
+        if self.image and self.image in self.parser.former_names:
+            where = self.parser.former_names[self.image]
+            self._add_problem(("name",), f"is a former name of the image at {where}; take it out there")
+        former = values.get("former_names")
+        for index, name in enumerate(former if isinstance(former, list) else ()):
+            if not isinstance(name, str):
+                continue
+            loc: Loc = ("former_names", index)
+            if name in self.parser.names:
+                where = self.parser.names[name]
+                self._add_problem(loc, f"is the name of the image at {where}; rename that one, or remove this line")
+            self._first(self.parser.former_names, name, loc, "this former name is already used at {}")
 
     def _check_withdrawn(self, versions: list[Any]) -> None:
         if versions and all(isinstance(version, dict) and version.get("withdrawn") is True for version in versions):

@@ -381,7 +381,7 @@ class DefinitionPlanner:
 
     def _carried(self, usable: Iterable[Image]) -> frozenset[str] | None:
         """The projects that images with the plain name are shared with by hand: they keep access to the next build."""
-        plain = [image for image in usable if self.definition.multi and image.name == self.definition.name]
+        plain = [image for image in usable if self.definition.multi and image.name in self.definition.names]
         known = [image.members for image in plain if image.members is not None and not markers.is_pending(image)]
         return frozenset().union(*known) if known else None
 
@@ -439,6 +439,8 @@ class DefinitionPlanner:
             return []
         if role.pinned_over and role.newest:
             reason = f"rolled back from {role.pinned_over}"
+        elif (former := image.properties.get("image_name")) in self.definition.former_names:
+            reason = f"renamed from {former}"
         elif image.name != wanted.name and not role.newest:
             reason = f"superseded by {order.current}"
         elif markers.is_pending(image):
@@ -459,7 +461,7 @@ class DefinitionPlanner:
     def _hidden_first(self, build: str, order: BuildOrder, role: Role, image: Image) -> list[Update]:
         """An image that is to be deleted gives its name up and leaves the list before: Glance may refuse to delete it,
         or a failure may come in between."""
-        if is_hidden(image) and not (self.definition.multi and image.name == self.definition.name):
+        if is_hidden(image) and not (self.definition.multi and image.name in self.definition.names):
             return []
         changes = self._change(build, None, order, replace(role, stage=Stage.HIDE), image)
         return [change for change in changes if isinstance(change, Update)]
@@ -468,16 +470,17 @@ class DefinitionPlanner:
         """An image whose version left the definition: name, os_purpose and what retention says; never wider, unless a
         rollback made it the current one."""
         definition = self.definition
-        name = naming.image_name(definition, build, role.newest) if definition.multi else image.name
+        renamed = image.properties.get("image_name") in definition.former_names
+        name = naming.image_name(definition, build, role.newest) if definition.multi or renamed else image.name
         # An image of another project gets no name of ours; it loses the plain one.
-        if self.policy.project not in (None, image.owner) and not role.newest and image.name != definition.name:
+        if self.policy.project not in (None, image.owner) and not role.newest and image.name not in definition.names:
             name = image.name
         properties = {key: value for key, value in image.properties.items() if key not in markers.MARKS}
         before, after = ("oldgeneric", "generic") if role.newest else ("generic", "oldgeneric")
         if definition.multi and properties.get("os_purpose") == before:
             properties["os_purpose"] = after
         properties |= markers.kept_on_image(role)
-        if name != image.name:  # maybe only the name identified the version
+        if renamed or name != image.name:  # maybe only the name identified the version
             properties |= {"image_name": definition.name, "internal_version": build}
         named = desired.members(definition)
         if not role.newest:
@@ -528,7 +531,12 @@ class DefinitionPlanner:
         order, changes = state.order, list[Change]()
         for build, image in state.untrusted:
             older = build not in state.roles and build_key(build) < build_key(order.newest.version)
-            if older and self._is_usable(build, image) and self.definition.multi and image.name == self.definition.name:
+            if (
+                older
+                and self._is_usable(build, image)
+                and self.definition.multi
+                and image.name in self.definition.names
+            ):
                 role = Role(False, True, False, Stage.KEEP, "not believed", image.visibility, image.hidden)
                 changes += self._change(build, None, order, role, image)
         return changes

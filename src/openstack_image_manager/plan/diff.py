@@ -48,6 +48,8 @@ def reasons_for(definition: Definition, current: str, role: Role, found: Image, 
         reasons["name"] = "the newest build has the plain name" if definition.multi else "as defined"
     else:
         reasons["name"] = reasons["os_purpose"] = f"superseded by {current}"
+    if (former := found.properties.get("image_name")) in definition.former_names:
+        reasons["name"] = reasons["image_name"] = f"renamed from {former}"
     if role.outdated:
         for key in ("visibility", "hidden", "status", markers.HIDDEN_SINCE):
             reasons[key] = role.why

@@ -26,9 +26,15 @@ def identify(image: Image, definitions: Mapping[str, Definition]) -> Key | None:
     if by_id := _by_id(image.id, definitions):
         return by_id
     if name is not None:
-        definition = definitions.get(name)
+        definition = definitions.get(name) or _by_former_name(name, definitions)
     else:
-        definition = definitions.get(properties.get("image_description", "")) or _by_name(image.name, definitions)
+        description = properties.get("image_description", "")
+        definition = (
+            definitions.get(description)
+            or _by_name(image.name, definitions)
+            or _by_former_name(description, definitions)
+            or _by_former_name(image.name, definitions)
+        )
     if definition is None:
         return None
     version = properties.get("internal_version") or version_in_name(image.name, definition)
@@ -146,8 +152,20 @@ def _by_name(name: str, definitions: Mapping[str, Definition]) -> Definition | N
     return next((d for d in fitting if d.name == name or version_in_name(name, d) is not None), None)
 
 
+def _by_former_name(name: str, definitions: Mapping[str, Definition]) -> Definition | None:
+    """The definition that had this name before, or whose images had it."""
+    renamed = (definition for definition in definitions.values() if definition.former_names)
+    return next((d for d in renamed if name in d.former_names or version_in_name(name, d) is not None), None)
+
+
 def version_in_name(name: str, definition: Definition) -> str | None:
-    rest = name.removeprefix(definition.name + definition.separator)
+    """The version that an image's name says, for a name that the definition has or had; None: it says none."""
+    versions = (_version_after(name, plain + definition.separator, definition) for plain in definition.names)
+    return next((version for version in versions if version is not None), None)
+
+
+def _version_after(name: str, beginning: str, definition: Definition) -> str | None:
+    rest = name.removeprefix(beginning)
     if rest == name:
         return None
     if definition.multi:

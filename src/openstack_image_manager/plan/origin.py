@@ -29,6 +29,11 @@ def source_of(version: Version) -> str:
     return "private" if version.url.lower().startswith("file:") else public_urls(version.url)
 
 
+def source_of_image(image: Image) -> str | None:
+    """Where the bytes of an image came from: its record, or else image_source; None: unknown."""
+    return recorded_origin(image).get("url", image.properties.get(SOURCE))
+
+
 def recorded_origin(image: Image) -> dict[str, str]:
     """What the image recorded of its import; empty for one without such a record."""
     try:
@@ -43,7 +48,7 @@ def kept_properties(version: Version, image: Image) -> dict[str, str | None]:
     if not markers.is_imported(image) or has_bytes_of(version, image):
         return {}
     kept: dict[str, str | None] = {markers.CHECKSUMS_URL: image.properties.get(markers.CHECKSUMS_URL)}
-    if version.source is None and (source := _source(image)) is not None:
+    if version.source is None and (source := source_of_image(image)) is not None:
         kept[SOURCE] = source
     if markers.verified_checksum(image) and markers.SIGNED_BY in image.properties:
         kept[markers.SIGNED_BY] = image.properties[markers.SIGNED_BY]
@@ -66,7 +71,7 @@ def differences(definition: Definition, version: Version, image: Image) -> list[
         words.append(f"its checksum is {version.checksum}, but {image.id} was verified with {stored}")
     elif version.checksum and comparable(definition, version, image):
         words.append(f"its checksum is {version.checksum}, but {image.id} has {markers.digest(image)}")
-    source, wanted = _source(image), source_of(version)
+    source, wanted = source_of_image(image), source_of(version)
     if version.source is None and source not in (None, wanted):
         words.append(f"its URL is {wanted}, but {image.id} came from {source}")
     was = recorded_origin(image).get("format", definition.format)
@@ -88,7 +93,3 @@ def has_bytes_of(version: Version, image: Image) -> bool:
         markers.verified_checksum(image),
         markers.digest(image),
     )
-
-
-def _source(image: Image) -> str | None:
-    return recorded_origin(image).get("url", image.properties.get(SOURCE))

@@ -11,7 +11,7 @@ from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.humanize import count
 from openstack_image_manager.model import GONE, WHOLE, Finding, Image
 from openstack_image_manager.plan import findings as build_findings
-from openstack_image_manager.plan import markers, matching, orphans, ownership
+from openstack_image_manager.plan import markers, matching, orphans, ownership, renames
 from openstack_image_manager.plan.definition_plan import DefinitionPlanner
 from openstack_image_manager.plan.matching import is_usable
 from openstack_image_manager.plan.model import Change, Delete, OutdatedDefinition, Plan, Policy, Update
@@ -68,6 +68,8 @@ def plan(
         more, remarks = orphans.plan(rest, names, policy, today, usage, [outdated.definition for outdated in behind])
         changes += more
         all_findings += remarks
+        new = [d for name, d in known.items() if not by_definition[name] and name not in broken and d.enable]
+        all_findings += renames.suggestions(new, rest, policy.project)
     changes, remarks = _limited(changes, policy)
     all_findings += remarks
     images = sum(map(len, by_definition.values())) + (len(rest) if names is not None else 0)

@@ -159,7 +159,7 @@ def _current(
     defined = {version.version for version in definition.offered}
     newest = max(defined, key=build_key)
     chosen = {pin for pin in pins if build_key(pin) < build_key(newest)}
-    named = {build for build in ahead if definition.multi and usable[build].name == definition.name}
+    named = {build for build in ahead if definition.multi and usable[build].name in definition.names}
     candidates = {*defined, *chosen, *named} - bad or {build for build in usable if build not in {*bad, *ahead}}
     return max(candidates, key=build_key, default=None)
 

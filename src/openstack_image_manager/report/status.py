@@ -115,7 +115,7 @@ def _row(
     day = age.built(version, image.properties.get("image_build_date"))
     name = change.wanted.name if isinstance(change, Update) else image.name
     current = _is_current(definition, version, image, name) and not isinstance(change, Delete)
-    is_served = current or image.name == definition.name
+    is_served = current or image.name in definition.names
     due = age.due(image.properties, day) if day and is_served else None
     days = (today - day).days if day else None
     overdue = bool(due and today > due) or bool(

@@ -46,6 +46,7 @@ def test_every_field_loads_as_it_is_meant(tmp_path: Path) -> None:
     assert members == [("shop", None), ("5", None), ("cart", "customers"), (None, "partners")]
     assert (definition.protected, definition.owner, definition.stores) == (True, "service", ["fast", "5"])
     assert definition.former_owners == ["old", "7"]
+    assert definition.names == ("Everything", "Every Thing", "7")
     assert definition.resolve is not None
     assert [step.kind for step in definition.resolve.steps] == ["listing", "static"]
     assert definition.resolve.steps[1].static == [{"version": "5", "file": "a.img"}]

@@ -120,6 +120,19 @@ def test_two_images_of_one_name_in_glance(tmp_path: Path, images: str, expected:
     assert line.startswith(f"a.yml:{expected}: another image gets the same name, from ")
 
 
+def test_a_former_name_leads_to_one_definition(tmp_path: Path) -> None:
+    def named(name: str, former: str) -> str:
+        return image(name, True, "1").replace("    format", f"    former_names: {former}\n    format")
+
+    text = "images:\n" + named("A", "[B, C, D, B]") + named("C", "[A, D]")
+    assert refused(tmp_path, text) == [
+        "a.yml:3:29: A: former_names[3]: this former name is already used at a.yml:3:20",
+        "a.yml:8:11: C: name: is a former name of the image at a.yml:3:23; take it out there",
+        "a.yml:9:20: C: former_names[0]: is the name of the image at a.yml:2:11; rename that one, or remove this line",
+        "a.yml:9:23: C: former_names[1]: this former name is already used at a.yml:3:26",
+    ]
+
+
 def test_equal_versions_of_different_images_do_not_collide(tmp_path: Path) -> None:
     text = "images:\n" + image("A", True, "9", "10") + image("B", True, "9", "10") + image("C", False, "9")
     assert len(read(tmp_path, text).definitions) == 3
