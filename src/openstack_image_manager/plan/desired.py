@@ -6,6 +6,7 @@ The rules of naming and of metadata stand here and nowhere else. Properties foll
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import ceil
 
@@ -126,14 +127,7 @@ def wanted_image(
     set_by_us = {key: value for key, value in set_properties.items() if value is not None}
     shared = role.visibility == "shared"
     came_from = origin.origin_of(definition, version) if found is None else origin.recorded_origin(found)
-    record = json.dumps(
-        {
-            "properties": sorted(set_by_us),
-            "tags": sorted(our_tags),
-            **({"origin": came_from} if came_from else {}),
-        },
-        separators=(",", ":"),
-    )
+    record = _record(set_by_us, our_tags, came_from)
     wanted = Image(
         name=image_name(definition, version.version, role.newest),
         visibility=role.visibility,
@@ -158,12 +152,7 @@ def wanted_image(
     # An unpublished image is private only for now.
     narrow = role.outdated and not is_pending(found)
     visibility = narrower(wanted.visibility, found.visibility) if narrow else wanted.visibility
-    if verified := found.properties.get(VERIFIED):
-        merged[VERIFIED] = verified.removeprefix(PENDING)
-        if is_pending(found) and found.hash_value and ":" in verified:
-            merged[BYTES] = digest(found)
-        elif origin.proves_later(version, found):
-            merged |= {VERIFIED: f"{version.checksum}{AFTER}", BYTES: digest(found)}
+    merged |= _evidence(version, found)
     return replace(
         found,
         name=wanted.name,
@@ -179,6 +168,22 @@ def wanted_image(
         members=wanted.members if visibility == "shared" else None,
         stores=wanted.stores or found.stores,
     )
+
+
+def _record(properties: Iterable[str], tags: Iterable[str], came_from: Mapping[str, str]) -> str:
+    record = {"properties": sorted(properties), "tags": sorted(tags)}
+    return json.dumps({**record, **({"origin": came_from} if came_from else {})}, separators=(",", ":"))
+
+
+def _evidence(version: Version, found: Image) -> dict[str, str]:
+    """What a published image says of the verification of its bytes."""
+    verified = found.properties.get(VERIFIED)
+    if not verified:
+        return {}
+    if origin.proves_later(version, found):
+        return {VERIFIED: f"{version.checksum}{AFTER}", BYTES: digest(found)}
+    compared = is_pending(found) and found.hash_value and ":" in verified
+    return {VERIFIED: verified.removeprefix(PENDING), **({BYTES: digest(found)} if compared else {})}
 
 
 def _has_signed_bytes(found: Image, version: Version) -> bool:
