@@ -213,8 +213,9 @@ def choose_takeovers(
         version = defined.get(build)
         if build in present:
             findings.append(_left(definition, image, f"version {build} has an image already"))
-        elif version is None:
-            findings.append(_left(definition, image, f"version {build} is not defined"))
+        elif version is None or version.withdrawn:
+            why = "withdrawn" if version else "not defined"
+            findings.append(_left(definition, image, f"version {build} is {why}"))
         elif why := _objection(definition, version, image):
             findings.append(_left(definition, image, why))
         else:

@@ -498,6 +498,18 @@ def test_what_was_hidden_before_it_was_given_away_is_not_imported_again() -> Non
     assert plan([wanted], cloud, replace(OURS, outdated="keep"), TODAY).changes == ()
 
 
+def test_a_withdrawn_version_is_not_taken_from_a_former_owner() -> None:
+    ours = definition(versions=[version("1"), version("2")])
+    now = definition(versions=[version("1", withdrawn=True), version("2")], owner="ours", former_owners=["x"])
+    cloud = by_version(own(ours))
+    one, two = replace(cloud["1"], owner="x", visibility="private"), replace(cloud["2"], owner="ours")
+    result = plan([now], [two], DELETING, TODAY, usage=lambda _: 0, given=[one])
+    assert result.changes == ()
+    assert [finding.message for finding in result.findings] == [
+        f"{one.id} stays with its former owner x: version {one.properties['internal_version']} is withdrawn"
+    ]
+
+
 def test_what_a_rollback_is_kept_on_is_not_given_away() -> None:
     """Its marks would no longer be trusted, and what was rolled back from would be current again."""
     ours = definition(versions=[version("1"), version("2"), version("3")])
