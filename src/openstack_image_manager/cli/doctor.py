@@ -68,7 +68,7 @@ def doctor_command(
     """
     from openstack_image_manager.cloud.session import ENVIRONMENT
     from openstack_image_manager.definitions.loader import load
-    from openstack_image_manager.doctor import sites
+    from openstack_image_manager.doctor import advice, sites
     from openstack_image_manager.doctor.examine import Doctor
     from openstack_image_manager.doctor.report import has_problem, of_checks
     from openstack_image_manager.doctor.url_answers import UrlAnswers
@@ -76,6 +76,7 @@ def doctor_command(
     from openstack_image_manager.mirror import location
     from openstack_image_manager.plan.model import Policy
     from openstack_image_manager.runs import run
+    from openstack_image_manager.signatures.programs import missing_program
 
     reporting.set_up_log()
     name = location.split_bucket(bucket)[0] if bucket is not None else None
@@ -101,6 +102,7 @@ def doctor_command(
             unasked = [known for known in doctor.enabled(loaded.definitions) if known.name not in urls.definitions]
             answers = urls.ask(unasked)
             here += sites.reachability(list(urls.definitions.values()), answers, imports)
+        here.append(advice.signatures(missing_program()))
         if name is not None:
             here.append(_storage(name, endpoint))
         if output == "text":

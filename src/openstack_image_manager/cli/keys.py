@@ -68,11 +68,15 @@ def list_keys(keys: Keys = None) -> None:
     Example:
       openstack-image-manager keys list
     """
+    from openstack_image_manager.report.log import say
     from openstack_image_manager.signatures.keyring import default_directory, list_keys
+    from openstack_image_manager.signatures.programs import missing_program
 
     directory = keys or default_directory()
     lines = [_line(path, key) for path, key in list_keys(directory)]
     typer.echo("\n".join(lines) if lines else f"There are no keys in {directory}.")
+    if missing := missing_program():
+        say("warning", missing)
 
 
 def _line(path: Path, key: AnyKey | str) -> str:

@@ -20,6 +20,9 @@ _RIGHTS = {
     "--hidden-visibility",
     "deactivate": "--outdated deactivate and `status: deactivated` need it",
     "copy_image": "copies in the `stores` of a definition need it",
+    "get_members": "`members` of a definition are compared with it",
+    "add_member": "`members` of a definition are added with it",
+    "delete_member": "projects that are no longer in `members` are removed with it",
     "delete_image": "records of interrupted runs and outdated images are deleted with it",
 }
 
@@ -210,6 +213,15 @@ def usage(what: str, visible: bool | None, message: str = "") -> Check:
         "volumes": "Cinder's policy.yaml: context_is_admin (role admin by default); no other rule gives it",
     }
     return Check(topic, "warning", f"cannot check which images are in use: {message}", why, rules[what])
+
+
+def signatures(missing: str | None) -> Check:
+    """Judge the programs of this machine. `missing`: which signatures cannot be checked, and what to install."""
+    topic, why = "signatures", "builds of upstreams that sign are refused unless their signature can be checked"
+    if missing is None:
+        return Check(topic, "ok", "this machine can check them", why)
+    what, _, change = missing.partition(": ")
+    return Check(topic, "warning", what, why, change)
 
 
 def inheritance() -> Check:

@@ -92,6 +92,8 @@ def _rights(definitions: Iterable[Definition]) -> Iterable[str]:
             yield "communitize_image"
         if definition.status == "deactivated":
             yield "deactivate"
+        if definition.members:
+            yield from ("get_members", "add_member")
 
 
 def _useful(definitions: Iterable[Definition]) -> Iterable[str]:
@@ -100,6 +102,8 @@ def _useful(definitions: Iterable[Definition]) -> Iterable[str]:
             yield "communitize_image"  # outdated public images become community images by default
         if definition.stores:
             yield "copy_image"  # an image in only one of its stores is usable
+        if definition.members:
+            yield "delete_member"  # only to take a project off the list
 
 
 def _visibilities(definition: Definition) -> set[str]:

@@ -27,6 +27,7 @@ from openstack_image_manager.model import Image
 TAG = "image_manager_doctor"
 NOTHING = "image_manager_doctor_nothing"  # a property that no image has, a store that no cloud has
 STALE = 600.0  # seconds after which a record counts as abandoned
+_MEMBER_RIGHTS = ("get_members", "add_member", "delete_member")
 FETCH_TIMEOUT = 20.0  # seconds for Glance to finish a download
 
 
@@ -51,6 +52,7 @@ def rights(probe: Probe, methods: Collection[str], stores: Collection[str], need
             checks.append(_deactivate(glance, record.id, needs))
             if "copy-image" in methods and stores:
                 checks.append(_copy(glance, needs))
+            checks += _members(glance, record.id, needs)
             if "glance-direct" in methods:
                 checks.append(_stage(glance, record.id))
     except _DeleteError as error:
@@ -144,6 +146,28 @@ def _copy(glance: Glance, needs: Needs) -> Check:
         allowed = {403: False, 409: True}.get(error.status or 0)
         return advice.right("copy_image", allowed, needs, str(error))
     return advice.right("copy_image", None, needs, "Glance accepted a request that it should refuse")
+
+
+def _members(glance: Glance, image_id: str, needs: Needs) -> Iterator[Check]:
+    """Share the record with nobody but its own project, which sees it anyway."""
+    try:
+        change = {"op": "replace", "path": "/visibility", "value": "shared"}
+        glance.request("PATCH", f"/images/{image_id}", json=[change], headers=PATCH_TYPE)
+    except CloudError as error:
+        yield from (advice.right(name, None, needs, str(error)) for name in _MEMBER_RIGHTS)
+        return
+    path = f"/images/{image_id}/members"
+    member = {"member": glance.project}
+    requests = (("GET", path, None), ("POST", path, member), ("DELETE", f"{path}/{glance.project}", None))
+    for name, (method, url, body) in zip(_MEMBER_RIGHTS, requests, strict=True):
+        try:
+            glance.request(method, url, json=body)
+        except CloudError as error:
+            # 404: the member that was not added cannot be removed, which is allowed.
+            allowed = {403: False, 404: True if method == "DELETE" else None}.get(error.status or 0)
+            yield advice.right(name, allowed, needs, str(error))
+        else:
+            yield advice.right(name, True, needs)
 
 
 def _stage(glance: Glance, image_id: str) -> Check:

@@ -21,7 +21,7 @@ _GPGV_VERSIONS = (3, 4)
 _GPGV_ALGORITHMS = (1, 3, 17, 19, 22)
 _SEQUOIA = Path(__file__).with_name("sequoia_worker.py")
 _INSTALL_GPGV = "install gpgv (Debian and Ubuntu: apt install gpgv, others: gnupg2)"
-_INSTALL_PYSEQUOIA = "pip install '.[openpgp]' in its source directory"
+_INSTALL_PYSEQUOIA = "pip install pysequoia"
 
 
 def command_for(signature: Signature) -> list[str]:
@@ -38,7 +38,16 @@ def command_for(signature: Signature) -> list[str]:
         raise VerificationError(
             f"only pysequoia can check signatures of version {signature.version}: {_INSTALL_PYSEQUOIA}"
         )
-    raise VerificationError(f"no program to check the signature with: {_INSTALL_GPGV}, or: {_INSTALL_PYSEQUOIA}")
+    raise VerificationError(f"no program can check OpenPGP signatures: {_INSTALL_GPGV}, or: {_INSTALL_PYSEQUOIA}")
+
+
+def missing_program() -> str | None:
+    """Return which signatures this machine cannot check and what to install; None: it can check all that are in use."""
+    if shutil.which("gpgv"):
+        return None
+    if find_spec("pysequoia"):
+        return f"without gpgv, signatures of version 3 (openSUSE) cannot be checked: {_INSTALL_GPGV}"
+    return f"no program can check OpenPGP signatures: {_INSTALL_GPGV}, or: {_INSTALL_PYSEQUOIA}"
 
 
 class Check:

@@ -23,7 +23,16 @@ from openstack_image_manager.doctor.probe import Probe, rights
 from openstack_image_manager.sandbox import Sandbox
 
 pytestmark = pytest.mark.usefixtures("no_records_of_doctor")
-RIGHTS = ("add_image", "publicize_image", "communitize_image", "deactivate", "copy_image", "delete_image")
+MEMBER_RIGHTS = ("get_members", "add_member", "delete_member")
+RIGHTS = (
+    "add_image",
+    "publicize_image",
+    "communitize_image",
+    "deactivate",
+    "copy_image",
+    *MEMBER_RIGHTS,
+    "delete_image",
+)
 
 
 @pytest.fixture
@@ -44,7 +53,7 @@ def test_an_administrator(bench: Bench) -> None:
     bench.define(bench.ubuntu("1"))
     assert bench.run().code == 0
     code, cloud, here = checks(bench)
-    assert (code, states(here)) == (0, {"addresses": "ok"})
+    assert (code, states(here)) == (0, {"addresses": "ok", "signatures": "ok"})
     assert "user 'admin', project 'admin', roles admin, " in cloud["login"]["what"]
     assert {cloud[f"right {name}"]["state"] for name in RIGHTS} == {"ok"}
     assert cloud["stores"]["what"] == "fast (file), slow (file)"
@@ -79,7 +88,8 @@ def test_an_ordinary_user(bench: Bench) -> None:
 def test_without_definitions(bench: Bench) -> None:
     bench.cloud = "member"
     code, cloud, here = checks(bench)
-    assert (code, here, "definitions" in cloud) == (0, {}, False)
+    assert (code, states(here), "definitions" in cloud) == (0, {"signatures": "ok"}, False)
+    assert {states(cloud)[f"right {name}"] for name in MEMBER_RIGHTS} == {"ok"}
     assert (cloud["right publicize_image"]["state"], cloud["right deactivate"]["state"]) == ("warning", "ok")
 
 
@@ -102,11 +112,26 @@ def test_what_a_policy_forbids(restricted: Callable[..., Bench], connections: di
     assert (code, states(cloud)["right add_image"], "right deactivate" in cloud) == (3, "problem", False)
 
 
+@pytest.mark.parametrize(
+    ("right", "state"), [("get_members", "problem"), ("add_member", "problem"), ("delete_member", "warning")]
+)
+def test_the_rights_that_members_need(restricted: Callable[..., Bench], right: str, state: str) -> None:
+    bench = restricted(right)
+    bench.define(bench.ubuntu("1", visibility="shared", members=["member"]))
+    _, cloud, _ = checks(bench)
+    expected = {name: state if name == right else "ok" for name in MEMBER_RIGHTS}
+    assert {name: states(cloud)[f"right {name}"] for name in MEMBER_RIGHTS} == expected
+    assert f"complete {right}" in cloud[f"right {right}"]["what"]
+    bench.define(bench.ubuntu("1", visibility="private"))
+    code, cloud, _ = checks(bench)
+    assert (code, cloud[f"right {right}"]["what"]) == (0, "not allowed, and no definition needs it")
+
+
 @pytest.mark.parametrize(("method", "topic"), [("POST", "right add_image"), ("DELETE", "right delete_image")])
 def test_a_failing_glance_leaves_rights_unknown(watched: Bench, proxy: Proxy, method: str, topic: str) -> None:
-    proxy.add(Rule(method, "/v2/images.*", status=500, body="no database", nth=1))
+    proxy.add(Rule(method, "/v2/images(/[^/]+)?", status=500, body="no database", nth=1))
     if method == "POST":
-        proxy.add(Rule("DELETE", "/v2/images/.*", status=500, body="no database"))
+        proxy.add(Rule("DELETE", "/v2/images/[^/]+", status=500, body="no database"))
     _, cloud, _ = checks(watched)
     assert (states(cloud)[topic], "no database" in cloud[topic]["what"]) == ("unknown", True)
     assert "not allowed" not in str(cloud)
@@ -115,7 +140,7 @@ def test_a_failing_glance_leaves_rights_unknown(watched: Bench, proxy: Proxy, me
 
 
 def test_a_record_that_cannot_be_deleted(watched: Bench, proxy: Proxy, sandbox: Sandbox) -> None:
-    proxy.add(Rule("DELETE", "/v2/images/.*", status=403, body="no"))
+    proxy.add(Rule("DELETE", "/v2/images/[^/]+", status=403, body="no"))
     code, cloud, _ = checks(watched)
     assert (code, states(cloud)["right delete_image"]) == (3, "problem")
     (record,) = left(watched)

@@ -107,6 +107,7 @@ def test_the_rights_that_definitions_need() -> None:
     assert rights() == (set(), set())
     assert rights(visibility="community") == ({"communitize_image"}, set())
     assert rights(version("1", "http://x/1", visibility="public")) == ({"publicize_image"}, {"communitize_image"})
+    assert rights(visibility="shared", members=["shop"]) == ({"get_members", "add_member"}, {"delete_member"})
     assert rights(status="deactivated", stores=["fast"]) == ({"deactivate"}, {"copy_image"})
 
 
@@ -138,6 +139,12 @@ def test_copies_into_other_stores() -> None:
         True,
         True,
     )
+
+
+def test_programs_for_signatures() -> None:
+    assert advice.signatures(None).state == "ok"
+    check = advice.signatures("none can be checked: install it (a: b)")
+    assert (check.state, check.what, check.change) == ("warning", "none can be checked", "install it (a: b)")
 
 
 def test_staging() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -87,9 +88,9 @@ def test_a_program_that_cannot_be_started(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("signature", "message"),
     [
-        (HAND.sign(DATA), "no program to check the signature with: install gpgv .*pip install"),
+        (HAND.sign(DATA), "no program can check OpenPGP signatures: install gpgv .*, or: pip install pysequoia$"),
         (HAND.sign(DATA, version=3), "version 3, which only gpgv can check: install gpgv"),
-        (made(v6=True).sign(DATA), "only pysequoia can check signatures of version 6: pip install"),
+        (made(v6=True).sign(DATA), "only pysequoia can check signatures of version 6: pip install pysequoia$"),
     ],
 )
 def test_what_to_install_is_said(tmp_path: Path, signature: bytes, message: str) -> None:
@@ -120,3 +121,39 @@ except VerificationError as error:
         check=True,
     )
     assert re.search(message, run.stdout)
+
+
+@pytest.mark.parametrize(
+    ("programs", "warning"),
+    [
+        (("gpgv",), ""),
+        (("gpgv", "pysequoia"), ""),
+        (("pysequoia",), "warning: without gpgv, signatures of version 3 (openSUSE) cannot be checked: install gpgv ("),
+        ((), "warning: no program can check OpenPGP signatures: install gpgv ("),
+    ],
+)
+def test_the_list_of_keys_warns_if_no_program_can_use_them(
+    tmp_path: Path, programs: tuple[str, ...], warning: str
+) -> None:
+    stored(tmp_path / "keys", HAND.certificate)
+    (tmp_path / "bin").mkdir()
+    if "gpgv" in programs:
+        (tmp_path / "bin" / "gpgv").symlink_to(str(shutil.which("gpgv")))
+    code = f"""
+import sys
+if "pysequoia" not in {programs!r}:
+    sys.modules["pysequoia"] = None
+from openstack_image_manager.cli.app import main
+main(["keys", "list", "--keys", "keys"])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": str(tmp_path / "bin")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert HAND.fingerprint in run.stdout
+    assert run.stderr.startswith(warning)
+    assert bool(run.stderr) == bool(warning)
