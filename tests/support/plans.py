@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from openstack_image_manager.definitions import naming
@@ -15,6 +15,7 @@ from openstack_image_manager.plan.model import Create, Delete, Plan, Policy
 from openstack_image_manager.plan.planner import plan
 
 TODAY = date(2026, 11, 22)
+NOW = datetime.combine(TODAY, time(12), UTC)
 DEFAULT = Policy()
 DELETE = Policy(outdated="delete")
 TAG = DEFAULT.tag

@@ -12,6 +12,7 @@ from openstack_image_manager.plan import markers
 from openstack_image_manager.plan.markers import UNVERIFIED
 from openstack_image_manager.redaction import has_secrets
 from openstack_image_manager.transfer.checksum_files import copy_checksum
+from openstack_image_manager.transfer.mirrors import request_url
 from openstack_image_manager.transfer.unpack import is_packed
 
 
@@ -46,9 +47,10 @@ def choose(version: Version, methods: frozenset[str], converts: bool | None, opt
     promised = checksum or at_mirror
     comparable = bool(checksum and checksum.startswith("sha512:")) and converts is False
     needs_staging = urlsplit(version.url.lower()).scheme not in ("http", "https") or is_packed(version.url)
-    secret = any(has_secrets(url) for url in (version.mirror_url, version.url) if url)
+    requested = [request_url(url) for url in (version.mirror_url, version.url) if url]
+    secret = any(map(has_secrets, requested))
     # A mirror on this machine's disk: Glance would try the upstream instead, which it may not reach.
-    local = (version.mirror_url or "").lower().startswith("file:") and "glance-direct" in methods
+    local = any(url.lower().startswith("file:") for url in requested) and "glance-direct" in methods
     if options.method != "auto":
         method = options.method
     elif needs_staging or secret or local or (promised and not comparable):

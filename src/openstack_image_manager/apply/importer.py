@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from openstack_image_manager.apply.image_record import ImageRecords, RecheckCreate
 from openstack_image_manager.apply.import_method import ChosenMethod, ImportOptions, choose
 from openstack_image_manager.apply.other_runs import is_staged
-from openstack_image_manager.apply.sources import Source, Sources, source_urls
+from openstack_image_manager.apply.sources import Source, Sources, glance_url, source_urls
 from openstack_image_manager.cloud.glance import Glance
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import CloudError, Error, FetchError, Interrupted, VerificationError
@@ -190,12 +190,12 @@ class Importer:
         failures = []
         for url in urls:
             try:
-                self.glance.import_image(image_id, "web-download", url, change.wanted.stores)
+                self.glance.import_image(image_id, "web-download", glance_url(url), change.wanted.stores)
                 return self.glance.wait(image_id, deadline, self.stop, self.task_progress(change.subject)), url
             except CloudError as error:
                 if error.status not in (None, 400):
                     raise
-                failures.append(f"{public_url(url)}: {error}")
+                failures.append(f"{public_url(glance_url(url))}: {error}")
         raise CloudError("; ".join(failures))
 
     def _stage(self, change: Create, image_id: str, deadline: float, source: Source) -> None:

@@ -15,6 +15,7 @@ from openstack_image_manager.errors import Error, FetchError, RefusedRedirectErr
 from openstack_image_manager.plan.model import Create
 from openstack_image_manager.reporter import Reporter
 from openstack_image_manager.transfer.checksum_files import copy_checksum
+from openstack_image_manager.transfer.mirrors import request_url
 
 if TYPE_CHECKING:
     from openstack_image_manager.transfer.download import Download
@@ -139,3 +140,9 @@ def _no_usable_source(failures: list[Error]) -> VerificationError:
 def source_urls(version: Version) -> list[str]:
     """The mirror first, then the upstream."""
     return [url for url in (version.mirror_url, version.url) if url]
+
+
+def glance_url(url: str) -> str:
+    """The URL from which Glance fetches `url`: that of a mirror, unless it is on this machine's disk."""
+    requested = request_url(url)
+    return url if requested.lower().startswith("file:") else requested

@@ -36,6 +36,7 @@ from openstack_image_manager.cli.sandbox import sandbox_app
 from openstack_image_manager.cli.scs import scs_app
 from openstack_image_manager.errors import Error
 from openstack_image_manager.report.output import guard
+from openstack_image_manager.transfer.mirrors import environment_mirrors
 
 if TYPE_CHECKING:
     from typer.models import CommandInfo
@@ -91,11 +92,15 @@ def _needed_commands(arguments: list[str]) -> typer.Typer:
     groups = [group for group in app.registered_groups if group.name in arguments]
     # Help, completion and suggestions for a mistyped command need all commands.
     mistyped = arguments[:1] and not (commands or groups or arguments[0].startswith("-"))
-    if mistyped or {"-h", "--help"} & set(arguments) or is_completing():
+    if mistyped or _asks_for_help(arguments):
         return app
     smaller = copy(app)
     smaller.registered_commands, smaller.registered_groups = commands, groups
     return smaller
+
+
+def _asks_for_help(arguments: list[str]) -> bool:
+    return bool({"-h", "--help"} & set(arguments)) or is_completing()
 
 
 def _name(command: CommandInfo) -> str:
@@ -114,6 +119,8 @@ def main(arguments: list[str] | None = None) -> None:
     guard()
     words = sys.argv[1:] if arguments is None else arguments
     try:
+        if not _asks_for_help(words):
+            environment_mirrors()  # an invalid value is an error of the command line
         _needed_commands(words)(words)
     except Error as error:
         from openstack_image_manager.report.log import say

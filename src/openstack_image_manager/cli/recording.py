@@ -65,11 +65,11 @@ class Recording:
 
         if self._clouds is None:
             return self.down
-        today = datetime.now(UTC).date()
+        now = datetime.now(UTC)
         return report.metrics(
             self._clouds,
             self._applies,
-            lambda planned: status.rows(planned.plan, planned.definitions, planned.images, today, self.max_age),
+            lambda planned: status.rows(planned.plan, planned.definitions, planned.images, now, self.max_age),
         )
 
 

@@ -49,11 +49,10 @@ def show_command(
 
     log.set_up_log()
     definition, position = find_definition(name, images)
-    today = datetime.now(UTC).date()
+    now = datetime.now(UTC)
     with run.planned_clouds(requests(clouds, images, exact_filter(name), policy.for_plan(force=True))) as planned:
         rows = {
-            cloud.glance.cloud: status.rows(cloud.plan, cloud.definitions, cloud.images, today)
-            for cloud in planned.ready
+            cloud.glance.cloud: status.rows(cloud.plan, cloud.definitions, cloud.images, now) for cloud in planned.ready
         }
         failed = {name: str(error) for name, error in planned.failed.items()}
         if output == "json":

@@ -47,14 +47,14 @@ def status_command(
     from openstack_image_manager.runs import run
 
     reporting.set_up_log()
-    today = datetime.now(UTC).date()
+    now = datetime.now(UTC)
     requested = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
     out = console.console()
     with reporting.recording("status", output) as record, run.planned_clouds(requested) as planned:
         record.about(planned, applies=False)
         record.max_age = max_age
         rows = {
-            cloud.glance.cloud: status.rows(cloud.plan, cloud.definitions, cloud.images, today, max_age)
+            cloud.glance.cloud: status.rows(cloud.plan, cloud.definitions, cloud.images, now, max_age)
             for cloud in planned.ready
         }
         failed = {name: str(error) for name, error in planned.failed.items()}

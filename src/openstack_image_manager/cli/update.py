@@ -74,6 +74,7 @@ def update_command(
     from openstack_image_manager.report.log import say
     from openstack_image_manager.signatures import keyring as keyrings
     from openstack_image_manager.signatures.evidence import SignatureVerifier
+    from openstack_image_manager.transfer.mirrors import parse_mirrors
     from openstack_image_manager.upstreams import sites
     from openstack_image_manager.upstreams.report import of_news
     from openstack_image_manager.upstreams.update import update
@@ -93,13 +94,13 @@ def update_command(
         selected = [each for each in loaded.definitions if (each.enable if name is None else each.name == name)]
         if name is not None and not selected:
             raise UsageError(f"there is no definition '{name}' in {images}")
-        mirrors = sites.parse_mirrors(mirror or [], "--mirror")
+        mirrors = parse_mirrors(mirror or [], "--mirror")
         upstream_sites = sites.sites_from_environment(mirrors, use_cache=cache, local_files=local_files)
         news = update(
             selected,
             loaded.positions,
             upstream_sites,
-            SignatureVerifier(keyrings.keyring(keys), request_url=upstream_sites.request_url),
+            SignatureVerifier(keyrings.keyring(keys), mirrors=upstream_sites.mirrors),
             datetime.now(UTC).date(),
             keep=keep_versions,
             dry_run=dry_run,

@@ -18,6 +18,7 @@ from openstack_image_manager.doctor.url_answers import UrlAnswers
 from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.plan.model import Plan, Policy
 from openstack_image_manager.runs.planning import CloudPlanner
+from openstack_image_manager.transfer.mirrors import request_url
 from openstack_image_manager.upstreams.follow import Follower
 
 
@@ -92,7 +93,7 @@ class Doctor:
         checks += probe.rights(record, methods, stores, needs)
         checks += cloud.consumers(glance)
         if "web-download" in methods:
-            origins = sites.origins(url for url, answer in answers.items() if not answer.is_text)
+            origins = sites.origins(request_url(url) for url, answer in answers.items() if not answer.is_text)
             fetches = probe.fetches(record, origins) if self.ask_glance else None
             checks += sites.filters(origins, fetches)
         return checks

@@ -161,7 +161,7 @@ class Prover:
         if wanted.kind == "clearsigned" and CLEARSIGNED not in data:
             raise _UnprovableError(f"{wanted.subject} is not signed")
         try:
-            return SignatureVerifier(self.keyring, self.stop, self.sites.request_url)(wanted, data, self._document)
+            return SignatureVerifier(self.keyring, self.stop, self.sites.mirrors)(wanted, data, self._document)
         except VerificationError as error:
             raise VerificationError(with_address(wanted.subject, error)) from None
 

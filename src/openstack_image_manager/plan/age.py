@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from openstack_image_manager.dates import as_day
+from openstack_image_manager.dates import as_day, instant
 from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.definitions.naming import version_key
 from openstack_image_manager.model import Finding
@@ -21,18 +21,34 @@ def build_day(version: Version) -> date | None:
     return built(version.version, version.build_date)
 
 
-def due(properties: Mapping[str, str], day: date) -> date | None:
-    """The day on which an image that was built on `day` needs a successor; None: never. An image that is provided no
-    longer (provided_until) needs none either."""
+def outdated_from(properties: Mapping[str, str], built: datetime) -> datetime | None:
+    """The moment from which an image that was built at `built` is outdated; None: never, as is an image whose
+    provided_until is none, notice, or before that moment."""
     hours = HOURS.get(properties.get("replace_frequency", ""))
     until = properties.get("provided_until", "")
-    if hours is None:
+    if hours is None or until in ("none", "notice"):
         return None
     try:
-        when = (datetime(day.year, day.month, day.day) + timedelta(hours=hours * SLACK)).date()
+        moment = built + timedelta(hours=hours * SLACK)
     except OverflowError:  # built at the end of the calendar
         return None
-    return None if until[:1].isdigit() and until[:10] < when.isoformat() else when
+    end = instant(until)
+    return None if end and end < moment else moment
+
+
+def is_outdated(properties: Mapping[str, str], built: datetime, now: datetime) -> bool:
+    """True after that moment, until provided_until."""
+    moment = outdated_from(properties, built)
+    end = instant(properties.get("provided_until", ""))
+    return moment is not None and now > moment and not (end and now > end)
+
+
+def build_moment(version: str, build_date: str | None) -> datetime | None:
+    """The moment a version was built: its build date, or the beginning of the day in its name; None: unknown."""
+    if build_date and (moment := instant(build_date)):
+        return moment
+    day = built(version, build_date)
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
 
 
 def built(version: str, build_date: str | None) -> date | None:

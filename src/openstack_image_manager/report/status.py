@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from openstack_image_manager.definitions import naming
@@ -55,7 +55,7 @@ class Row:
         if not self.overdue or self.built is None or self.age is None:
             return ""
         today = date.fromisoformat(self.built) + timedelta(days=self.age)
-        passed = self.due and self.due < today.isoformat()
+        passed = self.due and self.due <= today.isoformat()
         why = f"a newer build was due on {self.due}" if passed else "which is older than --max-age"
         return f"overdue: built {self.built}, {why}"
 
@@ -69,7 +69,7 @@ class Row:
 
 
 def rows(
-    plan: Plan, definitions: Iterable[Definition], images: Iterable[Image], today: date, max_age: int | None = None
+    plan: Plan, definitions: Iterable[Definition], images: Iterable[Image], now: datetime, max_age: int | None = None
 ) -> list[Row]:
     """Return a row for each version that is defined or in the cloud, in the order of the definitions, newest first.
     `max_age`: days after which every current build is overdue."""
@@ -89,7 +89,7 @@ def rows(
     for name, definition in by_name.items():
         existing = by_definition[name]
         definition_rows = [
-            _row(definition, version, image, changes.get(image.id), fields.get(image.id, []), today, max_age)
+            _row(definition, version, image, changes.get(image.id), fields.get(image.id, []), now, max_age)
             for version, image in existing
             if is_usable(image)
         ]
@@ -109,16 +109,17 @@ def _row(
     image: Image,
     change: Update | Delete | None,
     drift: Sequence[str],
-    today: date,
+    now: datetime,
     max_age: int | None,
 ) -> Row:
-    day = age.built(version, image.properties.get("image_build_date"))
+    moment = age.build_moment(version, image.properties.get("image_build_date"))
+    day, today = moment.date() if moment else None, now.date()
     name = change.wanted.name if isinstance(change, Update) else image.name
     current = _is_current(definition, version, image, name) and not isinstance(change, Delete)
     is_served = current or image.name in definition.names
-    due = age.due(image.properties, day) if day and is_served else None
+    due = age.outdated_from(image.properties, moment) if moment and is_served else None
     days = (today - day).days if day else None
-    overdue = bool(due and today > due) or bool(
+    overdue = bool(due and moment and age.is_outdated(image.properties, moment, now)) or bool(
         is_served and max_age is not None and days is not None and days > max_age
     )
     # Images to be deleted are hidden first; that is not drift.
@@ -141,7 +142,7 @@ def _row(
         current=current,
         built=day.isoformat() if day else None,
         age=days,
-        due=due.isoformat() if due else None,
+        due=due.date().isoformat() if due else None,
         overdue=overdue,
         state=state,
         drift=tuple(drift),

@@ -111,7 +111,7 @@ def follower() -> Follower:
     asked = sites.sites_from_environment()
     for warning in asked.warnings:
         log.say("warning", str(warning))
-    return Follower(asked, SignatureVerifier(keyring.keyring(), request_url=asked.request_url))
+    return Follower(asked, SignatureVerifier(keyring.keyring(), mirrors=asked.mirrors))
 
 
 def _planned(

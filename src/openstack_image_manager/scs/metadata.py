@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from math import ceil
 
+from openstack_image_manager.dates import instant
 from openstack_image_manager.definitions.image_properties import unusual
 from openstack_image_manager.model import Image
-from openstack_image_manager.scs.rules import HASHES, HINTS, MIN_RAM, RULES, V1, V2, Level, Rule, instant, test_of
+from openstack_image_manager.scs.rules import HASHES, HINTS, MIN_RAM, RULES, V1, V2, Level, Rule, test_of
 from openstack_image_manager.scs.verdict import Verdict, about
 
 GIB = 1024**3

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
+from openstack_image_manager.dates import instant
 from openstack_image_manager.model import Image
-from openstack_image_manager.plan.age import HOURS, SLACK
-from openstack_image_manager.scs.rules import RECENCY, UNIQUENESS, V1, V2, Level, instant
+from openstack_image_manager.plan import age
+from openstack_image_manager.scs.rules import RECENCY, UNIQUENESS, V1, V2, Level
 from openstack_image_manager.scs.verdict import Verdict
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -32,16 +33,11 @@ class Forecast:
 def outdated_from(image: Image) -> datetime | None:
     """Return the moment after which the recency test calls the image outdated; None: never. An image whose
     provided_until is none, notice, or before that moment is never outdated."""
-    hours = HOURS.get(image.properties.get("replace_frequency", ""))
     built = _built(image)
-    if hours is None or built is None:
+    # Without a valid provided_until the test breaks off.
+    if built is None or instant(image.properties.get("provided_until", "")) is None:
         return None
-    try:
-        due = built + timedelta(hours=hours * SLACK)
-    except OverflowError:
-        return None
-    until = instant(image.properties.get("provided_until", ""))
-    return None if until is None or until < due else due
+    return age.outdated_from(image.properties, built)
 
 
 def _built(image: Image) -> datetime | None:
@@ -49,11 +45,8 @@ def _built(image: Image) -> datetime | None:
 
 
 def _is_outdated(image: Image, now: datetime) -> bool:
-    due = outdated_from(image)
-    if due is None or now <= due:
-        return False
-    until = instant(image.properties.get("provided_until", ""))
-    return until is not None and now <= until
+    built = _built(image)
+    return outdated_from(image) is not None and built is not None and age.is_outdated(image.properties, built, now)
 
 
 def _plain(name: str) -> str | None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
+
+from openstack_image_manager.dates import instant
 
 Level = Literal["error", "warning", "note"]
 V1, V2, IMAGES = "0102-v1.1", "0102-v2", "0104"
 STANDARDS = (V1, V2, IMAGES)
 LEVELS: tuple[Level, ...] = ("note", "warning", "error")  # the worst one last
 MIN_RAM = 64  # MiB; the conformance test warns about less
-_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,6 @@ class Rule:
     def allowed(self) -> str:
         """Describe the allowed values; empty for any text."""
         return ", ".join([*self.values, *([self.form] if self.form else [])])
-
-
-def instant(text: str) -> datetime | None:
-    """Parse a day or a moment in UTC, in one of the formats of the conformance test; None: it has none of them."""
-    for spelling in _FORMATS:
-        try:
-            return datetime.strptime(text, spelling).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-    return None
 
 
 _SPELLING = (

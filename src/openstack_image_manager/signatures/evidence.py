@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +20,7 @@ from openstack_image_manager.signatures.verify import (
     verify_rsa,
 )
 from openstack_image_manager.transfer.download import Download
+from openstack_image_manager.transfer.mirrors import Mirrors
 from openstack_image_manager.transfer.unpack import CHUNK, unpacked
 from openstack_image_manager.upstreams.build import Fetch, Signature
 
@@ -30,19 +30,19 @@ IMAGE_TIMEOUT = 3600.0  # seconds for one image that is read for the signature o
 class SignatureVerifier:
     """Verify signatures for one run (a `build.Verify`). Images are read once, in chunks, and are not kept.
 
-    `stop` ends the read of an image. `request_url` returns the URL to fetch an image from, such as that of a mirror.
+    `stop` ends the read of an image. `mirrors`: where to fetch images from; None stands for those of the environment.
     `timeout`: seconds for one image."""
 
     def __init__(
         self,
         keyring: Keyring,
         stop: threading.Event | None = None,
-        request_url: Callable[[str], str] = str,
+        mirrors: Mirrors | None = None,
         timeout: float = IMAGE_TIMEOUT,
     ) -> None:
         self._keyring = keyring
         self._timeout = timeout
-        self._request_url = request_url
+        self._mirrors = mirrors
         self._stop = stop or threading.Event()
 
     def __call__(self, wanted: Signature, data: bytes, fetch: Fetch) -> tuple[bytes, str | None, str | None]:
@@ -70,7 +70,7 @@ class SignatureVerifier:
         kind = Rsa if wanted.kind == "openssl-rsa" else OpenPGP
         with (
             kind(signature, wanted.keys, self._keyring) as check,
-            Download(self._request_url(wanted.subject), checksum.algorithm, limit, self._stop, hint="") as download,
+            Download(wanted.subject, checksum.algorithm, limit, self._stop, hint="", mirrors=self._mirrors) as download,
         ):
             published: Any = io.BufferedReader(download, CHUNK)
             image = unpacked(published, download.check) if wanted.over == "unpacked-image" else published

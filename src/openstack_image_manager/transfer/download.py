@@ -22,6 +22,7 @@ from openstack_image_manager.errors import FetchError, Interrupted, RefusedRedir
 from openstack_image_manager.redaction import redact
 from openstack_image_manager.transfer import redirects
 from openstack_image_manager.transfer.deadline import ConnectionWatch
+from openstack_image_manager.transfer.mirrors import Mirrors, environment_mirrors
 from openstack_image_manager.transfer.redirects import RedirectError, RedirectTrail
 from openstack_image_manager.transfer.web_page import is_web_page
 
@@ -51,7 +52,8 @@ class Download(io.RawIOBase):
 
     `headers` are sent with HTTP requests; if they ask for a part or on conditions, the answer can be 206 or 304
     (`status`). Without `follow`, a redirect is an answer, too, with a `location`; its download continues the `trail` of
-    this one. `hint`: what the user can do about the deadline.
+    this one. `hint`: what the user can do about the deadline. `mirrors`: None stands for those of the environment; the
+    attribute `url` is the URL that is requested.
     """
 
     def __init__(
@@ -65,8 +67,10 @@ class Download(io.RawIOBase):
         follow: bool = True,
         hint: str = " (--import-timeout)",
         trail: RedirectTrail | None = None,
+        mirrors: Mirrors | None = None,
     ) -> None:
-        self.url = url
+        self._mirrors = Mirrors(environment_mirrors()) if mirrors is None else mirrors
+        self.url = self._mirrors.request_url(url)
         self.size: int | None = None
         self.done = 0
         self.status = 200
@@ -251,10 +255,11 @@ class Download(io.RawIOBase):
         self, headers: Mapping[str, str], patience: tuple[float, float]
     ) -> tuple[requests.Response, RedirectTrail]:
         """The answer and the redirects to it, not later than the deadline of the watch."""
-        url, watch, follow, trail = self.url, self._watch, self._follow, self._from
+        url, watch, trail = self.url, self._watch, self._from
+        request_url = self._mirrors.request_url if self._follow else None
 
         def ask() -> redirects.Answer:
-            return redirects.send(url, headers, patience, watch, follow, trail)
+            return redirects.send(url, headers, patience, watch, request_url, trail)
 
         answer = watch.run(ask)
         return answer.response, answer.trail

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -19,6 +19,7 @@ from openstack_image_manager.transfer.deadline import ConnectionWatch
 
 MOST = 10
 ALLOWED_HOSTS = "OPENSTACK_IMAGE_MANAGER_ALLOWED_HOSTS"  # names, addresses and networks, separated by blanks
+_ENDLESS = f"redirected {MOST} times, without an end"
 
 
 class RedirectError(ValueError):
@@ -45,7 +46,7 @@ class RedirectTrail:
         if scheme == "http" and not self.hops[0].lower().startswith("http:"):
             raise RedirectError("redirected from https to http; use an address without that")
         if len(self.hops) > MOST:
-            raise RedirectError(f"redirected {MOST} times, without an end")
+            raise RedirectError(_ENDLESS)
         if address := literal_address(host):
             self.check_peer(url, address)
 
@@ -135,14 +136,16 @@ def send(
     headers: Mapping[str, str],
     patience: tuple[float, float],
     watch: ConnectionWatch,
-    follow: bool,
+    request_url: Callable[[str], str] | None,
     trail: RedirectTrail,
 ) -> Answer:
-    """The answer, with its body unread, and the redirects to it; `trail`: the redirects that led to `url`. Without
-    `follow` a redirect is the answer. Raises exceptions of requests, and RedirectError."""
+    """The answer, with its body unread, and the redirects to it; `trail`: the redirects that led to `url`.
+
+    `request_url`: the URL to ask for the target of a redirect, such as that of a mirror; None: a redirect is the
+    answer. Raises exceptions of requests, FetchError and RedirectError."""
     sent = dict(headers)
     with _Session(trail, watch) as session:
-        while True:
+        for _ in range(MOST + 1):
             session.trail.check(url)
             remember_url(url)
             if not session.trail.hops and is_internal(literal_address(urlsplit(url).hostname or "") or "1.1.1.1"):
@@ -152,11 +155,11 @@ def send(
             answer = session.get(url, headers=sent, stream=True, timeout=patience, allow_redirects=False)
             session.trail = replace(session.trail, hops=(*session.trail.hops, answer.url))
             try:
-                target = session.target(answer) if follow else None
+                target = session.target(answer) if request_url else None
             except ValueError:
                 answer.close()
                 raise
-            if target is None:
+            if target is None or request_url is None:
                 return Answer(answer, session.trail)
             # Unread: a body without end would fill the memory. The watch holds a copy of the connection.
             answer.close()
@@ -166,7 +169,10 @@ def send(
                 sent["Authorization"] = secret
             else:
                 sent.pop("Authorization", None)
-            url = target
+            url = request_url(target)
+            if url != target:  # the redirect to a mirror is the user's
+                session.trail = RedirectTrail()
+        raise RedirectError(_ENDLESS)
 
 
 def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -46,9 +46,6 @@ class Follower:
                 resolved[definition.name] = answer
             else:
                 version = pinned(definition, answer, newest[definition.name])
-                real = self.sites.request_url(version.url)
-                if real != version.url:
-                    version = version.model_copy(update={"mirror_url": real})
                 resolved[definition.name] = definition.model_copy(update={"versions": [version]})
                 warnings |= {definition.name: answer.stale_warning} if answer.stale_warning else {}
         return resolved, warnings

@@ -8,17 +8,18 @@ import re
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from openstack_image_manager.definitions.model import public_url
-from openstack_image_manager.errors import Error, FetchError, Interrupted, UsageError, VerificationError
+from openstack_image_manager.errors import Error, FetchError, Interrupted, VerificationError
 from openstack_image_manager.transfer.download import Download
+from openstack_image_manager.transfer.mirrors import Mirrors, environment_mirrors
 from openstack_image_manager.transfer.redirects import RedirectTrail
 from openstack_image_manager.transfer.web_page import is_web_page
 from openstack_image_manager.upstreams.build import parse_day
@@ -30,7 +31,6 @@ TIMEOUT = 120.0  # seconds for one document, all retries together
 PER_HOST = 4  # requests to one host at a time
 HOPS = 5
 BEGINNING = 1024  # bytes
-MIRRORS = "OPENSTACK_IMAGE_MANAGER_MIRRORS"  # URL=URL, with blanks in between
 T = TypeVar("T")
 # Resolvers need a token only for this page. Other pages of the API could reveal private data with it.
 RELEASES = re.compile(
@@ -90,8 +90,7 @@ class Sites:
         kept: int = KEPT,
         stop: threading.Event | None = None,
     ) -> None:
-        # The longest prefix is the most specific one.
-        self._mirrors = sorted((mirrors or {}).items(), key=lambda item: -len(item[0].rstrip("/")))
+        self.mirrors = Mirrors(mirrors or {})
         self.warnings = tuple(filter(None, (cache.unsafe_reason(),))) if cache else ()
         cache = None if self.warnings else cache
         self._cache = cache
@@ -134,9 +133,9 @@ class Sites:
                 raise
             if location is None:
                 break
-            url = self._upstream_url(location)
+            url = self.mirrors.upstream_url(location)
             targets.append(url)
-            if self.request_url(url) != url:  # the redirect to a mirror is not the site's
+            if self.mirrors.request_url(url) != url:  # the redirect to a mirror is not the site's
                 trail = RedirectTrail()
         return targets
 
@@ -185,7 +184,7 @@ class Sites:
                 del self._sizes[oldest], self._known[oldest]
 
     def _document(self, url: str, page: bool, fresh: bool) -> Document:
-        kept = self._cache.get(self.request_url(url)) if self._cache and not fresh else None
+        kept = self._cache.get(self.mirrors.request_url(url)) if self._cache and not fresh else None
         with self._open(url, kept.conditions() if kept else {}) as download:
             if kept and download.status == 304:
                 return Document(url, kept.data, kept.validators.get("Last-Modified"))
@@ -195,7 +194,7 @@ class Sites:
             if not page and is_web_page(data):
                 raise FetchError(f"{public_url(url)}: a web page came instead of the file")
             if self._cache:
-                self._cache.put(self.request_url(url), data, download.answer)
+                self._cache.put(self.mirrors.request_url(url), data, download.answer)
             return Document(url, data, download.last_modified)
 
     @contextmanager
@@ -206,7 +205,7 @@ class Sites:
         follow: bool = True,
         trail: RedirectTrail | None = None,
     ) -> Iterator[Download]:
-        real = self.request_url(url)
+        real = self.mirrors.request_url(url)
         secret = {"Authorization": f"Bearer {self._token}"} if self._token and RELEASES.fullmatch(real) else {}
         try:
             host = urlsplit(real).netloc
@@ -221,19 +220,18 @@ class Sites:
             deadline = time.monotonic() + self._timeout
             sent = {**secret, **(headers or {})}
             with Download(
-                real, deadline=deadline, stop=self._stop, headers=sent, follow=follow, hint="", trail=trail
+                url,
+                deadline=deadline,
+                stop=self._stop,
+                headers=sent,
+                follow=follow,
+                hint="",
+                trail=trail,
+                mirrors=self.mirrors,
             ) as download:
                 yield download
         finally:
             slot.release()
-
-    def request_url(self, url: str) -> str:
-        """Return the URL that requests go to: the mirror's, if there is one."""
-        return next(filter(None, (_rebased(url, *pair) for pair in self._mirrors)), url)
-
-    def _upstream_url(self, url: str) -> str:
-        """Return the upstream's URL for a URL of a mirror."""
-        return next(filter(None, (_rebased(url, mirror, upstream) for upstream, mirror in self._mirrors)), url)
 
 
 def sites_from_environment(
@@ -250,30 +248,9 @@ def sites_from_environment(
         cache = Cache(default_directory()) if use_cache else None
     if cache and not cache.unsafe_reason():
         cache.tidy()
-    known = {**parse_mirrors(os.environ.get(MIRRORS, "").split(), MIRRORS), **(mirrors or {})}
     token = os.environ.get("GITHUB_TOKEN")
+    known = {**environment_mirrors(), **(mirrors or {})}
     return Sites(mirrors=known, cache=cache, token=token, stop=stop, local_files=local_files)
-
-
-def parse_mirrors(pairs: Iterable[str], where: str) -> dict[str, str]:
-    """Parse mirrors in the form URL=URL. Raises UsageError, which names the source `where`."""
-    mirrors = dict(pair.partition("=")[::2] for pair in pairs)
-    if not all(url for pair in mirrors.items() for url in pair):
-        raise UsageError(f"{where} needs two URLs, like https://download.example.org/=http://mirror.internal/")
-    return mirrors
-
-
-def _rebased(url: str, prefix: str, replacement: str) -> str | None:
-    """Replace the prefix of the URL; return None if it is not below `prefix` (/ab is not below /a)."""
-    prefix, replacement = prefix.rstrip("/"), replacement.rstrip("/")
-    rest = url.removeprefix(prefix)
-    if not url.startswith(prefix) or rest[:1] not in ("", "/", "?", "#"):
-        return None
-    if ".." in unquote(rest).split("/"):  # it would leave the mirror, or reach any local file
-        raise FetchError(
-            f"{public_url(url)}: points outside {public_url(prefix)}, the part that {public_url(replacement)} mirrors"
-        )
-    return replacement + rest
 
 
 def _copy(error: Error) -> Error:

@@ -11,6 +11,7 @@ import time
 import pytest
 from tests.support import hostile
 from tests.support.bench import Bench
+from tests.support.doctors import doctor
 from tests.support.imports import define, digest, imported, refused
 from tests.support.proxy import Proxy
 from tests.support.site import Switches
@@ -89,6 +90,23 @@ def test_the_mirror_comes_first_and_the_upstream_when_it_fails(bench: Bench) -> 
         outcome = bench.run()
         assert outcome.code == 0, outcome.text
         assert f"taken from {bench.site.url}/1.img" in outcome.out
+
+
+@pytest.mark.parametrize("verified", [True, False], ids=["through this machine", "by Glance"])
+def test_the_mirrors_of_the_environment_stand_for_the_upstream(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, verified: bool
+) -> None:
+    bench.version("1")
+    upstream = "https://upstream.invalid/raw"
+    define(bench, url=f"{upstream}/1.img", **({} if verified else {"checksum": None}))
+    monkeypatch.setenv("OPENSTACK_IMAGE_MANAGER_MIRRORS", f"{upstream}/={bench.site.url}/")
+    assert "1 of 1 URLs answer from this machine" in doctor(bench).out
+    assert imported(bench) == (f"{digest(bench, 'sha256')} before import" if verified else "none")
+    assert bench.image("1").properties["image_source"] == f"{upstream}/1.img"
+    # The first one is that of `doctor`.
+    by_glance = [request for request in bench.site.requests if "urllib" in request.headers.get("user-agent", "")][1:]
+    assert bool(by_glance) != verified
+    assert bench.run().out.endswith("no changes\n")
 
 
 def test_bytes_that_turn_out_wrong_late_are_not_imported_and_the_upstream_is_tried(

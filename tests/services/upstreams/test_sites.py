@@ -78,7 +78,7 @@ def test_a_mirror_is_for_whole_segments(slash: str, other_slash: str) -> None:
         "https://b.example/y": "http://mirror/b/y",
     }
     stay = ("https://a.example/xy", "https://a.example/xy/z", "https://b.example.evil/y", "https://b.example:444/y")
-    assert {url: sites.request_url(url) for url in (*moved, *stay)} == {**moved, **{url: url for url in stay}}
+    assert {url: sites.mirrors.request_url(url) for url in (*moved, *stay)} == {**moved, **{url: url for url in stay}}
 
 
 def test_redirects_within_a_mirror_are_redirects_within_the_upstream(site: TestSite) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import offered
-from tests.support.plans import TODAY, definition, settled
+from tests.support.plans import NOW, TODAY, definition, settled
 
 from openstack_image_manager.doctor.report import Check, of_checks
 from openstack_image_manager.errors import Error, Interrupted
@@ -76,7 +76,7 @@ def test_a_status_names_clouds_and_definitions_that_could_not_be_looked_at() -> 
     images = [image for image in settled([wanted]) if image.properties["internal_version"] == "1"]
     pending = [replace(i, properties={**i.properties, markers.VERIFIED: markers.PENDING + "none"}) for i in images]
     rows = {
-        name: status.rows(plan([wanted], found, Policy(), TODAY), [wanted], found, TODAY)
+        name: status.rows(plan([wanted], found, Policy(), TODAY), [wanted], found, NOW)
         for name, found in (("one", images), ("two", pending))
     }
     findings = {"one": [Finding("error", "B", "broken"), Finding("note", "C", "fine")], "two": []}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
-from tests.support.plans import TODAY, by_version, definition, settled
+from tests.support.plans import NOW, TODAY, by_version, definition, settled
 
 from openstack_image_manager.errors import KINDS
 from openstack_image_manager.model import Finding, Image
@@ -34,13 +34,13 @@ def labels(known: dict[str, str]) -> list[str]:
 
 def cloud(name: str = "prod", complete: bool = True) -> CloudMetrics:
     """A cloud with the builds of two definitions; a third is missing."""
-    meta = {"replace_frequency": "weekly", "provided_until": "none"}
+    meta = {"replace_frequency": "weekly", "provided_until": "2030-06-30"}
     version = {"version": "20240416", "url": "https://example.org/a.img", "build_date": "2024-04-16"}
     there = [definition("A", [version], meta=meta), definition("B", ["1", "2"])]
     images = settled(there)
     wanted = [*there, definition("C")]
     found = plan(wanted, images, Policy(), TODAY, [Finding("warning", "B", "odd")])
-    return CloudMetrics(name, found, rows(found, wanted, images, TODAY), (), complete)
+    return CloudMetrics(name, found, rows(found, wanted, images, NOW), (), complete)
 
 
 def test_a_run_in_numbers() -> None:
@@ -73,16 +73,16 @@ def test_a_run_in_numbers() -> None:
 
 def ages(images: list[Image]) -> dict[str, float]:
     """Return the metrics about the age of A, which has two builds."""
-    meta = {"replace_frequency": "weekly", "provided_until": "none"}
+    meta = {"replace_frequency": "weekly", "provided_until": "2030-06-30"}
     wanted = [definition("A", ["20240416", "20261116"], meta=meta)]
     found = plan(wanted, images, Policy(), TODAY)
-    here = CloudMetrics("prod", found, rows(found, wanted, images, TODAY))
+    here = CloudMetrics("prod", found, rows(found, wanted, images, NOW))
     sample = parsed(exposition(RunMetrics("apply", 1, 1, 1, False, [here])))
     return {key[0]: value for key, value in sample.items() if key[-1] == "A"}
 
 
 def test_ages_are_those_of_the_build_that_tenants_get() -> None:
-    meta = {"replace_frequency": "weekly", "provided_until": "none"}
+    meta = {"replace_frequency": "weekly", "provided_until": "2030-06-30"}
     before = settled([definition("A", ["20240416"], meta=meta)])
     old = {"build_timestamp_seconds": 1713225600, "build_due_timestamp_seconds": 1713916800, "build_overdue": 1}
     assert ages(before) == old  # the newest could not be imported

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from tests.support.plans import DEFAULT, TODAY, definition, made, settled
+from tests.support.plans import DEFAULT, NOW, TODAY, definition, made, settled
 
 from openstack_image_manager.plan import age, markers
 from openstack_image_manager.plan.model import Policy
 from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.report import status
+from openstack_image_manager.scs import recency
+from openstack_image_manager.scs.rules import V1
 
-META = {"replace_frequency": "monthly", "provided_until": "none"}
+META = {"replace_frequency": "monthly", "provided_until": "2030-06-30"}
 
 
-def rows(wanted, found, policy=DEFAULT, max_age=None):
+def rows(wanted, found, policy=DEFAULT, max_age=None, now=NOW):
     made = plan([wanted], found, policy, TODAY, usage=lambda _: 0)
-    return {row.version: row for row in status.rows(made, [wanted], found, TODAY, max_age)}
+    return {row.version: row for row in status.rows(made, [wanted], found, now, max_age)}
 
 
 def test_a_row_for_every_version():
@@ -111,7 +113,7 @@ def test_builds_side_by_side_that_are_retired_are_not_overdue():
     (image,) = settled([old])
     duplicates = settled([old], found=[image, replace(image, id="duplicate", created_at="2030-01-01T00:00:00Z")])
     made = plan([old], duplicates, DEFAULT, TODAY, usage=lambda _: 0)
-    assert sorted(row.overdue for row in status.rows(made, [old], duplicates, TODAY)) == [False, True]
+    assert sorted(row.overdue for row in status.rows(made, [old], duplicates, NOW)) == [False, True]
 
 
 def test_why_a_build_is_overdue():
@@ -150,32 +152,50 @@ def test_words():
     wanted = definition(versions=("20240416", "20240514", "x"), meta=META)
     found = [replace(image, min_ram=3) for image in settled([wanted])]
     made = plan([wanted], found[:2], Policy(), TODAY)
-    table = status.table(status.rows(made, [wanted], found[:2], TODAY))
+    table = status.table(status.rows(made, [wanted], found[:2], NOW))
     assert table[0] == status.HEAD
     assert len({len(row) for row in table}) == 1
     assert any("differs: " in cell for row in table for cell in row)
-    assert {row["state"] for row in status.data(status.rows(made, [wanted], found, TODAY))} >= {"differs", "missing"}
+    assert {row["state"] for row in status.data(status.rows(made, [wanted], found, NOW))} >= {"differs", "missing"}
 
 
 @pytest.mark.parametrize(
-    ("properties", "day"),
+    ("properties", "moment"),
     [
-        ({"replace_frequency": "daily"}, date(2026, 1, 2)),
-        ({"replace_frequency": "weekly"}, date(2026, 1, 9)),
-        ({"replace_frequency": "monthly"}, date(2026, 2, 4)),
-        ({"replace_frequency": "quarterly"}, date(2026, 4, 12)),
-        ({"replace_frequency": "yearly"}, date(2027, 2, 6)),
+        ({"replace_frequency": "daily"}, "2026-01-02 03:30"),
+        ({"replace_frequency": "weekly"}, "2026-01-09 00:30"),
+        ({"replace_frequency": "monthly"}, "2026-02-04 02:24"),
+        ({"replace_frequency": "quarterly"}, "2026-04-12 04:48"),
+        ({"replace_frequency": "yearly"}, "2027-02-06 12:00"),
         ({"replace_frequency": "never"}, None),
         ({"replace_frequency": "critical_bug"}, None),
         ({}, None),
         ({"replace_frequency": "yearly", "provided_until": "2026-05-01"}, None),
-        ({"replace_frequency": "yearly", "provided_until": "2029-05-01"}, date(2027, 2, 6)),
-        ({"replace_frequency": "yearly", "provided_until": "notice"}, date(2027, 2, 6)),
+        ({"replace_frequency": "yearly", "provided_until": "2029-05-01"}, "2027-02-06 12:00"),
+        ({"replace_frequency": "yearly", "provided_until": "notice"}, None),
+        ({"replace_frequency": "yearly", "provided_until": "none"}, None),
     ],
 )
-def test_when_a_successor_is_due(properties, day):
-    assert age.due(properties, date(2026, 1, 1)) == day
-    assert age.due(properties, date.max) is None
+def test_when_a_successor_is_due(properties, moment):
+    found = age.outdated_from(properties, datetime(2026, 1, 1, tzinfo=UTC))
+    assert (found.strftime("%Y-%m-%d %H:%M") if found else None) == moment
+    assert age.outdated_from(properties, datetime.max.replace(tzinfo=UTC)) is None
+
+
+@pytest.mark.parametrize("until", ["none", "notice", "2026-11-02", "2026-11-22", "2026-11-23", "2030-01-01"])
+@pytest.mark.parametrize("frequency", [*age.HOURS, "never", "critical_bug"])
+def test_overdue_is_what_the_conformance_test_calls_outdated(frequency, until):
+    meta = {"replace_frequency": frequency, "provided_until": until}
+    hours = timedelta(hours=age.HOURS.get(frequency, 0) * age.SLACK)
+    for built in (NOW - hours, NOW - hours - timedelta(days=1), NOW - hours + timedelta(days=1)):
+        version = {"version": "1", "url": "https://x/1", "build_date": f"{built:%F %T}"}
+        wanted = definition(versions=(version,), meta=meta)
+        (image,) = settled([wanted])
+        for second in (-1, 1):
+            now = NOW + timedelta(seconds=second)
+            (row,) = rows(wanted, [image], now=now).values()
+            judged = [each for each in recency.judge([image], [V1], now) if each.key == "image_build_date"]
+            assert row.overdue == bool(judged), (built, now)
 
 
 def test_days_of_builds():
@@ -194,7 +214,7 @@ def test_how_old_a_signature_is():
     def shown(**properties):
         image = replace(one, properties={**one.properties, **properties})
         made = plan([wanted], [image, two], DEFAULT, TODAY, usage=lambda _: 0)
-        its = status.rows(made, [wanted], [image, two], TODAY)
+        its = status.rows(made, [wanted], [image, two], NOW)
         return next(row for row in its if row.version == "1"), status.table(its)
 
     verified = f"sha256:{'1' * 64} before import"
