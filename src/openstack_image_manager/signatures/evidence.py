@@ -30,7 +30,7 @@ IMAGE_TIMEOUT = 3600.0  # seconds for one image that is read for the signature o
 class SignatureVerifier:
     """Verify signatures for one run (a `build.Verify`). Images are read once, in chunks, and are not kept.
 
-    `stop` ends the read of an image. `mirrors`: where to fetch images from; None stands for those of the environment.
+    `stop` ends the read of an image. `mirrors`: where to fetch images from; by default those of the environment.
     `timeout`: seconds for one image."""
 
     def __init__(

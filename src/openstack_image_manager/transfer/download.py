@@ -52,7 +52,7 @@ class Download(io.RawIOBase):
 
     `headers` are sent with HTTP requests; if they ask for a part or on conditions, the answer can be 206 or 304
     (`status`). Without `follow`, a redirect is an answer, too, with a `location`; its download continues the `trail` of
-    this one. `hint`: what the user can do about the deadline. `mirrors`: None stands for those of the environment; the
+    this one. `hint`: what the user can do about the deadline. `mirrors`: by default those of the environment; the
     attribute `url` is the URL that is requested.
     """
 
