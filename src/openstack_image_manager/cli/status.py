@@ -59,7 +59,7 @@ def status_command(
         }
         failed = {name: str(error) for name, error in planned.failed.items()}
         findings = {
-            cloud.glance.cloud: (*cloud.plan.findings, *expiry.ending(cloud.definitions, today))
+            cloud.glance.cloud: (*cloud.plan.findings, *expiry.ending(cloud.definitions, now.date()))
             for cloud in planned.ready
         }
         record.content = content.of_status(rows, failed, findings)

@@ -190,7 +190,9 @@ def test_overdue_is_what_the_conformance_test_calls_outdated(frequency, until):
     for built in (NOW - hours, NOW - hours - timedelta(days=1), NOW - hours + timedelta(days=1)):
         version = {"version": "1", "url": "https://x/1", "build_date": f"{built:%F %T}"}
         wanted = definition(versions=(version,), meta=meta)
-        (image,) = settled([wanted])
+        # An expired definition is not imported anew.
+        (image,) = settled([wanted.model_copy(update={"meta": {**meta, "provided_until": "none"}})])
+        image = replace(image, properties={**image.properties, "provided_until": until})
         for second in (-1, 1):
             now = NOW + timedelta(seconds=second)
             (row,) = rows(wanted, [image], now=now).values()
