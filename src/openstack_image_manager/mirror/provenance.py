@@ -24,6 +24,7 @@ from openstack_image_manager.signatures.keyring import Keyring, keyring
 from openstack_image_manager.signatures.verify import OpenPGP, Rsa
 from openstack_image_manager.transfer import checksum_files
 from openstack_image_manager.transfer.checksum_files import with_checksum
+from openstack_image_manager.transfer.text import decode
 from openstack_image_manager.transfer.unpack import CHUNK
 from openstack_image_manager.upstreams.build import Signature, file_name, with_address
 from openstack_image_manager.upstreams.resolve import CLEARSIGNED, GONE, signature_policy, signature_to_verify
@@ -155,7 +156,7 @@ class Prover:
                 _with_checksum(version, self.stop), None, wanted, self._document(wanted.url or ""), self.keyring
             )
         data, signed_by, signed_at = self._read(wanted, self._document(subject))
-        return _signed(_with_signed_checksum(version, data.decode("utf-8-sig", "replace")), signed_by, signed_at)
+        return _signed(_with_signed_checksum(version, decode(data)), signed_by, signed_at)
 
     def _read(self, wanted: Signature, data: bytes) -> tuple[bytes, str | None, str | None]:
         if wanted.kind == "clearsigned" and CLEARSIGNED not in data:
@@ -192,7 +193,7 @@ def _with_signed_checksum(version: Version, text: str) -> Version:
     """
     if version.checksum is None:
         try:
-            checksum = checksum_files.find(text, file_name(version.url))
+            checksum = checksum_files.find(text, file_name(version.url), url=version.checksum_file or "")
         except VerificationError as error:
             raise _UnprovableError(str(error)) from None
     else:

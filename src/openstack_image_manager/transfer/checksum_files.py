@@ -6,58 +6,80 @@ import base64
 import binascii
 import re
 import threading
+from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager.checksum import DIGEST_LENGTHS, Checksum
-from openstack_image_manager.definitions.model import Version
+from openstack_image_manager.definitions.model import Version, public_url
 from openstack_image_manager.errors import VerificationError
 from openstack_image_manager.transfer.unpack import is_packed
 
 _HEX = r"(?P<digest>[0-9a-fA-F]{32,128})"
 _SECTION = re.compile(r"#\s*(?P<algorithm>MD5|SHA1|SHA224|SHA256|SHA384|SHA512) HASH")
-_BSD = re.compile(rf"(?P<algorithm>[A-Z0-9-]+) \((?P<name>.+)\) = {_HEX}")
-_COREUTILS = re.compile(rf"{_HEX}[ \t]+\*?(?P<name>\S.*)")
+# BSD and OpenSSL, which writes one blank or none around the `=`, and SHA2-256.
+_TAGGED = re.compile(rf"(?P<algorithm>[A-Za-z0-9-]+) ?\((?P<name>.+)\) ?= ?{_HEX}")
+# coreutils; the mark of the mode is * or, in Perl's shasum, ?. Others write the algorithm before the digest.
+_COREUTILS = re.compile(rf"(?:(?P<algorithm>[A-Za-z0-9-]+)(?::|[ \t]+))?{_HEX}[ \t]+[*?]?(?P<name>\S.*)")
 _BARE = re.compile(_HEX)
 _SIZE = re.compile(r"#\s*(?P<name>\S.*): (?P<size>[0-9]{1,18}) bytes")
 # The same with digests in base64, which may have lost their padding.
 _BASE64 = r"(?P<digest>[A-Za-z0-9+/]{22,86}={0,2})"
+_HEX_PATTERNS = (_TAGGED, _COREUTILS, _BARE)
 _ENCODINGS = {
-    "hex": (_BSD, _COREUTILS, _BARE),
-    "base64": tuple(re.compile(pattern.pattern.replace(_HEX, _BASE64)) for pattern in (_BSD, _COREUTILS, _BARE)),
+    "hex": _HEX_PATTERNS,
+    "base64": tuple(re.compile(pattern.pattern.replace(_HEX, _BASE64)) for pattern in _HEX_PATTERNS),
 }
 _BY_LENGTH = {length: algorithm for algorithm, length in DIGEST_LENGTHS.items()}
+_SHOWN, _LONGEST = 3, 100  # names in a message, and their characters
+Digests = dict[str, dict[str, Checksum]]  # by name and algorithm
 
 
 def parse(text: str, algorithm: str | None = None, encoding: str = "hex") -> dict[str, Checksum]:
-    """Names and digests of a checksum file; a file with nothing but one digest has it under the name ''.
+    """Names and digests of a checksum file; a digest without a name, or of the standard input, is under the name ''.
 
-    Reads coreutils lines (`HEX  NAME`, `HEX *NAME`), BSD lines (`SHA256 (NAME) = HEX`), sections (`# SHA512 HASH`)
-    and bare digests, in hex or base64. Where a name has digests of several algorithms, the longest one counts, or that
-    of `algorithm`. Raises VerificationError when one name has two digests of one algorithm: the right one is unknown.
+    Reads coreutils lines (`HEX  NAME`, `HEX *NAME`), BSD and OpenSSL lines (`SHA256 (NAME) = HEX`), `NAME HEX`,
+    sections (`# SHA512 HASH`) and bare digests, in hex or base64. Where a name has digests of several algorithms, the
+    longest one counts, or that of `algorithm`. Raises VerificationError when one name has two digests of one algorithm:
+    the right one is unknown.
     """
-    bsd, coreutils, single = _ENCODINGS[encoding]
-    # Not splitlines(): it also splits at control characters, which would cut a name short.
-    lines = [line for raw in text.split("\n") if (line := raw.strip())]
-    if len(lines) == 1 and (bare := single.fullmatch(lines[0])):
-        checksum = _checksum(bare["digest"], None, encoding)
-        return {"": checksum} if checksum and algorithm in (None, checksum.algorithm) else {}
-    checksums: dict[tuple[str, str], Checksum] = {}
+    return {name: _longest(digests) for name, digests in _digests(text, algorithm, encoding).items()}
+
+
+def _digests(text: str, algorithm: str | None, encoding: str) -> Digests:
+    found: Digests = {}
     section = None
-    for line in lines:
+    # Not splitlines(): it also splits at control characters, which would cut a name short.
+    for line in filter(None, map(str.strip, text.split("\n"))):
         if heading := _SECTION.fullmatch(line):
             section = heading["algorithm"]
-        elif match := bsd.fullmatch(line) or coreutils.fullmatch(line):
-            name = match["name"].removeprefix("./")
-            checksum = _checksum(match["digest"], match.groupdict().get("algorithm") or section, encoding)
-            if checksum is None or not name or algorithm not in (None, checksum.algorithm):
-                continue
-            if checksums.setdefault((name, checksum.algorithm), checksum) != checksum:
-                raise VerificationError(f"the checksum file has two different {checksum.algorithm} digests of {name}")
-    best: dict[str, Checksum] = {}
-    for (name, _), checksum in checksums.items():
-        if name not in best or len(checksum.digest) > len(best[name].digest):
-            best[name] = checksum
-    return best
+            continue
+        values = _fields(line, encoding)
+        checksum = _checksum(values["digest"], values.get("algorithm") or section, encoding) if values else None
+        if checksum is None or algorithm not in (None, checksum.algorithm) or values.get("name") == "./":
+            continue
+        name = values.get("name", "").removeprefix("./")
+        name = "" if name == "-" else name
+        named = found.setdefault(name, {})
+        if named.setdefault(checksum.algorithm, checksum) != checksum:
+            of = f"of {name}" if name else "and no names"
+            raise VerificationError(f"the checksum file has two different {checksum.algorithm} digests {of}")
+    return found
+
+
+def _fields(line: str, encoding: str) -> dict[str, str]:
+    """The digest of a line, its name and its algorithm, as far as it has them."""
+    patterns = _ENCODINGS[encoding]
+    for pattern in patterns:
+        if match := pattern.fullmatch(line):
+            return match.groupdict()
+    # `NAME HEX`, `NAME: HEX` and `NAME = HEX`; a pattern would try every blank of a long line.
+    name, *digest = line.rsplit(maxsplit=1)
+    bare = patterns[-1].fullmatch(digest[0]) if digest else None
+    return {"name": name.rstrip(" \t:="), "digest": bare["digest"]} if bare else {}
+
+
+def _longest(digests: Mapping[str, Checksum]) -> Checksum:
+    return max(digests.values(), key=lambda checksum: len(checksum.digest))
 
 
 def _checksum(digest: str, algorithm: str | None, encoding: str) -> Checksum | None:
@@ -68,7 +90,8 @@ def _checksum(digest: str, algorithm: str | None, encoding: str) -> Checksum | N
             digest = base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True).hex()
         except binascii.Error:
             return None
-    known = algorithm.lower().replace("-", "") if algorithm else _BY_LENGTH.get(len(digest), "")
+    known = algorithm.lower().removeprefix("sha2-").replace("-", "") if algorithm else _BY_LENGTH.get(len(digest), "")
+    known = f"sha{known}" if known.isdigit() else known
     return Checksum(known, digest.lower()) if DIGEST_LENGTHS.get(known) == len(digest) else None
 
 
@@ -83,19 +106,61 @@ def sizes(text: str) -> dict[str, int]:
     return sizes_by_name
 
 
-def find(text: str, name: str, algorithm: str | None = None, encoding: str = "hex") -> Checksum:
-    """The digest of the file `name`. Raises VerificationError when the text has none, or several that fit."""
-    entries = parse(text, algorithm, encoding)
-    if name in entries:
-        return entries[name]
-    by_basename = {entry: checksum for entry, checksum in entries.items() if entry.rpartition("/")[2] == name}
-    if len(by_basename) == 1:
-        return next(iter(by_basename.values()))
-    if by_basename:
-        raise VerificationError(f"the checksum file has several files called {name}: {', '.join(sorted(by_basename))}")
-    if "" in entries:
-        return entries[""]
-    raise VerificationError(f"the checksum file has no digest of {name}")
+def find(text: str, name: str, algorithm: str | None = None, encoding: str = "hex", url: str = "") -> Checksum:
+    """The digest of the file `name` in the checksum file from `url`. Raises VerificationError when the text has none,
+    or several that fit."""
+    return _longest(find_all(text, name, algorithm, encoding, url))
+
+
+def find_all(
+    text: str, name: str, algorithm: str | None = None, encoding: str = "hex", url: str = ""
+) -> Mapping[str, Checksum]:
+    """All digests of the file `name` by algorithm. Raises VerificationError as `find` does.
+
+    A digest without a name is that of the file, if the checksum file has nothing else; so is one under another name in
+    a file that is called like the image (`disk.qcow2.sha256`).
+    """
+    try:
+        digests = _digests(text, algorithm, encoding)
+        if name in digests:
+            return digests[name]
+        for base_name in (_base_name, _without_size):
+            fitting = {entry: found for entry, found in digests.items() if base_name(entry) == name}
+            if len(fitting) == 1:
+                return next(iter(fitting.values()))
+            if fitting:
+                raise VerificationError(
+                    f"the checksum file has several files called {name}: {', '.join(sorted(fitting))}"
+                )
+        only = next(iter(digests)) if len(digests) == 1 else None
+        if only == "" or (only and _is_sidecar(url, name)):
+            return digests[only]
+        raise VerificationError(f"the checksum file has no digest of {name}; {_what_to_write(digests)}")
+    except VerificationError as error:
+        raise VerificationError(f"{public_url(url)}: {error}") if url else error from None
+
+
+def _base_name(entry: str) -> str:
+    return re.split(r"[/\\]", entry)[-1]
+
+
+def _without_size(entry: str) -> str:
+    """`HEX  NAME SIZE`: the name."""
+    words = entry.rsplit(maxsplit=1)
+    return _base_name(words[0]) if len(words) == 2 and words[1].isdigit() else ""
+
+
+def _is_sidecar(url: str, name: str) -> bool:
+    return unquote(urlsplit(url).path.rpartition("/")[2]).startswith(f"{name}.")
+
+
+def _what_to_write(digests: Digests) -> str:
+    write = "give the version a checksum, or the checksums_url of a file that has it"
+    names = [repr(name[:_LONGEST]) if name else "a digest without a name" for name in digests]
+    if not names:
+        return f"it has no digests at all: {write}"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"it has {', '.join(names[:_SHOWN])}{more}: {write}"
 
 
 def with_checksum(
@@ -113,7 +178,7 @@ def with_checksum(
 
     if text is None:
         text = fetch_text(version.checksum_file, deadline=deadline, stop=stop)
-    checksum = find(text, unquote(urlsplit(version.url).path.rpartition("/")[2]))
+    checksum = find(text, unquote(urlsplit(version.url).path.rpartition("/")[2]), url=version.checksum_file)
     return version.model_copy(update={"checksum": str(checksum)})
 
 

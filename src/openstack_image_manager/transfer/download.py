@@ -24,6 +24,7 @@ from openstack_image_manager.transfer import redirects
 from openstack_image_manager.transfer.deadline import ConnectionWatch
 from openstack_image_manager.transfer.mirrors import Mirrors, environment_mirrors
 from openstack_image_manager.transfer.redirects import RedirectError, RedirectTrail
+from openstack_image_manager.transfer.text import decode
 from openstack_image_manager.transfer.web_page import is_web_page
 
 CONNECT_TIMEOUT = 15.0  # seconds
@@ -357,7 +358,7 @@ def fetch_text(
     data = fetch_bytes(url, limit, timeout, deadline=deadline, stop=stop)
     if is_web_page(data):
         raise FetchError(f"{public_url(url)}: a web page came instead of the file")
-    return data.decode("utf-8-sig", "replace")
+    return decode(data)
 
 
 def last_modified(url: str, timeout: float = TIMEOUT, *, stop: threading.Event | None = None) -> str | None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from openstack_image_manager.background import in_parallel
-from openstack_image_manager.checksum import Checksum
+from openstack_image_manager.checksum import BROKEN, Checksum
 from openstack_image_manager.definitions.model import LATEST, Definition, Version, public_url
 from openstack_image_manager.definitions.naming import version_key
 from openstack_image_manager.errors import Error
@@ -24,10 +24,11 @@ UPSTREAM_CHECKSUM = "upstream_checksum"
 
 @dataclass(frozen=True, slots=True)
 class UpstreamState:
-    """The file that an upstream serves at a moving URL: its checksum and its day (YYYYMMDD)."""
+    """The file that an upstream serves at a moving URL: its checksum, its day (YYYYMMDD), and its other digests."""
 
     checksum: Checksum
     day: str
+    others: tuple[Checksum, ...] = ()
 
 
 def resolve(
@@ -102,10 +103,13 @@ def _ask(definition: Definition) -> UpstreamState:
         # A web request must not depend on the content of a local file.
         raise Error(f"{version.checksum_file} is a local file, and {public_url(version.url)} is not; use one site")
     name = file_name(version.url)
-    checksum = checksum_files.find(download.fetch_text(version.checksum_file or ""), name)
+    url = version.checksum_file or ""
+    digests = checksum_files.find_all(download.fetch_text(url), name, url=url)
+    checksum, *others = sorted(digests.values(), key=lambda known: len(known.digest), reverse=True)
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     modified = parse_day(download.last_modified(version.url) or "") or today
-    return UpstreamState(checksum, min(modified[:10], today).replace("-", ""))  # the clock of a site may be wrong
+    day = min(modified[:10], today).replace("-", "")  # the clock of a site may be wrong
+    return UpstreamState(checksum, day, tuple(others))
 
 
 def pin_to_cloud(definition: Definition, images: Mapping[str, Image]) -> Definition:
@@ -133,11 +137,22 @@ def pin(definition: Definition, upstream: UpstreamState, images: Mapping[str, Im
     )
 
 
+def _digest(text: str) -> str:
+    return text.rpartition(":")[2].strip().lower()
+
+
 def pin_version(definition: Definition, upstream: UpstreamState, checksums: Mapping[str, str]) -> Definition:
-    """Do the same as `pin` with the upstream checksums of the existing versions."""
-    digest = upstream.checksum.digest
-    name = next((version for version, known in checksums.items() if known.endswith(digest)), None)
-    if name is None:
+    """Do the same as `pin` with the upstream checksums of the existing versions: bare digests of any algorithm that the
+    upstream publishes, in any case."""
+    by_digest = {checksum.digest: checksum for checksum in (*upstream.others, upstream.checksum)}
+    name = next((version for version, known in checksums.items() if _digest(known) in by_digest), None)
+    checksum, recorded = upstream.checksum, upstream.checksum.digest
+    if name is not None:
+        # What the image says stays: a longer digest that the upstream adds is not another build.
+        recorded = checksums[name].rpartition(":")[2]
+        known = by_digest[_digest(recorded)]
+        checksum = upstream.checksum if known.algorithm in BROKEN else known
+    else:
         taken = set(checksums) | {version.version for version in definition.versions}
         candidates = [upstream.day, *(f"{upstream.day}.{number}" for number in range(1, len(taken) + 2))]
         name = next(candidate for candidate in candidates if candidate not in taken)
@@ -145,8 +160,8 @@ def pin_version(definition: Definition, upstream: UpstreamState, checksums: Mapp
     def pinned(version: Version) -> Version:
         if version.version != LATEST:
             return version
-        meta = {**version.meta, UPSTREAM_CHECKSUM: digest}
-        return version.model_copy(update={"version": name, "checksum": str(upstream.checksum), "meta": meta})
+        meta = {**version.meta, UPSTREAM_CHECKSUM: recorded}
+        return version.model_copy(update={"version": name, "checksum": str(checksum), "meta": meta})
 
     # A version that is defined under the same name would duplicate the image.
     versions = [pinned(version) for version in definition.versions if version.version != name]

@@ -60,7 +60,7 @@ class MovingUrl:
         text = self.client.document(self.sums_url, fresh=self.fresh).text
         try:
             entries = checksum_files.parse(text)
-            checksum = self._digest(text, entries)
+            checksum = checksum_files.find(text, self.name, url=self.sums_url)
             size = checksum_files.sizes(text).get(self.name)
         except VerificationError as error:
             raise VerificationError(with_address(self.sums_url, error)) from None
@@ -72,12 +72,6 @@ class MovingUrl:
         if moving is None:
             raise FetchError(f"{public_url(self.url)}: is not there", GONE[0])
         return moving
-
-    def _digest(self, text: str, entries: Mapping[str, Checksum]) -> Checksum:
-        # The checksum file of one file has its name, and may contain only the permanent name.
-        if len(entries) == 1 and file_name(self.sums_url).startswith(f"{self.name}."):
-            return next(iter(entries.values()))
-        return checksum_files.find(text, self.name)
 
     def _fixed_files(self, entries: Mapping[str, Checksum], checksum: Checksum) -> Iterator[_FixedFile]:
         """Yield permanent names: from the same checksum file, or from a directory next to the moving one."""

@@ -28,7 +28,7 @@ def with_other_digests(definition: Definition, build: Build, client: UpstreamCli
 def _digest(build: Build, algorithm: str, client: UpstreamClient) -> Checksum | None:
     for url in _checksum_urls(build, algorithm):
         try:
-            return checksum_files.find(client.document(url).text, file_name(build.url), algorithm)
+            return checksum_files.find(client.document(url).text, file_name(build.url), algorithm, url=url)
         except (FetchError, VerificationError):
             continue
     return None

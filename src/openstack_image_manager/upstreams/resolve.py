@@ -207,7 +207,7 @@ class Search:
         document = self._verified("checksum", self.client.document(address, fresh=self.fresh), known)
         name = known["file"]
         try:
-            checksum = checksum_files.find(document.text, name, rule.algorithm, rule.encoding)
+            checksum = checksum_files.find(document.text, name, rule.algorithm, rule.encoding, address)
             size = checksum_files.sizes(document.text).get(name, candidate.size)
         except VerificationError as error:
             raise VerificationError(with_address(address, error)) from None

@@ -21,6 +21,7 @@ from openstack_image_manager.errors import Error, FetchError, Interrupted, Verif
 from openstack_image_manager.transfer.download import Download
 from openstack_image_manager.transfer.mirrors import Mirrors, environment_mirrors
 from openstack_image_manager.transfer.redirects import RedirectTrail
+from openstack_image_manager.transfer.text import decode
 from openstack_image_manager.transfer.web_page import is_web_page
 from openstack_image_manager.upstreams.build import parse_day
 from openstack_image_manager.upstreams.cache import Cache, default_directory
@@ -48,8 +49,8 @@ class Document:
 
     @property
     def text(self) -> str:
-        """Return the document as text; bytes that are not UTF-8 become replacement characters."""
-        return self.data.decode("utf-8-sig", "replace")
+        """Return the document as text; see `decode`."""
+        return decode(self.data)
 
 
 @dataclass(frozen=True, slots=True)

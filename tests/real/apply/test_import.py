@@ -223,6 +223,12 @@ def test_latest_brings_in_what_is_new(bench: Bench) -> None:
     day = first.properties["internal_version"]
     assert len(day) == 8
     bench.converged()
+    more = hashlib.sha512((bench.site.directory / "current.img").read_bytes()).hexdigest()
+    before = (bench.site.directory / "SHA256SUMS").read_bytes()
+    bench.site.put(
+        "/SHA256SUMS", before.upper().replace(b"CURRENT.IMG", b"current.img") + f"{more}  current.img\n".encode()
+    )
+    bench.converged()
     publish("two")
     outcome = bench.run()
     assert outcome.code == 0, outcome.text

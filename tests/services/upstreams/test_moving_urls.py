@@ -133,7 +133,7 @@ def test_a_moving_address_without_a_date(world: World) -> None:
 def test_a_moving_checksum_file_that_does_not_fit(world: World) -> None:
     put(world, {"else.qcow2": image("a"), "more.qcow2": image("b"), ALIAS: image("c")}, text="")
     put(world, {}, text=coreutils({"else.qcow2": image("a"), "more.qcow2": image("b")}))
-    assert refused(world, moving()) == f"{BASE}/SUMS: the checksum file has no digest of {ALIAS}"
+    assert refused(world, moving()).startswith(f"{BASE}/SUMS: the checksum file has no digest of {ALIAS}; it has ")
     put(world, {}, text=bsd({ALIAS: image("c", 3000)}))
     assert refused(world, moving()) == f"{BASE}/{ALIAS}: has 2000 bytes, {BASE}/SUMS says 3000"
     assert world.host(HOST).count("/SUMS") == 4

@@ -13,7 +13,7 @@ from tests.support.damage import CHANGES, damaged
 
 from openstack_image_manager.checksum import DIGEST_LENGTHS, Checksum
 from openstack_image_manager.errors import VerificationError
-from openstack_image_manager.transfer.checksum_files import find, parse, sizes
+from openstack_image_manager.transfer.checksum_files import find, find_all, parse, sizes
 
 
 def digest(seed: str, algorithm: str = "sha256") -> str:
@@ -50,6 +50,18 @@ SUMS = {
         "-----END PGP SIGNATURE-----\n",
         A,
     ),
+    "openssl": (f"SHA256(other.img)= {B}\nSHA2-256(disk.img)= {A}\n", A),
+    "bsd without blanks": (f"sha256(disk.img)={A}\n", A),
+    "openssl, two blanks": (f"SHA512(disk.img) = {A512}\n", A512),
+    "name first": (f"other.img {B}\ndisk.img {A}\n", A),
+    "name first, colon": (f"other.img: {B}\ndisk.img:\t{A}\n", A),
+    "name first, equals": (f"disk.img = {A}\n", A),
+    "size behind": (f"{B}  other.img 12\n{A}  disk.img 629145600\n", A),
+    "algorithm first": (f"sha256:{B}  other.img\nsha256:{A}  disk.img\n", A),
+    "table": (f"SHA256  {A.upper()}  C:\\out\\disk.img\n", A),
+    "standard input": (f"{A}  -\n", A),
+    "standard input, binary": (f"{A} *-\n", A),
+    "a name without another": (f"# made on a day\n{A}\n", A),
     "bare": (f"{A512}\n", A512),
     "bare, blank lines": (f"\n  {A}  \r\n\n", A),
 }
@@ -83,14 +95,18 @@ def test_the_length_tells_the_algorithm(algorithm: str) -> None:
         f"# SHA512 HASH\n{A}  disk.img\n",
         f"# {A}  disk.img\n",
         f"\\{A}  disk.img\n",
-        f"{A}\n{B}\n",
+        f"{A}\n{B}  other.img\n",
+        f"{A}  -\n{B}  other.img\n",
+        f"SHA3-256 (disk.img) = {A}\n",
+        f"{A}  disk.img.sig 12\n",
+        f"{A}  disk.img 12 \u0663x\n",
         f"{A[:-1]}\n",
         f"{A}  ./\n",
         f"{A}  old\x0cdisk.img\n{B}  old\x85disk.img\n",
     ],
 )
 def test_what_has_no_digest_of_the_file_is_refused(text: str) -> None:
-    with pytest.raises(VerificationError, match=r"^the checksum file has no digest of disk\.img$"):
+    with pytest.raises(VerificationError, match=r"^the checksum file has no digest of disk\.img; it has .*: give the "):
         find(text, "disk.img")
 
 
@@ -100,11 +116,57 @@ def test_what_has_no_digest_of_the_file_is_refused(text: str) -> None:
         f"{A}  disk.img\n{B}  disk.img\n",
         f"{A}  ./disk.img\nSHA256 (disk.img) = {B}\n",
         f"{A512}  x\n{A}  disk.img\n{B} *disk.img\n",
+        f"{A}  disk.img\ndisk.img: {B}\n",
     ],
 )
 def test_two_different_digests_of_one_file_are_an_error(text: str) -> None:
     with pytest.raises(VerificationError, match=r"two different sha256 digests of disk\.img"):
         find(text, "disk.img")
+
+
+def test_two_digests_without_a_name_are_an_error() -> None:
+    with pytest.raises(VerificationError, match="two different sha256 digests and no names"):
+        find(f"{A}\n{B}\n", "disk.img")
+
+
+OTHER = f"{A}  disk-Build16.31.qcow2\n"
+
+
+def test_a_file_that_is_called_like_the_image_may_name_another_one() -> None:
+    for url in ("https://x/disk.qcow2.sha256", "file:///x/disk.qcow2.CHECKSUM", "https://x/disk.qcow2.sha256?x=/y"):
+        assert find(OTHER, "disk.qcow2", url=url) == Checksum("sha256", A)
+    for url, text in (
+        ("https://x/SHA256SUMS", OTHER),
+        ("https://x/disk.sha256", OTHER),
+        ("https://x/disk.qcow2.sha256", OTHER + f"{B}  other.img\n"),
+        ("", OTHER),
+    ):
+        with pytest.raises(VerificationError, match=r"no digest of disk\.qcow2"):
+            find(text, "disk.qcow2", url=url)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<html>", "it has no digests at all: give the version a checksum, or the checksums_url of a file that has it"),
+        (OTHER, "it has 'disk-Build16.31.qcow2': give"),
+        (f"{A}\n{B}  b.img\n", "it has a digest without a name, 'b.img': give"),
+        ("".join(f"{A}  {n}.img\n" for n in range(9)), "it has '0.img', '1.img', '2.img' and 6 more: give"),
+        (f"{A}  {'x' * 9999}\n", f"it has '{'x' * 100}': give"),
+    ],
+)
+def test_a_missing_digest_says_where_what_there_is_and_what_to_write(text: str, said: str) -> None:
+    with pytest.raises(VerificationError) as error:
+        find(text, "disk.img", url="https://user:secret@x/SUMS?token=1")
+    assert str(error.value).startswith(f"https://x/SUMS: the checksum file has no digest of disk.img; {said}")
+
+
+def test_all_digests_of_a_file() -> None:
+    text = f"MD5 (disk.img) = {digest('c', 'md5').upper()}\nSHA512 (disk.img) = {A512}\n{B}  other.img\n"
+    assert find_all(text, "disk.img") == {
+        "md5": Checksum("md5", digest("c", "md5")),
+        "sha512": Checksum("sha512", A512),
+    }
 
 
 def test_two_files_of_one_name_in_different_folders_are_an_error() -> None:
@@ -123,6 +185,8 @@ def test_all_entries_are_kept_under_their_names() -> None:
 def test_a_long_file_without_digests_is_read_at_once() -> None:
     begin = time.thread_time()
     assert parse("nothing\n" * 200_000) == {}
+    assert parse("x" + " " * 2_000_000 + "y\n" + "a" * 64 + " " * 2_000_000) == {"": Checksum("sha256", "a" * 64)}
+    assert parse("x (" + ")" * 2_000_000) == {}
     assert time.thread_time() - begin < 30
 
 
@@ -143,8 +207,12 @@ def test_a_damaged_file_gives_a_digest_from_the_line_of_the_name_or_an_error(
         assert len(checksum.digest) == DIGEST_LENGTHS[checksum.algorithm]
         having = [line for line in lines if checksum.digest in line.lower() and name in line]
         # The name is all that the line holds beside the digest and its marks.
-        assert any(line.strip().endswith(name) or f"({name})" in line or f"(./{name})" in line for line in having)
-        assert find(text, name) == checksum
+        starts, inside = (name, f"./{name}"), (f"({name})", f"(./{name})")
+        assert any(
+            line.strip().endswith(name) or line.strip().startswith(starts) or any(form in line for form in inside)
+            for line in having
+        )
+        assert not name or find(text, name) == checksum
 
 
 @given(st.text(), st.text())

@@ -104,6 +104,33 @@ def test_a_pinned_definition_converges_and_rotates(multi: bool) -> None:
     assert plan([settled_again], cloud, Policy(), TODAY).changes == ()
 
 
+MD5 = Checksum("md5", "c" * 32)
+SHA512 = Checksum("sha512", "d" * 128)
+
+
+@pytest.mark.parametrize(
+    ("stored", "recorded", "checksum"),
+    [
+        (MD5.digest, MD5.digest, SHA512),  # the first one of the file, as another tool keeps it
+        (MD5.digest.upper(), MD5.digest.upper(), SHA512),
+        (NEW.digest, NEW.digest, NEW),  # a longer one was added since
+        (NEW.digest.upper(), NEW.digest.upper(), NEW),
+        (str(NEW), NEW.digest, NEW),
+        (SHA512.digest, SHA512.digest, SHA512),
+    ],
+)
+def test_any_digest_that_the_upstream_publishes_names_the_build(stored: str, recorded: str, checksum: Checksum) -> None:
+    upstream = UpstreamState(SHA512, DAY, (NEW, MD5))
+    (found,) = pin(definition(versions=[MOVING]), upstream, there(("20261101", stored))).versions
+    assert (found.version, found.meta["upstream_checksum"], found.checksum) == ("20261101", recorded, str(checksum))
+
+
+def test_a_digest_that_the_upstream_does_not_publish_is_another_build() -> None:
+    upstream = UpstreamState(SHA512, DAY, (MD5,))
+    (found,) = pin(definition(versions=[MOVING]), upstream, there(("20261101", NEW.digest))).versions
+    assert (found.version, found.meta["upstream_checksum"]) == (DAY, SHA512.digest)
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_closed_definition_has_what_the_cloud_has(order: int) -> None:
     versions = ["20261101", MOVING][::order]
