@@ -17,6 +17,18 @@ from openstack_image_manager.dates import as_day
 Level = Literal["mandatory", "recommended", "where applicable", "optional"]
 
 
+# Nova reads these without case (FlexibleBooleanField in nova/objects/image_meta.py); clients write True and true.
+# fmt: off
+BOOLEANS = frozenset({
+    "cache_in_nova", "hw_auto_disk_config", "hw_boot_menu", "hw_ephemeral_encryption", "hw_firmware_stateless",
+    "hw_ipxe_boot", "hw_locked_memory", "hw_mem_encryption", "hw_pmu", "hw_qemu_guest_agent", "hw_time_hpet",
+    "hw_vif_multiqueue_enabled", "hw_virtio_packed_ring", "img_cache_in_nova", "img_hide_hypervisor_id",
+    "img_linked_clone", "img_use_agent", "os_require_quiesce", "os_skip_agent_inject_files_at_boot",
+    "os_skip_agent_inject_ssh", "vmware_linked_clone",
+})
+# fmt: on
+
+
 @dataclass(frozen=True, slots=True)
 class Property:
     """The allowed values of a property: `values` and/or a full-match `pattern` (in words: `form`); neither: free

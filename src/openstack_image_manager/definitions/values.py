@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from openstack_image_manager.redaction import names_a_secret, without_secrets
 
@@ -24,6 +26,7 @@ URL_SCHEMES = ("http", "https", "file")
 MOST_BYTES = 65_535  # of a property's value in Glance's database
 UNSUPPORTED_SCHEME = "ftp"  # definitions with such a URL are read, so that one of them does not stop all others
 USE_HTTPS = "ftp is not supported and cannot be downloaded; use https"
+_LOCAL_PATH = re.compile(r"(?i:file):(?!//)(\S+)")
 _SWITCHES = ("", "true", "false", "yes", "no", "on", "off", "none", "required", "optional", "disabled")
 
 
@@ -52,8 +55,14 @@ def property_value(value: str | None) -> str | None:
 
 
 def url(value: str) -> str:
-    """An address that can be asked."""
+    """An address that can be asked. `file:images/disk.img` and `file:/images/disk.img` become `file:///…`: a path is
+    relative to the current directory, as in the existing tool."""
     property_value(value)
+    if path := _LOCAL_PATH.fullmatch(value):
+        try:
+            value = Path(os.path.abspath(unquote(path[1]))).as_uri()
+        except (OSError, ValueError):  # the current directory is gone, or a NUL
+            raise ValueError("is a path relative to a directory that does not exist; write file:///…") from None
     # The value may hold a password, so it is not shown.
     if not re.fullmatch(rf"(?i:{'|'.join((*URL_SCHEMES, UNSUPPORTED_SCHEME))})://\S+", value):
         raise ValueError(f"is not a URL; it must begin with {'://, '.join(URL_SCHEMES)}:// and hold no blanks")

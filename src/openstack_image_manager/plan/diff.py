@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from openstack_image_manager.definitions.image_properties import BOOLEANS
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.model import FieldChange, Image
 from openstack_image_manager.plan import markers
@@ -26,9 +27,16 @@ def diff(found: Image, wanted: Image, reasons: Mapping[str, str] | None = None) 
     return tuple(
         FieldChange(name, before.get(name), after.get(name), why.get(name, "as defined"))
         for name in names
-        if before.get(name) != after.get(name)
+        if not _is_same(name, before.get(name), after.get(name))
         and not (name in OPTIONAL and (before.get(name) is None or after.get(name) is None))
     )
+
+
+def _is_same(name: str, before: object, after: object) -> bool:
+    """True for equal values; a boolean that OpenStack reads without case is equal without case."""
+    if name in BOOLEANS and isinstance(before, str) and isinstance(after, str):
+        return before.lower() == after.lower()
+    return before == after
 
 
 def reasons_for(definition: Definition, current: str, role: Role, found: Image, wanted: Image) -> dict[str, str]:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -203,6 +204,16 @@ def test_one_failure_stops_one_definition_only(bench: Bench) -> None:
     assert outcome.code == 1
     assert "1 ok, 1 failed, 0 skipped" in outcome.out
     assert bench.names() == {bench.ubuntu()["name"]: "1"}
+
+
+def test_a_path_relative_to_the_current_directory(bench: Bench) -> None:
+    bench.publish("/local.img")
+    relative = os.path.relpath(bench.site.directory / "local.img")
+    bench.define(bench.ubuntu({"version": "1", "url": f"file:{relative}"}))
+    outcome = bench.run()
+    assert outcome.code == 0, outcome.text
+    assert bench.image("1").properties["image_source"] == "private"
+    bench.converged()
 
 
 def test_latest_brings_in_what_is_new(bench: Bench) -> None:

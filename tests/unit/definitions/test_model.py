@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,32 @@ def test_meta_values_become_texts() -> None:
 )
 def test_urls(url: str) -> None:
     assert version(url=url).url == url
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("file:loc/a.img", "loc/a.img"),
+        ("FILE:./loc/../a.img", "a.img"),
+        ("file:../a.img", "../a.img"),
+        ("file:a%20b%C3%BC%3F.img", "a bü?.img"),
+        ("file:/srv/a.img", "/srv/a.img"),
+        ("file:?a#b", "?a#b"),
+    ],
+)
+def test_local_paths_are_relative_to_the_current_directory(given: str, path: str) -> None:
+    version = Version.model_validate({"version": "1", "url": given})
+    assert version.url == Path(os.path.abspath(path)).as_uri()
+    assert Version.model_validate(version.model_dump()).url == version.url
+
+
+def test_a_current_directory_that_is_gone_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ValueError, match="relative to a directory that does not exist; write file:///"):
+        Version.model_validate({"version": "1", "url": "file:a.img"})
 
 
 @pytest.mark.parametrize(

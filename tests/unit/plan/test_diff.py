@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from tests.support.plans import GIB, TAG, by_version, definition, fields, only, planned, settled
+from tests.support.plans import GIB, TAG, by_version, definition, fields, made, only, planned, settled
 
 from openstack_image_manager.plan import desired, markers
 from openstack_image_manager.plan.diff import diff
@@ -146,6 +146,25 @@ def test_a_checksum_edited_later_is_told_since_bytes_never_change():
     assert not planned([definition(versions=[version(digest)])], [image]).findings
     finding = planned([definition(versions=[version("sha256:" + "cd" * 32)])], [image]).findings[0]
     assert "define a new version" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "changes"),
+    [
+        ("hw_vif_multiqueue_enabled", "True", "true", 0),
+        ("hw_boot_menu", "false", "FALSE", 0),
+        ("os_require_quiesce", "Yes", "yes", 0),
+        ("hw_vif_multiqueue_enabled", "True", "false", 1),
+        ("hw_vif_multiqueue_enabled", None, "false", 1),
+        ("hw_vif_multiqueue_enabled", "false", None, 1),
+        ("os_distro", "True", "true", 1),
+    ],
+)
+def test_booleans_that_openstack_reads_without_case_are_equal_without_case(name, before, after, changes):
+    (image,) = settled([definition(meta={} if before is None else {name: before})])
+    result = planned([definition(meta={} if after is None else {name: after})], [image])
+    assert len([field for change in result.changes for field in change.fields if field.field == name]) == changes
+    assert planned([definition(meta={} if after is None else {name: after})], made(result, [image])).changes == ()
 
 
 def test_diff_of_equal_images_is_empty():
