@@ -122,6 +122,7 @@ class DefinitionPlanner:
                 findings += build_findings.other_bytes(self.definition, version, image)
                 findings += build_findings.unverified(self.definition, version, image)
                 findings += self._held(roles[build], image)
+                findings += build_findings.no_longer_defined(self.definition, order, roles[build], build, image)
                 if version and self._keeps_rollback(roles[build], image):
                     findings += build_findings.not_given(self.definition, image)
         planned = {change.found.id: change for change in (*updates, *late) if not isinstance(change, Create)}
@@ -334,6 +335,7 @@ class DefinitionPlanner:
         )
         stage, why = retention.decide(situation, policy, self.day)
         outdated = retention.is_outdated(situation)
+        cause = retention.cause(situation) if outdated else ""
         if stage >= Stage.HIDE:
             visibility, hidden = self._hidden(visibility, hidden, situation)
         current = build == order.current
@@ -343,11 +345,15 @@ class DefinitionPlanner:
         keeps = self.closed or ((outdated or situation.kept) and not current)
         since = hidden_since(image, stage, keeps, self.day)
         pinned = order.pins.get(build)
-        return Role(current, superseded, outdated, stage, why, visibility, hidden, since, pinned, rolled_back)
+        return Role(current, superseded, outdated, stage, why, visibility, hidden, since, pinned, rolled_back, cause)
 
     def _visible(self, order: BuildOrder) -> int | None:
         """How many of the newest builds stay visible; None: all of them."""
         validity = {**self.definition.meta, **order.newest.meta}.get("uuid_validity")
+        if validity is None and not self.definition.multi and not self._retired:
+            return (
+                0  # nothing rotates: a release is visible as long as it is defined, or for as long as it was promised
+            )
         return (retention.promised_builds if self._retired else retention.visible_builds)(validity, self.day)
 
     @cached_property
@@ -410,8 +416,8 @@ class DefinitionPlanner:
         if role.stage is Stage.DELETE:
             before = [] if image.id in self.takeovers else self._hidden_first(build, order, role, image)
             found = before[-1].wanted if before else image
-            because = build in order.withdrawn or self._retired
-            reason = role.why if because else f"its version is no longer defined; {role.why}"
+            because = build in order.withdrawn or self._retired or role.why == retention.NOT_DEFINED
+            reason = role.why if because else f"{retention.NOT_DEFINED}; {role.why}"
             return [*before, Delete(name, found, reason)]
         if version is None:
             wanted = self._undefined(build, role, image)
@@ -437,22 +443,28 @@ class DefinitionPlanner:
         fields = diff(image, wanted, reasons)
         if not fields:
             return []
+        return [Update(name, image, wanted, fields, self._reason(build, version, order, role, image, wanted))]
+
+    def _reason(
+        self, build: str, version: Version | None, order: BuildOrder, role: Role, image: Image, wanted: Image
+    ) -> str:
+        """Why an image changes, in a few words."""
         if role.pinned_over and role.newest:
-            reason = f"rolled back from {role.pinned_over}"
-        elif (former := image.properties.get("image_name")) in self.definition.former_names:
-            reason = f"renamed from {former}"
-        elif image.name != wanted.name and not role.newest:
-            reason = f"superseded by {order.current}"
-        elif markers.is_pending(image):
-            reason = "an interrupted run left it unpublished"
-        elif role.outdated and self._retired:
-            reason = f"its provided_until was {self._retired}"
-        elif self.policy.tag not in image.tags:
-            reason = "taken over: it has the id of the version"
-        else:
-            gone = retention.WITHDRAWN if build in order.withdrawn else "its version is no longer defined"
-            reason = "differs from its definition" if version else gone
-        return [Update(name, image, wanted, fields, reason)]
+            return f"rolled back from {role.pinned_over}"
+        if (former := image.properties.get("image_name")) in self.definition.former_names:
+            return f"renamed from {former}"
+        if image.name != wanted.name and not role.newest and self.definition.multi:
+            return f"superseded by {order.current}"
+        if markers.is_pending(image):
+            return "an interrupted run left it unpublished"
+        if role.outdated and self._retired:
+            return f"its provided_until was {self._retired}"
+        if self.policy.tag not in image.tags:
+            return "taken over: it has the id of the version"
+        if version is None:
+            return retention.WITHDRAWN if build in order.withdrawn else retention.NOT_DEFINED
+        narrower = (image.visibility, image.hidden) != (wanted.visibility, wanted.hidden)
+        return role.cause if narrower and role.stage >= Stage.HIDE else "differs from its definition"
 
     def _keeps_rollback(self, role: Role, image: Image) -> bool:
         """True for an image of ours with the mark of a rollback: in another project it would not be trusted."""

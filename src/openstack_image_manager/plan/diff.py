@@ -55,12 +55,13 @@ def reasons_for(definition: Definition, current: str, role: Role, found: Image, 
     elif role.newest:
         reasons["name"] = "the newest build has the plain name" if definition.multi else "as defined"
     else:
-        reasons["name"] = reasons["os_purpose"] = f"superseded by {current}"
+        reasons["os_purpose"] = f"superseded by {current}"
+        reasons["name"] = reasons["os_purpose"] if definition.multi else "as defined"
     if (former := found.properties.get("image_name")) in definition.former_names:
         reasons["name"] = reasons["image_name"] = f"renamed from {former}"
     if role.outdated:
         for key in ("visibility", "hidden", "status", markers.HIDDEN_SINCE):
-            reasons[key] = role.why
+            reasons[key] = role.why if role.why.startswith(role.cause) else f"{role.cause}; only hidden: {role.why}"
     return reasons
 
 

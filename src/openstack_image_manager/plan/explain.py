@@ -83,7 +83,7 @@ def _rules(definition: Definition, order: BuildOrder, policy: Policy, today: dat
     if not definition.enable and not policy.force:
         statements.insert(0, ("disabled", "enable is false: nothing of what follows is done without --force"))
     statements.append(("current", f"{order.current}: {_why_current(definition, order)}"))
-    statements.append(("retention", retention.describe_rule(validity, today)))
+    statements.append(("retention", retention.describe_rule(validity, today, definition.multi)))
     statements.append(("outdated", f"older builds are handled by --outdated {policy.outdated}"))
     return statements
 

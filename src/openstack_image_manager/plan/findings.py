@@ -8,7 +8,8 @@ from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.humanize import count
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import markers, origin
-from openstack_image_manager.plan.rotation import build_key
+from openstack_image_manager.plan.model import Role
+from openstack_image_manager.plan.rotation import BuildOrder, build_key
 
 
 def all_bad(definition: Definition) -> Finding:
@@ -104,5 +105,18 @@ def unverified(definition: Definition, version: Version | None, image: Image) ->
     message = (
         f"{image.id} was imported without a checksum and is not verified: Glance keeps {image.hash_algorithm} of the "
         f"image as stored, which cannot be compared with the checksum that version {version.version} has by now"
+    )
+    return [Finding("note", definition.name, message)]
+
+
+def no_longer_defined(definition: Definition, order: BuildOrder, role: Role, build: str, image: Image) -> list[Finding]:
+    """Report a release that left a definition without rotation, and stays visible."""
+    if definition.multi or build in order.defined or role.outdated:
+        return []
+    validity = {**definition.meta, **order.newest.meta}.get("uuid_validity")
+    why = f"uuid_validity is {validity}" if validity else "keep: true"
+    message = (
+        f"{image.name} ({image.id}) is no longer defined and stays visible, because {why}; to hide it, keep the "
+        "version in the definition with 'withdrawn: true'"
     )
     return [Finding("note", definition.name, message)]

@@ -25,8 +25,8 @@ class Stage(IntEnum):
 class Role:
     """The role of one version within its definition.
 
-    `superseded`: another version is the same system. `outdated`: not one of the visible builds. `stage`: the stage of
-    retention, `why`: the reason. `hidden_since`: the day of hiding.
+    `superseded`: another version is the same system. `outdated`: not one of the visible builds, for this `cause`.
+    `stage`: the stage of retention, `why`: its reason, or what limits it. `hidden_since`: the day of hiding.
     After a rollback, `pinned_over`: the newer version that this one stays current in place of, `rolled_back`: the day
     on which another one took this one's place."""
 
@@ -40,6 +40,7 @@ class Role:
     hidden_since: str | None = None
     pinned_over: str | None = None
     rolled_back: str | None = None
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from openstack_image_manager.plan.model import Policy, Role, Stage
 DEFAULT_VISIBLE = 3
 LAST = re.compile(r"last-0*(\d{1,9})")  # no cloud has more images; a longer number is not valid
 STILL_DEFINED = "still defined"
+NOT_DEFINED = "its version is no longer defined"
 OUTDATED = "older than the visible builds"
 WITHDRAWN = "withdrawn in the definition"
 WIDEST_FIRST = ("public", "community", "shared", "private")
@@ -59,7 +60,7 @@ def decide(situation: Situation, policy: Policy, today: date) -> tuple[Stage, st
     # A build that was rolled back from or withdrawn is hidden even where outdated ones stay as they are.
     asked = max(Stage[policy.outdated.upper()], Stage.HIDE if s.bad or s.withdrawn else Stage.KEEP)
     limit, why = _limit(s, asked, policy, today)
-    return (limit, why) if limit < asked else (asked, _cause(s) or OUTDATED)
+    return (limit, why) if limit < asked else (asked, cause(s))
 
 
 def is_outdated(s: Situation) -> bool:
@@ -70,6 +71,11 @@ def is_outdated(s: Situation) -> bool:
         return False
     # A version without rotation stays as long as it is defined.
     return s.multi or not s.defined
+
+
+def cause(s: Situation) -> str:
+    """Why a build is outdated, whatever limits what is done about it."""
+    return _cause(s) or (OUTDATED if s.multi else NOT_DEFINED)
 
 
 def _cause(s: Situation) -> str:
@@ -129,8 +135,10 @@ def promised_builds(uuid_validity: str | None, today: date) -> int | None:
     return 0 if uuid_validity == "none" or (until and until < today) else visible_builds(uuid_validity, today)
 
 
-def describe_rule(uuid_validity: str | None, today: date) -> str:
+def describe_rule(uuid_validity: str | None, today: date, multi: bool = True) -> str:
     """Describe what visible_builds makes of a value, and why."""
+    if uuid_validity is None and not multi:
+        return "no uuid_validity: a version stays visible as long as it is defined"
     visible = visible_builds(uuid_validity, today)
     if uuid_validity is None:
         return f"no uuid_validity: the newest {visible} builds stay visible"

@@ -24,8 +24,8 @@ SIGNED = "Signed"  # an extra column if any image has a signature
 class Row:
     """One version. `age` in days; `due`: the day a successor is needed, of builds that are current or have the name of
     the definition now. `state`: ok, missing, unfinished, differs, to be deleted, or disabled; `drift`: the fields that
-    differ; `signed_days`: how old the signature is; `standing`: hidden, rolled back, or in place of a version that was
-    rolled back."""
+    differ; `signed_days`: how old the signature is; `standing`: hidden, rolled back, in place of a version that was
+    rolled back, no longer defined."""
 
     definition: str
     name: str
@@ -150,12 +150,17 @@ def _row(
         signed_by=signed_by or None,
         signed_at=signed_at or None,
         signed_days=(today - signed_day).days if signed_day else None,
-        standing=_standing(image),
+        standing=_standing(definition, version, image),
     )
 
 
-def _standing(image: Image) -> str:
-    """Return the effect of a rollback or of retention."""
+def _standing(definition: Definition, version: str, image: Image) -> str:
+    """Return the effect of a rollback or of retention, and whether the definition still has the version."""
+    is_defined = any(version == each.version for each in definition.versions)
+    return ", ".join(filter(None, (_effect(image), "" if is_defined else "no longer defined")))
+
+
+def _effect(image: Image) -> str:
     if over := image.properties.get(markers.PINNED_OVER):
         return f"in place of {over}"
     if markers.ROLLED_BACK in image.properties:

@@ -105,7 +105,7 @@ def test_versions_side_by_side_and_one_with_a_visibility_of_its_own():
     assert said(explanation)["names"] == "each version has its own"
     assert said(explanation)["current"] == "2: the newest version"
     assert said(explanation, "1")["visibility"] == "private: as the version says"
-    assert said(explanation, "1")["name"] == "Ubuntu 24.04 1: superseded by 2"
+    assert said(explanation, "1")["name"] == "Ubuntu 24.04 1: as defined"
 
 
 def test_second_images_and_what_was_left_are_there_too():

@@ -62,8 +62,13 @@ def test_versions_of_a_non_multi_image_keep_their_names_and_visibility():
         ("RancherOS 1.4.1", "public"),
     ]
     assert by_version(found)["1.3.0"].properties["os_version"] == "1.3.0"
-    # A version that leaves the definition is left as it is.
-    assert not planned([definition("RancherOS", ["1.4.1"], multi=False)], found).changes
+    # A version that leaves the definition keeps its name, and is hidden.
+    fewer = definition("RancherOS", ["1.4.1"], multi=False)
+    assert sorted((image.name, image.visibility) for image in settled([fewer], found=found)) == [
+        ("RancherOS 1.3.0", "community"),
+        ("RancherOS 1.4.0", "community"),
+        ("RancherOS 1.4.1", "public"),
+    ]
 
 
 def test_two_generic_builds_of_one_system_are_not_both_generic():

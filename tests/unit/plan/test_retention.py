@@ -27,7 +27,7 @@ RETIRED = Situation(rank=0, visible=3, uses=0, defined=True, retired=TODAY)
         (replace(OLD, kept=True), DELETE, Stage.KEEP, "not outdated"),
         (replace(OLD, explicit=True), DELETE, Stage.KEEP, "not outdated"),
         (replace(OLD, multi=False, defined=True), DELETE, Stage.KEEP, "not outdated"),
-        (replace(OLD, multi=False), DELETE, Stage.DELETE, "older than"),
+        (replace(OLD, multi=False), DELETE, Stage.DELETE, "its version is no longer defined"),
         (OLD, Policy(outdated="keep"), Stage.KEEP, "older than"),
         (OLD, Policy(), Stage.HIDE, "older than"),
         (OLD, Policy(outdated="deactivate"), Stage.DEACTIVATE, "older than"),
@@ -257,3 +257,59 @@ def test_junk_that_is_protected_stays_and_is_told():
     result = planned([*outdated_cloud(), junk], Policy())
     assert not result.changes
     assert "junk is killed and was left by an interrupted run; it is protected, so it stays" in str(result.findings)
+
+
+def without_rotation(*versions, **fields):
+    return definition("Appliance", [*versions], multi=False, **fields)
+
+
+def test_a_release_that_is_no_longer_defined_is_outdated_at_once():
+    found = settled([without_rotation("1.0", "1.1", "1.2")])
+    result = plan([without_rotation("1.1", "1.2")], found, Policy(), TODAY)
+    (change,) = result.changes
+    assert (change.subject, change.reason) == ("Appliance 1.0", "its version is no longer defined")
+    assert {field.field: field.reason for field in change.fields}["visibility"] == "its version is no longer defined"
+    assert change.wanted.visibility == "community"
+    *_, deletion = plan([without_rotation("1.1", "1.2")], found, DELETE, TODAY, usage=lambda _: 0).changes
+    assert isinstance(deletion, Delete)
+    assert deletion.reason == "its version is no longer defined"
+    after = made(result, found)
+    assert plan([without_rotation("1.1", "1.2")], after, Policy(), TODAY).changes == ()
+    # Defined again, it is visible again.
+    back = settled([without_rotation("1.0", "1.1", "1.2")], found=after)
+    assert by_version(back)["1.0"].visibility == "public"
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [({"meta": {"uuid_validity": "last-3"}}, "uuid_validity is last-3"), ({"keep": True}, "keep: true")],
+)
+def test_a_release_that_a_promise_keeps_visible_is_reported(fields, why):
+    found = settled([without_rotation("1.0", "1.1", "1.2", **fields)])
+    result = plan([without_rotation("1.1", "1.2", **fields)], found, Policy(), TODAY)
+    assert not result.changes
+    (finding,) = result.findings
+    image = by_version(found)["1.0"]
+    assert finding.message == (
+        f"Appliance 1.0 ({image.id}) is no longer defined and stays visible, because {why}; to hide it, keep the "
+        "version in the definition with 'withdrawn: true'"
+    )
+
+
+def test_reasons_name_the_cause_and_then_what_limits_it():
+    versions = ["1", "2", "3", "4"]
+    found = settled([definition(versions=versions)], replace(DELETE, outdated="keep"))
+    (change,) = plan([definition(versions=versions)], found, DELETE, TODAY, usage=lambda _: 0).changes
+    assert change.reason == "older than the visible builds"
+    reasons = {field.field: field.reason for field in change.fields}
+    assert reasons["visibility"] == "older than the visible builds; only hidden: still defined"
+    (change,) = plan([definition(versions=versions)], found, Policy(), TODAY).changes
+    assert {field.reason for field in change.fields} == {"older than the visible builds"}
+
+
+def test_without_rotation_nothing_is_superseded():
+    found = settled([without_rotation("1.0", "1.1")])
+    dashed = without_rotation("1.0", "1.1", separator="-")
+    result = plan([dashed], found, Policy(), TODAY)
+    assert {change.reason for change in result.changes} == {"differs from its definition"}
+    assert {field.reason for change in result.changes for field in change.fields} == {"as defined"}
