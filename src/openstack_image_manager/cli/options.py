@@ -126,6 +126,10 @@ class Policy:
     orphans: Annotated[
         defaults.Orphans, typer.Option("--orphans", help="What to do with images without a definition.")
     ] = "keep"
+    end_promise: Annotated[
+        list[str] | None,
+        typer.Option("--end-promise", metavar="NAME", help="End what images of a gone definition promise (repeat)."),
+    ] = None
     unknown_usage: Annotated[
         defaults.UnknownUsage,
         typer.Option("--unknown-usage", help="What to do with images if their usage is unknown."),
@@ -137,9 +141,14 @@ class Policy:
 
     def for_plan(self, **changes: Any) -> model.Policy:
         """Convert to the policy of a plan, with some `changes`. Raises UsageError."""
+        from openstack_image_manager.errors import UsageError
         from openstack_image_manager.plan import model
 
-        return model.Policy(**{**asdict(self), "grace": days("--grace", self.grace, 30), **changes})
+        ended = tuple(self.end_promise or ())
+        if ended and self.orphans == "keep":
+            raise UsageError("--end-promise needs --orphans hide or --orphans delete, which say what happens then")
+        options = {**asdict(self), "grace": days("--grace", self.grace, 30), "end_promise": ended}
+        return model.Policy(**{**options, **changes})
 
 
 def days(option: str, text: str, example: int) -> int:

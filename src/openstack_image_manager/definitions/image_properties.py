@@ -123,6 +123,40 @@ PROPERTIES: Mapping[str, Property] = {
 }
 
 
+# More properties that OpenStack reads: names to compare with, since their values are as free as those of others.
+# fmt: off
+OTHERS = frozenset({
+    "auto_disk_config", "cinder_img_volume_type", "hw_boot_menu", "hw_cdrom_bus", "hw_cpu_cores", "hw_cpu_policy",
+    "hw_cpu_sockets", "hw_cpu_thread_policy", "hw_cpu_threads", "hw_input_bus", "hw_locked_memory", "hw_machine_type",
+    "hw_mem_page_size", "hw_numa_nodes", "hw_pointer_model", "hw_qemu_guest_agent", "hw_rescue_bus",
+    "hw_rescue_device", "hw_scsi_model", "hw_serial_port_count", "hw_time_hpet", "hw_tpm_model", "hw_tpm_version",
+    "hw_video_model", "hw_vif_model", "hw_viommu_model", "hw_virtio_packed_ring", "img_config_drive",
+    "img_hide_hypervisor_id", "kernel_id", "os_admin_user", "os_command_line", "os_require_quiesce",
+    "os_shutdown_timeout", "os_skip_agent_inject_files_at_boot", "os_skip_agent_inject_ssh", "os_type", "ramdisk_id",
+})
+# fmt: on
+
+
+def mistyped(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
+    """Names that differ by one letter, or by case and dashes, from a well-known property: (property, message)."""
+    messages = []
+    for key in meta.keys() - PROPERTIES.keys() - OTHERS:
+        plain = key.lower().replace("-", "_")
+        near = next((known for known in (*PROPERTIES, *sorted(OTHERS)) if _is_one_letter_off(plain, known)), None)
+        if near:
+            messages.append((key, f"is not a property that OpenStack or SCS knows; did you mean '{near}'?"))
+    return sorted(messages)
+
+
+def _is_one_letter_off(word: str, known: str) -> bool:
+    """True if one letter is wrong, missing or too many, two neighbours are swapped, or nothing differs."""
+    shortest = min(len(word), len(known))
+    same = next((i for i in range(shortest) if word[i] != known[i]), shortest)
+    word, known = word[same:], known[same:]
+    swapped = word[:2] == known[:2][::-1] and word[2:] == known[2:]
+    return swapped or word[1:] == known[1:] or word[1:] == known or word == known[1:]
+
+
 def unusual(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
     """Known properties with values that neither SCS nor OpenStack knows: (property, message). Never an error."""
     messages = []

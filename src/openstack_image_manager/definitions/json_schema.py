@@ -25,6 +25,7 @@ def json_schema() -> dict[str, Any]:
         "properties": {
             "images": {"type": ["array", "null"], "items": {"$ref": "#/$defs/Definition"}, "description": "The images."}
         },
+        "patternProperties": {r"^(x-|\.)": {"description": "Anything: a place for anchors."}},
         "additionalProperties": False,
         "$defs": {
             "Definition": _record(raw),

@@ -21,6 +21,7 @@ from openstack_image_manager.errors import Error, UsageError
 
 __all__ = ["DefinitionErrors", "Diagnostic", "Loaded", "Position", "json_schema", "load"]
 
+SUFFIXES = (".yml", ".yaml")
 MAX_BYTES = 8 * 1024 * 1024
 
 
@@ -66,6 +67,7 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
     if definitions and not chosen:
         message = f"none of the {len(definitions)} definitions has a name that matches '{name_filter}'"
         warnings.append(Diagnostic(path, None, None, None, None, message))
+    warnings += [] if follows else [Diagnostic(path, None, None, None, None, words) for words in _not_read(path)]
     positions = {definition.name: reading.names[definition.name] for definition in chosen}
     is_part = name_filter is not None or (follows and path != CATALOGUE)
     left_out = tuple(definition for definition in definitions if definition.name not in positions)
@@ -94,7 +96,6 @@ def _complete(resolver: Resolver) -> Resolver:
 
 
 def _files(path: str) -> list[str]:
-    suffixes = (".yml", ".yaml")
     try:
         if "**" in path:
             names = [name for name in glob.glob(path, recursive=True) if not os.path.isdir(name)]
@@ -107,10 +108,43 @@ def _files(path: str) -> list[str]:
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise Error(f"{path}: {reason}; name the definitions with --images PATH") from None
-    files = sorted(name for name in names if name.endswith(suffixes) and (os.path.islink(name) or os.path.isfile(name)))
+    files = sorted(name for name in names if name.endswith(SUFFIXES) and (os.path.islink(name) or os.path.isfile(name)))
     if not files:
-        raise Error(f"{path}: no *.yml or *.yaml here; name the file or directory of definitions with --images PATH")
+        hint = "".join(f"; {words}" for words in _not_read(path))
+        raise Error(
+            f"{path}: no *.yml or *.yaml here{hint}; name the file or directory of definitions with --images PATH"
+        )
     return files
+
+
+def _not_read(path: str) -> list[str]:
+    """What somebody may think is read of a directory: YAML in its directories, and files with another spelling of the
+    suffix."""
+    try:
+        entries = [entry for entry in os.scandir(path) if entry.name[0] != "."] if os.path.isdir(path) else []
+        folders = [entry.name for entry in entries if entry.is_dir() and _has_yaml(entry.path)]
+    except OSError:
+        return []
+    files = [entry.name for entry in entries if _is_yaml(entry.name) and not entry.name.endswith(SUFFIXES)]
+    words = []
+    if folders:
+        words.append(f"YAML in {_some(folders)} is not read; '{os.path.join(path, '**')}' reads all directories")
+    if files:
+        words.append(f"not read: {_some(files)}; rename to *.yml or *.yaml")
+    return words
+
+
+def _has_yaml(folder: str) -> bool:
+    with os.scandir(folder) as entries:
+        return any(_is_yaml(entry.name) for entry in entries)
+
+
+def _is_yaml(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and name[0] != "."
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(sorted(names)[:3]) + (", …" if len(names) > 3 else "")
 
 
 def _read(reading: Parser, path: str) -> None:

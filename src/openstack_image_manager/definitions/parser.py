@@ -19,7 +19,7 @@ from openstack_image_manager.definitions.diagnostics import (
     field_path,
     suggestion,
 )
-from openstack_image_manager.definitions.image_properties import unusual
+from openstack_image_manager.definitions.image_properties import mistyped, unusual
 from openstack_image_manager.definitions.model import LATEST, Definition, Version
 from openstack_image_manager.definitions.nodes import record
 from openstack_image_manager.definitions.resolvers.model import Resolver
@@ -99,7 +99,8 @@ class Parser:
         if isinstance(root, MappingNode):
             entries = tree.entries(root, ())
             for key in entries:
-                if key != "images":
+                # As in other YAML formats: a place for anchors.
+                if key != "images" and not key.startswith(("x-", ".")):
                     add_problem(tree.find(root, (key,), key=True), key, "unknown field" + suggestion(key, ["images"]))
             images = entries["images"][1] if "images" in entries else None
             if isinstance(images, SequenceNode):
@@ -294,6 +295,17 @@ class _DefinitionParser:
                 message = f"has {count} {what}; Glance allows {QUOTA} for an image, unless the cloud sets another limit"
                 self._add_problem(loc, message, warning=True)
 
+    def _warn_of_hidden(self, definition: Definition) -> None:
+        """Warn where the plain name is that of an image which no list shows."""
+        newest = max(definition.offered, key=lambda version: naming.version_key(version.version), default=None)
+        if definition.multi and newest is not None and newest.hidden:
+            index = next(i for i, version in enumerate(definition.versions) if version.version == newest.version)
+            message = (
+                f"hides the newest version, so no user finds '{definition.name}' in the image list; use withdrawn: "
+                "true to go back to the version before"
+            )
+            self._add_problem(("versions", index, "hidden"), message, warning=True)
+
     def _warn(self, definition: Definition) -> None:
         seen_by_members = {definition.visibility, *(version.visibility for version in definition.versions)}
         if definition.members and "shared" not in seen_by_members:
@@ -306,9 +318,10 @@ class _DefinitionParser:
         self._warn_of_quotas(definition)
         self._warn_of_ours(definition.meta, ())
         self._warn_of_ftp(definition, ())
-        remarks = [*unusual(definition.meta), *like_secrets(definition.meta)]
+        remarks = [*unusual(definition.meta), *mistyped(definition.meta), *like_secrets(definition.meta)]
         for key, message in remarks:
             self._add_problem(("meta", key), message, warning=True)
+        self._warn_of_hidden(definition)
         for index, version in enumerate(definition.versions):
             loc: Loc = ("versions", index)
             self._warn_of_ftp(version, loc)
@@ -318,7 +331,7 @@ class _DefinitionParser:
             for key, message in unusual({**definition.meta, **version.meta}) if version.meta else ():
                 if (key, message) not in remarks:
                     self._add_problem((*loc, "meta", key), message, warning=True)
-            for key, message in like_secrets(version.meta):
+            for key, message in (*mistyped(version.meta), *like_secrets(version.meta)):
                 self._add_problem((*loc, "meta", key), message, warning=True)
             if version.source:
                 for _, message in unusual({"image_source": version.source}):

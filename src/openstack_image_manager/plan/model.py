@@ -11,6 +11,8 @@ from openstack_image_manager.defaults import DEFAULT_TAG, Orphans, Outdated, Unk
 from openstack_image_manager.definitions.model import Definition, Version, Visibility
 from openstack_image_manager.model import FieldChange, Finding, Image
 
+NO_NAME = "(no name)"
+
 
 class Stage(IntEnum):
     """The stages of retention; each includes the ones before it."""
@@ -96,7 +98,7 @@ class Update:
     @property
     def subject(self) -> str:
         """The name a reader knows the image by."""
-        return self.found.name
+        return self.found.name or NO_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class Delete:
     @property
     def subject(self) -> str:
         """The name a reader knows the image by."""
-        return self.found.name
+        return self.found.name or NO_NAME
 
 
 Change = Create | Update | Delete
@@ -156,6 +158,7 @@ class Policy:
     retire_expired: bool = False  # a definition past its provided_until has no current build
     grace: int = 0  # days from one stage to the next
     orphans: Orphans = "keep"
+    end_promise: tuple[str, ...] = ()  # definitions that are gone, whose images are promised no longer
     unknown_usage: UnknownUsage = "keep"
     max_deletes: int = 5
     same_ids: bool = False  # a version has the same image id in every cloud

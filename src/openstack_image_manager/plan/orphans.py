@@ -16,7 +16,7 @@ from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import markers, retention
 from openstack_image_manager.plan.diff import diff
 from openstack_image_manager.plan.matching import is_usable
-from openstack_image_manager.plan.model import Change, Delete, Policy, Role, Stage, Update
+from openstack_image_manager.plan.model import NO_NAME, Change, Delete, Policy, Role, Stage, Update
 from openstack_image_manager.plan.retention import (
     Usage,
     hidden_since,
@@ -89,12 +89,12 @@ def _version(image: Image) -> Any:
 def _orphan(
     name: str, rank: int, image: Image, policy: Policy, today: date, usage: Usage, behind: Sequence[str]
 ) -> tuple[list[Change], list[Finding]]:
-    stage, why = _stage(image, rank, policy, today, usage)
+    stage, why = _stage(name, image, rank, policy, today, usage)
     if behind and policy.orphans != "keep":
         stage, why = Stage.KEEP, "these definitions are behind the cloud"
     if stage is Stage.KEEP:
-        message = f"{image.name} ({image.id}) has no definition and is kept: {why}"
-        return [], [Finding("note", name, message)]
+        message = f"{_shown(image)} has no definition and is kept: {why}"
+        return [], [Finding("note", name or NO_NAME, message)]
     reason = "it has no definition"
     if stage is Stage.DELETE:
         # Glance may refuse to delete it: then it is hidden at least.
@@ -102,15 +102,21 @@ def _orphan(
         changes: list[Change] = [*before, Delete(name, before[-1].wanted if before else image, reason)]
         return changes, []
     short = stage.name.lower() != policy.orphans
-    findings = [Finding("note", name, f"{image.name} ({image.id}) is kept: {why}")] if short else []
+    findings = [Finding("note", name or NO_NAME, f"{_shown(image)} is kept: {why}")] if short else []
     return [*_hide(name, image, stage, policy, today, reason)], findings
 
 
-def _stage(image: Image, rank: int, policy: Policy, today: date, usage: Usage) -> tuple[Stage, str]:
+def _shown(image: Image) -> str:
+    return f"{image.name or NO_NAME} ({image.id})"
+
+
+def _stage(name: str, image: Image, rank: int, policy: Policy, today: date, usage: Usage) -> tuple[Stage, str]:
+    """The stage of an image of a definition that is gone, and why. A person ends its promise with --end-promise."""
+    promise = None if name in policy.end_promise else retention.promise(image.properties, rank, today)
+    if promise:
+        return Stage.KEEP, f"{promise} (--end-promise '{name}' ends that)"
     if policy.orphans == "keep":
         return Stage.KEEP, "--orphans hide or delete removes it"
-    if promise := retention.promise(image.properties, rank, today):
-        return Stage.KEEP, promise
     situation = situation_of(image, 0, 0, policy, usage)
     return retention.decide(situation, replace(policy, outdated=policy.orphans), today)
 
@@ -134,13 +140,13 @@ def clear_leftover(group: str, image: Image, foreign: bool, today: date, finding
     `foreign`: it belongs to another project, which alone knows what it is for."""
     if foreign:
         message = f"{image.id} is {image.status}; it belongs to project {image.owner}, so it stays"
-        findings.append(Finding("warning", group, message))
+        findings.append(Finding("warning", group or NO_NAME, message))
         return []
     what = f"{image.id} is {image.status} and was left by an interrupted run"
     if image.import_task is None and is_stale(image, today) and not image.protected:
         return [Delete(group, image, f"{what} on {image.updated_at[:10]}", junk=True)]
     then = "it is protected, so it stays" if image.protected else "it is removed when it is two days old"
-    findings.append(Finding("warning", group, f"{what}; {then}"))
+    findings.append(Finding("warning", group or NO_NAME, f"{what}; {then}"))
     return []
 
 

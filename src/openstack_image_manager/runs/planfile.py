@@ -41,6 +41,7 @@ class _Policy(_Strict):
     retire_expired: bool = False  # plans of older releases do not have it
     grace: int = Field(ge=0, le=9999)
     orphans: Literal["keep", "hide", "delete"]
+    end_promise: tuple[str, ...] = ()  # plans of older releases do not have it
     unknown_usage: Literal["keep", "delete"]
     max_deletes: int = Field(ge=0, le=2**31 - 1)
     same_ids: bool

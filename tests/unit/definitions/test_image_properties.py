@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openstack_image_manager.definitions.image_properties import PROPERTIES, unusual
+from openstack_image_manager.definitions.image_properties import OTHERS, PROPERTIES, mistyped, unusual
 
 USUAL = [
     ("architecture", "x86_64 aarch64 ppc64le s390x riscv64 risc-v"),
@@ -90,3 +90,25 @@ def test_every_property_says_its_level_and_what_it_allows() -> None:
         assert all(known.allows(value) for value in known.values)
     assert PROPERTIES["os_version"].allowed == ""
     assert PROPERTIES["provided_until"].allowed == "none, notice, a date YYYY-MM-DD"
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        *(
+            ("os_distor", "os_distro"),
+            ("os_distr", "os_distro"),
+            ("os_distros", "os_distro"),
+            ("os_distrp", "os_distro"),
+        ),
+        *(("OS_Distro", "os_distro"), ("hw-scsi-model", "hw_scsi_model"), ("hw_scsi_modle", "hw_scsi_model")),
+        *(("my_own", None), ("os_version_id", None), ("x", None), ("", None), ("trait:os_distor", None)),
+    ],
+)
+def test_names_that_are_nearly_those_of_well_known_properties(key: str, meant: str | None) -> None:
+    expected = [(key, f"is not a property that OpenStack or SCS knows; did you mean '{meant}'?")] if meant else []
+    assert mistyped({key: "x", "os_distro": "y"}) == expected
+
+
+def test_no_well_known_property_is_a_mistyped_one() -> None:
+    assert mistyped(dict.fromkeys([*PROPERTIES, *OTHERS])) == []

@@ -120,6 +120,21 @@ WARNINGS = [
         "network, custom; did you mean 'generic'?",
     ),
     (
+        "    meta: {os_distor: debian}\n" + TAIL,
+        "a.yml:4:23: A: meta.os_distor: is not a property that OpenStack or SCS knows; did you mean 'os_distro'?",
+    ),
+    (
+        TAIL + "        meta: {hw_scsi_modle: virtio-scsi}\n",
+        "a.yml:7:31: A: versions[0].meta.hw_scsi_modle: is not a property that OpenStack or SCS knows; did you mean "
+        "'hw_scsi_model'?",
+    ),
+    (
+        "    multi: true\n" + TAIL + "        hidden: true\n",
+        "a.yml:8:17: A: versions[0].hidden: hides the newest version, so no user finds 'A' in the image list; use "
+        "withdrawn: true to go back to the version before",
+    ),
+    ("    multi: false\n" + TAIL + "        hidden: true\n", None),
+    (
         "    meta: {uuid_validity: soon}\n" + TAIL + "        meta: {a: b}\n",
         "a.yml:4:27: A: meta.uuid_validity: 'soon' is unusual, known are none, notice, forever, last-N (the newest N "
         "builds), a date YYYY-MM-DD; until that is corrected, all builds stay visible",
@@ -175,10 +190,40 @@ def test_a_directory_holds_definitions_and_other_things(tmp_path: Path) -> None:
     (tmp_path / "sub" / "c.yaml").write_text(RANCHER)
     loaded = read(tmp_path, UBUNTU, "# later\n")
     assert [definition.name for definition in loaded.definitions] == ["Ubuntu 24.04"]
-    assert [str(warning) for warning in loaded.warnings] == [f"{tmp_path / 'b.yml'}: contains no definitions"]
+    assert [str(warning) for warning in loaded.warnings] == [
+        f"{tmp_path / 'b.yml'}: contains no definitions",
+        f"{tmp_path}: YAML in sub is not read; '{tmp_path}/**' reads all directories",
+    ]
     for pattern in ("**", "**/*.y*ml"):
         found = load(str(tmp_path / pattern)).definitions
         assert [definition.name for definition in found] == ["Ubuntu 24.04", "RancherOS"]
+
+
+def test_keys_for_anchors_are_ignored(tmp_path: Path) -> None:
+    text = """\
+x-base: &base {format: raw, meta: {os_distro: debian}}
+.urls: &urls [{version: '1', url: 'https://example.org/1'}]
+images:
+  - {<<: *base, name: A, versions: *urls}
+"""
+    (definition,) = read(tmp_path, text).definitions
+    assert (definition.format, definition.versions[0].version) == ("raw", "1")
+
+
+def test_yaml_that_is_not_read_is_named(tmp_path: Path) -> None:
+    for name in ("sub/b.yml", "more/c.yaml", "empty/x.txt", ".git/d.yml", "dots/.e.yml", "F.YML", "G.Yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("images: []\n")
+    words = [
+        f"YAML in more, sub is not read; '{tmp_path}/**' reads all directories",
+        "not read: F.YML, G.Yaml; rename to *.yml or *.yaml",
+    ]
+    with pytest.raises(Error) as caught:
+        load(str(tmp_path))
+    assert "; ".join(words) in str(caught.value)
+    (tmp_path / "a.yml").write_text(UBUNTU)
+    assert [str(warning) for warning in load(str(tmp_path)).warnings] == [f"{tmp_path}: {each}" for each in words]
+    assert load(str(tmp_path / "a.yml")).warnings == ()
 
 
 def test_nothing_to_read_says_what_to_do(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from openstack_image_manager.plan.model import Delete, Policy, Update
 from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.plan.retention import promise
 
+DELETE_ORPHANS = Policy(orphans="delete")
+
 
 def orphan(**properties: str) -> Image:
     image = settled([definition("Gone")])[0]
@@ -163,3 +165,35 @@ def test_what_is_hidden_stays_as_hiding_made_it(visibility):
     after = made(again(cloud), cloud)
     assert sorted(each.visibility for each in after) == sorted(["public", visibility, visibility])
     assert not again(after).changes
+
+
+def test_a_person_can_end_a_promise():
+    found = [orphan(provided_until="2030-06-30", uuid_validity="last-2")]
+    names = {"Ubuntu 24.04"}
+
+    def planned(policy: Policy):
+        return plan([], found, policy, TODAY, names=names, usage=lambda _: 0)
+
+    for policy in (Policy(), DELETE_ORPHANS):
+        result = planned(policy)
+        assert result.changes == ()
+        assert "its provided_until is 2030-06-30 (--end-promise 'Gone' ends that)" in str(result.findings)
+    assert planned(replace(DELETE_ORPHANS, end_promise=("Another",))).changes == ()
+    result = planned(replace(DELETE_ORPHANS, end_promise=("Gone",)))
+    assert [type(change) for change in result.changes] == [Update, Delete]
+    # What is in use, or protected, stays as long as it is.
+    used = plan([], found, replace(DELETE_ORPHANS, end_promise=("Gone",)), TODAY, names=names, usage=lambda _: 1)
+    assert [type(change) for change in used.changes] == [Update]
+
+
+@pytest.mark.parametrize("name", ["", "Gone"])
+def test_an_image_without_a_name_is_shown_as_such(name: str) -> None:
+    image = Image(name, "public", id="8754b430", owner="ours")
+    result = plan([], [image, replace(image, id="queued", status="queued")], Policy(), TODAY, names={"Ubuntu 24.04"})
+    shown = name or "(no name)"
+    assert [(finding.subject, finding.message.partition(" has ")[0]) for finding in result.findings] == [
+        (shown, f"{shown} (8754b430)"),
+        (shown, "queued is queued and was left by an interrupted run; it is removed when it is two days old"),
+    ]
+    changes = plan([], [image], DELETE_ORPHANS, TODAY, names={"Ubuntu 24.04"}, usage=lambda _: 0).changes
+    assert {change.subject for change in changes} == {shown}
