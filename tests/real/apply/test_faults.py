@@ -72,6 +72,7 @@ def met(watched: Bench, proxy: Proxy, fault: str, *calls: str) -> Outcome:
         nth = 1 + (call in SECOND)
         rules[call] = proxy.add(Rule(method=method, path=path, nth=nth, **FAULTS[fault]))
     outcome = watched.run()
+    print(*proxy.calls, sep="\n")  # which one had the fault, if this fails
     assert [call for call, rule in rules.items() if rule.seen < rule.nth] == [], outcome.text
     assert "Traceback" not in outcome.text
     proxy.clear()
