@@ -61,7 +61,7 @@ def pre_request(worker, request):
     _request.only_reads = request.method in ("GET", "HEAD")
 
 
-# SAML, which the sandbox does not offer, prepares its XML schemas at every start of Keystone: more than a second of work.
+# SAML, which the sandbox does not offer, prepares its XML schemas at every start of Keystone, in more than a second.
 _saml = types.ModuleType("saml2.xml.schema")
 _saml.XMLSchemaError = _saml.validate = None
 sys.modules["saml2.xml.schema"] = _saml
