@@ -158,28 +158,29 @@ class Copier:
         digests = self.hash_object(comparison, expected.algorithm)
         recorded = (digests.size, digests["sha256"], digests["sha512"]) == (record.size, record.sha256, record.sha512)
         if recorded and digests[expected.algorithm] == expected.digest:
-            comparison = self._mark_damaged(comparison, record, None) if record.damaged else comparison
+            proven = replace(record, damaged=None, md5=digests["md5"])
+            comparison = self._update_record(comparison, record, proven) if proven != record else comparison
             return replace(comparison, is_read=promised in record.stored)
         reason = f"its bytes have sha256:{digests['sha256']}, its record says sha256:{record.sha256}"
         if recorded:
             reason = (
                 f"its bytes have {expected.algorithm}:{digests[expected.algorithm]}, the definition says {expected}"
             )
-        marked = self._mark_damaged(comparison, record, datetime.now(UTC).isoformat(timespec="seconds"))
+        damaged = replace(record, damaged=datetime.now(UTC).isoformat(timespec="seconds"))
+        marked = self._update_record(comparison, record, damaged)
         return replace(marked, verdict=Verdict.MISMATCH, reason=reason)
 
-    def _mark_damaged(self, comparison: Comparison, record: Record, damaged: str | None) -> Comparison:
-        """Write since when the object is damaged into its record, and return the new comparison.
+    def _update_record(self, comparison: Comparison, record: Record, new: Record) -> Comparison:
+        """Write what was found out about the bytes into the record, and return the new comparison.
 
         The record is written only if it has not changed since it was read: another run may have replaced the object.
         """
-        new = replace(record, damaged=damaged)
         if not self.dry:
             try:
                 if read_record(self.store, comparison.item.key)[0] == record:
                     self.store.put(comparison.item.key + RECORD, encode(new))
-            except StorageError as error:  # the verdict stands without the mark
-                self.reporter.line(comparison.item.subject, f"the record cannot be marked: {error}")
+            except StorageError as error:  # the verdict stands without it
+                self.reporter.line(comparison.item.subject, f"the record cannot be updated: {error}")
         stored = replace(comparison.stored, record=new) if comparison.stored else None
         return compare(comparison.item, stored)
 
@@ -206,6 +207,7 @@ def _record(item: Item, proof: Proof, source: tuple[str, int], digests: Digests)
         size=digests.size,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         signature=proof.signature,
+        md5=digests["md5"],
         **description(item.definition, version),
     )
 

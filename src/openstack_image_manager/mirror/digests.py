@@ -10,7 +10,8 @@ WAITING = 4  # chunks that a hash may lag behind; more would only take memory
 
 
 class Digests:
-    """Compute SHA-256, SHA-512 and `more`, except for the `known` ones that another object computes.
+    """Compute SHA-256, SHA-512, MD5 (for clients of simplestreams) and `more`, except for the `known` ones that another
+    object computes.
 
     `with` ends the threads; the digests are available after `finish`.
     """
@@ -18,7 +19,7 @@ class Digests:
     def __init__(self, *more: str, known: frozenset[str] = frozenset()) -> None:
         self.size = 0
         self._done: dict[str, str] = {}
-        names = [name for name in dict.fromkeys(("sha256", "sha512", *more)) if name not in known]
+        names = [name for name in dict.fromkeys(("sha256", "sha512", "md5", *more)) if name not in known]
         self._queues: list[Queue[bytes | None]] = [Queue(WAITING) for _ in names]
         self._threads = [
             threading.Thread(target=self._work, args=pair, name=f"hash-{pair[0]}", daemon=True)
@@ -28,7 +29,7 @@ class Digests:
             thread.start()
 
     def _work(self, name: str, queue: Queue[bytes | None]) -> None:
-        digest = hashlib.new(name)
+        digest = hashlib.new(name, usedforsecurity=name != "md5")
         while (chunk := queue.get()) is not None:
             digest.update(chunk)
         self._done[name] = digest.hexdigest()

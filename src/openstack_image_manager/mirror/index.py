@@ -21,7 +21,7 @@ SIGNED = {".json": ".sjson", SUMS: f"{SUMS}.gpg"}  # suffix of the unsigned and 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el"}
 # OpenStack's simplestreams clients look for this name; other formats have their own names.
 FTYPES = {"qcow2": "disk1.img"}
-Entry = tuple[str, str, str, str, str]  # key, name, version, sha256, sha512 or nothing
+Entry = tuple[str, str, str, str, str, str]  # key, name, version, sha256, sha512 or nothing, md5 or nothing
 _MARK = f"# made by {MAKER}; lines like this are comments"
 
 
@@ -67,7 +67,10 @@ def parse_products(text: str, prefix: str) -> set[Entry]:
     """Return the entries of a published products file; nothing if it is not valid."""
     try:
         return {
-            (prefix + item["path"], product["release_title"], version, item["sha256"], item.get("sha512", ""))
+            (
+                *(prefix + item["path"], product["release_title"], version),
+                *(item["sha256"], item.get("sha512", ""), item.get("md5", "")),
+            )
             for product in json.loads(text)["products"].values()
             for version, entry in product["versions"].items()
             for item in entry["items"].values()
@@ -143,6 +146,7 @@ def _version(path: str, record: Record) -> dict[str, Any]:
         "path": path,
         "sha256": record.sha256,
         **({"sha512": record.sha512} if record.sha512 else {}),
+        **({"md5": record.md5} if record.md5 else {}),
         "size": record.size,
         "source": record.source,
     }

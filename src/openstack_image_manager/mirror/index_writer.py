@@ -86,26 +86,35 @@ class Publisher:
         return sorted(whole.keys() - self._signable(whole).keys())
 
     def _signable(self, whole: Mapping[str, Record]) -> dict[str, Record]:
-        """Return the objects that may be signed: a source other than the record confirms their sha256. A sha512 without
-        such a source is removed.
+        """Return the objects that may be signed: a source other than the record confirms their sha256. A sha512 or md5
+        without such a source is removed.
 
         Without a signer, all objects are returned.
         """
         if self.signer is None:
             return dict(whole)
         known = defined_digests(self.items, whole)
-        known |= {key: set(record.stored) for key, record in self.verified.items() if whole.get(key) == record}
-        if any(known.get(key, set()) < set(record.stored) for key, record in whole.items()):
+        read = {key: record for key, record in self.verified.items() if whole.get(key) == record}
+        known |= {key: set(record.stored) for key, record in read.items()}
+        if whole.keys() - read.keys():
             self._remember(self.signer)
-        signed = {entry[:4]: entry[4] for entry in sorted(self.signed_entries)}
+        signed = {entry[:4]: entry[4:] for entry in sorted(self.signed_entries)}
         proven = {}
         for key, record in whole.items():
             digests = known.get(key, set())
             before = signed.get((key, record.name, record.version, record.sha256))
             if before is None and record.stored[0] not in digests:
                 continue
-            is_known = record.sha512 == before or record.stored[1] in digests
-            proven[key] = record if is_known else replace(record, sha512="")
+            sha512, md5 = before or ("", "")
+            if record.stored[1] in digests:
+                sha512 = record.sha512
+            if key in read:
+                md5 = record.md5 or ""
+            proven[key] = replace(
+                record,
+                sha512=record.sha512 if record.sha512 == sha512 else "",
+                md5=record.md5 if record.md5 == md5 else None,
+            )
         return proven
 
     def _remember(self, signer: Signer) -> None:

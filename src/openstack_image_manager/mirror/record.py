@@ -22,7 +22,8 @@ class Record:
     published at `source`. `checksum`: the verified checksum of one of the two. `proof`: its origin: definition,
     checksums_url, signature (over the image), or computed (no promised checksum). `signature`: verified (when it was
     copied), recorded (by the definition), or None. `at`: the time, ISO 8601 with time zone. The fields after it are for
-    the index; a record may lack them. `damaged`: when its bytes were found to differ from the digests, or None.
+    the index; a record may lack them. `damaged`: when its bytes were found to differ from the digests, or None. `md5`:
+    of the stored object; nothing is verified with it, but clients of simplestreams that import into Glance need it.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Record:
     os_distro: str | None = None
     os_version: str | None = None
     damaged: str | None = None
+    md5: str | None = None
 
     @property
     def time(self) -> datetime:

@@ -83,6 +83,13 @@ def test_the_whole_tree_in_the_order_of_writing() -> None:
     }
 
 
+def test_an_md5_is_published_where_it_is_known() -> None:
+    made = index.build_index({"b/1.qcow2": replace(RECORD, md5="4" * 32)}, "")
+    assert products(made, "")[DEBIAN]["versions"]["1"]["items"]["disk1.img"]["md5"] == "4" * 32
+    (entry,) = index.parse_products(made["streams/v1/images.json"], "")
+    assert entry[-1] == "4" * 32
+
+
 def test_an_empty_tree() -> None:
     made = index.build_index({}, "")
     assert (list(made), products(made, "")) == (["streams/v1/images.json", "streams/v1/index.json"], {})
