@@ -34,14 +34,14 @@ IMPORTED_WITH_ANOTHER = {"botocore", "keystoneauth1", "pydantic_core", "urllib3"
 # Runs in the installed package's own Python: the help of every command, in one process.
 EVERY_HELP = """
 import contextlib, io, sys, typer
-from openstack_image_manager.cli.app import app, main
+from openstack_image_manager.cli.app import application, main
 
 def paths(command, path):
     yield path
     for name, each in getattr(command, "commands", {}).items():
         yield from paths(each, [*path, name])
 
-for path in paths(typer.main.get_command(app), []):
+for path in paths(typer.main.get_command(application()), []):
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
         main([*path, "--help"])

@@ -4,42 +4,40 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from openstack_image_manager.cli import (
-    adopt,
-    broken_pipe,
-    build,
-    check_updates,
-    doctor,
-    explain,
-    listing,
-    mirror,
-    plan,
-    rollback,
-    root,
-    share,
-    show,
-    status,
-    update,
-    validate,
-)
-from openstack_image_manager.cli.catalogue import catalogue_app
+from openstack_image_manager.cli import broken_pipe, root
 from openstack_image_manager.cli.completion import is_completing
-from openstack_image_manager.cli.keys import keys_app
-from openstack_image_manager.cli.sandbox import sandbox_app
-from openstack_image_manager.cli.scs import scs_app
 from openstack_image_manager.errors import Error
 from openstack_image_manager.report.output import guard
 from openstack_image_manager.transfer.mirrors import environment_mirrors
 
-if TYPE_CHECKING:
-    from typer.models import CommandInfo
+# The modules of this folder, in the order of `--help`, and the commands that each of them registers.
+COMMANDS: Mapping[str, set[str]] = {
+    "plan": {"plan", "apply"},
+    "status": {"status"},
+    "listing": {"list"},
+    "show": {"show"},
+    "explain": {"explain"},
+    "rollback": {"rollback"},
+    "share": {"share", "unshare"},
+    "update": {"update"},
+    "check_updates": {"check-updates"},
+    "mirror": {"mirror"},
+    "adopt": {"adopt"},
+    "validate": {"validate", "schema"},
+    "doctor": {"doctor"},
+    "catalogue": {"catalogue"},
+    "keys": {"keys"},
+    "scs": {"scs"},
+    "sandbox": {"sandbox"},
+}
 
 
 class _Group(TyperGroup):
@@ -64,47 +62,32 @@ def _plain_messages() -> Iterator[None]:
         raise
 
 
-app = typer.Typer(
-    cls=_Group,
-    no_args_is_help=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for module in (
-    *(root, plan, status, listing, show, explain, rollback, share, update),
-    *(check_updates, mirror, adopt, validate, doctor),
-):
-    module.register(app)
-build.register(catalogue_app)
-app.add_typer(catalogue_app, name="catalogue")
-app.add_typer(keys_app, name="keys")
-app.add_typer(scs_app, name="scs")
-app.add_typer(sandbox_app, name="sandbox")
+def application(modules: Collection[str] = COMMANDS.keys()) -> typer.Typer:
+    """Create the application with the root command and the commands of these modules."""
+    app = typer.Typer(
+        cls=_Group,
+        no_args_is_help=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    root.register(app)
+    for module in modules:
+        import_module(f"openstack_image_manager.cli.{module}").register(app)
+    return app
 
 
-def _needed_commands(arguments: list[str]) -> typer.Typer:
-    """Return the application with only the commands that the arguments name. Typer reads the options of all commands
-    first, which takes longer than starting Python."""
-    from copy import copy
-
-    commands = [command for command in app.registered_commands if _name(command) in arguments]
-    groups = [group for group in app.registered_groups if group.name in arguments]
+def _needed_modules(arguments: list[str]) -> Collection[str]:
+    """Return the modules of the commands that the arguments name. Loading all of them, and reading the options of their
+    commands, takes longer than starting Python."""
+    modules = [module for module, commands in COMMANDS.items() if not commands.isdisjoint(arguments)]
     # Help, completion and suggestions for a mistyped command need all commands.
-    mistyped = arguments[:1] and not (commands or groups or arguments[0].startswith("-"))
-    if mistyped or _asks_for_help(arguments):
-        return app
-    smaller = copy(app)
-    smaller.registered_commands, smaller.registered_groups = commands, groups
-    return smaller
+    mistyped = arguments[:1] and not (modules or arguments[0].startswith("-"))
+    return COMMANDS.keys() if mistyped or _asks_for_help(arguments) else modules
 
 
 def _asks_for_help(arguments: list[str]) -> bool:
     return bool({"-h", "--help"} & set(arguments)) or is_completing()
-
-
-def _name(command: CommandInfo) -> str:
-    return command.name or getattr(command.callback, "__name__", "").replace("_", "-")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -121,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         if not _asks_for_help(words):
             environment_mirrors()  # an invalid value is an error of the command line
-        _needed_commands(words)(words)
+        application(_needed_modules(words))(words)
     except Error as error:
         from openstack_image_manager.report.log import say
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from openstack_image_manager.cli import options
+from openstack_image_manager.cli import build, options
 from openstack_image_manager.defaults import CATALOGUE
 
 catalogue_app = typer.Typer(
@@ -16,6 +16,11 @@ catalogue_app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(catalogue_app, name="catalogue")
 
 
 @catalogue_app.command("list")
@@ -59,3 +64,6 @@ def show(
 
     loaded = load(CATALOGUE)
     typer.echo(catalogue.excerpt(names, loaded.definitions, loaded.positions), nl=False)
+
+
+build.register(catalogue_app)

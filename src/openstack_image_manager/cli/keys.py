@@ -21,6 +21,12 @@ keys_app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(keys_app, name="keys")
+
+
 Keys = Annotated[
     Path | None,
     typer.Option(

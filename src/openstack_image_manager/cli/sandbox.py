@@ -18,6 +18,12 @@ sandbox_app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(sandbox_app, name="sandbox")
+
+
 State = Annotated[
     Path | None,
     typer.Option(

@@ -32,6 +32,11 @@ scs_app = typer.Typer(
 )
 
 
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(scs_app, name="scs")
+
+
 @scs_app.callback()
 def scs() -> None:
     """Check images against standards of the Sovereign Cloud Stack."""

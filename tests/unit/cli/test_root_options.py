@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from openstack_image_manager.cli.app import app
+from openstack_image_manager.cli.app import application
 from openstack_image_manager.errors import UsageError
 
 OUTDATED = "'purge' is not one of 'keep', 'hide', 'deactivate', 'delete'."
@@ -30,7 +30,7 @@ def test_options_that_exclude_each_other_are_refused(
 ) -> None:
     """Without a clouds.yaml, so that a run that asks a cloud fails with another error."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", "/nowhere/clouds.yaml")
-    error = CliRunner().invoke(app, list(words)).exception
+    error = CliRunner().invoke(application(), list(words)).exception
     assert isinstance(error, UsageError)
     assert str(error).startswith(message)
 
@@ -38,6 +38,6 @@ def test_options_that_exclude_each_other_are_refused(
 @pytest.mark.parametrize("command", [(), ("plan",), ("catalogue", "list")])
 def test_a_wrong_value_is_reported_without_names_of_exceptions(command: tuple[str, ...]) -> None:
     option, said = ("--output", "'purge' is not one of ") if "list" in command else ("--outdated", OUTDATED)
-    outcome = CliRunner().invoke(app, [*command, option, "purge"])
+    outcome = CliRunner().invoke(application(), [*command, option, "purge"])
     assert outcome.exit_code == 2
     assert f"Error: Invalid value for '{option}': {said}" in outcome.stderr

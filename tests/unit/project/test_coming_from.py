@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from openstack_image_manager.cli.app import app
+from openstack_image_manager.cli.app import application
 from openstack_image_manager.errors import UsageError
 
 PAGE = (Path(__file__).parents[3] / "docs" / "coming-from.md").read_text(encoding="utf-8")
@@ -76,7 +76,7 @@ def test_each_option_is_accepted_on_the_root_command(option: str, tmp_path: Path
     (folder / "one.yml").write_text(DEFINITION, encoding="utf-8")
     # As people write it: the option in the middle of others.
     words = ["--check-only", *shlex.split(option), "--yes-i-really-know-what-i-do", "--images", str(folder)]
-    run = CliRunner().invoke(app, words)
+    run = CliRunner().invoke(application(), words)
     if said := ALONE.get(option.partition(" ")[0]):
         assert isinstance(run.exception, UsageError)
         assert str(run.exception).startswith(said)
