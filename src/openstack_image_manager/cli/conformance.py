@@ -16,6 +16,7 @@ from openstack_image_manager.model import Finding
 from openstack_image_manager.plan.model import Plan
 from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.runs import run
+from openstack_image_manager.runs.planned import planned_clouds
 from openstack_image_manager.runs.request import Request
 from openstack_image_manager.scs import check
 from openstack_image_manager.scs.check import Report
@@ -61,10 +62,10 @@ def clouds(
 ) -> tuple[list[CloudReport], dict[str, Error]]:
     """Return the reports and errors of all clouds. Raises the Error of a single cloud."""
     if requests[0].images:
-        with run.planned_clouds(requests) as planned_clouds:
-            answers = results_or_errors(lambda cloud: _with_plan(cloud, standards, now), planned_clouds.ready)
-            names = [cloud.glance.cloud for cloud in planned_clouds.ready]
-            failed = dict(planned_clouds.failed)
+        with planned_clouds(requests) as planned:
+            answers = results_or_errors(lambda cloud: _with_plan(cloud, standards, now), planned.ready)
+            names = [cloud.glance.cloud for cloud in planned.ready]
+            failed = dict(planned.failed)
     else:
         answers = results_or_errors(lambda request: _without(request, standards, now), requests)
         names, failed = [request.cloud or "" for request in requests], {}

@@ -44,11 +44,11 @@ def explain_command(
     from openstack_image_manager.plan import explain
     from openstack_image_manager.report.log import say
     from openstack_image_manager.report.output import print_json
-    from openstack_image_manager.runs import run
+    from openstack_image_manager.runs.planned import planned_clouds
 
     log.set_up_log()
     find_definition(name, images)
-    with run.planned_clouds(requests(clouds, images, exact_filter(name), policy.for_plan())) as planned:
+    with planned_clouds(requests(clouds, images, exact_filter(name), policy.for_plan())) as planned:
         explanations = {cloud.glance.cloud: _explained(cloud) for cloud in planned.ready}
         failed = {name: str(error) for name, error in planned.failed.items()}
         if output == "json":

@@ -41,15 +41,18 @@ def plan_command(
     reporting.set_up_log()
     from openstack_image_manager.cli.request import requests
     from openstack_image_manager.errors import UsageError
-    from openstack_image_manager.runs import run
-    from openstack_image_manager.runs.planfile import pinned, write
+    from openstack_image_manager.runs.planned import planned_clouds
 
     requested = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
     if out is not None and len(requested) > 1:
         raise UsageError("--out needs exactly one cloud; write a plan file for each cloud")
-    with reporting.recording("plan", output) as record, run.planned_clouds(requested) as planned:
+    with reporting.recording("plan", output) as record, planned_clouds(requested) as planned:
+        from openstack_image_manager.runs import run
+
         record.about(planned, applies=False)
         if out is not None:
+            from openstack_image_manager.runs.planfile import pinned, write
+
             planned.ready[0] = pinned(planned.ready[0])
         show(planned, output)
         too_many = run.report_refusals(planned)
@@ -89,23 +92,27 @@ def apply_command(
     from dataclasses import replace
 
     reporting.set_up_log()
-    from openstack_image_manager.cli import confirm
     from openstack_image_manager.cli.request import requests
     from openstack_image_manager.errors import UsageError
-    from openstack_image_manager.plan.serialize import checksum
-    from openstack_image_manager.runs import run
-    from openstack_image_manager.runs.planfile import agreed, pinned, read
+    from openstack_image_manager.runs.planned import planned_clouds
 
     requested = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
     approved = None
     if plan_file is not None:
+        from openstack_image_manager.runs.planfile import read
+
         refuse_approved_options(context)
         request, approved = read(plan_file)
         # The path of the definitions is not part of the approval; their content is.
         requested = [replace(request, images=definitions.images) if _is_given(context, "images") else request]
     if expect is not None and len(requested) > 1:
         raise UsageError("--expect needs exactly one cloud, because each cloud has its own plan")
-    with reporting.recording("apply") as record, run.planned_clouds(requested) as planned:
+    with reporting.recording("apply") as record, planned_clouds(requested) as planned:
+        from openstack_image_manager.cli import confirm
+        from openstack_image_manager.plan.serialize import checksum
+        from openstack_image_manager.runs import run
+        from openstack_image_manager.runs.planfile import agreed, pinned
+
         record.about(planned, applies=True)
         if approved is not None:
             planned.ready[0] = agreed(approved, planned.ready[0])

@@ -45,6 +45,7 @@ def rollback_command(
     from openstack_image_manager.cli.request import exact_filter, find_definition, requests
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.runs import run
+    from openstack_image_manager.runs.planned import planned_clouds
 
     reporting.set_up_log()
     definition, _ = find_definition(name, images)
@@ -57,7 +58,7 @@ def rollback_command(
     requested = requests(
         clouds, images, exact_filter(name), policy.for_plan(latest=True, outdated=stage), {name: to or ""}
     )
-    with reporting.recording("rollback") as record, run.planned_clouds(requested) as planned:
+    with reporting.recording("rollback") as record, planned_clouds(requested) as planned:
         record.about(planned, applies=not dry_run)
         show(planned, "text")
         code = 1 if planned.has_errors else 0

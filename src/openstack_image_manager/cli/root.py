@@ -172,10 +172,12 @@ def _share(requested: list[Request], image: str, sharing: Sharing, reporting: op
 
 
 def _run(requested: list[Request], imports: Imports, reporting: options.Reporting, dry_run: bool) -> None:
-    from openstack_image_manager.cli.plan import show
-    from openstack_image_manager.runs import run
+    from openstack_image_manager.runs.planned import planned_clouds
 
-    with reporting.recording("run") as record, run.planned_clouds(requested) as clouds:
+    with reporting.recording("run") as record, planned_clouds(requested) as clouds:
+        from openstack_image_manager.cli.plan import show
+        from openstack_image_manager.runs import run
+
         record.about(clouds, applies=not dry_run)
         show(clouds, "text")
         code = 1 if clouds.has_errors else 0

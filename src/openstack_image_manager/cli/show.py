@@ -45,12 +45,12 @@ def show_command(
     from openstack_image_manager.report import console, inventory, status
     from openstack_image_manager.report.log import say
     from openstack_image_manager.report.output import print_json
-    from openstack_image_manager.runs import run
+    from openstack_image_manager.runs.planned import planned_clouds
 
     log.set_up_log()
     definition, position = find_definition(name, images)
     now = datetime.now(UTC)
-    with run.planned_clouds(requests(clouds, images, exact_filter(name), policy.for_plan(force=True))) as planned:
+    with planned_clouds(requests(clouds, images, exact_filter(name), policy.for_plan(force=True))) as planned:
         rows = {
             cloud.glance.cloud: status.rows(cloud.plan, cloud.definitions, cloud.images, now) for cloud in planned.ready
         }

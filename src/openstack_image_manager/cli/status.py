@@ -40,17 +40,19 @@ def status_command(
       openstack-image-manager status --cloud openstack --images images/
     """
     from openstack_image_manager.cli.request import requests
-    from openstack_image_manager.plan import expiry
-    from openstack_image_manager.report import console, status
     from openstack_image_manager.report.log import say
-    from openstack_image_manager.runs import report as content
-    from openstack_image_manager.runs import run
+    from openstack_image_manager.runs.planned import planned_clouds
 
     reporting.set_up_log()
     now = datetime.now(UTC)
     requested = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
-    out = console.console()
-    with reporting.recording("status", output) as record, run.planned_clouds(requested) as planned:
+    with reporting.recording("status", output) as record, planned_clouds(requested) as planned:
+        from openstack_image_manager.plan import expiry
+        from openstack_image_manager.report import console, status
+        from openstack_image_manager.runs import report as content
+        from openstack_image_manager.runs import run
+
+        out = console.console()
         record.about(planned, applies=False)
         record.max_age = max_age
         rows = {

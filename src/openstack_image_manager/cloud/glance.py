@@ -144,7 +144,7 @@ class Glance:
             # Without the cloud's own time, all images are requested again.
             if len(begun) == len(answers):
                 query["updated_at"] = f"gte:{min(begun):%Y-%m-%dT%H:%M:%SZ}"
-        if tag is None or not any(image.owner == self.project for image in fresh):
+        if tag is None or self.project not in {image.owner for image in fresh}:
             return [*images.values()]
         raise CloudError(f"cloud '{self.cloud}': its images change faster than they can be listed; run again")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import glob
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ from openstack_image_manager.defaults import CATALOGUE
 from openstack_image_manager.definitions.diagnostics import DefinitionErrors, Diagnostic, Position
 from openstack_image_manager.definitions.json_schema import json_schema
 from openstack_image_manager.definitions.model import Definition
+from openstack_image_manager.definitions.name_filter import name_pattern
 from openstack_image_manager.definitions.parser import Parser
 from openstack_image_manager.definitions.resolvers.model import Resolver
-from openstack_image_manager.errors import Error, UsageError
+from openstack_image_manager.errors import Error
 
 __all__ = ["DefinitionErrors", "Diagnostic", "Loaded", "Position", "json_schema", "load"]
 
@@ -49,7 +49,7 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
     All definitions are checked, also those that the filter leaves out. Raises DefinitionErrors with every error,
     Error when there is nothing to read, UsageError for a wrong pattern.
     """
-    wanted = check_filter(name_filter)
+    wanted = name_pattern(name_filter)
     follows = path.startswith(CATALOGUE)
     files = _shipped_files(path) if follows else _files(path)
     reading = Parser(alone=files == [path], complete=_complete, follows=follows)
@@ -73,14 +73,6 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
     left_out = tuple(definition for definition in definitions if definition.name not in positions)
     empty = tuple(file for file in files if file not in {position.file for position in reading.names.values()})
     return Loaded(chosen, tuple(warnings), positions, follows, is_part, left_out, empty)
-
-
-def check_filter(name_filter: str | None) -> re.Pattern[str]:
-    """The pattern of names; none matches all. Raises UsageError."""
-    try:
-        return re.compile(name_filter or "")
-    except (re.error, RecursionError, OverflowError) as error:
-        raise UsageError(f"--filter '{name_filter}' is not a regular expression: {error}") from None
 
 
 def _shipped_files(path: str) -> list[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from openstack_image_manager.defaults import DEFAULT_TAG, Orphans, Outdated, UnknownUsage
-from openstack_image_manager.definitions.model import Definition, Version, Visibility
 from openstack_image_manager.model import FieldChange, Finding, Image
+
+if TYPE_CHECKING:  # options are validated with Policy, before the definitions are loaded
+    from openstack_image_manager.definitions.model import Definition, Version, Visibility
 
 NO_NAME = "(no name)"
 

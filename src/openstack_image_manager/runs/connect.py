@@ -1,9 +1,11 @@
-"""Log in to the clouds of a run in threads, while the definitions are read."""
+"""Log in to the clouds of a run in threads, while other code is loaded and the definitions are read."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from openstack_image_manager.background import BackgroundCall
@@ -23,12 +25,12 @@ class PendingConnection:
         self._glance = BackgroundCall(lambda: _connect(cloud, tag))
 
     def result(self) -> Glance:
-        """The image service; the caller closes it. Raises Error."""
+        """The image service. Raises Error."""
         return self._glance.result()
 
-    def give_up(self) -> None:
-        """Close it as soon as it is there."""
-        BackgroundCall(lambda: self.result().close())
+    def close(self) -> None:
+        """Close the connection, where a login is still under way as soon as it is done; does not wait for it."""
+        self._glance.future.add_done_callback(_close)
 
 
 def _connect(cloud: str | None, tag: str) -> Glance:
@@ -41,10 +43,21 @@ def _connect(cloud: str | None, tag: str) -> Glance:
         return glance
 
 
-def open_all(requests: Sequence[Request]) -> list[PendingConnection]:
-    """The clouds of all requests, in parallel."""
+def _close(login: Future[Glance]) -> None:
+    if login.exception() is None:
+        login.result().close()
+
+
+@contextmanager
+def opened(requests: Sequence[Request]) -> Iterator[list[PendingConnection]]:
+    """The clouds of all requests, in parallel; closed at the end."""
     session.load()
-    return [PendingConnection(request.cloud, request.policy.tag) for request in requests]
+    connections = [PendingConnection(request.cloud, request.policy.tag) for request in requests]
+    try:
+        yield connections
+    finally:
+        for connection in connections:
+            connection.close()
 
 
 def cloud_names(options: list[str] | None, all_clouds: bool = False) -> list[str | None]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from openstack_image_manager.background import results_or_errors
-from openstack_image_manager.definitions.loader import Loaded, check_filter, load
+from openstack_image_manager.definitions.loader import Loaded, load
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.errors import Error
 from openstack_image_manager.log_context import about
@@ -17,7 +16,7 @@ from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan.model import Plan, Result
 from openstack_image_manager.plan.planner import beyond_limit
 from openstack_image_manager.report import compare, console, log, plans
-from openstack_image_manager.runs.connect import PendingConnection, open_all
+from openstack_image_manager.runs.connect import PendingConnection
 from openstack_image_manager.runs.request import Request
 
 if TYPE_CHECKING:
@@ -68,37 +67,27 @@ class Clouds:
         )
 
 
-@contextmanager
-def planned_clouds(requests: Sequence[Request]) -> Iterator[Clouds]:
-    """Read the definitions, list the images of all clouds in parallel, and plan. Nothing is written. A cloud that fails
-    stops no other one; where it is the only one, its Error is raised."""
-    check_filter(requests[0].filter)
-    connections = open_all(requests)  # they log in and list images while the definitions are read
-    try:
-        loaded = load(requests[0].images, name_filter=requests[0].filter)
-        upstreams = follower() if loaded.follows else None
-    except BaseException:
-        for connection in connections:
-            connection.give_up()
-        raise
-    with ExitStack() as stack:
+def plan_clouds(requests: Sequence[Request], connections: Sequence[PendingConnection]) -> Clouds:
+    """Read the definitions, and plan all clouds in parallel. Raises the Error of a single cloud."""
+    loaded = load(requests[0].images, name_filter=requests[0].filter)
+    upstreams = follower() if loaded.follows else None
 
-        def planned(request_and_connection: tuple[Request, PendingConnection]) -> CloudPlan:
-            request, connection = request_and_connection
-            with about(request.cloud):
-                return _planned(request, connection, loaded, upstreams, stack)
+    def planned(request_and_connection: tuple[Request, PendingConnection]) -> CloudPlan:
+        request, connection = request_and_connection
+        with about(request.cloud):
+            return _planned(request, connection, loaded, upstreams)
 
-        answers = results_or_errors(planned, list(zip(requests, connections, strict=True)))
-        clouds = Clouds([answer for answer in answers if isinstance(answer, CloudPlan)])
-        for request, answer in zip(requests, answers, strict=True):
-            if isinstance(answer, Error):
-                if len(requests) == 1:
-                    from openstack_image_manager.cloud.session import ENVIRONMENT
+    answers = results_or_errors(planned, list(zip(requests, connections, strict=True)))
+    clouds = Clouds([answer for answer in answers if isinstance(answer, CloudPlan)])
+    for request, answer in zip(requests, answers, strict=True):
+        if isinstance(answer, Error):
+            if len(requests) == 1:
+                from openstack_image_manager.cloud.session import ENVIRONMENT
 
-                    answer.cloud = request.cloud or ENVIRONMENT
-                    raise answer
-                clouds.failed[request.cloud or ""] = answer
-        yield clouds
+                answer.cloud = request.cloud or ENVIRONMENT
+                raise answer
+            clouds.failed[request.cloud or ""] = answer
+    return clouds
 
 
 def follower() -> Follower:
@@ -114,13 +103,10 @@ def follower() -> Follower:
     return Follower(asked, SignatureVerifier(keyring.keyring(), mirrors=asked.mirrors))
 
 
-def _planned(
-    request: Request, connection: PendingConnection, loaded: Loaded, follower: Follower | None, stack: ExitStack
-) -> CloudPlan:
+def _planned(request: Request, connection: PendingConnection, loaded: Loaded, follower: Follower | None) -> CloudPlan:
     from openstack_image_manager.runs.planning import CloudPlanner
 
     glance = connection.result()
-    stack.enter_context(closing(glance))
     # A warning begins with its file and line, the subject of the finding.
     parts = [str(warning).partition(": ") for warning in loaded.warnings]
     findings = [Finding("warning", where, message) for where, _, message in parts]

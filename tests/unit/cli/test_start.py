@@ -9,20 +9,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_group
+
+from openstack_image_manager.cli.app import COMMANDS, application
 
 PACKAGE = "openstack_image_manager"
+NAMES = sorted(name for commands in COMMANDS.values() for name in commands)
 NOWHERE = (
     "clouds:\n  nowhere:\n    auth: {auth_url: 'http://127.0.0.1:9/v3', username: a, password: b, project_name: c}\n"
-)
-COMMANDS = (
-    *("plan", "apply", "adopt", "explain", "list", "show", "validate", "update", "check-updates"),
-    *("mirror", "scs", "doctor", "catalogue", "keys", "sandbox"),
 )
 IMAGES = "images:\n  - {name: A, format: raw, versions: []}\n"
 
 
-def started(directory: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], set[str]]:
-    """The program with these words, and the modules that it loaded."""
+def started(directory: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """The program with these words, and the modules that it loaded, in their order."""
     (directory / "clouds.yaml").write_text(NOWHERE)
     (directory / "images.yml").write_text(IMAGES)
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OS_")}
@@ -35,7 +35,7 @@ def started(directory: Path, *words: str) -> tuple[subprocess.CompletedProcess[s
         timeout=120,
         check=False,
     )
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    loaded = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
     done.stderr = "".join(line for line in done.stderr.splitlines(True) if not line.startswith("import time:"))
     return done, loaded
 
@@ -46,7 +46,36 @@ def test_a_run_loads_no_more_of_openstacksdk_than_the_login_needs(tmp_path: Path
     message = "cloud 'nowhere': no connection to http://127.0.0.1:9/v3/auth/tokens (Connection refused)"
     assert (done.returncode, done.stderr.endswith(f"error: {message}; check that address\n")) == (1, True), done.stderr
     assert "openstack.config" in loaded
-    assert not {"openstack.connection", "openstack.image.v2.image", "openstack.compute.v2.server"} & loaded
+    assert not {"openstack.connection", "openstack.image.v2.image", "openstack.compute.v2.server"} & {*loaded}
+
+
+# What a run needs only after the cloud was asked.
+LATER = ("runs.run", "plan.planner", "plan.definition_plan", "definitions.model", "definitions.loader")
+
+
+@pytest.mark.parametrize("command", ["", "plan", "apply", "status"])
+def test_a_run_loads_its_other_modules_after_those_of_the_login(tmp_path: Path, command: str) -> None:
+    words = [command] if command else []
+    done, loaded = started(tmp_path, *words, "--cloud", "nowhere", "--images", "images.yml")
+    assert done.returncode == 1, done.stderr
+    login = loaded.index("openstack.config")
+    assert [name for name in LATER if loaded.index(f"{PACKAGE}.{name}") < login] == []
+    # Nothing is to be applied, so what applies it is not loaded at all.
+    assert {"rich", "natsort", "jinja2", f"{PACKAGE}.apply.executor", f"{PACKAGE}.report.progress"} & {*loaded} == set()
+
+
+@pytest.mark.parametrize("command", ["", "plan", "validate"])
+def test_a_command_loads_no_module_of_another_command(tmp_path: Path, command: str) -> None:
+    words = [command] if command else ["--check-only"]
+    done, loaded = started(tmp_path, *words, "--images", "images.yml", *(["--cloud", "nowhere"] * (command == "plan")))
+    others = {module for module, commands in COMMANDS.items() if command not in commands}
+    assert {name for name in others if f"{PACKAGE}.cli.{name}" in loaded} == set(), done.stderr
+
+
+def test_the_table_of_modules_names_their_commands() -> None:
+    """Otherwise a command would be unknown unless it stands first."""
+    registered = {module: {*get_group(application([module])).commands} for module in COMMANDS}
+    assert registered == COMMANDS
 
 
 @pytest.mark.parametrize(
@@ -82,7 +111,7 @@ HEAVY |= {"zstandard", "cryptography", "jinja2", "prometheus_client"}
 
 
 # Before a subcommand Typer reads the options of the root command, for which it takes pydantic itself.
-@pytest.mark.parametrize(("commands", "more"), [([[]], {"pydantic"}), ([[name] for name in COMMANDS], set())])
+@pytest.mark.parametrize(("commands", "more"), [([[]], {"pydantic"}), ([[name] for name in NAMES], set())])
 def test_help_answers_without_loading_what_only_work_needs(commands: list[list[str]], more: set[str]) -> None:
     """One process for all commands: what one of them loads stays loaded."""
     run = subprocess.run(
