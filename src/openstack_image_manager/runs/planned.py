@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def planned_clouds(requests: Sequence[Request]) -> Iterator[Clouds]:
-    """List the images of all clouds in parallel, read the definitions meanwhile, and plan. Nothing is written. A cloud
+    """List the images of all clouds in parallel while the definitions are read, and plan. Nothing is written. A cloud
     that fails stops no other one; where it is the only one, its Error is raised."""
     name_pattern(requests[0].filter)
     with opened(requests) as connections:
