@@ -13,6 +13,8 @@ from openstack_image_manager.cli.groups import with_groups
 if TYPE_CHECKING:
     from openstack_image_manager.signatures.keyring import AnyKey
 
+YEAR = 366  # days; a key that expires within them is pointed out
+
 keys_app = typer.Typer(
     help="Manage the public keys of upstreams.",
     no_args_is_help=True,
@@ -68,41 +70,48 @@ def fetch(
 
 @keys_app.command("list")
 def list_keys(keys: Keys = None) -> None:
-    """List stored keys with fingerprint, owner and file.
+    """List stored keys and those of the catalogue, with their subkeys and when they expire.
 
     \b
     Example:
       openstack-image-manager keys list
     """
     from openstack_image_manager.report.log import say
-    from openstack_image_manager.signatures.keyring import default_directory, list_keys
+    from openstack_image_manager.signatures.keyring import SHIPPED, default_directory, list_keys
     from openstack_image_manager.signatures.programs import missing_program
 
-    directory = keys or default_directory()
-    lines = [_line(path, key) for path, key in list_keys(directory)]
-    typer.echo("\n".join(lines) if lines else f"There are no keys in {directory}.")
+    for directory in [keys] if keys else [default_directory(), SHIPPED]:
+        lines = [line for path, key in list_keys(directory) for line in _lines(path, key)]
+        typer.echo("\n".join(lines) if lines else f"There are no keys in {directory}.")
     if missing := missing_program():
         say("warning", missing)
 
 
-def _line(path: Path, key: AnyKey | str) -> str:
+def _lines(path: Path, key: AnyKey | str) -> list[str]:
     from openstack_image_manager.redaction import printable
     from openstack_image_manager.signatures.keyring import PublicKey
 
     if isinstance(key, str):
-        return f"(unusable: {key})  {path}"
+        return [f"(unusable: {key})  {path}"]
     if isinstance(key, PublicKey):
-        return f"{key.fingerprint}  RSA public key  {path}"
+        return [f"{key.fingerprint}  RSA public key  {path}"]
     owner = printable(key.user_ids[0]) if key.user_ids else "(no user id)"
-    return f"{key.fingerprint}  {owner}{_state(key.primary.revoked, key.primary.expires)}  {path}"
+    return [
+        f"{key.fingerprint}  {owner}{_state(key.primary.revoked, key.primary.expires)}  {path}",
+        *(f"  subkey {subkey.fingerprint}{_state(subkey.revoked, subkey.expires)}" for subkey in key.subkeys),
+    ]
 
 
 def _state(revoked: bool, expires: int) -> str:
     from datetime import UTC, datetime
+
+    from openstack_image_manager.humanize import count
 
     if revoked:
         return " (revoked)"
     if not expires:
         return ""
     end = datetime.fromtimestamp(expires, UTC)
-    return f" ({'expired' if end <= datetime.now(UTC) else 'expires'} {end:%Y-%m-%d})"
+    days = (end - datetime.now(UTC)).days
+    soon = f", within {count(days + 1, 'day')}" if 0 <= days < YEAR else ""
+    return f" ({'expired' if days < 0 else 'expires'} {end:%Y-%m-%d}{soon})"

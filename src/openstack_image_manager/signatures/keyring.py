@@ -20,6 +20,7 @@ from openstack_image_manager.transfer.download import fetch_bytes
 
 SUFFIXES = (".asc", ".gpg", ".pgp", ".pem", ".pub", ".rev")
 RPM_PREFIX = "RPM-GPG-KEY"  # distributions of the RPM family name their keys so, without a suffix
+SHIPPED = Path(__file__).parents[1] / "catalogue" / "keys"  # of the upstreams of the catalogue
 SYSTEM = (
     Path("/usr/share/keyrings"),
     Path("/usr/share/distribution-gpg-keys"),
@@ -132,11 +133,11 @@ class Keyring:
 
 
 def keyring(directory: Path | None = None) -> Keyring:
-    """Return the keys in `directory`, then the user's own, then the system's."""
+    """Return the keys in `directory`, then the user's own, those of the catalogue, then the system's."""
     places = [directory] if directory else []
     with suppress(Error):  # a user without a home directory has no keys
         places.append(default_directory())
-    return Keyring([*places, *SYSTEM])
+    return Keyring([*places, SHIPPED, *SYSTEM])
 
 
 def key_files(place: Path) -> Iterator[Path]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from openstack_image_manager.cli.app import main
 from openstack_image_manager.errors import Error, FetchError, VerificationError
 from openstack_image_manager.signatures import keyring as keys
 from openstack_image_manager.signatures.keyring import (
+    SHIPPED,
     Keyring,
     PublicKey,
     default_directory,
@@ -159,7 +162,7 @@ def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "~")
     with pytest.raises(Error, match="no home directory to store keys in; set XDG_DATA_HOME, or add --keys"):
         default_directory()
-    with pytest.raises(VerificationError, match=f"^no key {'AB' * 20} in /usr/share/keyrings"):
+    with pytest.raises(VerificationError, match=f"^no key {'AB' * 20} in {SHIPPED}, /usr/share/keyrings"):
         keyring().certificates(["AB" * 20])
 
 
@@ -214,7 +217,11 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     directory = default_directory()
     assert run("keys", "list") == 0
-    assert capsys.readouterr().out == f"There are no keys in {directory}.\n"
+    own, *shipped = capsys.readouterr().out.splitlines()
+    assert own == f"There are no keys in {directory}."
+    fedora = "36F612DCF27F7D1A48A835E4DBFCF71C6D9F90A6"
+    assert f"{fedora}  Fedora (44) <fedora-44-primary@fedoraproject.org>  {SHIPPED / fedora}.asc" in shipped
+    assert "  subkey C96ED6211012570AB3836457B7BB94F0C9BA6CAA" in shipped
     (tmp_path / "bundle").write_bytes(HAND.certificate + OTHER.certificate)
     assert run("keys", "fetch", (tmp_path / "bundle").as_uri(), HAND.fingerprint) == 0
     assert capsys.readouterr().out == f"stored: {directory / HAND.fingerprint}.asc\n"
@@ -240,9 +247,13 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     (directory / "b.gpg").write_bytes(old.certificate + later.certificate + gone.certificate)
     (directory / "c.pem").write_bytes(PEM)
     (directory / "d.asc").write_bytes(b"nothing")
+    left = 100 * DAY - 60
+    soon = Hand(lives=int(time.time()) - THEN + left, number=5)
+    (directory / "f.gpg").write_bytes(soon.certificate)
     (directory / "e.gpg").write_bytes(packet(6, nameless.body))
     assert run("keys", "list", "--keys", str(directory)) == 0
     owner = "Upstream <images@example.org>"
+    last = datetime.fromtimestamp(THEN + soon.lives, UTC)
     assert set(capsys.readouterr().out.splitlines()) == {
         f"{HAND.fingerprint}  {owner}  {directory / HAND.fingerprint}.asc",
         f"{old.fingerprint}  {owner} (expired 2023-11-15)  {directory / 'b.gpg'}",
@@ -251,4 +262,5 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
         f"{RSA}  RSA public key  {directory / 'c.pem'}",
         f"(unusable: it contains no key)  {directory / 'd.asc'}",
         f"{nameless.fingerprint}  (no user id)  {directory / 'e.gpg'}",
+        f"{soon.fingerprint}  {owner} (expires {last:%Y-%m-%d}, within 100 days)  {directory / 'f.gpg'}",
     }
