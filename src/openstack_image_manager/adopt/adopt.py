@@ -48,9 +48,15 @@ class _Candidate:
     definition: Definition
 
 
-def adopt(images: Iterable[Image], policy: Policy, today: date, only: re.Pattern[str] | None = None) -> Adopted:
+def adopt(
+    images: Iterable[Image],
+    policy: Policy,
+    today: date,
+    only: re.Pattern[str] | None = None,
+    others: Sequence[Image] = (),
+) -> Adopted:
     """Write definitions of all images that can have one. `images`: managed images, and those that can be adopted;
-    `only`: a pattern for the names of definitions."""
+    `only`: a pattern for the names of definitions; `others`: images with the tag that this project does not manage."""
     images = list(images)
     left_out: list[tuple[Image, str]] = []
     usable: list[Image] = []
@@ -69,6 +75,8 @@ def adopt(images: Iterable[Image], policy: Policy, today: date, only: re.Pattern
     managed = [image for image in images if policy.tag in image.tags]
     unique, nameless = _unique(chosen)
     left_out += [(image, f"the definition {image.name} belongs to other images") for image in nameless]
+    unique, taken = _not_managed_by_others(unique, others, policy)
+    left_out += taken
     candidates, rejected = _fitting(unique, managed, policy, today)
     left_out += [(image, "every definition would change it") for image in rejected]
     definitions = tuple(candidate.definition for candidate in candidates)
@@ -90,6 +98,21 @@ def _unique(chosen: Sequence[Group]) -> tuple[list[Group], list[Image]]:
             by_name[group.name] = group
     free = [group for group in rest if group.name not in by_name]
     return [*by_name.values(), *free], [image for g in rest if g not in free for _, image in g.builds]
+
+
+def _not_managed_by_others(
+    chosen: Sequence[Group], others: Sequence[Image], policy: Policy
+) -> tuple[list[Group], list[tuple[Image, str]]]:
+    """Return the groups whose name no other project uses with this tag, and the images of the rest with the reason: a
+    run would leave their definitions alone."""
+    by_name = {image.properties.get("image_name", image.name): image for image in others}
+    free = [group for group in chosen if group.name not in by_name]
+    taken = []
+    for group in chosen:
+        if (other := by_name.get(group.name)) is not None:
+            reason = f"project {other.owner} manages {other.id} as {group.name} with the tag {policy.tag}"
+            taken += [(image, f"{reason}; adopt with a --tag of your own") for _, image in group.builds]
+    return free, taken
 
 
 def _fitting(

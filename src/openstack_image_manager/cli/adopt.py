@@ -55,7 +55,11 @@ def adopt_command(
     (name,) = cloud_names([cloud] if cloud else None)
     today = datetime.now(UTC).date()
     with closing(Glance.connect(name)) as glance:
-        adopted = adopt(glance.managed(None), Policy(tag=tag, project=glance.project), today, pattern)
+        listed = glance.list(None)
+        images = glance.manageable(listed)
+        ids = {image.id for image in images}
+        others = [image for image in listed if tag in image.tags and image.id not in ids]
+        adopted = adopt(images, Policy(tag=tag, project=glance.project), today, pattern, others)
         cloud_name = glance.cloud
     head = f"Images of the cloud {cloud_name} as they were on {today}; made by openstack-image-manager adopt."
     typer.echo(text(adopted.items, [head]), nl=False)

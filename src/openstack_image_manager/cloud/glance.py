@@ -168,8 +168,12 @@ class Glance:
         return [image for image in images.values() if image.properties.get("image_name") == name]
 
     def managed(self, tag: str | None, owners: Collection[str | None] | None = ()) -> Sequence[Image]:
-        """The images of `list` that this user manages: an administrator all, other users those of their own project."""
-        images, admin = self.list(tag, owners), self.is_admin()
+        """The images of `list` that this user manages."""
+        return self.manageable(self.list(tag, owners))
+
+    def manageable(self, images: Iterable[Image]) -> Sequence[Image]:
+        """The images that this user can manage: an administrator all, other users those of their own project."""
+        admin = self.is_admin()
         return [image for image in images if admin or image.owner == self.project]
 
     def find(self, query: dict[str, str], begun: StartTimes | None = None) -> Iterator[Image]:

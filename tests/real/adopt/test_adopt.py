@@ -154,6 +154,23 @@ def test_other_users_can_adopt_only_their_images(
     bench.converged()
 
 
+def test_a_tenant_beside_the_operator(bench: Bench, hand: str, connections: dict[str, Connection]) -> None:
+    """Who manages public images of the same names with the same tag."""
+    bench.define(bench.ubuntu("1", name=f"Ubuntu {bench.tag}"))
+    assert bench.run().code == 0
+    mine = {"tags": [hand], "owner": connections["member"].current_project_id}
+    data = content(bench)
+    for name in (f"Ubuntu {bench.tag}", f"Ubuntu {bench.tag} (20260914)", f"own {bench.tag}"):
+        bench.make(data, name=name, **mine)
+    outcome = adopt(bench, cloud="member")
+    assert [each["name"] for each in yaml.safe_load(outcome.out)["images"]] == [f"own {bench.tag}"]
+    assert outcome.err.count(f"as Ubuntu {bench.tag} with the tag {bench.tag}; adopt with a --tag of your own") == 2
+    bench.cloud = "member"
+    applied = bench.run()
+    assert applied.code == 0, applied.text
+    bench.converged()
+
+
 def test_an_image_of_another_project_is_not_adopted_by_its_id(
     bench: Bench, hand: str, connections: dict[str, Connection]
 ) -> None:

@@ -224,6 +224,16 @@ def test_each_image_gets_a_unique_definition_or_is_reported():
     ]
 
 
+def test_names_that_another_project_manages_with_the_tag_are_left_out():
+    """A run would leave their definitions alone, with an error."""
+    ours = [image("A", 1), image("A (20240101)", 2), image("B", 3)]
+    theirs = image("A (1)", 4, owner="operator", tags=frozenset({TAG}), properties={"image_name": "A"})
+    found = adopt(ours, POLICY, TODAY, others=[theirs])
+    assert [each.name for each in found.definitions] == ["B"]
+    reason = f"project operator manages {theirs.id} as A with the tag {TAG}; adopt with a --tag of your own"
+    assert [(each.name, why) for each, why in found.left_out] == [("A", reason), ("A (20240101)", reason)]
+
+
 def test_records_of_interrupted_runs_do_not_prevent_a_definition():
     """It is of no use to anyone, and the next run deletes it, as every run would."""
     properties = {"image_name": "A", "internal_version": "0"}
