@@ -371,7 +371,7 @@ class DefinitionPlanner:
 
     def _rolled_back(self, order: BuildOrder, build: str, image: Image | None) -> str | None:
         """The day on which the definition was rolled back from a build; it stays hidden for good."""
-        if build == order.current:
+        if build == order.current or order.undone:
             return None
         recorded = image.properties.get(markers.ROLLED_BACK) if image else None
         return recorded or (self.day.isoformat() if build in order.bad else None)

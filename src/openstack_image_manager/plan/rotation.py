@@ -21,7 +21,7 @@ class BuildOrder:
     `withdrawn`: builds that the definition withdraws; `newer`: builds that are newer than all it knows, `ahead`: those
     that were not rolled back from; `withheld`: the newest defined version, if it is not imported for these.
     `places`: builds that users can use, which are what `uuid_validity` counts; those that are `lesser`, too, count for
-    each other only."""
+    each other only. `undone`: all rollbacks end."""
 
     defined: Mapping[str, Version]
     newest: Version
@@ -36,6 +36,7 @@ class BuildOrder:
     withheld: Version | None
     places: frozenset[str]
     lesser: frozenset[str]
+    undone: bool
 
     def rank(self, build: str, with_missing: bool = True) -> int:
         """How many builds that users can use come before it. `with_missing`: those to be imported are there already."""
@@ -75,6 +76,7 @@ def order_builds(
     current = _current(definition, trusted, pins, bad, newer - bad - weak - lesser)
     if not imports and current not in usable:
         current = max(trusted.keys() - bad, key=build_key, default=current)
+    undone = False
     if multi and to is not None:
         served = _served(good, current or newest.version, bad)
         current = _chosen(definition, good, to, served, bad)
@@ -82,7 +84,10 @@ def order_builds(
         over = max(served, newest.version, key=build_key) if newest.version in {*good, *bad} else served
         pins = {current: over} if build_key(current) < build_key(over) else {}
         later = {build for build in {*defined, *good} if build_key(current) < build_key(build) <= build_key(over)}
-        bad = (bad | later) - {current}
+        latest = max(served, newest.version, key=build_key)
+        # The newest one undoes all rollbacks, however many steps they were.
+        undone = current == max((build for build in good if build_key(build) <= build_key(latest)), key=build_key)
+        bad = frozenset() if undone else (bad | later) - {current}
     if current is None:
         return None
     missing = [
@@ -115,6 +120,7 @@ def order_builds(
         withheld=withheld,
         places=places,
         lesser=lesser,
+        undone=undone,
     )
 
 

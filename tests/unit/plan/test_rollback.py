@@ -131,6 +131,40 @@ def test_back_and_forth():
     assert not plan([wanted], after, Policy(), TODAY).changes
 
 
+@pytest.mark.parametrize("missing", [False, True], ids=["all are there", "the newest is not there yet"])
+def test_the_newest_one_undoes_all_steps(missing):
+    """After two steps back. The build in between was never bad by itself."""
+    versions = ("1", "2", "3", "4")
+    wanted, after = rolled_back(versions=versions)
+    after = made(plan([wanted], after, LATEST, TODAY, roll_back={NAME: ""}), after)
+    assert names(after)["2"] == NAME
+    assert {version: image.visibility for version, image in by_version(after).items()} == {
+        "1": "public",
+        "2": "public",
+        "3": "community",
+        "4": "community",
+    }
+    wanted = definition(versions=(*versions, "5")) if missing else wanted
+    after = made(plan([wanted], after, LATEST, TODAY, roll_back={NAME: "4"}), after)
+    assert names(after)["4"] == NAME
+    images = by_version(after)
+    assert {version: image.visibility for version, image in images.items()} == {
+        "1": "community",
+        "2": "public",
+        "3": "public",
+        "4": "public",
+    }
+    marks = {markers.PINNED_OVER, markers.ROLLED_BACK}
+    assert [version for version, image in images.items() if marks & image.properties.keys()] == []
+
+
+def test_one_step_forward_keeps_the_marks_of_the_rest():
+    wanted, after = rolled_back("1", versions=("1", "2", "3", "4"))
+    after = made(plan([wanted], after, LATEST, TODAY, roll_back={NAME: "3"}), after)
+    marked = {version for version, image in by_version(after).items() if markers.ROLLED_BACK in image.properties}
+    assert (names(after)["3"], marked) == (NAME, {"2", "4"})
+
+
 def test_to_a_build_that_is_no_longer_defined():
     wanted = definition(versions=("1", "2"), meta={"os_purpose": "generic"})
     found = settled([wanted])
