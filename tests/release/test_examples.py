@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,37 +46,110 @@ esac
 """
 
 
-def test_the_update_for_systemd_pushes_its_branch(tmp_path: Path) -> None:
-    """By a user whom git does not know, and with findings of `check-updates`."""
-    clone, tool = tmp_path / "clone", tmp_path / "bin" / "openstack-image-manager"
-    tool.parent.mkdir()
-    tool.write_text(TOOL, encoding="utf-8")
-    tool.chmod(0o755)
-    environment = {"PATH": f"{tool.parent}:{os.environ['PATH']}", "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+@dataclass
+class Repository:
+    """A repository with definitions, and a clone in which a job runs with stand-ins for the tool and for `gh`."""
 
-    def git(*arguments: str) -> str:
-        run = subprocess.run(
-            ["git", *arguments], env=environment, capture_output=True, text=True, check=True, timeout=60
-        )
+    folder: Path
+    environment: dict[str, str]
+
+    @property
+    def clone(self) -> Path:
+        return self.folder / "clone"
+
+    def git(self, *arguments: str, place: str = "clone") -> str:
+        command = ["git", "-C", str(self.folder / place), *arguments]
+        run = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True, timeout=60)
         return run.stdout
 
-    git("config", "--global", "user.useConfigOnly", "true")
-    git("init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin"))
-    git("clone", "--quiet", str(tmp_path / "origin"), str(clone))
-    (clone / "images").mkdir()
-    (clone / "images" / "debian.yml").write_text("images: []\n", encoding="utf-8")
-    git("-C", str(clone), "add", "images")
-    git("-C", str(clone), "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "-m", "Begin")
-    git("-C", str(clone), "push", "--quiet", "origin", "HEAD:main")
-    script = EXAMPLES / "systemd" / "update-images"
-    for _ in range(2):  # a second week before the first branch is merged
+    def merge(self, text: str) -> None:
+        """The main branch gets this file."""
+        main = self.folder / "main"
+        if not main.exists():
+            self.git("clone", "--quiet", str(self.folder / "origin"), str(main), place=".")
+        (main / "images").mkdir(exist_ok=True)
+        (main / "images" / "debian.yml").write_text(text, encoding="utf-8")
+        self.git("add", "images", place="main")
+        self.git("-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "Merge", place="main")
+        self.git("push", "--quiet", "origin", "HEAD:main", place="main")
+
+    def job(self, *command: str | Path, **environment: str) -> None:
+        """Run a job in the clone."""
         run = subprocess.run(
-            [script], cwd=clone, env=environment, capture_output=True, text=True, check=False, timeout=60
+            command,
+            cwd=self.clone,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
-        assert (run.returncode, run.stderr) == (0, "")
-    assert git("-C", str(tmp_path / "origin"), "log", "--format=%an: %s", "main..update-images") == (
-        "image updates: Newest builds of images\n"
-    )
+        assert run.returncode == 0, run.stdout + run.stderr
+
+    def branch(self) -> tuple[str, str]:
+        """The commit of the branch, and the definitions in it."""
+        commit = self.git("rev-parse", "update-images", place="origin")
+        return commit, self.git("show", "update-images:images/debian.yml", place="origin")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    for name, text in (("openstack-image-manager", TOOL), ("gh", "#!/bin/sh\n"), ("pip", "#!/bin/sh\n")):
+        tool = tmp_path / "bin" / name
+        tool.parent.mkdir(exist_ok=True)
+        tool.write_text(text, encoding="utf-8")
+        tool.chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    made = Repository(tmp_path, {"PATH": path, "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"})
+    made.git("config", "--global", "user.useConfigOnly", "true", place=".")
+    made.git("init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin"), place=".")
+    made.merge("images: []\n")
+    made.git("clone", "--quiet", str(tmp_path / "origin"), str(made.clone), place=".")
+    return made
+
+
+def update_of(repository: Repository, kind: str) -> None:
+    """Run the weekly job of an example, as its runner does."""
+    if kind == "systemd":
+        repository.job(EXAMPLES / "systemd" / "update-images")
+        return
+    shutil.rmtree(repository.clone)
+    origin = f"file://{repository.folder / 'origin'}"
+    repository.git("clone", "--quiet", "--depth", "1", "--branch", "main", origin, str(repository.clone), place=".")
+    if kind == "github":
+        steps = read("github/update-images.yml")["jobs"]["builds"]["steps"]
+        (script,) = (step["run"] for step in steps if step.get("name") == "Propose the change")
+        repository.job("openstack-image-manager", "update")
+        repository.job("bash", "-e", "-c", script, RUNNER_TEMP=str(repository.folder))
+    else:
+        script = "\n".join(read("gitlab/gitlab-ci.yml")["update"]["script"])
+        server = {"CI_SERVER_HOST": "gitlab.invalid", "CI_PROJECT_PATH": "p", "CI_DEFAULT_BRANCH": "main"}
+        repository.git("config", f"url.{origin}.insteadOf", "https://images:t@gitlab.invalid/p.git")
+        repository.git("config", "receive.advertisePushOptions", "true", place="origin")
+        repository.job("bash", "-e", "-o", "pipefail", "-c", script, IMAGES_TOKEN="t", **server)
+
+
+@pytest.mark.parametrize("kind", ["systemd", "github", "gitlab"])
+def test_the_weekly_job_pushes_new_builds_once(repository: Repository, kind: str) -> None:
+    """By a user whom git does not know, and with findings of `check-updates`."""
+    update_of(repository, kind)
+    first = repository.branch()
+    assert first[1] == "images: []\n# newer\n"
+    assert repository.git("log", "--format=%s", "main..update-images", place="origin") == "Newest builds of images\n"
+    update_of(repository, kind)  # a second week, before the first branch is merged
+    assert repository.branch() == first
+    repository.merge("images: [] # edited\n")
+    update_of(repository, kind)
+    assert repository.branch()[1] == "images: [] # edited\n# newer\n"
+
+
+def test_the_update_for_systemd_continues_after_it_was_stopped(repository: Repository) -> None:
+    """The files are written then, and not committed; and the main branch moves on."""
+    (repository.clone / "images" / "debian.yml").write_text("images: []\n# half\n", encoding="utf-8")
+    repository.merge("images: [] # edited\n")
+    update_of(repository, "systemd")
+    assert repository.branch()[1] == "images: [] # edited\n# newer\n"
+    assert repository.git("log", "-1", "--format=%an", "update-images", place="origin") == "image updates\n"
 
 
 @pytest.mark.parametrize(
