@@ -112,7 +112,7 @@ def _version(
         "url": address,
         "checksum": _checksum(markers.verified_checksum(image)),
         "checksums_url": _url(properties.get(markers.CHECKSUMS_URL, "")),
-        "build_date": date if _fits(values.build_date, date) else None,
+        "build_date": date if _fits(values.build_date, date) and not values.is_future(date) else None,
         **_signed(*markers.signature(image)),
         "source": None if is_url else (source if source and not is_secret(source) else "private"),
         "image_description": description if description != group.name else None,

@@ -23,7 +23,7 @@ from openstack_image_manager.definitions.image_properties import mistyped, unusu
 from openstack_image_manager.definitions.model import LATEST, Definition, Version
 from openstack_image_manager.definitions.nodes import record
 from openstack_image_manager.definitions.resolvers.model import Resolver
-from openstack_image_manager.definitions.values import UNSUPPORTED_SCHEME, USE_HTTPS, like_secrets
+from openstack_image_manager.definitions.values import UNSUPPORTED_SCHEME, USE_HTTPS, is_future, like_secrets
 from openstack_image_manager.definitions.yaml_tree import NULL, InvalidYamlError, Loc, Tree
 from openstack_image_manager.errors import Error
 
@@ -186,6 +186,7 @@ class _DefinitionParser:
             self.twice = self._first(self.parser.names, self.image, ("name",), "this image is already defined at {}")
         self._check_former_names(values)
         self._check_validity(values, ())
+        self._check_dates(values, ())
         self._check_withdrawn(versions)
         seen: dict[str, Position] = {}
         orders: dict[str, Position] = {}
@@ -194,6 +195,7 @@ class _DefinitionParser:
                 continue
             loc: Loc = ("versions", index)
             self._check_validity(version, loc)
+            self._check_dates(version, loc)
             name, wanted_id = version.get("version"), version.get("id")
             if isinstance(name, str):
                 again = "only one version can be latest; the first stands at {}" if name == LATEST else None
@@ -233,6 +235,16 @@ class _DefinitionParser:
         if isinstance(validity, str) and re.fullmatch(r"last-(?![1-9][0-9]{0,8}\Z).*", validity, re.DOTALL):
             message = f"'{validity[:40]}' must be last-N with a whole number N from 1, such as last-3"
             self._add_problem((*loc, "meta", "uuid_validity"), message)
+
+    def _check_dates(self, values: dict[str, Any], loc: Loc) -> None:
+        """Builds of the future would never be overdue, and fail the conformance test."""
+        meta = values.get("meta")
+        dates: dict[Loc, Any] = {("build_date",): values.get("build_date")}
+        if isinstance(meta, dict):
+            dates["meta", "image_build_date"] = meta.get("image_build_date")
+        for place, value in dates.items():
+            if isinstance(value, str) and is_future(value):
+                self._add_problem((*loc, *place), f"'{value[:40]}' is in the future; write the day of the build (UTC)")
 
     def _check_glance_names(self, definition: Definition) -> None:
         """No two images may get the same name in Glance, whichever definitions they come from."""

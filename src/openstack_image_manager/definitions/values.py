@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from openstack_image_manager.dates import as_day
 from openstack_image_manager.redaction import names_a_secret, without_secrets
 
 # Base attributes of an image in Glance: no property can have their names.
@@ -100,6 +101,12 @@ def build_date(value: str) -> str:
     except ValueError:
         pass
     raise ValueError(f"'{value}' is not a date; write YYYY-MM-DD or YYYY-MM-DD hh:mm:ss (UTC)")
+
+
+def is_future(value: str) -> bool:
+    """True for a date after today, in UTC."""
+    day = as_day(value)
+    return day is not None and day > datetime.now(UTC).date()
 
 
 def fingerprint(value: str) -> str:

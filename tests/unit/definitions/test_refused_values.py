@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,19 @@ def test_closed_streams_are_no_error(tmp_path: Path, closed: str) -> None:
     words = ["sh", "-c", line, sys.executable]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_build_of_the_future_is_refused(tmp_path: Path) -> None:
+    """It would never be overdue, and fail the conformance test. Today is allowed, also at a later hour."""
+    today = datetime.now(UTC).date()
+    later = today + timedelta(2)
+
+    def built(day: object, time: str = "") -> str:
+        version = f"{{version: '1', url: 'https://x/1', build_date: {day}{time}}}"
+        return f"{HEAD}    meta: {{image_build_date: '{day}'}}\n    versions: [{version}]\n"
+
+    assert [line.split(": ", 1)[1] for line in refused(tmp_path, built(later))] == [
+        f"{place}: '{later}' is in the future; write the day of the build (UTC)"
+        for place in ("A: meta.image_build_date", "A: versions[0].build_date")
+    ]
+    assert read(tmp_path, built(today, " 23:59")).definitions
