@@ -45,6 +45,7 @@ def adopt_command(
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.plan.model import Policy
     from openstack_image_manager.report import console
+    from openstack_image_manager.report.log import say
     from openstack_image_manager.runs.connect import cloud_names
 
     reporting.set_up_log()
@@ -61,6 +62,8 @@ def adopt_command(
         others = [image for image in listed if tag in image.tags and image.id not in ids]
         adopted = adopt(images, Policy(tag=tag, project=glance.project), today, pattern, others)
         cloud_name = glance.cloud
+        for note in glance.notes:
+            say("warning", note)
     head = f"Images of the cloud {cloud_name} as they were on {today}; made by openstack-image-manager adopt."
     typer.echo(text(adopted.items, [head]), nl=False)
     out = console.console(stderr=True)

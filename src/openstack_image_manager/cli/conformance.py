@@ -15,6 +15,7 @@ from openstack_image_manager.errors import Error
 from openstack_image_manager.model import Finding
 from openstack_image_manager.plan.model import Plan
 from openstack_image_manager.plan.planner import plan
+from openstack_image_manager.report.log import say
 from openstack_image_manager.runs import run
 from openstack_image_manager.runs.planned import planned_clouds
 from openstack_image_manager.runs.request import Request
@@ -90,4 +91,6 @@ def _without(request: Request, standards: Sequence[str], now: datetime) -> Cloud
     from openstack_image_manager.cloud.glance import Glance
 
     with closing(Glance.connect(request.cloud)) as glance:
+        for note in glance.notes:
+            say("warning", note)
         return CloudReport(glance.cloud, check.judge(listing.offered_images(glance), standards, now))

@@ -24,7 +24,7 @@ Cloud = Annotated[
     str | None,
     typer.Option("--cloud", metavar="NAME", help=f"Cloud in clouds.yaml. {_CLOUD}", autocompletion=completion.clouds),
 ]
-AllClouds = Annotated[bool, typer.Option("--all-clouds", help="All clouds in clouds.yaml, in parallel.")]
+AllClouds = Annotated[bool, typer.Option("--all-clouds", help="All clouds and regions in clouds.yaml, in parallel.")]
 DefinitionName = Annotated[
     str, typer.Argument(metavar="NAME", help="Name of the definition.", autocompletion=completion.definitions)
 ]
@@ -82,12 +82,15 @@ class Clouds:
         ),
     ] = None
     all_clouds: AllClouds = False
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="NAME", help="Region of the clouds. Default: OS_REGION_NAME.")
+    ] = None
 
     def names(self) -> list[str | None]:
         """Return names in clouds.yaml; None: the OS_* variables. Raises UsageError and CloudError."""
         from openstack_image_manager.runs.connect import cloud_names
 
-        return cloud_names(self.cloud, self.all_clouds)
+        return cloud_names(self.cloud, self.all_clouds, self.region)
 
 
 @dataclass(frozen=True)

@@ -109,9 +109,12 @@ def share(
     from openstack_image_manager.errors import Error
     from openstack_image_manager.report import console
     from openstack_image_manager.report.content import Lines
+    from openstack_image_manager.report.log import say
 
     out = console.console()
     with reporting.recording("unshare" if ending else "share") as record, closing(Glance.connect(cloud)) as glance:
+        for note in glance.notes:
+            say("warning", note)
         image, builds = _builds(glance, tag, name)
         lines = Lines(f"Members of {image.name}")
         record.content = lines.content()

@@ -50,6 +50,7 @@ class Glance:
         from keystoneauth1.adapter import Adapter
 
         self.cloud, self._most_pages = cloud, most_pages
+        self.notes: tuple[str, ...] = ()  # on the cloud's entry in clouds.yaml
         self._listing: tuple[str, BackgroundCall[Images]] | None = None
         self._usual = 0.0  # seconds that imports take at least
         self._connection = connection
@@ -59,7 +60,10 @@ class Glance:
     @classmethod
     def connect(cls, cloud: str | None) -> Glance:
         """Log in; `cloud` is a name in clouds.yaml, None: the OS_* environment. Raises CloudError."""
-        return cls(*log_in(cloud), cloud or ENVIRONMENT)
+        connection, endpoint = log_in(cloud)
+        glance = cls(connection, endpoint, cloud or ENVIRONMENT)
+        glance.notes = connection.notes
+        return glance
 
     def close(self) -> None:
         """Close the connections to the cloud."""

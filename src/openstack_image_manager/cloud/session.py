@@ -11,29 +11,34 @@ import os
 import re
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
 from typing import Any
 
+from openstack_image_manager.cloud import clouds_yaml
 from openstack_image_manager.errors import CloudError, Error, UnknownCloudError
 from openstack_image_manager.redaction import public_url, redact, remember, remember_fields
 
 ANSWER_TIMEOUT = 60.0  # seconds for any answer; `api_timeout` of a cloud in clouds.yaml wins
 ENVIRONMENT = "OS_* environment"
-MOST = 4 * 1024 * 1024  # bytes of a clouds.yaml
+MISSING_SOCKS = (
+    "a proxy variable (all_proxy, https_proxy, http_proxy) names a SOCKS proxy, and the package PySocks for that is "
+    "missing; install it in this environment (pip install PySocks), or name an http proxy"
+)
 _LOADING = threading.Lock()
 
 
 class Connection:
-    """A session with a cloud, and `config`, its configuration from openstacksdk."""
+    """A session with a cloud; `config`: its configuration from openstacksdk, `notes`: on its entry in clouds.yaml."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, notes: tuple[str, ...] = ()) -> None:
         from keystoneauth1.identity.generic.base import BaseGenericPlugin
 
         from openstack_image_manager.cloud.answers import BoundedAdapter
 
-        self.config = config
+        self.config, self.notes = config, notes
         self.session = config.get_session()
         http = self.session.session
         for scheme, transport in list(http.adapters.items()):
@@ -79,6 +84,8 @@ def log_in(cloud: str | None) -> tuple[Connection, str]:
         # password a bare Exception.
         if cloud and (odd := _not_a_mapping("clouds", cloud, "auth")):
             raise CloudError(f"cloud '{name}': {odd}") from None
+        if cloud and (wrong := _mistake(error, cloud)):
+            raise CloudError(f"cloud '{name}': {wrong}") from None
         hint = "check the cloud's entry in clouds.yaml" if cloud else "check the OS_* variables"
         raise CloudError(f"cloud '{name}': login is not possible: {_line(error)}; {hint}") from None
 
@@ -106,10 +113,10 @@ def _configuration() -> Any:
 def _log_in(cloud: str | None, where: str) -> tuple[Connection, str]:
     from keystoneauth1 import exceptions as auth
 
-    region = _region(cloud, where)
+    region, notes = _region(cloud, where)
     auth_data = region.config["auth"]
     remember_fields(auth_data)
-    connection = Connection(region)
+    connection = Connection(region, notes)
     try:
         try:
             connection.ask_for_versions()
@@ -135,8 +142,9 @@ def _log_in(cloud: str | None, where: str) -> tuple[Connection, str]:
     return connection, endpoint.rstrip("/").removesuffix("/v2")
 
 
-def _region(cloud: str | None, where: str) -> Any:
-    """The configuration of the cloud. openstacksdk skips a clouds.yaml that is not YAML, with only a log entry."""
+def _region(cloud: str | None, where: str) -> tuple[Any, tuple[str, ...]]:
+    """The configuration of the cloud in one region, and notes on it. openstacksdk skips a clouds.yaml that is not YAML,
+    with only a log entry."""
     skipped = _Messages(logging.WARNING)
     logger = logging.getLogger("openstack.config")
     logger.addHandler(skipped)
@@ -145,6 +153,7 @@ def _region(cloud: str | None, where: str) -> Any:
     finally:
         logger.removeHandler(skipped)
     clouds = config.cloud_config["clouds"]
+    cloud, region_name = clouds_yaml.find(clouds, cloud) if cloud is not None else (None, None)
     if cloud is not None and cloud not in clouds and skipped.messages:
         raise CloudError(f"{where}: {'; '.join(skipped.messages)}")
     if cloud is not None and (missing := _missing_file()):
@@ -161,13 +170,45 @@ def _region(cloud: str | None, where: str) -> Any:
         )
     if cloud is not None and clouds[cloud] is None:
         raise CloudError(f"{where}: its entry in {config.config_filename} is empty; give it auth and region_name")
-    region = config.get_one(cloud or config.envvar_key)
+    region, notes = _get_one(config, cloud, region_name, where)
     region.config["api_timeout"] = region.config.get("api_timeout") or ANSWER_TIMEOUT
-    return region
+    return region, notes
+
+
+def _get_one(config: Any, cloud: str | None, region_name: str | None, where: str) -> tuple[Any, tuple[str, ...]]:
+    """The cloud in the region that was asked for, that OS_REGION_NAME chooses, or in its first one, with notes about
+    what that leaves out."""
+    notes: list[str] = []
+    # catch_warnings is for the whole process: a warning would print the path of a module of openstacksdk.
+    with _LOADING, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if cloud is None:
+            region = config.get_one(config.envvar_key)
+        else:
+            regions = clouds_yaml.region_names(config, cloud)
+            chosen = region_name or (os.environ.get("OS_REGION_NAME") if len(regions) > 1 else None)
+            if chosen and regions and chosen not in regions:
+                raise UnknownCloudError(f"{where}: has no region '{chosen}'; its regions: {', '.join(regions)}")
+            if len(regions) > 1 and not chosen:
+                others = ", ".join(clouds_yaml.qualified(cloud, other) for other in regions[1:])
+                notes.append(f"{where}: only its first region {regions[0]} is used; for the others, name {others}")
+            region = config.get_one(cloud, region_name=chosen or "")
+    if cloud is not None and any("vendor profile" in str(warning.message) for warning in caught):
+        spot = clouds_yaml.place("clouds", cloud, "profile")
+        notes.append(f"{spot}: openstacksdk does not know this profile, so it has no effect; correct or remove it")
+    return region, tuple(notes)
+
+
+def _mistake(error: Exception, cloud: str) -> str | None:
+    config = _configuration()
+    cloud, _ = clouds_yaml.find(config.cloud_config["clouds"], cloud)
+    entry = config.cloud_config["clouds"].get(cloud) or {}
+    return clouds_yaml.mistake(error, cloud, str(entry.get("auth_type") or "password"))
 
 
 def known_clouds() -> list[str]:
-    """The names of all clouds in clouds.yaml. Raises CloudError when there is none."""
+    """The names of all clouds in clouds.yaml, `NAME:REGION` for each of several regions. Raises CloudError when there
+    is none."""
     with translated_errors("clouds.yaml"):
         try:
             config = _configuration()
@@ -178,21 +219,29 @@ def known_clouds() -> list[str]:
         raise CloudError(missing)
     if config.config_filename is None or not names:
         raise CloudError("there is no readable clouds.yaml with clouds in it; set OS_CLIENT_CONFIG_FILE to its path")
-    return names
+    return [name for cloud in names for name in _with_regions(config, cloud)]
+
+
+def _with_regions(config: Any, cloud: str) -> list[str]:
+    """One name for each region of a cloud; the login to an entry that cannot be read reports what is wrong with it."""
+    with _LOADING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            regions = clouds_yaml.region_names(config, cloud)
+        except Exception:  # openstacksdk does not check what it reads, see log_in
+            regions = []
+    return [clouds_yaml.qualified(cloud, region) for region in regions] if len(regions) > 1 else [cloud]
 
 
 def _not_a_mapping(*keys: str) -> str | None:
     """The message about the outermost entry of clouds.yaml that is not a mapping; None: all are."""
-    from openstack.config.loader import CONFIG_FILES
-
     from openstack_image_manager.definitions.nodes import plain
     from openstack_image_manager.definitions.yaml_tree import InvalidYamlError
 
-    paths = [os.environ.get("OS_CLIENT_CONFIG_FILE") or "", *CONFIG_FILES]
-    path = next((path for path in paths if os.path.isfile(path)), "")
+    path = clouds_yaml.path()
     try:
         with open(path, "rb") as file:
-            value = plain(file.read(MOST))
+            value = plain(file.read(clouds_yaml.MOST))
     except (OSError, InvalidYamlError):
         return None
     for number, key in enumerate(keys, 1):
@@ -250,6 +299,8 @@ def translated_errors(cloud: str) -> Iterator[None]:
         cause = getattr(error, "original", None)
         if isinstance(cause, RefusedAnswerError):
             raise CloudError(f"{where}: {cause}") from None
+        if "Missing dependencies for SOCKS support" in str(error):
+            raise CloudError(f"{where}: {MISSING_SOCKS}") from None
         raise CloudError(f"{where}: no connection to {_reason(error)}; check that address") from None
     except (auth.MissingRequiredOptions, auth.NoMatchingPlugin) as error:
         raise CloudError(f"{where}: login data is incomplete: {_line(error)}") from None

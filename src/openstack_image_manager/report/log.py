@@ -10,10 +10,27 @@ from datetime import UTC, datetime
 from openstack_image_manager import log_context
 from openstack_image_manager.redaction import redact
 
+# keystoneauth logs where a person has to log in, and the code to enter there.
+_LOGINS = ("keystoneauth.identity.v3.oidc", "keystoneauth.identity.v3.websso")
+
+
+def _is_login(record: logging.LogRecord) -> bool:
+    """True for a message that a person needs to log in: without it, a federated login waits for nobody."""
+    return record.levelno >= logging.WARNING and record.name in _LOGINS
+
 
 def _cleaned(record: logging.LogRecord, text: str) -> str:
-    """Return the text of a record, without secrets if a library wrote it. Our own texts have none."""
-    return text if record.name.startswith(log_context.NAME) else redact(text)
+    """Return the text of a record, without secrets if a library wrote it. Our own texts have none, and the address of a
+    login must stay whole."""
+    return text if record.name.startswith(log_context.NAME) or _is_login(record) else redact(text)
+
+
+class _Login(logging.Formatter):
+    """Formats the message of a login as a note, with its cloud."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        cloud = log_context.context_of(record).get("cloud")
+        return f"note: {f'cloud {cloud!r}: ' if cloud else ''}{record.getMessage()}"
 
 
 class _Text(logging.Formatter):
@@ -24,13 +41,16 @@ class _Text(logging.Formatter):
 
 
 def set_up(debug: bool, form: str = "text") -> None:
-    """Log everything to standard error with `debug`, else nothing, because messages report what matters. With the
-    format json these messages are logged too."""
+    """Log everything to standard error with `debug`, else only where a person has to log in, because messages report
+    what matters. With the format json these messages are logged too."""
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)
     if not debug and form == "text":
-        root.addHandler(logging.NullHandler())
+        logins = logging.StreamHandler()
+        logins.addFilter(_is_login)
+        logins.setFormatter(_Login())
+        root.addHandler(logins)
         return
     handler = logging.StreamHandler()
     handler.setFormatter(_Json() if form == "json" else _Text("%(asctime)s %(name)s %(message)s"))

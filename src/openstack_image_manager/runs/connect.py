@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from openstack_image_manager.background import BackgroundCall
 from openstack_image_manager.cloud import session
+from openstack_image_manager.cloud.clouds_yaml import qualified
 from openstack_image_manager.errors import UsageError
 from openstack_image_manager.log_context import about
 
@@ -35,10 +36,11 @@ class PendingConnection:
 
 def _connect(cloud: str | None, tag: str) -> Glance:
     with about(cloud):
-        logged_in = session.log_in(cloud)
+        connection, endpoint = session.log_in(cloud)
         from openstack_image_manager.cloud.glance import Glance
 
-        glance = Glance(*logged_in, cloud or session.ENVIRONMENT)
+        glance = Glance(connection, endpoint, cloud or session.ENVIRONMENT)
+        glance.notes = connection.notes
         glance.start_listing(tag)
         return glance
 
@@ -60,17 +62,24 @@ def opened(requests: Sequence[Request]) -> Iterator[list[PendingConnection]]:
             connection.close()
 
 
-def cloud_names(options: list[str] | None, all_clouds: bool = False) -> list[str | None]:
+def cloud_names(options: list[str] | None, all_clouds: bool = False, region: str | None = None) -> list[str | None]:
     """The clouds to work on: those named, or all of clouds.yaml; else OS_CLOUD or the other OS_* variables (None), else
-    'openstack'. Raises UsageError, and CloudError when clouds.yaml cannot be read."""
+    'openstack'; in `region`, if it is given. Raises UsageError, and CloudError when clouds.yaml cannot be read."""
     if all_clouds:
         if options:
             raise UsageError("--cloud and --all-clouds exclude each other; give one of them")
+        if region:
+            raise UsageError("--region and --all-clouds exclude each other; name the clouds with --cloud")
         from openstack_image_manager.cloud.session import known_clouds
 
         return list(known_clouds())
-    if options:
-        return list(dict.fromkeys(options))
-    if named := os.environ.get("OS_CLOUD"):
-        return [named]
-    return [None if os.environ.get("OS_AUTH_URL") else "openstack"]
+    named = list(dict.fromkeys(options or []))
+    if not named and (cloud := os.environ.get("OS_CLOUD")):
+        named = [cloud]
+    if not named and not os.environ.get("OS_AUTH_URL"):
+        named = ["openstack"]
+    if region is None:
+        return list(named) or [None]
+    if not named:
+        raise UsageError("--region needs --cloud; for a login from the OS_* variables, set OS_REGION_NAME")
+    return [qualified(cloud, region) for cloud in named]

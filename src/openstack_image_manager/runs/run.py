@@ -110,6 +110,7 @@ def _planned(request: Request, connection: PendingConnection, loaded: Loaded, fo
     # A warning begins with its file and line, the subject of the finding.
     parts = [str(warning).partition(": ") for warning in loaded.warnings]
     findings = [Finding("warning", where, message) for where, _, message in parts]
+    findings += [Finding("warning", "clouds.yaml", note) for note in glance.notes]
     policy = replace(request.policy, project=glance.project)
     day = datetime.now(UTC).date()
     planner = CloudPlanner(glance, policy, day, request.roll_back, follower, loaded.left_out)

@@ -23,6 +23,7 @@ def images(
     with closing(Glance.connect(cloud)) as glance:
         owned = [definition.model_copy(update={"members": None, "stores": None}) for definition in definitions]
         known, troubles = References(glance).resolve(owned, force=True)
+        troubles += [Finding("warning", "clouds.yaml", note) for note in glance.notes]
         # A cloud from OS_* variables has no name, but tenants know its region.
         name = cloud or glance.region or glance.cloud
         return name, glance.list(tag, {definition.owner for definition in known}), troubles

@@ -95,7 +95,7 @@ def test_what_is_missing_for_a_proxy_is_said(bench: Bench) -> None:
     outcome, files = reported(bench, "plan", all_proxy=f"socks5://alice:{SECRET}@127.0.0.1:9")
     assert outcome.code == 1
     for text in (outcome.err, files["r.json"]):
-        assert "Missing dependencies for SOCKS support" in text
+        assert "names a SOCKS proxy, and the package PySocks for that is missing; install it in this" in text
         assert SECRET not in text
 
 

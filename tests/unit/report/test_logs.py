@@ -31,6 +31,27 @@ def test_without_debug_nothing_is_logged(root: logging.Logger, capsys: pytest.Ca
     assert len(root.handlers) == 1
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("debug", [False, True])
+def test_where_to_log_in_reaches_the_person_whole(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str], form: str, debug: bool
+) -> None:
+    set_up(debug, form)
+    address = "https://idp.example/go?user_code=ABCD-EFGH&token=a&session=b"
+    with log_context.about(cloud="federated"):
+        logging.getLogger("keystoneauth.identity.v3.oidc").warning("To authenticate please go to: %s", address)
+    logging.getLogger("keystoneauth.identity.v3.oidc").debug("device_code")
+    logging.getLogger("keystoneauth.identity.v3.base").warning("token=secret-of-a-session")
+    err = capsys.readouterr().err
+    assert address in err
+    assert "secret-of-a-session" not in err
+    if (form, debug) == ("text", False):
+        assert err == f"note: cloud 'federated': To authenticate please go to: {address}\n"
+    if form == "json":
+        first = json.loads(err.splitlines()[0])
+        assert (first["message"], first["cloud"]) == (f"To authenticate please go to: {address}", "federated")
+
+
 def test_debug_logs_to_standard_error_without_secrets(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
     set_up(debug=True)
     set_up(debug=True)
