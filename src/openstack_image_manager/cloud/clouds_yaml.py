@@ -42,26 +42,15 @@ def path() -> str:
 
 def place(*keys: str) -> str:
     """`PATH:LINE` of a key, or of the last one of its parents that there is."""
-    from yaml import MappingNode
-
-    from openstack_image_manager.definitions.yaml_tree import FOREIGN, InvalidYamlError, Tree
+    from openstack_image_manager.definitions.nodes import line_of
 
     file = path()
-    line = None
     try:
         with open(file, "rb") as opened:
-            tree = Tree(opened.read(MOST), FOREIGN)
-        node = tree.root
-        for key in keys:
-            if not isinstance(node, MappingNode):
-                break
-            where, node = tree.entries(node, ()).get(key, (None, None))
-            if where is None:
-                break
-            line = where.start_mark.line + 1
-    except (OSError, InvalidYamlError):
-        pass
-    return f"{file}:{line}" if line else file or "clouds.yaml"
+            line = line_of(opened.read(MOST), keys)
+    except OSError:
+        return file or "clouds.yaml"
+    return f"{file}:{line}" if line else file
 
 
 def mistake(error: Exception, cloud: str, auth_type: str) -> str | None:

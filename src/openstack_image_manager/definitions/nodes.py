@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
@@ -99,3 +100,20 @@ def keys_below(data: bytes, name: str) -> list[str]:
         return list(tree.entries(found, (name,))) if isinstance(found, MappingNode) else []
     except InvalidYamlError:
         return []
+
+
+def line_of(data: bytes, keys: Sequence[str]) -> int | None:
+    """The line of a key in a YAML document that comes from elsewhere, or of the last one of its parents that there is;
+    None: there is none, or the document cannot be read."""
+    line: int | None = None
+    try:
+        tree = Tree(data, FOREIGN)
+        node: Node | None = tree.root
+        for key in keys:
+            if not isinstance(node, MappingNode) or (found := tree.entries(node, ()).get(key)) is None:
+                break
+            where, node = found
+            line = where.start_mark.line + 1
+    except InvalidYamlError:
+        return None
+    return line

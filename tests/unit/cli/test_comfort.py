@@ -244,3 +244,20 @@ def test_output_without_a_reader_is_dropped(arguments: list[str]) -> None:
         os.close(writer)
         assert unread.returncode == read.returncode
         assert unread.stderr == (None if err == subprocess.STDOUT else read.stderr)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("clouds:\n  a:\n    auth:\n      x: 1\n", 4),
+        ("clouds:\n  a:\n    auth: {}\n", 3),
+        ("clouds:\n  b: {}\n", 1),
+        ("clouds:\n  a: text\n", 2),
+        ("other: {}\n", None),
+        ("- clouds\n", None),
+        ("clouds: [\n", None),
+        ("", None),
+    ],
+)
+def test_the_line_of_a_key_or_of_its_parent(text: str, line: int | None) -> None:
+    assert nodes.line_of(text.encode(), ("clouds", "a", "auth", "x")) == line
