@@ -37,7 +37,7 @@ class Build:
     signed_by: str | None  # fingerprint of the primary key, upper-case
     signed_at: str | None  # YYYY-MM-DD hh:mm:ss, UTC
     other_digests: tuple[Checksum, ...] = ()  # of the same file; only to compare with recorded versions
-    stale_warning: str | None = None  # its signature is older than the resolver allows
+    warning: str | None = None  # its signature is older than allowed, or the upstream may have renamed its files
 
     @property
     def digests(self) -> tuple[Checksum, ...]:

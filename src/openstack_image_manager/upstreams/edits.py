@@ -73,13 +73,13 @@ def update_result(definition: Definition, file: str, build: Build, keep: int | N
             build = replace(build, version=version.version)
         edits = tuple(_missing_fields(definition, version, build)) if version.version == build.version else ()
         days = days_since(build.signed_at, today) if build.signed_at else None
-        warning = "; ".join(filter(None, (_incomparable_digest(version, build), build.stale_warning))) or None
+        warning = "; ".join(filter(None, (_incomparable_digest(version, build), build.warning))) or None
         return UpdateResult(definition.name, file, before, build, edits, warning=warning, signed_days=days)
     fields: dict[str, Value] = {"version": build.version, "url": build.url, **_evidence(build)}
     added = AddVersion(definition.name, fields)
     edits = (added, *_obsolete_versions(definition, build, keep, today))
     days = days_since(build.signed_at, today) if build.signed_at else None
-    return UpdateResult(definition.name, file, before, build, edits, warning=build.stale_warning, signed_days=days)
+    return UpdateResult(definition.name, file, before, build, edits, warning=build.warning, signed_days=days)
 
 
 def _evidence(build: Build) -> dict[str, Value]:

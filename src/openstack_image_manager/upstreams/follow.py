@@ -47,7 +47,7 @@ class Follower:
             else:
                 version = pinned(definition, answer, newest[definition.name])
                 resolved[definition.name] = definition.model_copy(update={"versions": [version]})
-                warnings |= {definition.name: answer.stale_warning} if answer.stale_warning else {}
+                warnings |= {definition.name: answer.warning} if answer.warning else {}
         return resolved, warnings
 
 

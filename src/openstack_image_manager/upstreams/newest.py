@@ -23,6 +23,7 @@ from openstack_image_manager.upstreams.build import (
     stale_warning,
 )
 from openstack_image_manager.upstreams.moving_url import MovingUrl
+from openstack_image_manager.upstreams.near_misses import near_miss_warning
 from openstack_image_manager.upstreams.other_digests import with_other_digests
 from openstack_image_manager.upstreams.resolve import Search
 from openstack_image_manager.upstreams.sites import Sites
@@ -67,7 +68,11 @@ def newest(definition: Definition, sites: Sites, verify: Verify) -> Build:
     else:
         build = found_build.build
     max_age = resolver.signature.max_age if resolver.signature else None
-    return replace(build, stale_warning=stale_warning(build.signed_at, max_age, datetime.now(UTC)))
+    warnings = (
+        stale_warning(build.signed_at, max_age, datetime.now(UTC)),
+        near_miss_warning(list(found_build.near_misses)),
+    )
+    return replace(build, warning="; ".join(filter(None, warnings)) or None)
 
 
 def _checked_variables(resolver: Resolver, definition: Definition) -> dict[str, str]:

@@ -27,6 +27,7 @@ from openstack_image_manager.upstreams.build import (
 )
 from openstack_image_manager.upstreams.candidates import Candidate, is_prerelease, newest_first
 from openstack_image_manager.upstreams.match_timeout import MatchTimer
+from openstack_image_manager.upstreams.near_misses import near_misses
 from openstack_image_manager.upstreams.sites import Document
 from openstack_image_manager.upstreams.steps import StepRun
 
@@ -44,13 +45,15 @@ class NothingFoundError(Error):
 class FoundBuild:
     """A build, the signature of its image that must still be verified, and the signature policy.
 
-    `documents_signed_at`: when the newest signed document that led to it was signed.
+    `documents_signed_at`: when the newest signed document that led to it was signed. `near_misses`: names of files with
+    a higher version that no `match` fits.
     """
 
     build: Build
     image_signature: Signature | None
     policy: str
     documents_signed_at: str | None = None
+    near_misses: tuple[str, ...] = ()
 
 
 class Search:
@@ -66,6 +69,7 @@ class Search:
         self.fresh = fresh
         self.timer = MatchTimer()
         self._missing: list[str] = []
+        self._near_misses: dict[int, list[str]] = {}  # by step
         self._signed: tuple[str | None, str | None] = (None, None)
         self._signed_at: dict[int, str] = {}  # by step: the time of the signature of its last document
 
@@ -74,7 +78,8 @@ class Search:
         found = self._search_step(0, known)
         if found is None:
             raise NothingFoundError("; ".join(dict.fromkeys(self._missing[:CANDIDATES_TRIED])))
-        return found
+        near = [name for names in self._near_misses.values() for name in names]
+        return replace(found, near_misses=tuple(near))
 
     def _search_step(self, index: int, known: Variables) -> FoundBuild | None:
         """Return the newest build of the steps from here on; None if there is none below the chosen candidate."""
@@ -109,6 +114,9 @@ class Search:
         if not chosen:
             where = public_url(fill(str(step.value(step.kind)), known)) if step.kind != "static" else "static"
             self._missing.append(f"{where}: {'nothing matches' if not candidates else _UNCOUNTED}")
+        elif step.kind in ("listing", "checksum-file"):
+            newest = chosen[0][1].name
+            self._near_misses[index] = near_misses(newest, step_run.unmatched, known, self.resolver.prereleases)
         return [candidate for _, candidate in chosen[:CANDIDATES_TRIED]]
 
     def _with_sort_keys(

@@ -59,6 +59,7 @@ class StepRun:
         self.fresh = fresh
         self.prereleases = prereleases
         self.signed = signed
+        self.unmatched: list[str] = []  # names of files or builds; a document has a limited size, so this has one too
 
     def candidates(self) -> list[Candidate]:
         """Return all builds that the step finds, unordered. Raises FetchError, VerificationError."""
@@ -96,7 +97,10 @@ class StepRun:
     def _match(self, wanted: regex.Pattern[str], text: str, option: str = "match") -> regex.Match[str] | None:
         if len(text) > limits.LINE:
             raise VerificationError(f"has a name or line of {len(text)} characters; at most {limits.LINE} are allowed")
-        return self.timer.match(wanted, text, f"steps[{self.index}].{option}", self.step.value(option))
+        match = self.timer.match(wanted, text, f"steps[{self.index}].{option}", self.step.value(option))
+        if match is None and option == "match":
+            self.unmatched.append(text)
+        return match
 
     def _listing(self, url: str) -> Iterator[Candidate]:
         wanted = pattern(self.step.match or "", self.variables)

@@ -36,6 +36,43 @@ def test_the_newest_build_of_every_upstream(whole_world: World, name: str) -> No
     assert build.build_date is not None
     assert day in ("modified", build.build_date)
     assert is_new(wanted, build)
+    assert "higher version" not in (build.warning or "")
+
+
+RENAMED = {
+    "3.23": ("alpine-3.23.6-x86_64-bios-cloudinit-r0.qcow2", "3.23.6-r0"),
+    "3.24": ("alpine-3.24.2-x86_64-cloudinit-r2.qcow2", "3.24.2-r2"),
+}
+
+
+@pytest.mark.parametrize("series", RENAMED)
+def test_alpine_with_old_and_new_names(world: World, series: str) -> None:
+    """A resolver that knows the old names only finds an old build there, and warns."""
+    name, version = RENAMED[series]
+    old = f"nocloud_alpine-{series}.1-x86_64-bios-cloudinit-r0.qcow2"
+    others = [name.replace("cloudinit", "tiny"), name.replace("cloudinit", "cloudinit-metal")]
+    folder = f"/alpine/v{series}/releases/cloud"
+    site = world.host("dl-cdn.alpinelinux.org")
+    names = [old, name, f"{name}.sha512", *others, name.replace("x86_64", "aarch64"), old.replace("nocloud", "aws")]
+    site.on(f"{folder}/", Switches(html=table_listing(names)))
+    for file in (old, name):
+        site.put(f"{folder}/{file}", image(file))
+        site.put(f"{folder}/{file}.sha512", f"{digest(image(file), 'sha512')}\n".encode())
+        site.put(f"{folder}/{file}.asc", signature(image(file), "F26ADFADBAE702EF7AF637459DA7EF23BFFCDF22"))
+    build = ask(world, definition("alpine", series))
+    assert (build.version, build.url, build.warning) == (version, f"https://{site_of(name, series)}", None)
+    resolver = shipped.shipped().resolvers["alpine"].model_dump(exclude_none=True, exclude_defaults=True)
+    resolver["steps"][0]["match"] = (
+        r"{cloud}_alpine-(?P<release>[\d.]+)-{architecture}-bios-cloudinit-r(?P<respin>\d+)\.qcow2"
+    )
+    build = ask(world, definition("alpine", series, resolve=resolver))
+    assert build.version == f"{series}.1-r0"
+    assert build.warning is not None
+    assert build.warning.startswith(f"the upstream has files with a higher version that match does not fit: {name}")
+
+
+def site_of(name: str, series: str) -> str:
+    return f"dl-cdn.alpinelinux.org/alpine/v{series}/releases/cloud/{name}"
 
 
 def test_cirros_is_pinned(whole_world: World) -> None:

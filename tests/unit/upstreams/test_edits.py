@@ -222,7 +222,7 @@ def test_the_signer_goes_to_images_of_the_signed_bytes_only():
 
 def test_a_signature_that_is_too_old_is_warned_of():
     """Whether or not there is anything new."""
-    old = replace(BUILD, stale_warning="the signature is old")
+    old = replace(BUILD, warning="the signature is old")
     for versions in (("5",), ("4",)):
         each = told(definition(versions=versions), old)
         assert each.warning == "the signature is old"
