@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Literal
 
 from openstack_image_manager.dates import as_day
@@ -141,11 +142,18 @@ def mistyped(meta: Mapping[str, str | None]) -> list[tuple[str, str]]:
     """Names that differ by one letter, or by case and dashes, from a well-known property: (property, message)."""
     messages = []
     for key in meta.keys() - PROPERTIES.keys() - OTHERS:
-        plain = key.lower().replace("-", "_")
-        near = next((known for known in (*PROPERTIES, *sorted(OTHERS)) if _is_one_letter_off(plain, known)), None)
-        if near:
+        if near := _near(key.lower().replace("-", "_")):
             messages.append((key, f"is not a property that OpenStack or SCS knows; did you mean '{near}'?"))
     return sorted(messages)
+
+
+@lru_cache(maxsize=4096)  # aliases may repeat the same names a million times
+def _near(word: str) -> str | None:
+    """Return the first well-known property that differs from the word by one letter at most."""
+    for known in (*PROPERTIES, *sorted(OTHERS)):
+        if abs(len(word) - len(known)) <= 1 and _is_one_letter_off(word, known):
+            return known
+    return None
 
 
 def _is_one_letter_off(word: str, known: str) -> bool:
