@@ -97,7 +97,7 @@ def by_a_run(draw):
     return [replace(each, id=ids[each.id]) for each in images]
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(by_hand())
 def test_a_cloud_that_was_filled_by_hand_stays_as_it_is(images):
     check(images)

@@ -88,7 +88,7 @@ def test_no_bytes_end_in_a_traceback(tmp_path: Path, data: bytes) -> None:
     survives(tmp_path, data)
 
 
-@settings(quiet, max_examples=200)
+@settings(quiet, max_examples=100)
 @given(
     edits=st.lists(
         st.tuples(

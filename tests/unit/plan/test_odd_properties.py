@@ -75,7 +75,7 @@ def used(images: list[Image], policy: Policy, today: date) -> None:
         made = plan(definitions, images, policy, today)
         as_json(plan_data(made, "north"))
         plan_markdown(made, "north")
-        status.data(status.rows(made, definitions, images, today, max_age=30))
+        status.data(status.rows(made, definitions, images, now, max_age=30))
         compare.table({"north": definitions, "south": definitions}, {"north": images, "south": []}, [])
         check.fixed(check.judge(images, STANDARDS, now), check.judge(check.after(images, made), STANDARDS, now))
         pages(survey("Images", definitions, {"north": images}, knowledge(), now), writer.texts(), 90)
