@@ -101,14 +101,17 @@ def _check_url(url: str | None) -> None:
 def _list_images(
     clouds: Sequence[str | None], loaded: Loaded, tag: str
 ) -> tuple[dict[str, Sequence[Image]], list[Finding]]:
-    """Return images and findings of each cloud. Raises the Error of the first cloud that fails."""
+    """Return images and findings of each cloud. Raises the Error of the first cloud that fails; of several clouds, an
+    unknown one failed."""
     from openstack_image_manager.background import results_or_errors
-    from openstack_image_manager.errors import Error
+    from openstack_image_manager.errors import CloudError, Error, UnknownCloudError
     from openstack_image_manager.site import clouds as look
 
     images: dict[str, Sequence[Image]] = {}
     findings: list[Finding] = []
     for answer in results_or_errors(lambda cloud: look.images(cloud, loaded.definitions, tag), clouds):
+        if isinstance(answer, UnknownCloudError) and len(clouds) > 1:
+            raise CloudError(str(answer))
         if isinstance(answer, Error):
             raise answer
         name, images[name], cloud_findings = answer

@@ -10,7 +10,8 @@ from openstack_image_manager.cli import build, options
 from openstack_image_manager.defaults import CATALOGUE
 
 catalogue_app = typer.Typer(
-    help="Show the definitions of this package (--images catalogue:).",
+    help="Show the definitions of this package (--images catalogue:)."
+    "\n\n\b\nExample:\n  openstack-image-manager catalogue list",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 YEAR = 366  # days; a key that expires within them is pointed out
 
 keys_app = typer.Typer(
-    help="Manage the public keys of upstreams.",
+    help="Manage the public keys of upstreams.\n\n\b\nExample:\n  openstack-image-manager keys list",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -59,10 +59,16 @@ def fetch(
       openstack-image-manager keys fetch https://repo.almalinux.org/almalinux/RPM-GPG-KEY-AlmaLinux-9 \\
         BF18AC2876178908D6E71267D36CB86CB86B3716
     """
+    from openstack_image_manager.errors import UsageError, VerificationError
     from openstack_image_manager.signatures.keyring import default_directory, fetch_key
     from openstack_image_manager.signatures.report import of_key
+    from openstack_image_manager.signatures.verdict import normalize_fingerprints
 
     with reporting.recording("keys fetch") as record:
+        try:
+            normalize_fingerprints([fingerprint])
+        except VerificationError as error:
+            raise UsageError(str(error)) from None
         path = fetch_key(url, fingerprint, keys or default_directory())
         record.content = of_key(url, path.stem, path)
         typer.echo(f"stored: {path}")

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from openstack_image_manager.sandbox import Sandbox
 
 sandbox_app = typer.Typer(
-    help="Run two small clouds and a download site on this machine.",
+    help="Run two small clouds and a download site on this machine."
+    "\n\n\b\nExample:\n  openstack-image-manager sandbox up",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

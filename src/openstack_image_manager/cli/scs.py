@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 FOUND = 3  # exit code
 
 scs_app = typer.Typer(
-    help="Check images against standards of the Sovereign Cloud Stack.",
+    help="Check images against standards of the Sovereign Cloud Stack."
+    "\n\n\b\nExample:\n  openstack-image-manager scs check --cloud openstack",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

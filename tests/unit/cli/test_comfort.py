@@ -167,7 +167,7 @@ def test_each_shell_gets_its_script(shell: str) -> None:
     assert f"_OPENSTACK_IMAGE_MANAGER_COMPLETE=complete_{shell}" in run.stdout
 
 
-@pytest.mark.parametrize("path", LEAVES)
+@pytest.mark.parametrize("path", COMMANDS)
 def test_every_command_shows_an_example_of_itself(path: str) -> None:
     help_ = COMMANDS[path].help or ""
     assert re.search(rf"Examples?:\s*(\n\s*)?{path}\b", help_), help_
