@@ -20,7 +20,6 @@ CODE = "import sys; sys.argv[0] = 'openstack-image-manager'; from openstack_imag
 VARIABLE = "_OPENSTACK_IMAGE_MANAGER_COMPLETE"
 NAMED_SHELL = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # the one that is named, not the one we are in
 COLOURS = ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE")
-LEAVES = [path for path, command in COMMANDS.items() if not getattr(command, "commands", None)]
 CLOUDS = "clouds:\n  prod-one: {auth: {}}\n  prod-two: {}\n  test: {}\n"
 
 
