@@ -68,7 +68,7 @@ sys.modules["saml2.xml.schema"] = _saml
 
 
 # oslo.db opens a connection to sqlite for each transaction, which takes a fifth of the time of a request. It names its
-# pool NullPool; the names stand for a pool that keeps connections, enough of them for all threads.
+# pool NullPool: that name is given to a pool that keeps connections, enough of them for all threads.
 class _Pool(QueuePool):
     def __init__(self, creator, pre_ping=False, **options):
         super().__init__(creator, pool_size=64, **options)
