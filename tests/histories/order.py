@@ -221,9 +221,12 @@ def _rollback(order: Order, name: str) -> tuple[str, frozenset[str]]:
     now = max(good, key=number, default="")
     if name in order.roll_back:
         served = now or newest
+        if served not in there:  # users have the newest good one before it
+            before = {build for build in there if number(build) < number(served) and build not in passed}
+            served = max(before, key=number, default=served)
         back = {build for build in there if number(build) < number(served) and build not in passed}
         now = order.roll_back[name] or max(back, key=number, default=now)
-        over = max(number(newest), number(served))
+        over = max(number(newest), number(served)) if newest in {*there, *passed} else number(served)
         passed |= {each for each in {*defined, *there} if number(now) < number(each) <= over}
     return now, frozenset(passed - {now})
 
