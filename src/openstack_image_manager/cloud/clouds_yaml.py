@@ -1,4 +1,4 @@
-"""Read what openstacksdk does not tell of a cloud in clouds.yaml: its regions, and the line of a mistake.
+"""Read the regions of a cloud in clouds.yaml, and find the line of a mistake, which openstacksdk does not report.
 
 A cloud with several regions is one cloud for each of them, named `NAME:REGION`.
 """
@@ -54,8 +54,8 @@ def place(*keys: str) -> str:
 
 
 def mistake(error: Exception, cloud: str, auth_type: str) -> str | None:
-    """What is wrong with the entry of a cloud whose login plugin does not know a value of `auth`; None: something
-    else. openstacksdk shows the message of a Python constructor."""
+    """Explain the entry of a cloud whose login plugin does not know a value of `auth`; None: the error is
+    another one. openstacksdk shows the message of a Python constructor."""
     if not (match := _UNEXPECTED.search(str(error))):
         return None
     field = match[1]

@@ -362,7 +362,7 @@ class DefinitionPlanner:
         return expiry.ended_on(self.definition, self.day) if self.policy.retire_expired else None
 
     def _after_the_end(self, state: DefinitionState) -> str:
-        """What becomes of the images where the definition's time is over."""
+        """Describe the fate of the images where the definition's time is over."""
         if self._retired:
             return "its images are retired (--retire-expired), and none is imported"
         if not self.closed:

@@ -148,7 +148,7 @@ def pin_version(definition: Definition, upstream: UpstreamState, checksums: Mapp
     name = next((version for version, known in checksums.items() if _digest(known) in by_digest), None)
     checksum, recorded = upstream.checksum, upstream.checksum.digest
     if name is not None:
-        # What the image says stays: a longer digest that the upstream adds is not another build.
+        # The image keeps its digest: a longer one that the upstream adds is not another build.
         recorded = checksums[name].rpartition(":")[2]
         known = by_digest[_digest(recorded)]
         checksum = upstream.checksum if known.algorithm in BROKEN else known
