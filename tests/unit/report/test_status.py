@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
 from tests.support.plans import DEFAULT, NOW, TODAY, definition, made, settled
@@ -157,29 +157,6 @@ def test_words():
     assert len({len(row) for row in table}) == 1
     assert any("differs: " in cell for row in table for cell in row)
     assert {row["state"] for row in status.data(status.rows(made, [wanted], found, NOW))} >= {"differs", "missing"}
-
-
-@pytest.mark.parametrize(
-    ("properties", "moment"),
-    [
-        ({"replace_frequency": "daily"}, "2026-01-02 03:30"),
-        ({"replace_frequency": "weekly"}, "2026-01-09 00:30"),
-        ({"replace_frequency": "monthly"}, "2026-02-04 02:24"),
-        ({"replace_frequency": "quarterly"}, "2026-04-12 04:48"),
-        ({"replace_frequency": "yearly"}, "2027-02-06 12:00"),
-        ({"replace_frequency": "never"}, None),
-        ({"replace_frequency": "critical_bug"}, None),
-        ({}, None),
-        ({"replace_frequency": "yearly", "provided_until": "2026-05-01"}, None),
-        ({"replace_frequency": "yearly", "provided_until": "2029-05-01"}, "2027-02-06 12:00"),
-        ({"replace_frequency": "yearly", "provided_until": "notice"}, None),
-        ({"replace_frequency": "yearly", "provided_until": "none"}, None),
-    ],
-)
-def test_when_a_successor_is_due(properties, moment):
-    found = age.outdated_from(properties, datetime(2026, 1, 1, tzinfo=UTC))
-    assert (found.strftime("%Y-%m-%d %H:%M") if found else None) == moment
-    assert age.outdated_from(properties, datetime.max.replace(tzinfo=UTC)) is None
 
 
 @pytest.mark.parametrize("until", ["none", "notice", "2026-11-02", "2026-11-22", "2026-11-23", "2030-01-01"])
