@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from itertools import chain
 
 from openstack_image_manager.dates import as_day
@@ -42,7 +42,7 @@ def ended(definition: Definition, today: date, then: str) -> list[Finding]:
 def ending(definitions: Iterable[Definition], today: date) -> list[Finding]:
     """Report enabled definitions whose time will be over within 90 days, the next ones first."""
     days = ((_last_day(definition), definition.name) for definition in definitions if definition.enable)
-    soon = sorted((last, name) for last, name in days if last and today <= last <= today + timedelta(SOON))
+    soon = sorted((last, name) for last, name in days if last and 0 <= (last - today).days <= SOON)
     return [Finding("note", name, f"its provided_until is {last}, {_until(last, today)}") for last, name in soon]
 
 

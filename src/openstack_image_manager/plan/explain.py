@@ -11,7 +11,7 @@ from openstack_image_manager.definitions import naming
 from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.humanize import count
 from openstack_image_manager.model import GONE, Image
-from openstack_image_manager.plan import matching, ownership, retention
+from openstack_image_manager.plan import expiry, matching, ownership, retention
 from openstack_image_manager.plan.definition_plan import DefinitionPlanner, DefinitionState
 from openstack_image_manager.plan.diff import reasons_for
 from openstack_image_manager.plan.model import Change, Create, Plan, Policy, Role
@@ -83,7 +83,10 @@ def _rules(definition: Definition, order: BuildOrder, policy: Policy, today: dat
     if not definition.enable and not policy.force:
         statements.insert(0, ("disabled", "enable is false: nothing of what follows is done without --force"))
     statements.append(("current", f"{order.current}: {_why_current(definition, order)}"))
-    statements.append(("retention", retention.describe_rule(validity, today, definition.multi)))
+    rule = retention.describe_rule(validity, today, definition.multi)
+    if policy.retire_expired and (last := expiry.ended_on(definition, today)):
+        rule = f"its provided_until was {last}, and --retire-expired is given: no build stays visible"
+    statements.append(("retention", rule))
     statements.append(("outdated", f"older builds are handled by --outdated {policy.outdated}"))
     return statements
 

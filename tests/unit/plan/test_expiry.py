@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from tests.support.plans import TODAY, by_version, definition, made, only, planned, settled, withdrawn
 
-from openstack_image_manager.plan import expiry, markers
+from openstack_image_manager.plan import expiry, explain, markers
 from openstack_image_manager.plan.model import Create, Delete, Policy
 from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.plan.retention import promised_builds
@@ -172,6 +172,27 @@ def test_the_day_may_be_that_of_the_newest_version():
     late = {"version": "2", "url": "https://example.org/2.img", "meta": {"provided_until": "2026-11-21"}}
     assert expiry.ended_on(definition(versions=("1", late)), TODAY) == TODAY - timedelta(1)
     assert expiry.ended_on(definition(versions=()), TODAY) is None
+
+
+@pytest.mark.parametrize(
+    ("days", "policy", "rule"),
+    [
+        (-1, RETIRE, "its provided_until was 2026-11-21, and --retire-expired is given: no build stays visible"),
+        (-1, Policy(), "no uuid_validity: the newest 3 builds stay visible"),
+        (0, RETIRE, "no uuid_validity: the newest 3 builds stay visible"),
+    ],
+)
+def test_the_rule_that_explain_names(days, policy, rule):
+    wanted = until(days)
+    found = explain.explain(wanted, planned([wanted], PUBLIC, policy), PUBLIC, policy, TODAY, lambda _: 0)
+    assert ("retention", rule) in found.said
+
+
+def test_the_end_of_the_calendar() -> None:
+    wanted = definition(meta={"provided_until": "9999-12-31"})
+    assert [finding.message for finding in expiry.of_definitions([wanted], date.max)] == [
+        "its provided_until is 9999-12-31, today"
+    ]
 
 
 def test_what_ends_within_90_days_is_told_the_next_one_first():
