@@ -312,7 +312,10 @@ def test_the_bytes_that_a_checksum_file_named_are_approved(bench: Bench) -> None
     bench.site.put("/SUMS", b"gone")
     for outcome in (apply(bench, path, "--yes"), bench.run("plan", "--out", str(path))):
         assert outcome.code == 1, outcome.text
-        assert f"error: Ubuntu {bench.tag}: left alone: the checksum file has no digest of " in outcome.out
+        assert (
+            f"error: Ubuntu {bench.tag}: left alone: {bench.site.url}/SUMS: the checksum file has no digest"
+            in outcome.out
+        )
     assert bench.names() == {f"Other {bench.tag}": "3"}
 
 
