@@ -111,7 +111,7 @@ def mirror_command(
     from openstack_image_manager.mirror.index_writer import Publisher
     from openstack_image_manager.mirror.plan import beyond_limit
     from openstack_image_manager.mirror.provenance import create_prover
-    from openstack_image_manager.mirror.report import of_mirror
+    from openstack_image_manager.mirror.report import of_mirror, read_line
     from openstack_image_manager.report import console, progress
 
     reporting.set_up_log()
@@ -143,6 +143,8 @@ def mirror_command(
         record.content = of_mirror(plan, target, outcomes, dry_run)
         if output == "text":
             _show(plan, target, now)
+            if verify:
+                console.say(out, read_line(plan))
         if prune and not dry_run and (refusal := beyond_limit(plan, max_deletes)):
             raise refusal
         failed: dict[str, Error] = {}

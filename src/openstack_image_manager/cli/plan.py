@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from openstack_image_manager import defaults
 from openstack_image_manager.cli import options
 from openstack_image_manager.cli.groups import with_groups
 
@@ -21,7 +22,9 @@ def register(app: typer.Typer) -> None:
 
 
 def plan_command(
+    context: typer.Context,
     *,
+    path: Annotated[str | None, typer.Argument(metavar="PATH", help="The same as --images PATH.")] = None,
     clouds: options.Clouds,
     definitions: options.Definitions,
     policy: options.Policy,
@@ -43,7 +46,8 @@ def plan_command(
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.runs.planned import planned_clouds
 
-    requested = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
+    images = definitions.images if path is None else _path(context, path)
+    requested = requests(clouds, images, definitions.name_filter, policy.for_plan())
     if out is not None and len(requested) > 1:
         raise UsageError("--out needs exactly one cloud; write a plan file for each cloud")
     with reporting.recording("plan", output) as record, planned_clouds(requested) as planned:
@@ -70,7 +74,8 @@ def apply_command(
     context: typer.Context,
     *,
     plan_file: Annotated[
-        Path | None, typer.Argument(metavar="PLANFILE", help="Apply this plan of `plan --out` only.")
+        str | None,
+        typer.Argument(metavar="PLANFILE|PATH", help="A plan of `plan --out`, or the same as --images PATH."),
     ] = None,
     clouds: options.Clouds,
     definitions: options.Definitions,
@@ -96,13 +101,16 @@ def apply_command(
     from openstack_image_manager.errors import UsageError
     from openstack_image_manager.runs.planned import planned_clouds
 
-    requested = requests(clouds, definitions.images, definitions.name_filter, policy.for_plan())
+    images = definitions.images
+    if plan_file is not None and _has_definitions(plan_file):
+        images, plan_file = _path(context, plan_file), None
+    requested = requests(clouds, images, definitions.name_filter, policy.for_plan())
     approved = None
     if plan_file is not None:
         from openstack_image_manager.runs.planfile import read
 
         refuse_approved_options(context)
-        request, approved = read(plan_file)
+        request, approved = read(Path(plan_file))
         # The path of the definitions is not part of the approval; their content is.
         requested = [replace(request, images=definitions.images) if _is_given(context, "images") else request]
     if expect is not None and len(requested) > 1:
@@ -142,6 +150,22 @@ def show(clouds: Clouds, output: str) -> None:
     if clouds.several and output != "json":
         for error in clouds.failed.values():
             say("error", str(error))
+
+
+def _path(context: typer.Context, path: str) -> str:
+    """The definitions that an argument names. Raises UsageError if --images names some, too."""
+    from openstack_image_manager.errors import UsageError
+
+    if _is_given(context, "images"):
+        raise UsageError("PATH and --images mean the same; give one of them")
+    return path
+
+
+def _has_definitions(path: str) -> bool:
+    """True for what --images takes: a directory, YAML, a pattern, the catalogue."""
+    return (
+        path.startswith(defaults.CATALOGUE) or "**" in path or path.endswith((".yml", ".yaml")) or Path(path).is_dir()
+    )
 
 
 def refuse_approved_options(context: typer.Context) -> None:

@@ -160,6 +160,7 @@ def _unshare(glance: Glance, name: str, builds: list[Image], projects: dict[str,
 
 def _builds(glance: Glance, tag: str, name: str) -> tuple[Image, list[Image]]:
     """Return the active managed image of the name, and all builds of its definition, that image first."""
+    from openstack_image_manager.definitions.diagnostics import suggestion
     from openstack_image_manager.errors import Error, UsageError
 
     managed = glance.managed(tag, None)
@@ -167,7 +168,8 @@ def _builds(glance: Glance, tag: str, name: str) -> tuple[Image, list[Image]]:
     # Any project can use the name and the tag: images of our project come first, and several are an error.
     images = [image for image in named if image.owner == glance.project] or named
     if not images:
-        raise UsageError(f"cloud '{glance.cloud}': there is no managed image '{name}'")
+        hint = suggestion(name, sorted({image.name for image in managed}))
+        raise UsageError(f"cloud '{glance.cloud}': there is no managed image '{name}'{hint}")
     if len(images) > 1:
         several = ", ".join(f"{image.id} of project {image.owner}" for image in images)
         raise Error(f"cloud '{glance.cloud}': several managed images are called '{name}': {several}")

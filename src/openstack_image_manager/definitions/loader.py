@@ -47,7 +47,7 @@ def load(path: str, *, name_filter: str | None = None) -> Loaded:
     with this package; keep names that match `name_filter`.
 
     All definitions are checked, also those that the filter leaves out. Raises DefinitionErrors with every error,
-    Error when there is nothing to read, UsageError for a wrong pattern.
+    UsageError for a wrong pattern and when there is nothing to read, Error when it cannot be read.
     """
     wanted = name_pattern(name_filter)
     follows = path.startswith(CATALOGUE)
@@ -95,15 +95,16 @@ def _files(path: str) -> list[str]:
             names = [os.path.join(path, name) for name in os.listdir(path) if name[0] != "."]
         else:
             if not S_ISREG(Path(path).stat().st_mode):
-                raise Error(f"{path}: is neither a file nor a directory; name the definitions with --images PATH")
+                raise UsageError(f"{path}: is neither a file nor a directory; name the definitions with --images PATH")
             return [path]
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise Error(f"{path}: {reason}; name the definitions with --images PATH") from None
+        kind = Error if isinstance(error, PermissionError) else UsageError
+        raise kind(f"{path}: {reason}; name the definitions with --images PATH") from None
     files = sorted(name for name in names if name.endswith(SUFFIXES) and (os.path.islink(name) or os.path.isfile(name)))
     if not files:
         hint = "".join(f"; {words}" for words in _not_read(path))
-        raise Error(
+        raise UsageError(
             f"{path}: no *.yml or *.yaml here{hint}; name the file or directory of definitions with --images PATH"
         )
     return files

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from openstack_image_manager.errors import Interrupted, StorageError
+from openstack_image_manager.errors import Interrupted, StorageError, UnknownBucketError
 from openstack_image_manager.mirror.location import RECORD
 from openstack_image_manager.mirror.record import Record, encode
 from openstack_image_manager.mirror.store import CHUNK, EXISTS, LARGEST_SMALL_FILE, Entry, UnfinishedUpload
@@ -67,8 +67,10 @@ class Directory:
         try:
             yield
         except (FileNotFoundError, NotADirectoryError):
-            hint = "there is no such file" if what else "there is no such directory; create it, or mount it"
-            raise StorageError(f"{where}: {hint}", "NoSuchKey") from None
+            if not what:
+                hint = "there is no such directory; create it, or mount it"
+                raise UnknownBucketError(f"{where}: {hint}", "NoSuchKey") from None
+            raise StorageError(f"{where}: there is no such file", "NoSuchKey") from None
         except OSError as error:
             import errno
 

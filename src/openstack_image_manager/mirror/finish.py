@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from openstack_image_manager.definitions.loader import Loaded
-from openstack_image_manager.errors import Error, StorageError
+from openstack_image_manager.errors import Error, FetchError, StorageError
 from openstack_image_manager.mirror import mirror
 from openstack_image_manager.mirror.copier import list_contents, with_unlisted
 from openstack_image_manager.mirror.index_writer import Publisher
-from openstack_image_manager.mirror.location import Target
-from openstack_image_manager.mirror.plan import Contents, Plan, Verdict, has_known_digest
+from openstack_image_manager.mirror.location import Item, Target
+from openstack_image_manager.mirror.plan import Contents, Plan, Verdict, address_edits, has_known_digest
 from openstack_image_manager.mirror.record import Record
 from openstack_image_manager.mirror.report import Outcome
 from openstack_image_manager.mirror.store import Store
 from openstack_image_manager.reporter import Reporter
+from openstack_image_manager.transfer import download
 
 INDEX_ATTEMPTS = 5  # until no other run changes the index
 BUSY = "other runs keep changing it; run again when they have ended"
@@ -27,6 +28,11 @@ NOT_INDEXED = (
     "not in the index: its sha256 is known only from its unsigned record; if the definition has a sha512, add "
     "--verify; otherwise delete it, and the next run copies it again"
 )
+UNREADABLE = (
+    "warning: this address cannot be fetched without a login, so imports use the upstream; make the bucket readable "
+    "for all, or correct --public-url"
+)
+PATIENCE = 5.0  # seconds to look whether a new address can be fetched
 DENIED = ("AccessDenied", "403")
 
 
@@ -84,6 +90,8 @@ class Completion:
             if isinstance(result, Error):
                 failed[file] = result
             self.reporter.line(file, str(result) if isinstance(result, Error) else f"mirror_url written: {result}")
+        if write and not failed:
+            self._report_unreadable(copied)
         try:
             known, now = mirror.known_keys(self.plan), datetime.now(UTC)
             for upload in mirror.abort_stale_uploads(self.store, self.target, known, now, contents.other_mirrors):
@@ -94,6 +102,17 @@ class Completion:
                 failed["unfinished uploads"] = error
             self.reporter.line("unfinished uploads", str(error))
         return failed
+
+    def _report_unreadable(self, copied: Sequence[tuple[Item, Record | None, bool]]) -> None:
+        """Report if the first new mirror_url cannot be fetched without a password: clouds could not use it either."""
+        urls = [str(field.value) for field in address_edits(copied, self.target) if field.field == "mirror_url"]
+        url = next((url for url in urls if url.startswith(("http://", "https://"))), None)
+        if url is None:
+            return
+        try:
+            download.last_modified(url, PATIENCE)
+        except FetchError as error:
+            self.reporter.line("mirror_url", f"{UNREADABLE}: {error}")
 
     def deletable_plan(self, prune: bool) -> Plan:
         """Return the plan with the objects to delete now; report why nothing is deleted."""

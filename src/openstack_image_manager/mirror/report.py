@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from openstack_image_manager import humanize
 from openstack_image_manager.definitions.model import public_url
 from openstack_image_manager.errors import Error
 from openstack_image_manager.mirror.location import Target
@@ -56,6 +57,13 @@ def counts(plan: Plan) -> str:
     parts = [f"{number} {verdict}" for verdict, number in numbers.items() if number]
     parts += [f"{len(plan.unneeded)} UNNEEDED"] if plan.unneeded else []
     return ", ".join(parts) or "nothing to mirror"
+
+
+def read_line(plan: Plan) -> str:
+    """Say how much --verify has read, and that it is what the records say."""
+    read = [comparison.stored for comparison in plan.comparisons if comparison.is_read and comparison.stored]
+    size = humanize.size(sum(stored.size or 0 for stored in read))
+    return f"verified: {humanize.count(len(read), 'object')} read again ({size}), as recorded"
 
 
 def data(plan: Plan, target: Target, outcomes: Sequence[Outcome] = ()) -> dict[str, Any]:

@@ -148,6 +148,8 @@ class DefinitionPlanner:
         # for it. A store may be down for days, so copies come after all names. Deletions come last of all.
         first: list[Change] = [change for change in creates if change.role.newest]
         missing: list[Change] = [change for change in creates if not change.role.newest]
+        if not usable:  # the image that was created last is then the current one
+            first, missing = [*reversed(missing), *first], []
         changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
         current = usable.get(order.current)
         if current and order.current in order.ahead:

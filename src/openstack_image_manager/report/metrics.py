@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from openstack_image_manager.errors import KINDS
 from openstack_image_manager.plan.model import Create, Delete, Plan
-from openstack_image_manager.report.status import Row
+from openstack_image_manager.report.status import IN_PLACE_OF, Row
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -34,6 +34,7 @@ HELP = {
     "verified_images": "Usable images by verification: yes, no, or unknown.",
     "build_timestamp_seconds": "Day on which the current build of a definition was built.",
     "build_due_timestamp_seconds": "Day on which a newer build is due.",
+    "rolled_back": "1 if a rollback holds the current build in place of a newer one, else 0.",
     "build_overdue": "1 if a newer build is overdue, else 0.",
 }
 _LAST_SUCCESS = f"{PREFIX}last_success_timestamp_seconds"
@@ -166,6 +167,7 @@ def _cloud(metrics: _Metrics, cloud: CloudMetrics, labels: Labels) -> None:
         for metric, day in (("build_timestamp_seconds", row.built), ("build_due_timestamp_seconds", row.due)):
             if day:
                 metrics.add(metric, datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp(), **build_labels)
+        metrics.add("rolled_back", int(row.standing.startswith(IN_PLACE_OF)), **build_labels)
         metrics.add("build_overdue", int(row.overdue), **build_labels)
 
 

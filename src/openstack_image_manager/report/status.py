@@ -15,6 +15,7 @@ from openstack_image_manager.plan.markers import UNVERIFIED
 from openstack_image_manager.plan.matching import is_usable
 from openstack_image_manager.plan.model import Create, Delete, Plan, Update
 
+IN_PLACE_OF = "in place of "
 UNFINISHED = "unfinished"
 HEAD = ("Image", "Version", "Built", "Age", "Due", "State", "Verified")
 SIGNED = "Signed"  # an extra column if any image has a signature
@@ -162,7 +163,7 @@ def _standing(definition: Definition, version: str, image: Image) -> str:
 
 def _effect(image: Image) -> str:
     if over := image.properties.get(markers.PINNED_OVER):
-        return f"in place of {over}"
+        return f"{IN_PLACE_OF}{over}"
     if markers.ROLLED_BACK in image.properties:
         return "rolled back"
     return "hidden" if image.hidden or markers.HIDDEN_SINCE in image.properties else ""

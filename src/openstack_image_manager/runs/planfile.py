@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openstack_image_manager.definitions.model import Visibility
-from openstack_image_manager.errors import Error
+from openstack_image_manager.errors import Error, UsageError
 
 if TYPE_CHECKING:
     from openstack_image_manager.plan.approval import Approved
@@ -136,6 +136,8 @@ def _data(path: Path) -> bytes:
             raise Error(f"{path}: is not a file; make a plan file with `plan --out`")
         with open(descriptor, "rb") as file:
             data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: cannot read the plan: {error.strerror}; make it with `plan --out`") from None
     except OSError as error:
         raise Error(f"{path}: cannot read the plan: {error.strerror}") from None
     if len(data) > MAX_BYTES:

@@ -65,6 +65,7 @@ class CloudPlanner:
         images, given = references.with_members(known, ours), references.with_members(known, given)
         notes += references.troubles
         result, images = self._decided(known, images, given, notes, names, references)
+        references.look_up(_removed_members(result) - references.names().keys())
         remarks = self._namesakes(result, {image.id for image in found})
         result = replace(result, findings=(*result.findings, *remarks), projects=references.names())
         taken = {change.found.id for change in result.changes if not isinstance(change, Create)}
@@ -164,6 +165,13 @@ def inherits(change: Change) -> bool:
     if isinstance(change, Delete) or change.wanted.visibility != "shared" or change.wanted.members is not None:
         return False
     return change.role.newest if isinstance(change, Create) else markers.is_pending(change.found)
+
+
+def _removed_members(made: Plan) -> set[str]:
+    """The projects that lose access to an image."""
+    updates = [change for change in made.changes if isinstance(change, Update)]
+    fields = [field for change in updates for field in change.fields if field.field == "members"]
+    return {project for field in fields for project in (field.before or frozenset()) - (field.after or frozenset())}
 
 
 def _names(change: Change) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from openstack_image_manager.background import in_parallel
@@ -13,6 +14,7 @@ from openstack_image_manager.errors import CloudError, Error
 from openstack_image_manager.model import Finding, Image
 from openstack_image_manager.plan import desired, matching
 
+MOST_NAMES = 50  # of projects that a plan removes as members; each takes a request
 REQUESTS = 8  # for members, at the same time
 
 
@@ -68,6 +70,12 @@ class References:
             return {"former_owners": []}
         ids = {project for name in definition.former_owners for project in self._ids(name, None)}
         return {"former_owners": sorted(ids - {owner, self.glance.project}), "owner": owner}
+
+    def look_up(self, projects: Collection[str]) -> None:
+        """Get the names of projects that a plan shows by their ids only, as far as this user may know them."""
+        for project in sorted(projects)[:MOST_NAMES]:
+            with suppress(Error):
+                self._ids(project, None)
 
     def names(self) -> dict[str, str]:
         """Names of projects by their ids: those that were looked up and, where any was, our own."""

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 
-from tests.support.bench import Bench
+from tests.support.bench import Bench, run_main
 from tests.support.proxy import Proxy
 
 
@@ -108,3 +108,22 @@ def test_a_dry_run_is_the_plan_and_writes_nothing(watched: Bench, proxy: Proxy) 
     assert dry == watched.run("plan")
     assert "1 to import, 1 to change, 0 to delete" in dry.out
     assert {call.method for call in proxy.calls} == {"GET"}
+
+
+def test_definitions_as_an_argument(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1"))
+    folder = str(bench.directory / "images")
+    common = ["--cloud", bench.cloud, "--tag", bench.tag]
+    outcome = run_main(["plan", folder, *common], bench.environment)
+    assert (outcome.code, "1 to import" in outcome.out) == (0, True), outcome.text
+    for command in ("plan", "apply"):
+        outcome = run_main([command, folder, "--images", folder, *common], bench.environment)
+        assert (outcome.code, outcome.err) == (2, "error: PATH and --images mean the same; give one of them\n")
+        outcome = run_main([command, "--images", f"{folder}/none", *common], bench.environment)
+        assert (outcome.code, "No such file or directory" in outcome.err) == (2, True), outcome.text
+    outcome = run_main(["apply", f"{folder}/images.yml", "--yes", *common], bench.environment)
+    assert outcome.code == 0, outcome.text
+    bench.converged()
+    # Where PATH is no plan file, its definitions are planned anew.
+    outcome = run_main(["apply", folder, "--yes", *common], bench.environment)
+    assert (outcome.code, "no changes" in outcome.out) == (0, True), outcome.text

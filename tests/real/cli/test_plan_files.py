@@ -264,7 +264,7 @@ def test_broken_plan_files(tmp_path: Path, content: str | bytes | None, said: st
     outcome = run_main(["apply", str(path), "--yes"], {})
     assert outcome.out == ""
     assert outcome.err.count("\n") == 1
-    assert outcome.code == 1
+    assert outcome.code == (2 if "No such file" in said else 1)
     assert outcome.err.startswith("error: /nowhere: " if "/nowhere" in said else f"error: {path}: ")
     assert said in outcome.err
 

@@ -36,7 +36,7 @@ def test_members_are_desired_state_and_follow_the_rotation(bench: Bench, member:
     bench.converged()
     bench.define(bench.ubuntu("1", "2", visibility="shared", members=[]))
     outcome = bench.run()
-    assert (outcome.code, bool(re.search(rf"members +-{project}", outcome.out))) == (0, True), outcome.text
+    assert (outcome.code, bool(re.search(rf"members +-member \({project}\)", outcome.out))) == (0, True), outcome.text
     assert members(bench, bench.image("2").id) == {}
     bench.converged()
 
@@ -190,3 +190,11 @@ def test_no_one_sees_a_shared_build_before_it_is_verified(watched: Bench, proxy:
     assert watched.run().code == 0
     assert members(watched, image.id) == {member.current_project_id: "accepted"}
     watched.converged()
+
+
+def test_a_name_that_does_not_exist_suggests_a_similar_one(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1", visibility="shared"))
+    assert bench.run().code == 0
+    for command in ("share", "unshare"):
+        outcome = bench.run(command, f"Ubunto {bench.tag}", "--project", "member")
+        assert (outcome.code, f"; did you mean 'Ubuntu {bench.tag}'?" in outcome.err) == (2, True), outcome.text

@@ -12,6 +12,7 @@ from tests.support.bench import Bench
 from tests.support.bucket_mirrors import BIG, PATTERN, Mirror, held, image, sha256
 from tests.support.s3 import swift, upload, uploads
 
+from openstack_image_manager import humanize
 from openstack_image_manager.sandbox import Account
 
 
@@ -25,6 +26,7 @@ def test_what_is_missing_is_copied_once_and_written_into_the_definitions(mirror:
     outcome = mirror.run("--write")
     assert outcome.code == 0, outcome.text
     assert outcome.out.endswith("2 ok, 0 failed, 0 skipped\n")
+    assert "this address cannot be fetched without a login" in outcome.text  # the bucket is private
     assert held(s3, mirror.bucket) == [f"m/a/{key}" for key in PATTERN]
     assert (mirror.content("m/a/1-a.raw"), mirror.content("m/a/2-a.raw")) == (BIG, small)
     head = s3.head_object(Bucket=mirror.bucket, Key="m/a/1-a.raw")["Metadata"]
@@ -49,7 +51,10 @@ def test_what_is_missing_is_copied_once_and_written_into_the_definitions(mirror:
     asked, written = len(mirror.site.requests), mirror.file.read_text()
     again = mirror.run("--write", "--verify")
     assert again.code == 0, again.text
-    assert again.out.endswith("2 CURRENT\n2 ok, 0 failed, 0 skipped\n")
+    sizes = f"{humanize.size(len(BIG) + len(small))}"
+    assert again.out.endswith(
+        f"2 CURRENT\nverified: 2 objects read again ({sizes}), as recorded\n2 ok, 0 failed, 0 skipped\n"
+    )
     assert (len(mirror.site.requests), mirror.file.read_text()) == (asked, written)
     assert uploads(s3, mirror.bucket) == []
 

@@ -43,8 +43,25 @@ def test_what_is_missing_is_copied_once(mirror: Carried) -> None:
     times = [(mirror.tree / name).stat().st_mtime_ns for name in WHOLE]
     asked = len(mirror.site.requests)
     code, text = mirror.run("--write", "--verify")
-    assert (code, "1 CURRENT\n" in text) == (0, True), text
+    read = "1 CURRENT\nverified: 1 object read again (2.0 MiB), as recorded\n"
+    assert (code, read in text) == (0, True), text
     assert [(mirror.tree / name).stat().st_mtime_ns for name in WHOLE] == times
+    assert len(mirror.site.requests) == asked
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_a_new_address_is_looked_at(mirror: Carried, served: bool) -> None:
+    mirror.define(mirror.version("1", image("1")))
+    if served:
+        mirror.site.put(f"/public/{KEY}", image("1"))
+    code, text = mirror.run("--write", "--public-url", f"{mirror.site.url}/public")
+    assert code == 0, text
+    url = f"{mirror.site.url}/public/{KEY}"
+    assert f"mirror_url: {url}\n" in mirror.file.read_text()
+    warning = "mirror_url: warning: this address cannot be fetched without a login, so imports use the upstream; make "
+    assert (warning in text, f"{url}: 404" in text) == (not served, not served), text
+    asked = len(mirror.site.requests)
+    assert mirror.run("--write", "--public-url", f"{mirror.site.url}/public")[0] == 0
     assert len(mirror.site.requests) == asked
 
 
@@ -224,11 +241,11 @@ def test_names_that_can_not_be(mirror: Carried, mirror_url: str, message: str) -
 def test_a_directory_that_is_not_there_or_may_not_be_written_to(mirror: Carried, tmp_path: Path) -> None:
     code, text = mirror.run(tree=tmp_path / "none")
     assert (code, text) == (
-        1,
+        2,
         f"error: {(tmp_path / 'none').as_uri()}: there is no such directory; create it, or mount it\n",
     )
     code, text = mirror.run(tree=mirror.file)
-    assert (code, "there is no such directory" in text) == (1, True)
+    assert (code, "there is no such directory" in text) == (2, True)
     (mirror.tree / "a").write_text("a file")
     code, text = mirror.run()
     assert (code, mirror.files()) == (1, ["a"]), text

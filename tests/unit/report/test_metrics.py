@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
-from tests.support.plans import NOW, TODAY, by_version, definition, settled
+from tests.support.plans import NOW, TODAY, by_version, definition, made, settled
 
 from openstack_image_manager.errors import KINDS
 from openstack_image_manager.model import Finding, Image
@@ -132,3 +132,16 @@ def test_names_of_clouds_come_back_as_they_were(name: str) -> None:
 @pytest.mark.parametrize("name", HELP)
 def test_every_metric_is_documented(name: str) -> None:
     assert f"`{PREFIX}{name}" in (DOCS / "monitoring.md").read_text()
+
+
+def test_a_rollback_in_force_is_a_number() -> None:
+    wanted = [definition("A", versions=["1", "2"]), definition("B", versions=["1"])]
+    before = settled(wanted)
+    back = plan(wanted, before, Policy(), TODAY, roll_back={"A": "1"})
+    images = made(back, before)
+    again = plan(wanted, images, Policy(), TODAY)
+    assert again.changes == ()
+    found = CloudMetrics("prod", again, rows(again, wanted, images, NOW), (), True)
+    numbers = parsed(exposition(RunMetrics("status", 1000.5, 2.5, 0, True, [found])))
+    assert numbers["rolled_back", "status", "prod", "A"] == 1
+    assert numbers["rolled_back", "status", "prod", "B"] == 0
