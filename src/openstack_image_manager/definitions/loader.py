@@ -111,8 +111,7 @@ def _files(path: str) -> list[str]:
 
 
 def _not_read(path: str) -> list[str]:
-    """What somebody may think is read of a directory: YAML in its directories, and files with another spelling of the
-    suffix."""
+    """Name YAML in a directory that is not read: in directories in it, or with another spelling of the suffix."""
     try:
         entries = [entry for entry in os.scandir(path) if entry.name[0] != "."] if os.path.isdir(path) else []
         folders = [entry.name for entry in entries if entry.is_dir() and _has_yaml(entry.path)]

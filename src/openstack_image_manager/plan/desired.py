@@ -176,7 +176,7 @@ def _record(properties: Iterable[str], tags: Iterable[str], came_from: Mapping[s
 
 
 def _evidence(version: Version, found: Image) -> dict[str, str]:
-    """What a published image says of the verification of its bytes."""
+    """The properties of a published image about the verification of its bytes."""
     verified = found.properties.get(VERIFIED)
     if not verified:
         return {}

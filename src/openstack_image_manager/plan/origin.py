@@ -15,7 +15,7 @@ KEYS = ("url", "checksums_url", "format")
 
 
 def origin_of(definition: Definition, version: Version) -> dict[str, str]:
-    """What a new image records of its import (KEYS): nothing that its properties would not show as well."""
+    """The record of the import on a new image (KEYS): nothing that its properties would not show as well."""
     origin = {} if version.source is not None else {"url": source_of(version)}
     if version.checksums_url is not None:
         origin["checksums_url"] = public_url(version.checksums_url)
@@ -35,7 +35,7 @@ def source_of_image(image: Image) -> str | None:
 
 
 def recorded_origin(image: Image) -> dict[str, str]:
-    """What the image recorded of its import; empty for one without such a record."""
+    """The record of the import on an image; empty for one without such a record."""
     try:
         origin = json.loads(image.properties.get(markers.RECORD, "{}")).get("origin", {})
         return {key: origin[key] for key in KEYS if isinstance(origin.get(key), str)}

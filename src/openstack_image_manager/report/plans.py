@@ -10,7 +10,7 @@ from openstack_image_manager.definitions.model import Version, public_url
 from openstack_image_manager.humanize import count
 from openstack_image_manager.model import FieldChange, Image
 from openstack_image_manager.plan import markers, serialize
-from openstack_image_manager.plan.model import Change, Create, Delete, Plan, Result, Update
+from openstack_image_manager.plan.model import NO_NAME, Change, Create, Delete, Plan, Result, Update
 from openstack_image_manager.redaction import public_urls
 from openstack_image_manager.report.console import Out, findings, heading, markdown, row_markdown, say, table
 
@@ -174,6 +174,14 @@ def images_table(images: Sequence[Image], out: Out) -> None:
     for image in sorted(images, key=lambda each: each.name):
         size = "" if image.size is None else humanize.size(image.size)
         rows.append(
-            (image.name, image.id, image.status, image.visibility, str(image.hidden), str(image.min_disk), size)
+            (
+                image.name or NO_NAME,
+                image.id,
+                image.status,
+                image.visibility,
+                str(image.hidden),
+                str(image.min_disk),
+                size,
+            )
         )
     table(rows, out)

@@ -221,6 +221,25 @@ def test_orphans_are_told_and_touched_only_when_asked(bench: Bench) -> None:
     assert [image.name for image in bench.images()] == [f"Ubuntu {bench.tag}"]
 
 
+def test_an_image_without_a_name_and_the_end_of_a_promise(bench: Bench) -> None:
+    bench.define(bench.ubuntu("1"))
+    assert bench.run().code == 0
+    content = (bench.site.directory / "1.img").read_bytes()
+    nameless = bench.make(content)
+    promised = bench.make(content, name="gone 1", image_name="gone", provided_until="2099-06-30")
+    outcome = bench.run("plan")
+    assert f"note: (no name): (no name) ({nameless}) has no definition and is kept: --orphans hide" in outcome.out
+    outcome = bench.run("--orphans", "delete", *UNSEEN)
+    assert (outcome.code, f"{nameless}: delete: it has no definition" in outcome.out) == (0, True), outcome.text
+    kept = f"gone 1 ({promised}) has no definition and is kept: its provided_until is 2099-06-30 (--end-promise 'gone'"
+    assert kept in outcome.out
+    outcome = bench.run("--end-promise", "gone")
+    assert (outcome.code, "--end-promise needs --orphans hide or --orphans delete" in outcome.err) == (2, True)
+    assert bench.run("--orphans", "delete", *UNSEEN, "--end-promise", "gone").code == 0
+    assert [image.name for image in bench.images()] == [f"Ubuntu {bench.tag}"]
+    bench.converged()
+
+
 def test_a_broken_or_disabled_definition_deletes_nothing(aged: Bench) -> None:
     aged.define(aged.ubuntu("5", enable=False))
     assert aged.run(*DELETE, *UNSEEN, "--orphans", "delete").code == 0

@@ -85,11 +85,13 @@ def test_ages_are_those_of_the_build_that_tenants_get() -> None:
     meta = {"replace_frequency": "weekly", "provided_until": "2030-06-30"}
     before = settled([definition("A", ["20240416"], meta=meta)])
     old = {"build_timestamp_seconds": 1713225600, "build_due_timestamp_seconds": 1713916800, "build_overdue": 1}
+    old["rolled_back"] = 0
     assert ages(before) == old  # the newest could not be imported
     after = settled([definition("A", ["20240416", "20261116"], meta=meta)], found=before)
     assert ages(after) == {
         "build_timestamp_seconds": 1794787200,
         "build_due_timestamp_seconds": 1795478400,
+        "rolled_back": 0,
         "build_overdue": 0,
     }
     new = by_version(after)["20261116"]
