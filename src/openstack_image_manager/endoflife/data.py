@@ -69,6 +69,8 @@ def from_files(path: Path) -> Source:
     """Read a directory with PRODUCT.json files, or one file with the documents of several products. Raises Error."""
     if path.is_dir():
         return lambda product: _read(_text(path / f"{product.name}.json"), product, str(path / f"{product.name}.json"))
+    if not path.exists():
+        raise UsageError(f"{path}: there is no such file or directory; give end-of-life data with --eol-data PATH")
     text = _text(path)
     with _located(str(path)):
         documents = by_product(decode(text))

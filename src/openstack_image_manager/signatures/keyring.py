@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openstack_image_manager.definitions.model import public_url
-from openstack_image_manager.errors import Error, VerificationError
+from openstack_image_manager.errors import Error, UsageError, VerificationError
 from openstack_image_manager.files import data_directory, replace
 from openstack_image_manager.signatures import armor, openpgp
 from openstack_image_manager.signatures.openpgp import Certificate
@@ -133,7 +133,10 @@ class Keyring:
 
 
 def keyring(directory: Path | None = None) -> Keyring:
-    """Return the keys in `directory`, then the user's own, those of the catalogue, then the system's."""
+    """Return the keys in `directory` (UsageError: there is none), then the user's own, those of the catalogue, then the
+    system's."""
+    if directory is not None and not os.path.lexists(directory):
+        raise UsageError(f"--keys {directory}: there is no such directory; keys fetch --keys {directory} makes it")
     places = [directory] if directory else []
     with suppress(Error):  # a user without a home directory has no keys
         places.append(default_directory())

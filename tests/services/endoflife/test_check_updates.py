@@ -274,6 +274,8 @@ def test_files_that_lack_something(images: Callable[..., str], run: Run, tmp_pat
         file.write_text(content, encoding="utf-8")
         assert run("--images", path, "--eol-data", str(file))[::2] == (1, f"error: {message}\n")
     folder = tmp_path / "data"
+    missing = f"{folder}: there is no such file or directory; give end-of-life data with --eol-data PATH"
+    assert run("--images", path, "--eol-data", str(folder))[::2] == (2, f"error: {missing}\n")
     folder.mkdir()
     (folder / "almalinux.json").write_text("{}", encoding="utf-8")
     errors = run("--images", path, "--eol-data", str(folder))[2].splitlines()

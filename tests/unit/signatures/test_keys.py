@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.support.signers import DAY, HAND, OTHER, THEN, Hand, made, packet, rsa_key, stored
 
 from openstack_image_manager.cli.app import main
-from openstack_image_manager.errors import Error, FetchError, VerificationError
+from openstack_image_manager.errors import Error, FetchError, UsageError, VerificationError
 from openstack_image_manager.signatures import keyring as keys
 from openstack_image_manager.signatures.keyring import (
     SHIPPED,
@@ -264,3 +264,9 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
         f"{nameless.fingerprint}  (no user id)  {directory / 'e.gpg'}",
         f"{soon.fingerprint}  {owner} (expires {last:%Y-%m-%d}, within 100 days)  {directory / 'f.gpg'}",
     }
+
+
+def test_a_directory_of_keys_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no such directory; keys fetch --keys"):
+        keys.keyring(tmp_path / "none")
+    keys.keyring(tmp_path)
