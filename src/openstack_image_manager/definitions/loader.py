@@ -17,7 +17,7 @@ from openstack_image_manager.definitions.model import Definition
 from openstack_image_manager.definitions.name_filter import name_pattern
 from openstack_image_manager.definitions.parser import Parser
 from openstack_image_manager.definitions.resolvers.model import Resolver
-from openstack_image_manager.errors import Error
+from openstack_image_manager.errors import Error, UsageError
 
 __all__ = ["DefinitionErrors", "Diagnostic", "Loaded", "Position", "json_schema", "load"]
 

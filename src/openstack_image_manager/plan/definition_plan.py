@@ -119,12 +119,7 @@ class DefinitionPlanner:
                 at_once, later = self._in_turn(build, version, order, roles[build], image, carried)
                 updates += at_once
                 late += later
-                findings += build_findings.other_bytes(self.definition, version, image)
-                findings += build_findings.unverified(self.definition, version, image)
-                findings += self._held(roles[build], image)
-                findings += build_findings.no_longer_defined(self.definition, order, roles[build], build, image)
-                if version and self._keeps_rollback(roles[build], image):
-                    findings += build_findings.not_given(self.definition, image)
+                findings += self._remarks(build, version, order, roles[build], image)
         planned = {change.found.id: change for change in (*updates, *late) if not isinstance(change, Create)}
         doubles = [(build, image) for build, image in state.untrusted if build in roles]
         for build, image in (*state.duplicates, *doubles):
@@ -146,10 +141,7 @@ class DefinitionPlanner:
         # The current one first, then the names of the others, then what is older and missing: its upstream is the
         # likeliest to be gone, and must not stand in the way of the rotation; what is hidden to make place for it waits
         # for it. A store may be down for days, so copies come after all names. Deletions come last of all.
-        first: list[Change] = [change for change in creates if change.role.newest]
-        missing: list[Change] = [change for change in creates if not change.role.newest]
-        if not usable:  # the image that was created last is then the current one
-            first, missing = [*reversed(missing), *first], []
+        first, missing = _imports_in_order(creates, not usable)
         changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
         current = usable.get(order.current)
         if current and order.current in order.ahead:
@@ -559,12 +551,31 @@ class DefinitionPlanner:
         foreign = is_foreign(image, self.policy, self.definition.owner)
         return clear_leftover(self.definition.name, image, foreign, self.day, findings)
 
+    def _remarks(
+        self, build: str, version: Version | None, order: BuildOrder, role: Role, image: Image
+    ) -> Iterable[Finding]:
+        """Findings about one image that is used for a build."""
+        yield from build_findings.other_bytes(self.definition, version, image)
+        yield from build_findings.unverified(self.definition, version, image)
+        yield from self._held(role, image)
+        yield from build_findings.no_longer_defined(self.definition, order, role, build, image)
+        if version and self._keeps_rollback(role, image):
+            yield from build_findings.not_given(self.definition, image)
+
     def _held(self, role: Role, image: Image) -> list[Finding]:
         """Report why an outdated image does not reach the requested stage."""
         asked = Stage[self.policy.outdated.upper()]
         if not role.outdated or role.stage >= asked or role.why == retention.STILL_DEFINED:
             return []
         return [Finding("note", self.definition.name, f"{image.name} ({image.id}) is kept: {role.why}")]
+
+
+def _imports_in_order(creates: Sequence[Create], empty: bool) -> tuple[list[Change], list[Change]]:
+    """The imports that come first, and those that come after the names. In an `empty` cloud the oldest one is first,
+    so that the image that was created last is the current one."""
+    newest: list[Change] = [change for change in creates if change.role.newest]
+    older: list[Change] = [change for change in creates if not change.role.newest]
+    return ([*reversed(older), *newest], []) if empty else (newest, older)
 
 
 def _with_keeper(change: Change, kept: Image, planned: Change | None) -> Change:
