@@ -141,7 +141,7 @@ class DefinitionPlanner:
         # The current one first, then the names of the others, then what is older and missing: its upstream is the
         # likeliest to be gone, and must not stand in the way of the rotation; what is hidden to make place for it waits
         # for it. A store may be down for days, so copies come after all names. Deletions come last of all.
-        first, missing = _imports_in_order(creates, not usable)
+        first, missing = _imports_in_order(creates, not any(is_usable(image) for _, image in found))
         changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
         current = usable.get(order.current)
         if current and order.current in order.ahead:

@@ -31,8 +31,9 @@ def version(name: str, checksum: str | None = f"sha512:{GOOD}", **fields: Any) -
 
 
 def own(wanted: Definition, policy: Policy = OURS) -> list[Image]:
-    """The cloud after a run, with the bytes of GOOD in each image."""
-    return [bytes_of(image, GOOD) for image in settled([wanted], policy)]
+    """The cloud after a run, with the bytes of GOOD in each image; the newest version first."""
+    images = sorted(settled([wanted], policy), key=lambda image: image.properties["internal_version"], reverse=True)
+    return [bytes_of(image, GOOD) for image in images]
 
 
 def bytes_of(image: Image, digest: str) -> Image:
@@ -440,10 +441,7 @@ def test_what_the_owner_relabels_stops_no_import() -> None:
     forged = replace(own(wanted)[0], id="forged", owner="x", name=NAME)
     forged = bytes_of(marked(forged, internal_version="99999999"), BAD)
     result = plan([wanted], [forged], OURS, TODAY)
-    assert [(type(c), c.version.version) for c in result.changes if isinstance(c, Create)] == [
-        (Create, "2"),
-        (Create, "1"),
-    ]
+    assert [c.version.version for c in result.changes if isinstance(c, Create)] == ["1", "2"]
     assert len(result.changes) == 2
     assert any("forged of project x claims to be version 99999999" in f.message for f in result.findings)
 
