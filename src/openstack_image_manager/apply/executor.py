@@ -57,36 +57,22 @@ class _CloudRun:
         doomed = {change.found.id for change in deletes}
         first = [change for change in changes if not isinstance(change, Delete)]
         decisive = any(map(replanning.is_decisive, changes))
-        older = _imports_before_newest(first)
-        failed: Result | None = None
         try:
             unapproved = self.recheck.unapproved(name, changes) if decisive else set()
             for change in chain(first, copies, deletes):
                 if self.stop.is_set():
                     raise Interrupted("interrupted")
-                try:
-                    done.append(self._do(change, copies, doomed))
-                except Error as error:
-                    # The upstream of an older version may be gone for good: the newest one does not wait for it.
-                    if change not in older or isinstance(error, Interrupted):
-                        raise
-                    failed = failed or self._failed(name, change, error, done)
-                else:
-                    self.reporter.line(change.subject, done[-1])
-            if failed:
-                return replace(failed, done=tuple(done))
+                done.append(self._do(change, copies, doomed))
+                self.reporter.line(change.subject, done[-1])
             if decisive:
                 self._settle(name, unapproved, done)
         except Interrupted:
             return _skipped(name, done)
         except Error as error:
-            return self._failed(name, change, error, done)
+            self.reporter.line(change.subject, f"failed: {error}")
+            prefix = "" if change.subject == name else f"{change.subject}: "
+            return Result(name, "failed", tuple(done), f"{prefix}{error}", error.kind)
         return Result(name, "ok", tuple(done))
-
-    def _failed(self, name: str, change: Change, error: Error, done: Sequence[str]) -> Result:
-        self.reporter.line(change.subject, f"failed: {error}")
-        prefix = "" if change.subject == name else f"{change.subject}: "
-        return Result(name, "failed", tuple(done), f"{prefix}{error}", error.kind)
 
     def _do(self, change: Change, copies: list[Update], doomed: Collection[str]) -> str:
         if isinstance(change, Create):
@@ -356,12 +342,6 @@ def _started(
 
     with started(work, changes, max(workers, CHANGERS)) as futures:
         yield dict(zip(changes, futures, strict=True))
-
-
-def _imports_before_newest(changes: Sequence[Change]) -> Sequence[Change]:
-    """The imports of older versions that come before that of the newest one, in a cloud that has no version yet."""
-    newest = next((i for i, change in enumerate(changes) if isinstance(change, Create) and change.role.newest), 0)
-    return changes[:newest] if all(isinstance(change, Create) for change in changes[:newest]) else ()
 
 
 def _skipped(name: str, done: Sequence[str] = ()) -> Result:

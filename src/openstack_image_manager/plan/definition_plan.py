@@ -141,7 +141,8 @@ class DefinitionPlanner:
         # The current one first, then the names of the others, then what is older and missing: its upstream is the
         # likeliest to be gone, and must not stand in the way of the rotation; what is hidden to make place for it waits
         # for it. A store may be down for days, so copies come after all names. Deletions come last of all.
-        first, missing = _imports_in_order(creates, not any(is_usable(image) for _, image in found))
+        first: list[Change] = [change for change in creates if change.role.newest]
+        missing: list[Change] = [change for change in creates if not change.role.newest]
         changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
         current = usable.get(order.current)
         if current and order.current in order.ahead:
@@ -568,14 +569,6 @@ class DefinitionPlanner:
         if not role.outdated or role.stage >= asked or role.why == retention.STILL_DEFINED:
             return []
         return [Finding("note", self.definition.name, f"{image.name} ({image.id}) is kept: {role.why}")]
-
-
-def _imports_in_order(creates: Sequence[Create], empty: bool) -> tuple[list[Change], list[Change]]:
-    """The imports that come first, and those that come after the names. In an `empty` cloud the oldest one is first,
-    so that the image that was created last is the current one."""
-    newest: list[Change] = [change for change in creates if change.role.newest]
-    older: list[Change] = [change for change in creates if not change.role.newest]
-    return ([*reversed(older), *newest], []) if empty else (newest, older)
 
 
 def _with_keeper(change: Change, kept: Image, planned: Change | None) -> Change:

@@ -253,18 +253,3 @@ def test_latest_brings_in_what_is_new(bench: Bench) -> None:
     assert outcome.code == 1
     assert "left alone, because its upstream cannot be queried" in outcome.out
     assert len(bench.images()) == 2
-
-
-def test_the_first_import_creates_the_current_build_last(bench: Bench) -> None:
-    names = ("20240301", "20240416", "20240514")
-    gone = {**bench.version("20240101"), "url": f"{bench.site.url}/gone.img"}
-    bench.define(bench.ubuntu(*names, gone))
-    outcome = bench.run()
-    # The version that cannot be had is reported, and the newest one is there.
-    assert outcome.code == 1
-    assert "/gone.img: 404" in outcome.text
-    created = sorted(bench.images(), key=lambda image: image.created_at)
-    assert [image.properties["internal_version"] for image in created] == [*names]
-    assert created[-1].name == f"Ubuntu {bench.tag}"
-    bench.define(bench.ubuntu(*names))
-    bench.converged()

@@ -441,7 +441,7 @@ def test_what_the_owner_relabels_stops_no_import() -> None:
     forged = replace(own(wanted)[0], id="forged", owner="x", name=NAME)
     forged = bytes_of(marked(forged, internal_version="99999999"), BAD)
     result = plan([wanted], [forged], OURS, TODAY)
-    assert [c.version.version for c in result.changes if isinstance(c, Create)] == ["1", "2"]
+    assert [c.version.version for c in result.changes if isinstance(c, Create)] == ["2", "1"]
     assert len(result.changes) == 2
     assert any("forged of project x claims to be version 99999999" in f.message for f in result.findings)
 

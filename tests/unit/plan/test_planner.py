@@ -13,12 +13,11 @@ from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.plan.serialize import change_data, checksum
 
 
-def test_an_empty_cloud_gets_the_newest_last_so_that_it_is_the_most_recent_image():
-    result = planned([definition(versions=["20240422", "20240301", "20240416"])])
+def test_an_empty_cloud_gets_the_newest_first_under_the_plain_name():
+    result = planned([definition(versions=["20240416", "20240422"])])
     assert [(c.version.version, c.wanted.name) for c in result.changes] == [
-        ("20240301", "Ubuntu 24.04 (20240301)"),
-        ("20240416", "Ubuntu 24.04 (20240416)"),
         ("20240422", "Ubuntu 24.04"),
+        ("20240416", "Ubuntu 24.04 (20240416)"),
     ]
     assert all(isinstance(change, Create) for change in result.changes)
 
