@@ -18,8 +18,8 @@ _HEX = r"(?P<digest>[0-9a-fA-F]{32,128})"
 _SECTION = re.compile(r"#\s*(?P<algorithm>MD5|SHA1|SHA224|SHA256|SHA384|SHA512) HASH")
 # BSD and OpenSSL, which writes one blank or none around the `=`, and SHA2-256.
 _TAGGED = re.compile(rf"(?P<algorithm>[A-Za-z0-9-]+) ?\((?P<name>.+)\) ?= ?{_HEX}")
-# coreutils; the mark of the mode is * or, in Perl's shasum, ?. Others write the algorithm before the digest.
-_COREUTILS = re.compile(rf"(?:(?P<algorithm>[A-Za-z0-9-]+)(?::|[ \t]+))?{_HEX}[ \t]+[*?]?(?P<name>\S.*)")
+# coreutils; the mark of the mode is * or, in Perl's shasum and after one blank, ?. Others write the algorithm first.
+_COREUTILS = re.compile(rf"(?:(?P<algorithm>[A-Za-z0-9-]+)(?::|[ \t]+))?{_HEX}(?:[ \t]\?|[ \t]+\*?)(?P<name>\S.*)")
 _BARE = re.compile(_HEX)
 _SIZE = re.compile(r"#\s*(?P<name>\S.*): (?P<size>[0-9]{1,18}) bytes")
 # The same with digests in base64, which may have lost their padding.

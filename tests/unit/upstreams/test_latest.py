@@ -13,6 +13,7 @@ from tests.support.plans import TODAY, definition, made, settled
 from openstack_image_manager.checksum import Checksum
 from openstack_image_manager.definitions.model import Definition, Version
 from openstack_image_manager.model import Image
+from openstack_image_manager.plan import markers
 from openstack_image_manager.plan.model import Policy
 from openstack_image_manager.plan.planner import plan
 from openstack_image_manager.upstreams.follow import Follower
@@ -254,7 +255,8 @@ def test_the_whole_of_two_images_of_one_version_tells_what_the_cloud_has(tmp_pat
     given = followed(tmp_path, b"one")
     (first,), _ = resolve([given], [], follower=follower())
     (whole,) = settled([first])
-    left = replace(whole, id="left", status="queued", properties={**whole.properties, "internal_version": "20261105"})
+    properties = {**whole.properties, "internal_version": "20261105", markers.VERIFIED: markers.UNVERIFIED}
+    left = replace(whole, id="left", status="queued", properties=properties)
     usable = replace(left, id="usable", status="active")
     for images in ([whole, left, usable], [whole, usable, left]):
         _, (finding,) = resolve([given], images, follower=follower())

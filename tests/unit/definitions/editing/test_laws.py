@@ -150,7 +150,7 @@ def files(draw: Any) -> File:
             item = {"version": str(number), "url": f"https://x/{image}/{number}"}
             for name, value in (
                 ("mirror_url", f"https://m/{image}/{number}"),
-                ("build_date", f"20{number:02}-0{'ABC'.index(image) + 1}-03"),
+                ("build_date", f"19{number:02}-0{'ABC'.index(image) + 1}-03"),
                 ("source", f"https://s/{image}/{number}"),
             ):
                 if draw(st.integers(0, 2)) == 0:
