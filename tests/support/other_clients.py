@@ -69,11 +69,14 @@ def change(sandbox: Sandbox, statement: str, *values: str) -> None:
 
 
 def is_locked(sandbox: Sandbox, image_id: str) -> bool:
-    """True while Glance's own import holds its lock on the image, which outlives the import for a moment."""
+    """True while Glance's own import holds its lock on the image, or saves it: both outlive the import for a moment."""
     path = sandbox.state / "data" / "glance-one" / "glance.sqlite"
-    question = "SELECT 1 FROM image_properties WHERE image_id = ? AND name = 'os_glance_import_task' AND deleted = 0"
+    question = (
+        "SELECT 1 FROM image_properties WHERE image_id = :id AND name = 'os_glance_import_task' AND deleted = 0 "
+        "UNION SELECT 1 FROM tasks WHERE image_id = :id AND status IN ('pending', 'processing')"
+    )
     with closing(sqlite3.connect(path, timeout=30)) as database:
-        return database.execute(question, (image_id,)).fetchone() is not None
+        return database.execute(question, {"id": image_id}).fetchone() is not None
 
 
 def until(condition: Callable[[], object]) -> None:

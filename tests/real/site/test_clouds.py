@@ -143,7 +143,7 @@ def test_several_clouds_and_one_that_does_not_answer(bench: Bench, ends: Path, c
         assert (image["created_at"], image["name"]) == (place["created"], place["name"])
     index = (bench.directory / "web" / "index.html").read_bytes()
     outcome = build(bench, ends, "--cloud", "nowhere")
-    assert (outcome.code, "cloud 'nowhere': not in " in outcome.err) == (2, True), outcome.text
+    assert (outcome.code, "cloud 'nowhere': not in " in outcome.err) == (1, True), outcome.text
     assert (bench.directory / "web" / "index.html").read_bytes() == index
 
 
@@ -167,7 +167,7 @@ def test_without_end_of_life_data_provided_until_counts(bench: Bench, tmp_path: 
     )
     assert bench.run("--filter", "^Other").code == 0
     outcome = build(bench, tmp_path / "nothing.json")
-    assert (outcome.code, "nothing.json: No such file or directory" in outcome.err) == (1, True), outcome.text
+    assert (outcome.code, "nothing.json: there is no such file or directory" in outcome.err) == (2, True), outcome.text
     (tmp_path / "empty").mkdir()
     outcome = build(bench, tmp_path / "empty")
     assert outcome.code == 1  # for the owner
