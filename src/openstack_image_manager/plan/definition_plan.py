@@ -146,7 +146,9 @@ class DefinitionPlanner:
         changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
         current = usable.get(order.current)
         if current and order.current in order.ahead:
-            changes = [change for change in changes if not self._is_found_instead(change, current)]
+            instead = {c.found.id for c in changes if self._is_found_instead(c, current)}
+            changes = [c for c in changes if isinstance(c, Create) or c.found.id not in instead]
+            changes += self._narrowed([(build, image) for build, image in believed_of if image.id in instead])
         changes = self._as_found([self._given_up(change, current, planned) for change in changes], found)
         return changes, findings, [OutdatedDefinition(self.definition.name, order.withheld)] if newer else []
 
@@ -299,11 +301,12 @@ class DefinitionPlanner:
 
     def _is_found_instead(self, change: Change, current: Image) -> bool:
         """True for a change of an image that more users find by the plain name than the `current` one. A run whose
-        definitions do not know the current build does not know why, so both stay as they are."""
+        definitions do not know the current build does not know why, so both keep their names."""
         if isinstance(change, Create) or not self.definition.multi or change.found.name != self.definition.name:
             return False
         found = change.found
-        wider = WIDEST_FIRST.index(found.visibility) < WIDEST_FIRST.index(current.visibility)
+        seen = retention.narrower(found.visibility, self.definition.visibility)
+        wider = WIDEST_FIRST.index(seen) < WIDEST_FIRST.index(current.visibility)
         return found.id != current.id and not found.hidden and (current.hidden or wider)
 
     def _role(self, order: BuildOrder, build: str, image: Image | None, with_missing: bool = True) -> Role:
@@ -426,7 +429,7 @@ class DefinitionPlanner:
             claim is Claim.PROVEN and is_hidden_by_others(image)
         ):
             wanted = not_wider(wanted, image)
-        if self._keeps_rollback(role, image):
+        if self._keeps_rollback(role, image) or claim is Claim.OURS_WRONG:
             wanted = replace(wanted, owner=image.owner)
         if self.closed:
             wanted = not_wider(wanted, image)

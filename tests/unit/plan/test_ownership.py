@@ -540,6 +540,33 @@ def test_what_users_find_under_the_plain_name_stays_where_the_newer_build_is_hid
     assert by_version(made(plan([behind], list(cloud.values()), OURS, TODAY), list(cloud.values())))["1"].name != NAME
 
 
+def test_what_stays_for_users_is_seen_by_no_more_people_than_is_defined() -> None:
+    """A newer build that is not defined is hidden, so the older one keeps the plain name."""
+    cloud = by_version(settled([definition(versions=["1", "2"], visibility="public")]))
+    cloud["1"] = replace(cloud["1"], name=NAME)
+    behind = definition(versions=["1"], visibility="community")
+    cloud["2"] = replace(cloud["2"], hidden=True)
+    after = by_version(made(plan([behind], list(cloud.values()), OURS, TODAY), list(cloud.values())))
+    assert (after["1"].name, after["1"].visibility) == (NAME, "community")
+    assert after["2"] == cloud["2"]
+    assert plan([behind], list(after.values()), OURS, TODAY).changes == ()
+    # As many see both once it is narrowed, so that it need not keep the name.
+    cloud["2"] = replace(cloud["2"], hidden=False, visibility="community")
+    after = by_version(made(plan([behind], list(cloud.values()), OURS, TODAY), list(cloud.values())))
+    assert (after["1"].name, after["1"].visibility) == (f"{NAME} (1)", "community")
+    assert plan([behind], list(after.values()), OURS, TODAY).changes == ()
+
+
+def test_bytes_that_are_known_to_be_wrong_are_not_given_away() -> None:
+    """Of another project they would count for nothing, and be imported again."""
+    ours = definition(versions=[version("1"), version("2")])
+    given = edited(ours).model_copy(update={"owner": "x"})
+    cloud = [verified(replace(image, owner="ours")) for image in own(ours)]
+    after = by_version(made(plan([given], cloud, OURS, TODAY), cloud))
+    assert {build: image.owner for build, image in after.items()} == {"1": "ours", "2": "x"}
+    assert plan([given], list(after.values()), OURS, TODAY).changes == ()
+
+
 def test_our_own_interrupted_import_is_continued_beside_what_is_not_trusted() -> None:
     wanted = definition(versions=[version("1"), version("2")], owner="x")
     one, two = (replace(image, owner="x") for image in by_version(own(wanted)).values())
