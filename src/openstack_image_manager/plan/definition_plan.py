@@ -146,9 +146,10 @@ class DefinitionPlanner:
         changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
         current = usable.get(order.current)
         if current and order.current in order.ahead:
-            instead = {c.found.id for c in changes if self._is_found_instead(c, current)}
-            changes = [c for c in changes if isinstance(c, Create) or c.found.id not in instead]
-            changes += self._narrowed([(build, image) for build, image in believed_of if image.id in instead])
+            staying = [(build, image) for build, image in believed_of if self._is_found_instead(image, current)]
+            ids = {image.id for _, image in staying}
+            changes = [c for c in changes if isinstance(c, Create) or c.found.id not in ids]
+            changes += self._narrowed(staying)
         changes = self._as_found([self._given_up(change, current, planned) for change in changes], found)
         return changes, findings, [OutdatedDefinition(self.definition.name, order.withheld)] if newer else []
 
@@ -299,15 +300,14 @@ class DefinitionPlanner:
             return change if change.keeper or change.junk else _with_keeper(change, current, planned.get(current.id))
         return replace(change, keeper=current) if change.found.name == name != change.wanted.name else change
 
-    def _is_found_instead(self, change: Change, current: Image) -> bool:
-        """True for a change of an image that more users find by the plain name than the `current` one. A run whose
-        definitions do not know the current build does not know why, so both keep their names."""
-        if isinstance(change, Create) or not self.definition.multi or change.found.name != self.definition.name:
-            return False
-        found = change.found
-        seen = retention.narrower(found.visibility, self.definition.visibility)
+    def _is_found_instead(self, image: Image, current: Image) -> bool:
+        """True for an image that more users find by the plain name than the `current` one. A run whose definitions do
+        not know the current build does not know why, so both keep their names."""
+        is_found = image.id != current.id and is_usable(image) and not image.hidden
+        seen = retention.narrower(image.visibility, self.definition.visibility)
         wider = WIDEST_FIRST.index(seen) < WIDEST_FIRST.index(current.visibility)
-        return found.id != current.id and not found.hidden and (current.hidden or wider)
+        named = self.definition.multi and image.name == self.definition.name
+        return named and is_found and (current.hidden or wider)
 
     def _role(self, order: BuildOrder, build: str, image: Image | None, with_missing: bool = True) -> Role:
         definition, policy, version = self.definition, self.policy, order.defined.get(build)
