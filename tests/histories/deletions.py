@@ -78,7 +78,7 @@ def _still_wanted(order: Order, key: tuple[str, str], before: Cloud | None) -> s
     every = set(defined) if not ((order.policy.latest or ahead(order, name)) and definition.multi) else {now}
     # What was rolled back from, or is not for everybody, takes no place.
     narrow = {each for each, version in defined.items() if each != now and _is_narrow(definition, version)}
-    before_it = sum(number(each) > number(build) for each in (found | every) - passed - narrow)
+    before_it = sum(each == now or number(each) > number(build) for each in (found | every) - passed - narrow)
     if before_it < sight:
         return f"only {before_it} builds are before it, and {sight} are promised"
     return _no_current(order, (name, now), before)

@@ -15,8 +15,8 @@ _UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
 
 def region_names(config: Any, cloud: str) -> list[str]:
     """The regions that the entry of a cloud or its profile lists, in that order. `config`: OpenStackConfig."""
-    # There is no public method without a login for each region.
-    return [str(region["name"]) for region in config._get_known_regions(cloud)]
+    # There is no public method without a login for each region; older openstacksdk returns None where there is none.
+    return [str(region["name"]) for region in config._get_known_regions(cloud) or ()]
 
 
 def find(clouds: Any, name: str) -> tuple[str, str | None]:
