@@ -252,7 +252,15 @@ def _plain_name(order: Order, definition: Definition, before: Cloud, after: Clou
     now = order.versions(name).get(current(order, name))
     if (now and (now.visibility or now.hidden)) or definition.status != "active":
         return
-    seen, sees = (max((WIDTH[i.visibility] for i in each if _in_sight(i)), default=-1) for each in (had, has))
+
+    def width(image: Image) -> int:
+        """How many see it, as far as its version may be seen."""
+        key = order.key(image)
+        version = order.versions(name).get(key[1]) if key else None
+        return min(WIDTH[image.visibility], WIDTH[(version and version.visibility) or image.visibility])
+
+    seen = max((width(image) for image in had if _in_sight(image)), default=-1)
+    sees = max((WIDTH[image.visibility] for image in has if _in_sight(image)), default=-1)
     law(sees >= min(seen, WIDTH[definition.visibility]), f"{name} never goes out of sight", had, has)
 
 
