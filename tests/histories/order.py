@@ -162,12 +162,10 @@ def better(order: Order, image: Image) -> bool:
     older."""
     key = order.key(image)
 
-    def standing(i: Image) -> tuple[bool, int, bool, bool, int, bool, str, str]:
+    def standing(i: Image) -> tuple[bool, int, bool, int, bool, str, str]:
         seen_by = -WIDTH[i.visibility]
         known = BEST_FIRST.index(evidence(order, i))
-        found = key is not None and order.definitions[key[0]].multi and i.name == key[0] and not i.hidden
-        best = (not usable(i), known, i.status != "active", not found)
-        return *best, seen_by, HIDDEN_SINCE in i.properties, i.created_at, i.id
+        return not usable(i), known, i.status != "active", seen_by, HIDDEN_SINCE in i.properties, i.created_at, i.id
 
     me = order.found.get(image.id, image)
     if not usable(me):  # it was imported since

@@ -166,8 +166,7 @@ class DefinitionPlanner:
         def claim(build: str, image: Image) -> Claim:
             return self._claim(versions.get(build), image)
 
-        plain_name = self.definition.name if self.definition.multi else None
-        images, duplicates = choose_per_version(found, self.definition.status, claim, self._is_usable, plain_name)
+        images, duplicates = choose_per_version(found, self.definition.status, claim, self._is_usable)
         claims = {build: claim(build, image) for build, image in images.items()}
         weight = weigh(self.definition, images, claims)
         state = self._lined_up(images, duplicates, weight)

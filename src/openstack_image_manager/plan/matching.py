@@ -184,18 +184,15 @@ def choose_per_version(
     status: str = "active",
     claim: Callable[[str, Image], int] = lambda _build, _image: 0,
     usable: Callable[[str, Image], bool] = lambda _build, image: is_usable(image),
-    plain_name: str | None = None,
 ) -> tuple[dict[str, Image], list[tuple[str, Image]]]:
     """The image to use for each version (`usable`, of the best `claim`, of the status that the definition wants,
-    found by its `plain_name`, seen by most, oldest), and the others with their versions. Images are identified by their
-    ids."""
+    seen by most, oldest), and the others with their versions. Images are identified by their ids."""
 
     # One that has the status already, not the active one: what a run deactivates would not be the one of the next run.
-    def standing(version: str, image: Image) -> tuple[bool, int, bool, bool, int, bool, str, str]:
+    def standing(version: str, image: Image) -> tuple[bool, int, bool, int, bool, str, str]:
         wide, retired = retention.WIDEST_FIRST.index(image.visibility), markers.HIDDEN_SINCE in image.properties
-        unusable, found = not usable(version, image), image.name == plain_name and not image.hidden
-        best = (unusable, claim(version, image), image.status != status, not found)
-        return *best, wide, retired, image.created_at, image.id
+        unusable = not usable(version, image)
+        return unusable, claim(version, image), image.status != status, wide, retired, image.created_at, image.id
 
     candidates: dict[str, dict[str, Image]] = defaultdict(dict)
     for version, image in found:

@@ -567,16 +567,6 @@ def test_bytes_that_are_known_to_be_wrong_are_not_given_away() -> None:
     assert plan([given], list(after.values()), OURS, TODAY).changes == ()
 
 
-def test_what_users_find_stands_before_a_hidden_duplicate_that_more_would_see() -> None:
-    wanted = definition(versions=["1"], owner="x", visibility="shared")
-    image = replace(own(wanted)[0], owner="x", members=None)
-    twin = replace(image, id="twin", name=f"{NAME} (1)", visibility="public", hidden=True, created_at="2020")
-    cloud = [image, marked(twin, **{markers.HIDDEN_SINCE: "2026-11-01"})]
-    after = {each.id: each for each in made(plan([wanted], cloud, OURS, TODAY), cloud)}
-    assert after[image.id] == image
-    assert (after["twin"].hidden, after["twin"].visibility) == (True, "shared")
-
-
 def test_our_own_interrupted_import_is_continued_beside_what_is_not_trusted() -> None:
     wanted = definition(versions=[version("1"), version("2")], owner="x")
     one, two = (replace(image, owner="x") for image in by_version(own(wanted)).values())
