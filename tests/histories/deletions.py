@@ -69,7 +69,9 @@ def _still_wanted(order: Order, key: tuple[str, str], before: Cloud | None) -> s
         return "it is to be kept"
     newest, now, passed = max(defined, key=number), current(order, name), bad(order, name)
     gone = build in order.withdrawn(name)
-    sight = in_sight({**definition.meta, **defined[newest].meta}.get("uuid_validity"), order.day)
+    validity = {**definition.meta, **defined[newest].meta}.get("uuid_validity")
+    # Nothing rotates without multi: a release stays as long as it is defined, or promised.
+    sight = in_sight(validity, order.day) if validity or definition.multi else 0
     if number(build) > number(newest) and not gone:
         return "it is newer than every defined version"
     if (build in passed or gone) and sight < float("inf"):
