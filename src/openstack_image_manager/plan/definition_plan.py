@@ -146,10 +146,7 @@ class DefinitionPlanner:
         changes = [*pins, *first, *kept, *missing, *later_kept, *copies, *later_copies, *deletes]
         current = usable.get(order.current)
         if current and order.current in order.ahead:
-            staying = [(build, image) for build, image in believed_of if self._is_found_instead(image, current)]
-            ids = {image.id for _, image in staying}
-            changes = [c for c in changes if isinstance(c, Create) or c.found.id not in ids]
-            changes += self._narrowed(staying)
+            changes = self._with_names_kept(changes, believed_of, current)
         changes = self._as_found([self._given_up(change, current, planned) for change in changes], found)
         return changes, findings, [OutdatedDefinition(self.definition.name, order.withheld)] if newer else []
 
@@ -299,6 +296,15 @@ class DefinitionPlanner:
         if isinstance(change, Delete):
             return change if change.keeper or change.junk else _with_keeper(change, current, planned.get(current.id))
         return replace(change, keeper=current) if change.found.name == name != change.wanted.name else change
+
+    def _with_names_kept(
+        self, changes: Sequence[Change], found: Sequence[tuple[str, Image]], current: Image
+    ) -> list[Change]:
+        """The changes, but images that users find instead of the `current` one are narrowed at most."""
+        staying = [(build, image) for build, image in found if self._is_found_instead(image, current)]
+        ids = {image.id for _, image in staying}
+        kept = [change for change in changes if isinstance(change, Create) or change.found.id not in ids]
+        return [*kept, *self._narrowed(staying)]
 
     def _is_found_instead(self, image: Image, current: Image) -> bool:
         """True for an image that more users find by the plain name than the `current` one. A run whose definitions do

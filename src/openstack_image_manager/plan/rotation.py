@@ -80,24 +80,17 @@ def order_builds(
     if multi and to is not None:
         served = _served(good, current or newest.version, bad)
         current = _chosen(definition, good, to, served, bad)
-        # A build that is not in the cloud yet is not bad, and ends the rollback once it exists.
-        over = max(served, newest.version, key=build_key) if newest.version in {*good, *bad} else served
-        pins = {current: over} if build_key(current) < build_key(over) else {}
-        later = {build for build in {*defined, *good} if build_key(current) < build_key(build) <= build_key(over)}
-        latest = max(served, newest.version, key=build_key)
-        # The newest one undoes all rollbacks, however many steps they were.
-        undone = current == max((build for build in good if build_key(build) <= build_key(latest)), key=build_key)
-        bad = frozenset() if undone else (bad | later) - {current}
+        pins, bad, undone = _rolled_back(good, {*defined, *good}, current, served, newest.version, bad)
     if current is None:
         return None
+    # Older builds are imported by a run that knows the current one. With `newer` ones, this run knows less.
+    is_current_only = multi and (policy.latest or bool(newer))
+    wanted = defined.keys() - usable.keys() - bad if imports else set()
     missing = [
-        version
-        for build, version in defined.items()
-        # Older builds are imported by a run that knows the current one; this one knows less than the cloud has.
-        if build not in usable and build not in bad and (build == current or not (multi and (policy.latest or newer)))
+        defined[build]
+        for build in sorted(wanted, key=build_key, reverse=True)
+        if build == current or not is_current_only
     ]
-    missing.sort(key=lambda version: build_key(version.version), reverse=True)
-    missing = missing if imports else []
     withheld = None if newest.version in {*usable, *bad, *(version.version for version in missing)} else newest
     present = {*usable, *(version.version for version in missing)}
     # Withdrawn builds come last: they are hidden before the others.
@@ -122,6 +115,21 @@ def order_builds(
         lesser=lesser,
         undone=undone,
     )
+
+
+def _rolled_back(
+    good: Mapping[str, Image], builds: Iterable[str], current: str, served: str, newest: str, bad: frozenset[str]
+) -> tuple[dict[str, str], frozenset[str], bool]:
+    """The pins and the bad builds after a rollback from the `served` build to the `current` one, and whether it undoes
+    all rollbacks."""
+    # A build that is not in the cloud yet is not bad, and ends the rollback once it exists.
+    over = max(served, newest, key=build_key) if newest in {*good, *bad} else served
+    pins = {current: over} if build_key(current) < build_key(over) else {}
+    later = {build for build in builds if build_key(current) < build_key(build) <= build_key(over)}
+    latest = max(served, newest, key=build_key)
+    # The newest one undoes all rollbacks, however many steps they were.
+    undone = current == max((build for build in good if build_key(build) <= build_key(latest)), key=build_key)
+    return pins, frozenset() if undone else (bad | later) - {current}, undone
 
 
 def _kept_from_users(definition: Definition) -> set[str]:
